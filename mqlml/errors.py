@@ -1,0 +1,84 @@
+"""Every error a user can cause: one class per cause, with the exit code the command line returns for it.
+
+A message says what must hold, what was found, where, and what to do about it, in one or two lines.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BundleError",
+    "ConfigError",
+    "ContractError",
+    "GateRefused",
+    "LabelPolicyError",
+    "LeakageError",
+    "MqlmlError",
+    "OutputError",
+    "PopulationError",
+    "QuarantineError",
+    "ScorerError",
+    "SourceError",
+    "TrackingError",
+]
+
+
+class MqlmlError(Exception):
+    """Base of all errors raised on purpose. ``exit_code`` is what the command line returns."""
+
+    exit_code = 1
+
+
+class ConfigError(MqlmlError):
+    """``mqlml.yml`` does not say what it must: a missing or unknown key, a wrong unit, a wrong type."""
+
+
+class SourceError(MqlmlError):
+    """A file or database the config names cannot be read at all."""
+
+
+class ContractError(MqlmlError):
+    """A table was read, but does not keep the contract for leads, events, outcomes or history."""
+
+
+class QuarantineError(ContractError):
+    """More rows than ``data.max_quarantined`` allows could not be used."""
+
+
+class PopulationError(MqlmlError):
+    """The data leaves nobody to learn from or to score: none mature, one class only, too short a history."""
+
+
+class ScorerError(MqlmlError):
+    """A table handed to a model does not have the columns or the values the model can take."""
+
+
+class LabelPolicyError(MqlmlError):
+    """A threshold policy asks for something no threshold reaches; the message names the best reachable value."""
+
+
+class BundleError(MqlmlError):
+    """A saved version cannot be trusted or read: a missing file, a wrong hash, an unexpected type or tree."""
+
+
+class LeakageError(MqlmlError):
+    """A column that is written after the outcome was named as a feature without a reason."""
+
+    exit_code = 3
+
+
+class GateRefused(MqlmlError):
+    """A model was trained and judged, and is not good enough to be registered."""
+
+    exit_code = 3
+
+
+class OutputError(MqlmlError):
+    """A result cannot be written: no permission, no space, no such folder. An earlier result is left whole."""
+
+    exit_code = 4
+
+
+class TrackingError(MqlmlError):
+    """The MLflow store or server did not do what was asked."""
+
+    exit_code = 4

@@ -1,0 +1,211 @@
+"""Snapshots: which leads are looked at, and when; journeys go in, (lead, cutoff) pairs and a waterfall come out.
+
+A lead belongs to the population at a cutoff when it was created at or before it (what is known at creation is
+known at age zero), its age is within the limits, and no outcome that ends its journey was known strictly before
+it: a terminal stage, or the very stage that is predicted.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.config import TERMINAL_STAGES, Problem
+from mqlml.errors import PopulationError
+from mqlml.journeys import Journeys
+from mqlml.timeutil import DAY, format_duration, format_instant, to_microseconds
+
+__all__ = ["Snapshots", "Step", "build_snapshots", "exit_times", "open_leads"]
+
+Micros = npt.NDArray[np.int64]
+
+NEVER = np.iinfo(np.int64).max
+"""An instant after all others: what has not happened."""
+
+_AGE_BANDS = [days * DAY for days in (0, 7, 30, 90, 180, 365)]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the population waterfall: how many snapshots, and of how many leads, are left after it."""
+
+    name: str
+    snapshots: int
+    leads: int
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Mature snapshots and how they were come by.
+
+    Attributes
+    ----------
+    table : DataFrame
+        ``lead_id``, ``cutoff_time`` (``datetime64[us, UTC]``), ``age`` (text such as ``"7d"``: the age asked for,
+        or on a calendar grid the highest of 0, 7, 30, 90, 180, 365 days reached), sorted by cutoff, then lead.
+    waterfall : tuple of Step
+    """
+
+    table: pd.DataFrame
+    waterfall: tuple[Step, ...]
+
+
+def micros(times: pd.Series) -> Micros:
+    """A time column as microseconds since 1970 in UTC; missing times are `NEVER`."""
+    values = times.dt.as_unit("us").astype("int64").to_numpy()
+    return np.where(times.isna().to_numpy(), NEVER, values)
+
+
+def _first_per_lead(journeys: Journeys, rows: pd.DataFrame, times: Micros) -> Micros:
+    """The earliest of ``times`` for each row of ``journeys.leads``, `NEVER` where a lead has none."""
+    first = np.full(len(journeys.leads), NEVER)
+    position = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(rows["lead_id"]))
+    np.minimum.at(first, position, times)
+    return first
+
+
+def _known(rows: pd.DataFrame) -> Micros:
+    return np.maximum(micros(rows["occurred_at"]), micros(rows["recorded_at"]))
+
+
+def exit_times(journeys: Journeys, problem: Problem) -> Micros:
+    """When the company first knew that a lead's journey had ended, per row of ``journeys.leads``.
+
+    Returns
+    -------
+    ndarray of int64, microseconds; `NEVER` for a lead that is still open.
+    """
+    rows = journeys.outcomes
+    ends = rows[rows["stage"].isin({*TERMINAL_STAGES, problem.outcome})]
+    return _first_per_lead(journeys, ends, _known(ends))
+
+
+def conversion_times(journeys: Journeys, problem: Problem) -> Micros:
+    """When each lead first reached the predicted stage, by when it happened; `NEVER` where it has not."""
+    wins = journeys.outcomes[journeys.outcomes["stage"] == problem.outcome]
+    return _first_per_lead(journeys, wins, micros(wins["occurred_at"]))
+
+
+def _grid(journeys: Journeys, problem: Problem, created: Micros, last_mature: int) -> tuple[int, int, int]:
+    """First point, step and number of points of the calendar grid."""
+    policy = problem.snapshots
+    assert policy.every is not None
+    first = to_microseconds(policy.from_) if policy.from_ else int(created.min()) // DAY * DAY
+    last = to_microseconds(policy.until) if policy.until else last_mature
+    return first, policy.every, max(0, (last - first) // policy.every + 1)
+
+
+def _at_ages(ages: list[int], created: Micros) -> tuple[npt.NDArray[np.int64], Micros]:
+    lead = np.tile(np.arange(len(created)), len(ages))
+    return lead, np.concatenate([created + age for age in ages])
+
+
+def _at_grid(
+    created: Micros, first: int, step: int, points: int, limits: tuple[int, int]
+) -> tuple[npt.NDArray[np.int64], Micros, int, int]:
+    """Grid points at which each lead is within the age limits; and how many lie at or after creation at all."""
+    # Only the points inside the limits are laid out: a long history would otherwise cost leads x points.
+    after = np.clip(-((first - created) // step), 0, points)
+    start = np.clip(-((first - (created + limits[0])) // step), 0, points)
+    stop = np.clip((created + limits[1] - first) // step + 1, start, points)
+    count = stop - start
+    lead = np.repeat(np.arange(len(created)), count)
+    within = np.arange(len(lead)) - np.repeat(np.cumsum(count) - count, count)
+    cutoff = first + (np.repeat(start, count) + within) * step
+    return lead, cutoff, int((points - after).sum()), int((after < points).sum())
+
+
+def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
+    """The mature snapshots of the population, at the moments the policy names.
+
+    A snapshot is mature when its label window ends at or before ``journeys.observed_until``; immature ones are
+    dropped by date, whatever has happened to the lead since.
+
+    Raises
+    ------
+    PopulationError
+        If nobody is left; the message says at which step.
+    """
+    leads = journeys.leads
+    created = micros(leads["created_at"])
+    observed_until = to_microseconds(journeys.observed_until)
+    reach = problem.gap + problem.horizon
+    low, high = problem.age_limits
+    policy = problem.snapshots
+
+    if policy.ages is not None:
+        lead, cutoff = _at_ages(policy.ages, created)
+        steps = [Step("looked at, at the ages named", len(lead), len(created))]
+    else:
+        first, every, points = _grid(journeys, problem, created, observed_until - reach)
+        lead, cutoff, n, n_leads = _at_grid(created, first, every, points, problem.age_limits)
+        steps = [Step("known on a day of the grid", n, n_leads)]
+
+    def keep(name: str, mask: npt.NDArray[np.bool_]) -> None:
+        nonlocal lead, cutoff
+        lead, cutoff = lead[mask], cutoff[mask]
+        steps.append(Step(name, len(lead), len(np.unique(lead))))
+
+    age = cutoff - created[lead]
+    keep(f"aged {format_duration(low)} to {format_duration(high)}", (age >= low) & (age <= high))
+    keep("still open at that moment", exit_times(journeys, problem)[lead] >= cutoff)
+    # Sales knew of these only later: not open in truth, and no conversion that was still to come.
+    keep("not already converted unnoticed", conversion_times(journeys, problem)[lead] >= cutoff)
+    keep(
+        f"mature: {format_duration(reach)} observed by {format_instant(journeys.observed_until)}",
+        cutoff + reach <= observed_until,
+    )
+    if len(lead) == 0:
+        raise _nobody(steps, created, observed_until, reach)
+
+    bands = np.sort(np.array(policy.ages if policy.ages is not None else _AGE_BANDS))
+    words = np.array([format_duration(int(age)) for age in bands])
+    text = words[np.searchsorted(bands, cutoff - created[lead], side="right") - 1]
+    order = np.lexsort((lead, cutoff))
+    table = pd.DataFrame(
+        {
+            "lead_id": leads["lead_id"].to_numpy()[lead[order]],
+            "cutoff_time": pd.to_datetime(cutoff[order], unit="us", utc=True).as_unit("us"),
+            "age": pd.Series(text[order], dtype="str"),
+        }
+    )
+    table["lead_id"] = table["lead_id"].astype(leads["lead_id"].dtype)
+    return Snapshots(table=table, waterfall=tuple(steps))
+
+
+def _nobody(steps: list[Step], created: Micros, observed_until: int, reach: int) -> PopulationError:
+    """Why no snapshot is left, and what would help."""
+    emptied = next(step.name for step in steps if step.snapshots == 0)
+    if not emptied.startswith("mature"):
+        return PopulationError(
+            f"no lead is left to learn from after the step {emptied!r}; check data.leads.columns.created_at, "
+            "problem.snapshots and problem.age_limits"
+        )
+    end = dt.datetime.fromtimestamp(observed_until / 1e6, dt.UTC)
+    start = dt.datetime.fromtimestamp(int(created.min()) / 1e6, dt.UTC)
+    return PopulationError(
+        f"no lead is mature: the label window of {format_duration(reach)} after any snapshot ends later than "
+        f"data.observed_until ({format_instant(end)}; the first lead was created {format_instant(start)}). "
+        "Shorten problem.horizon, or bring outcomes over a longer period"
+    )
+
+
+def open_leads(journeys: Journeys, cutoff: dt.datetime, problem: Problem) -> pd.DataFrame:
+    """The leads that are open at one moment, as the batch job sees them.
+
+    Returns
+    -------
+    DataFrame with ``lead_id``, ``cutoff_time``, in the order of ``journeys.leads``.
+    """
+    at = to_microseconds(cutoff)
+    created = micros(journeys.leads["created_at"])
+    age = at - created
+    low, high = problem.age_limits
+    mask = (age >= max(low, 0)) & (age <= high) & (exit_times(journeys, problem) >= at)
+    table = journeys.leads.loc[mask, ["lead_id"]].reset_index(drop=True)
+    table["cutoff_time"] = pd.Series(pd.Timestamp(cutoff), index=table.index, dtype="datetime64[us, UTC]")
+    return table

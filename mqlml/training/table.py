@@ -1,0 +1,181 @@
+"""The training table: journeys or a flat table go in; snapshots, features and labels, row by row, come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.config import Config
+from mqlml.errors import PopulationError
+from mqlml.features import FeaturePlan, build_features, build_flat, plan_features, plan_flat
+from mqlml.journeys import FlatTable, Journeys
+from mqlml.timeutil import DAY
+from mqlml.training.audit import Finding, audit_columns, refused_columns
+from mqlml.training.labels import assign_labels
+from mqlml.training.snapshots import NEVER, Step, build_snapshots, conversion_times, micros
+from mqlml.training.splits import Fold, holdout_split
+
+__all__ = ["TrainingTable", "build_table"]
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """Everything a model learns from and is judged on, one row per snapshot in order of time.
+
+    Attributes
+    ----------
+    lead_id : Series
+    cutoff_time : Series of ``datetime64[us, UTC]``; missing throughout for a flat table, which has an order only.
+    age : Series of str or None
+        Age of the lead at the cutoff, as ``"7d"``; None for a flat table.
+    label : ndarray of int8
+    features : DataFrame, ``float32`` and ``str`` columns, named by ``plan.features``.
+    time : ndarray of int64
+        Place in time: microseconds, or a rank.
+    reach : int
+        Gap plus horizon in the unit of ``time``; 0 for a flat table.
+    group : ndarray of int
+        Equal for rows of one account, or of one lead without an account.
+    lead : ndarray of int
+        Equal for rows of one lead.
+    holdout : Fold
+        The last period and what may be learned from before it. The vocabulary of the features comes from
+        before it, too.
+    plan : FeaturePlan
+    leaks : tuple of Finding
+    waterfall : tuple of Step
+    """
+
+    lead_id: pd.Series
+    cutoff_time: pd.Series
+    age: pd.Series | None
+    label: npt.NDArray[np.int8]
+    features: pd.DataFrame
+    time: npt.NDArray[np.int64]
+    reach: int
+    group: npt.NDArray[np.intp]
+    lead: npt.NDArray[np.intp]
+    holdout: Fold
+    plan: FeaturePlan
+    leaks: tuple[Finding, ...]
+    waterfall: tuple[Step, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """``lead_id, cutoff_time, label`` and the features, as ``mqlml table`` writes them."""
+        keys = pd.DataFrame(
+            {"lead_id": self.lead_id, "cutoff_time": self.cutoff_time, "label": pd.Series(self.label)}
+        )
+        return pd.concat([keys, self.features], axis=1)
+
+    def weeks(self, start: int, end: int) -> float | None:
+        """Length in weeks of the period from ``start`` to ``end``, at least a day; None for a flat table."""
+        return None if self.age is None else max(end - start, DAY) / (7 * DAY)
+
+
+def _groups(leads: pd.DataFrame, lead_id: pd.Series) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Codes of lead and of account (or lead, where there is none) for each snapshot."""
+    lead = pd.Index(leads["lead_id"]).get_indexer(pd.Index(lead_id))
+    if "account_id" not in leads:
+        return lead, lead
+    account = pd.factorize(leads["account_id"])[0]
+    group = np.where(account >= 0, account, len(leads) + np.arange(len(leads)))
+    return lead, group[lead]
+
+
+def _check_classes(label: npt.NDArray[np.int8], what: str) -> None:
+    if len(np.unique(label)) < 2:
+        found = "not one converted" if label.sum() == 0 else "every one converted"
+        raise PopulationError(
+            f"a model needs leads that converted and leads that did not; of {len(label):,} {what}, {found}. "
+            "Check the outcomes (data.outcomes.stage, stages), problem.outcome and problem.horizon"
+        )
+
+
+def build_table(data: Journeys | FlatTable, config: Config) -> TrainingTable:
+    """Make the training table that the config describes.
+
+    Raises
+    ------
+    PopulationError
+        If no snapshot is mature, all have one class, or nothing is left to learn from before the held-out period.
+    LeakageError
+        If the config names a column that is written after the outcome.
+    """
+    if isinstance(data, FlatTable):
+        return _from_flat(data, config)
+    return _from_journeys(data, config)
+
+
+def _from_journeys(journeys: Journeys, config: Config) -> TrainingTable:
+    problem = config.problem
+    snapshots = build_snapshots(journeys, problem)
+    table = snapshots.table
+    label = assign_labels(journeys, table, problem)
+    _check_classes(label, "mature snapshots")
+    time = micros(table["cutoff_time"])
+    lead, group = _groups(journeys.leads, table["lead_id"])
+    reach = problem.gap + problem.horizon
+    holdout = holdout_split(time, group, reach=reach, share=problem.holdout)
+
+    leads = journeys.leads
+    attributes = leads.drop(columns=["lead_id", "created_at", "account_id"], errors="ignore")
+    won = (conversion_times(journeys, problem) < NEVER).astype(np.int8)
+    leaks = audit_columns(attributes, won, micros(leads["created_at"]), config.profile)
+    start = pd.Timestamp(holdout.start, unit="us", tz="UTC").to_pydatetime()
+    plan = plan_features(journeys, config, before=start, refused=refused_columns(leaks))
+    return TrainingTable(
+        lead_id=table["lead_id"],
+        cutoff_time=table["cutoff_time"],
+        age=table["age"],
+        label=label,
+        features=build_features(journeys, table[["lead_id", "cutoff_time"]], plan),
+        time=time,
+        reach=reach,
+        group=group,
+        lead=lead,
+        holdout=holdout,
+        plan=plan,
+        leaks=leaks,
+        waterfall=snapshots.waterfall,
+    )
+
+
+def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
+    known = flat.label.notna().to_numpy()
+    rows = np.flatnonzero(known)
+    rows = rows[np.argsort(flat.order.to_numpy()[rows], kind="stable")]
+    leads = flat.leads.iloc[rows].reset_index(drop=True)
+    label = flat.label.to_numpy()[rows].astype(np.int8)
+    if len(rows) == 0:
+        raise PopulationError("no row of the flat table has a label; check data.flat.label and data.flat.positive")
+    _check_classes(label, "rows with a label")
+    time = flat.order.to_numpy()[rows].astype(np.int64)
+    lead, group = _groups(leads, leads["lead_id"])
+    holdout = holdout_split(time, group, reach=0, share=config.problem.holdout)
+    attributes = leads.drop(columns=["lead_id", "account_id"], errors="ignore")
+    leaks = audit_columns(attributes, label, time, config.profile)
+    part = FlatTable(leads, pd.Series(label.astype("float64")), pd.Series(time), flat.quarantine, flat.rows_read)
+    plan = plan_flat(part, config, refused=refused_columns(leaks), rows=holdout.train)
+    n_leads = leads["lead_id"].nunique()
+    return TrainingTable(
+        lead_id=leads["lead_id"],
+        cutoff_time=pd.Series(pd.NaT, index=leads.index, dtype="datetime64[us, UTC]"),
+        age=None,
+        label=label,
+        features=build_flat(part, plan),
+        time=time,
+        reach=0,
+        group=group,
+        lead=lead,
+        holdout=holdout,
+        plan=plan,
+        leaks=leaks,
+        waterfall=(
+            Step("rows read", flat.rows_read["flat"], flat.rows_read["flat"]),
+            Step("usable", len(flat.leads), len(flat.leads)),
+            Step("with a known label", len(rows), n_leads),
+        ),
+    )
