@@ -12,7 +12,15 @@ from zoneinfo import ZoneInfo
 
 from mqlml.errors import ConfigError
 
-__all__ = ["DAY", "HOUR", "format_duration", "format_instant", "parse_duration", "parse_instant", "to_microseconds"]
+__all__ = [
+    "DAY",
+    "HOUR",
+    "format_duration",
+    "format_instant",
+    "parse_duration",
+    "parse_instant",
+    "to_microseconds",
+]
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -58,7 +66,7 @@ def parse_instant(value: object, zone: str) -> dt.datetime:
     if isinstance(value, dt.datetime):
         instant = value
     elif isinstance(value, dt.date):
-        instant = dt.datetime(value.year, value.month, value.day)
+        instant = dt.datetime.combine(value, dt.time(0))
     else:
         try:
             instant = dt.datetime.fromisoformat(str(value).strip())

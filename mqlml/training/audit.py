@@ -89,7 +89,9 @@ def _name_reason(column: str) -> str | None:
     return None
 
 
-def _ranks_later(values: pd.Series, label: npt.NDArray[np.int8], order: npt.NDArray[np.int64]) -> float | None:
+def _ranks_later(
+    values: pd.Series, label: npt.NDArray[np.int8], order: npt.NDArray[np.int64]
+) -> float | None:
     """ROC AUC on the later half of rows of the column's own smoothed rates, learned on the earlier half.
 
     None where either half has too few winners or others to tell. Missing counts as a value, so a column that is
@@ -161,7 +163,9 @@ def audit_columns(
         if reason is None:
             auc = _ranks_later(attributes[column], label, order)
             if auc is not None and auc >= ALONE_AUC:
-                reason = f"it alone ranks later winners with an AUC of {auc:.2f}: too good to be known beforehand"
+                reason = (
+                    f"it alone ranks later winners with an AUC of {auc:.2f}: too good to be known beforehand"
+                )
         if reason is None:
             continue
         if column in profile.force:

@@ -31,4 +31,5 @@ def assign_labels(journeys: Journeys, snapshots: pd.DataFrame, problem: Problem)
     position = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     when = converted[position]
     start = micros(snapshots["cutoff_time"]) + problem.gap
-    return ((when >= start) & (when < start + problem.horizon)).astype(np.int8)
+    inside: npt.NDArray[np.bool_] = (when >= start) & (when < start + problem.horizon)
+    return inside.astype(np.int8)

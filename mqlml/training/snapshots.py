@@ -90,7 +90,7 @@ def conversion_times(journeys: Journeys, problem: Problem) -> Micros:
     return _first_per_lead(journeys, wins, micros(wins["occurred_at"]))
 
 
-def _grid(journeys: Journeys, problem: Problem, created: Micros, last_mature: int) -> tuple[int, int, int]:
+def _grid(problem: Problem, created: Micros, last_mature: int) -> tuple[int, int, int]:
     """First point, step and number of points of the calendar grid."""
     policy = problem.snapshots
     assert policy.every is not None
@@ -141,7 +141,7 @@ def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
         lead, cutoff = _at_ages(policy.ages, created)
         steps = [Step("looked at, at the ages named", len(lead), len(created))]
     else:
-        first, every, points = _grid(journeys, problem, created, observed_until - reach)
+        first, every, points = _grid(problem, created, observed_until - reach)
         lead, cutoff, n, n_leads = _at_grid(created, first, every, points, problem.age_limits)
         steps = [Step("known on a day of the grid", n, n_leads)]
 

@@ -150,14 +150,18 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
     leads = flat.leads.iloc[rows].reset_index(drop=True)
     label = flat.label.to_numpy()[rows].astype(np.int8)
     if len(rows) == 0:
-        raise PopulationError("no row of the flat table has a label; check data.flat.label and data.flat.positive")
+        raise PopulationError(
+            "no row of the flat table has a label; check data.flat.label and data.flat.positive"
+        )
     _check_classes(label, "rows with a label")
     time = flat.order.to_numpy()[rows].astype(np.int64)
     lead, group = _groups(leads, leads["lead_id"])
     holdout = holdout_split(time, group, reach=0, share=config.problem.holdout)
     attributes = leads.drop(columns=["lead_id", "account_id"], errors="ignore")
     leaks = audit_columns(attributes, label, time, config.profile)
-    part = FlatTable(leads, pd.Series(label.astype("float64")), pd.Series(time), flat.quarantine, flat.rows_read)
+    part = FlatTable(
+        leads, pd.Series(label.astype("float64")), pd.Series(time), flat.quarantine, flat.rows_read
+    )
     plan = plan_flat(part, config, refused=refused_columns(leaks), rows=holdout.train)
     n_leads = leads["lead_id"].nunique()
     return TrainingTable(

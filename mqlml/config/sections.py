@@ -1,28 +1,22 @@
-"""The config: text in ``mqlml.yml`` goes in, one validated, frozen `Config` comes out.
-
-Relative paths are taken from the folder of the config file. ``${NAME}`` reads an environment variable and
-``${NAME:-text}`` falls back to ``text``; a value read that way is never written to a log or a version.
-"""
+"""The sections of the config: what each key is called, what it may hold, and what it is when left out."""
 
 from __future__ import annotations
 
 import datetime as dt
 import difflib
-import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
-    ValidationError,
+    Tag,
     field_validator,
     model_validator,
 )
@@ -33,17 +27,21 @@ from mqlml.timeutil import DAY, HOUR, format_duration, parse_duration, parse_ins
 __all__ = [
     "STAGES",
     "TERMINAL_STAGES",
+    "ColumnFormat",
+    "Condition",
     "Config",
     "Data",
     "Features",
     "Flat",
     "Gate",
     "LabelRule",
+    "Outcomes",
     "Problem",
     "Profile",
     "Rules",
+    "Snapshots",
+    "Stage",
     "Table",
-    "read_config",
 ]
 
 Stage = Literal["mql", "sql", "opportunity", "closed_won", "closed_lost", "disqualified"]
@@ -96,6 +94,26 @@ class ColumnFormat(_Section):
     unit: Literal["d", "s", "ms", "us"] | None = None
 
 
+def _spelling(value: object) -> str:
+    if isinstance(value, list):
+        return "<several>"
+    return "<hinted>" if isinstance(value, dict | ColumnFormat) else "<name>"
+
+
+Column = Annotated[
+    Annotated[str, Tag("<name>")] | Annotated[ColumnFormat, Tag("<hinted>")], Discriminator(_spelling)
+]
+"""A column of the source: its name, or its name with a hint how to read it."""
+
+Order = Annotated[
+    Annotated[str, Tag("<name>")]
+    | Annotated[ColumnFormat, Tag("<hinted>")]
+    | Annotated[list[str], Tag("<several>")],
+    Discriminator(_spelling),
+]
+"""What stands for time in a flat table: a column, or several that sort one after another."""
+
+
 class Table(_Section):
     """Where one of the four tables comes from and what its columns are called there.
 
@@ -106,7 +124,7 @@ class Table(_Section):
     path: str | None = None
     sql: str | None = None
     url: str | None = None
-    columns: dict[str, str | ColumnFormat] = {}
+    columns: dict[str, Column] = {}
     delimiter: str | None = None
     encoding: str = "utf-8"
 
@@ -148,7 +166,7 @@ class Flat(_Section):
     account_id: str | None = None
     label: str
     positive: str | int | float | bool | list[str | int | float | bool] = 1
-    order: str | ColumnFormat | list[str]
+    order: Order
     missing: list[str] = []
     families: dict[Literal["profile", "channel", "actions", "undesirables"], list[str]] = {}
     delimiter: str | None = None
@@ -193,11 +211,15 @@ class Data(_Section):
         journeys = [self.leads, self.events, self.outcomes, self.history]
         if self.flat is not None:
             if any(table is not None for table in journeys):
-                raise ValueError("'flat' replaces leads, events, outcomes and history; remove one or the other")
+                raise ValueError(
+                    "'flat' replaces leads, events, outcomes and history; remove one or the other"
+                )
             return self
         missing = [name for name in ("leads", "outcomes") if getattr(self, name) is None]
         if missing:
-            raise ValueError(f"needs {' and '.join(repr(name) for name in missing)} (or 'flat', for one table)")
+            raise ValueError(
+                f"needs {' and '.join(repr(name) for name in missing)} (or 'flat', for one table)"
+            )
         if self.observed_until is None:
             raise ValueError(
                 "needs 'observed_until': the moment up to which outcomes are complete. It is never guessed from "
@@ -274,6 +296,13 @@ class Profile(_Section):
     email: str | None = None
     job_title: str | None = None
 
+    @field_validator("static", mode="before")
+    @classmethod
+    def _list_or_auto(cls, value: object) -> object:
+        if value != "auto" and not isinstance(value, list):
+            raise ValueError("must be 'auto' or a list of columns")
+        return value
+
 
 class Features(_Section):
     """How much of the journeys becomes features: the most frequent words are kept, the rest become one."""
@@ -303,8 +332,9 @@ class LabelRule(_Section):
     def _keys_of_policy(self) -> LabelRule:
         needed = {"capacity": {"per_week"}, "value": {"gain", "cost"}}.get(self.policy, {"value"})
         optional = {"missed_cost"} if self.policy == "value" else set()
-        given = set(self.model_fields_set) - {"policy"}
-        if missing := sorted(needed - {name for name in given if getattr(self, name) is not None}):
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        given = {name for name in self.model_fields_set if getattr(self, name) != defaults[name]} - {"policy"}
+        if missing := sorted(needed - given):
             raise ValueError(f"policy {self.policy!r} needs {missing[0]!r}")
         if extra := sorted(given - needed - optional):
             raise ValueError(f"policy {self.policy!r} does not read {extra[0]!r}")
@@ -349,7 +379,7 @@ class Tracking(_Section):
     uri: str = "sqlite:///models/mlflow.db"
 
 
-_DEFAULT_LABELS = {
+_DEFAULT_LABELS: dict[Literal["mql", "sql"], LabelRule] = {
     "mql": LabelRule(policy="min_recall", value=0.6),
     "sql": LabelRule(policy="min_recall", value=0.25),
 }
@@ -390,116 +420,3 @@ class Config(_Section):
     def path(self, text: str) -> Path:
         """A path of the config as one that can be opened: relative ones start at the config's folder."""
         return self.folder / Path(text).expanduser()
-
-
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
-
-
-def _expand(value: Any, where: str) -> Any:
-    """Environment variables put in, in every text of the parsed YAML (so no value can change its structure)."""
-    if isinstance(value, dict):
-        return {key: _expand(item, f"{where}.{key}".lstrip(".")) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_expand(item, where) for item in value]
-    if not isinstance(value, str):
-        return value
-
-    def read(match: re.Match[str]) -> str:
-        text = os.environ.get(match[1], match[2])
-        if text is None:
-            raise ConfigError(
-                f"{where} reads the environment variable {match[1]}, which is not set; set it, or write "
-                f"${{{match[1]}:-default}}"
-            )
-        return text
-
-    return _VARIABLE.sub(read, value)
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    """The keys that the section at ``location`` knows, by walking the models' annotations."""
-    section: Any = Config
-    for part in location:
-        if isinstance(part, int) or not isinstance(section, type) or not issubclass(section, BaseModel):
-            continue
-        field = section.model_fields.get(str(part))
-        if field is None:
-            continue
-        found: list[Any] = [field.annotation]
-        section = None
-        while found:
-            kind = found.pop(0)
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                section = kind
-                break
-            found.extend(getattr(kind, "__args__", ()))
-        if section is None:
-            return []
-    if not (isinstance(section, type) and issubclass(section, BaseModel)):
-        return []
-    return [field.alias or name for name, field in section.model_fields.items() if not field.exclude]
-
-
-def _sentence(error: Any) -> str:
-    location = tuple(error["loc"])
-    where = ".".join(str(part) for part in location if not str(part).startswith(("literal[", "list[", "constrained")))
-    if error["type"] == "extra_forbidden":
-        key = str(location[-1])
-        known = _known_keys(location[:-1])
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-        return f"{where}: unknown key {key!r}; {hint}"
-    if error["type"] == "missing":
-        return f"{where}: this key is required"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    found = error["input"]
-    shown = "" if isinstance(found, dict | list) or message.startswith("needs") else f"; found {found!r}"
-    return f"{where}: {message[:1].lower()}{message[1:]}{shown}" if where else f"{message}{shown}"
-
-
-def make_config(values: Any, *, folder: Path, where: str = "config") -> Config:
-    """A `Config` from parsed YAML.
-
-    Raises
-    ------
-    ConfigError
-        If a key is missing or unknown, or a value is not what it must be.
-    """
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where} must hold keys and values (name:, data:, problem: …); found {values!r}")
-    try:
-        return Config.model_validate({**_expand(values, ""), "folder": folder})
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
-    except ValidationError as error:
-        sentences = list(dict.fromkeys(_sentence(item) for item in error.errors()))
-        more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
-        raise ConfigError(f"{where}: {sentences[0]}{more}") from None
-
-
-def read_config(path: str | Path) -> Config:
-    """Read and check a config file.
-
-    Parameters
-    ----------
-    path : path of a YAML file, usually ``mqlml.yml``.
-
-    Raises
-    ------
-    ConfigError
-        If the file is missing, is not YAML, or does not say what it must.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(
-            f"there is no config file {str(path)!r}; name one with --config, or make an example with 'mqlml demo'"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the config file {str(path)!r} cannot be read as UTF-8 text: {error}") from None
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return make_config(values, folder=path.parent, where=str(path))

@@ -1,0 +1,133 @@
+"""Reading the config: a YAML file goes in, a checked `Config` comes out, or an error that names the key.
+
+Relative paths are taken from the folder of the config file. ``${NAME}`` reads an environment variable and
+``${NAME:-text}`` falls back to ``text``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from mqlml.config.sections import Config
+from mqlml.errors import ConfigError
+
+__all__ = ["make_config", "read_config"]
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+def _expand(value: Any, where: str) -> Any:
+    """Environment variables put in, in every text of the parsed YAML (so no value can change its structure)."""
+    if isinstance(value, dict):
+        return {key: _expand(item, f"{where}.{key}".lstrip(".")) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, where) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def read(match: re.Match[str]) -> str:
+        text = os.environ.get(match[1], match[2])
+        if text is None:
+            raise ConfigError(
+                f"{where} reads the environment variable {match[1]}, which is not set; set it, or write "
+                f"${{{match[1]}:-default}}"
+            )
+        return text
+
+    return _VARIABLE.sub(read, value)
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the section at ``location`` knows, by walking the models' annotations."""
+    section: Any = Config
+    for part in location:
+        if isinstance(part, int) or not isinstance(section, type) or not issubclass(section, BaseModel):
+            continue
+        field = section.model_fields.get(str(part))
+        if field is None:
+            continue
+        found: list[Any] = [field.annotation]
+        section = None
+        while found:
+            kind = found.pop(0)
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                section = kind
+                break
+            found.extend(getattr(kind, "__args__", ()))
+        if section is None:
+            return []
+    if not (isinstance(section, type) and issubclass(section, BaseModel)):
+        return []
+    return [field.alias or name for name, field in section.model_fields.items() if not field.exclude]
+
+
+def _sentence(error: Any) -> str:
+    location = tuple(error["loc"])
+    where = ".".join(str(part) for part in location if not str(part).startswith(("<", "[")))
+    if error["type"] == "extra_forbidden":
+        key = str(location[-1])
+        known = _known_keys(tuple(part for part in location[:-1] if not str(part).startswith("<")))
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+        return f"{where}: unknown key {key!r}; {hint}"
+    if error["type"] == "missing":
+        return f"{where}: this key is required"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    found = error["input"]
+    shown = "" if isinstance(found, dict | list) or message.startswith("needs") else f"; found {found!r}"
+    return f"{where}: {message[:1].lower()}{message[1:]}{shown}" if where else f"{message}{shown}"
+
+
+def make_config(values: Any, *, folder: Path, where: str = "config") -> Config:
+    """A `Config` from parsed YAML.
+
+    Raises
+    ------
+    ConfigError
+        If a key is missing or unknown, or a value is not what it must be.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where} must hold keys and values (name:, data:, problem: …); found {values!r}")
+    try:
+        return Config.model_validate({**_expand(values, ""), "folder": folder})
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    except ValidationError as error:
+        sentences = list(dict.fromkeys(_sentence(item) for item in error.errors()))
+        more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
+        raise ConfigError(f"{where}: {sentences[0]}{more}") from None
+
+
+def read_config(path: str | Path) -> Config:
+    """Read and check a config file.
+
+    Parameters
+    ----------
+    path : path of a YAML file, usually ``mqlml.yml``.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is not YAML, or does not say what it must.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"there is no config file {str(path)!r}; name one with --config, or make an example with 'mqlml demo'"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the config file {str(path)!r} cannot be read as UTF-8 text: {error}") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    return make_config(values, folder=path.parent, where=str(path))

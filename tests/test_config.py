@@ -1,0 +1,207 @@
+"""The config: what is written is what is read, and what cannot be read says where and what would help."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mqlml.config import Config, make_config, read_config
+from mqlml.errors import ConfigError
+from mqlml.timeutil import DAY, HOUR
+
+LEAST: dict[str, Any] = {
+    "name": "leads",
+    "data": {
+        "observed_until": "2018-11-14",
+        "leads": {"path": "leads.csv"},
+        "outcomes": {"path": "deals.csv", "stage": "closed_won"},
+    },
+}
+
+
+def config(**changes: Any) -> Config:
+    return make_config({**copy.deepcopy(LEAST), **changes}, folder=Path("there"), where="mqlml.yml")
+
+
+def test_the_least_config_has_good_defaults() -> None:
+    found = config()
+    assert found.problem.horizon == 60 * DAY
+    assert found.problem.snapshots.ages == [0, 7 * DAY, 30 * DAY]
+    assert found.windows == [7 * DAY, 30 * DAY, 90 * DAY, "all"]
+    assert list(found.labels) == ["mql", "sql"]
+    assert found.data.observed_until == dt.datetime(2018, 11, 14, tzinfo=dt.UTC)
+
+
+def test_the_config_of_the_interface_reads(tmp_path: Path) -> None:
+    text = """
+name: lead-conversion
+data:
+  timezone: Europe/Berlin
+  observed_until: 2018-11-14
+  max_quarantined: 0.01
+  leads:
+    path: leads.csv
+    columns: {lead_id: mql_id, created_at: {column: signup_date, format: "%m/%d/%y"}, account_id: org}
+  events:
+    path: events.parquet
+    columns: {lead_id: lead_id, occurred_at: ts, recorded_at: loaded_at, action: action, value: seconds}
+  outcomes:
+    path: deals.csv
+    columns: {lead_id: mql_id, occurred_at: won_date, amount: revenue}
+    stages: {Won: closed_won, Lost: closed_lost}
+  history: {path: field_history.parquet}
+problem:
+  outcome: closed_won
+  horizon: 90d
+  gap: 12h
+  snapshots: {every: 7d, from: 2017-06-01, until: 2018-05-31}
+  age_limits: [0d, 365d]
+profile: {static: [origin, landing_page_id], history: []}
+windows: [7d, 30d, 90d, all]
+labels:
+  sql: {policy: capacity, per_week: 40}
+  mql: {policy: min_precision, value: 0.15}
+rules:
+  disqualify:
+    - {when: {country: {not_in: [US, CA]}}, reason: outside our region}
+    - {when: {mail_domain: {in: competitors.txt}}, reason: competitor}
+gate: {min_positives: 50}
+tracking: {uri: "sqlite:///models/mlflow.db"}
+"""
+    (tmp_path / "mqlml.yml").write_text(text)
+    found = read_config(tmp_path / "mqlml.yml")
+    assert found.data.observed_until == dt.datetime(2018, 11, 13, 23, tzinfo=dt.UTC)
+    assert found.problem.gap == 12 * HOUR
+    assert list(found.labels) == ["mql", "sql"]  # lowest first, whatever the order in the file
+    assert found.data.leads is not None
+    assert found.data.leads.column("created_at") == "signup_date"
+    assert found.data.leads.column("country") == "country"
+    assert found.path("leads.csv") == tmp_path / "leads.csv"
+
+
+def test_what_a_config_says_can_be_written_and_read_again() -> None:
+    found = config(windows=["3d", "all"], problem={"horizon": "36h", "snapshots": {"ages": ["14d"]}})
+    again = make_config(
+        yaml.safe_load(found.model_dump_json(by_alias=True, exclude_none=True)), folder=Path("there")
+    )
+    assert again == found
+
+
+def test_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRM", "a: b # not YAML")
+    leads = {"path": "${CRM}/${NOT_SET_ANYWHERE:-export}.csv"}
+    found = config(data={**LEAST["data"], "leads": leads})
+    assert found.data.leads is not None
+    assert found.data.leads.path == "a: b # not YAML/export.csv"
+
+
+def put(path: str, value: Any) -> dict[str, Any]:
+    changed = copy.deepcopy(LEAST)
+    at = changed
+    *parents, last = path.split(".")
+    for part in parents:
+        at = at.setdefault(part, {})
+    at[last] = value
+    return changed
+
+
+MISTAKES = {
+    "unknown key": (put("windos", ["7d"]), r"windos: unknown key 'windos'; did you mean 'windows'\?"),
+    "unknown key, deep": (
+        put("data.leads.columns", {"created_at": {"column": "d", "fromat": "%d"}}),
+        r"data\.leads\.columns\.created_at\.fromat: unknown key 'fromat'; did you mean 'format'\?",
+    ),
+    "unknown key, nothing near": (
+        put("gate", {"zzz": 1}),
+        "gate.zzz: unknown key 'zzz'; known keys: min_positives",
+    ),
+    "unknown key in a rule": (
+        put("rules", {"disqualify": [{"when": {"country": {"in": ["US"], "notin": 1}}, "reason": "r"}]}),
+        r"rules\.disqualify\.0\.when\.country\.notin: unknown key 'notin'; did you mean 'not_in'\?",
+    ),
+    "no unit": (put("problem.horizon", 60), r"problem\.horizon: a duration is a number and a unit.*found 60"),
+    "wrong unit": (put("problem.horizon", "60m"), r"problem\.horizon: a duration is .* found '60m'"),
+    "no horizon": (put("problem.horizon", "0d"), r"problem\.horizon: input should be greater than 0"),
+    "unknown stage": (
+        put("problem.outcome", "won"),
+        r"problem\.outcome: input should be 'mql'.* found 'won'",
+    ),
+    "two snapshot policies": (
+        put("problem.snapshots", {"ages": ["0d"], "every": "7d"}),
+        r"problem\.snapshots: needs exactly one of 'ages' .* and 'every'",
+    ),
+    "age limits reversed": (
+        put("problem.age_limits", ["9d", "1d"]),
+        r"age_limits.*must not be above the second",
+    ),
+    "windows out of order": (put("windows", ["30d", "7d"]), "windows: .*shortest first"),
+    "no end of observation": (put("data.observed_until", None), "needs 'observed_until': .*never guessed"),
+    "not a time": (put("data.observed_until", "soon"), r"a time is written as .* found 'soon'"),
+    "unknown zone": (
+        put("data.timezone", "Europe/Brelin"),
+        r"unknown time zone.*did you mean 'Europe/Berlin'\?",
+    ),
+    "no leads": (put("data.leads", None), r"data: needs 'leads' \(or 'flat'"),
+    "flat beside leads": (
+        put("data.flat", {"path": "f.csv", "lead_id": "id", "label": "y", "order": "n"}),
+        "'flat' replaces leads, events, outcomes and history",
+    ),
+    "two sources": (
+        put("data.leads", {"path": "l.csv", "sql": "select 1"}),
+        "data.leads: needs exactly one of 'path' and 'sql'",
+    ),
+    "unknown policy": (
+        put("labels", {"mql": {"policy": "capacty"}, "sql": {"policy": "fixed", "value": 0.5}}),
+        r"labels\.mql\.policy: .*found 'capacty'",
+    ),
+    "policy without its key": (
+        put("labels", {"mql": {"policy": "capacity"}, "sql": {"policy": "fixed", "value": 0.5}}),
+        r"labels\.mql: policy 'capacity' needs 'per_week'",
+    ),
+    "policy with another's key": (
+        put(
+            "labels",
+            {"mql": {"policy": "fixed", "value": 0.1, "gain": 3}, "sql": {"policy": "fixed", "value": 0.5}},
+        ),
+        r"labels\.mql: policy 'fixed' does not read 'gain'",
+    ),
+    "one label only": (
+        put("labels", {"mql": {"policy": "fixed", "value": 0.5}}),
+        "needs both 'mql' and 'sql'",
+    ),
+    "a probability above 1": (
+        put("labels", {"mql": {"policy": "fixed", "value": 15}, "sql": {"policy": "fixed", "value": 0.5}}),
+        r"labels\.mql\.value: input should be less than or equal to 1; found 15",
+    ),
+    "static is a word": (put("profile.static", "all"), "profile.static: must be 'auto' or a list of columns"),
+    "variable not set": (
+        put("data.leads.path", "${MQLML_NOT_SET}/l.csv"),
+        "data.leads.path reads .*MQLML_NOT_SET",
+    ),
+    "no name": ({"data": LEAST["data"]}, "name: this key is required"),
+    "a name that is a path": (put("name", "../x"), "name: string should match pattern"),
+    "not a mapping": (["name"], "must hold keys and values"),
+}
+
+
+@pytest.mark.parametrize(("values", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistakes(values: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        make_config(values, folder=Path("there"), where="mqlml.yml")
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_config(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no config file .*mqlml demo"):
+        read_config(tmp_path / "mqlml.yml")
+    (tmp_path / "mqlml.yml").write_text("name: [")
+    with pytest.raises(ConfigError, match="is not valid YAML"):
+        read_config(tmp_path / "mqlml.yml")
+    (tmp_path / "mqlml.yml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="cannot be read as UTF-8"):
+        read_config(tmp_path / "mqlml.yml")
