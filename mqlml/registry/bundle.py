@@ -1,0 +1,329 @@
+"""The bundle: all that scoring and reporting need of one version goes into a folder, and back after every check.
+
+The manifest names each file with its size and SHA-256, so a damaged or half-copied bundle is found out. That is no
+proof of origin, as whoever changes a file can change the manifest too; hence nothing in it is unpickled or run, the
+types in it are listed in `mqlml.registry.model_file`, and the trees are checked before they predict.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import math
+import numbers
+import os
+import platform
+import secrets
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from mqlml.errors import BundleError, MqlmlError, OutputError
+from mqlml.features import FeaturePlan
+from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator
+from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save_trees
+
+__all__ = ["Bundle", "library_versions", "load_bundle", "make_reference", "save_bundle"]
+
+FORMAT = 1
+"""The number of the bundle's layout; a higher one comes from a newer mqlml."""
+
+_MANIFEST = "manifest.json"
+_TREES = "model.skops"
+_FILES = (
+    _TREES,
+    "scorer.json",
+    "calibrator.json",
+    "thresholds.json",
+    "features.json",
+    "reference.json",
+    "config.json",
+    "metrics.json",
+    "report.json",
+    "fingerprint.json",
+)
+_MOST_BYTES = 256 * 2**20
+_LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of Python, mqlml and the libraries that a prediction depends on."""
+    from mqlml import __version__
+
+    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version(), "mqlml": __version__, **versions}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One version of a model, with everything that scoring and the report need.
+
+    Attributes
+    ----------
+    name : str
+        The registered model's name.
+    scorer : LeadScorer, fitted
+    calibrator : SigmoidCalibrator
+    policy : LabelPolicy
+    plan : FeaturePlan
+        How the scorer's columns are built.
+    config : dict
+        The resolved config, as JSON and without secrets.
+    reference : ndarray of float64
+        Quantiles of the probabilities the version gave to later data, ascending, as by `make_reference`.
+    metrics : dict
+        How good it was on held-out data.
+    report : dict
+        Aggregates for the report.
+    fingerprint : dict
+        What tells the training data from other data: row counts, hashes.
+    git_commit : str or None
+        Of the code that trained it.
+    created : str
+        ISO time in UTC.
+    libraries : dict of str to str
+        Versions it was trained with.
+    """
+
+    name: str
+    scorer: LeadScorer
+    calibrator: SigmoidCalibrator
+    policy: LabelPolicy
+    plan: FeaturePlan
+    config: dict[str, Any]
+    reference: npt.NDArray[np.float64]
+    metrics: dict[str, Any]
+    report: dict[str, Any]
+    fingerprint: dict[str, Any]
+    git_commit: str | None
+    created: str
+    libraries: dict[str, str] = field(default_factory=library_versions)
+
+
+def make_reference(probability: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """What later scores are measured against: the 0, 0.1, … 100 % quantiles of these probabilities.
+
+    Parameters
+    ----------
+    probability : array of shape (n,), at least one
+        Calibrated probabilities of leads the model had not seen, all ages as in the population.
+
+    Returns
+    -------
+    ndarray of float64, shape (1001,), ascending.
+    """
+    quantiles: npt.NDArray[np.float64] = np.quantile(
+        np.asarray(probability, dtype=np.float64), np.linspace(0, 1, 1001)
+    )
+    return quantiles
+
+
+def save_bundle(bundle: Bundle, folder: str | Path) -> None:
+    """Write a bundle into a new folder, all of it or nothing; it is read back once before it gets its name.
+
+    In metrics and report, a number that is NaN or infinite becomes null, as JSON has neither.
+
+    Raises
+    ------
+    OutputError
+        If the folder exists already, or cannot be written.
+    BundleError
+        If the bundle could not be loaded again.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise OutputError(
+            f"a bundle is written into a new folder; {str(folder)!r} exists already. Name another"
+        )
+    contents = {
+        _TREES: save_trees(bundle.scorer.trees_),
+        "scorer.json": _json(save_scorer(bundle.scorer)),
+        "calibrator.json": _json(bundle.calibrator.to_dict()),
+        "thresholds.json": _json(bundle.policy.to_dict()),
+        "features.json": _json(bundle.plan.to_dict()),
+        "reference.json": _json(bundle.reference),
+        "config.json": _json(bundle.config),
+        "metrics.json": _json(bundle.metrics),
+        "report.json": _json(bundle.report),
+        "fingerprint.json": _json(bundle.fingerprint),
+    }
+    manifest = {
+        "format": FORMAT,
+        "name": bundle.name,
+        "created": bundle.created,
+        "git_commit": bundle.git_commit,
+        "libraries": bundle.libraries,
+        "files": {name: {"bytes": len(data), "sha256": _hash(data)} for name, data in contents.items()},
+    }
+    part = folder.parent / f".{secrets.token_hex(6)}.part"
+    try:
+        part.mkdir()
+        try:
+            for name, data in {**contents, _MANIFEST: _json(manifest)}.items():
+                (part / name).write_bytes(data)
+            load_bundle(part)
+            os.rename(part, folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(
+            f"the bundle {str(folder)!r} cannot be written: {error.strerror or error}; see that its folder "
+            f"{str(folder.parent)!r} exists, may be written to and has space"
+        ) from error
+
+
+def load_bundle(folder: str | Path) -> Bundle:
+    """Read a bundle after checking it: hashes first, then types, then every node of every tree.
+
+    Parameters
+    ----------
+    folder : folder that `save_bundle` has written, or a copy of it
+
+    Raises
+    ------
+    BundleError
+        If a file is missing, damaged or not what training makes; if the bundle comes from a newer mqlml; or if it
+        was trained with another minor release of scikit-learn, whose trees need not mean the same.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise BundleError(f"there is no bundle {str(folder)!r}; name the folder of one, or train a version")
+    manifest = _read_manifest(folder)
+    files = {name: _read_checked(folder, name, manifest["files"][name]) for name in _FILES}
+    values = {name: _parse(data, name) for name, data in files.items() if name != _TREES}
+    try:
+        return Bundle(
+            name=manifest["name"],
+            scorer=load_scorer(values["scorer.json"], load_trees(files[_TREES])),
+            calibrator=SigmoidCalibrator.from_dict(values["calibrator.json"]),
+            policy=LabelPolicy.from_dict(values["thresholds.json"]),
+            plan=FeaturePlan.from_dict(values["features.json"]),
+            config=_dict(values["config.json"], "config.json"),
+            reference=_reference(values["reference.json"]),
+            metrics=_dict(values["metrics.json"], "metrics.json"),
+            report=_dict(values["report.json"], "report.json"),
+            fingerprint=_dict(values["fingerprint.json"], "fingerprint.json"),
+            git_commit=manifest["git_commit"],
+            created=manifest["created"],
+            libraries=manifest["libraries"],
+        )
+    except BundleError as error:
+        raise BundleError(f"{str(folder)!r}: {error}") from error
+    except (MqlmlError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        _refuse(folder, f"its values do not fit ({type(error).__name__}: {error})")
+
+
+def _refuse(folder: Path, what: str) -> NoReturn:
+    raise BundleError(f"the bundle {str(folder)!r} cannot be used: {what}. Fetch or train the version again")
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / _MANIFEST
+    manifest = _parse(_read(folder, _MANIFEST), _MANIFEST)
+    if not isinstance(manifest, dict) or type(manifest.get("format")) is not int:
+        _refuse(folder, f"{path.name} is not a manifest")
+    if manifest["format"] > FORMAT:
+        raise BundleError(
+            f"the bundle {str(folder)!r} has the format {manifest['format']}; this mqlml reads up to {FORMAT}. "
+            "Upgrade mqlml"
+        )
+    shapes = {"name": str, "created": str, "git_commit": str | None, "libraries": dict, "files": dict}
+    for key, kind in shapes.items():
+        if key not in manifest or not isinstance(manifest[key], kind):
+            _refuse(folder, f"{path.name} has no {key!r}")
+    if set(manifest["files"]) != set(_FILES):
+        odd = sorted(set(manifest["files"]) ^ set(_FILES))
+        _refuse(folder, f"{path.name} lists files missing or too many: {', '.join(odd)}")
+    _check_scikit_learn(folder, manifest["libraries"])
+    return manifest
+
+
+def _check_scikit_learn(folder: Path, libraries: dict[str, Any]) -> None:
+    saved, here = str(libraries.get("scikit-learn")), importlib.metadata.version("scikit-learn")
+    if saved.split(".")[:2] != here.split(".")[:2]:
+        raise BundleError(
+            f"the bundle {str(folder)!r} was trained with scikit-learn {saved}, and {here} is installed; install "
+            f"scikit-learn {'.'.join(saved.split('.')[:2])}, or train a new version"
+        )
+
+
+def _read(folder: Path, name: str) -> bytes:
+    path = folder / name
+    try:
+        if not path.is_file():
+            _refuse(folder, f"{name} is missing")
+        if path.stat().st_size > _MOST_BYTES:
+            _refuse(folder, f"{name} is larger than {_MOST_BYTES >> 20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        _refuse(folder, f"{name} cannot be read: {error.strerror or error}")
+
+
+def _read_checked(folder: Path, name: str, listed: object) -> bytes:
+    data = _read(folder, name)
+    if listed != {"bytes": len(data), "sha256": _hash(data)}:
+        _refuse(folder, f"{name} is not the file the manifest lists (its SHA-256 differs)")
+    return data
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _parse(data: bytes, name: str) -> object:
+    def constant(text: str) -> NoReturn:
+        raise ValueError(f"{text} is not JSON")
+
+    try:
+        value: object = json.loads(data, parse_constant=constant)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(
+            f"{name} is not JSON: {error}; it is damaged. Fetch or train the version again"
+        ) from None
+    return value
+
+
+def _dict(value: object, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BundleError(
+            f"{name} holds {type(value).__name__}, not keys and values. Fetch or train the version again"
+        )
+    return value
+
+
+def _reference(value: object) -> npt.NDArray[np.float64]:
+    reference = np.array(value, dtype=np.float64)
+    good = reference.ndim == 1 and len(reference) > 0 and (np.diff(reference) >= 0).all()
+    if not (good and reference[0] >= 0 and reference[-1] <= 1):
+        raise BundleError(
+            "reference.json does not hold ascending probabilities. Fetch or train the version again"
+        )
+    return reference
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(_plain(value), indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types, from the numpy values that aggregates are full of too."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in (value.tolist() if isinstance(value, np.ndarray) else value)]
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value) if math.isfinite(value) else None
+    raise TypeError(
+        f"a bundle holds texts, numbers, lists and dicts; found {value!r} of {type(value).__name__}"
+    )

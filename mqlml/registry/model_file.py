@@ -1,0 +1,226 @@
+"""The model file: a fitted `LeadScorer` goes in, JSON values and skops bytes come out, and back without trust.
+
+Only what was learned is kept: the trees as scikit-learn holds them, and the encoder's words and rates as JSON. What
+a prediction does not need, or what can be made anew (the loss, the fit's random generator), is left out, so that few
+types have to be trusted. Which ones is written here; the file has no say in it.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import zipfile
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sklearn.ensemble import HistGradientBoostingClassifier
+from skops import io as skops_io
+
+from mqlml.errors import BundleError
+from mqlml.model import LeadScorer
+from mqlml.model.encode import TableEncoder
+from mqlml.registry.tree_check import check_trees
+
+__all__ = ["load_scorer", "load_trees", "save_scorer", "save_trees"]
+
+_BOOSTING = "sklearn.ensemble._hist_gradient_boosting"
+
+# skops trusts every scikit-learn estimator and every numpy function by itself; this list is all that is let in.
+_TRUSTED = {
+    ("ObjectNode", f"{_BOOSTING}.gradient_boosting", "HistGradientBoostingClassifier"),
+    ("ObjectNode", f"{_BOOSTING}.binning", "_BinMapper"),
+    ("ObjectNode", f"{_BOOSTING}.predictor", "TreePredictor"),
+    ("DictNode", "builtins", "dict"),
+    ("ListNode", "builtins", "list"),
+    ("TypeNode", "builtins", "str"),
+    ("JsonNode", "builtins", "str"),
+    ("NdArrayNode", "numpy", "ndarray"),
+    ("NdArrayNode", "numpy", "uint64"),
+}
+_NOT_LEARNED = ("_loss", "_label_encoder", "_feature_subsample_rng")
+
+_Setting = bool | int | float | str | None
+
+
+class _Encoder(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    settings: dict[str, _Setting]
+    feature_names: list[str]
+    kinds: list[Literal["number", "category", "unused"]]
+    levels: dict[str, list[str]]
+    rates: dict[str, list[float]]
+    prior: float
+    matrix_names: list[str]
+    matrix_source: list[int]
+
+    def wrong(self) -> str | None:
+        """What does not fit together, if anything."""
+        if len(set(self.feature_names)) != len(self.feature_names) or len(self.kinds) != len(
+            self.feature_names
+        ):
+            return "its columns are not one name and one kind each"
+        kinds = dict(zip(self.feature_names, self.kinds, strict=True))
+        for name in self.levels.keys() | self.rates.keys() | {n for n, k in kinds.items() if k == "category"}:
+            if name not in kinds or len(self.rates.get(name, ())) != len(self.levels.get(name, ())) + 1:
+                return f"the category {name!r} does not have one rate per word and one for any other"
+        widths = {"number": 1, "category": 2, "unused": 0}
+        source = [i for i, kind in enumerate(self.kinds) for _ in range(widths[kind])]
+        if self.matrix_source != source or len(self.matrix_names) != len(source):
+            return "its matrix does not follow from its columns"
+        return None
+
+
+class _Scorer(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    settings: dict[str, _Setting]
+    classes: list[bool | int | str]
+    classes_dtype: str
+    named: bool
+    encoder: _Encoder
+
+
+def save_scorer(scorer: LeadScorer) -> dict[str, Any]:
+    """All of a fitted scorer but its trees, as JSON values.
+
+    Raises
+    ------
+    BundleError
+        If its two classes are neither numbers nor text.
+    """
+    encoder = scorer.encoder_
+    if scorer.classes_.dtype.kind not in "biuU":
+        raise BundleError(
+            f"the classes of a saved model are whole numbers, booleans or text; found {scorer.classes_.dtype}"
+        )
+    return _Scorer(
+        settings=scorer.get_params(),
+        classes=scorer.classes_.tolist(),
+        classes_dtype=scorer.classes_.dtype.str,
+        named=hasattr(scorer, "feature_names_in_"),
+        encoder=_Encoder(
+            settings=encoder.get_params(),
+            feature_names=encoder.feature_names_,
+            kinds=encoder.kinds_,
+            levels=encoder.levels_,
+            rates={name: rates.tolist() for name, rates in encoder.rates_.items()},
+            prior=encoder.prior_,
+            matrix_names=encoder.matrix_names_,
+            matrix_source=encoder.matrix_source_.tolist(),
+        ),
+    ).model_dump()
+
+
+def load_scorer(values: object, trees: HistGradientBoostingClassifier) -> LeadScorer:
+    """The scorer of `save_scorer`, around trees that `load_trees` has checked.
+
+    Raises
+    ------
+    BundleError
+        If the values are not those of a fitted scorer, or do not fit the trees.
+    """
+    try:
+        state = _Scorer.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _damaged(f"at {where!r}, {first['msg'].lower()}") from None
+    saved = state.encoder
+    if (wrong := saved.wrong()) is not None:
+        raise _damaged(wrong)
+    if len(saved.matrix_names) != trees.n_features_in_:
+        raise _damaged(
+            f"{len(saved.matrix_names)} matrix columns for trees of {trees.n_features_in_} features"
+        )
+    try:
+        scorer = LeadScorer(**state.settings)  # type: ignore[arg-type]
+        encoder = TableEncoder(**saved.settings)  # type: ignore[arg-type]
+        classes = np.array(state.classes, dtype=np.dtype(state.classes_dtype))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _damaged(str(error)) from None
+    if classes.dtype.kind not in "biuU" or classes.shape != (2,) or classes[0] >= classes[1]:
+        raise _damaged(f"its classes are {state.classes!r}")
+
+    encoder.feature_names_ = saved.feature_names
+    encoder.kinds_ = list(saved.kinds)
+    encoder.levels_ = saved.levels
+    encoder.rates_ = {name: np.array(rates, dtype=np.float64) for name, rates in saved.rates.items()}
+    encoder.prior_ = saved.prior
+    encoder.matrix_names_ = saved.matrix_names
+    encoder.matrix_source_ = np.array(saved.matrix_source, dtype=np.int64)
+    scorer.classes_ = classes
+    scorer.n_features_in_ = len(saved.feature_names)
+    if state.named:
+        scorer.feature_names_in_ = np.array(saved.feature_names, dtype=object)
+    scorer.encoder_ = encoder
+    scorer.trees_ = trees
+    return scorer
+
+
+def _damaged(what: str) -> BundleError:
+    return BundleError(
+        f"the saved model is not one that training makes: {what}. Fetch or train the version again"
+    )
+
+
+def save_trees(trees: HistGradientBoostingClassifier) -> bytes:
+    """Fitted trees in the skops format, without what a prediction does not need."""
+    light = copy.copy(trees)
+    for name in _NOT_LEARNED:
+        setattr(light, name, None)
+    data: bytes = skops_io.dumps(light)
+    return data
+
+
+def load_trees(data: bytes) -> HistGradientBoostingClassifier:
+    """The trees of `save_trees`: ready to predict, each node checked, the fit's random generator left out.
+
+    Raises
+    ------
+    BundleError
+        If the bytes are no such file, hold a type that is not on the list here, or a tree that training cannot make.
+    """
+    try:
+        _check_types(_read_schema(data))
+        loaded = skops_io.loads(data, trusted=[".".join(kind[1:]) for kind in _TRUSTED])
+    except BundleError:
+        raise
+    except Exception as error:  # a crafted file can make zipfile, json, numpy and skops raise anything
+        raise BundleError(
+            f"model.skops cannot be read ({type(error).__name__}: {str(error)[:200]}); it is damaged. Fetch or "
+            "train the version again"
+        ) from error
+    trees = check_trees(loaded)
+    from sklearn._loss.loss import HalfBinomialLoss
+
+    trees._loss = HalfBinomialLoss()
+    return trees
+
+
+def _read_schema(data: bytes) -> object:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        # Written without compression, a true file holds less than its own size; any other may unpack without end.
+        if sum(member.file_size for member in archive.infolist()) > len(data):
+            raise BundleError("model.skops unpacks to more than its own size; it was not written by mqlml")
+        schema: object = json.loads(archive.read("schema.json"))
+        return schema
+
+
+def _check_types(schema: object) -> None:
+    """Refuse a file that names any type, or any way to make one, that is not on the list."""
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+            named = tuple(part.get(key) for key in ("__loader__", "__module__", "__class__"))
+            if named != (None, None, None) and named not in _TRUSTED:
+                raise BundleError(
+                    f"model.skops holds a {named[1]}.{named[2]} (as {named[0]}), which no version of mqlml saves; "
+                    "do not use this file"
+                )

@@ -1,0 +1,214 @@
+"""The tree check: boosted trees read from a file go in, and come out only if no prediction can leave their bounds.
+
+scikit-learn walks the nodes in compiled code without looking where an index points, so a damaged or crafted file
+could read any memory, loop for ever, or crash the process. Everything that walk relies on is checked here, before
+the first prediction, together with what a fit always leaves behind; a tree no fit could have grown is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble._hist_gradient_boosting.binning import _BinMapper
+from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
+from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
+
+from mqlml.errors import BundleError
+
+__all__ = ["check_trees"]
+
+Nodes = npt.NDArray[np.void]
+FloatArray = npt.NDArray[np.float64]
+
+_LEARNED = {
+    "_baseline_prediction",
+    "_bin_mapper",
+    "_feature_subsample_rng",
+    "_is_categorical_remapped",
+    "_label_encoder",
+    "_loss",
+    "_n_features",
+    "_predictors",
+    "_preprocessor",
+    "_random_seed",
+    "_scorer",
+    "_use_validation_data",
+    "classes_",
+    "do_early_stopping_",
+    "is_categorical_",
+    "n_features_in_",
+    "n_trees_per_iteration_",
+    "train_score_",
+    "validation_score_",
+}
+_MUST_BE_NONE = ("is_categorical_", "_is_categorical_remapped", "_preprocessor", "_scorer", "_loss")
+_MUST_BE_NONE_TOO = ("_label_encoder", "_feature_subsample_rng")
+_BINS_LEARNED = {"bin_thresholds_", "is_categorical_", "missing_values_bin_idx_", "n_bins_non_missing_"}
+
+
+def check_trees(trees: object) -> HistGradientBoostingClassifier:
+    """The same object, once every node of every tree has been checked.
+
+    Trees for two classes on numeric columns are expected, without the parts that a fit needs and a prediction does
+    not (loss, label encoder, random generator), which must be None.
+
+    Raises
+    ------
+    BundleError
+        If anything is not as a fit leaves it; the message names the tree, the node and what is wrong.
+    """
+    settings = set(HistGradientBoostingClassifier().get_params())
+    values = _attributes(trees, HistGradientBoostingClassifier, settings | _LEARNED, "the model")
+    for name in settings:
+        _require(_is_plain(values[name]), f"setting {name!r} holds {type(values[name]).__name__}")
+    for name in _MUST_BE_NONE + _MUST_BE_NONE_TOO:
+        _require(values[name] is None, f"{name!r} must be None; found {type(values[name]).__name__}")
+
+    n_features = values["n_features_in_"]
+    _require(type(n_features) is int and n_features >= 1, f"n_features_in_ is {n_features!r}")
+    _require(values["_n_features"] == n_features, f"_n_features is not {n_features}")
+    _require(values["n_trees_per_iteration_"] == 1, "there is not one tree per iteration, as for two classes")
+    _array(values["classes_"], np.dtype(np.int64), (2,), "classes_")
+    _require(
+        values["classes_"].tolist() == [0, 1], f"classes_ are {values['classes_'].tolist()!r}, not 0 and 1"
+    )
+    _array(values["_baseline_prediction"], np.dtype(np.float64), (1, 1), "_baseline_prediction")
+    _require(bool(np.isfinite(values["_baseline_prediction"]).all()), "_baseline_prediction is not finite")
+
+    thresholds = _check_bins(values["_bin_mapper"], n_features)
+    rounds = values["_predictors"]
+    _require(type(rounds) is list and len(rounds) >= 1, "there is no list of trees")
+    _require(len(rounds) <= values["max_iter"], f"{len(rounds)} trees are more than max_iter")
+    for number, round_ in enumerate(rounds):
+        _require(
+            type(round_) is list and len(round_) == 1, f"iteration {number} does not hold exactly one tree"
+        )
+        _check_tree(round_[0], thresholds, f"tree {number}")
+    assert isinstance(trees, HistGradientBoostingClassifier)
+    return trees
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise BundleError(
+            f"the saved model is not one that training makes: {what}. Do not use this file; fetch the version "
+            "again or train a new one"
+        )
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def _attributes(value: object, cls: type, names: Collection[str], where: str) -> dict[str, Any]:
+    """The attributes of an object of exactly this class with exactly these attributes.
+
+    One that is too many could stand in for a method, as in ``model.predict = something``.
+    """
+    _require(type(value) is cls, f"{where} is a {type(value).__name__}, not a {cls.__name__}")
+    found: dict[str, Any] = vars(value)
+    odd = sorted(set(found) ^ set(names))
+    _require(not odd, f"{where} has attributes missing or too many: {', '.join(odd[:5])}")
+    return found
+
+
+def _array(value: object, dtype: np.dtype[Any], shape: tuple[int, ...], what: str) -> None:
+    """A plain numpy array of this type and shape; ``-1`` in the shape stands for any length."""
+    _require(type(value) is np.ndarray, f"{what} is a {type(value).__name__}, not an array")
+    assert isinstance(value, np.ndarray)
+    _require(value.dtype == dtype, f"{what} holds {value.dtype}, not {dtype}")
+    fits = value.ndim == len(shape) and all(b in (-1, a) for a, b in zip(value.shape, shape, strict=True))
+    _require(fits and value.flags.c_contiguous, f"{what} has the shape {value.shape}")
+
+
+def _check_bins(mapper: object, n_features: int) -> list[FloatArray]:
+    """The thresholds between the bins of each feature, ascending and finite, with +inf after the last.
+
+    A split on the last bin sends all that is not missing to the left; scikit-learn writes its threshold as +inf.
+    """
+    settings = set(_BinMapper().get_params())
+    values = _attributes(mapper, _BinMapper, settings | _BINS_LEARNED, "the bin mapper")
+    _require(values["is_categorical"] is None, "the bin mapper has categories")
+    _require(values["known_categories"] is None, "the bin mapper has categories")
+    n_bins = values["n_bins"]
+    _require(type(n_bins) is int and 3 <= n_bins <= 256, f"n_bins is {n_bins!r}")
+    _require(values["missing_values_bin_idx_"] == n_bins - 1, "the bin of missing values is not the last")
+    _array(values["is_categorical_"], np.dtype(np.uint8), (n_features,), "the bin mapper's is_categorical_")
+    _require(not values["is_categorical_"].any(), "the bin mapper has categories")
+    _array(values["n_bins_non_missing_"], np.dtype(np.uint32), (n_features,), "n_bins_non_missing_")
+    per_feature = values["bin_thresholds_"]
+    _require(
+        type(per_feature) is list and len(per_feature) == n_features, "bin_thresholds_ is not one per feature"
+    )
+    padded = []
+    for feature, (edges, n_used) in enumerate(
+        zip(per_feature, values["n_bins_non_missing_"].tolist(), strict=True)
+    ):
+        _array(edges, np.dtype(np.float64), (-1,), f"the bin thresholds of feature {feature}")
+        good = (
+            len(edges) + 1 == n_used <= n_bins - 1 and np.isfinite(edges).all() and (np.diff(edges) > 0).all()
+        )
+        _require(bool(good), f"the bin thresholds of feature {feature} do not ascend or do not fit its bins")
+        padded.append(np.append(edges, np.inf))
+    return padded
+
+
+def _check_tree(predictor: object, thresholds: list[FloatArray], where: str) -> None:
+    bitsets = ("binned_left_cat_bitsets", "raw_left_cat_bitsets")
+    values = _attributes(predictor, TreePredictor, {"nodes", *bitsets}, where)
+    for name in bitsets:  # no splits on categories, hence no sets of them
+        _array(values[name], np.dtype(np.uint32), (0, 8), f"{where}: {name}")
+    nodes: Nodes = values["nodes"]
+    _array(nodes, PREDICTOR_RECORD_DTYPE, (-1,), f"{where}: nodes")
+    _require(len(nodes) >= 1, f"{where} has no node")
+
+    def each(holds: npt.NDArray[np.bool_], what: str, which: npt.NDArray[np.intp] | None = None) -> None:
+        if not holds.all():
+            first = int(np.flatnonzero(~holds)[0])
+            _require(False, f"{where}, node {first if which is None else which[first]}: {what}")
+
+    for flag in ("is_leaf", "missing_go_to_left"):
+        each(nodes[flag] <= 1, f"{flag} is neither 0 nor 1")
+    each((nodes["is_categorical"] == 0) & (nodes["bitset_idx"] == 0), "a split on categories")
+    each(np.isfinite(nodes["value"]), "its value is not finite")
+    each(np.isfinite(nodes["gain"]), "its gain is not finite")
+    each(nodes["count"] >= 1, "no training row reached it")
+
+    is_leaf = nodes["is_leaf"] == 1
+    leaves = nodes[is_leaf]
+    each((leaves["left"] == 0) & (leaves["right"] == 0), "a leaf with children", np.flatnonzero(is_leaf))
+    inner = np.flatnonzero(~is_leaf)
+    splits = nodes[inner]
+    left, right = splits["left"].astype(np.int64), splits["right"].astype(np.int64)
+    for child in (left, right):
+        # Strictly downwards, so that a walk ends.
+        each((child > inner) & (child < len(nodes)), "a child outside the tree, or before its parent", inner)
+    reached = np.bincount(np.concatenate([left, right]), minlength=len(nodes))
+    each(
+        reached == np.r_[0, np.ones(len(nodes) - 1, dtype=np.intp)], "not reached from the root exactly once"
+    )
+    each(
+        splits["count"] == nodes["count"][left] + nodes["count"][right],
+        "its rows are not its children's",
+        inner,
+    )
+    depth = nodes["depth"].astype(np.int64)
+    _require(depth[0] == 0, f"{where}: the root is not at depth 0")
+    each(
+        (depth[left] == depth[inner] + 1) & (depth[right] == depth[inner] + 1),
+        "a child's depth is wrong",
+        inner,
+    )
+
+    feature = splits["feature_idx"]
+    each((feature >= 0) & (feature < len(thresholds)), f"no feature among the {len(thresholds)}", inner)
+    lengths = np.array([len(edges) for edges in thresholds])
+    starts = np.cumsum(lengths) - lengths
+    bins = splits["bin_threshold"].astype(np.int64)
+    each(bins < lengths[feature], "a bin that its feature does not have", inner)
+    expected = np.concatenate(thresholds)[starts[feature] + bins]
+    each(splits["num_threshold"] == expected, "its threshold is not that of its bin", inner)

@@ -1,0 +1,165 @@
+"""Rules: lead attributes and ``disqualify`` rules go in, the reason each lead can never be an MQL comes out.
+
+A rule speaks of a person. Another lead of the same account is judged by its own attributes and nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pandas.api import types
+
+from mqlml.config import Condition, Disqualify, Rules
+from mqlml.errors import ConfigError
+
+__all__ = ["MAIL_DOMAIN", "match_rules"]
+
+MAIL_DOMAIN = "mail_domain"
+"""The attribute that rules may use though no source has it: what stands after the ``@`` of the e-mail."""
+
+Value = str | int | float | bool
+
+
+def match_rules(leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str | None = None) -> pd.Series:
+    """Why each lead is disqualified, by the first rule that holds; missing where none does.
+
+    A rule holds when all conditions of its ``when`` do. Text is compared without regard to case and to blanks
+    at its ends, a number by its value (``1`` in the config is ``1.0`` in the table). A missing attribute is
+    in no list, and is not taken for being outside one either: nobody is turned away for an empty field.
+
+    Parameters
+    ----------
+    leads : DataFrame
+        One row per lead, attributes as columns.
+    rules : Rules
+    folder : path
+        Where files named by ``in`` and ``not_in`` are looked up (one value per line).
+    email : str, optional
+        The column to take ``mail_domain`` from, where ``leads`` has no column of that name; else one that is
+        called ``email`` or ``e-mail``.
+
+    Returns
+    -------
+    Series of str, index as ``leads``; missing where no rule holds.
+
+    Raises
+    ------
+    ConfigError
+        If a rule names an unknown column, one of times, or a file that is missing; or if its list cannot mean
+        what it says: empty after ``not_in``, or a bare ``NO`` that YAML has read as false.
+    """
+    reason = np.full(len(leads), None, dtype=object)
+    for position, rule in enumerate(rules.disqualify):
+        where = f"rules.disqualify[{position}].when"
+        holds = _holds(leads, rule, where, folder, email)
+        reason[holds & (reason == None)] = rule.reason  # noqa: E711 - elementwise
+    return pd.Series(reason, index=leads.index, dtype="str")
+
+
+def _holds(
+    leads: pd.DataFrame, rule: Disqualify, where: str, folder: Path, email: str | None
+) -> npt.NDArray[np.bool_]:
+    holds = np.ones(len(leads), dtype=bool)
+    for name, condition in rule.when.items():
+        holds &= _meets(_column(leads, name, where, email), condition, f"{where}.{name}", folder)
+    return holds
+
+
+def _column(leads: pd.DataFrame, name: str, where: str, email: str | None) -> pd.Series:
+    if name in leads:
+        column = leads[name]
+        if types.is_datetime64_any_dtype(column.dtype):
+            raise ConfigError(f"{where} names {name!r}, which holds times; rules compare text and numbers")
+        return column
+    if name == MAIL_DOMAIN:
+        return _mail_domain(_email_column(leads, where, email))
+    known = [str(column) for column in leads.columns]
+    near = difflib.get_close_matches(name, [*known, MAIL_DOMAIN], n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"the leads have {', '.join(known)}"
+    raise ConfigError(f"{where} names the lead attribute {name!r}, which is unknown; {hint}")
+
+
+def _email_column(leads: pd.DataFrame, where: str, email: str | None) -> pd.Series:
+    if email is not None and email in leads:
+        return leads[email]
+    for name in leads.columns:
+        if str(name).casefold().replace("-", "").replace("_", "") in ("email", "emailaddress"):
+            return leads[name]
+    raise ConfigError(
+        f"{where} uses {MAIL_DOMAIN!r}, but the leads have no e-mail column"
+        + (f" {email!r}" if email is not None else "")
+        + "; name it with profile.email"
+    )
+
+
+def _mail_domain(address: pd.Series) -> pd.Series:
+    """What stands after the last ``@``; missing where there is none."""
+    if types.is_numeric_dtype(address.dtype):  # a column without a single address is read as missing numbers
+        return pd.Series(None, index=address.index, dtype="str")
+    domain = address.astype("str").str.rpartition("@")
+    return domain[2].where(domain[1] == "@").str.strip(" \t>.").replace("", None)
+
+
+def _meets(column: pd.Series, condition: Condition, where: str, folder: Path) -> npt.NDArray[np.bool_]:
+    """Whether each value is in the condition's list, or not in it; False where the value is missing."""
+    listed, negated = (condition.in_, False) if condition.in_ is not None else (condition.not_in, True)
+    assert listed is not None  # the config holds exactly one of the two
+    key = f"{where}.{'not_in' if negated else 'in'}"
+    wanted = _read_list(listed, key, folder) if isinstance(listed, str) else listed
+    if negated and not wanted:
+        raise ConfigError(f"{key} is empty, which would disqualify every lead; list what is allowed")
+    numeric = types.is_numeric_dtype(column.dtype)
+    codes, found = pd.factorize(column)  # each different value is compared once
+    words = [_text(value, numeric) for value in found]
+    _check_booleans(wanted, words, key, numeric)
+    listed_words = {_text(value, numeric) for value in wanted}
+    # The last entry is that of code -1, a missing value, which never meets a condition.
+    inside = np.array([word in listed_words for word in words] + [negated], dtype=bool)
+    meets: npt.NDArray[np.bool_] = inside[codes] != negated
+    return meets
+
+
+def _text(value: object, numeric: bool) -> str:
+    """One spelling for what counts as the same value."""
+    if isinstance(value, bool | np.bool_):
+        return str(int(value)) if numeric else str(bool(value)).casefold()
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
+    text = str(value).strip().casefold()
+    if numeric and not isinstance(value, int | float | np.number):
+        try:
+            return _text(float(text), numeric)  # a list from a file holds text, the column numbers
+        except (ValueError, OverflowError):
+            return text
+    return text
+
+
+def _check_booleans(wanted: Sequence[Value], words: list[str], key: str, numeric: bool) -> None:
+    if numeric or not words or set(words) <= {"true", "false"}:
+        return
+    for value in wanted:
+        if isinstance(value, bool):
+            raise ConfigError(
+                f"{key} holds {value!r}, but the attribute holds text, as {words[0]!r}. YAML reads a bare "
+                'NO, OFF, YES or ON as false or true; write it in quotes, as "NO"'
+            )
+
+
+def _read_list(name: str, key: str, folder: Path) -> list[str]:
+    path = folder / Path(name).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{key} names the file {name!r}, which is not in {str(folder)!r}; a list is written as [{name}]"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{key} names the file {str(path)!r}, not readable as UTF-8 text: {error}"
+        ) from None
+    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -1,0 +1,169 @@
+"""Sinks: a finished table or text goes in, one whole file comes out, or the earlier file stays as it was.
+
+A file is written beside its target under another name, forced to the disk, and only then takes the target's
+place, which the operating system does in one step. A reader sees the old file or the new one, never a part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+
+from mqlml.errors import OutputError
+
+__all__ = ["TABLE_SUFFIXES", "check_target", "write_table", "write_text"]
+
+TABLE_SUFFIXES = (".parquet", ".csv")
+"""The kinds of file that `write_table` writes."""
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as Parquet or CSV, by the path's suffix, without its index.
+
+    The same table gives the same bytes. In a CSV, times are ISO 8601 in UTC (``2018-11-14T08:30:00Z``, with
+    microseconds only if some time of the column has them), a missing value is an empty field, and whole
+    numbers have no decimal point.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Time columns must carry a time zone.
+    path : path ending in ``.parquet`` or ``.csv``
+
+    Raises
+    ------
+    OutputError
+        If the suffix is another, the folder does not exist, or the file cannot be written. An earlier file at
+        ``path`` is left whole.
+    """
+    target = check_target(path, suffixes=TABLE_SUFFIXES)
+    write = _write_parquet if target.suffix.lower() == ".parquet" else _write_csv
+    _replace(target, lambda file: write(frame, file))
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write text (JSON, HTML) in UTF-8, as it is; an earlier file stays whole if that fails.
+
+    Raises
+    ------
+    OutputError
+        If the folder does not exist or the file cannot be written.
+    """
+    data = text.encode("utf-8")
+    _replace(check_target(path), lambda file: file.write(data))
+
+
+def check_target(path: str | Path, *, suffixes: tuple[str, ...] | None = None) -> Path:
+    """The file that a path names, links followed, once it is plain that a file can be put there.
+
+    Long jobs call this before they start, so that a mistyped folder costs a second and not an hour.
+
+    Raises
+    ------
+    OutputError
+        If the suffix is not one of ``suffixes``, the folder is missing, or the path is a folder or is
+        write-protected.
+    """
+    path = Path(path)
+    if suffixes is not None and path.suffix.lower() not in suffixes:
+        raise OutputError(
+            f"a table is written as {' or '.join(suffixes)}; found {str(path)!r}. Change its ending"
+        )
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise OutputError(f"{str(path)!r} is a folder; name a file in it")
+    if not target.parent.is_dir():
+        raise OutputError(
+            f"{str(path)!r} cannot be written: there is no folder {str(target.parent)!r}; make it first"
+        )
+    if target.exists() and not os.access(target, os.W_OK):
+        raise OutputError(f"{str(path)!r} is write-protected; allow writing to it, or name another file")
+    return target
+
+
+def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let ``write`` fill a new file and put it in the target's place if, and only if, all went well."""
+    try:
+        with _beside(target) as (file, name):
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()  # Windows does not rename an open file
+            os.replace(name, target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise OutputError(_sentence(target, error)) from error
+
+
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A new file in the target's folder (so on its disk); it is gone afterwards unless it was renamed."""
+    # Not tempfile.mkstemp: its files can be read by their owner only; this one has any new file's rights.
+    name = target.parent / f".{secrets.token_hex(6)}.part"
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    file = os.fdopen(descriptor, "wb")
+    try:
+        if target.exists():
+            with contextlib.suppress(OSError):  # the owner may differ; then the usual rights will do
+                os.chmod(name, target.stat().st_mode & 0o777)
+        yield file, name
+    finally:
+        with contextlib.suppress(OSError):  # on a full disk, closing tries once more to write the rest
+            file.close()
+        with contextlib.suppress(OSError):
+            name.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the new name itself to the disk, where the system lets a folder be opened."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _sentence(target: Path, error: OSError) -> str:
+    if error.errno in _NO_SPACE:
+        why, remedy = "no space is left for it", "free some space, or write to another disk"
+    elif error.errno in _NO_PERMISSION:
+        why, remedy = f"no permission to write in {str(target.parent)!r}", "allow it, or name another folder"
+    else:
+        why, remedy = "the system refused", "see that the path and the disk are in order"
+    kept = "; the earlier file is as it was" if target.exists() else ""
+    return f"{str(target)!r} cannot be written: {why} ({error.strerror or error}){kept}. To mend it, {remedy}"
+
+
+def _write_parquet(frame: pd.DataFrame, file: BinaryIO) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), file, compression="zstd")
+
+
+def _write_csv(frame: pd.DataFrame, file: BinaryIO) -> None:
+    shown = frame.copy(deep=False)
+    for name, column in frame.items():
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            shown[name] = _iso(column)
+    shown.to_csv(file, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def _iso(times: pd.Series) -> pd.Series:
+    instants = times.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+    missing = np.isnat(instants)
+    whole = bool((instants[~missing].astype("int64") % 1_000_000 == 0).all())
+    text = np.datetime_as_string(instants, unit="s" if whole else "us", timezone="UTC")
+    return pd.Series(text, index=times.index, dtype="str").mask(missing)
