@@ -1,0 +1,187 @@
+"""Calibration: raw log-odds and what became of those leads go in, a probability that means what it says comes out.
+
+A sigmoid with two numbers, because they can be learned from a few dozen conversions. Fit it on forward predictions
+only: on its own training rows a model looks surer than it is.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from mqlml.errors import PopulationError, ScorerError
+
+__all__ = ["SigmoidCalibrator"]
+
+FloatArray = npt.NDArray[np.float64]
+
+# Beyond this the sigmoid rounds to exactly 1 in float64, which would claim certainty.
+_LARGEST_LOG_ODDS = 36.0
+_MOST_STEPS = 100
+
+
+class SigmoidCalibrator:
+    """``probability = 1 / (1 + exp(−(slope · raw + intercept)))``, fitted by maximum likelihood.
+
+    Attributes
+    ----------
+    slope_, intercept_ : float
+    note_ : str or None
+        Set where the scores ranked the wrong way round. The slope is then 0 and everyone gets the base rate: turned
+        round, the sigmoid would call the noise of an unskilled model skill. The gate refuses such a model.
+
+    References
+    ----------
+    J. Platt, "Probabilistic outputs for support vector machines", 1999: the sigmoid, and the smoothed targets that
+    keep it from certainty with few conversions. H.-T. Lin, C.-J. Lin, R. C. Weng, "A note on Platt's probabilistic
+    outputs for support vector machines", Machine Learning 68, 2007: Newton's method with backtracking for it.
+
+    Examples
+    --------
+    >>> calibrator = SigmoidCalibrator().fit([-3.0, -2.0, -1.0, 0.0], [0, 0, 1, 1])
+    >>> calibrator.predict([-3.0, 0.0]).round(2).tolist()
+    [0.2, 0.8]
+    """
+
+    slope_: float
+    intercept_: float
+    note_: str | None
+
+    def fit(self, raw: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
+        """Learn slope and intercept.
+
+        Parameters
+        ----------
+        raw : array of shape (n,)
+            Log-odds of leads the model was not trained on.
+        y : array of shape (n,), 0 or 1
+        sample_weight : array of shape (n,), optional
+
+        Raises
+        ------
+        ScorerError
+            If the scores are not finite, or all equal.
+        PopulationError
+            If nobody, or everybody, converted.
+        """
+        scores = _finite(raw)
+        target = np.asarray(y, dtype=np.float64)
+        weight = (
+            np.ones(len(scores)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        )
+        if not len(scores) == len(target) == len(weight):
+            raise ScorerError(
+                "raw scores, labels and weights must be of one length; found "
+                f"{len(scores)}, {len(target)} and {len(weight)}"
+            )
+        converted = float(weight @ target)
+        rest = float(weight.sum()) - converted
+        if converted <= 0 or rest <= 0:
+            raise PopulationError(
+                f"calibration needs leads that converted and leads that did not; found {converted:g} and {rest:g}. "
+                "Take a longer history, another outcome, or a longer horizon"
+            )
+        used = weight > 0
+        if np.ptp(scores[used]) == 0:
+            raise ScorerError(
+                f"calibration needs scores that differ; all {int(used.sum())} are {scores[used][0]!r}. "
+                "The model has learned nothing from its features"
+            )
+        smoothed = np.where(target > 0, (converted + 1) / (converted + 2), 1 / (rest + 2))
+        # In standard units both parameters have one scale, so Newton's matrix is well conditioned for any scores.
+        centre = float(np.average(scores, weights=weight))
+        spread = math.sqrt(float(np.average((scores - centre) ** 2, weights=weight)))
+        slope, intercept = _fit_sigmoid((scores - centre) / spread, smoothed, weight)
+        self.note_ = None
+        if slope <= 0:
+            base_rate = float(np.average(smoothed, weights=weight))
+            self.note_ = (
+                "higher scores went with fewer conversions on later data, so every lead gets the base rate, "
+                f"{base_rate:.3g}"
+            )
+            self.slope_, self.intercept_ = 0.0, math.log(base_rate / (1 - base_rate))
+        else:
+            self.slope_, self.intercept_ = slope / spread, intercept - slope / spread * centre
+        return self
+
+    def predict(self, raw: npt.ArrayLike) -> FloatArray:
+        """Calibrated probabilities, never exactly 0 or 1; the order of the raw scores is kept."""
+        log_odds = np.clip(
+            self.slope_ * _finite(raw) + self.intercept_, -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS
+        )
+        probability: FloatArray = expit(log_odds)
+        return probability
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON can hold; `from_dict` gives the same calibrator to the bit."""
+        return {"kind": "sigmoid", "slope": self.slope_, "intercept": self.intercept_, "note": self.note_}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The calibrator that `to_dict` described.
+
+        Raises
+        ------
+        ScorerError
+            If the values are not those of a sigmoid.
+        """
+        made = cls()
+        try:
+            made.slope_, made.intercept_ = float(values["slope"]), float(values["intercept"])
+        except (KeyError, TypeError, ValueError):
+            made.slope_ = math.nan
+        if (
+            values.get("kind") != "sigmoid"
+            or not made.slope_ >= 0
+            or not math.isfinite(made.slope_ + made.intercept_)
+        ):
+            raise ScorerError(
+                "a stored calibrator must be of kind 'sigmoid', with a slope of 0 or more and an intercept; "
+                f"found {values!r}"
+            )
+        made.note_ = values.get("note")
+        return made
+
+
+def _finite(raw: npt.ArrayLike) -> FloatArray:
+    scores = np.asarray(raw, dtype=np.float64)
+    if scores.ndim != 1 or not np.isfinite(scores).all():
+        raise ScorerError(
+            f"raw scores must be finite numbers, one per lead; found shape {scores.shape} with "
+            f"{int((~np.isfinite(scores)).sum())} values that are not"
+        )
+    return scores
+
+
+def _fit_sigmoid(scores: FloatArray, target: FloatArray, weight: FloatArray) -> tuple[float, float]:
+    """Slope and intercept of least log loss, by Newton's method with backtracking.
+
+    The loss is convex, and has a finite minimum since every smoothed target lies strictly between 0 and 1.
+    """
+    design = np.column_stack([scores, np.ones_like(scores)])
+    base_rate = float(np.average(target, weights=weight))
+    parameters = np.array([0.0, math.log(base_rate / (1 - base_rate))])
+
+    def loss(parameters: FloatArray) -> float:
+        log_odds = design @ parameters
+        return float(weight @ (np.logaddexp(0.0, log_odds) - target * log_odds))
+
+    current = loss(parameters)
+    for _ in range(_MOST_STEPS):
+        probability = expit(design @ parameters)
+        gradient = design.T @ (weight * (probability - target))
+        curvature = (design.T * (weight * probability * (1 - probability))) @ design
+        # The trace keeps the matrix invertible where nearly every probability is 0.
+        step = np.linalg.solve(curvature + 1e-12 * np.trace(curvature) * np.eye(2), gradient)
+        length = 1.0
+        while (proposed := loss(parameters - length * step)) > current and length > 1e-10:
+            length /= 2
+        if current - proposed <= 1e-14 * abs(current):
+            # A last full step costs nothing and halves the digits that are still wrong.
+            return (float(parameters[0] - length * step[0]), float(parameters[1] - length * step[1]))
+        parameters, current = parameters - length * step, proposed
+    return float(parameters[0]), float(parameters[1])

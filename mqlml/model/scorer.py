@@ -1,0 +1,239 @@
+"""The model: a table of what was known about each lead goes in, the log-odds of conversion come out.
+
+`LeadScorer` is an ordinary scikit-learn classifier around gradient-boosted trees, with defaults for the few hundred
+to few hundred thousand leads a company has, chosen on forward-in-time splits of several data sets.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
+from threadpoolctl import threadpool_limits
+
+from mqlml.model.encode import EmptyClassError, TableEncoder, TableError, check_table
+
+__all__ = ["LeadScorer"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_ENCODED_ROWS = 65_536
+_PREDICTED_ROWS = 4_096
+
+
+class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Gradient-boosted trees on a table of numbers and categories.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Weight of each tree.
+    n_trees : int
+        Number of trees; none is dropped by an early stop, whose random validation rows would leak over time.
+    max_leaf_nodes : int
+        Leaves per tree.
+    min_samples_leaf : int
+        Rows in a leaf, at least.
+    l2_regularization : float
+        Ridge on the leaves' values.
+    min_category_count : float
+        Rows a category's word needs to be told apart; see `TableEncoder`.
+    n_threads : int
+        Threads of fit and predict. Predictions are the same to the bit for any number.
+    random_state : int
+        Which rows the trees' bins are cut from, where there are more than 200,000.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The two labels in sorted order; the second is the one whose probability is meant.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only if the training table had text column names.
+    encoder_ : TableEncoder
+    trees_ : HistGradientBoostingClassifier
+        Fitted on the encoder's matrix.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> X = pd.DataFrame({"visits": [0, 1, 6, 9] * 20, "source": ["ads", None, "mail", "mail"] * 20})
+    >>> scorer = LeadScorer().fit(X, [0, 0, 1, 1] * 20)
+    >>> bool(scorer.predict_proba(X)[3, 1] > 0.9)
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        learning_rate: float = 0.05,
+        n_trees: int = 120,
+        max_leaf_nodes: int = 8,
+        min_samples_leaf: int = 20,
+        l2_regularization: float = 10.0,
+        min_category_count: float = 20,
+        n_threads: int = 1,
+        random_state: int = 0,
+    ) -> None:
+        self.learning_rate = learning_rate
+        self.n_trees = n_trees
+        self.max_leaf_nodes = max_leaf_nodes
+        self.min_samples_leaf = min_samples_leaf
+        self.l2_regularization = l2_regularization
+        self.min_category_count = min_category_count
+        self.n_threads = n_threads
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Learn from rows whose outcome is known.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n, columns), or 2-D array of numbers
+            Numeric, bool and nullable columns (NaN or NA means missing); ``str`` and ``category`` columns.
+        y : array of shape (n,)
+            Two different values; the greater one is the conversion.
+        sample_weight : array of shape (n,), optional
+            Not negative, not all 0.
+
+        Raises
+        ------
+        ScorerError
+            If a column cannot be used, or none varies.
+        PopulationError
+            If ``y`` holds one class only.
+        """
+        if y is None:
+            raise TableError("LeadScorer requires y to be passed, but the target y is None")
+        table, named = check_table(X)
+        labels = column_or_1d(y, warn=True)
+        if len(labels) != len(table):
+            raise TableError(
+                f"X and y must have one row per lead and moment each; found inconsistent numbers: {len(table)} in X, "
+                f"{len(labels)} in y"
+            )
+        check_classification_targets(labels)
+        self.classes_, target = np.unique(labels, return_inverse=True)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, table, dtype=np.float64, ensure_non_negative=True)
+            present = np.unique(target[weight > 0])
+        else:
+            present = np.unique(target)
+        _check_two_classes(self.classes_, present, labels)
+
+        self.n_features_in_ = table.shape[1]
+        if named:
+            self.feature_names_in_ = np.asarray(table.columns, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        table = _with_names(table, named)
+        self.encoder_ = TableEncoder(min_count=self.min_category_count)
+        self.trees_ = HistGradientBoostingClassifier(
+            learning_rate=self.learning_rate,
+            max_iter=self.n_trees,
+            max_leaf_nodes=self.max_leaf_nodes,
+            min_samples_leaf=self.min_samples_leaf,
+            l2_regularization=self.l2_regularization,
+            early_stopping=False,
+            random_state=self.random_state,
+        )
+        matrix = self.encoder_.fit(table, sample_weight=weight).transform(table)
+        with threadpool_limits(limits=self.n_threads):
+            self.trees_.fit(matrix, target, sample_weight=weight)
+        return self
+
+    def decision_function(self, X: Any) -> FloatArray:
+        """Raw log-odds of conversion, before any calibration; shape (n,).
+
+        Raises
+        ------
+        ScorerError
+            If the columns are not those of the training; the message shows the difference.
+        """
+        check_is_fitted(self, "trees_")
+        table, named = check_table(X)
+        if hasattr(self, "feature_names_in_"):
+            if not named:
+                raise TableError(
+                    "the model was trained on named columns and needs a DataFrame with those names; found "
+                    f"{type(X).__name__} without them"
+                )
+        elif table.shape[1] != self.n_features_in_:
+            raise TableError(
+                f"X has {table.shape[1]} features, but LeadScorer is expecting {self.n_features_in_} features as "
+                "input; build it as the training table was built"
+            )
+        table = _with_names(table, hasattr(self, "feature_names_in_"))
+        raw = np.empty(len(table))
+        with threadpool_limits(limits=self.n_threads):
+            for start in range(0, len(table), _ENCODED_ROWS):
+                matrix = self.encoder_.transform(table.iloc[start : start + _ENCODED_ROWS])
+                for low in range(0, len(matrix), _PREDICTED_ROWS):
+                    rows = matrix[low : low + _PREDICTED_ROWS]
+                    raw[start + low : start + low + len(rows)] = self.trees_.decision_function(rows)
+        return raw
+
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Uncalibrated probabilities of both classes; shape (n, 2), rows sum to one."""
+        positive = expit(self.decision_function(X))
+        return np.column_stack([1.0 - positive, positive])
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """The likelier class of each row."""
+        raw = self.decision_function(X)
+        predicted: npt.NDArray[Any] = self.classes_[(raw > 0).astype(np.int64)]
+        return predicted
+
+    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
+        """Names of the columns of the matrix the trees see: those of the training that vary.
+
+        Parameters
+        ----------
+        input_features : array of str, optional
+            Checked against the training's names if given, as scikit-learn's pipelines do.
+        """
+        check_is_fitted(self, "trees_")
+        if input_features is not None and [str(n) for n in input_features] != self.encoder_.feature_names_:
+            raise TableError("input_features must be the column names of the training, in their order")
+        return np.asarray(self.encoder_.matrix_names_, dtype=object)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+def _check_two_classes(
+    classes: npt.NDArray[Any], present: npt.NDArray[Any], labels: npt.NDArray[Any]
+) -> None:
+    if len(classes) > 2:
+        raise TableError(
+            f"Only binary classification is supported: y must hold two values; found {len(classes)}: "
+            f"{classes[:5].tolist()!r}"
+        )
+    if len(present) < 2:
+        only = classes[present].tolist()
+        raise EmptyClassError(
+            f"y must hold two classes; found one class only: {only} in all {len(labels)} rows (of weight above 0). "
+            "Take a longer history, another outcome, or a longer horizon"
+        )
+
+
+def _with_names(table: pd.DataFrame, named: bool) -> pd.DataFrame:
+    return table if named else table.set_axis([f"x{i}" for i in range(table.shape[1])], axis=1)
