@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["FAMILIES", "Family", "Feature", "feature_name", "name_parts"]
+from mqlml.timeutil import DAY, HOUR, format_duration
+
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "Feature",
+    "Window",
+    "feature_name",
+    "name_parts",
+    "say_acts",
+    "say_window",
+    "say_word",
+    "window_part",
+]
+
+Window = int | Literal["all"]
+"""A lookback window: microseconds, or everything before the cutoff."""
 
 Family = Literal["profile", "channel", "actions", "undesirables"]
 FAMILIES: tuple[Family, ...] = ("profile", "channel", "actions", "undesirables")
 
 _OTHER = re.compile(r"[\W_]+")
+_PLAIN_NOUN = re.compile(r"[a-z ]*[a-z](?<!ed)(?<!ing)(?<!s)")
 
 
 @dataclass(frozen=True)
@@ -49,14 +67,16 @@ def _part(word: str) -> str:
     return _OTHER.sub("_", word.lower()).strip("_") or "blank"
 
 
-def name_parts(words: list[str]) -> dict[str, str]:
+def name_parts(words: Sequence[str], *, reserved: Collection[str] = ()) -> dict[str, str]:
     """The part of a feature name for each word; words that come to the same part are told apart by a number.
 
-    >>> name_parts(["Pricing page", "pricing-page", "demo"])
-    {'Pricing page': 'pricing_page', 'pricing-page': 'pricing_page_2', 'demo': 'demo'}
+    ``reserved`` parts are mqlml's own (``any``, ``other``); a word that comes to one of them gets a number too.
+
+    >>> name_parts(["Pricing page", "pricing-page", "Any"], reserved=["any"])
+    {'Pricing page': 'pricing_page', 'pricing-page': 'pricing_page_2', 'Any': 'any_2'}
     """
     parts: dict[str, str] = {}
-    taken: set[str] = set()
+    taken: set[str] = set(reserved)
     for word in words:
         part = base = _part(word)
         number = 1
@@ -70,4 +90,44 @@ def name_parts(words: list[str]) -> dict[str, str]:
 
 def feature_name(family: Family, what: str, aggregate: str, window: str | None = None) -> str:
     """``family__what__aggregate__window`` from parts that are already in name form."""
-    return "__".join([family, what, aggregate] + ([window] if window else []))
+    return "__".join([family, what, aggregate] + ([_part(window)] if window else []))
+
+
+def window_part(window: Window) -> str:
+    """A window as the catalogue writes it: ``"7d"``, ``"12h"`` or ``"all"``."""
+    return window if isinstance(window, str) else format_duration(window)
+
+
+def say_window(window: Window) -> str:
+    """A window in words.
+
+    >>> say_window(7 * DAY), say_window("all")
+    ('in the last 7 days', 'so far')
+    """
+    if isinstance(window, str):
+        return "so far"
+    size, unit = (window / DAY, "day") if window % DAY == 0 else (window / HOUR, "hour")
+    return f"in the last {unit}" if size == 1 else f"in the last {size:g} {unit}s"
+
+
+def say_word(word: str) -> str:
+    """One of the source's words as people write it: ``demo_request`` is ``demo request``."""
+    return " ".join(_OTHER.sub(" ", word).split()) or "blank"
+
+
+def say_acts(word: str) -> str:
+    """The start of a sentence that counts acts: in the plural where the word is plainly a noun, else quoted.
+
+    >>> say_acts("demo_request"), say_acts("reply"), say_acts("webinar_attended")
+    ('Demo requests', 'Replies', 'Times “webinar attended”')
+    """
+    said = say_word(word)
+    if not _PLAIN_NOUN.fullmatch(said[:1].lower() + said[1:]):
+        return f"Times “{said}”"
+    if said.endswith("y") and said[-2:-1] not in "aeiou":
+        said = f"{said[:-1]}ies"
+    elif said.endswith(("ch", "sh", "x", "z")):
+        said = f"{said}es"
+    else:
+        said = f"{said}s"
+    return said[:1].upper() + said[1:]

@@ -1,0 +1,16 @@
+"""Features: journeys and snapshots go in; one row per snapshot, of what was known at its cutoff, comes out."""
+
+from mqlml.features.build import build_features, build_flat, plan_flat
+from mqlml.features.catalogue import FAMILIES, Family, Feature
+from mqlml.features.plan import FeaturePlan, plan_features
+
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "Feature",
+    "FeaturePlan",
+    "build_features",
+    "build_flat",
+    "plan_features",
+    "plan_flat",
+]

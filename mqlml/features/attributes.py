@@ -1,0 +1,248 @@
+"""Attributes: which columns of a table can be numbers or categories and which cannot, and the reading of both."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.config import Profile
+from mqlml.errors import ConfigError, ContractError
+from mqlml.features.builder import LeftOut
+
+__all__ = [
+    "Attributes",
+    "check_columns",
+    "choose_attributes",
+    "find_email",
+    "find_job_title",
+    "is_filled",
+    "read_numbers",
+    "read_text",
+]
+
+_FEW = 20
+"""Up to this many different values a text is a category, however few the rows."""
+
+_MANY = 1000
+"""Above this many different values a text is no category, however many the rows."""
+
+_NEARLY_ALL = 0.5
+"""A text with more different values than this share of its filled rows is a name, an id or a remark."""
+
+_PERSONAL = {
+    "address",
+    "birthday",
+    "contact_name",
+    "date_of_birth",
+    "family_name",
+    "fax",
+    "first_name",
+    "firstname",
+    "full_name",
+    "fullname",
+    "given_name",
+    "last_name",
+    "lastname",
+    "lead_name",
+    "mobile",
+    "mobile_phone",
+    "name",
+    "person_name",
+    "phone",
+    "phone_number",
+    "street",
+    "street_address",
+    "surname",
+    "telephone",
+}
+_EMAIL = {
+    "business_email",
+    "contact_email",
+    "e_mail",
+    "email",
+    "email_address",
+    "email_domain",
+    "emailaddress",
+    "mail",
+    "mail_address",
+    "mail_domain",
+    "work_email",
+}
+_JOB_TITLE = {"job", "job_role", "job_title", "jobtitle", "position", "role", "title"}
+_IDENTIFIER = {"fax", "guid", "id", "ids", "key", "mobile", "number", "phone", "uuid"}
+
+_OTHER = re.compile(r"[\W_]+")
+_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """The columns that become features: as numbers and as categories, each in the table's order."""
+
+    numbers: tuple[str, ...]
+    categories: tuple[str, ...]
+
+
+def _plain(column: str) -> str:
+    return _OTHER.sub("_", _HUMPS.sub("_", column)).strip("_").lower()
+
+
+def check_columns(named: Sequence[str], there: Sequence[str], where: str) -> None:
+    """Refuse a config that names a column that is not there.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest columns.
+    """
+    for column in named:
+        if column not in there:
+            near = difflib.get_close_matches(column, there, n=3, cutoff=0.5)
+            found = ", ".join(map(repr, there[:10])) + (", …" if len(there) > 10 else "") or "nothing"
+            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"found {found}"
+            raise ConfigError(f"{where} names {column!r}, which is not there; {hint}")
+
+
+def _find(
+    table: pd.DataFrame, named: str | None, usual: set[str], profile: Profile, refused: Collection[str]
+) -> str | None:
+    if named is not None:
+        return None if named in refused else named
+    allowed = list(table.columns) if profile.static == "auto" else profile.static
+    for column in table.columns:
+        if (
+            _plain(column) in usual
+            and column in allowed
+            and column not in refused
+            and _is_text(table[column])
+        ):
+            return str(column)
+    return None
+
+
+def find_email(table: pd.DataFrame, profile: Profile, refused: Collection[str]) -> str | None:
+    """The column of mail addresses: the one the config names, or one with a usual name that holds addresses."""
+    if profile.email is not None:
+        check_columns([profile.email], list(table.columns), "profile.email")
+    column = _find(table, profile.email, _EMAIL, profile, refused)
+    if column is None or profile.email is not None:
+        return column
+    texts = read_text(table, column)[1]
+    return column if sum("." in text for text in texts) > len(texts) / 2 else None
+
+
+def find_job_title(table: pd.DataFrame, profile: Profile, refused: Collection[str]) -> str | None:
+    """The column of job titles: the one the config names, or one with a usual name."""
+    if profile.job_title is not None:
+        check_columns([profile.job_title], list(table.columns), "profile.job_title")
+    return _find(table, profile.job_title, _JOB_TITLE, profile, refused)
+
+
+def _is_text(column: pd.Series) -> bool:
+    return not pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_datetime64_any_dtype(
+        column.dtype
+    )
+
+
+def _refusal(column: str, values: pd.Series) -> str | None:
+    """Why a column cannot be a feature, or None."""
+    filled = int(values.notna().sum())
+    if filled == 0:
+        return "is empty"
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return "is a time"
+    distinct = int(values.nunique())
+    if distinct == 1 and filled == len(values):
+        return "has the same value in every row"
+    if _plain(column) in _PERSONAL and distinct > 1 and _is_text(values):
+        return "names or locates a person"
+    if not _is_text(values):
+        name = set(_plain(column).split("_"))
+        if distinct > max(_FEW, 0.9 * filled) and name & _IDENTIFIER:
+            return f"is an identifier: {distinct:,} different numbers in {filled:,} rows"
+        return None
+    _, texts = read_text(pd.DataFrame({column: values}), column)
+    if sum("@" in text for text in texts) > len(texts) / 2:
+        return "holds mail addresses"
+    if distinct > max(_FEW, _NEARLY_ALL * filled):
+        return f"is nearly unique: {distinct:,} different texts in {filled:,} rows"
+    if distinct > _MANY:
+        return f"has too many different texts: {distinct:,}"
+    return None
+
+
+def choose_attributes(table: pd.DataFrame, columns: Sequence[str]) -> tuple[Attributes, list[LeftOut]]:
+    """Sort columns into numbers, categories, and those left out with the reason."""
+    numbers: list[str] = []
+    categories: list[str] = []
+    left_out: list[LeftOut] = []
+    for column in columns:
+        reason = _refusal(column, table[column])
+        if reason is not None:
+            left_out.append((column, reason))
+        elif _is_text(table[column]):
+            categories.append(column)
+        else:
+            numbers.append(column)
+    return Attributes(tuple(numbers), tuple(categories)), left_out
+
+
+def _column(table: pd.DataFrame, column: str) -> pd.Series:
+    if column not in table:
+        near = difflib.get_close_matches(column, list(table.columns), n=1)
+        hint = f"; the nearest is {near[0]!r}" if near else ""
+        raise ContractError(
+            f"the features were planned with the attribute {column!r}, which this table does not have{hint}"
+        )
+    return table[column]
+
+
+def read_numbers(table: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
+    """A column as float32; missing and infinite values are NaN, values beyond float32's range its ends.
+
+    Raises
+    ------
+    ContractError
+        If the column is not there, or holds text that is no number.
+    """
+    values = _column(table, column)
+    if _is_text(values):
+        numbers = pd.to_numeric(values, errors="coerce")
+        wrong = numbers.isna() & values.notna()
+        if wrong.any():
+            raise ContractError(
+                f"the attribute {column!r} held numbers when the features were planned; found "
+                f"{values[wrong].iloc[0]!r} ({int(wrong.sum()):,} such rows)"
+            )
+        values = numbers
+    exact = values.to_numpy(np.float64, na_value=np.nan)
+    limit = float(np.finfo(np.float32).max)
+    return np.where(np.isfinite(exact), np.clip(exact, -limit, limit), np.nan).astype(np.float32)
+
+
+def read_text(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    """A column as codes and texts in alphabetical order; -1 is missing or blank. Numbers are written without ".0".
+
+    Raises
+    ------
+    ContractError
+        If the column is not there.
+    """
+    codes, values = pd.factorize(_column(table, column))
+    texts = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v).strip() for v in values]
+    different = sorted(set(texts) - {""})
+    place = {text: i for i, text in enumerate(different)}
+    table_of_codes = np.array([*(place.get(text, -1) for text in texts), -1], np.int32)
+    return table_of_codes[codes], tuple(different)
+
+
+def is_filled(table: pd.DataFrame, column: str) -> npt.NDArray[np.bool_]:
+    """Which rows hold something; a blank text does not."""
+    values = _column(table, column)
+    return read_text(table, column)[0] >= 0 if _is_text(values) else values.notna().to_numpy()

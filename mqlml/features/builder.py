@@ -1,0 +1,133 @@
+"""What every family's builder is made of: what it learns from, where it writes, and its three or four functions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.config import Config
+from mqlml.features.catalogue import Family, Feature, Window
+from mqlml.features.vocabulary import Words, read_words
+from mqlml.features.windows import Asked, Events, Walk, to_micros
+from mqlml.journeys import Journeys
+from mqlml.timeutil import to_microseconds
+
+__all__ = ["Block", "Builder", "Evidence", "LeftOut", "Source"]
+
+LeftOut = tuple[str, str]
+"""A column that became no feature, and why."""
+
+
+class Evidence:
+    """What a plan is learned from: the leads, events and attribute changes known before a moment."""
+
+    def __init__(
+        self, journeys: Journeys, config: Config, *, before: dt.datetime | None, refused: Collection[str]
+    ) -> None:
+        self.config = config
+        self.refused = frozenset(refused)
+        self._journeys = journeys
+        self._before = None if before is None else to_microseconds(before)
+
+    def _known(self, table: pd.DataFrame, *times: str) -> npt.NDArray[np.bool_]:
+        known = np.ones(len(table), np.bool_)
+        if self._before is not None:
+            for column in times:
+                known &= to_micros(table[column]) < self._before
+        return known
+
+    @cached_property
+    def leads(self) -> pd.DataFrame:
+        """The leads created by then."""
+        return self._journeys.leads[self._known(self._journeys.leads, "created_at")]
+
+    @cached_property
+    def event_rows(self) -> npt.NDArray[np.bool_]:
+        """Which events had occurred and been recorded by then."""
+        return self._known(self._journeys.events, "occurred_at", "recorded_at")
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """The attribute changes valid and recorded by then."""
+        return self._journeys.history[self._known(self._journeys.history, "valid_from", "recorded_at")]
+
+    @property
+    def history_fields(self) -> list[str]:
+        """The attributes that the history table tells of, at any time."""
+        return sorted(set(read_words(self._journeys.history["field"]).text))
+
+    def event_words(self, column: str) -> Words:
+        """The words of an events column, for all its rows."""
+        return read_words(self._journeys.events[column])
+
+    def has_values(self, column: str) -> bool:
+        """Whether an events column exists and any known row holds something in it."""
+        events = self._journeys.events
+        return column in events and bool((events[column].notna().to_numpy() & self.event_rows).any())
+
+
+@dataclass(frozen=True)
+class Source:
+    """What features are built from: the journeys, the snapshots asked for, and each one's row in ``leads``.
+
+    ``lead_row`` is -1 where the lead was created after the cutoff, so that nothing is known of it yet.
+    """
+
+    journeys: Journeys
+    asked: Asked
+    lead_row: npt.NDArray[np.int64]
+
+
+@dataclass
+class Block:
+    """Where one family writes: a row per snapshot.
+
+    Attributes
+    ----------
+    numbers : float32 (snapshots, number features of all families), shared by all.
+    first : where the family's columns begin in it; they come in the order the family describes them.
+    codes : for each category feature, int32 (snapshots,) positions in ``words``; -1 is missing.
+    words : for each category feature, the texts.
+    """
+
+    numbers: npt.NDArray[np.float32]
+    first: int = 0
+    codes: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
+    words: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def category(self, name: str, words: tuple[str, ...]) -> npt.NDArray[np.int32]:
+        """The codes of a category feature, all missing at first."""
+        if name not in self.codes:
+            self.codes[name] = np.full(len(self.numbers), -1, np.int32)
+            self.words[name] = words
+        return self.codes[name]
+
+
+@dataclass(frozen=True)
+class Builder:
+    """One family: how it plans, what it then consists of, and how its columns are filled.
+
+    Attributes
+    ----------
+    family : str
+    plan : ``plan(evidence)`` gives the family's settings, a frozen dataclass of plain values, or None if there is
+        nothing to make features from; and the columns left out.
+    describe : ``describe(settings)`` gives the features in order.
+    windows : ``windows(settings)`` gives the lookback windows that ``from_events`` needs.
+    from_events : fills the columns that come from events, for the snapshots of one walk.
+    from_leads : fills the columns that come from leads and history, for all snapshots.
+    """
+
+    family: Family
+    plan: Callable[[Evidence], tuple[Any, list[LeftOut]]]
+    describe: Callable[[Any], tuple[Feature, ...]]
+    windows: Callable[[Any], tuple[Window, ...]] = lambda _: ()
+    from_events: Callable[[Walk, Events, Any, Block], None] | None = None
+    from_leads: Callable[[Source, Any, Block], None] | None = None

@@ -1,0 +1,135 @@
+"""Plans: what was learned about which features to make, stored with a version so that scoring makes the same."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mqlml.config import Config
+from mqlml.errors import BundleError
+from mqlml.features import actions, channel, profile, undesirables
+from mqlml.features.actions import ActionsPlan
+from mqlml.features.builder import Builder, Evidence, LeftOut
+from mqlml.features.catalogue import Feature
+from mqlml.features.channel import ChannelPlan
+from mqlml.features.flat import FlatPlan, describe_flat
+from mqlml.features.profile import ProfilePlan
+from mqlml.features.undesirables import UndesirablesPlan
+from mqlml.journeys import Journeys
+
+__all__ = ["BUILDERS", "FeaturePlan", "plan_features"]
+
+BUILDERS: tuple[Builder, ...] = (profile.BUILDER, channel.BUILDER, actions.BUILDER, undesirables.BUILDER)
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """Which features are made, and what is needed to make them again on other journeys.
+
+    Attributes
+    ----------
+    features : tuple of Feature
+        In the order of the columns.
+    left_out : tuple of (column, reason)
+        Columns that became no feature.
+    profile, channel, actions, undesirables : each family's settings, None where it has no features.
+    flat : settings for a flat table; then the families' are None.
+    """
+
+    features: tuple[Feature, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    profile: ProfilePlan | None = None
+    channel: ChannelPlan | None = None
+    actions: ActionsPlan | None = None
+    undesirables: UndesirablesPlan | None = None
+    flat: FlatPlan | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as values that JSON can hold."""
+        plan: dict[str, Any] = _adapter().dump_python(self, mode="json")
+        return plan
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FeaturePlan:
+        """The plan back from `to_dict`'s values.
+
+        Raises
+        ------
+        BundleError
+            If the values are no plan, or this version of mqlml would name its features otherwise.
+        """
+        try:
+            plan = _adapter().validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise BundleError(
+                f"the stored feature plan cannot be read: {where}: {first['msg'].lower()}; train a new version"
+            ) from None
+        made = [feature.name for feature in _describe(plan)]
+        stored = [feature.name for feature in plan.features]
+        if made != stored:
+            differ = sorted(set(made) ^ set(stored))[:3] or "their order"
+            raise BundleError(
+                f"the stored feature plan was made by another mqlml: features differ ({differ}); use the mqlml that "
+                "trained the version, or train a new one"
+            )
+        return plan
+
+    def settings(self, builder: Builder) -> Any:
+        """What a family's builder learned; None where it has no features."""
+        return getattr(self, builder.family)
+
+
+@cache
+def _adapter() -> TypeAdapter[FeaturePlan]:
+    return TypeAdapter(FeaturePlan)
+
+
+def _describe(plan: FeaturePlan) -> tuple[Feature, ...]:
+    if plan.flat is not None:
+        return describe_flat(plan.flat)
+    return tuple(
+        feature
+        for builder in BUILDERS
+        if plan.settings(builder) is not None
+        for feature in builder.describe(plan.settings(builder))
+    )
+
+
+def plan_features(
+    journeys: Journeys, config: Config, *, before: dt.datetime | None, refused: Collection[str] = ()
+) -> FeaturePlan:
+    """Learn which features to make from what was known before a moment.
+
+    Parameters
+    ----------
+    journeys : Journeys
+    config : Config
+    before : datetime in UTC or None
+        Only leads created and events and attribute changes known before it are looked at; None takes all. With
+        the start of the held-out period, that period has no say in which words and columns are kept.
+    refused : attributes that must not become features, as the leakage audit found.
+
+    Returns
+    -------
+    FeaturePlan
+
+    Raises
+    ------
+    ConfigError
+        If the config names an attribute that the leads do not have.
+    """
+    evidence = Evidence(journeys, config, before=before, refused=refused)
+    learned: dict[str, Any] = {}
+    left_out: list[LeftOut] = []
+    for builder in BUILDERS:
+        learned[builder.family], unfit = builder.plan(evidence)
+        left_out += unfit
+    plan = FeaturePlan(features=(), left_out=tuple(left_out), **learned)
+    return replace(plan, features=_describe(plan))
