@@ -1,0 +1,172 @@
+"""`simulate` makes journeys whose true conversion probability is known; `Simulation` is what it hands over."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from mqlml.errors import ConfigError
+from mqlml.journeys.contract import Journeys, empty_table
+from mqlml.journeys.simulate.behaviour import make_behaviour
+from mqlml.journeys.simulate.export import write_export
+from mqlml.journeys.simulate.outcome import add_afterwards, make_events, make_outcomes
+from mqlml.journeys.simulate.population import make_population
+from mqlml.journeys.simulate.truth import Truth
+from mqlml.journeys.simulate.world import Floats, make_world
+from mqlml.timeutil import DAY, parse_instant, to_microseconds
+
+__all__ = ["Simulation", "simulate"]
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A CRM's tables, in the contract's columns and types, and the truth behind them.
+
+    Attributes
+    ----------
+    leads, events, outcomes : DataFrame
+        As `Journeys` has them; leads by ``created_at``, the others by ``occurred_at``.
+    observed_until : datetime in UTC
+        The end of the simulated time; the tables hold all that the company knew then.
+    truth : Truth
+    """
+
+    leads: pd.DataFrame
+    events: pd.DataFrame
+    outcomes: pd.DataFrame
+    observed_until: dt.datetime
+    truth: Truth
+
+    def journeys(self) -> Journeys:
+        """The tables as if they had been read from a perfect export."""
+        return Journeys(
+            leads=self.leads,
+            events=self.events,
+            outcomes=self.outcomes,
+            history=empty_table("history"),
+            observed_until=self.observed_until,
+            quarantine=pd.DataFrame(
+                {
+                    "table": pd.Series([], dtype="str"),
+                    "row": pd.Series([], dtype="int64"),
+                    "column": pd.Series([], dtype="str"),
+                    "value": pd.Series([], dtype="str"),
+                    "reason": pd.Series([], dtype="str"),
+                }
+            ),
+            rows_read={"leads": len(self.leads), "events": len(self.events), "outcomes": len(self.outcomes)},
+        )
+
+    def true_probability(self, snapshots: pd.DataFrame, horizon: int, gap: int = 0) -> Floats:
+        """The exact P(closed_won in ``[cutoff + gap, cutoff + gap + horizon)``): see `Truth.probability`."""
+        return self.truth.probability(snapshots, horizon=horizon, gap=gap)
+
+    def write(
+        self, folder: str | Path, format: Literal["csv", "parquet"] = "csv", *, bad_rows: float = 0.0
+    ) -> dict[str, Path]:
+        """Write ``leads``, ``events`` and ``outcomes`` as a user would bring them: see `write_export`."""
+        tables = {"leads": self.leads, "events": self.events, "outcomes": self.outcomes}
+        return write_export(tables, Path(folder), format=format, bad_rows=bad_rows)
+
+
+def simulate(
+    n_leads: int,
+    *,
+    random_state: int,
+    start: str | dt.date | dt.datetime = "2024-01-01",
+    days: int = 540,
+    drift: float = 0.0,
+    signal: float = 1.0,
+    activity: float = 1.0,
+    leaky_columns: bool = False,
+) -> Simulation:
+    """Simulate the leads of a company that sells software to other companies, and what became of them.
+
+    Each account is, unseen, in the market for the product or not, the likelier the better its industry and size.
+    Each of its leads is in one of four hidden states (cold, curious, evaluating, misfit): drawn at creation from
+    profile and source, changed at midnights, sooner to evaluating in an account that is in the market. A state sets
+    the rates of some twenty actions, their channels and the time spent on a page, and the hazards of being won, lost
+    or disqualified; the hazard of being won also depends on the profile. Acts and exits follow the hour, the weekday
+    and the season. Hence a lead's profile, channels, acts, silence and colleagues are all evidence of its future,
+    and `Simulation.true_probability` weighs that evidence exactly.
+
+    Parameters
+    ----------
+    n_leads : int, at least 1.
+    random_state : int
+        The same number gives the same tables, to the byte. ``drift`` and the options after it change the laws of
+        the world, or what is written down, but not who the leads are.
+    start : midnight in UTC at which the first lead can appear; a text is an ISO date.
+    days : int, length of the simulated time; leads appear through all of it.
+    drift : float
+        Growth of the log hazard of being won, per year from ``start``: 0.7 doubles it in a year.
+    signal : float, at least 0
+        Scales, in logs, all differences in hazards between states, profiles and days. At 0 every open lead is won
+        with the same probability at any moment, whatever it did.
+    activity : float, above 0
+        Multiplies the rates of all acts; at 1 a lead has about 50 in 540 days.
+    leaky_columns : bool
+        Add what sales fills in after the fact (``lead_status``, ``owner``, ``last_activity_date``,
+        ``closed_amount``, ``lost_reason``, the action ``onboarding_call``) for a leakage audit to find.
+
+    Returns
+    -------
+    Simulation
+
+    Raises
+    ------
+    ConfigError
+        If an argument is outside its range.
+
+    Notes
+    -----
+    Badge scans, calls and no-shows (``event_attended``, ``call_connected``, ``no_show``) are uploaded at 06:00 UTC on
+    the following Monday, so ``recorded_at`` is up to a week after ``occurred_at``; the truth counts them from then
+    on. Exits are recorded as they happen, other stage moves hours later. Effects of a profile are those of the
+    values in the table, a missing value included.
+
+    Examples
+    --------
+    >>> world = simulate(1000, random_state=7)
+    >>> snapshots = world.leads[["lead_id"]].assign(cutoff_time=world.leads["created_at"])
+    >>> world.true_probability(snapshots, horizon=60 * DAY).shape
+    (1000,)
+    """
+    begin = to_microseconds(parse_instant(start, "UTC"))
+    _check(n_leads >= 1, "n_leads must be at least 1", n_leads)
+    _check(random_state >= 0, "random_state must be a whole number from 0 up", random_state)
+    _check(begin % DAY == 0, "start must be a midnight in UTC", start)
+    _check(days >= 1, "days must be at least 1", days)
+    _check(abs(drift) <= 10, "drift must lie between -10 and 10 a year", drift)
+    _check(0 <= signal <= 3, "signal must lie between 0 and 3", signal)
+    _check(0 < activity < math.inf, "activity must be above 0", activity)
+
+    # One stream for each part, so that an option of one part leaves the draws of the others alone.
+    people, behaviour, records, afterwards = np.random.SeedSequence(random_state).spawn(4)
+    end = begin + days * DAY
+    world = make_world(start=begin // DAY, signal=signal, drift=drift, activity=activity)
+    population = make_population(np.random.default_rng(people), n_leads, days=days, world=world)
+    acts, exits = make_behaviour(behaviour, population, days=days, world=world)
+    rng = np.random.default_rng(records)
+    outcomes = make_outcomes(rng, population, acts, exits, end=end)
+    leads, events = population.leads, make_events(rng, population, acts)
+    if leaky_columns:
+        leads, events = add_afterwards(np.random.default_rng(afterwards), leads, events, outcomes, end=end)
+    return Simulation(
+        leads=leads,
+        events=events,
+        outcomes=outcomes,
+        observed_until=dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=end),
+        truth=Truth(world=world, population=population, acts=acts, exits=exits, end=end),
+    )
+
+
+def _check(holds: bool, must: str, found: object) -> None:
+    if not holds:
+        raise ConfigError(f"simulate: {must}; found {found!r}")
