@@ -1,5 +1,8 @@
 """What happened: the contract for leads, events, outcomes and history, and how they are read."""
 
 from mqlml.journeys.contract import FlatTable, Journeys
+from mqlml.journeys.flat import read_flat
+from mqlml.journeys.quarantine import empty_quarantine
+from mqlml.journeys.read import read_journeys
 
-__all__ = ["FlatTable", "Journeys"]
+__all__ = ["FlatTable", "Journeys", "empty_quarantine", "read_flat", "read_journeys"]

@@ -96,7 +96,9 @@ class FlatTable:
 def empty_table(name: str, lead_id_dtype: object = "int64") -> pd.DataFrame:
     """A table of the contract without rows, with all its required columns and ``recorded_at``, rightly typed."""
     columns: dict[str, pd.Series] = {}
-    for column in dict.fromkeys((*REQUIRED[name], *(c for c in OPTIONAL[name] if c in ("recorded_at", "valid_to")))):
+    for column in dict.fromkeys(
+        (*REQUIRED[name], *(c for c in OPTIONAL[name] if c in ("recorded_at", "valid_to")))
+    ):
         if column == "lead_id":
             dtype: object = lead_id_dtype
         elif column in TIMES:

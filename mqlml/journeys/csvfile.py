@@ -1,0 +1,281 @@
+"""One CSV file, read whole by DuckDB: a path goes in, text columns and the lines that do not fit come out.
+
+Every value stays text, so that an id never passes through a float. DuckDB's own detection is off: the delimiter
+and the names come from the config and the header, or the same file could be read in two ways on two days.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import difflib
+import gzip
+import io
+import tempfile
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mqlml.errors import ContractError, SourceError
+
+__all__ = ["CsvFile", "Misfit", "check_unique", "quoted", "read_csv_file"]
+
+_GZIP = b"\x1f\x8b"
+_BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark its own begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_ZIP = b"PK\x03\x04"
+_DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+_TAB, _WRITTEN_TAB = "\t", "\\t"
+_REASONS = {
+    "MISSING COLUMNS": "line has fewer fields than the header",
+    "TOO MANY COLUMNS": "line has more fields than the header",
+    "UNQUOTED VALUE": "line has broken quotes",
+    "LINE SIZE OVER MAXIMUM": "line is longer than 2 million bytes",
+}
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A line that cannot be cut into the header's fields: its row number (1 is the first after the header)."""
+
+    row: int
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """What one file holds.
+
+    Attributes
+    ----------
+    names : all column names, in the file's order.
+    table : pyarrow Table of text columns, those asked for.
+    rows : int64 array, the row number of each row of ``table``; misfits leave gaps.
+    misfits : the lines left out of ``table``, in the file's order.
+    """
+
+    names: tuple[str, ...]
+    table: pa.Table
+    rows: npt.NDArray[np.int64]
+    misfits: tuple[Misfit, ...]
+
+
+def _open(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        zipped = file.read(2) == _GZIP
+    return cast(IO[bytes], gzip.open(path)) if zipped else path.open("rb")
+
+
+def _encoding(path: Path, asked: str) -> str:
+    """The encoding to read with: a byte order mark says more than the config's default does."""
+    with _open(path) as file:
+        head = file.read(4)
+    if head.startswith(_ZIP):
+        raise SourceError(
+            f"{path.name} is a zip archive or an Excel workbook; unpack it or save it as CSV, and name that file"
+        )
+    for mark, encoding in _BOMS:
+        if head.startswith(mark):
+            return encoding
+    try:
+        name = codecs.lookup(asked).name
+    except LookupError:
+        near = difflib.get_close_matches(
+            asked, ["utf-8", "utf-16", "latin-1", "cp1252", "cp1250", "mac-roman"], n=1
+        )
+        hint = f"did you mean {near[0]!r}?" if near else "common ones are utf-8, utf-16, latin-1 and cp1252"
+        raise SourceError(f"{path.name}: unknown 'encoding' {asked!r}; {hint}") from None
+    return "utf-8-sig" if name in ("utf-8", "utf-8-sig") else name
+
+
+def _not_text(path: Path, encoding: str) -> SourceError:
+    shown = "utf-8" if encoding == "utf-8-sig" else encoding
+    return SourceError(
+        f"{path.name} is not {shown} text; name its encoding, as encoding: latin-1 (or cp1252, utf-16), "
+        "next to its path"
+    )
+
+
+def _header(path: Path, encoding: str, delimiter: str) -> tuple[tuple[str, ...], int]:
+    """The column names, and the number of empty lines above them."""
+    skipped = 0
+    with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
+        try:
+            for fields in csv.reader(text, delimiter=delimiter):
+                if fields:
+                    break
+                skipped += 1
+            else:
+                raise SourceError(f"{path.name} is empty; a table needs a header line and rows")
+        except UnicodeDecodeError:
+            raise _not_text(path, encoding) from None
+        except csv.Error as error:
+            raise SourceError(f"the header line of {path.name} cannot be read as CSV: {error}") from None
+    if any("\x00" in field for field in fields):
+        raise _not_text(path, encoding)
+    names = tuple(field.strip() or f"column_{number}" for number, field in enumerate(fields, start=1))
+    if len(names) == 1:
+        for other, word in _DELIMITERS.items():
+            if other != delimiter and other in names[0]:
+                raise SourceError(
+                    f"{path.name} has one column only, cut at {_DELIMITERS.get(delimiter, repr(delimiter))}, and its "
+                    f'header holds {word}; write delimiter: "{other.replace(_TAB, _WRITTEN_TAB)}" next to its path'
+                )
+    return names, skipped
+
+
+def check_unique(names: Collection[str], where: str) -> None:
+    """Refuse a table in which two columns share a name, since which of them is meant cannot be known."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ContractError(
+            f"{where} has more than one column called {twice[0]!r}; column names must differ, so rename one of them"
+        )
+
+
+def quoted(text: str) -> str:
+    """Text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _scan(
+    path: Path, names: tuple[str, ...], wanted: list[int], delimiter: str, skipped: int
+) -> tuple[pa.Table, list[tuple[int, str, str]]]:
+    """The wanted columns, and ``(line, error, text)`` of each line that was left out; line 1 is the file's first."""
+    with path.open("rb") as file:
+        compression = "gzip" if file.read(2) == _GZIP else "none"
+    # DuckDB takes a path for a glob pattern, and folds the case of names: hence the brackets and the numbers.
+    pattern = "".join(f"[{letter}]" if letter in "[*?" else letter for letter in str(path))
+    columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(names)))
+    chosen = ", ".join(f"c{number}" for number in wanted)
+    with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
+        connection.execute("SET enable_progress_bar = false")
+        table = connection.sql(
+            f"SELECT {chosen} FROM read_csv({quoted(pattern)}, auto_detect = false, header = true, "
+            f"skip = {skipped}, columns = {{{columns}}}, delim = {quoted(delimiter)}, quote = '\"', escape = '\"', "
+            f"compression = '{compression}', store_rejects = true)"
+        ).to_arrow_table()
+        rejected = connection.sql(
+            "SELECT line, min(error_type::VARCHAR), min(csv_line) FROM reject_errors GROUP BY line ORDER BY line"
+        ).fetchall()
+    return table.rename_columns([names[number] for number in wanted]), rejected
+
+
+def _rewrite(path: Path, encoding: str, target: Path) -> None:
+    """A copy in UTF-8 whose lines all end alike."""
+    with (
+        _open(path) as raw,
+        io.TextIOWrapper(raw, encoding=encoding) as text,
+        target.open("w", encoding="utf-8", newline="\n") as copy,
+    ):
+        try:
+            while block := text.read(1 << 20):
+                copy.write(block.removeprefix("\ufeff") if copy.tell() == 0 else block)
+        except UnicodeError:
+            raise _not_text(path, encoding) from None
+
+
+def _blank_lines(path: Path, encoding: str, delimiter: str, *, until: int) -> npt.NDArray[np.int64]:
+    """The numbers of the empty lines among the first ``until``; the reader's line counts contain them."""
+    with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline="") as text:
+        blank = []
+        try:
+            for number, fields in enumerate(csv.reader(text, delimiter=delimiter), start=1):
+                if number > until:
+                    break
+                if not fields:
+                    blank.append(number)
+        except csv.Error:
+            # A field above 128 KiB. Rows after it keep the reader's count, off by the empty lines after it at most.
+            pass
+    return np.array(blank, dtype=np.int64)
+
+
+def read_csv_file(
+    path: Path, *, delimiter: str | None, encoding: str, wanted: Collection[str] | None
+) -> CsvFile:
+    """Read one CSV file, plain or gzipped.
+
+    Parameters
+    ----------
+    path : an existing file.
+    delimiter : one character; a comma if None (a tab for ``.tsv``).
+    encoding : a name Python knows. A byte order mark in the file overrules it.
+    wanted : names of the columns to read (those the file has not are ignored), or None for all.
+
+    Raises
+    ------
+    SourceError
+        If the file is empty, not text in that encoding, cut at another delimiter, or its quotes never close.
+    ContractError
+        If two columns share a name.
+    """
+    if delimiter is None:
+        delimiter = _TAB if ".tsv" in path.suffixes else ","
+    delimiter = delimiter.replace(_WRITTEN_TAB, _TAB)
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise SourceError(
+            f"{path.name}: 'delimiter' must be one character, as ';' or '\\t'; found {delimiter!r}"
+        )
+    encoding = _encoding(path, encoding)
+    names, skipped = _header(path, encoding, delimiter)
+    check_unique(names, path.name)
+    chosen = [number for number, name in enumerate(names) if wanted is None or name in wanted]
+    if not chosen:  # the caller will say which columns it misses; the rows are counted all the same
+        chosen = [0]
+
+    def scan(file: Path) -> tuple[Any, list[tuple[int, str, str]]]:
+        return _scan(file, names, chosen, delimiter, skipped)
+
+    with tempfile.TemporaryDirectory(prefix="mqlml-") as folder:
+        copy = Path(folder) / "copy.csv"
+        try:
+            if encoding == "utf-8-sig":
+                try:
+                    table, rejected = scan(path)
+                except duckdb.Error:  # for one, lines that end in two ways, as after joining exports
+                    _rewrite(path, encoding, copy)
+                    table, rejected = scan(copy)
+            else:
+                _rewrite(path, encoding, copy)
+                table, rejected = scan(copy)
+        except duckdb.Error as error:
+            raise SourceError(
+                f"{path.name} cannot be read as CSV: {str(error).strip().splitlines()[0]}"
+            ) from None
+
+    if not rejected:
+        return CsvFile(names, table, np.arange(1, table.num_rows + 1), ())
+    blank = _blank_lines(path, encoding, delimiter, until=rejected[-1][0])
+    misfits = []
+    for line, kind, text in rejected:
+        row = line - 1 - int(np.searchsorted(blank, line))
+        if kind == "INVALID ENCODING":
+            raise SourceError(
+                f"row {row} of {path.name} is not UTF-8 text; name the file's encoding, as encoding: latin-1 "
+                "(or cp1252, utf-16), next to its path"
+            )
+        text = text.strip("\r\n")
+        if kind == "UNQUOTED VALUE" and "\n" in text:
+            # One open quote takes in all lines up to the next quote: as one bad row it would hide them.
+            raise SourceError(
+                f"a quote opened in row {row} of {path.name} is not closed properly, and the lines after it run "
+                f"together ({text.splitlines()[0][:60]!r} …); close the quote, or double it where it is meant as text"
+            )
+        misfits.append(Misfit(row, text, _REASONS.get(kind, f"line cannot be read ({kind.lower()})")))
+    total = max(table.num_rows + len(misfits), misfits[-1].row)
+    gaps = [misfit.row - 1 for misfit in misfits]
+    rows = np.delete(np.arange(1, total + 1), gaps)[: table.num_rows]
+    return CsvFile(names, table, rows, tuple(misfits))

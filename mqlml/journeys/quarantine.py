@@ -1,0 +1,155 @@
+"""Rows that cannot be used: parsers' findings go in, a table of them and the decision to stop come out.
+
+Nothing is dropped in silence: every row a source has is either kept or stands in the quarantine, once for each
+thing that is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from mqlml.errors import QuarantineError
+from mqlml.journeys.parse import Mask, as_text
+from mqlml.journeys.sources import Source
+
+__all__ = ["QUARANTINE", "Ledger", "empty_quarantine"]
+
+QUARANTINE = ("table", "row", "column", "value", "reason", "file")
+"""The columns of the quarantine table; ``column`` and ``file`` are the source's names."""
+
+_SHOWN = 200
+
+
+def empty_quarantine() -> pd.DataFrame:
+    """A quarantine table without rows."""
+    types = {name: "int64" if name == "row" else "str" for name in QUARANTINE}
+    return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in types.items()})
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """Rows that share a column and a reason."""
+
+    column: str
+    reason: str
+    remedy: str
+    rows: npt.NDArray[np.int64]
+    found: Sequence[str | None]
+    files: Sequence[str]
+
+
+class Ledger:
+    """What is wrong with the rows of one table.
+
+    Parameters
+    ----------
+    table : our name of the table, as ``events``.
+    source : what was read. Lines that were not even rows are entered at once.
+
+    Attributes
+    ----------
+    bad : bool array, one per row of ``source.table``: True if anything is wrong with it.
+    """
+
+    def __init__(self, table: str, source: Source) -> None:
+        self.table = table
+        self.source = source
+        self.bad: Mask = np.zeros(source.table.num_rows, dtype=bool)
+        self._entries: list[_Entry] = []
+        for reason in dict.fromkeys(misfit.reason for _, misfit in source.misfits):
+            lines = [(file, misfit) for file, misfit in source.misfits if misfit.reason == reason]
+            self._entries.append(
+                _Entry(
+                    column="",
+                    reason=reason,
+                    remedy="quote fields that hold the delimiter or a line break",
+                    rows=np.array([misfit.row for _, misfit in lines], dtype=np.int64),
+                    found=[misfit.text[:_SHOWN] for _, misfit in lines],
+                    files=[file for file, _ in lines],
+                )
+            )
+
+    @property
+    def rows_read(self) -> int:
+        """All rows of the source, those that do not fit its header included."""
+        return len(self.bad) + len(self.source.misfits)
+
+    @property
+    def rows_bad(self) -> int:
+        """Rows set aside; one with two bad columns counts once."""
+        return int(np.count_nonzero(self.bad)) + len(self.source.misfits)
+
+    def refuse(self, mask: Mask, *, column: str, reason: str, remedy: str = "") -> None:
+        """Set rows aside.
+
+        Parameters
+        ----------
+        mask : bool array over the rows of the source.
+        column : the source's name of the column that is wrong.
+        reason : the same words for the same thing, since rows are counted by it.
+        remedy : what the user can do if there are too many of these.
+        """
+        places = np.flatnonzero(mask)
+        if not len(places):
+            return
+        self.bad |= mask
+        found: Sequence[str | None] = [None] * len(places)
+        if column in self.source.table.column_names:
+            texts = as_text(self.source.column(column).take(pa.array(places))).to_pylist()
+            found = [None if text is None else text[:_SHOWN] for text in texts]
+        self._entries.append(
+            _Entry(column, reason, remedy, self.source.rows[places], found, self.source.file_of(places))
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """The quarantine table's rows of this table, in the source's order."""
+        if not self._entries:
+            return empty_quarantine()
+        frames = [
+            pd.DataFrame(
+                {
+                    "table": self.table,
+                    "row": entry.rows,
+                    "column": entry.column,
+                    "value": pd.array(entry.found, dtype="str"),
+                    "reason": entry.reason,
+                    "file": pd.array(entry.files, dtype="str"),
+                }
+            )
+            for entry in self._entries
+        ]
+        types: Any = empty_quarantine().dtypes.to_dict()
+        frame = pd.concat(frames, ignore_index=True).astype(types)
+        return frame.sort_values(["file", "row"], kind="stable", ignore_index=True)
+
+    def check(self, allowed: float) -> None:
+        """Stop if more than the allowed share of this table's rows is set aside.
+
+        Raises
+        ------
+        QuarantineError
+            Naming the rows per reason, most frequent first, an example, and the remedy for the most frequent.
+        """
+        if self.rows_bad <= allowed * self.rows_read:
+            return
+        reasons: dict[str, int] = {}
+        for entry in self._entries:
+            reasons[entry.reason] = reasons.get(entry.reason, 0) + len(entry.rows)
+        by_count = sorted(reasons.items(), key=lambda item: -item[1])
+        counts = ", ".join(f"{count:,} × {reason}" for reason, count in by_count)
+        worst = next(entry for entry in self._entries if entry.reason == by_count[0][0])
+        place = f"row {worst.rows[0]}" + (f" of {worst.files[0]}" if worst.files[0] else "")
+        what = f"{worst.column} = {worst.found[0]!r}" if worst.column else repr(worst.found[0])
+        remedy = f"{worst.remedy}; or mend the source" if worst.remedy else "Mend the source"
+        raise QuarantineError(
+            f"{self.source.where}: {self.rows_bad:,} of {self.rows_read:,} rows cannot be used "
+            f"({self.rows_bad / self.rows_read:.1%}; data.max_quarantined allows {allowed:.1%}): {counts}.\n"
+            f"For example {place}: {what}. {remedy[:1].upper()}{remedy[1:]}, or raise data.max_quarantined."
+        )

@@ -1,0 +1,226 @@
+"""The journeys a config describes: its sections go in, `Journeys` that keep the contract come out.
+
+Each table is read whole, each of its columns parsed, and the rows that something is wrong with set aside. Leads
+come first, since a row of another table counts only if its lead is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mqlml.config import STAGES, Config, Outcomes
+from mqlml.errors import ConfigError
+from mqlml.journeys.contract import Journeys, empty_table
+from mqlml.journeys.quarantine import empty_quarantine
+from mqlml.journeys.tables import DUPLICATE, TableReader, later_duplicates, to_instants
+from mqlml.journeys.times import NO_TIME
+
+__all__ = ["read_journeys"]
+
+_UNKNOWN_STAGE = "unknown stage"
+
+
+@dataclass(frozen=True)
+class _LeadIds:
+    """Ids of the leads that are kept, and of those in quarantine; Arrow arrays of one type, int64 or text."""
+
+    kept: Any
+    aside: Any
+
+    def resolve(self, reader: TableReader) -> Any:
+        """The lead ids of another table's rows. Rows whose lead is not among the kept are set aside."""
+        ids = reader.ids("lead_id")
+        kept, aside = self.kept, self.aside
+        if ids.type != kept.type:
+            ids, kept, aside = (pc.cast(values, pa.string()) for values in (ids, kept, aside))
+        present = np.asarray(pc.is_valid(ids))
+        known = np.asarray(pc.is_in(ids, value_set=kept)) & present
+        fell = np.asarray(pc.is_in(ids, value_set=aside)) & present & ~known
+        reader.refuse(fell, "lead_id", "its lead is in quarantine")
+        leads = "check that data.leads holds all leads, and that lead_id is written alike in both tables"
+        reader.refuse(present & ~known & ~fell, "lead_id", "unknown lead", leads)
+        return ids
+
+    def column(self, ids: Any, reader: TableReader) -> pd.Series:
+        """The ids of the rows that are kept, in the type that leads have."""
+        if reader.ledger.bad.any():
+            ids = ids.filter(pa.array(~reader.ledger.bad))
+        series: pd.Series = pc.cast(ids, self.kept.type).to_pandas()
+        return series
+
+
+def _keep(reader: TableReader, leads: _LeadIds, ids: Any, columns: dict[str, Any]) -> pd.DataFrame:
+    """The good rows, ``lead_id`` first."""
+    table = reader.keep(columns)
+    table.insert(0, "lead_id", leads.column(ids, reader))
+    return table
+
+
+def _read_leads(reader: TableReader) -> tuple[pd.DataFrame, _LeadIds]:
+    created = reader.times("created_at")
+    ids = reader.ids("lead_id")
+    account = None
+    if reader.has("account_id"):
+        account = pc.cast(reader.ids("account_id", required=False), pa.string()).to_pandas().astype("str")
+    attributes = reader.attributes()
+    # Among the usable rows only: a good row is not to fall because a bad one came first.
+    reader.refuse(later_duplicates(ids, ~reader.ledger.bad), "lead_id", DUPLICATE)
+    good = pa.array(~reader.ledger.bad)
+    leads = _LeadIds(kept=ids.filter(good), aside=ids.filter(pc.invert(good)).drop_null())
+    known = {"created_at": to_instants(created)} | ({} if account is None else {"account_id": account})
+    return _keep(reader, leads, ids, known | attributes), leads
+
+
+def _read_events(reader: TableReader, leads: _LeadIds) -> pd.DataFrame:
+    happened = reader.times("occurred_at")
+    columns: dict[str, Any] = {
+        "occurred_at": to_instants(happened),
+        "recorded_at": to_instants(reader.recorded(happened)),
+        "action": reader.words("action", required=True),
+    }
+    for word in ("channel", "campaign", "content", "initiated_by"):
+        if reader.has(word):
+            columns[word] = reader.words(word)
+    if reader.has("value"):
+        columns["value"] = reader.numbers("value")
+    ids = leads.resolve(reader)
+    if reader.has("event_id"):
+        events = reader.ids("event_id", required=False)
+        reader.refuse(later_duplicates(events, ~reader.ledger.bad), "event_id", DUPLICATE)
+    return _keep(reader, leads, ids, columns)
+
+
+def _categorical(codes: npt.NDArray[np.int8], stages: Sequence[str]) -> pd.Categorical:
+    return pd.Categorical.from_codes(codes, categories=pd.Index(stages, dtype="str"))  # type: ignore[arg-type]
+
+
+def _stage_words(reader: TableReader, spec: Outcomes) -> pd.Categorical:
+    """The source's words as our stages, whatever their case; the config's translations go first."""
+    words = reader.words("stage", required=True)
+    meaning = {stage: stage for stage in STAGES} | {
+        word.strip().casefold(): ours for word, ours in spec.stages.items()
+    }
+    found = list(words.categories)
+    ours = [meaning.get(word.casefold()) for word in found]
+    unknown = np.array([stage is None for stage in ours], dtype=bool)
+    if unknown.any():
+        counts = pd.Series(words).value_counts()
+        shown = [word for word in counts.index if meaning.get(word.casefold()) is None]
+        listed = ", ".join(repr(word) for word in shown[:10]) + (" …" if len(shown) > 10 else "")
+        remedy = (
+            f"say which of our stages each of {listed} is, as data.outcomes.stages: {{{shown[0]}: closed_won}} "
+            f"(ours are {', '.join(STAGES)})"
+        )
+        codes = np.asarray(words.codes)
+        reader.refuse((codes >= 0) & unknown[codes], "stage", _UNKNOWN_STAGE, remedy)
+    stages = sorted({stage for stage in ours if stage is not None})
+    lookup = np.array(
+        [stages.index(stage) if stage is not None else -1 for stage in ours] + [-1], dtype=np.int8
+    )
+    return _categorical(lookup[words.codes], stages)
+
+
+def _read_outcomes(reader: TableReader, leads: _LeadIds, spec: Outcomes) -> pd.DataFrame:
+    happened = reader.times("occurred_at")
+    if spec.stage is None:
+        stage = _stage_words(reader, spec)
+    else:
+        stage = _categorical(np.zeros(len(happened), dtype=np.int8), [spec.stage])
+    columns: dict[str, Any] = {
+        "stage": stage,
+        "occurred_at": to_instants(happened),
+        "recorded_at": to_instants(reader.recorded(happened)),
+    }
+    if reader.has("amount"):
+        columns["amount"] = reader.numbers("amount")
+    if reader.has("reason"):
+        columns["reason"] = reader.text("reason")
+    return _keep(reader, leads, leads.resolve(reader), columns)
+
+
+def _read_history(reader: TableReader, leads: _LeadIds) -> pd.DataFrame:
+    since = reader.times("valid_from")
+    until = (
+        reader.times("valid_to", required=False) if reader.has("valid_to") else np.full(len(since), NO_TIME)
+    )
+    reader.refuse((until != NO_TIME) & (until < since), "valid_to", "valid_to is before valid_from")
+    columns = {
+        "field": reader.words("field", required=True),
+        "value": reader.text("value"),
+        "valid_from": to_instants(since),
+        "valid_to": to_instants(until),
+        "recorded_at": to_instants(reader.recorded(since)),
+    }
+    return _keep(reader, leads, leads.resolve(reader), columns)
+
+
+def read_journeys(config: Config) -> Journeys:
+    """Read all tables that a config names, and check them against the contract.
+
+    A null time in a required column is a bad row, also where ``outcomes.stage`` is a constant: whether "no date"
+    means "has not happened" or "was not entered" is for the user to say (``sql: select … where won_date is not
+    null``). An outcome or event before its lead's creation is kept. Events that agree in everything are kept too,
+    unless they share an ``event_id``.
+
+    Parameters
+    ----------
+    config : with ``data.leads`` and ``data.outcomes``; ``data.events`` and ``data.history`` may be absent.
+
+    Raises
+    ------
+    SourceError
+        If a file or query cannot be read.
+    ContractError
+        If a table lacks a column or has no rows.
+    QuarantineError
+        If more than the share ``data.max_quarantined`` of a table's rows cannot be used.
+    ConfigError
+        If a section contradicts itself, or the config describes a flat table.
+    """
+    data = config.data
+    if data.leads is None or data.outcomes is None or data.observed_until is None:
+        raise ConfigError("the config describes a flat table (data.flat); read it with read_flat")
+    if data.outcomes.stage is not None and ("stage" in data.outcomes.columns or data.outcomes.stages):
+        raise ConfigError(
+            "data.outcomes has a constant 'stage' and also says how to read a column of stages; remove one of the two"
+        )
+    quarantine: list[pd.DataFrame] = [empty_quarantine()]
+    rows_read: dict[str, int] = {}
+
+    def close(reader: TableReader) -> None:
+        reader.ledger.check(data.max_quarantined)
+        quarantine.append(reader.ledger.to_frame())
+        rows_read[reader.name] = reader.ledger.rows_read
+
+    reader = TableReader("leads", data.leads, config)
+    leads, ids = _read_leads(reader)
+    close(reader)
+    events, history = (empty_table(name, leads["lead_id"].dtype) for name in ("events", "history"))
+    if data.events is not None:
+        reader = TableReader("events", data.events, config)
+        events = _read_events(reader, ids)
+        close(reader)
+    reader = TableReader("outcomes", data.outcomes, config, given=("stage",) if data.outcomes.stage else ())
+    outcomes = _read_outcomes(reader, ids, data.outcomes)
+    close(reader)
+    if data.history is not None:
+        reader = TableReader("history", data.history, config)
+        history = _read_history(reader, ids)
+        close(reader)
+    return Journeys(
+        leads=leads,
+        events=events,
+        outcomes=outcomes,
+        history=history,
+        observed_until=data.observed_until,
+        quarantine=pd.concat(quarantine, ignore_index=True),
+        rows_read=rows_read,
+    )

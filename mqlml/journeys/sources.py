@@ -1,0 +1,247 @@
+"""Where rows come from: a section of the config goes in, Arrow columns with their row numbers come out.
+
+CSV files are read by DuckDB and stay text (`mqlml.journeys.csvfile`). Parquet files keep their types and are read
+by pyarrow, which leaves dictionary-encoded words encoded (DuckDB would write five million of them out) and tells
+apart columns whose names differ by case only. ``sql`` runs in a DuckDB of its own, inside this process.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mqlml.config import Flat, Table
+from mqlml.errors import SourceError
+from mqlml.journeys.csvfile import Misfit, check_unique, quoted, read_csv_file
+
+__all__ = ["Source", "read_source"]
+
+_CSV = (".csv", ".tsv", ".txt")
+_PARQUET = (".parquet", ".pq", ".parq")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one file holds; ``file`` is its name as messages and the quarantine show it."""
+
+    file: str
+    names: tuple[str, ...]
+    table: pa.Table
+    rows: npt.NDArray[np.int64]
+    misfits: tuple[Misfit, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """All rows of one table, in the order of the files and of the rows in them.
+
+    Attributes
+    ----------
+    where : what to call it in a message, as ``data.leads (leads.csv)``.
+    names : all column names the source has.
+    table : pyarrow Table of the columns asked for.
+    rows : int64 array, the row number of each row in its file (1 is the first after the header).
+    files : names of the files, and the place in ``table`` where each begins.
+    misfits : lines that are not rows of ``table``, with their file.
+    """
+
+    where: str
+    names: tuple[str, ...]
+    table: pa.Table
+    rows: npt.NDArray[np.int64]
+    files: tuple[tuple[str, int], ...]
+    misfits: tuple[tuple[str, Misfit], ...]
+
+    def column(self, name: str) -> Any:
+        """One column, a pyarrow ChunkedArray."""
+        return self.table.column(name)
+
+    def file_of(self, places: npt.NDArray[np.int64]) -> list[str]:
+        """The file that each of the rows at these places stands in."""
+        starts = [start for _, start in self.files]
+        return [self.files[index][0] for index in np.searchsorted(starts, places, side="right") - 1]
+
+
+def _no_such_file(path: Path) -> SourceError:
+    folder = path.parent
+    if not folder.is_dir():
+        return SourceError(f"there is no folder {str(folder)!r}; relative paths start at the config's folder")
+    near = difflib.get_close_matches(path.name, [other.name for other in folder.iterdir()], n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "relative paths start at the config's folder"
+    return SourceError(f"there is no file {str(path)!r}; {hint}")
+
+
+def _files(path: Path) -> list[tuple[str, Path]]:
+    """The files a path stands for, sorted, with the names to show; hidden files and Spark's markers are left out."""
+    if path.is_file():
+        return [(path.name, path)]
+    if path.is_dir():
+        found = [
+            (str(file.relative_to(path)), file)
+            for file in sorted(path.rglob("*"))
+            if {*file.suffixes} & {*_CSV, *_PARQUET}
+            and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
+            and file.is_file()
+        ]
+        if not found:
+            raise SourceError(
+                f"the folder {str(path)!r} holds no CSV or Parquet file ({', '.join(_CSV + _PARQUET)})"
+            )
+        return found
+    if glob.has_magic(str(path)):
+        matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
+        found = [(match.name, match) for match in matches if match.is_file()]
+        if not found:
+            raise SourceError(f"no file matches {str(path)!r}; relative paths start at the config's folder")
+        return found
+    raise _no_such_file(path)
+
+
+def _read_parquet(
+    path: Path, wanted: Collection[str] | None, words: Sequence[str]
+) -> tuple[tuple[str, ...], pa.Table]:
+    try:
+        file = pq.ParquetFile(path, read_dictionary=list(words))
+        names = tuple(file.schema_arrow.names)
+        check_unique(names, path.name)
+        return names, file.read([name for name in names if wanted is None or name in wanted])
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(
+            f"{path.name} cannot be read as Parquet (damaged, or cut off while it was written?): "
+            f"{str(error).splitlines()[0]}"
+        ) from None
+
+
+def _read_file(
+    shown: str, path: Path, spec: Table | Flat, wanted: Collection[str] | None, words: Sequence[str]
+) -> _Part:
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if not magic:
+        raise SourceError(f"{path.name} is empty (0 bytes); a table needs a header line and rows")
+    if magic == b"PAR1" or path.suffix in _PARQUET:
+        names, table = _read_parquet(path, wanted, words)
+        return _Part(shown, names, table, np.arange(1, table.num_rows + 1))
+    csv = read_csv_file(path, delimiter=spec.delimiter, encoding=spec.encoding, wanted=wanted)
+    return _Part(shown, csv.names, csv.table, csv.rows, csv.misfits)
+
+
+def _run_sql(sql: str, *, folder: Path, zone: str, where: str) -> _Part:
+    """The rows of a query. Naive text that the query itself turns into instants takes the config's zone."""
+    # One thread, since with several a query without "order by" gives its rows in another order each time.
+    settings = {
+        "enable_progress_bar": "false",
+        "threads": "1",
+        "TimeZone": zone,
+        "file_search_path": str(folder),
+    }
+    with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
+        try:
+            for setting, value in settings.items():
+                connection.execute(f"SET {setting} = {quoted(value)}")
+            relation = connection.sql(sql)
+            if relation is None:
+                raise SourceError(
+                    f"{where}.sql must be a query that returns rows (select …); found {sql.strip()[:60]!r}"
+                )
+            table = relation.to_arrow_table()
+        except duckdb.Error as error:
+            raise SourceError(
+                f"{where}.sql does not run in DuckDB: {' '.join(str(error).split())[:300]}"
+            ) from None
+    names = tuple(table.column_names)
+    check_unique(names, f"{where}.sql")
+    return _Part("", names, table, np.arange(1, table.num_rows + 1))
+
+
+def _join(parts: Sequence[_Part], where: str) -> pa.Table:
+    first = parts[0]
+    for part in parts[1:]:
+        if {*part.names} != {*first.names}:
+            different = sorted({*part.names} ^ {*first.names})
+            has, lacks = (part, first) if different[0] in part.names else (first, part)
+            raise SourceError(
+                f"the files of {where} must have the same columns; {has.file} has {different[0]!r} and {lacks.file} "
+                "has not. Name the files that belong together, or join them with sql"
+            )
+    tables = [part.table.select(first.table.column_names) for part in parts]
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException:
+        for name in first.table.column_names:
+            for part, table in zip(parts, tables, strict=True):
+                kind, other = first.table.schema.field(name).type, table.schema.field(name).type
+                if kind != other and pa.null() not in (kind, other):
+                    raise SourceError(
+                        f"column {name!r} must have one type in all files of {where}; it is {kind} in {first.file} "
+                        f"and {other} in {part.file}. Write the files anew, or convert it with sql"
+                    ) from None
+        raise
+
+
+def read_source(
+    spec: Table | Flat,
+    *,
+    where: str,
+    base: Path,
+    zone: str,
+    wanted: Collection[str] | None = None,
+    words: Sequence[str] = (),
+) -> Source:
+    """Read every row a section of the config stands for.
+
+    Parameters
+    ----------
+    spec : the section; its ``path`` is a file, a folder or a glob.
+    where : the section's name in the config, as ``data.leads``.
+    base : where relative paths start.
+    zone : the zone in which a query's naive times are meant.
+    wanted : the source's names of the columns to read, or None for all. Those it does not have are ignored.
+    words : the source's names of columns that hold few different words; Parquet's are kept encoded.
+
+    Raises
+    ------
+    SourceError
+        If there is no such file, it cannot be read, or files that should form one table differ.
+    ContractError
+        If two columns share a name.
+    """
+    if spec.path is None:
+        if isinstance(spec, Table) and spec.url is not None:
+            raise SourceError(
+                f"{where}.url: databases are not supported in this version; export the table to CSV or Parquet and "
+                "name it as path, or query files with sql and no url"
+            )
+        assert spec.sql is not None  # the config holds exactly one of the two
+        part = _run_sql(spec.sql, folder=base, zone=zone, where=where)
+        return Source(f"{where} (sql)", part.names, part.table, part.rows, (("", 0),), ())
+    path = base / Path(spec.path).expanduser()
+    try:
+        files = _files(path)
+        parts = [_read_file(shown, file, spec, wanted, words) for shown, file in files]
+    except SourceError as error:
+        raise SourceError(f"{where}: {error}") from None
+    except OSError as error:
+        raise SourceError(
+            f"{where}: {error.filename or path} cannot be read: {error.strerror or error}"
+        ) from None
+    shown = parts[0].file if len(parts) == 1 else f"{spec.path}, {len(parts)} files"
+    starts = np.cumsum([0, *(part.table.num_rows for part in parts)]).tolist()
+    return Source(
+        where=f"{where} ({shown})",
+        names=parts[0].names,
+        table=parts[0].table if len(parts) == 1 else _join(parts, where),
+        rows=np.concatenate([part.rows for part in parts]),
+        files=tuple((part.file, start) for part, start in zip(parts, starts[:-1], strict=True)),
+        misfits=tuple((part.file, misfit) for part in parts for misfit in part.misfits),
+    )

@@ -1,0 +1,237 @@
+"""One table on its way in: a section of the config goes in, parsed columns come out and bad rows go to the ledger."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.config import Config, Table
+from mqlml.errors import ConfigError, ContractError
+from mqlml.journeys.contract import OPTIONAL, REQUIRED, WORDS
+from mqlml.journeys.parse import (
+    Mask,
+    Parsed,
+    parse_attribute,
+    parse_ids,
+    parse_numbers,
+    parse_words,
+    plain_text,
+)
+from mqlml.journeys.quarantine import Ledger
+from mqlml.journeys.sources import Source, read_source
+from mqlml.journeys.times import NO_TIME, parse_times
+
+__all__ = [
+    "DUPLICATE",
+    "MISSING",
+    "TableReader",
+    "check_rows",
+    "later_duplicates",
+    "missing_column",
+    "to_instants",
+]
+
+MISSING = "required value is missing"
+DUPLICATE = "duplicate key"
+
+
+def to_instants(microseconds: npt.NDArray[np.int64]) -> pd.Series:
+    """A ``datetime64[us, UTC]`` column of microseconds since 1970; `NO_TIME` is NaT."""
+    return pd.Series(microseconds.view("datetime64[us]")).dt.tz_localize("UTC")
+
+
+def later_duplicates(ids: Any, usable: Mask) -> Mask:
+    """Which usable rows repeat the id of a usable row before them; a missing id repeats nothing."""
+    codes = ids.combine_chunks().dictionary_encode().indices
+    repeated = np.zeros(len(codes), dtype=bool)
+    places = np.flatnonzero(usable & np.asarray(codes.is_valid()))
+    repeated[places] = pd.Series(np.asarray(codes.fill_null(-1))[places]).duplicated().to_numpy()
+    return repeated
+
+
+def check_rows(source: Source) -> None:
+    """Refuse a table without rows: most often an export that broke off, and never something to learn from."""
+    if source.table.num_rows + len(source.misfits) == 0:
+        raise ContractError(
+            f"{source.where} has a header and no rows; export it again, or take the table out of the config"
+        )
+
+
+def missing_column(source: Source, theirs: str, remedy: str) -> ContractError:
+    """The error for a column that the config or the contract names and the source does not have."""
+    near = difflib.get_close_matches(theirs, source.names, n=1) or [
+        name for name in source.names if name.casefold() == theirs.casefold()
+    ]
+    shown = ", ".join(source.names[:12]) + (
+        f" and {len(source.names) - 12} more" if len(source.names) > 12 else ""
+    )
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return ContractError(f"{source.where} has no column {theirs!r}; {hint}{remedy}.\nColumns found: {shown}")
+
+
+class TableReader:
+    """The columns of one of the four tables, under our names.
+
+    Parameters
+    ----------
+    name : ``leads``, ``events``, ``outcomes`` or ``history``.
+    spec : its section of the config.
+    given : required columns that come from elsewhere than the source.
+
+    Raises
+    ------
+    ConfigError
+        If the section maps a column this table does not have.
+    ContractError
+        If the source lacks a mapped or required column, or has no rows.
+    SourceError
+        If the source cannot be read.
+    """
+
+    def __init__(self, name: str, spec: Table, config: Config, *, given: Collection[str] = ()) -> None:
+        self.name, self.spec, self.where = name, spec, f"data.{name}"
+        self.zone = config.data.zone
+        known = [column for column in (*REQUIRED[name], *OPTIONAL[name]) if column not in given]
+        if name != "leads":
+            self._check_mapping(known)
+        self.source = read_source(
+            spec,
+            where=self.where,
+            base=config.folder,
+            zone=config.data.timezone,
+            wanted=None if name == "leads" else [spec.column(column) for column in known],
+            words=[spec.column(column) for column in known if column in WORDS],
+        )
+        self._check_columns([column for column in REQUIRED[name] if column not in given])
+        check_rows(self.source)
+        self.ledger = Ledger(name, self.source)
+
+    def _check_mapping(self, known: Sequence[str]) -> None:
+        for column in self.spec.columns:
+            if column not in known:
+                near = difflib.get_close_matches(column, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it reads {', '.join(known)}"
+                raise ConfigError(f"{self.where}.columns: {self.name} have no column {column!r}; {hint}")
+
+    def _check_columns(self, required: Sequence[str]) -> None:
+        for column in dict.fromkeys((*self.spec.columns, *required)):
+            theirs = self.spec.column(column)
+            if theirs not in self.source.names:
+                remedy = (
+                    f"it is mapped to {column} in {self.where}.columns"
+                    if column in self.spec.columns
+                    else f"say which column it is, as {self.where}.columns: {{{column}: …}}"
+                )
+                if self.name == "outcomes" and column == "stage":
+                    remedy += f", or what every row of the table means, as {self.where}.stage: closed_won"
+                raise missing_column(self.source, theirs, remedy)
+
+    def has(self, column: str) -> bool:
+        """Whether the source has our column."""
+        return self.spec.column(column) in self.source.names
+
+    def _raw(self, column: str) -> Any:
+        return self.source.column(self.spec.column(column))
+
+    def refuse(self, mask: Mask, column: str, reason: str, remedy: str = "") -> None:
+        """Set rows aside because of our column."""
+        self.ledger.refuse(mask, column=self.spec.column(column), reason=reason, remedy=remedy)
+
+    def _enter(self, column: str, parsed: Parsed, *, required: bool, remedy: str = "") -> None:
+        if required:
+            theirs = self.spec.column(column)
+            empty = f"keep the rows that have one, as {self.where}.sql: select … where {theirs} is not null"
+            self.refuse(parsed.missing, column, MISSING, empty)
+        for reason, mask in parsed.problems:
+            self.refuse(mask, column, reason, remedy)
+
+    def times(self, column: str, *, required: bool = True) -> npt.NDArray[np.int64]:
+        """Instants in microseconds since 1970; `NO_TIME` where missing or bad."""
+        theirs, hint = self.spec.column(column), self.spec.format(column)
+        place = f"{self.where}.columns.{column}"
+        if hint is not None and hint.unit is not None and hint.format is not None:
+            raise ConfigError(f"{place} takes 'format' or 'unit', not both; remove the one that is wrong")
+        parsed = parse_times(
+            self._raw(column), zone=self.zone, hint=hint, where=f"{theirs!r} of {self.source.where}"
+        )
+        remedy = (
+            f'say how times are written, as {place}: {{column: {theirs}, format: "%d/%m/%Y"}} (or unit: s)'
+            if hint is None
+            else f"correct the hint in {place}"
+        )
+        self._enter(column, parsed, required=required, remedy=remedy)
+        values: npt.NDArray[np.int64] = parsed.data
+        return values
+
+    def recorded(self, happened: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """When each row was known: ``recorded_at``, or the time it happened where the source does not say.
+
+        A row recorded before it happened is kept as it is: it counts once both times have passed.
+        """
+        if not self.has("recorded_at"):
+            return happened
+        values = self.times("recorded_at", required=False)
+        return np.where(values == NO_TIME, happened, values)
+
+    def ids(self, column: str, *, required: bool = True) -> Any:
+        """Ids, an Arrow array of int64 or of text."""
+        parsed = parse_ids(self._raw(column))
+        self._enter(column, parsed, required=required)
+        return parsed.data
+
+    def words(self, column: str, *, required: bool = False) -> pd.Categorical:
+        """Words as categories; missing ones have none."""
+        parsed = parse_words(self._raw(column))
+        self._enter(column, parsed, required=required)
+        words: pd.Categorical = parsed.data
+        return words
+
+    def numbers(self, column: str) -> npt.NDArray[np.float64]:
+        """Quantities, NaN where missing or bad."""
+        parsed = parse_numbers(self._raw(column))
+        theirs = self.spec.column(column)
+        remedy = (
+            f"map a column of plain numbers in {self.where}.columns.{column}, or leave {theirs} out with sql"
+        )
+        self._enter(column, parsed, required=False, remedy=remedy)
+        values: npt.NDArray[np.float64] = parsed.data
+        return values
+
+    def text(self, column: str) -> pd.Series:
+        """Free text."""
+        series: pd.Series = plain_text(self._raw(column)).to_pandas().astype("str")
+        return series
+
+    def attributes(self) -> dict[str, pd.Series]:
+        """Every further column, under the name the config gives it or else the source's, in the source's order.
+
+        A column that is called like one of ours and is not mapped to it gets ``_in_source`` behind its name.
+        """
+        known = (*REQUIRED[self.name], *OPTIONAL[self.name])
+        renamed = {self.spec.column(ours): ours for ours in self.spec.columns if ours not in known}
+        used = {self.spec.column(ours) for ours in known}
+        taken = {*known, *renamed.values()}
+        columns: dict[str, pd.Series] = {}
+        for theirs in self.source.names:
+            if theirs in used and theirs not in renamed:
+                continue
+            ours = renamed.get(theirs) or (f"{theirs}_in_source" if theirs in taken else theirs)
+            parsed = parse_attribute(self.source.column(theirs))
+            for reason, mask in parsed.problems:
+                self.ledger.refuse(mask, column=theirs, reason=reason)
+            columns[ours] = parsed.data
+        return columns
+
+    def keep(self, columns: dict[str, Any]) -> pd.DataFrame:
+        """The good rows of parsed columns, numbered from 0; categories that only bad rows had are gone."""
+        frame = pd.DataFrame(columns)
+        if self.ledger.bad.any():
+            frame = frame[~self.ledger.bad].reset_index(drop=True)
+            for name in frame.columns[frame.dtypes == "category"]:
+                frame[name] = frame[name].cat.remove_unused_categories()
+        return frame

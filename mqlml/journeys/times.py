@@ -1,0 +1,164 @@
+"""Times as people and programs write them: one Arrow column goes in, whole microseconds in UTC come out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mqlml.config import ColumnFormat
+from mqlml.errors import ConfigError, ContractError
+from mqlml.journeys.parse import Mask, Parsed, parse_numbers, plain_text, true_where
+from mqlml.timeutil import DAY, to_microseconds
+
+__all__ = ["NO_TIME", "parse_times"]
+
+NO_TIME = np.iinfo(np.int64).min
+"""The instant that stands for a missing one; numpy's and pandas' own NaT."""
+
+_FIRST = to_microseconds(dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
+_END = to_microseconds(dt.datetime(2200, 1, 1, tzinfo=dt.UTC))
+_OUT_OF_RANGE = "time outside 1900 to 2199"
+
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_MICROSECONDS = {"d": DAY, "s": 1_000_000, "ms": 1_000, "us": 1}
+_UNIT_WORDS = {"d": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds"}
+
+_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?( ?(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?))?)?$"
+_OFFSET = r":\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
+
+
+def parse_times(column: Any, *, zone: ZoneInfo, hint: ColumnFormat | None, where: str) -> Parsed:
+    """Instants as an int64 array of microseconds since 1970 in UTC, `NO_TIME` where missing or bad.
+
+    Parameters
+    ----------
+    column : ISO text, text in ``hint.format``, epoch numbers in ``hint.unit``, or Arrow dates and timestamps, for
+        which the hint is not needed. Anything finer than a microsecond is cut off.
+    zone : of times without an offset, and of dates (and day numbers), which mean their first moment there. Where
+        the clock was put back and a time occurred twice, the first is meant; a time that the clock jumped over
+        becomes the first after the jump.
+    where : the column's name in messages.
+
+    Raises
+    ------
+    ContractError
+        If the column holds numbers and the hint names no unit, or something that is no time at all.
+    ConfigError
+        If the hint's format is not made of strptime directives.
+    """
+    kind = column.type
+    if pa.types.is_null(kind):
+        return Parsed(np.full(len(column), NO_TIME), np.ones(len(column), dtype=bool))
+    if pa.types.is_timestamp(kind):
+        return _typed(column, kind.unit, None if kind.tz else zone)
+    if pa.types.is_date(kind):
+        return _typed(pc.cast(column, pa.timestamp("s")), "s", zone)
+    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if hint is not None and hint.unit is not None:
+        return _epoch(column, hint.unit, zone)
+    if numeric and hint is not None and hint.format is not None:
+        return _formatted(plain_text(column), hint.format, zone, where)
+    if numeric:
+        raise ContractError(
+            f"{where} must hold times and holds numbers; say what they count, as {{column: …, unit: s}} (d, s, ms, "
+            'us), or how they are written, as {column: …, format: "%Y%m%d"}'
+        )
+    if pa.types.is_boolean(kind) or pa.types.is_time(kind) or pa.types.is_nested(kind):
+        raise ContractError(f"{where} must hold times; found values of type {kind}. Map another column to it")
+    text = plain_text(column)
+    if hint is not None and hint.format is not None:
+        return _formatted(text, hint.format, zone, where)
+    return _iso(text, zone)
+
+
+def _typed(column: Any, unit: str, zone: ZoneInfo | None) -> Parsed:
+    missing = true_where(pc.is_null(column))
+    ticks = np.asarray(pc.fill_null(pc.cast(column, pa.int64()), 0))
+    scale = _PER_SECOND[unit]
+    # In the source's own unit, since in microseconds a far year would overflow and come back as a near one.
+    outside = (ticks < _FIRST // 1_000_000 * scale) | (ticks >= _END // 1_000_000 * scale)
+    ticks = np.where(outside, 0, ticks)
+    walls = ticks // 1_000 if unit == "ns" else ticks * (1_000_000 // scale)
+    return _instants(
+        walls, missing, np.full(len(walls), zone is not None), zone, ("", missing & False), outside
+    )
+
+
+def _epoch(column: Any, unit: str, zone: ZoneInfo) -> Parsed:
+    numbers = parse_numbers(column)
+    # A float64 holds every whole microsecond of the years allowed.
+    scaled = np.where(np.isnan(numbers.data), 0, numbers.data) * _MICROSECONDS[unit]
+    outside = (scaled < _FIRST) | (scaled >= _END)
+    walls = np.floor(np.where(outside, 0, scaled)).astype(np.int64)
+    local = np.full(len(walls), unit == "d")
+    return _instants(
+        walls,
+        numbers.missing,
+        local,
+        zone,
+        (f"not a number of {_UNIT_WORDS[unit]} since 1970", numbers.bad),
+        outside,
+    )
+
+
+def _iso(text: Any, zone: ZoneInfo) -> Parsed:
+    fits = pc.match_substring_regex(text, _ISO)
+    text = pc.if_else(fits, text, pa.scalar(None, pa.string()))
+    missing = true_where(pc.is_null(fits))
+    text = pc.replace_substring(text, ",", ".")
+    text = pc.replace_substring_regex(text, r" ?(UTC|GMT|Z)$", "Z")
+    text = pc.replace_substring_regex(text, r" ([+-])", r"\1")
+    text = pc.replace_substring_regex(text, r"(\.\d{6})\d+", r"\1")
+    parsed = pd.to_datetime(text.to_pandas(), format="ISO8601", utc=True, errors="coerce")
+    local = ~true_where(pc.match_substring_regex(text, _OFFSET))
+    return _from_pandas(parsed, missing, local, zone, "not an ISO date or time")
+
+
+def _formatted(text: Any, form: str, zone: ZoneInfo, where: str) -> Parsed:
+    if not any(directive in form for directive in ("%Y", "%y", "%G", "%c", "%x")):
+        raise ConfigError(
+            f"the format of {where} must be written with directives and hold the year, as %d/%m/%Y or %Y%m%d; "
+            f"found {form!r}"
+        )
+    try:
+        parsed = pd.to_datetime(text.to_pandas(), format=form, utc=True, errors="coerce")
+    except ValueError as error:
+        raise ConfigError(f"the format of {where}, {form!r}, cannot be used: {error}") from None
+    local = np.full(len(parsed), not ("%z" in form or "%Z" in form))
+    return _from_pandas(
+        parsed, true_where(pc.is_null(text)), local, zone, f"not a time in the format {form!r}"
+    )
+
+
+def _from_pandas(parsed: Any, missing: Mask, local: Mask, zone: ZoneInfo, reason: str) -> Parsed:
+    bad = np.asarray(parsed.isna()) & ~missing
+    walls = parsed.dt.as_unit("us").to_numpy(dtype="datetime64[us]").view(np.int64)
+    outside = ((walls < _FIRST) | (walls >= _END)) & ~bad & ~missing
+    return _instants(walls, missing, local, zone, (reason, bad), outside)
+
+
+def _instants(
+    walls: npt.NDArray[np.int64],
+    missing: Mask,
+    local: Mask,
+    zone: ZoneInfo | None,
+    bad: tuple[str, Mask],
+    outside: Mask,
+) -> Parsed:
+    """Instants from what clocks showed: in UTC, or in ``zone`` where ``local``."""
+    outside = outside & ~missing & ~bad[1]
+    values = np.where(missing | bad[1] | outside, NO_TIME, walls)
+    if zone is not None and zone.key != "UTC" and local.any():
+        clock = pd.DatetimeIndex(values[local].view("datetime64[us]"))
+        known = clock.tz_localize(
+            zone, ambiguous=np.ones(len(clock), dtype=bool), nonexistent="shift_forward"
+        )
+        values[local] = known.tz_convert("UTC").as_unit("us").asi8
+    return Parsed(values, missing, (bad, (_OUT_OF_RANGE, outside)))
