@@ -1,0 +1,333 @@
+"""What the report says, as plain aggregates: the pipeline fills it, a version stores it, the page shows it.
+
+No lead-level and no personal data belongs here. Every part may be missing (None, or empty), and every number may
+be None or NaN where it could not be measured; the page then says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import numbers
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mqlml.errors import BundleError
+
+__all__ = [
+    "AgeGroup",
+    "CalibrationRow",
+    "DataSummary",
+    "DecileRow",
+    "Effect",
+    "GateResult",
+    "Holdout",
+    "Importance",
+    "LabelSummary",
+    "Leak",
+    "LeftOut",
+    "Measured",
+    "Metrics",
+    "Quarantined",
+    "Question",
+    "ReasonCount",
+    "ReportData",
+    "Step",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A number measured on held-out data, with its interval where there is one."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Metrics:
+    """How good something is. ``n`` and ``positives`` count the snapshots it was measured on."""
+
+    roc_auc: Measured | None = None
+    average_precision: Measured | None = None
+    log_loss: Measured | None = None
+    brier: Measured | None = None
+    brier_base_rate: Measured | None = None
+    ece: Measured | None = None
+    lift_top_decile: Measured | None = None
+    n: int | None = None
+    positives: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """The problem in words.
+
+    Attributes
+    ----------
+    sentence : str
+        Without a full stop: "Won within 60 days, looked at 0, 7 and 30 days after creation".
+    converts : str
+        What a lead that converts will do, after "will": "be won within 60 days".
+    repeated : bool
+        Whether one lead can be looked at more than once, so that rows are looks rather than leads.
+    """
+
+    sentence: str
+    converts: str = "convert"
+    repeated: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Quarantined:
+    """How many rows of one table were set aside, and why."""
+
+    table: str
+    reason: str
+    n: int
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSummary:
+    """What was read: rows per table, rows set aside, and the ISO date up to which outcomes are complete."""
+
+    rows: dict[str, int] = dataclasses.field(default_factory=dict)
+    quarantined: tuple[Quarantined, ...] = ()
+    observed_until: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One step of the population waterfall: how many are left after it."""
+
+    step: str
+    n: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Holdout:
+    """The later period the version was judged on: ISO dates, or places in the order of a flat table."""
+
+    start: str
+    until: str
+    n: int
+    positives: int
+    base_rate: float
+
+
+@dataclasses.dataclass(frozen=True)
+class AgeGroup:
+    """The metrics for leads looked at one age after creation, as ``"7d"``."""
+
+    age: str
+    metrics: Metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class GateResult:
+    """Whether the version may be used, why not, and what to watch."""
+
+    passed: bool
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """How much worse the ranking gets on later data when one feature, or one family, is scrambled.
+
+    ``drop`` above 0 means that it helps. For a family, ``name`` and ``family`` are the same.
+    """
+
+    name: str
+    family: str
+    sentence: str
+    drop: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Importance:
+    """Effects by family and by feature; ``metric`` is the field of `Metrics` that drops."""
+
+    families: tuple[Effect, ...] = ()
+    features: tuple[Effect, ...] = ()
+    metric: str = "roc_auc"
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibrationRow:
+    """A group of held-out leads with similar probabilities: what was promised, and what happened."""
+
+    mean_predicted: float | None
+    observed: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclasses.dataclass(frozen=True)
+class DecileRow:
+    """One tenth of the held-out leads by rank; 1 is ranked highest. ``cumulative_share`` is of conversions."""
+
+    decile: int
+    n: int
+    positives: int
+    rate: float | None
+    cumulative_share: float | None
+    lift: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSummary:
+    """What one threshold means on held-out data; it counts all at or above it, so MQL includes SQL.
+
+    Attributes
+    ----------
+    name : str
+        ``"mql"`` or ``"sql"``.
+    threshold : float
+        The probability from which a lead gets the label.
+    policy : str
+        How it was chosen, in words, without a full stop.
+    share : float or None
+        Of the held-out leads, how many are at or above the threshold.
+    precision, recall : Measured or None
+        Of those above it, how many converted; of those that converted, how many are above it.
+    per_week : float or None
+        Leads a week at or above the threshold; None where the data has no dates.
+    """
+
+    name: str
+    threshold: float | None
+    policy: str
+    share: float | None = None
+    precision: Measured | None = None
+    recall: Measured | None = None
+    per_week: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Leak:
+    """A column written after the outcome: why it is suspected, and what was done."""
+
+    column: str
+    reason: str
+    action: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LeftOut:
+    """A column that did not become a feature, and why."""
+
+    column: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ReasonCount:
+    """How many held-out leads a rule disqualifies, with the rule's reason."""
+
+    reason: str
+    n: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportData:
+    """All that the report shows. Only the first five fields are required.
+
+    Attributes
+    ----------
+    name, version, run_id, created, mqlml_version : str
+        ``created`` is an ISO time; ``version`` and ``run_id`` are None for a run that was not registered.
+    question : Question
+    data : DataSummary or None
+    population : steps of the waterfall, first to last
+    holdout : Holdout or None
+    metrics : Metrics or None, on the held-out period
+    by_age : youngest first
+    baselines : ``base_rate``, ``points``, ``logistic`` to their metrics, those that were run
+    gate : GateResult or None
+    importance : Importance or None
+    calibration : lowest probability first
+    deciles : highest rank first
+    labels : lowest label first
+    leaks, left_out, disqualified : as their classes say
+    confidence : float
+        What the intervals hold: 0.95.
+    """
+
+    name: str
+    version: str | None
+    run_id: str | None
+    created: str
+    mqlml_version: str
+    question: Question = Question("Whether a lead converts")
+    data: DataSummary | None = None
+    population: tuple[Step, ...] = ()
+    holdout: Holdout | None = None
+    metrics: Metrics | None = None
+    by_age: tuple[AgeGroup, ...] = ()
+    baselines: dict[str, Metrics] = dataclasses.field(default_factory=dict)
+    gate: GateResult | None = None
+    importance: Importance | None = None
+    calibration: tuple[CalibrationRow, ...] = ()
+    deciles: tuple[DecileRow, ...] = ()
+    labels: tuple[LabelSummary, ...] = ()
+    leaks: tuple[Leak, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    disqualified: tuple[ReasonCount, ...] = ()
+    confidence: float = 0.95
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, texts and numbers, strict JSON: NaN and infinities become None."""
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return plain
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> ReportData:
+        """The report data of `to_dict`, whether or not it went through JSON text.
+
+        Keys that this release does not know are passed over, so that a newer version's report still opens.
+
+        Raises
+        ------
+        BundleError
+            If a value is missing or is not what it must be.
+        """
+        try:
+            return _adapter().validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BundleError(
+                f"the stored report data does not fit at {where!r}: {first['msg'].lower()}; "
+                "train the version again to renew its report"
+            ) from None
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[ReportData]:
+    return TypeAdapter(ReportData)
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types; numpy scalars, which the pipeline's aggregates are full of, become Python's."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, str | bool) or value is None:
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    if type(value).__name__ == "bool":  # numpy's bool is no number and no bool
+        return bool(value)
+    raise TypeError(f"report data holds texts and numbers only; found {value!r} of {type(value).__name__}")

@@ -1,0 +1,435 @@
+"""The page is whole, self-contained, safe, honest about what is missing, and shows the numbers it was given."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import xml.etree.ElementTree as ET
+from collections import Counter
+from html.parser import HTMLParser
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from report_samples import SAMPLES, empty, flat, normal, refused, tiny
+
+from mqlml.errors import BundleError
+from mqlml.report import (
+    CalibrationRow,
+    DataSummary,
+    DecileRow,
+    Effect,
+    GateResult,
+    Holdout,
+    Importance,
+    LabelSummary,
+    Leak,
+    LeftOut,
+    Measured,
+    Quarantined,
+    Question,
+    ReasonCount,
+    ReportData,
+    Step,
+    render_report,
+)
+from mqlml.report.words import percent
+
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
+
+every_sample = pytest.mark.parametrize("name", SAMPLES)
+
+
+class Page(HTMLParser):
+    """A page read strictly: tags close in order; texts, ids, links and headings are collected."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.ids: Counter[str] = Counter()
+        self.references: list[str] = []
+        self.outside: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.headings: list[int] = []
+        self.numbers: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self._number: str | None = None
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        for name, value in attrs:
+            value = value or ""
+            assert not name.startswith("on"), (tag, name)
+            if name == "id":
+                self.ids[value] += 1
+            elif name in {"aria-labelledby", "aria-describedby", "for"}:
+                self.references += value.split()
+            elif name == "href" and value.startswith("#"):
+                self.references.append(value[1:])
+            elif name in {"src", "href", "srcset", "data", "action", "poster", "background"}:
+                self.outside.append(value)
+        if tag == "data":
+            self._number = dict(attrs)["value"]
+            self.numbers.append((self._number or "", ""))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open
+        assert self.open.pop() == tag
+        if tag == "data":
+            self._number = None
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self.open:
+            return
+        self.words.append(data)
+        if self._number is not None:
+            value, said = self.numbers[-1]
+            self.numbers[-1] = (value, said + data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def numbers_in(value: Any) -> set[float]:
+    """Every finite number of the data."""
+    if isinstance(value, dict):
+        return set().union(*map(numbers_in, value.values()), set())
+    if isinstance(value, list | tuple):
+        return set().union(*map(numbers_in, value), set())
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return {float(value)}
+    return set()
+
+
+@every_sample
+def test_the_page_is_well_formed_and_its_links_lead_somewhere(name: str) -> None:
+    text = render_report(SAMPLES[name]())
+    page = Page(text)
+    assert text.lstrip().startswith("<!DOCTYPE html>")
+    assert '<html lang="en-GB">' in text
+    assert {page.tags[tag] for tag in ("h1", "main", "title", "header", "footer", "style")} >= {1}
+    assert page.tags["h1"] == page.tags["main"] == page.tags["style"] == 1
+    assert max(page.ids.values()) == 1
+    assert set(page.references) <= set(page.ids)
+    assert page.headings[0] == 1
+    steps = list(zip(page.headings, page.headings[1:], strict=False))
+    assert all(after - before <= 1 for before, after in steps), page.headings
+
+
+@every_sample
+def test_the_page_asks_for_nothing_from_outside(name: str) -> None:
+    text = render_report(SAMPLES[name]())
+    page = Page(text)
+    assert page.outside == []
+    assert page.tags["script"] == page.tags["iframe"] == page.tags["link"] == page.tags["img"] == 0
+    without_namespaces = text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert not re.search(r"https?:|//[a-z]|url\(|@import", without_namespaces)
+
+
+@every_sample
+def test_every_chart_is_xml_with_a_title(name: str) -> None:
+    charts = re.findall(r"<svg.*?</svg>", render_report(SAMPLES[name]()), flags=re.DOTALL)
+    for chart in charts:
+        root = ET.fromstring(chart)
+        title = root.find("{http://www.w3.org/2000/svg}title")
+        assert title is not None
+        assert title.text
+        assert root.attrib.get("aria-hidden") == "true" or root.attrib["role"] == "img"
+    assert len(charts) > 10 or name in {"tiny", "empty"}
+
+
+@every_sample
+def test_every_number_shown_is_one_that_was_given(name: str) -> None:
+    data = SAMPLES[name]()
+    given_numbers = numbers_in(data.to_dict())
+    given_numbers.add(float(sum(row.n for row in data.data.quarantined)) if data.data else 0.0)
+    for value, said in Page(render_report(data)).numbers:
+        assert float(value) in given_numbers, (value, said)
+        assert said.strip()
+
+
+def test_the_numbers_that_matter_are_all_shown() -> None:
+    data = normal()
+    shown = {float(value) for value, _ in Page(render_report(data)).numbers}
+    parts: list[Any] = [
+        data.to_dict()[part]
+        for part in (
+            "population",
+            "calibration",
+            "deciles",
+            "labels",
+            "importance",
+            "holdout",
+            "disqualified",
+        )
+    ]
+    parts += [dataclasses.asdict(data.metrics or Measured(None)), data.to_dict()["data"]]  # type: ignore[arg-type]
+    parts += [group["metrics"]["roc_auc"] for group in data.to_dict()["by_age"]]
+    wanted = numbers_in(parts) - {float(row.decile) for row in data.deciles}
+    assert wanted <= shown
+
+
+def test_numbers_read_as_people_write_them() -> None:
+    text = Page(render_report(normal())).text.replace("\xa0", " ")
+    for said in (
+        "207,917 rows read",
+        "14 March 2018 to 31 May 2018",
+        "16 rows were set aside",
+        "21.2 %",
+        "31 %",
+        "2,160 fewer",
+        "no clear effect",
+        "got in the way",
+        "no single lead",
+        "47 more features",
+    ):
+        assert said in text, said
+    shown = dict(Page(render_report(normal())).numbers)
+    assert shown["0.3094"].replace("\xa0", " ") == "31 %"
+    assert shown["0.0512"] == "5.1"
+    assert shown["0.0669"] == "0.0669"
+    assert "nan" not in text.lower().split()
+    assert "None" not in text.split()
+
+
+def test_hostile_words_stay_words() -> None:
+    data = dataclasses.replace(
+        normal(),
+        name=HOSTILE,
+        version=HOSTILE,
+        run_id=HOSTILE,
+        created=HOSTILE,
+        mqlml_version=HOSTILE,
+        question=Question(HOSTILE, HOSTILE),
+        data=DataSummary({HOSTILE: 3}, (Quarantined(HOSTILE, HOSTILE, 2),), HOSTILE),
+        population=(Step(HOSTILE, 3),),
+        holdout=Holdout(HOSTILE, HOSTILE, 100, 8, 0.08),
+        gate=GateResult(True, (HOSTILE,), (HOSTILE,)),
+        importance=Importance(
+            (Effect(HOSTILE, HOSTILE, HOSTILE, 0.1, 0.05, 0.2),) * 2,
+            (Effect(HOSTILE, HOSTILE, HOSTILE, 0.1),),
+            HOSTILE,
+        ),
+        labels=(LabelSummary(HOSTILE, 0.2, HOSTILE, 0.1, Measured(0.3), Measured(0.4), 2.0),),
+        leaks=(Leak(HOSTILE, HOSTILE, HOSTILE),),
+        left_out=(LeftOut(HOSTILE, HOSTILE),),
+        disqualified=(ReasonCount(HOSTILE, 1),),
+    )
+    text = render_report(data)
+    page = Page(text)
+    assert page.tags["script"] == 0
+    assert "<script" not in text
+    assert page.text.count("alert(1)") > 20
+    assert "49" not in page.text
+    for chart in re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL):
+        ET.fromstring(chart)
+
+
+def test_a_refused_version_says_so_in_the_headline_and_why() -> None:
+    data = refused()
+    text = render_report(data)
+    page = Page(text)
+    assert re.search(r"<h1[^>]*>This version was refused: please do not use it to label leads\.</h1>", text)
+    assert data.gate is not None
+    assert all(reason in page.text for reason in data.gate.reasons)
+    assert "for the record only" in page.text
+    assert "Out of 100" not in page.text
+    assert "got in the way" not in page.text
+    assert page.text.count("no clear effect") == 10 + 1  # two families, eight features, and the explanation
+
+
+def test_a_flat_table_has_no_weeks_and_no_ages() -> None:
+    text = Page(render_report(flat())).text
+    assert "Leads a week are not known, because the data has no dates" in text
+    assert "How early can it tell?" not in text
+    assert "looks at" not in text.replace("“looks at”", "")
+    assert "623,118 to 660,737" in text
+    assert "Tags" in text
+
+
+def test_what_is_missing_is_said_gently() -> None:
+    text = Page(render_report(empty())).text
+    for said in (
+        "not measured on later leads",
+        "Not known yet",
+        "There is no calibration chart",
+        "What matters was not measured",
+        "No thresholds were chosen",
+        "How the ranking does was not measured",
+        "How the population was narrowed down was not recorded",
+        "What was read was not recorded",
+        "No measures were recorded",
+        "not registered",
+    ):
+        assert said in text, said
+
+
+_PARTS = [field.name for field in dataclasses.fields(ReportData)][6:-1]
+
+
+@pytest.mark.parametrize("part", _PARTS)
+@pytest.mark.parametrize("name", ["normal", "refused", "tiny"])
+def test_any_part_may_be_missing(part: str, name: str) -> None:
+    data = SAMPLES[name]()
+    without = dataclasses.replace(data, **{part: getattr(empty(), part)})
+    Page(render_report(without))
+
+
+rates = st.one_of(st.none(), st.just(math.nan), st.just(math.inf), st.floats(0, 1))
+measured = st.one_of(st.none(), st.builds(Measured, rates, rates, rates))
+counts = st.integers(0, 10**12)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_no_numbers_break_the_page(draw: st.DataObject) -> None:
+    base = normal()
+    assert base.metrics is not None
+    names = [field.name for field in dataclasses.fields(base.metrics)][:7]
+    metrics = dataclasses.replace(base.metrics, **{name: draw.draw(measured, name) for name in names})
+    effects = st.lists(
+        st.builds(Effect, st.text(), st.sampled_from(["actions", "else"]), st.text(), rates, rates, rates),
+        max_size=20,
+    )
+    label = st.builds(
+        LabelSummary, st.sampled_from(["mql", "sql"]), rates, st.text(), rates, measured, measured, rates
+    )
+    data = dataclasses.replace(
+        base,
+        metrics=metrics,
+        baselines={"logistic": metrics},
+        holdout=Holdout("a", "b", draw.draw(counts), draw.draw(counts), draw.draw(rates)),  # type: ignore[arg-type]
+        importance=Importance(tuple(draw.draw(effects)), tuple(draw.draw(effects))),
+        calibration=tuple(
+            draw.draw(st.lists(st.builds(CalibrationRow, rates, rates, rates, rates, counts), max_size=5))
+        ),
+        deciles=tuple(
+            draw.draw(
+                st.lists(
+                    st.builds(DecileRow, st.integers(1, 10), counts, counts, rates, rates, rates), max_size=10
+                )
+            )
+        ),
+        labels=tuple(draw.draw(st.lists(label, max_size=2))),
+        population=tuple(draw.draw(st.lists(st.builds(Step, st.text(), counts), max_size=5))),
+    )
+    text = render_report(data)
+    Page(text)
+    for chart in re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL):
+        assert not re.search(r'"-?(nan|inf)"', chart)
+
+
+@every_sample
+def test_the_same_data_gives_the_same_page_also_after_storage(name: str) -> None:
+    data = SAMPLES[name]()
+    stored = json.loads(json.dumps(data.to_dict(), allow_nan=False))
+    assert (
+        render_report(ReportData.from_dict(stored)) == render_report(data) == render_report(SAMPLES[name]())
+    )
+
+
+@pytest.mark.parametrize("name", ["normal", "refused", "flat", "empty"])
+def test_data_comes_back_from_storage_as_it_was(name: str) -> None:
+    data = SAMPLES[name]()
+    assert ReportData.from_dict(json.loads(json.dumps(data.to_dict()))) == data
+
+
+def test_numbers_that_were_not_measured_come_back_as_none() -> None:
+    back = ReportData.from_dict(tiny().to_dict())
+    assert back.labels[1].precision == Measured(None)
+
+
+def test_numpy_scalars_are_stored_as_plain_numbers() -> None:
+    data = dataclasses.replace(
+        normal(),
+        gate=GateResult(np.bool_(True)),  # type: ignore[arg-type]
+        population=(Step("all", np.int64(3)),),  # type: ignore[arg-type]
+        calibration=(CalibrationRow(np.float32(0.5), np.float64(0.25), None, math.nan, 4),),  # type: ignore[arg-type]
+    )
+    stored = data.to_dict()
+    assert type(stored["population"][0]["n"]) is int
+    assert type(stored["gate"]["passed"]) is bool
+    assert stored["calibration"][0] == {
+        "mean_predicted": 0.5,
+        "observed": 0.25,
+        "low": None,
+        "high": None,
+        "n": 4,
+    }
+    Page(render_report(data))
+
+
+def test_something_else_than_texts_and_numbers_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"texts and numbers only; found \{1\} of set"):
+        dataclasses.replace(normal(), name={1}).to_dict()  # type: ignore[arg-type]
+
+
+def test_stored_data_that_does_not_fit_is_refused_with_its_place() -> None:
+    stored = normal().to_dict()
+    stored["holdout"]["n"] = "many"
+    with pytest.raises(BundleError, match=r"does not fit at 'holdout\.n'.*train the version again"):
+        ReportData.from_dict(stored)
+
+
+def test_keys_of_a_later_release_are_passed_over() -> None:
+    assert ReportData.from_dict({**normal().to_dict(), "personas": []}) == normal()
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: str, other: str) -> float:
+    """WCAG 2.2, contrast ratio."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_have_enough_contrast(scheme: str) -> None:
+    css = (files("mqlml.report") / "page.css").read_text(encoding="utf-8")
+    block = css.split("@media screen and (prefers-color-scheme: dark)")[scheme == "dark"]
+    colours: dict[str, str] = {}
+    for name, value in re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block):
+        colours.setdefault(name, value)
+    for text in ("ink", "soft", "accent", "good", "care", "bad"):
+        assert _contrast(colours[text], colours["paper"]) >= 4.5, text
+    for text in ("ink", "soft"):
+        assert _contrast(colours[text], colours["panel"]) >= 4.5, text
+    for part in ("accent", "middle", "pale"):
+        assert _contrast(colours[f"on-{part}"], colours[part]) >= 4.5, part
+    for mark in ("accent", "middle", "profile", "channel", "actions", "undesirables", "other"):
+        assert _contrast(colours[mark], colours["paper"]) >= 3, mark
+
+
+def test_a_share_in_the_headline_is_the_precision_of_the_highest_label() -> None:
+    data = normal()
+    head = re.search(r"<h1>(.*?)</h1>", render_report(data), flags=re.DOTALL)
+    assert head is not None
+    numbers = dict(Page(head[1]).numbers)
+    precision = data.labels[-1].precision
+    assert precision is not None
+    assert data.holdout is not None
+    assert set(numbers) == {repr(precision.value), repr(data.holdout.base_rate)}
+    assert percent(precision.value).startswith("31")

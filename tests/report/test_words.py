@@ -1,0 +1,352 @@
+"""Numbers, dates and settings in words, and what the numbers allow the page to say."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_samples import empty, normal, refused, tiny
+
+from mqlml.config import LabelRule, Problem
+from mqlml.report import (
+    CalibrationRow,
+    Effect,
+    GateResult,
+    Measured,
+    Metrics,
+    policy_in_words,
+    question_in_words,
+)
+from mqlml.report.story import caught_by_label, caught_by_top, effect_kind, headline, verdict
+from mqlml.report.words import age_in_words, count, date, decimal, join, out_of, percent
+
+NBSP = "\xa0"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.083, "8.3 %"),
+        (0.314, "31 %"),
+        (0.0, "0 %"),
+        (1.0, "100 %"),
+        (0.0996, "10 %"),
+        (1e-9, "under 0.1 %"),
+        (0.9999, "over 99 %"),
+        (-0.02, "−2.0 %"),
+        (math.nan, "not measured"),
+        (None, "not measured"),
+    ],
+)
+def test_percent(value: float | None, expected: str) -> None:
+    assert percent(value).replace(NBSP, " ") == expected
+
+
+@given(st.floats(0, 1))
+def test_percent_never_says_none_or_all_of_something_else(share: float) -> None:
+    said = percent(share).replace(NBSP, " ")
+    assert (said == "0 %") == (share == 0)
+    assert (said == "100 %") == (share == 1)
+
+
+@given(st.floats(0.001, 0.99))
+def test_percent_is_within_half_a_step_of_the_share(share: float) -> None:
+    said = float(percent(share).replace(f"{NBSP}%", "").replace("over ", ""))
+    assert abs(said / 100 - share) <= (0.0005 if share < 0.0995 else 0.0055)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2018-11-14", "14 November 2018"),
+        ("2018-11-14T09:31:00+00:00", "14 November 2018, 09:31 UTC"),
+        ("2018-11-14T00:30:00+02:00", "13 November 2018, 22:30 UTC"),
+        ("623,118", "623,118"),
+        (None, "not measured"),
+    ],
+    ids=["date", "time", "offset", "place in an order", "none"],
+)
+def test_date(text: str | None, expected: str) -> None:
+    assert date(text).replace(NBSP, " ") == expected
+
+
+def test_counts_and_decimals() -> None:
+    assert [count(207917), count(0.4), count(None)] == ["207,917", "0", "not measured"]
+    assert [decimal(0.2461), decimal(1e-9), decimal(-1e-9), decimal(-0.5, 1)] == [
+        "0.246",
+        "under 0.001",
+        "just below 0",
+        "−0.5",
+    ]
+    assert [join([]), join(["a"]), join(["a", "b", "c"])] == ["", "a", "a, b and c"]
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ((0.31, 0.08), 100),
+        ((0.31, 0.004), 1000),
+        ((0.0004, 0.2), 10_000),
+        ((0.0, 0.0), 100),
+        ((1e-9,), 10_000),
+    ],
+)
+def test_out_of_so_many_that_the_rarer_is_at_least_one(rates: tuple[float, ...], expected: int) -> None:
+    assert out_of(*rates) == expected
+
+
+@pytest.mark.parametrize(
+    ("problem", "sentence", "converts", "repeated"),
+    [
+        (
+            {},
+            "Won within 60 days, looked at 0, 7 and 30 days after creation",
+            "be won within 60 days",
+            True,
+        ),
+        (
+            {"outcome": "opportunity", "horizon": "1d", "gap": "7d", "snapshots": {"ages": ["0d"]}},
+            "An opportunity between 7 days and 8 days later, looked at on creation",
+            "become an opportunity between 7 days and 8 days later",
+            False,
+        ),
+        (
+            {"outcome": "sql", "horizon": "12h", "snapshots": {"every": "7d"}},
+            "An SQL within 12 hours, looked at every 7 days",
+            "become an SQL within 12 hours",
+            True,
+        ),
+        (
+            {"snapshots": {"ages": ["14d"]}, "horizon": "30d"},
+            "Won within 30 days, looked at 14 days after creation",
+            "be won within 30 days",
+            False,
+        ),
+    ],
+    ids=["default", "gap", "grid", "one age"],
+)
+def test_the_question_in_words(problem: dict[str, Any], sentence: str, converts: str, repeated: bool) -> None:
+    question = question_in_words(Problem.model_validate(problem))
+    assert question.sentence.replace(NBSP, " ") == sentence
+    assert question.converts.replace(NBSP, " ") == converts
+    assert question.repeated is repeated
+
+
+def test_a_flat_table_has_no_horizon_to_speak_of() -> None:
+    question = question_in_words(Problem(), flat=True)
+    assert (question.converts, question.repeated) == ("convert", False)
+    assert "days" not in question.sentence
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"policy": "fixed", "value": 0.3}, "Fixed by hand at a probability of 30 %"),
+        (
+            {"policy": "min_precision", "value": 0.15},
+            "The lowest threshold from which at least 15 % of leads convert",
+        ),
+        (
+            {"policy": "min_recall", "value": 0.6},
+            "The highest threshold that still catches at least 60 % of conversions",
+        ),
+        ({"policy": "capacity", "per_week": 1200}, "Set so that about 1,200 leads a week reach it"),
+        ({"policy": "capacity", "per_week": 2.5}, "Set so that about 2.5 leads a week reach it"),
+        (
+            {"policy": "value", "gain": 1000, "cost": 50, "missed_cost": 12.5},
+            "Set where it pays best: a conversion gains 1,000, a follow-up costs 50, a missed one costs 12.5",
+        ),
+        (
+            {"policy": "value", "gain": 9, "cost": 1},
+            "Set where it pays best: a conversion gains 9, a follow-up costs 1",
+        ),
+    ],
+    ids=["fixed", "precision", "recall", "capacity", "small capacity", "value", "no cost of missing"],
+)
+def test_a_policy_in_words(rule: dict[str, Any], expected: str) -> None:
+    assert policy_in_words(LabelRule.model_validate(rule)).replace(NBSP, " ") == expected
+
+
+def test_ages_in_words() -> None:
+    said = [age_in_words(age).replace(NBSP, " ") for age in ("0d", "1d", "7d", "12h", "on the grid")]
+    assert said == [
+        "on creation",
+        "1 day after creation",
+        "7 days after creation",
+        "12 hours after creation",
+        "on the grid",
+    ]
+
+
+def _headline(data: Any) -> str:
+    return str(headline(data).sentence.striptags()).replace(NBSP, " ")
+
+
+def test_the_headline_of_a_good_version() -> None:
+    assert _headline(normal()) == (
+        "Out of 100 open leads that mqlml calls SQL, about 31 will be won within 60 days; "
+        "picked at random it would be 8."
+    )
+    head = headline(normal())
+    assert (head.picked, head.random, head.total) == (31, 8, 100)
+    assert "between 26 % and 36 %" in str(head.rests_on.striptags()).replace(NBSP, " ")
+
+
+def test_a_refused_version_says_so_first() -> None:
+    assert _headline(refused()) == "This version was refused: please do not use it to label leads."
+    assert headline(refused()).total == 0
+    assert verdict(refused()).title == "No"
+
+
+def test_a_label_that_may_be_no_better_than_chance_is_said_to_be() -> None:
+    data = normal()
+    weak = dataclasses.replace(data.labels[-1], precision=Measured(0.10, 0.06, 0.14))
+    assert _headline(dataclasses.replace(data, labels=(weak,))).endswith(
+        "so the label has not shown that it helps."
+    )
+
+
+def test_a_rare_conversion_is_counted_in_larger_groups() -> None:
+    data = normal()
+    assert data.holdout is not None
+    rare = dataclasses.replace(
+        data,
+        holdout=dataclasses.replace(data.holdout, base_rate=0.002),
+        labels=(dataclasses.replace(data.labels[-1], precision=Measured(0.011, 0.008, 0.014)),),
+    )
+    assert _headline(rare).startswith("Out of 1,000 open leads that mqlml calls SQL, about 11 will be won")
+    assert _headline(rare).endswith("picked at random it would be 2.")
+
+
+def test_without_labels_the_headline_speaks_of_the_top_tenth() -> None:
+    assert "in the tenth that mqlml ranks highest, about 32 will" in _headline(
+        dataclasses.replace(normal(), labels=())
+    )
+
+
+def test_what_was_not_measured_is_not_claimed() -> None:
+    assert "is not known yet" in _headline(tiny())
+    assert "not measured on later leads" in _headline(empty())
+    assert [check.state for check in verdict(empty()).checks] == ["unknown"] * 4
+    assert verdict(empty()).title == "Not known yet"
+
+
+def _with(**changes: Measured) -> Any:
+    data = normal()
+    assert data.metrics is not None
+    return dataclasses.replace(data, metrics=dataclasses.replace(data.metrics, **changes))
+
+
+def _state(data: Any, question: str) -> tuple[str, str]:
+    check = next(check for check in verdict(data).checks if question in check.question)
+    return check.state, str(check.answer.striptags()).replace(NBSP, " ")
+
+
+def test_all_well_is_a_yes() -> None:
+    assert [check.state for check in verdict(normal()).checks] == ["good"] * 4
+    assert verdict(normal()).title == "Yes"
+
+
+def test_a_warning_is_never_a_plain_yes() -> None:
+    data = dataclasses.replace(normal(), gate=GateResult(True, (), ("Few conversions.",)))
+    assert verdict(data).title == "Yes, with care"
+
+
+def test_a_brier_score_no_better_than_the_base_rate_is_said_to_be() -> None:
+    state, answer = _state(_with(brier=Measured(0.0781)), "probabilities")
+    assert state == "bad"
+    assert answer == (
+        "No: quoting the rate known at training to everyone would have been better (error 0.0781 against 0.0771). "
+        "Use the order of the leads, not the probabilities."
+    )
+    assert "just as good" in _state(_with(brier=Measured(0.0771)), "probabilities")[1]
+    assert verdict(_with(brier=Measured(0.0781))).title == "Only in part"
+
+
+def test_an_interval_over_the_coin_is_said_to_be() -> None:
+    data = _with(roc_auc=Measured(0.56, 0.49, 0.63), brier=Measured(0.0781))
+    state, answer = _state(data, "likely leads first")
+    assert state == "bad"
+    assert answer.endswith("It cannot be told apart from the coin.")
+    assert "Use the order" not in _state(data, "probabilities")[1]
+    assert verdict(data).title == "Not shown"
+
+
+@pytest.mark.parametrize(
+    ("auc", "state", "words"),
+    [
+        (
+            Measured(0.764, 0.741, 0.789),
+            "good",
+            "Its whole interval lies above the figure of logistic regression.",
+        ),
+        (Measured(0.764, 0.720, 0.789), "care", "so the lead may be chance"),
+        (Measured(0.70, 0.68, 0.72), "care", "No: logistic regression does better."),
+        (Measured(0.729, 0.70, 0.76), "care", "No: logistic regression does as well."),
+    ],
+    ids=["clear", "within", "worse", "equal"],
+)
+def test_simpler_ways_are_compared_plainly(auc: Measured, state: str, words: str) -> None:
+    found, answer = _state(_with(roc_auc=auc), "simpler")
+    assert found == state
+    assert answer.endswith(words) or words in answer
+
+
+def test_broken_promises_are_counted() -> None:
+    rows = (
+        CalibrationRow(0.05, 0.11, 0.08, 0.15, 100),
+        CalibrationRow(0.10, 0.11, 0.08, 0.15, 100),
+        CalibrationRow(0.60, 0.30, 0.20, 0.40, 100),
+        CalibrationRow(math.nan, math.nan, None, None, 0),
+    )
+    state, answer = _state(dataclasses.replace(normal(), calibration=rows), "promises")
+    assert state == "bad"
+    assert answer == (
+        "In 1 of 3 groups what happened fits what was promised; in 1, more leads converted than promised; "
+        "in 1, fewer. Overall it promised 25 % and 17 % converted."
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind"),
+    [
+        (0.01, 0.03, "helps"),
+        (-0.01, 0.03, "none"),
+        (0.0, 0.03, "none"),
+        (-0.03, -0.01, "hurts"),
+        (None, None, "unknown"),
+        (math.nan, 0.1, "unknown"),
+    ],
+)
+def test_an_effect_is_claimed_only_where_its_interval_is_clear_of_zero(
+    low: float | None, high: float | None, kind: str
+) -> None:
+    assert effect_kind(Effect("f", "actions", "F", 0.01, low, high)) == kind
+
+
+def test_what_the_top_of_the_ranking_catches() -> None:
+    said = caught_by_top(normal(), 1)
+    assert said is not None
+    assert str(said.striptags()).replace(NBSP, " ") == (
+        "Following up only the top tenth of the ranking would have reached 38 % of all conversions; "
+        "a lead there converts 3.8 times as often as the average lead."
+    )
+    assert caught_by_top(tiny(), 1) is None
+
+
+def test_what_each_label_catches() -> None:
+    said = [str(line.striptags()).replace(NBSP, " ") for line in caught_by_label(normal())]
+    assert said == [
+        "mqlml calls 10 % of leads SQL. Among them are 39 % of all conversions.",
+        "mqlml calls 25 % of leads MQL or better. Among them are 60 % of all conversions.",
+        "The other 40 % of conversions get no label.",
+    ]
+
+
+def test_metrics_without_intervals_are_taken_with_care() -> None:
+    data = dataclasses.replace(normal(), metrics=Metrics(roc_auc=Measured(0.8)))
+    assert _state(data, "likely leads first")[0] == "care"
