@@ -195,9 +195,9 @@ def load_bundle(folder: str | Path) -> Bundle:
         raise BundleError(f"there is no bundle {str(folder)!r}; name the folder of one, or train a version")
     manifest = _read_manifest(folder)
     files = {name: _read_checked(folder, name, manifest["files"][name]) for name in _FILES}
-    values = {name: _parse(data, name) for name, data in files.items() if name != _TREES}
+    values: dict[str, Any] = {name: _parse(data, name) for name, data in files.items() if name != _TREES}
     try:
-        return Bundle(
+        bundle = Bundle(
             name=manifest["name"],
             scorer=load_scorer(values["scorer.json"], load_trees(files[_TREES])),
             calibrator=SigmoidCalibrator.from_dict(values["calibrator.json"]),
@@ -212,6 +212,9 @@ def load_bundle(folder: str | Path) -> Bundle:
             created=manifest["created"],
             libraries=manifest["libraries"],
         )
+        if [feature.name for feature in bundle.plan.features] != bundle.scorer.encoder_.feature_names_:
+            raise BundleError("its feature plan does not make the columns of its model")
+        return bundle
     except BundleError as error:
         raise BundleError(f"{str(folder)!r}: {error}") from error
     except (MqlmlError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

@@ -96,22 +96,23 @@ def save_scorer(scorer: LeadScorer) -> dict[str, Any]:
         raise BundleError(
             f"the classes of a saved model are whole numbers, booleans or text; found {scorer.classes_.dtype}"
         )
-    return _Scorer(
-        settings=scorer.get_params(),
-        classes=scorer.classes_.tolist(),
-        classes_dtype=scorer.classes_.dtype.str,
-        named=hasattr(scorer, "feature_names_in_"),
-        encoder=_Encoder(
-            settings=encoder.get_params(),
-            feature_names=encoder.feature_names_,
-            kinds=encoder.kinds_,
-            levels=encoder.levels_,
-            rates={name: rates.tolist() for name, rates in encoder.rates_.items()},
-            prior=encoder.prior_,
-            matrix_names=encoder.matrix_names_,
-            matrix_source=encoder.matrix_source_.tolist(),
-        ),
-    ).model_dump()
+    state = {
+        "settings": scorer.get_params(),
+        "classes": scorer.classes_.tolist(),
+        "classes_dtype": scorer.classes_.dtype.str,
+        "named": hasattr(scorer, "feature_names_in_"),
+        "encoder": {
+            "settings": encoder.get_params(),
+            "feature_names": encoder.feature_names_,
+            "kinds": encoder.kinds_,
+            "levels": encoder.levels_,
+            "rates": {name: rates.tolist() for name, rates in encoder.rates_.items()},
+            "prior": encoder.prior_,
+            "matrix_names": encoder.matrix_names_,
+            "matrix_source": encoder.matrix_source_.tolist(),
+        },
+    }
+    return _Scorer.model_validate(state).model_dump()
 
 
 def load_scorer(values: object, trees: HistGradientBoostingClassifier) -> LeadScorer:

@@ -6,7 +6,7 @@ A rule speaks of a person. Another lead of the same account is judged by its own
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api import types
 
-from mqlml.config import Condition, Disqualify, Rules
+from mqlml.config import Condition, Profile, Rules
 from mqlml.errors import ConfigError
+from mqlml.features.attributes import find_email
 
 __all__ = ["MAIL_DOMAIN", "match_rules"]
 
@@ -40,8 +41,8 @@ def match_rules(leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str |
     folder : path
         Where files named by ``in`` and ``not_in`` are looked up (one value per line).
     email : str, optional
-        The column to take ``mail_domain`` from, where ``leads`` has no column of that name; else one that is
-        called ``email`` or ``e-mail``.
+        The column to take ``mail_domain`` from, where ``leads`` has no column of that name (as
+        ``profile.email``); else one with a usual name that holds addresses.
 
     Returns
     -------
@@ -56,16 +57,16 @@ def match_rules(leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str |
     reason = np.full(len(leads), None, dtype=object)
     for position, rule in enumerate(rules.disqualify):
         where = f"rules.disqualify[{position}].when"
-        holds = _holds(leads, rule, where, folder, email)
+        holds = _holds(leads, rule.when, where, folder, email)
         reason[holds & (reason == None)] = rule.reason  # noqa: E711 - elementwise
     return pd.Series(reason, index=leads.index, dtype="str")
 
 
 def _holds(
-    leads: pd.DataFrame, rule: Disqualify, where: str, folder: Path, email: str | None
+    leads: pd.DataFrame, when: Mapping[str, Condition], where: str, folder: Path, email: str | None
 ) -> npt.NDArray[np.bool_]:
     holds = np.ones(len(leads), dtype=bool)
-    for name, condition in rule.when.items():
+    for name, condition in when.items():
         holds &= _meets(_column(leads, name, where, email), condition, f"{where}.{name}", folder)
     return holds
 
@@ -77,32 +78,23 @@ def _column(leads: pd.DataFrame, name: str, where: str, email: str | None) -> pd
             raise ConfigError(f"{where} names {name!r}, which holds times; rules compare text and numbers")
         return column
     if name == MAIL_DOMAIN:
-        return _mail_domain(_email_column(leads, where, email))
+        return _mail_domain(leads, where, email)
     known = [str(column) for column in leads.columns]
     near = difflib.get_close_matches(name, [*known, MAIL_DOMAIN], n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"the leads have {', '.join(known)}"
     raise ConfigError(f"{where} names the lead attribute {name!r}, which is unknown; {hint}")
 
 
-def _email_column(leads: pd.DataFrame, where: str, email: str | None) -> pd.Series:
-    if email is not None and email in leads:
-        return leads[email]
-    for name in leads.columns:
-        if str(name).casefold().replace("-", "").replace("_", "") in ("email", "emailaddress"):
-            return leads[name]
-    raise ConfigError(
-        f"{where} uses {MAIL_DOMAIN!r}, but the leads have no e-mail column"
-        + (f" {email!r}" if email is not None else "")
-        + "; name it with profile.email"
-    )
-
-
-def _mail_domain(address: pd.Series) -> pd.Series:
-    """What stands after the last ``@``; missing where there is none."""
-    if types.is_numeric_dtype(address.dtype):  # a column without a single address is read as missing numbers
-        return pd.Series(None, index=address.index, dtype="str")
-    domain = address.astype("str").str.rpartition("@")
-    return domain[2].where(domain[1] == "@").str.strip(" \t>.").replace("", None)
+def _mail_domain(leads: pd.DataFrame, where: str, email: str | None) -> pd.Series:
+    """What stands after the last ``@``, or all of it where there is none; missing where that is no domain."""
+    column = find_email(leads, Profile(email=email), ())
+    if column is None:
+        raise ConfigError(
+            f"{where} uses {MAIL_DOMAIN!r}, but no column of the leads holds e-mail addresses; name one with "
+            "profile.email"
+        )
+    domain = leads[column].astype("str").str.rpartition("@")[2].str.strip(" \t<>.")
+    return domain.where(domain.str.contains(".", regex=False).fillna(False))
 
 
 def _meets(column: pd.Series, condition: Condition, where: str, folder: Path) -> npt.NDArray[np.bool_]:

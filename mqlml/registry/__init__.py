@@ -1,0 +1,32 @@
+"""Room 6, which version: bundles, saved and loaded with care, and the MLflow store that keeps them."""
+
+from mqlml.registry.bundle import Bundle, library_versions, load_bundle, make_reference, save_bundle
+from mqlml.registry.store import Store, make_store
+from mqlml.registry.tracking import (
+    CHALLENGER,
+    CHAMPION,
+    Version,
+    fetch_bundle,
+    find_version,
+    list_versions,
+    load_version,
+    log_version,
+)
+
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "Bundle",
+    "Store",
+    "Version",
+    "fetch_bundle",
+    "find_version",
+    "library_versions",
+    "list_versions",
+    "load_bundle",
+    "load_version",
+    "log_version",
+    "make_reference",
+    "make_store",
+    "save_bundle",
+]

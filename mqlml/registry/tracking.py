@@ -1,0 +1,392 @@
+"""Tracking: a bundle goes into an MLflow store as a numbered version, and comes out by alias or number.
+
+The only importer of mlflow, which takes two seconds and is therefore imported when a function here first needs it.
+A version is registered without an MLflow flavour: the bundle's folder is the artifact and `load_bundle` reads it.
+MLflow's own loaders unpickle or import what the artifact names, and logging a flavour spends seconds on guessing pip
+requirements; the registry itself asks for neither. Order makes a kill harmless: files first, then the version, and
+its alias last, so an alias always means a whole version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mqlml.errors import MqlmlError, TrackingError
+from mqlml.registry.bundle import Bundle, load_bundle
+from mqlml.registry.store import Store, locked
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from mlflow import MlflowClient
+
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "Version",
+    "fetch_bundle",
+    "find_version",
+    "list_versions",
+    "load_version",
+    "log_version",
+]
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+
+_BUNDLE = "bundle"
+_BATCH = 100
+_LONGEST_VALUE = 500
+
+# No telemetry, no progress bars and no adverts on the terminal; an unreachable server is given up on after about
+# ten seconds where it refuses and two minutes where it is silent (MLflow's own defaults: four and sixteen minutes).
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+_TALKATIVE = {
+    "mlflow": logging.ERROR,
+    "alembic": logging.WARNING,
+    "urllib3.connectionpool": logging.ERROR,
+}
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version: what MLflow calls it, and which aliases point to it."""
+
+    name: str
+    version: int
+    run_id: str
+    aliases: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+def log_version(
+    store: Store,
+    *,
+    name: str,
+    bundle_folder: Path,
+    created: dt.datetime,
+    params: Mapping[str, object],
+    metrics: Mapping[str, object],
+    tags: Mapping[str, str],
+    texts: Mapping[str, str] | None = None,
+) -> Version:
+    """Log a run with a bundle and register it as the next version of a model.
+
+    The first version becomes ``champion``; a later one becomes ``challenger`` and is promoted by hand.
+
+    Parameters
+    ----------
+    store : Store
+    name : str
+        Of the registered model, and of the experiment its runs are in.
+    bundle_folder : path
+        What `save_bundle` has written.
+    created : datetime in UTC
+        When the run started; the time of all its metrics.
+    params : mapping
+        What was chosen; values are logged as text, long ones shortened.
+    metrics : mapping
+        What was measured, nested or not: ``{"holdout": {"roc_auc": 0.7}}`` becomes ``holdout.roc_auc``. Only
+        finite numbers are logged.
+    tags : mapping
+        Put on the run and on the version; ``git_commit`` also under the name that MLflow's pages show.
+    texts : mapping, optional
+        Further files of the run, name to content (``{"report.html": …}``).
+
+    Raises
+    ------
+    TrackingError
+        If the store does not take it. Nothing is registered then.
+    """
+    with _connected(store, create=True) as client:
+        from mlflow.entities import Metric, Param
+
+        started = int(created.timestamp() * 1000)
+        shown = dict(tags)
+        if "git_commit" in tags:
+            shown["mlflow.source.git.commit"] = tags["git_commit"]
+        experiment = _experiment_id(client, store, name)
+        run = client.create_run(
+            experiment, start_time=started, tags=shown, run_name=f"{name} {created:%Y-%m-%d %H:%M}"
+        )
+        run_id: str = run.info.run_id
+        try:
+            numbers = [Metric(key, value, started, 0) for key, value in _leaves(metrics)]
+            words = [Param(key, _shortened(value)) for key, value in params.items()]
+            for start in range(0, max(len(numbers), len(words)), _BATCH):
+                part = slice(start, start + _BATCH)
+                client.log_batch(run_id, metrics=numbers[part], params=words[part])
+            client.log_artifacts(run_id, str(bundle_folder), _BUNDLE)
+            for file, text in (texts or {}).items():
+                client.log_text(run_id, text, file)
+        except BaseException:
+            client.set_terminated(run_id, "FAILED")
+            raise
+        client.set_terminated(run_id, "FINISHED")
+        with locked(store):
+            return _register(client, name, run_id, f"{run.info.artifact_uri}/{_BUNDLE}", dict(tags))
+
+
+def _register(client: MlflowClient, name: str, run_id: str, source: str, tags: dict[str, str]) -> Version:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    made = client.create_model_version(name, source, run_id, tags=tags, await_creation_for=None)
+    alias = CHALLENGER if CHAMPION in client.get_registered_model(name).aliases else CHAMPION
+    client.set_registered_model_alias(name, alias, str(made.version))
+    return Version(name, int(made.version), run_id, (alias,), tuple(sorted(tags.items())))
+
+
+def find_version(store: Store, name: str, which: str = CHAMPION) -> Version:
+    """The version that an alias (``champion``) or a number (``3``) means.
+
+    Raises
+    ------
+    TrackingError
+        If the store cannot be reached, or has no such model or version; the message names those it has.
+    """
+    versions = list_versions(store, name)
+    for version in versions:
+        if which in version.aliases or which == str(version.version):
+            return version
+    aliases = sorted({alias for version in versions for alias in version.aliases})
+    numbers = ", ".join(str(version.version) for version in versions[:10]) + (
+        ", …" if len(versions) > 10 else ""
+    )
+    raise TrackingError(
+        f"the model {name!r} has no version {which!r}; it has the aliases {', '.join(aliases) or '(none)'} and the "
+        f"versions {numbers or '(none)'}"
+    )
+
+
+def list_versions(store: Store, name: str) -> tuple[Version, ...]:
+    """All versions of a model, newest first.
+
+    Raises
+    ------
+    TrackingError
+        If the store cannot be reached or has no such model; the message names those it has.
+    """
+    with _connected(store) as client:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            model = client.get_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            known = [found.name for found in client.search_registered_models(max_results=20)]
+            has = f"it has {', '.join(map(repr, known))}" if known else "it has none"
+            raise TrackingError(
+                f"there is no model {name!r} in {store}; {has}. Run 'mqlml train' first"
+            ) from None
+        pointing: dict[int, list[str]] = {}
+        for alias, number in model.aliases.items():
+            pointing.setdefault(int(number), []).append(alias)
+        found = client.search_model_versions(f"name='{name}'", order_by=["version_number DESC"])
+        versions = [
+            Version(
+                name,
+                int(version.version),
+                version.run_id,
+                tuple(sorted(pointing.get(int(version.version), ()))),
+                tuple(sorted(version.tags.items())),
+            )
+            for version in found
+        ]
+        return tuple(sorted(versions, key=lambda version: -version.version))
+
+
+def fetch_bundle(store: Store, version: Version, into: Path) -> Path:
+    """Copy a version's bundle into a folder; the result is the bundle's own folder in it.
+
+    Raises
+    ------
+    TrackingError
+        If the store cannot be reached, or the version's files are gone.
+    """
+    with _connected(store) as client:
+        if store.artifacts is not None:
+            # MLflow keeps absolute paths. A store that was moved, or is mounted elsewhere, has its files beside it.
+            beside = store.artifacts / version.run_id / "artifacts" / _BUNDLE
+            if beside.is_dir():
+                return Path(shutil.copytree(beside, into / _BUNDLE))
+        from mlflow.artifacts import download_artifacts
+
+        source = client.get_model_version_download_uri(version.name, str(version.version))
+        return Path(download_artifacts(artifact_uri=source, dst_path=str(into), tracking_uri=store.uri))
+
+
+def load_version(store: Store, name: str, which: str = CHAMPION) -> tuple[Bundle, Version]:
+    """A version's bundle, fetched and checked.
+
+    Raises
+    ------
+    TrackingError
+        If there is no such version, or its files cannot be fetched.
+    BundleError
+        If they are damaged; see `load_bundle`.
+    """
+    version = find_version(store, name, which)
+    with tempfile.TemporaryDirectory(prefix="mqlml-") as folder:
+        return load_bundle(fetch_bundle(store, version, Path(folder))), version
+
+
+def _experiment_id(client: MlflowClient, store: Store, name: str) -> str:
+    """The experiment of this name whose files lie in this store, made if need be."""
+    from mlflow.exceptions import MlflowException
+
+    location = None if store.artifacts is None else store.artifacts.as_uri()
+    with locked(store):
+        for title in (name, f"{name} ({location})"):
+            # An embedded store that was moved has an experiment that still writes to the old place: make another.
+            found = client.get_experiment_by_name(title)
+            if found is None:
+                try:
+                    made: str = client.create_experiment(title, artifact_location=location)
+                    return made
+                except MlflowException:
+                    found = client.get_experiment_by_name(title)  # another process was faster
+            if found is not None and found.lifecycle_stage == "deleted":
+                raise TrackingError(
+                    f"the experiment {title!r} in {store} was deleted; restore it with 'mlflow experiments restore "
+                    f"--experiment-id {found.experiment_id}', or choose another name"
+                )
+            if found is not None and (store.file is None or found.artifact_location == location):
+                experiment: str = found.experiment_id
+                return experiment
+    raise TrackingError(f"no experiment for {name!r} can be made in {store}; choose another name")
+
+
+@contextlib.contextmanager
+def _connected(store: Store, *, create: bool = False) -> Iterator[MlflowClient]:
+    """A client of the store, quiet, whose errors are ours."""
+    for key, value in _ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
+    if store.file is not None:
+        _check_file(store.file, create=create)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    with _quiet():  # only now: the import sets the levels of MLflow's loggers
+        try:
+            if store.file is not None and store.artifacts is not None:
+                _start(store)
+            yield MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
+        except MqlmlError:
+            raise
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            raise TrackingError(_sentence(store, error)) from error
+
+
+def _check_file(file: Path, *, create: bool) -> None:
+    """Refuse at once what MLflow would try for minutes, or would make where nothing should be made."""
+    if not file.exists():
+        if not create:
+            raise TrackingError(
+                f"there is no store {str(file)!r} yet; run 'mqlml train' first, or see tracking.uri"
+            )
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrackingError(
+                f"the folder {str(file.parent)!r} cannot be made: {error.strerror}"
+            ) from error
+        if not os.access(file.parent, os.W_OK):
+            raise TrackingError(f"no store can be made in {str(file.parent)!r}: no permission to write there")
+        return
+    if file.is_dir():
+        raise TrackingError(
+            f"the store {str(file)!r} is a folder; tracking.uri names the database file in it"
+        )
+    if create and not os.access(file, os.W_OK):
+        raise TrackingError(f"the store {str(file)!r} may not be written to; allow it, or see tracking.uri")
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(16)
+    except OSError as error:
+        raise TrackingError(f"the store {str(file)!r} cannot be read: {error.strerror}") from error
+    if head not in (b"", b"SQLite format 3\0"):
+        raise TrackingError(f"{str(file)!r} is not an MLflow store (not a SQLite file); see tracking.uri")
+
+
+def _start(store: Store) -> None:
+    """Make the tables of an embedded store, if they are not there, by one process at a time."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    assert store.artifacts is not None
+    with locked(store):
+        # Named here, because the default is a folder mlruns wherever the program was started.
+        SqlAlchemyStore(store.uri, store.artifacts.as_uri())
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No log lines below an error from MLflow's parts, and none of the warnings it cannot help."""
+    levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
+    for name, level in _TALKATIVE.items():
+        logging.getLogger(name).setLevel(level)
+    try:
+        with warnings.catch_warnings():
+            # MLflow 3.17's tables use a loader that SQLAlchemy 2.1 means to remove.
+            warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _sentence(store: Store, error: Exception) -> str:
+    text = " ".join(str(error).replace(store.uri, str(store)).split())
+    if store.file is None and ("API request" in text or "Max retries" in text):
+        reason = re.search(
+            r"(Connection refused|timed out|Name or service not known|Failed to resolve)", text
+        )
+        why = f" ({reason[1]})" if reason else ""
+        return f"the MLflow server {store} does not answer{why}; start it, or correct tracking.uri"
+    if "out-of-date database schema" in text:
+        return f"the store {store} was made by another MLflow; back it up and run 'mlflow db upgrade {store}'"
+    return f"the MLflow store {store} did not do what was asked: {text[:_LONGEST_VALUE]}; see tracking.uri"
+
+
+def _shortened(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _leaves(values: Mapping[str, object], before: str = "") -> Iterator[tuple[str, float]]:
+    """The finite numbers of a nested mapping, with the keys on the way joined by dots."""
+    for key, value in values.items():
+        name = f"{before}{key}"
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{name}.")
+        elif not isinstance(value, bool | str) and value is not None:
+            number: Any = value
+            try:
+                number = float(number)
+            except (TypeError, ValueError):
+                continue
+            if number == number and abs(number) != float("inf"):
+                yield name, number

@@ -1,0 +1,269 @@
+"""The batch job: a version and the journeys known at a moment go in; one labelled row per open lead comes out.
+
+The version's own problem says who is open and which features are made, so that leads are scored as they were
+learned from; the config at hand says only which rules overrule the model.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import ValidationError
+
+from mqlml.config import Config, Problem
+from mqlml.errors import BundleError, ContractError, PopulationError
+from mqlml.features import FAMILIES, build_features, build_flat
+from mqlml.journeys import FlatTable, Journeys
+from mqlml.model import UNQUALIFIED, LabelPolicy
+from mqlml.registry import Bundle, Version
+from mqlml.scoring.rules import match_rules
+from mqlml.timeutil import format_instant
+from mqlml.training import open_leads
+
+__all__ = ["DISQUALIFIED", "SCORE_COLUMNS", "score", "score_flat"]
+
+DISQUALIFIED = "disqualified"
+"""The label of a lead that a rule turns away."""
+
+_REASONS = ("reason_1", "reason_2", "reason_3")
+_POINTS = tuple(f"{family}_points" for family in FAMILIES)
+SCORE_COLUMNS = (
+    "lead_id",
+    "cutoff_time",
+    "probability",
+    "raw_score",
+    "score",
+    "label",
+    "label_reason",
+    *_REASONS,
+    *_POINTS,
+    "model_name",
+    "model_version",
+    "run_id",
+    "scored_at",
+)
+"""The columns of the scores, in their order."""
+
+_TIME = "datetime64[us, UTC]"
+
+
+def score(
+    bundle: Bundle,
+    journeys: Journeys,
+    config: Config,
+    *,
+    as_of: dt.datetime,
+    scored_at: dt.datetime,
+    version: Version | None = None,
+    lead_ids: Collection[int | str] | None = None,
+) -> pd.DataFrame:
+    """Label every lead that is open at a moment, from what was known before it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    journeys : Journeys
+        Rows from ``as_of`` on change nothing.
+    config : Config
+        For its rules, and where the e-mail address stands.
+    as_of : datetime with a zone
+        The cutoff of every lead.
+    scored_at : datetime with a zone
+        When the job ran; written, not used.
+    version : Version, optional
+        What the store calls the bundle; its columns are missing without.
+    lead_ids : collection, optional
+        Score these only, if they are open.
+
+    Returns
+    -------
+    DataFrame
+        `SCORE_COLUMNS`, highest raw score first, then by ``lead_id``. ``score`` is the percentage of the version's
+        reference probabilities below this one, half of the equal ones included. Reasons and points are missing yet.
+
+    Raises
+    ------
+    PopulationError
+        If nobody is open at ``as_of``.
+    ContractError
+        If one of ``lead_ids`` is unknown, or the journeys lack a column that the version needs.
+    ConfigError
+        If a rule cannot be applied; see `match_rules`.
+    """
+    _check_zone(as_of, "as_of")
+    _check_zone(scored_at, "scored_at")
+    snapshots = open_leads(journeys, as_of, _problem(bundle))
+    if len(snapshots) == 0:
+        raise PopulationError(
+            f"no lead is open at {format_instant(as_of)}: none was created by then and is within the age limits "
+            f"without an outcome ({_span(journeys)}). See that --as-of lies in the data's own time"
+        )
+    wanted = _choose(snapshots["lead_id"], journeys.leads["lead_id"], lead_ids)
+    snapshots = snapshots[wanted].reset_index(drop=True)
+    if len(snapshots) == 0:
+        raise PopulationError(
+            f"none of the {len(lead_ids or ())} leads named is open at {format_instant(as_of)}"
+        )
+    rows = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
+    leads = journeys.leads.iloc[rows].reset_index(drop=True)
+    features = build_features(journeys, snapshots, bundle.plan)
+    return _scores(bundle, leads, features, config, as_of=as_of, scored_at=scored_at, version=version)
+
+
+def score_flat(
+    bundle: Bundle,
+    flat: FlatTable,
+    config: Config,
+    *,
+    as_of: dt.datetime,
+    scored_at: dt.datetime,
+    version: Version | None = None,
+    lead_ids: Collection[int | str] | None = None,
+) -> pd.DataFrame:
+    """Label every lead of a flat table whose label is not known yet; see `score`.
+
+    Parameters
+    ----------
+    as_of : datetime with a zone
+        When the table was made, as it does not say so itself; written as ``cutoff_time``.
+    """
+    _check_zone(as_of, "as_of")
+    _check_zone(scored_at, "scored_at")
+    unlabelled = flat.label.isna().to_numpy()
+    if not unlabelled.any():
+        raise PopulationError(
+            f"all {len(flat.leads):,} rows of the flat table have a label already, so nobody is left to score; "
+            "give a table of new leads, with the label empty or left out"
+        )
+    rows = np.flatnonzero(unlabelled)
+    wanted = _choose(flat.leads["lead_id"].iloc[rows], flat.leads["lead_id"], lead_ids)
+    rows = rows[wanted]
+    if len(rows) == 0:
+        raise PopulationError(f"each of the {len(lead_ids or ())} leads named has a label already")
+    part = FlatTable(
+        leads=flat.leads.iloc[rows].reset_index(drop=True),
+        label=flat.label.iloc[rows].reset_index(drop=True),
+        order=flat.order.iloc[rows].reset_index(drop=True),
+        quarantine=flat.quarantine,
+        rows_read=flat.rows_read,
+    )
+    features = build_flat(part, bundle.plan)
+    return _scores(bundle, part.leads, features, config, as_of=as_of, scored_at=scored_at, version=version)
+
+
+def _problem(bundle: Bundle) -> Problem:
+    try:
+        return Problem.model_validate(bundle.config["problem"])
+    except (KeyError, ValidationError) as error:
+        raise BundleError(
+            f"the version's config does not say who is open ({type(error).__name__}); train a new version"
+        ) from error
+
+
+def _check_zone(instant: dt.datetime, name: str) -> None:
+    if instant.utcoffset() is None:
+        raise ContractError(
+            f"{name} must have a time zone; found {instant.isoformat()!r}. Add one, as +00:00"
+        )
+
+
+def _span(journeys: Journeys) -> str:
+    created = journeys.leads["created_at"]
+    if len(created) == 0:
+        return "there are no leads"
+    first, last = created.min().to_pydatetime(), created.max().to_pydatetime()
+    return f"leads were created from {format_instant(first)} to {format_instant(last)}"
+
+
+def _choose(
+    candidates: pd.Series, known: pd.Series, lead_ids: Collection[int | str] | None
+) -> npt.NDArray[np.bool_]:
+    """Which of the candidates are asked for; an id that no lead has is an error."""
+    if lead_ids is None:
+        return np.ones(len(candidates), dtype=bool)
+    asked = pd.Series(list(lead_ids), dtype="object").map(lambda value: str(value).strip())
+    unknown = asked[~asked.isin(set(known.astype("str")))]
+    if len(unknown):
+        shown = ", ".join(map(repr, unknown.unique()[:5])) + (", …" if unknown.nunique() > 5 else "")
+        raise ContractError(
+            f"every lead to score must be in the data; {unknown.nunique()} of {asked.nunique()} are not: {shown}"
+        )
+    chosen: npt.NDArray[np.bool_] = candidates.astype("str").isin(set(asked)).to_numpy()
+    return chosen
+
+
+def _scores(
+    bundle: Bundle,
+    leads: pd.DataFrame,
+    features: pd.DataFrame,
+    config: Config,
+    *,
+    as_of: dt.datetime,
+    scored_at: dt.datetime,
+    version: Version | None,
+) -> pd.DataFrame:
+    raw = bundle.scorer.decision_function(features)
+    probability = bundle.calibrator.predict(raw)
+    label = bundle.policy.assign_labels(probability).astype(object)
+    why = np.fromiter(_reasons(probability, label, bundle.policy), dtype=object, count=len(label))
+    rule = match_rules(leads, config.rules, folder=config.folder, email=config.profile.email)
+    turned_away = rule.notna().to_numpy()
+    label[turned_away] = DISQUALIFIED
+    why[turned_away] = rule.to_numpy()[turned_away]
+
+    n = len(leads)
+    table = pd.DataFrame(
+        {
+            "lead_id": leads["lead_id"],
+            "cutoff_time": pd.Series([pd.Timestamp(as_of)] * n, dtype=_TIME),
+            "probability": probability,
+            "raw_score": raw,
+            "score": _percentile(probability, bundle.reference),
+            "label": pd.Series(label, dtype="str"),
+            "label_reason": pd.Series(why, dtype="str"),
+            **{name: pd.Series([None] * n, dtype="str") for name in _REASONS},
+            **{name: np.full(n, np.nan) for name in _POINTS},
+            "model_name": pd.Series([bundle.name] * n, dtype="str"),
+            "model_version": pd.Series([version.version if version else None] * n, dtype="Int64"),
+            "run_id": pd.Series([version.run_id if version else None] * n, dtype="str"),
+            "scored_at": pd.Series([pd.Timestamp(scored_at)] * n, dtype=_TIME),
+        }
+    )
+    table = table.sort_values(["raw_score", "lead_id"], ascending=[False, True], ignore_index=True)
+    return table[list(SCORE_COLUMNS)]
+
+
+def _percentile(
+    probability: npt.NDArray[np.float64], reference: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Percentage of the reference below each probability; of those equal to it, half."""
+    below = np.searchsorted(reference, probability, side="left")
+    up_to = np.searchsorted(reference, probability, side="right")
+    percentile: npt.NDArray[np.float64] = 50.0 * (below + up_to) / len(reference)
+    return np.round(percentile, 1)
+
+
+def _reasons(
+    probability: npt.NDArray[np.float64], label: npt.NDArray[np.object_], policy: LabelPolicy
+) -> Iterator[str]:
+    """Why each lead has its label: which threshold its probability reaches, or the lowest, which it does not."""
+    thresholds = policy.thresholds
+    lowest = next(iter(thresholds))
+    for value, name in zip(probability.tolist(), label, strict=True):
+        reached = name != UNQUALIFIED
+        met = name if reached else lowest
+        value_text, threshold_text = _told_apart(value, thresholds[met])
+        yield f"probability {value_text} {'≥' if reached else '<'} {met.upper()} threshold {threshold_text}"
+
+
+def _told_apart(value: float, threshold: float) -> tuple[str, str]:
+    """Both numbers with as few digits, two at least, as show which is greater."""
+    for digits in range(2, 17):
+        shown = f"{value:#.{digits}g}", f"{threshold:#.{digits}g}"
+        if shown[0] != shown[1] or value == threshold:
+            break
+    return shown
