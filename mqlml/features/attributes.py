@@ -78,6 +78,7 @@ _JOB_TITLE = {"job", "job_role", "job_title", "jobtitle", "position", "role", "t
 _IDENTIFIER = {"fax", "guid", "id", "ids", "key", "mobile", "number", "phone", "uuid"}
 
 _OTHER = re.compile(r"[\W_]+")
+_ADDRESS = re.compile(r"\S+@\S+\.\S+")
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -168,7 +169,7 @@ def _refusal(column: str, values: pd.Series) -> str | None:
             return f"is an identifier: {distinct:,} different numbers in {filled:,} rows"
         return None
     _, texts = read_text(pd.DataFrame({column: values}), column)
-    if sum("@" in text for text in texts) > len(texts) / 2:
+    if any(map(_ADDRESS.fullmatch, texts)):
         return "holds mail addresses"
     if distinct > max(_FEW, _NEARLY_ALL * filled):
         return f"is nearly unique: {distinct:,} different texts in {filled:,} rows"

@@ -1,0 +1,86 @@
+"""Every default feature against a plain loop, on journeys full of edges, ties and late rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from mqlml.config import Config
+from mqlml.features import build_features, plan_features
+from mqlml.journeys import Journeys
+from tests.features.oracle import Oracle
+from tests.features.worlds import START, make_config_of, make_world, spread_snapshots, worlds
+
+CONFIG = make_config_of(
+    windows=["1d", "7d", "30d", "all"],
+    features={"max_actions": 4, "max_channels": 2},
+    profile={"history": ["plan", "seats"]},
+)
+NO_ALL = make_config_of(windows=["7d", "14d"], features={"max_actions": 1, "session_gap": "0.5h"})
+
+MEASURED = ("share", "mean", "sum", "pace", "days_since", "days", "age", "completeness")
+"""Aggregates that are no whole numbers: right to float32. All others must be equal."""
+
+
+def compare(table: pd.DataFrame, row: int, expected: dict[str, Any]) -> None:
+    """One row of the built table against the oracle's, name by name."""
+    for name, want in expected.items():
+        if name not in table:
+            continue
+        found = table[name].iloc[row]
+        if want is None or (isinstance(want, float) and math.isnan(want)):
+            assert pd.isna(found), (name, row, found, want)
+        elif isinstance(want, str):
+            assert found == want, (name, row)
+        elif name.split("__")[2] in MEASURED:
+            assert found == pytest.approx(want, rel=2e-6, abs=2e-6), (name, row)
+        else:
+            assert found == want, (name, row)
+
+
+def check(
+    journeys: Journeys, snapshots: pd.DataFrame, config: Config, before: dt.datetime | None
+) -> pd.DataFrame:
+    plan = plan_features(journeys, config, before=before)
+    table = build_features(journeys, snapshots, plan)
+    oracle = Oracle(journeys, config, before)
+    named = {name for name in table if not name.startswith("profile__") and not name.endswith("__flag")}
+    for row, (lead, cutoff) in enumerate(snapshots.itertuples(index=False)):
+        expected = oracle.features(lead, cutoff.to_pydatetime())
+        assert set(expected) == named
+        compare(table, row, expected)
+        compare(table, row, oracle.profile(lead, cutoff.to_pydatetime()))
+    profile = set(
+        oracle.profile(snapshots["lead_id"].iloc[0], START.to_pydatetime() + dt.timedelta(days=999))
+    )
+    assert {name for name in table if name not in named} <= profile
+    return table
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(world=worlds(), day=st.sampled_from([None, 5, 20]), config=st.sampled_from([CONFIG, NO_ALL]))
+def test_every_feature_is_what_a_plain_loop_says(
+    world: tuple[Journeys, pd.DataFrame], day: int | None, config: Config
+) -> None:
+    journeys, snapshots = world
+    if config is CONFIG and set(journeys.history["field"].astype("str")) != {"plan", "seats"}:
+        config = NO_ALL
+    event("with events" if len(journeys.events) else "without events")
+    check(
+        journeys, snapshots, config, None if day is None else (START + pd.Timedelta(days=day)).to_pydatetime()
+    )
+
+
+@pytest.mark.parametrize("text_ids", [False, True], ids=["integer ids", "text ids"])
+def test_a_larger_world_is_what_a_plain_loop_says(text_ids: bool) -> None:
+    journeys = make_world(3, text_ids=text_ids)
+    table = check(journeys, spread_snapshots(journeys, 4), CONFIG, None)
+    assert (table.filter(like="__count__").sum() > 0).mean() > 0.9, (
+        "the world should exercise nearly every count"
+    )
