@@ -1,0 +1,97 @@
+"""Resampling: which account or lead each row belongs to goes in, intervals that respect it come out.
+
+Rows of one lead, and leads of one account, share their fate. Drawing rows one by one would count them as so many
+independent pieces of news and give intervals that are too narrow; here whole clusters are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.errors import PopulationError
+
+__all__ = ["ClusterBootstrap", "Estimate", "make_estimate"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_CELLS_AT_ONCE = 2_000_000
+_TAIL = 0.025
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, float]:
+        """``{"value", "low", "high"}``, as the results have it."""
+        return asdict(self)
+
+
+def make_estimate(value: float, resampled: FloatArray) -> Estimate:
+    """A percentile interval from the values of the resamples; NaN stands for a resample where it is undefined.
+
+    B. Efron, R. Tibshirani, "An introduction to the bootstrap", 1993, section 13.3.
+    """
+    defined = resampled[~np.isnan(resampled)]
+    low, high = np.quantile(defined, (_TAIL, 1 - _TAIL)) if len(defined) else (np.nan, np.nan)
+    return Estimate(float(value), float(low), float(high))
+
+
+class ClusterBootstrap:
+    """Draws clusters with replacement; the same seed draws the same clusters, so that two models can be paired.
+
+    Parameters
+    ----------
+    clusters : array of shape (n,)
+        The account, or else the lead, of each row.
+    n_bootstrap : int
+        Number of resamples.
+    random_state : int
+
+    Raises
+    ------
+    PopulationError
+        If all rows belong to one cluster, which leaves nothing to resample.
+    """
+
+    def __init__(self, clusters: npt.ArrayLike, *, n_bootstrap: int, random_state: int) -> None:
+        codes, found = pd.factorize(np.asarray(clusters), use_na_sentinel=False)
+        if len(found) < 2:
+            raise PopulationError(
+                f"intervals need at least two accounts or leads to resample; found {len(found)} in {len(codes)} rows"
+            )
+        self.codes = codes.astype(np.int64)
+        self.n_clusters = len(found)
+        self.n_bootstrap = n_bootstrap
+        self.random_state = random_state
+
+    def draws(self) -> Iterator[FloatArray]:
+        """How often each cluster is drawn: blocks of shape (some resamples, n_clusters), all resamples in order."""
+        rng = np.random.default_rng(self.random_state)
+        block = max(1, min(self.n_bootstrap, _CELLS_AT_ONCE // max(self.n_clusters, len(self.codes))))
+        done = 0
+        while done < self.n_bootstrap:
+            size = min(block, self.n_bootstrap - done)
+            counts = np.empty((size, self.n_clusters))
+            for row in counts:
+                drawn = rng.integers(0, self.n_clusters, size=self.n_clusters)
+                row[:] = np.bincount(drawn, minlength=self.n_clusters)
+            yield counts
+            done += size
+
+    def sums(self, *columns: FloatArray) -> list[FloatArray]:
+        """The total of each column of row values in every resample, each of shape (n_bootstrap,)."""
+        per_cluster = np.column_stack(
+            [np.bincount(self.codes, weights=column, minlength=self.n_clusters) for column in columns]
+        )
+        totals = np.concatenate([counts @ per_cluster for counts in self.draws()])
+        return list(totals.T)
