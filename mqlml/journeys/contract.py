@@ -50,7 +50,8 @@ class Journeys:
         ``lead_id``, ``created_at``, ``account_id`` (``str`` or missing; absent where the source has none), then
         attributes.
     events : DataFrame, any order
-        ``lead_id``, ``occurred_at``, ``recorded_at``, ``action`` and the optional columns the source has.
+        ``lead_id``, ``occurred_at``, ``recorded_at``, ``action`` and the optional columns the source has, but
+        for ``event_id``, by which repeated events are found and which is not kept.
     outcomes : DataFrame, any order
         ``lead_id``, ``stage``, ``occurred_at``, ``recorded_at``, and ``amount``, ``reason`` where the source has
         them.
@@ -59,8 +60,9 @@ class Journeys:
     observed_until : datetime in UTC
         The end of the outcome data.
     quarantine : DataFrame
-        Rows that were set aside: ``table``, ``row`` (1 is the first row after the header), ``column``, ``value``
-        (text as found), ``reason``.
+        Rows that were set aside: ``table``, ``row`` (1 is the first row after the header), ``column`` (the
+        source's name; empty for a line that is no row), ``value`` (text as found), ``reason``, ``file``. A row
+        stands here once for each thing that is wrong with it.
     rows_read : dict of table name to number of rows read, quarantined ones included.
     """
 

@@ -7,6 +7,7 @@ apart columns whose names differ by case only. ``sql`` runs in a DuckDB of its o
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import glob
 from collections.abc import Collection, Sequence
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mqlml.config import Flat, Table
-from mqlml.errors import SourceError
+from mqlml.errors import ContractError, SourceError
 from mqlml.journeys.csvfile import Misfit, check_unique, quoted, read_csv_file
 
 __all__ = ["Source", "read_source"]
@@ -111,9 +112,13 @@ def _read_parquet(
     path: Path, wanted: Collection[str] | None, words: Sequence[str]
 ) -> tuple[tuple[str, ...], pa.Table]:
     try:
-        file = pq.ParquetFile(path, read_dictionary=list(words))
-        names = tuple(file.schema_arrow.names)
+        schema = pq.read_schema(path)
+        names = tuple(schema.names)
         check_unique(names, path.name)
+        encoded = [
+            name for name in words if name in names and not pa.types.is_nested(schema.field(name).type)
+        ]
+        file = pq.ParquetFile(path, read_dictionary=encoded)
         return names, file.read([name for name in names if wanted is None or name in wanted])
     except (pa.ArrowException, OSError) as error:
         raise SourceError(
@@ -138,27 +143,25 @@ def _read_file(
 
 def _run_sql(sql: str, *, folder: Path, zone: str, where: str) -> _Part:
     """The rows of a query. Naive text that the query itself turns into instants takes the config's zone."""
-    # One thread, since with several a query without "order by" gives its rows in another order each time.
-    settings = {
-        "enable_progress_bar": "false",
-        "threads": "1",
-        "TimeZone": zone,
-        "file_search_path": str(folder),
-    }
-    with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
+    # One thread, since with several a query without "order by" gives its rows in another order each time. And in
+    # the folder: DuckDB's own "file_search_path" comes after the working directory, whose files could stand in.
+    settings = {"enable_progress_bar": "false", "threads": "1", "TimeZone": zone}
+    with (
+        contextlib.chdir(folder),
+        duckdb.connect(config={"autoinstall_known_extensions": False}) as connection,
+    ):
         try:
             for setting, value in settings.items():
                 connection.execute(f"SET {setting} = {quoted(value)}")
-            relation = connection.sql(sql)
-            if relation is None:
+            kinds = [statement.type.name for statement in connection.extract_statements(sql)]
+            if not kinds or kinds[-1] not in ("SELECT", "MULTI"):
                 raise SourceError(
                     f"{where}.sql must be a query that returns rows (select …); found {sql.strip()[:60]!r}"
                 )
-            table = relation.to_arrow_table()
+            table = connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
-            raise SourceError(
-                f"{where}.sql does not run in DuckDB: {' '.join(str(error).split())[:300]}"
-            ) from None
+            text = " ".join(str(error).split())
+            raise SourceError(f"{where}.sql does not run in DuckDB: {text[:300]}") from None
     names = tuple(table.column_names)
     check_unique(names, f"{where}.sql")
     return _Part("", names, table, np.arange(1, table.num_rows + 1))
@@ -229,8 +232,8 @@ def read_source(
     try:
         files = _files(path)
         parts = [_read_file(shown, file, spec, wanted, words) for shown, file in files]
-    except SourceError as error:
-        raise SourceError(f"{where}: {error}") from None
+    except (SourceError, ContractError) as error:
+        raise type(error)(f"{where}: {error}") from None
     except OSError as error:
         raise SourceError(
             f"{where}: {error.filename or path} cannot be read: {error.strerror or error}"

@@ -47,7 +47,8 @@ def to_instants(microseconds: npt.NDArray[np.int64]) -> pd.Series:
 
 def later_duplicates(ids: Any, usable: Mask) -> Mask:
     """Which usable rows repeat the id of a usable row before them; a missing id repeats nothing."""
-    codes = ids.combine_chunks().dictionary_encode().indices
+    # Encoded before it is made one piece: all ids together may be longer than one Arrow text array can be.
+    codes = ids.dictionary_encode().unify_dictionaries().combine_chunks().indices
     repeated = np.zeros(len(codes), dtype=bool)
     places = np.flatnonzero(usable & np.asarray(codes.is_valid()))
     repeated[places] = pd.Series(np.asarray(codes.fill_null(-1))[places]).duplicated().to_numpy()

@@ -22,6 +22,7 @@ __all__ = ["NO_TIME", "parse_times"]
 NO_TIME = np.iinfo(np.int64).min
 """The instant that stands for a missing one; numpy's and pandas' own NaT."""
 
+_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - what a clock shows has no zone
 _FIRST = to_microseconds(dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
 _END = to_microseconds(dt.datetime(2200, 1, 1, tzinfo=dt.UTC))
 _OUT_OF_RANGE = "time outside 1900 to 2199"
@@ -43,7 +44,7 @@ def parse_times(column: Any, *, zone: ZoneInfo, hint: ColumnFormat | None, where
         which the hint is not needed. Anything finer than a microsecond is cut off.
     zone : of times without an offset, and of dates (and day numbers), which mean their first moment there. Where
         the clock was put back and a time occurred twice, the first is meant; a time that the clock jumped over
-        becomes the first after the jump.
+        is moved on by the length of the jump (02:30 to 03:30), as Python, PostgreSQL and Java do.
     where : the column's name in messages.
 
     Raises
@@ -156,9 +157,19 @@ def _instants(
     outside = outside & ~missing & ~bad[1]
     values = np.where(missing | bad[1] | outside, NO_TIME, walls)
     if zone is not None and zone.key != "UTC" and local.any():
-        clock = pd.DatetimeIndex(values[local].view("datetime64[us]"))
-        known = clock.tz_localize(
-            zone, ambiguous=np.ones(len(clock), dtype=bool), nonexistent="shift_forward"
-        )
-        values[local] = known.tz_convert("UTC").as_unit("us").asi8
+        values[local] = _localise(values[local], zone)
     return Parsed(values, missing, (bad, (_OUT_OF_RANGE, outside)))
+
+
+def _localise(walls: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.int64]:
+    """The instants at which clocks in ``zone`` showed these times, as Python's ``replace(tzinfo=zone)`` has them."""
+    clock = pd.DatetimeIndex(walls.view("datetime64[us]"))
+    first = np.ones(len(clock), dtype=bool)
+    instants = clock.tz_localize(zone, ambiguous=first, nonexistent="NaT").as_unit("us").asi8.copy()
+    jumped = (instants == NO_TIME) & (walls != NO_TIME)
+    # pandas' own "shift_forward" is half an hour off on Lord Howe, where the clock jumps by half an hour.
+    distinct, place = np.unique(walls[jumped], return_inverse=True)
+    shown = [_EPOCH + dt.timedelta(microseconds=int(wall)) for wall in distinct]
+    moved = [to_microseconds(time.replace(tzinfo=zone).astimezone(dt.UTC)) for time in shown]
+    instants[jumped] = np.array(moved, dtype=np.int64)[place]
+    return instants
