@@ -22,6 +22,7 @@ __all__ = [
     "find_email",
     "find_job_title",
     "is_filled",
+    "read_domains",
     "read_numbers",
     "read_text",
 ]
@@ -228,22 +229,36 @@ def read_numbers(table: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
 
 
 def read_text(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
-    """A column as codes and texts in alphabetical order; -1 is missing or blank. Numbers are written without ".0".
+    """A column as codes and texts, without blanks around them; -1 is missing or blank. Numbers lose their ".0".
 
     Raises
     ------
     ContractError
         If the column is not there.
     """
-    codes, values = pd.factorize(_column(table, column))
-    texts = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v).strip() for v in values]
-    different = sorted(set(texts) - {""})
-    place = {text: i for i, text in enumerate(different)}
-    table_of_codes = np.array([*(place.get(text, -1) for text in texts), -1], np.int32)
-    return table_of_codes[codes], tuple(different)
+    values = _column(table, column)
+    if _is_text(values):
+        return _factorize(values.astype("str").str.strip())
+    codes, numbers = pd.factorize(values)
+    texts = (str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in numbers)
+    return codes.astype(np.int32), tuple(texts)
+
+
+def read_domains(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    """As `read_text`, but only what follows the last "@", in lower case: few texts where addresses are many."""
+    values = _column(table, column).astype("str").str.strip().str.lower()
+    return _factorize(values.str.replace(r"^.*@", "", regex=True))
+
+
+def _factorize(texts: pd.Series) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    codes, different = pd.factorize(texts.where(texts != ""))
+    return codes.astype(np.int32), tuple(str(text) for text in different)
 
 
 def is_filled(table: pd.DataFrame, column: str) -> npt.NDArray[np.bool_]:
     """Which rows hold something; a blank text does not."""
     values = _column(table, column)
-    return read_text(table, column)[0] >= 0 if _is_text(values) else values.notna().to_numpy()
+    filled = values.notna().to_numpy(np.bool_)
+    return (
+        filled & (values.astype("str").str.strip() != "").to_numpy(np.bool_) if _is_text(values) else filled
+    )

@@ -49,9 +49,9 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
             "this feature plan was made from a flat table; use build_flat, or plan with plan_features"
         )
     asked, position = read_asked(snapshots, journeys.leads)
-    row = position[asked.lead]
-    created = to_micros(journeys.leads["created_at"])
-    source = Source(journeys, asked, np.where(created[row] <= asked.cutoff, row, -1) if len(row) else row)
+    leads = journeys.leads.take(position)
+    created = to_micros(leads["created_at"])[asked.lead]
+    source = Source(leads, journeys.history, asked, np.where(created <= asked.cutoff, asked.lead, -1))
     active = [builder for builder in BUILDERS if plan.settings(builder) is not None]
     features = {builder.family: builder.describe(plan.settings(builder)) for builder in active}
     numbers, blocks = _make_blocks(len(snapshots), active, features)

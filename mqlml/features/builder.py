@@ -75,12 +75,19 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Source:
-    """What features are built from: the journeys, the snapshots asked for, and each one's row in ``leads``.
+    """What features are built from.
 
-    ``lead_row`` is -1 where the lead was created after the cutoff, so that nothing is known of it yet.
+    Attributes
+    ----------
+    leads : DataFrame, the leads asked for, in the order of ``asked.ids``.
+    history : DataFrame, the attribute changes of all leads.
+    asked : Asked, the snapshots.
+    lead_row : int64 array, each snapshot's row in ``leads``; -1 where the lead was created after the cutoff, so that
+        nothing is known of it yet.
     """
 
-    journeys: Journeys
+    leads: pd.DataFrame
+    history: pd.DataFrame
     asked: Asked
     lead_row: npt.NDArray[np.int64]
 

@@ -24,7 +24,7 @@ def _as_of(source: Source, field: str) -> tuple[pd.DataFrame, npt.NDArray[np.int
     A change holds if it was valid and recorded before the cutoff and had not ended by then. Of several, the one
     that became valid last, then the one recorded last, then the last in alphabetical order.
     """
-    history, asked = source.journeys.history, source.asked
+    history, asked = source.history, source.asked
     changes = history[(history["field"] == field).to_numpy()].reset_index(drop=True)
     lead = match_ids(changes["lead_id"], asked.ids)
     valid = to_micros(changes["valid_from"])

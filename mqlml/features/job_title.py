@@ -17,15 +17,20 @@ __all__ = ["is_student", "title_function", "title_seniority"]
 
 _OTHER = re.compile(r"[\W_]+")
 
+_LONGEST = 3
+"""Words in the longest phrase of the table."""
+
 
 @cache
-def _patterns(what: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+def _phrases(what: str) -> dict[str, tuple[int, str]]:
+    """The line and the value of each phrase of the table; an earlier line keeps a phrase that stands in two."""
     text = files("mqlml.features").joinpath("job_titles.csv").read_text(encoding="utf-8")
-    return tuple(
-        (line["value"], re.compile(rf"\b(?:{line['words']})\b"))
-        for line in csv.DictReader(text.splitlines())
-        if line["what"] == what
-    )
+    phrases: dict[str, tuple[int, str]] = {}
+    for number, line in enumerate(csv.DictReader(text.splitlines())):
+        if line["what"] == what:
+            for phrase in line["words"].split("|"):
+                phrases.setdefault(phrase, (number, line["value"]))
+    return phrases
 
 
 def _plain(title: str) -> str:
@@ -34,8 +39,10 @@ def _plain(title: str) -> str:
 
 
 def _look_up(title: str, what: str) -> str:
-    plain = _plain(title)
-    return next((value for value, pattern in _patterns(what) if pattern.search(plain)), "other")
+    words = _plain(title).split()
+    phrases = _phrases(what)
+    runs = (" ".join(words[i : i + n]) for n in range(1, _LONGEST + 1) for i in range(len(words) - n + 1))
+    return min((phrases[run] for run in runs if run in phrases), default=(0, "other"))[1]
 
 
 def title_seniority(title: str) -> str:

@@ -17,6 +17,7 @@ from mqlml.features.attributes import (
     find_email,
     find_job_title,
     is_filled,
+    read_domains,
     read_numbers,
     read_text,
 )
@@ -33,9 +34,9 @@ __all__ = ["BUILDER", "ProfilePlan"]
 
 _NOT_ATTRIBUTES = ("lead_id", "account_id", "created_at", "recorded_at")
 _PARSED = (
-    ("email", "mail_domain", "kind", "Mail address: free, corporate or missing", mail_kind),
-    ("job_title", "job_title", "seniority", "Seniority, from the job title", title_seniority),
-    ("job_title", "job_title", "function", "Function, from the job title", title_function),
+    ("email", "mail_domain", "kind", "Mail address: free, corporate or missing", read_domains, mail_kind),
+    ("job_title", "job_title", "seniority", "Seniority, from the job title", read_text, title_seniority),
+    ("job_title", "job_title", "function", "Function, from the job title", read_text, title_function),
 )
 
 
@@ -121,7 +122,7 @@ def _columns(plan: ProfilePlan) -> Iterator[Column]:
                 yield feature, partial(read_numbers_as_of if number else read_text_as_of, field=column)
             else:
                 yield feature, partial(_read_number if number else _read_text, column=column)
-    for field, what, aggregate, said, parse in _PARSED:
+    for field, what, aggregate, said, read, parse in _PARSED:
         attribute = getattr(plan, field)
         if attribute is not None:
             feature = make(
@@ -130,7 +131,7 @@ def _columns(plan: ProfilePlan) -> Iterator[Column]:
                 kind="category",
                 source=(f"leads.{attribute}",),
             )
-            yield feature, partial(_read_parsed, column=attribute, parse=parse)
+            yield feature, partial(_read_parsed, column=attribute, read=read, parse=parse)
     if plan.counted:
         feature = make(
             name=feature_name("profile", "lead", "completeness"),
@@ -152,16 +153,18 @@ def _sentence(column: str) -> str:
 
 
 def _read_number(source: Source, *, column: str) -> npt.NDArray[np.float32]:
-    return read_numbers(source.journeys.leads, column)[source.lead_row]
+    return read_numbers(source.leads, column)[source.lead_row]
 
 
 def _read_text(source: Source, *, column: str) -> Codes:
-    codes, texts = read_text(source.journeys.leads, column)
+    codes, texts = read_text(source.leads, column)
     return codes[source.lead_row], texts
 
 
-def _read_parsed(source: Source, *, column: str, parse: Callable[[str], str]) -> Codes:
-    codes, texts = read_text(source.journeys.leads, column)
+def _read_parsed(
+    source: Source, *, column: str, read: Callable[[pd.DataFrame, str], Codes], parse: Callable[[str], str]
+) -> Codes:
+    codes, texts = read(source.leads, column)
     parsed = [*(parse(text) for text in texts), MISSING]
     kinds = tuple(sorted(set(parsed)))
     table = np.array([kinds.index(kind) for kind in parsed], np.int32)
@@ -169,7 +172,7 @@ def _read_parsed(source: Source, *, column: str, parse: Callable[[str], str]) ->
 
 
 def _read_completeness(source: Source, *, columns: tuple[str, ...]) -> npt.NDArray[np.float64]:
-    leads = source.journeys.leads
+    leads = source.leads
     filled = sum(
         (is_filled(leads, column).astype(np.int64) for column in columns), np.zeros(len(leads), np.int64)
     )
@@ -177,7 +180,7 @@ def _read_completeness(source: Source, *, columns: tuple[str, ...]) -> npt.NDArr
 
 
 def _read_age(source: Source) -> npt.NDArray[np.float64]:
-    created = to_micros(source.journeys.leads["created_at"])
+    created = to_micros(source.leads["created_at"])
     return (source.asked.cutoff - created[source.lead_row]) / DAY
 
 
@@ -186,7 +189,7 @@ def _describe(plan: ProfilePlan) -> tuple[Feature, ...]:
 
 
 def _write(source: Source, plan: ProfilePlan, block: Block) -> None:
-    if len(source.journeys.leads) == 0:  # then nothing was asked for, either
+    if len(source.leads) == 0:  # then nothing was asked for, either
         return
     known = source.lead_row >= 0
     place = 0

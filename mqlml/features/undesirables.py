@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from mqlml.features import kernel
-from mqlml.features.attributes import find_email, find_job_title, read_text
+from mqlml.features.attributes import find_email, find_job_title, read_domains, read_text
 from mqlml.features.bad_acts import is_undesirable
 from mqlml.features.builder import Block, Builder, Evidence, LeftOut, Source
 from mqlml.features.catalogue import (
@@ -180,9 +180,10 @@ def _write_events(walk: Walk, events: Events, plan: UndesirablesPlan, block: Blo
 
 def _write_leads(source: Source, plan: UndesirablesPlan, block: Block) -> None:
     column = block.first + _events_columns(plan) + plan.silence
-    for attribute, flag in ((plan.email, _free_mail), (plan.job_title, _student)):
+    flags_of = ((plan.email, read_domains, _free_mail), (plan.job_title, read_text, _student))
+    for attribute, read, flag in flags_of:
         if attribute is not None:
-            codes, texts = read_text(source.journeys.leads, attribute)
+            codes, texts = read(source.leads, attribute)
             flags = np.array([*map(flag, texts), np.nan], np.float32)
             rows = np.append(codes, -1)[source.lead_row]
             block.numbers[:, column] = flags[rows]
