@@ -45,7 +45,7 @@ def write_export(
     paths = {}
     for name, table in tables.items():
         raw = _raw_text(table) if format == "csv" else table
-        if name != "leads" and bad_rows:
+        if name != "leads" and bad_rows and len(table):
             raw = _spoil(raw, max(round(len(table) * bad_rows), 1))
         paths[name] = folder / f"{name}.{format}"
         if format == "csv":

@@ -108,18 +108,17 @@ def make_outcomes(
     opportunity = _after(sql, _delay(rng, 5 * DAY, n), rng.random(n) < 0.6)
 
     won = (exits.time < NEVER) & (exits.kind == 0)
-    lived = np.where(won, exits.time, 0) - np.where(won, population.created, 0)
+    before = population.created  # of a won lead: its creation, then the move before
     rows = []
     for stage, moved in enumerate((mql, sql, opportunity)):
         recorded = _after(moved, _delay(rng, 10 * HOUR, n))
         late = won & (moved >= exits.time)
-        invented = (
-            population.created + (lived * (0.3 + 0.3 * stage)).astype(np.int64) // 1_000_000 * 1_000_000
-        )
-        moved = np.where(late, invented, moved)
+        halfway = before + (np.where(late, exits.time, before) - before) // 2_000_000 * 1_000_000
+        moved = np.where(late, halfway, moved)
         recorded = np.where(late, exits.time, recorded)
         lead = np.flatnonzero((late | (moved < exits.time)) & (recorded < end))
         rows.append((lead, np.full(len(lead), stage), moved[lead], recorded[lead]))
+        before = np.where(won, moved, before)
     lead = np.flatnonzero(exits.time < NEVER)
     rows.append((lead, 3 + exits.kind[lead], exits.time[lead], exits.time[lead]))
     lead, stage_code, occurred, recorded = (np.concatenate(column) for column in zip(*rows, strict=True))

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mqlml.journeys.simulate.world import CHANNELS, STATES, Floats, Ints, World, set_clock
+from mqlml.timeutil import DAY
 
 __all__ = ["FIRST_ID", "Population", "make_population"]
 
@@ -182,7 +183,8 @@ def make_population(rng: np.random.Generator, n_leads: int, *, days: int, world:
     junk = 1.9 * (seniority >= 5) * (seniority <= 6) + 0.6 * free + 1.8 * disposable + 0.5 * (source == 2)
     logit = np.zeros((n_leads, 2, len(STATES)))
     logit[:, :, 0] = 0.7
-    logit[:, :, 2] = (-2.25 + 1.05 * fit + 1.0 * intent)[:, None] + [0.0, 1.5]
+    years = (created / DAY - world.start) / 365.25
+    logit[:, :, 2] = (-2.25 + 1.05 * fit + intent + world.drift * years)[:, None] + [0.0, 1.5]
     logit[:, :, 3] = (-1.9 + junk)[:, None] - [0.0, 0.7]
     first_state = np.exp(logit)
     first_state /= first_state.sum(axis=-1, keepdims=True)

@@ -81,7 +81,7 @@ class Truth:
         """Rows of the population and cutoffs in microseconds, checked."""
         leads = pd.Index(self.population.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
         if (leads < 0).any():
-            unknown = snapshots["lead_id"].to_numpy()[leads < 0][0]
+            unknown = str(snapshots["lead_id"][leads < 0].iloc[0])
             raise ContractError(
                 f"every snapshot's lead_id must be one of the simulated leads; found {unknown!r}"
             )
@@ -91,7 +91,7 @@ class Truth:
             row = snapshots.iloc[int(outside[0])]
             raise ContractError(
                 "every cutoff_time must lie between its lead's creation and the end of the simulated time; "
-                f"found {str(row['cutoff_time'])!r} for lead {row['lead_id']!r}"
+                f"found {str(row['cutoff_time'])!r} for lead {row['lead_id']}"
             )
         return leads.astype(np.int64), cutoff
 
