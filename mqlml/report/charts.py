@@ -40,9 +40,10 @@ class Scale:
     stop: float
 
     def __call__(self, value: float) -> float:
-        # Halves, because high - low overflows where both are huge.
-        span = self.high / 2 - self.low / 2
-        share = (value / 2 - self.low / 2) / span if span > 0 else 0.0
+        # The difference of two huge ends overflows; that of their halves does not.
+        shrink = 1.0 if math.isfinite(self.high - self.low) else 0.5
+        span = self.high * shrink - self.low * shrink
+        share = (value * shrink - self.low * shrink) / span if span > 0 else 0.0
         return self.start + min(1.0, max(0.0, share)) * (self.stop - self.start)
 
 

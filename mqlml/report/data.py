@@ -137,7 +137,7 @@ class GateResult:
 
 @dataclasses.dataclass(frozen=True)
 class Effect:
-    """How much worse the ranking gets on later data when one feature, or one family, is scrambled.
+    """How much worse the model does on later data when one feature, or one family, is shuffled.
 
     ``drop`` above 0 means that it helps. For a family, ``name`` and ``family`` are the same.
     """
@@ -152,11 +152,11 @@ class Effect:
 
 @dataclasses.dataclass(frozen=True)
 class Importance:
-    """Effects by family and by feature; ``metric`` is the field of `Metrics` that drops."""
+    """Effects by family and by feature; ``metric`` is the field of `Metrics` that gets worse."""
 
     families: tuple[Effect, ...] = ()
     features: tuple[Effect, ...] = ()
-    metric: str = "roc_auc"
+    metric: str = "log_loss"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,7 +198,7 @@ class LabelSummary:
         Of the held-out leads, how many are at or above the threshold.
     precision, recall : Measured or None
         Of those above it, how many converted; of those that converted, how many are above it.
-    per_week : float or None
+    per_week : Measured or None
         Leads a week at or above the threshold; None where the data has no dates.
     """
 
@@ -208,7 +208,7 @@ class LabelSummary:
     share: float | None = None
     precision: Measured | None = None
     recall: Measured | None = None
-    per_week: float | None = None
+    per_week: Measured | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -240,7 +240,7 @@ def normal() -> ReportData:
                 0.247,
                 Measured(0.2011, 0.1702, 0.2333),
                 Measured(0.5951, 0.5312, 0.6588),
-                47.6,
+                Measured(47.6, 42.1, 53.3),
             ),
             LabelSummary(
                 "sql",
@@ -249,7 +249,7 @@ def normal() -> ReportData:
                 0.104,
                 Measured(0.3094, 0.2561, 0.3622),
                 Measured(0.3851, 0.3199, 0.4502),
-                20.1,
+                Measured(20.1, 17.2, 23.4),
             ),
         ),
         leaks=(
@@ -332,6 +332,7 @@ def flat() -> ReportData:
         holdout=Holdout("623,118", "660,737", 2772, 1053, 1053 / 2772),
         by_age=(),
         importance=Importance(
+            metric="roc_auc",
             families=(Effect("profile", "profile", "Who they are", 0.381, 0.362, 0.402),),
             features=(
                 Effect(
@@ -391,13 +392,20 @@ def tiny() -> ReportData:
         ),
         gate=GateResult(True, (), ("Only 1 lead converted in the held-out period.",)),
         importance=Importance(
-            features=(Effect("actions__visit__count__all", "actions", "Visits so far", 0.0, 0.0, 0.0),)
+            features=(Effect("actions__visit__count__all", "actions", "Visits so far", 0.0, 0.0, 0.0),),
+            metric="average_precision",
         ),
         calibration=(CalibrationRow(0.02, 0.0, 0.0, 0.41, 6), CalibrationRow(0.98, 1.0, 0.2, 1.0, 1)),
         deciles=(DecileRow(1, 4, 1, 0.25, 1.0, 1.75), DecileRow(2, 3, 0, 0.0, 1.0, 0.0)),
         labels=(
             LabelSummary(
-                "mql", 0.5, "Fixed by hand at a probability of 50 %", 0.143, Measured(1.0), Measured(1.0), 0.5
+                "mql",
+                0.5,
+                "Fixed by hand at a probability of 50 %",
+                0.143,
+                Measured(1.0),
+                Measured(1.0),
+                Measured(0.5),
             ),
             LabelSummary(
                 "sql",
@@ -406,7 +414,7 @@ def tiny() -> ReportData:
                 0.0,
                 Measured(float("nan")),
                 Measured(0.0),
-                0.0,
+                Measured(0.0),
             ),
         ),
     )

@@ -121,6 +121,8 @@ def test_calibration_dots_stand_where_their_numbers_say() -> None:
     dots = [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in root.iter(f"{SVG}circle")]
     # The axes run 0 to 40 %, across from 44 to 340 and up from 292 to 30.
     assert dots == [(118.0, 161.0), (266.0, 30.0)]
+    whiskers = [line.attrib for line in root.iter(f"{SVG}line") if line.attrib["class"] == "whisker"]
+    assert [(float(ends["y1"]), float(ends["y2"])) for ends in whiskers] == [(193.75, 128.25), (62.75, 30.0)]
     assert "promised 10\xa0%, happened 20\xa0%" in (root.find(f"{SVG}desc").text or "")  # type: ignore[union-attr]
 
 

@@ -205,7 +205,9 @@ def test_numbers_read_as_people_write_them() -> None:
         assert said in text, said
     shown = dict(Page(render_report(normal())).numbers)
     assert shown["0.3094"].replace("\xa0", " ") == "31 %"
-    assert shown["0.0512"] == "5.1"
+    assert shown["0.0512"] == "20.8\xa0%"  # of the log loss, 0.2461
+    assert shown["47.6"] == "48"
+    assert shown["42.1"] == "42"
     assert shown["0.0669"] == "0.0669"
     assert "nan" not in text.lower().split()
     assert "None" not in text.split()
@@ -229,7 +231,7 @@ def test_hostile_words_stay_words() -> None:
             (Effect(HOSTILE, HOSTILE, HOSTILE, 0.1),),
             HOSTILE,
         ),
-        labels=(LabelSummary(HOSTILE, 0.2, HOSTILE, 0.1, Measured(0.3), Measured(0.4), 2.0),),
+        labels=(LabelSummary(HOSTILE, 0.2, HOSTILE, 0.1, Measured(0.3), Measured(0.4), Measured(2.0)),),
         leaks=(Leak(HOSTILE, HOSTILE, HOSTILE),),
         left_out=(LeftOut(HOSTILE, HOSTILE),),
         disqualified=(ReasonCount(HOSTILE, 1),),
@@ -264,6 +266,9 @@ def test_a_flat_table_has_no_weeks_and_no_ages() -> None:
     assert "looks at" not in text.replace("“looks at”", "")
     assert "623,118 to 660,737" in text
     assert "Tags" in text
+    shown = dict(Page(render_report(flat())).numbers)
+    assert shown["0.121"] == "12.1"  # pairs in 100: the metric of its importance is the ROC AUC
+    assert "how much worse mqlml orders later leads" in text
 
 
 def test_what_is_missing_is_said_gently() -> None:
@@ -311,7 +316,7 @@ def test_no_numbers_break_the_page(draw: st.DataObject) -> None:
         max_size=20,
     )
     label = st.builds(
-        LabelSummary, st.sampled_from(["mql", "sql"]), rates, st.text(), rates, measured, measured, rates
+        LabelSummary, st.sampled_from(["mql", "sql"]), rates, st.text(), rates, measured, measured, measured
     )
     data = dataclasses.replace(
         base,

@@ -21,7 +21,8 @@ from mqlml.report import (
     policy_in_words,
     question_in_words,
 )
-from mqlml.report.story import caught_by_label, caught_by_top, effect_kind, headline, verdict
+from mqlml.report.story import caught_by_label, caught_by_top, effect_kind, headline
+from mqlml.report.trust import verdict
 from mqlml.report.words import age_in_words, count, date, decimal, join, out_of, percent
 
 NBSP = "\xa0"

@@ -1,0 +1,168 @@
+"""The rows of the page: what they say, how they are coloured, and what is drawn for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+from report_samples import flat, normal, refused, tiny
+
+from mqlml.report import Effect, Importance, Measured, Metrics, Step
+from mqlml.report.parts import (
+    age_rows,
+    drop_words,
+    effect_rows,
+    label_cards,
+    metric_rows,
+    strips,
+    waterfall,
+)
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def bar(svg: str) -> ET.Element:
+    found = ET.fromstring(svg).find(f"{SVG}rect")
+    assert found is not None
+    return found
+
+
+def test_the_strongest_clear_effect_comes_first_and_unclear_ones_last() -> None:
+    rows = effect_rows(normal(), families=False)
+    kinds = [row.kind for row in rows]
+    assert rows[0].detail == "actions__demo_request__count__30d"
+    assert kinds == sorted(kinds, key=lambda kind: kind != "helps")
+    assert kinds.count("helps") == 9
+    assert kinds.count("hurts") == 1
+
+
+def test_a_bar_has_the_colour_of_its_family_only_where_the_effect_is_clear() -> None:
+    tones = {row.title: bar(row.bar).attrib["class"] for row in effect_rows(normal(), families=True)}
+    assert tones == {
+        "Actions": "bar actions",
+        "Profile": "bar profile",
+        "Channel": "bar channel",
+        "Undesirables": "bar none undesirables",
+    }
+
+
+def test_bars_of_one_list_share_a_scale() -> None:
+    actions, profile, *_ = (
+        float(bar(row.bar).attrib["width"]) for row in effect_rows(normal(), families=True)
+    )
+    assert actions / profile == pytest.approx(0.1183 / 0.0571, rel=0.01)
+
+
+def test_a_family_nobody_knows_still_gets_its_row() -> None:
+    data = dataclasses.replace(normal(), importance=Importance((Effect("fit_score", "fit_score", "?", 0.1),)))
+    (row,) = effect_rows(data, families=True)
+    assert (row.title, row.tone, row.kind) == ("Fit score", "other", "unknown")
+
+
+def test_a_feature_named_like_its_sentence_or_its_family_is_shown_once() -> None:
+    effect = Effect("profile", "profile", "profile", 0.1, 0.05, 0.2)
+    data = dataclasses.replace(normal(), importance=Importance((), (effect,)))
+    (row,) = effect_rows(data, families=False)
+    assert (row.title, row.detail) == ("profile", "")
+
+
+@pytest.mark.parametrize(
+    ("metric", "metrics", "said", "head"),
+    [
+        ("roc_auc", None, "5.0", "extra pairs in 100 in the wrong order without it"),
+        ("log_loss", Metrics(log_loss=Measured(0.25)), "20.0\xa0%", "growth of the log loss without it"),
+        ("log_loss", Metrics(), "0.0500", "growth of the log loss without it"),
+        ("brier", Metrics(brier=Measured(0.1)), "50.0\xa0%", "growth of the brier score without it"),
+        ("average_precision", Metrics(), "0.0500", "average precision lost without it"),
+    ],
+    ids=[
+        "pairs",
+        "share of the log loss",
+        "log loss not measured",
+        "share of the brier score",
+        "average precision",
+    ],
+)
+def test_an_effect_is_shown_in_the_unit_of_its_metric(
+    metric: str, metrics: Metrics | None, said: str, head: str
+) -> None:
+    importance = Importance((), (Effect("f", "actions", "F", 0.05),), metric)
+    data = dataclasses.replace(normal(), metrics=metrics, importance=importance)
+    (row,) = effect_rows(data, families=False)
+    assert row.number == f'<data value="0.05">{said}</data>'
+    assert drop_words(importance)[0].lower() == head
+
+
+def test_cards_come_highest_label_first() -> None:
+    cards = label_cards(normal())
+    assert [card.name for card in cards] == ["SQL", "MQL or better"]
+    shown = [re.sub("<.*?>|\xa0", "", number) for _, number, _ in cards[0].figures]
+    assert shown == ["10%", "31%", "39%", "20"]
+    assert [re.sub("<.*?>|\xa0", "", between) for _, _, between in cards[0].figures] == [
+        "",
+        "26% to 36%",
+        "32% to 45%",
+        "17 to 23",
+    ]
+
+
+def test_a_label_nobody_reached_has_no_precision() -> None:
+    figures = label_cards(tiny())[0].figures
+    assert figures[1][1] == "not measured"
+
+
+def test_without_dates_the_week_is_not_known() -> None:
+    assert all(card.figures[-1][1] == "not known" for card in label_cards(flat()))
+
+
+def test_strips_cut_leads_and_conversions_by_label_highest_first() -> None:
+    (leads, strip), (converted, _) = strips(normal())
+    assert (leads, converted) == ("All leads", "Those that converted")
+    parts = [
+        (part.attrib["class"], float(part.attrib["width"]))
+        for part in ET.fromstring(strip).iter(f"{SVG}rect")
+    ]
+    assert [name for name, _ in parts] == ["part sql", "part mql", "part unqualified"]
+    assert [width / 360 for _, width in parts] == pytest.approx([0.104, 0.247 - 0.104, 1 - 0.247], abs=1e-3)
+
+
+def test_thresholds_that_do_not_nest_draw_no_strip() -> None:
+    data = normal()
+    assert strips(dataclasses.replace(data, labels=data.labels[::-1])) == []
+    unmeasured = dataclasses.replace(data.labels[0], share=None, recall=None)
+    assert strips(dataclasses.replace(data, labels=(unmeasured, data.labels[1]))) == []
+    assert strips(dataclasses.replace(data, labels=())) == []
+
+
+def test_age_bars_start_at_a_coin() -> None:
+    rows = age_rows(normal().by_age)
+    starts = {bar(row["bar"]).attrib["x"] for row in rows}
+    assert starts == {"16.67"}  # 50 % on a scale from 40 % to 100 %
+    assert [row["title"].replace("\xa0", " ") for row in rows] == [
+        "On creation",
+        "7 days after creation",
+        "30 days after creation",
+    ]
+
+
+def test_the_waterfall_says_how_many_fewer_but_not_how_many_more() -> None:
+    rows = waterfall((Step("leads", 10), Step("looks", 30), Step("open", 18)))
+    assert [(row["n"], row["gone"]) for row in rows] == [(10, ""), (30, ""), (18, "12")]
+    assert waterfall(()) == []
+
+
+def test_measures_stand_beside_the_baselines_that_were_run() -> None:
+    heads, rows = metric_rows(normal())
+    assert heads == ["mqlml", "Points rule", "Logistic regression", "Base rate"]
+    brier = next(row for row in rows if row["title"] == "Brier score")
+    assert [re.sub("<.*?>", "", cell) for cell in brier["cells"]] == [
+        "0.0669 0.0611 to 0.0732",
+        "–",
+        "0.0701",
+        "0.0771",
+    ]
+    assert metric_rows(flat())[0] == ["mqlml", "Logistic regression"]
+    assert [row["title"] for row in metric_rows(tiny())[1]] == ["ROC AUC", "Brier score"]
+    assert len(metric_rows(refused())[1]) == 6
