@@ -1,6 +1,7 @@
 """Room 6, which version: bundles, saved and loaded with care, and the MLflow store that keeps them."""
 
 from mqlml.registry.bundle import Bundle, library_versions, load_bundle, make_reference, save_bundle
+from mqlml.registry.fingerprint import find_git_commit, fingerprint_tables
 from mqlml.registry.store import Store, make_store
 from mqlml.registry.tracking import (
     CHALLENGER,
@@ -20,7 +21,9 @@ __all__ = [
     "Store",
     "Version",
     "fetch_bundle",
+    "find_git_commit",
     "find_version",
+    "fingerprint_tables",
     "library_versions",
     "list_versions",
     "load_bundle",

@@ -1,6 +1,6 @@
 """The model file: a fitted `LeadScorer` goes in, JSON values and skops bytes come out, and back without trust.
 
-Only what was learned is kept: the trees as scikit-learn holds them, and the encoder's words and rates as JSON. What
+Only what was learned is kept: the trees as scikit-learn holds them, and the encoder's words as JSON. What
 a prediction does not need, or what can be made anew (the loss, the fit's random generator), is left out, so that few
 types have to be trusted. Which ones is written here; the file has no say in it.
 """
@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
 from skops import io as skops_io
 
@@ -51,10 +52,6 @@ class _Encoder(BaseModel):
     feature_names: list[str]
     kinds: list[Literal["number", "category", "unused"]]
     levels: dict[str, list[str]]
-    rates: dict[str, list[float]]
-    prior: float
-    matrix_names: list[str]
-    matrix_source: list[int]
 
     def wrong(self) -> str | None:
         """What does not fit together, if anything."""
@@ -62,15 +59,14 @@ class _Encoder(BaseModel):
             self.feature_names
         ):
             return "its columns are not one name and one kind each"
-        kinds = dict(zip(self.feature_names, self.kinds, strict=True))
-        for name in self.levels.keys() | self.rates.keys() | {n for n, k in kinds.items() if k == "category"}:
-            if name not in kinds or len(self.rates.get(name, ())) != len(self.levels.get(name, ())) + 1:
-                return f"the category {name!r} does not have one rate per word and one for any other"
-        widths = {"number": 1, "category": 2, "unused": 0}
-        source = [i for i, kind in enumerate(self.kinds) for _ in range(widths[kind])]
-        if self.matrix_source != source or len(self.matrix_names) != len(source):
-            return "its matrix does not follow from its columns"
+        categories = {n for n, kind in zip(self.feature_names, self.kinds, strict=True) if kind == "category"}
+        if set(self.levels) != categories:
+            return "its words are not those of its categories"
         return None
+
+    def matrix_names(self) -> list[str]:
+        """The columns of the matrix: those that a split can use."""
+        return [name for name, kind in zip(self.feature_names, self.kinds, strict=True) if kind != "unused"]
 
 
 class _Scorer(BaseModel):
@@ -97,22 +93,23 @@ def save_scorer(scorer: LeadScorer) -> dict[str, Any]:
             f"the classes of a saved model are whole numbers, booleans or text; found {scorer.classes_.dtype}"
         )
     state = {
-        "settings": scorer.get_params(),
+        "settings": _settings(scorer),
         "classes": scorer.classes_.tolist(),
         "classes_dtype": scorer.classes_.dtype.str,
         "named": hasattr(scorer, "feature_names_in_"),
         "encoder": {
-            "settings": encoder.get_params(),
+            "settings": _settings(encoder),
             "feature_names": encoder.feature_names_,
             "kinds": encoder.kinds_,
             "levels": encoder.levels_,
-            "rates": {name: rates.tolist() for name, rates in encoder.rates_.items()},
-            "prior": encoder.prior_,
-            "matrix_names": encoder.matrix_names_,
-            "matrix_source": encoder.matrix_source_.tolist(),
         },
     }
-    return _Scorer.model_validate(state).model_dump()
+    try:
+        return _Scorer.model_validate(state).model_dump()
+    except ValidationError as error:
+        raise BundleError(
+            f"the scorer cannot be saved: {_first(error)}; fit it with plain settings"
+        ) from None
 
 
 def load_scorer(values: object, trees: HistGradientBoostingClassifier) -> LeadScorer:
@@ -126,16 +123,13 @@ def load_scorer(values: object, trees: HistGradientBoostingClassifier) -> LeadSc
     try:
         state = _Scorer.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _damaged(f"at {where!r}, {first['msg'].lower()}") from None
+        raise _damaged(_first(error)) from None
     saved = state.encoder
     if (wrong := saved.wrong()) is not None:
         raise _damaged(wrong)
-    if len(saved.matrix_names) != trees.n_features_in_:
-        raise _damaged(
-            f"{len(saved.matrix_names)} matrix columns for trees of {trees.n_features_in_} features"
-        )
+    matrix_names = saved.matrix_names()
+    if len(matrix_names) != trees.n_features_in_:
+        raise _damaged(f"{len(matrix_names)} matrix columns for trees of {trees.n_features_in_} features")
     try:
         scorer = LeadScorer(**state.settings)  # type: ignore[arg-type]
         encoder = TableEncoder(**saved.settings)  # type: ignore[arg-type]
@@ -148,10 +142,7 @@ def load_scorer(values: object, trees: HistGradientBoostingClassifier) -> LeadSc
     encoder.feature_names_ = saved.feature_names
     encoder.kinds_ = list(saved.kinds)
     encoder.levels_ = saved.levels
-    encoder.rates_ = {name: np.array(rates, dtype=np.float64) for name, rates in saved.rates.items()}
-    encoder.prior_ = saved.prior
-    encoder.matrix_names_ = saved.matrix_names
-    encoder.matrix_source_ = np.array(saved.matrix_source, dtype=np.int64)
+    encoder.matrix_names_ = matrix_names
     scorer.classes_ = classes
     scorer.n_features_in_ = len(saved.feature_names)
     if state.named:
@@ -159,6 +150,19 @@ def load_scorer(values: object, trees: HistGradientBoostingClassifier) -> LeadSc
     scorer.encoder_ = encoder
     scorer.trees_ = trees
     return scorer
+
+
+def _settings(estimator: BaseEstimator) -> dict[str, Any]:
+    """An estimator's settings, numpy's numbers as Python's."""
+    settings = estimator.get_params(deep=False)
+    return {
+        name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()
+    }
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"at {'.'.join(str(part) for part in first['loc'])!r}, {first['msg'].lower()}"
 
 
 def _damaged(what: str) -> BundleError:
@@ -170,6 +174,7 @@ def _damaged(what: str) -> BundleError:
 def save_trees(trees: HistGradientBoostingClassifier) -> bytes:
     """Fitted trees in the skops format, without what a prediction does not need."""
     light = copy.copy(trees)
+    light.set_params(**_settings(trees))
     for name in _NOT_LEARNED:
         setattr(light, name, None)
     data: bytes = skops_io.dumps(light)
