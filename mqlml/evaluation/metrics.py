@@ -52,9 +52,9 @@ def evaluate_probabilities(
     dict
         ``n`` and ``positives`` (int); ``roc_auc``, ``average_precision``, ``log_loss`` (nats) and ``brier``
         (`Estimate` with a 95 % percentile bootstrap interval); ``brier_base_rate``; ``ece``, the mean distance
-        between promised and realised rate over ten bands of equally many leads, weighted by their size (above 0 for a perfect model
-        too, the more so with fewer leads); ``lift_top_decile``, how many times the base rate the highest-ranked
-        tenth converts, leads that share its border probability taken pro rata.
+        between promised and realised rate over ten bands of equally many leads, weighted by their size (above 0 for
+        a perfect model too, the more so with fewer leads); ``lift_top_decile``, how many times the base rate the
+        highest-ranked tenth converts, leads that share its border probability taken pro rata.
 
     Raises
     ------

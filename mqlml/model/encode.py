@@ -7,7 +7,9 @@ the one code after the last; a missing one is NaN, which is another value.
 from __future__ import annotations
 
 import difflib
+import numbers
 from collections.abc import Hashable, Sequence
+from decimal import Decimal
 from typing import Any, Self
 
 import numpy as np
@@ -33,6 +35,10 @@ class TableError(ScorerError, ValueError):
     """A `ScorerError` that scikit-learn's own tools, which expect a `ValueError`, understand as well."""
 
 
+class KindError(ScorerError, TypeError):
+    """A `ScorerError` (a value that no column can hold) that scikit-learn's tools understand as a `TypeError`."""
+
+
 class EmptyClassError(PopulationError, ValueError):
     """A `PopulationError` (nobody of one class) that scikit-learn's tools understand as a `ValueError`."""
 
@@ -50,11 +56,11 @@ def check_table(X: Any) -> tuple[pd.DataFrame, bool]:
     ------
     TableError
         If two columns have one name, or there is no row or column.
-    TypeError
+    KindError
         If ``X`` is sparse, or some column names are text and some are not.
     """
     if sparse.issparse(X):
-        raise TypeError("LeadScorer takes a table or a dense array; found a sparse matrix. Use X.toarray()")
+        raise KindError("LeadScorer takes a table or a dense array; found a sparse matrix. Use X.toarray()")
     if not isinstance(X, pd.DataFrame):
         array = check_array(X, dtype=None, ensure_all_finite=False, estimator="LeadScorer")
         return pd.DataFrame(array), False
@@ -64,7 +70,7 @@ def check_table(X: Any) -> tuple[pd.DataFrame, bool]:
         raise TableError(f"the table has 0 feature(s) (shape={X.shape}) while a minimum of 1 is required")
     texts = [isinstance(name, str) for name in X.columns]
     if any(texts) and not all(texts):
-        raise TypeError(
+        raise KindError(
             f"column names must all be text; found {_names([type(c).__name__ for c in X.columns])}"
         )
     if not X.columns.is_unique:
@@ -83,20 +89,24 @@ def _kind(column: pd.Series, name: Hashable) -> str:
     if isinstance(dtype, pd.CategoricalDtype | pd.StringDtype):
         return "category"
     if types.is_object_dtype(dtype):
-        held = types.infer_dtype(column, skipna=True)
+        held = types.infer_dtype(column, skipna=True)  # quick, where all is of one type
         if held in _NUMERIC_OBJECTS:
             return "number"
         if held == "string":
             return "category"
-        odd = next(
-            v
-            for v in column
-            if not isinstance(v, str | bool | int | float | np.number) and not _is_missing(v)
-        )
-        # TypeError is what scikit-learn's tools look for here: the value is of a kind that no column can hold.
-        raise TypeError(
-            f"column {name!r} must hold numbers or text: argument must be a string or a number; "
-            f"found {odd!r} of type {type(odd).__name__}"
+        present = [value for value in column if not _is_missing(value)]
+        odd = [value for value in present if not isinstance(value, str | numbers.Real | Decimal | np.bool)]
+        if odd:
+            raise KindError(
+                f"column {name!r} must hold numbers or text: argument must be a string or a number; "
+                f"found {odd[0]!r} of type {type(odd[0]).__name__}"
+            )
+        text = next((value for value in present if isinstance(value, str)), None)
+        if text is None:
+            return "number"
+        number = next(value for value in present if not isinstance(value, str))
+        raise KindError(
+            f"column {name!r} must hold numbers or text, not both; found {text!r} and {number!r}. Turn it into one"
         )
     raise TableError(
         f"column {name!r} must hold numbers or text; found {dtype}. Turn times into a number of days, "

@@ -41,8 +41,8 @@ class LabelOutcome:
         Share of the selected leads that converted; None where none is selected.
     recall : float or None
         Share of the converting leads that are selected; None where none converted.
-    per_week : float
-        Selected leads a week.
+    per_week : float or None
+        Leads a week that are selected at least once; None where the data has no dates.
     selected, converted : int
         Selected leads, and those of them that converted.
     note : str or None
@@ -54,7 +54,7 @@ class LabelOutcome:
     threshold: float
     precision: float | None
     recall: float | None
-    per_week: float
+    per_week: float | None
     selected: int
     converted: int
     note: str | None = None
@@ -129,7 +129,8 @@ class _Curve:
     threshold: FloatArray
     selected: IntArray
     converted: IntArray
-    weeks: float
+    leads: IntArray
+    weeks: float | None
 
     @property
     def positives(self) -> int:
@@ -146,12 +147,17 @@ class _Curve:
         return self.converted / self.positives
 
     @property
-    def per_week(self) -> FloatArray:
-        return self.selected / self.weeks
+    def per_week(self) -> FloatArray | None:
+        return None if self.weeks is None else self.leads / self.weeks
 
 
 def choose_thresholds(
-    probability: npt.ArrayLike, label: npt.ArrayLike, rules: Mapping[str, LabelRule], *, weeks: float
+    probability: npt.ArrayLike,
+    label: npt.ArrayLike,
+    rules: Mapping[str, LabelRule],
+    *,
+    weeks: float | None,
+    leads: npt.ArrayLike | None = None,
 ) -> LabelPolicy:
     """Thresholds that keep each rule on leads whose outcome is known.
 
@@ -175,8 +181,11 @@ def choose_thresholds(
         Calibrated, from forward predictions.
     label : array of shape (n,), 0 or 1
     rules : mapping of label to LabelRule, lowest label first
-    weeks : float
-        How many weeks these leads came in.
+    weeks : float or None
+        How many weeks these leads came in; None where the data has no dates, and then no capacity can be kept.
+    leads : array of shape (n,), optional
+        Which lead each row is a look at, where one lead is looked at more than once: sales is handed a lead once,
+        so it counts once towards a capacity.
 
     Raises
     ------
@@ -190,11 +199,13 @@ def choose_thresholds(
             f"thresholds need one label, 0 or 1, for each probability; found {len(values)} probabilities and "
             f"{target.size} labels"
         )
-    if not (math.isfinite(weeks) and weeks > 0):
+    if weeks is not None and not (math.isfinite(weeks) and weeks > 0):
         raise LabelPolicyError(
             f"thresholds need the number of weeks the leads came in, above 0; found {weeks!r}"
         )
-    curve = _selection_curve(values, target, weeks)
+    curve = _selection_curve(
+        values, target, weeks, np.arange(len(values)) if leads is None else np.asarray(leads)
+    )
     if curve.positives == 0:
         raise LabelPolicyError(
             f"thresholds need leads that converted; found none among {len(values)}. Take a longer history or horizon"
@@ -225,15 +236,20 @@ def _probabilities(probability: npt.ArrayLike) -> FloatArray:
     return values
 
 
-def _selection_curve(probability: FloatArray, target: FloatArray, weeks: float) -> _Curve:
+def _selection_curve(
+    probability: FloatArray, target: FloatArray, weeks: float | None, leads: npt.NDArray[Any]
+) -> _Curve:
     order = np.argsort(-probability, kind="stable")
     falling = probability[order]
     last_of_tie = np.append(falling[1:] != falling[:-1], True)
     converted = np.cumsum(target[order]).astype(np.int64)
+    first_look = np.zeros(len(order), dtype=np.int64)
+    first_look[np.unique(leads[order], return_index=True)[1]] = 1
     return _Curve(
         threshold=falling[last_of_tie],
         selected=np.flatnonzero(last_of_tie) + 1,
         converted=converted[last_of_tie],
+        leads=np.cumsum(first_look)[last_of_tie],
         weeks=weeks,
     )
 
@@ -257,11 +273,17 @@ def _choose(curve: _Curve, rule: LabelRule, name: str) -> tuple[float, str | Non
                 f"{curve.converted[best]} converted). Ask for no more than that"
             )
         return float(curve.threshold[fits[-1]]), None
-    fits = np.flatnonzero(curve.per_week <= (rule.per_week or 0.0))
+    per_week = curve.per_week
+    if per_week is None:
+        raise LabelPolicyError(
+            f"labels.{name}: a capacity of {rule.per_week:g} leads a week needs dates, and this data has none. "
+            "Choose another policy, as min_precision"
+        )
+    fits = np.flatnonzero(per_week <= (rule.per_week or 0.0))
     if not len(fits):
         raise LabelPolicyError(
             f"labels.{name}: no threshold selects as few as {rule.per_week:g} leads a week; the best is "
-            f"{curve.per_week[0]:.4g}, at {curve.threshold[0]:.4g}, where {curve.selected[0]} leads share the "
+            f"{per_week[0]:.4g}, at {curve.threshold[0]:.4g}, where {curve.selected[0]} leads share the "
             "highest probability. Allow that many"
         )
     return float(curve.threshold[fits[-1]]), None
@@ -271,8 +293,8 @@ def _choose_by_value(curve: _Curve, rule: LabelRule, name: str) -> tuple[float, 
     gain, cost, missed = rule.gain or 0.0, rule.cost or 0.0, rule.missed_cost
     if cost > gain + missed:
         raise LabelPolicyError(
-            f"labels.{name}: a follow-up costs {cost:g}, more than a conversion can bring ({gain + missed:g}), so no "
-            "threshold is worth it; the best reachable value is 0, with nobody selected. Check gain and cost"
+            f"labels.{name}: a follow-up costs {cost:g}, more than a conversion brings ({gain + missed:g}), so "
+            "no threshold is worth it; the best reachable value is 0, with nobody selected. Check gain and cost"
         )
     threshold = cost / (gain + missed)
     worth = (gain + missed) * curve.converted - cost * curve.selected
@@ -326,8 +348,14 @@ def _outcome(curve: _Curve, name: str, rule: LabelRule, threshold: float, note: 
         threshold=threshold,
         precision=converted / selected if selected else None,
         recall=converted / curve.positives,
-        per_week=selected / curve.weeks,
+        per_week=_per_week(curve, reached),
         selected=selected,
         converted=converted,
         note="; ".join(part for part in (note, few) if part) or None,
     )
+
+
+def _per_week(curve: _Curve, reached: npt.NDArray[np.intp]) -> float | None:
+    if curve.per_week is None:
+        return None
+    return float(curve.per_week[reached[-1]]) if len(reached) else 0.0

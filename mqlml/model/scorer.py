@@ -119,6 +119,14 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise TableError("LeadScorer requires y to be passed, but the target y is None")
         table, named = check_table(X)
         labels = column_or_1d(y, warn=True)
+        missing = pd.isna(labels)
+        if labels.dtype.kind == "f":
+            missing |= np.isinf(labels)
+        if missing.any():
+            raise TableError(
+                f"y must hold two values, none missing; {int(missing.sum())} of {len(labels)}: "
+                "Input y contains NaN or infinity. Leave out leads whose outcome is not known yet"
+            )
         if len(labels) != len(table):
             raise TableError(
                 f"X and y must have one row per lead and moment each; found inconsistent numbers: {len(table)} in X, "

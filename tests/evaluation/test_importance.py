@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+
+from mqlml.errors import ScorerError
+from mqlml.evaluation import measure_importance
+
+FAMILIES = {
+    "strong": "actions",
+    "weak": "profile",
+    "twin_1": "channel",
+    "twin_2": "channel",
+    "unused": "profile",
+}
+
+
+def _world(n: int, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    twin = rng.normal(size=n)
+    table = pd.DataFrame(
+        {
+            "strong": rng.normal(size=n),
+            "weak": rng.normal(size=n),
+            "twin_1": twin,
+            "twin_2": twin,
+            "unused": pd.Series(rng.choice(["a", "b"], n), dtype="str"),
+        }
+    )
+    return table, (rng.random(n) < predict(table)).astype(int)
+
+
+def predict(table: pd.DataFrame) -> np.ndarray:
+    """The true probability, so that importance is that of nature."""
+    return expit(
+        -1 + 1.2 * table["strong"] + 0.3 * table["weak"] + 0.5 * table["twin_1"] + 0.5 * table["twin_2"]
+    ).to_numpy()
+
+
+def _measure(n: int = 3_000, **changed):
+    table, label = _world(n)
+    settings = {"clusters": np.arange(n), "random_state": 0}
+    return measure_importance(predict, table, label, FAMILIES, **{**settings, **changed})
+
+
+def test_features_are_in_the_order_of_the_truth_and_the_unused_is_worth_nothing() -> None:
+    found = _measure()
+    order = [row.name for row in found.features]
+    assert order[0] == "strong"
+    assert set(order[1:3]) == {"twin_1", "twin_2"}
+    assert order[3:] == ["weak", "unused"]
+    rows = {row.name: row for row in found.features}
+    assert rows["strong"].low > 0
+    assert (rows["unused"].drop, rows["unused"].low, rows["unused"].high) == (0.0, 0.0, 0.0)
+    assert all(row.low <= row.drop <= row.high for row in found.features)
+    assert [row.drop for row in found.features] == sorted((row.drop for row in found.features), reverse=True)
+    assert rows["strong"].family == "actions"
+
+
+def test_a_family_is_worth_what_its_features_are_worth_together() -> None:
+    found = _measure()
+    family = {row.name: row for row in found.families}
+    assert set(family) == {"actions", "profile", "channel"}
+    feature = {row.name: row for row in found.features}
+    # Twins stand in for each other: together they are worth more than both apart.
+    assert family["channel"].drop > feature["twin_1"].drop + feature["twin_2"].drop
+    assert family["actions"].drop == feature["strong"].drop
+    assert family["channel"].family == "channel"
+
+
+def test_the_drop_is_the_rise_of_the_log_loss() -> None:
+    table, label = _world(400)
+    found = measure_importance(
+        predict, table, label, FAMILIES, clusters=np.arange(400), random_state=3, n_repeats=1, n_bootstrap=5
+    )
+    rng = np.random.default_rng(3)
+    shuffled = table.assign(strong=table["strong"].to_numpy()[rng.permutation(400)])
+
+    def loss(chance: np.ndarray) -> float:
+        return float(-np.mean(np.where(label, np.log(chance), np.log(1 - chance))))
+
+    row = next(row for row in found.features if row.name == "strong")
+    assert row.drop == pytest.approx(loss(predict(shuffled)) - loss(predict(table)), abs=1e-12)
+
+
+def test_the_same_seed_gives_the_same_and_the_table_is_left_alone() -> None:
+    table, label = _world(500)
+    before = table.copy()
+    settings = {"clusters": np.arange(500), "random_state": 5}
+    first = measure_importance(predict, table, label, FAMILIES, **settings)
+    assert measure_importance(predict, table, label, FAMILIES, **settings) == first
+    pd.testing.assert_frame_equal(table, before)
+
+
+def test_many_rows_are_thinned_out_and_the_result_says_so() -> None:
+    seen = []
+
+    def counted(table: pd.DataFrame) -> np.ndarray:
+        seen.append(len(table))
+        return predict(table)
+
+    table, label = _world(3_000)
+    found = measure_importance(
+        counted, table, label, FAMILIES, clusters=np.arange(3_000), random_state=0, max_rows=800
+    )
+    assert found.n_rows == 800
+    assert set(seen) == {800}
+    assert found.features[0].name == "strong"
+    assert _measure(700, max_rows=800).n_rows == 700
+
+
+def test_an_unused_feature_costs_one_prediction() -> None:
+    calls = []
+
+    def counted(table: pd.DataFrame) -> np.ndarray:
+        calls.append(1)
+        return np.where(np.arange(len(table)) < 5, 0.3, 0.6)
+
+    table, label = _world(50)
+    measure_importance(counted, table, label, FAMILIES, clusters=np.arange(50), random_state=0, n_repeats=9)
+    assert len(calls) == 1 + len(FAMILIES) + 3
+
+
+def test_any_index_will_do() -> None:
+    table, label = _world(300)
+    settings = {"clusters": np.arange(300), "random_state": 1}
+    moved = table.set_axis([f"lead {i % 7}" for i in range(300)], axis=0)
+    assert measure_importance(predict, moved, label, FAMILIES, **settings) == measure_importance(
+        predict, table, label, FAMILIES, **settings
+    )
+
+
+def test_a_column_without_a_family_is_refused() -> None:
+    table, label = _world(50)
+    families = dict.fromkeys(("strong", "weak", "unused"), "profile")
+    with pytest.raises(ScorerError, match=r"every column needs a family; 2 have none, the first 'twin_1'"):
+        measure_importance(predict, table, label, families, clusters=np.arange(50), random_state=0)
