@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import warnings
 import zipfile
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import InconsistentVersionWarning
 from skops import io as skops_io
 
 from mqlml.errors import BundleError
@@ -191,7 +193,10 @@ def load_trees(data: bytes) -> HistGradientBoostingClassifier:
     """
     try:
         _check_types(_read_schema(data))
-        loaded = skops_io.loads(data, trusted=[".".join(kind[1:]) for kind in _TRUSTED])
+        with warnings.catch_warnings():
+            # Of another patch release; the manifest has been asked about minor ones.
+            warnings.simplefilter("ignore", InconsistentVersionWarning)
+            loaded = skops_io.loads(data, trusted=[".".join(kind[1:]) for kind in _TRUSTED])
     except BundleError:
         raise
     except Exception as error:  # a crafted file can make zipfile, json, numpy and skops raise anything

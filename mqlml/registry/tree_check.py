@@ -45,8 +45,15 @@ _LEARNED = {
     "train_score_",
     "validation_score_",
 }
-_MUST_BE_NONE = ("is_categorical_", "_is_categorical_remapped", "_preprocessor", "_scorer", "_loss")
-_MUST_BE_NONE_TOO = ("_label_encoder", "_feature_subsample_rng")
+_MUST_BE_NONE = (
+    "_feature_subsample_rng",
+    "_is_categorical_remapped",
+    "_label_encoder",
+    "_loss",
+    "_preprocessor",
+    "_scorer",
+    "is_categorical_",
+)
 _BINS_LEARNED = {"bin_thresholds_", "is_categorical_", "missing_values_bin_idx_", "n_bins_non_missing_"}
 
 
@@ -65,8 +72,14 @@ def check_trees(trees: object) -> HistGradientBoostingClassifier:
     values = _attributes(trees, HistGradientBoostingClassifier, settings | _LEARNED, "the model")
     for name in settings:
         _require(_is_plain(values[name]), f"setting {name!r} holds {type(values[name]).__name__}")
-    for name in _MUST_BE_NONE + _MUST_BE_NONE_TOO:
+    for name in _MUST_BE_NONE:
         _require(values[name] is None, f"{name!r} must be None; found {type(values[name]).__name__}")
+
+    for name in ("do_early_stopping_", "_use_validation_data"):
+        _require(type(values[name]) is bool, f"{name!r} is {values[name]!r}")
+    for name in ("train_score_", "validation_score_"):
+        _array(values[name], np.dtype(np.float64), (-1,), name)
+    _require(type(values["_random_seed"]) is np.uint64, "_random_seed is no seed")
 
     n_features = values["n_features_in_"]
     _require(type(n_features) is int and n_features >= 1, f"n_features_in_ is {n_features!r}")
@@ -132,6 +145,11 @@ def _check_bins(mapper: object, n_features: int) -> list[FloatArray]:
     """
     settings = set(_BinMapper().get_params())
     values = _attributes(mapper, _BinMapper, settings | _BINS_LEARNED, "the bin mapper")
+    for name in settings - {"random_state"}:
+        _require(
+            _is_plain(values[name]), f"the bin mapper's setting {name!r} holds {type(values[name]).__name__}"
+        )
+    _require(type(values["random_state"]) is np.uint64, "the bin mapper's random_state is no seed")
     _require(values["is_categorical"] is None, "the bin mapper has categories")
     _require(values["known_categories"] is None, "the bin mapper has categories")
     n_bins = values["n_bins"]

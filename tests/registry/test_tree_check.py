@@ -214,6 +214,10 @@ DAMAGE: dict[str, tuple[Edit, str]] = {
     "loss": (replace(_loss=Sly()), "'_loss' must be None; found Sly"),
     "method of its own": (replace(decision_function="x"), "the model has attributes .* too many: decision_function"),
     "setting not plain": (replace(learning_rate=Sly()), "setting 'learning_rate' holds Sly"),
+    "seed a text": (replace(_random_seed="0"), "_random_seed is no seed"),
+    "scores a list": (replace(train_score_=[]), "train_score_ is a list, not an array"),
+    "flag a number": (replace(do_early_stopping_=0), "'do_early_stopping_' is 0"),
+    "bin setting an object": (replace_bins(n_threads=Sly()), "the bin mapper's setting 'n_threads' holds Sly"),
     "no bin mapper": (replace(_bin_mapper=None), "the bin mapper is a NoneType"),
     "bins out of order": (lambda t: first_edges(t).__imul__(-1), "bin thresholds of feature 0 do not ascend"),
     "bin infinite": (lambda t: first_edges(t).__setitem__(-1, np.inf), "do not ascend or do not fit"),
@@ -222,7 +226,8 @@ DAMAGE: dict[str, tuple[Edit, str]] = {
     "too many bins": (replace_bins(n_bins=10**6), "n_bins is 1000000"),
     "bin of missing values": (replace_bins(missing_values_bin_idx_=3), "bin of missing values is not the last"),
     "categories in the bins": (lambda t: t._bin_mapper.is_categorical_.__setitem__(0, 1), "the bin mapper has"),
-    "known categories": (replace_bins(known_categories=[]), "bin mapper has categories"),
+    "known categories said": (replace_bins(known_categories=1), "bin mapper has categories"),
+    "known categories": (replace_bins(known_categories=[]), "'known_categories' holds list"),
 }  # fmt: skip
 
 

@@ -1,0 +1,516 @@
+"""A bundle comes back bit for bit; one that is damaged, crafted or foreign is refused, with what to do about it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from skops import io as skops_io
+
+from mqlml.errors import BundleError, OutputError
+from mqlml.model import LeadScorer
+from mqlml.registry import Bundle, load_bundle, make_reference, save_bundle
+from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save_trees
+from tests.registry.versions import Made, make_version
+
+
+@pytest.fixture(scope="module")
+def made() -> Made:
+    return make_version()
+
+
+@pytest.fixture(scope="module")
+def saved(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundles") / "good"
+    save_bundle(made.bundle, folder)
+    return folder
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(saved, tmp_path / "bundle"))
+
+
+def rewrite(folder: Path, name: str, data: bytes) -> None:
+    """Change a file and the manifest with it, as one who means harm would."""
+    (folder / name).write_bytes(data)
+    edit_json(
+        folder,
+        "manifest.json",
+        lambda m: m["files"].__setitem__(
+            name, {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        ),
+    )
+
+
+def edit_json(folder: Path, name: str, edit: Callable[[Any], object]) -> None:
+    values = json.loads((folder / name).read_bytes())
+    edit(values)
+    data = json.dumps(values).encode()
+    if name == "manifest.json":
+        (folder / name).write_bytes(data)
+    else:
+        rewrite(folder, name, data)
+
+
+def test_it_predicts_the_same_to_the_bit(made: Made, saved: Path) -> None:
+    loaded = load_bundle(saved)
+    raw = made.bundle.scorer.decision_function(made.features)
+    assert (loaded.scorer.decision_function(made.features) == raw).all()
+    assert (
+        loaded.scorer.predict_proba(made.features) == made.bundle.scorer.predict_proba(made.features)
+    ).all()
+    assert (loaded.calibrator.predict(raw) == made.bundle.calibrator.predict(raw)).all()
+    assert len(np.unique(raw)) > 50
+
+
+def test_a_value_never_seen_predicts_the_same(made: Made, saved: Path) -> None:
+    table = made.features.head(50).copy()
+    for name in table.columns:
+        if table[name].dtype == "str":
+            table[name] = "never seen"
+    loaded = load_bundle(saved).scorer
+    assert (loaded.decision_function(table) == made.bundle.scorer.decision_function(table)).all()
+
+
+def test_everything_else_comes_back(made: Made, saved: Path) -> None:
+    loaded, bundle = load_bundle(saved), made.bundle
+    for name in ("name", "policy", "plan", "config", "fingerprint", "git_commit", "created", "libraries"):
+        assert getattr(loaded, name) == getattr(bundle, name), name
+    assert (loaded.reference == bundle.reference).all()
+    assert loaded.metrics == {"holdout": {"roc_auc": {"value": 0.7}, "unmeasured": None}}
+    assert loaded.report == {"name": "simulated", "rows": 3}
+    assert loaded.scorer.get_params() == bundle.scorer.get_params()
+
+
+def test_every_learned_attribute_comes_back(made: Made, saved: Path) -> None:
+    """A new attribute of the scorer or its encoder must be saved too."""
+    loaded, bundle = load_bundle(saved).scorer, made.bundle.scorer
+    for ours, theirs in ((loaded, bundle), (loaded.encoder_, bundle.encoder_)):
+        assert vars(ours).keys() == vars(theirs).keys()
+        for name, value in vars(theirs).items():
+            if name not in ("encoder_", "trees_"):
+                assert np.array_equal(getattr(ours, name), value), name
+                assert type(getattr(ours, name)) is type(value), name
+
+
+def test_saving_a_loaded_bundle_changes_nothing(saved: Path, tmp_path: Path, made: Made) -> None:
+    save_bundle(load_bundle(saved), tmp_path / "again")
+    again = load_bundle(tmp_path / "again").scorer.decision_function(made.features)
+    assert (again == made.bundle.scorer.decision_function(made.features)).all()
+    for path in sorted(saved.iterdir()):
+        if path.name not in ("model.skops", "manifest.json"):  # skops names its parts after memory addresses
+            assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[0, 1], [False, True], ["lost", "won"], np.array([0, 1], dtype=np.int8)],
+    ids=["int", "bool", "text", "int8"],
+)
+def test_classes_of_any_kind(labels: Any) -> None:
+    X = np.column_stack([np.arange(200.0), np.tile([0.0, 1.0], 100)])
+    y = np.asarray(labels)[(X[:, 0] > 90).astype(int)]
+    scorer = LeadScorer(n_trees=np.int64(3), learning_rate=np.float32(0.5)).fit(X, y)
+    loaded = load_scorer(json.loads(json.dumps(save_scorer(scorer))), load_trees(save_trees(scorer.trees_)))
+    assert (loaded.predict(X) == scorer.predict(X)).all()
+    assert loaded.predict(X).dtype == scorer.predict(X).dtype
+    assert not hasattr(loaded, "feature_names_in_")
+
+
+def test_the_reference_holds_the_quantiles() -> None:
+    reference = make_reference(np.linspace(0, 1, 5))
+    assert len(reference) == 1001
+    assert reference[[0, 250, 500, 1000]].tolist() == [0.0, 0.25, 0.5, 1.0]
+
+
+def test_a_bundle_goes_into_a_new_folder_only(made: Made, saved: Path, tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+    with pytest.raises(OutputError, match=r"'.*good' exists already\. Name another"):
+        save_bundle(made.bundle, saved)
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+    with pytest.raises(
+        OutputError, match=r"cannot be written: No such file or directory; see that its folder"
+    ):
+        save_bundle(made.bundle, tmp_path / "no" / "such")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"reference": np.array([0.5, 0.1])},
+        {"reference": np.array([0.5, np.nan])},
+        {"metrics": []},
+        {"git_commit": 7},
+    ],
+    ids=["reference falls", "reference nan", "metrics a list", "commit a number"],
+)
+def test_a_bundle_that_could_not_be_loaded_is_not_saved(
+    made: Made, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    with pytest.raises(BundleError, match=r"\.part'"):
+        save_bundle(dataclasses.replace(made.bundle, **change), tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_value_that_no_json_holds(made: Made, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="a bundle holds texts, numbers, lists and dicts; found"):
+        save_bundle(dataclasses.replace(made.bundle, report={"when": object()}), tmp_path / "b")
+
+
+def test_no_bundle_at_all(tmp_path: Path) -> None:
+    with pytest.raises(
+        BundleError, match=r"there is no bundle '.*nowhere'; name the folder of one, or train a"
+    ):
+        load_bundle(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BundleError, match=r"there is no bundle '.*file'"):
+        load_bundle(tmp_path / "file")
+    with pytest.raises(BundleError, match=r"manifest\.json is missing\. Fetch or train the version again"):
+        load_bundle(tmp_path)
+
+
+FILES = [
+    "model.skops",
+    "scorer.json",
+    "calibrator.json",
+    "thresholds.json",
+    "features.json",
+    "reference.json",
+    "config.json",
+    "metrics.json",
+    "report.json",
+    "fingerprint.json",
+]
+
+
+def test_these_are_the_files(saved: Path) -> None:
+    assert sorted(path.name for path in saved.iterdir()) == sorted([*FILES, "manifest.json"])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match=rf"{name} is missing\. Fetch or train the version again"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_changed_bit(folder: Path, name: str) -> None:
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(data)
+    with pytest.raises(BundleError, match=rf"{name} is not the file the manifest lists"):
+        load_bundle(folder)
+
+
+def test_a_cut_off_file(folder: Path) -> None:
+    (folder / "model.skops").write_bytes((folder / "model.skops").read_bytes()[:-1000])
+    with pytest.raises(BundleError, match=r"model\.skops is not the file the manifest lists"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("name", FILES[1:])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"{}", b"null", b'{"a": NaN}', b"\xff\xfe", b"[" * 100_000, b'"text"', b"7"],
+    ids=["empty", "half", "list", "no keys", "null", "NaN", "not text", "deep", "text", "number"],
+)
+def test_a_file_of_something_else(folder: Path, name: str, content: bytes) -> None:
+    empty_is_fine = ("config.json", "metrics.json", "report.json", "fingerprint.json")
+    rewrite(folder, name, content)
+    if content == b"{}" and name in empty_is_fine:
+        assert isinstance(load_bundle(folder), Bundle)
+        return
+    with pytest.raises(
+        BundleError, match="etch or train|train a new|train the version again|cannot be used"
+    ) as error:
+        load_bundle(folder)
+    assert len(str(error.value)) < 700
+
+
+@pytest.mark.parametrize(
+    ("edit", "match"),
+    [
+        (lambda m: m.update(format=2), r"has the format 2; this mqlml reads up to 1\. Upgrade mqlml"),
+        (lambda m: m.update(format="1"), "is not a manifest"),
+        (lambda m: m.update(format=True), "is not a manifest"),
+        (lambda m: m.pop("format"), "is not a manifest"),
+        (lambda m: m.pop("name"), "has no 'name'"),
+        (lambda m: m.update(files=[]), "has no 'files'"),
+        (lambda m: m["files"].pop("scorer.json"), r"lists files missing or too many: scorer\.json"),
+        (lambda m: m["files"].update({"../../etc/passwd": {}}), r"too many: \.\./\.\./etc/passwd"),
+        (
+            lambda m: m["files"].update({"scorer.json": None}),
+            r"scorer\.json is not the file the manifest lists",
+        ),
+        (
+            lambda m: m["libraries"].update({"scikit-learn": "1.8.2"}),
+            r"trained with scikit-learn 1\.8\.2, and \d.*1\.8, or",
+        ),
+        (
+            lambda m: m["libraries"].update({"scikit-learn": "1.90.0"}),
+            r"install scikit-learn 1\.90, or train a new",
+        ),
+        (lambda m: m["libraries"].pop("scikit-learn"), "trained with scikit-learn None"),
+    ],
+    ids=[
+        "newer format",
+        "format as text",
+        "format as bool",
+        "no format",
+        "no name",
+        "files a list",
+        "a file not listed",
+        "a file elsewhere",
+        "no hash",
+        "older scikit-learn",
+        "newer scikit-learn",
+        "no scikit-learn",
+    ],
+)
+def test_manifests(folder: Path, edit: Callable[[Any], object], match: str) -> None:
+    edit_json(folder, "manifest.json", edit)
+    with pytest.raises(BundleError, match=match):
+        load_bundle(folder)
+
+
+def test_another_patch_of_scikit_learn_will_do(folder: Path) -> None:
+    edit_json(folder, "manifest.json", lambda m: m["libraries"].update({"scikit-learn": "1.9.99"}))
+    assert load_bundle(folder).libraries["scikit-learn"] == "1.9.99"
+
+
+def test_no_warning_from_another_patch(made: Made) -> None:
+    """scikit-learn warns of any other version in the file; the manifest's rule decides here (warnings are errors)."""
+    data = edit_schema(save_trees(made.bundle.scorer.trees_), b'\\"1.9.1\\"', b'\\"1.9.0\\"')
+    assert isinstance(load_trees(data), HistGradientBoostingClassifier)
+
+
+def members(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def pack(contents: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, data in contents.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def edit_schema(data: bytes, old: bytes, new: bytes) -> bytes:
+    contents = members(data)
+    assert old in contents["schema.json"], old
+    return pack({**contents, "schema.json": contents["schema.json"].replace(old, new, 1)})
+
+
+def npy(array: np.ndarray[Any, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def edit_nodes(data: bytes, field: str, value: object) -> bytes:
+    """Change one field of the second split of the first array of nodes in the file."""
+    contents = members(data)
+    for name, content in contents.items():
+        if name.endswith(".npy"):
+            array = np.load(io.BytesIO(content), allow_pickle=False)
+            if array.dtype.names and (array["is_leaf"] == 0).sum() > 1:
+                array[field][np.flatnonzero(array["is_leaf"] == 0)[1]] = value
+                return pack({**contents, name: npy(array)})
+    raise AssertionError("no nodes in the file")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "match"),
+    [
+        ("left", 2**31, "a child outside the tree"),
+        ("right", 0, "before its parent"),
+        ("feature_idx", 2**50, "no feature among"),
+        ("is_leaf", 1, "a leaf with children"),
+        ("bitset_idx", 2**31, "a split on categories"),
+        ("num_threshold", np.nan, "not that of its bin"),
+        ("value", np.inf, "not finite"),
+    ],
+)
+def test_a_crafted_tree_in_the_file(folder: Path, field: str, value: object, match: str) -> None:
+    rewrite(folder, "model.skops", edit_nodes((folder / "model.skops").read_bytes(), field, value))
+    with pytest.raises(BundleError, match=match):
+        load_bundle(folder)
+
+
+def test_the_way_to_craft_a_tree_makes_a_file_that_loads(folder: Path) -> None:
+    """The tests above fail for the value they set, not for the way they pack it."""
+    data = (folder / "model.skops").read_bytes()
+    rewrite(folder, "model.skops", pack(members(data)))
+    load_bundle(folder)
+
+
+CLASSIFIER = b'"__class__": "HistGradientBoostingClassifier"'
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda data: data[: len(data) // 2], r"cannot be read \(BadZipFile"),
+        (lambda _: b"", r"cannot be read \(BadZipFile"),
+        (lambda data: b"\x80\x04." + data[:100], r"cannot be read \(BadZipFile"),
+        (lambda _: pack({"schema.json": b"{"}), r"cannot be read \(JSONDecodeError"),
+        (lambda _: pack({"schema.json": b"[" * 50_000}), r"cannot be read \(RecursionError"),
+        (lambda _: pack({"other.json": b"{}"}), r"cannot be read \(KeyError"),
+        (lambda _: pack({"schema.json": b"{}"}), r"cannot be read \(TypeError: Invalid skops protocol"),
+        (
+            lambda data: pack({**members(data), "x": b"0" * 10**6}, zipfile.ZIP_DEFLATED),
+            "unpacks to more than its own size",
+        ),
+        (lambda data: edit_schema(data, CLASSIFIER, b'"__class__": "Pipeline"'), "holds a .*Pipeline"),
+        (
+            lambda data: edit_schema(data, b'"ObjectNode"', b'"ConstructorFromReduceNode"'),
+            "as ConstructorFromReduceNode",
+        ),
+        (lambda data: edit_schema(data, b'"numpy"', b'"os"'), r"holds a os\.ndarray"),
+        (
+            lambda data: edit_schema(data, b'"builtins"', b'["builtins"]'),
+            r"cannot be read \(TypeError: unhashable",
+        ),
+        (lambda data: edit_schema(data, b'"uint64"', b'"ndarray"'), "is no seed"),
+        (lambda _: skops_io.dumps({"model": 1}), "the model is a dict"),
+        (lambda _: skops_io.dumps(np.add), r"which no version of mqlml saves; do not use this file"),
+        (lambda _: skops_io.dumps(np.random.default_rng(0)), "which no version of mqlml saves"),
+        (lambda _: skops_io.dumps(LeadScorer()), "LeadScorer .*which no version of mqlml saves"),
+    ],
+    ids=[
+        "half a file",
+        "nothing",
+        "a pickle",
+        "half a schema",
+        "deep schema",
+        "no schema",
+        "empty schema",
+        "zip bomb",
+        "another estimator, which skops itself would trust",
+        "a constructor",
+        "another module",
+        "a list for a module",
+        "an array for a number",
+        "a dict",
+        "a numpy function, which skops itself would trust",
+        "a random generator, which skops itself would trust",
+        "our own class",
+    ],
+)
+def test_crafted_model_files(folder: Path, make: Callable[[bytes], bytes], match: str) -> None:
+    rewrite(folder, "model.skops", make((folder / "model.skops").read_bytes()))
+    with pytest.raises(BundleError, match=match):
+        load_bundle(folder)
+
+
+def test_a_whole_estimator_has_more_in_it_than_is_let_in(made: Made) -> None:
+    with pytest.raises(BundleError, match="which no version of mqlml saves"):
+        load_trees(skops_io.dumps(made.bundle.scorer.trees_))
+
+
+def test_an_array_that_claims_to_be_huge(folder: Path) -> None:
+    contents = members((folder / "model.skops").read_bytes())
+    name = next(name for name in contents if name.endswith(".npy"))
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"
+    header += b" " * (64 - (len(header) + 11) % 64) + b"\n"
+    contents[name] = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    rewrite(folder, "model.skops", pack(contents))
+    with pytest.raises(BundleError, match=r"cannot be read|not one that training makes"):
+        load_bundle(folder)
+
+
+def test_a_file_of_pickled_objects(folder: Path) -> None:
+    contents = members((folder / "model.skops").read_bytes())
+    name = next(name for name in contents if name.endswith(".npy"))
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    contents[name] = buffer.getvalue()
+    rewrite(folder, "model.skops", pack(contents))
+    with pytest.raises(BundleError, match=r"Object arrays cannot be loaded"):
+        load_bundle(folder)
+
+
+def twice(names: list[str]) -> None:
+    names[1] = names[0]
+
+
+def unused(kinds: list[str]) -> None:
+    kinds[kinds.index("number")] = "unused"
+
+
+@pytest.mark.parametrize(
+    ("edit", "match"),
+    [
+        (lambda s: s.update(extra=1), "at 'extra'"),
+        (lambda s: s["settings"].update(nonsense=1), "nonsense"),
+        (lambda s: s["settings"].update(n_trees=[1]), r"at 'settings\.n_trees"),
+        (lambda s: s.update(classes=[1, 0]), r"its classes are \[1, 0\]"),
+        (lambda s: s.update(classes=[0, 1, 2]), r"its classes are"),
+        (lambda s: s.update(classes_dtype="O"), "its classes are"),
+        (lambda s: s.update(classes_dtype="nonsense"), "not understood"),
+        (lambda s: s["encoder"]["feature_names"].append("more"), "not one name and one kind each"),
+        (lambda s: twice(s["encoder"]["feature_names"]), "not one name and one kind each"),
+        (lambda s: s["encoder"]["levels"].popitem(), "its words are not those of its categories"),
+        (lambda s: s["encoder"]["levels"].update(other=["a"]), "its words are not those of its categories"),
+        (lambda s: s["encoder"]["kinds"].__setitem__(0, "date"), r"at 'encoder\.kinds\.0'"),
+        (lambda s: unused(s["encoder"]["kinds"]), "matrix columns for trees of"),
+        (lambda s: s["encoder"]["feature_names"].__setitem__(0, "renamed"), "words are not|does not make"),
+    ],
+    ids=[
+        "extra key",
+        "unknown setting",
+        "setting a list",
+        "classes turned round",
+        "three classes",
+        "classes of objects",
+        "classes of nothing",
+        "one name more",
+        "a name twice",
+        "words lost",
+        "words too many",
+        "unknown kind",
+        "a column less",
+        "a column renamed",
+    ],
+)  # fmt: skip
+def test_crafted_scorers(folder: Path, edit: Callable[[Any], object], match: str) -> None:
+    edit_json(folder, "scorer.json", edit)
+    with pytest.raises(BundleError, match=match):
+        load_bundle(folder)
+
+
+def test_a_plan_of_another_model(folder: Path) -> None:
+    def drop_windows(plan: Any) -> None:
+        plan["features"] = [f for f in plan["features"] if f["family"] == "profile"]
+        plan.update(channel=None, actions=None, undesirables=None)
+
+    edit_json(folder, "features.json", drop_windows)
+    with pytest.raises(BundleError, match="does not make the columns of its model"):
+        load_bundle(folder)
+
+
+def test_thresholds_out_of_order(folder: Path) -> None:
+    edit_json(folder, "thresholds.json", lambda t: t["labels"].reverse())
+    with pytest.raises(BundleError, match="must hold rising thresholds"):
+        load_bundle(folder)
+
+
+def test_a_file_too_large_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mqlml.registry.bundle._MOST_BYTES", 1 << 12)
+    with pytest.raises(BundleError, match=r"is larger than 0 MiB"):
+        load_bundle(folder)
