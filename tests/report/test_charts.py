@@ -7,7 +7,7 @@ import math
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mqlml.report import CalibrationRow, DecileRow
@@ -23,6 +23,7 @@ from mqlml.report.charts import (
     zero_scale,
 )
 
+unhurried = settings(deadline=None, max_examples=60)  # the machine may be busy
 SVG = "{http://www.w3.org/2000/svg}"
 
 rates = st.one_of(
@@ -68,6 +69,7 @@ def described(root: ET.Element) -> None:
     assert root.attrib["role"] == "img"
 
 
+@unhurried
 @given(finite_number, finite_number, finite_number, finite_number)
 def test_a_scale_is_monotone_and_stays_between_its_ends(
     one: float, other: float, value: float, further: float
@@ -82,6 +84,7 @@ def test_a_scale_maps_its_ends_to_the_ends_and_halves_to_the_middle() -> None:
     assert [scale(-1), scale(1), scale(3), scale(99)] == [0, 50, 100, 100]
 
 
+@unhurried
 @given(st.lists(any_number, max_size=8))
 def test_a_zero_scale_holds_zero_and_every_number(values: list[float | None]) -> None:
     scale = zero_scale(values)
@@ -91,6 +94,7 @@ def test_a_zero_scale_holds_zero_and_every_number(values: list[float | None]) ->
     )
 
 
+@unhurried
 @given(st.floats(0, 1e6))
 def test_ticks_start_at_zero_rise_evenly_and_reach_the_top(top: float) -> None:
     ticks = nice_ticks(top)
@@ -110,6 +114,7 @@ def test_ticks_are_round(top: float, expected: list[float]) -> None:
     assert nice_ticks(top) == pytest.approx(expected)
 
 
+@unhurried
 @given(st.lists(st.builds(CalibrationRow, rates, rates, rates, rates, st.integers(0, 10**9)), max_size=12))
 def test_calibration_chart_stays_inside(rows: list[CalibrationRow]) -> None:
     described(inside(calibration_chart(rows)))
@@ -126,6 +131,7 @@ def test_calibration_dots_stand_where_their_numbers_say() -> None:
     assert "promised 10\xa0%, happened 20\xa0%" in (root.find(f"{SVG}desc").text or "")  # type: ignore[union-attr]
 
 
+@unhurried
 @given(
     st.lists(
         st.builds(DecileRow, st.integers(1, 10), st.just(1), st.just(1), rates, rates, rates), max_size=14
@@ -145,6 +151,7 @@ def test_decile_columns_are_as_high_as_their_rates() -> None:
     assert 204 - float(guide.attrib["y1"]) == pytest.approx(heights[0] / 2)
 
 
+@unhurried
 @given(st.lists(st.tuples(any_number, any_number, any_number), min_size=1, max_size=5))
 def test_interval_bars_on_one_scale_stay_inside(
     rows: list[tuple[float | None, float | None, float | None]],
@@ -155,6 +162,7 @@ def test_interval_bars_on_one_scale_stay_inside(
         assert root.attrib["aria-hidden"] == "true"
 
 
+@unhurried
 @given(st.lists(st.floats(0, 1e300), min_size=2, max_size=6))
 def test_a_longer_bar_means_a_larger_number(values: list[float]) -> None:
     scale = zero_scale(values)
@@ -175,6 +183,7 @@ def test_a_negative_effect_goes_left_of_zero() -> None:
     assert (bar.attrib["x"], bar.attrib["width"]) == ("25", "25")
 
 
+@unhurried
 @given(
     st.lists(
         st.builds(Segment, st.one_of(st.floats(0, 1), st.just(math.nan)), st.just("mql"), st.just("MQL"))

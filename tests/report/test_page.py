@@ -213,6 +213,49 @@ def test_numbers_read_as_people_write_them() -> None:
     assert "None" not in text.split()
 
 
+def texts_in(value: Any) -> set[str]:
+    """Every text of the data, names of tables included."""
+    if isinstance(value, dict):
+        return set().union(*map(texts_in, value.values()), set())
+    if isinstance(value, list | tuple):
+        return set().union(*map(texts_in, value), set())
+    return {value} if isinstance(value, str) else set()
+
+
+@pytest.mark.parametrize("name", ["normal", "refused", "flat"])
+def test_every_word_that_was_given_is_shown(name: str) -> None:
+    data = SAMPLES[name]()
+    stored = data.to_dict()
+    text = Page(render_report(data)).text
+    parts = ("population", "data", "gate", "labels", "leaks", "left_out", "disqualified")
+    known = {"mql", "sql", data.data.observed_until if data.data else None}
+    wanted = (texts_in([stored[part] for part in parts]) - known) | set(stored["data"]["rows"])
+    wanted |= {effect["sentence"] for effect in stored["importance"]["features"]}
+    wanted |= {effect["name"] for effect in stored["importance"]["features"]}
+    wanted |= {data.name, data.run_id or data.name, data.question.sentence}
+    assert {words for words in wanted if words not in text} == set()
+
+
+def test_the_tables_behind_the_charts_hold_the_same_numbers() -> None:
+    data = normal()
+    tables = re.findall(r'<table class="tight">.*?</table>', render_report(data), flags=re.DOTALL)
+    shown = [
+        [
+            re.findall(r'<data value="(.*?)">', row)
+            for row in re.findall(r"<tr>.*?</tr>", table, flags=re.DOTALL)[1:]
+        ]
+        for table in tables
+    ]
+    assert shown[0] == [
+        [repr(value) for value in (row.mean_predicted, row.observed, row.low, row.high, row.n)]
+        for row in data.calibration
+    ]
+    assert shown[1] == [
+        [repr(value) for value in (row.n, row.positives, row.rate, row.cumulative_share, row.lift)]
+        for row in data.deciles
+    ]
+
+
 def test_hostile_words_stay_words() -> None:
     data = dataclasses.replace(
         normal(),

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import empty, normal, refused, tiny
 
@@ -25,6 +25,7 @@ from mqlml.report.story import caught_by_label, caught_by_top, effect_kind, head
 from mqlml.report.trust import verdict
 from mqlml.report.words import age_in_words, count, date, decimal, join, out_of, percent
 
+unhurried = settings(deadline=None, max_examples=100)  # the machine may be busy
 NBSP = "\xa0"
 
 
@@ -47,6 +48,7 @@ def test_percent(value: float | None, expected: str) -> None:
     assert percent(value).replace(NBSP, " ") == expected
 
 
+@unhurried
 @given(st.floats(0, 1))
 def test_percent_never_says_none_or_all_of_something_else(share: float) -> None:
     said = percent(share).replace(NBSP, " ")
@@ -54,6 +56,7 @@ def test_percent_never_says_none_or_all_of_something_else(share: float) -> None:
     assert (said == "100 %") == (share == 1)
 
 
+@unhurried
 @given(st.floats(0.001, 0.99))
 def test_percent_is_within_half_a_step_of_the_share(share: float) -> None:
     said = float(percent(share).replace(f"{NBSP}%", "").replace("over ", ""))
