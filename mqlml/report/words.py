@@ -160,7 +160,7 @@ def question_in_words(problem: Problem, *, flat: bool = False) -> Question:
 def policy_in_words(rule: LabelRule) -> str:
     """How a threshold was chosen, without a full stop."""
     if rule.policy == "capacity":
-        return f"Set so that about {rule.per_week:,g} leads a week reach it"
+        return f"Set so that at most {rule.per_week:,g} leads a week reach it"
     if rule.policy == "value":
         missed = f", a missed one costs {rule.missed_cost:,g}" if rule.missed_cost else ""
         return f"Set where it pays best: a conversion gains {rule.gain:,g}, a follow-up costs {rule.cost:,g}{missed}"

@@ -245,7 +245,7 @@ def normal() -> ReportData:
             LabelSummary(
                 "sql",
                 0.212,
-                "Set so that about 20 leads a week reach it",
+                "Set so that at most 20 leads a week reach it",
                 0.104,
                 Measured(0.3094, 0.2561, 0.3622),
                 Measured(0.3851, 0.3199, 0.4502),
