@@ -9,8 +9,10 @@ from __future__ import annotations
 import codecs
 import csv
 import difflib
+import functools
 import gzip
 import io
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Collection
@@ -150,6 +152,12 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+@functools.cache
+def _database(_process: int) -> Any:
+    """A database without tables, one per process: opening one takes longer than reading a small file."""
+    return duckdb.connect(config={"autoinstall_known_extensions": False})
+
+
 def _scan(
     path: Path, names: tuple[str, ...], wanted: list[int], delimiter: str, skipped: int
 ) -> tuple[pa.Table, list[tuple[int, str, str]]]:
@@ -160,7 +168,7 @@ def _scan(
     pattern = "".join(f"[{letter}]" if letter in "[*?" else letter for letter in str(path))
     columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(names)))
     chosen = ", ".join(f"c{number}" for number in wanted)
-    with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
+    with _database(os.getpid()).cursor() as connection:
         connection.execute("SET enable_progress_bar = false")
         table = connection.sql(
             f"SELECT {chosen} FROM read_csv({quoted(pattern)}, auto_detect = false, header = true, "
@@ -239,22 +247,24 @@ def read_csv_file(
     def scan(file: Path) -> tuple[Any, list[tuple[int, str, str]]]:
         return _scan(file, names, chosen, delimiter, skipped)
 
-    with tempfile.TemporaryDirectory(prefix="mqlml-") as folder:
-        copy = Path(folder) / "copy.csv"
-        try:
-            if encoding == "utf-8-sig":
-                try:
-                    table, rejected = scan(path)
-                except duckdb.Error:  # for one, lines that end in two ways, as after joining exports
-                    _rewrite(path, encoding, copy)
-                    table, rejected = scan(copy)
-            else:
-                _rewrite(path, encoding, copy)
-                table, rejected = scan(copy)
-        except duckdb.Error as error:
-            raise SourceError(
-                f"{path.name} cannot be read as CSV: {str(error).strip().splitlines()[0]}"
-            ) from None
+    def scan_copy() -> tuple[Any, list[tuple[int, str, str]]]:
+        with tempfile.TemporaryDirectory(prefix="mqlml-") as folder:
+            copy = Path(folder) / "copy.csv"
+            _rewrite(path, encoding, copy)
+            return scan(copy)
+
+    try:
+        if encoding == "utf-8-sig":
+            try:
+                table, rejected = scan(path)
+            except duckdb.Error:  # for one, lines that end in two ways, as after joining exports
+                table, rejected = scan_copy()
+        else:
+            table, rejected = scan_copy()
+    except duckdb.Error as error:
+        raise SourceError(
+            f"{path.name} cannot be read as CSV: {str(error).strip().splitlines()[0]}"
+        ) from None
 
     if not rejected:
         return CsvFile(names, table, np.arange(1, table.num_rows + 1), ())

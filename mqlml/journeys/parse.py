@@ -205,13 +205,8 @@ def parse_attribute(column: Any, *, missing_words: Collection[str] = ()) -> Pars
     if missing_words:
         absent = pc.is_in(text, pa.array([*missing_words], pa.string()), skip_nulls=True)
         text = pc.if_else(absent, pa.scalar(None, pa.string()), text)
-    temporal = pa.types.is_temporal(kind)
     numeric = rf"^(?i:nan)$|{_INFINITE}|{_NUMBER}"
-    if (
-        not temporal
-        and _all(pc.match_substring_regex(text, numeric))
-        and not _any(pc.match_substring_regex(text, _CODE))
-    ):
+    if _all(pc.match_substring_regex(text, numeric)) and not _any(pc.match_substring_regex(text, _CODE)):
         return _numeric(parse_numbers(text), missing_words)
     return Parsed(text.to_pandas().astype("str"), true_where(pc.is_null(text)))
 
