@@ -40,6 +40,7 @@ def at_ages(world: Simulation, ages: list[int], horizon: int = HORIZON) -> pd.Da
     table["truth"] = world.true_probability(table, horizon)
     won = world.outcomes[world.outcomes["stage"] == "closed_won"].set_index("lead_id")["occurred_at"]
     time = table["lead_id"].map(won)
+    table["group"] = pd.factorize(table["account_id"].fillna(table["lead_id"].astype("str")))[0]
     table["won"] = (time >= table["cutoff_time"]) & (time < table["cutoff_time"] + window)
     return table[table["truth"].notna()].reset_index(drop=True)
 
@@ -51,8 +52,7 @@ def worst_bin(table: pd.DataFrame, bins: pd.Series, probability: str = "truth") 
     fewer than 30 expected wins are left out, as the normal approximation does not hold there.
     """
     error = table["won"].astype(float) - table[probability]
-    cluster = table["account_id"].fillna(table["lead_id"].astype("str"))
-    by_cluster = error.groupby([bins, cluster], observed=True).sum()
+    by_cluster = error.groupby([bins, table["group"]], observed=True).sum()
     total, spread = by_cluster.groupby(level=0).sum(), by_cluster.pow(2).groupby(level=0).sum()
     enough = table[probability].groupby(bins, observed=True).sum() >= 30
     assert enough.any()
@@ -72,7 +72,7 @@ def table(world: Simulation) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def small() -> Simulation:
-    return simulate(1_200, random_state=2, leaky_columns=True)
+    return simulate(800, random_state=2, leaky_columns=True)
 
 
 def test_tables_keep_the_contract(small: Simulation) -> None:
@@ -102,7 +102,7 @@ def test_tables_keep_the_contract(small: Simulation) -> None:
     assert not any(table.isna().any(axis=None) for table in required)
     assert journeys.quarantine.empty
     assert journeys.rows_read == {
-        "leads": 1_200,
+        "leads": 800,
         "events": len(small.events),
         "outcomes": len(small.outcomes),
     }
@@ -237,8 +237,8 @@ def test_outcomes_tell_a_possible_story(world: Simulation) -> None:
         TERMINAL, 3
     )
     story = outcomes.assign(place=outcomes["stage"].map(order)).sort_values(["lead_id", "place"])
-    first_to_last = story.groupby("lead_id")["occurred_at"]
-    assert first_to_last.apply(lambda times: times.is_monotonic_increasing).all()
+    wait = story.groupby("lead_id")["occurred_at"].diff().dropna()
+    assert (wait >= pd.Timedelta(0)).all()
     moves = outcomes[outcomes["stage"].isin(["mql", "sql", "opportunity"])]
     assert (moves["recorded_at"] > moves["occurred_at"]).mean() > 0.9
 
@@ -276,7 +276,7 @@ def test_acts_and_people_grow_alike() -> None:
 
 
 def test_leaks_are_added_and_nothing_else(small: Simulation) -> None:
-    plain = simulate(1_200, random_state=2)
+    plain = simulate(800, random_state=2)
     pd.testing.assert_frame_equal(small.outcomes, plain.outcomes)
     added = set(small.leads.columns) - set(plain.leads.columns)
     assert added == {"lead_status", "owner", "last_activity_date", "closed_amount", "lost_reason"}
@@ -338,26 +338,20 @@ def test_truth_equals_the_sum_over_everything_hidden() -> None:
     created, account, exits = truth.population.created, truth.population.account, truth.exits
     rng = np.random.default_rng(0)
     cutoff = np.minimum(created + rng.integers(0, 5 * 86_400, len(created)) * 1_000_000, truth.end)
+    monday = 19_877 * DAY + 3 * HOUR  # 2024-06-03, before the upload at 06:00
+    at_monday = (created % 3 == 0) & (created < monday) & (created > monday - 5 * DAY)
+    cutoff[at_monday] = monday
     seen = np.arange(len(created))
     is_open = exits.time >= cutoff
     gone = np.array([((account == account[i]) & (exits.time < cutoff[i])).any() for i in seen])
-    upload = np.flatnonzero(OFFLINE[truth.acts.action])
-    known = np.bincount(
-        truth.acts.lead[upload],
-        (truth.acts.time[upload] < cutoff[truth.acts.lead[upload]])
-        & (uploaded_at(truth.acts.time[upload]) < cutoff[truth.acts.lead[upload]]),
-        len(created),
-    )
-    unknown = np.bincount(
-        truth.acts.lead[upload],
-        (truth.acts.time[upload] < cutoff[truth.acts.lead[upload]])
-        & (uploaded_at(truth.acts.time[upload]) >= cutoff[truth.acts.lead[upload]]),
-        len(created),
-    )
+    offline = truth.acts.take(np.flatnonzero(OFFLINE[truth.acts.action]))
+    past = offline.time < cutoff[offline.lead]
+    uploaded = past & (uploaded_at(offline.time) < cutoff[offline.lead])
+    known = np.bincount(offline.lead, uploaded, len(created)) > 0
+    unknown = np.bincount(offline.lead, past & ~uploaded, len(created)) > 0
     many = np.bincount(account)[account] > 2
-    chosen = np.concatenate(
-        [np.flatnonzero(is_open & kind)[:6] for kind in (gone, known > 0, unknown > 0, many, ~many)]
-    )
+    kinds = (gone, known, unknown, many, at_monday & unknown)
+    chosen = np.concatenate([np.flatnonzero(is_open & kind)[:6] for kind in kinds])
     assert len(chosen) == 30, "the table must hold every kind of history"
 
     snapshots = pd.DataFrame(
@@ -426,14 +420,14 @@ def test_truth_is_calibrated(described: pd.DataFrame, by: str) -> None:
 
 
 def test_the_calibration_check_can_fail(described: pd.DataFrame) -> None:
-    """The truth at creation, kept for later, is no longer calibrated; nor is one that forgets colleagues."""
+    """The truth at creation, kept for later, is no longer calibrated."""
     at_creation = described[described["age"] == 0].set_index("lead_id")["truth"]
     stale = described.assign(stale=described["lead_id"].map(at_creation)).dropna(subset=["stale"])
     later = stale[stale["age"] == 30]
     assert worst_bin(later, BINS["recent acts"](later), "stale") > 10
 
 
-def test_half_wins_more_than_its_rivals(world: Simulation, described: pd.DataFrame) -> None:
+def test_no_rival_has_a_lower_log_loss(world: Simulation, described: pd.DataFrame) -> None:
     week = described[described["age"] == 7].reset_index(drop=True)
     best = log_loss(week["won"], week["truth"])
     creation = described[described["age"] == 0].set_index("lead_id")["truth"]
@@ -525,21 +519,21 @@ def test_a_snapshot_outside_the_world_is_refused(
 
 
 def test_drift_raises_the_base_rate() -> None:
-    table = at_ages(simulate(10_000, random_state=6, drift=1.0), [7])
+    table = at_ages(simulate(7_000, random_state=6, drift=1.0), [7])
     quarter = table["cutoff_time"].dt.strftime("%Yq") + table["cutoff_time"].dt.quarter.astype("str")
     rate = table.groupby(quarter)["won"].mean()
     assert rate.iloc[-2:].mean() > 1.4 * rate.iloc[:2].mean()
     assert worst_bin(table, quarter) < 3.5
-    still = at_ages(simulate(10_000, random_state=6), [7])
+    still = at_ages(simulate(7_000, random_state=6), [7])
     assert still.loc[still["cutoff_time"] >= "2025-01-01", "won"].mean() < 1.2 * still["won"].mean()
 
 
 def test_without_signal_nothing_tells() -> None:
-    table = at_ages(simulate(10_000, random_state=8, signal=0.0), [7])
+    table = at_ages(simulate(6_000, random_state=8, signal=0.0), [7])
     assert np.ptp(table["truth"]) < 1e-12
     assert worst_bin(table, pd.Series(0, index=table.index)) < 3.5
     assert 0.03 < table["won"].mean() < 0.09
-    full = at_ages(simulate(10_000, random_state=8), [7])
+    full = at_ages(simulate(6_000, random_state=8), [7])
     best_guess = full.set_index("lead_id")["truth"]
     guess = table["lead_id"].map(best_guess)
     known = guess.notna()
@@ -549,6 +543,6 @@ def test_without_signal_nothing_tells() -> None:
 def test_less_signal_is_harder() -> None:
     auc = {}
     for signal in (0.3, 0.6, 1.0):
-        table = at_ages(simulate(5_000, random_state=10, signal=signal), [7])
+        table = at_ages(simulate(4_000, random_state=10, signal=signal), [7])
         auc[signal] = roc_auc_score(table["won"], table["truth"])
     assert 0.52 < auc[0.3] < auc[0.6] < auc[1.0]
