@@ -1,6 +1,6 @@
 """The config: text in ``mqlml.yml`` goes in, one validated, frozen `Config` comes out."""
 
-from mqlml.config.reading import make_config, read_config
+from mqlml.config.reading import describe_config, make_config, read_config
 from mqlml.config.sections import (
     STAGES,
     TERMINAL_STAGES,
@@ -39,6 +39,7 @@ __all__ = [
     "Snapshots",
     "Stage",
     "Table",
+    "describe_config",
     "make_config",
     "read_config",
 ]

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from mqlml.config.sections import Config
 from mqlml.errors import ConfigError
 
-__all__ = ["make_config", "read_config"]
+__all__ = ["describe_config", "make_config", "read_config"]
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
@@ -96,7 +96,7 @@ def make_config(values: Any, *, folder: Path, where: str = "config") -> Config:
     if not isinstance(values, dict):
         raise ConfigError(f"{where} must hold keys and values (name:, data:, problem: …); found {values!r}")
     try:
-        return Config.model_validate({**_expand(values, ""), "folder": folder})
+        return Config.model_validate({**_expand(values, ""), "folder": folder, "written": values})
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
     except ValidationError as error:
@@ -131,3 +131,21 @@ def read_config(path: str | Path) -> Config:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     return make_config(values, folder=path.parent, where=str(path))
+
+
+def describe_config(config: Config) -> dict[str, Any]:
+    """The config with its defaults, as a version keeps it: what came from the environment stands as ``${NAME}``.
+
+    So neither a password nor a path of one machine gets into a version.
+    """
+    described: dict[str, Any] = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+    kept: dict[str, Any] = _put_back(described, config.written)
+    return kept
+
+
+def _put_back(value: Any, written: Any) -> Any:
+    if isinstance(written, dict) and isinstance(value, dict):
+        return {key: _put_back(item, written.get(key)) for key, item in value.items()}
+    if isinstance(written, list) and isinstance(value, list) and len(written) == len(value):
+        return [_put_back(item, text) for item, text in zip(value, written, strict=True)]
+    return written if isinstance(written, str) and _VARIABLE.search(written) else value

@@ -386,7 +386,7 @@ _DEFAULT_LABELS: dict[Literal["mql", "sql"], LabelRule] = {
 
 
 class Config(_Section):
-    """All of ``mqlml.yml``. ``folder`` is where it stands; relative paths start there."""
+    """All of ``mqlml.yml``. ``folder`` is where it stands; ``written`` is what it says, ``${NAME}`` as such."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     data: Data
@@ -399,6 +399,7 @@ class Config(_Section):
     gate: Gate = Gate()
     tracking: Tracking = Tracking()
     folder: Path = Field(default=Path("."), exclude=True)
+    written: dict[str, Any] = Field(default={}, exclude=True, repr=False)
 
     @field_validator("windows")
     @classmethod

@@ -1,8 +1,9 @@
 """What happened: the contract for leads, events, outcomes and history, and how they are read."""
 
+from mqlml.journeys.chosen import read_lead_ids
 from mqlml.journeys.contract import FlatTable, Journeys
 from mqlml.journeys.flat import read_flat
 from mqlml.journeys.quarantine import empty_quarantine
 from mqlml.journeys.read import read_journeys
 
-__all__ = ["FlatTable", "Journeys", "empty_quarantine", "read_flat", "read_journeys"]
+__all__ = ["FlatTable", "Journeys", "empty_quarantine", "read_flat", "read_journeys", "read_lead_ids"]

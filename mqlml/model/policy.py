@@ -154,7 +154,7 @@ class _Curve:
 def choose_thresholds(
     probability: npt.ArrayLike,
     label: npt.ArrayLike,
-    rules: Mapping[str, LabelRule],
+    rules: Mapping[Any, LabelRule],
     *,
     weeks: float | None,
     leads: npt.ArrayLike | None = None,

@@ -81,9 +81,12 @@ class Finding:
 
 def _name_reason(column: str) -> str | None:
     words = _WORDS.findall(column)
+    lower = [word.lower() for word in words]
     for word in words:
-        if word.lower() == "last" and "name" in map(str.lower, words):
+        if word.lower() == "last" and "name" in lower:
             continue  # a surname
+        if word.lower() == "revenue" and {"annual", "company", "yearly"} & set(lower):
+            continue  # the company's size, not the deal's
         if (why := _AFTERWARDS.get(word.lower())) is not None:
             return f"the name says {word!r}: such a column {why}"
     return None
@@ -159,6 +162,8 @@ def audit_columns(
     for column in attributes.columns:
         if profile.static != "auto" and column not in named and column not in profile.force:
             continue
+        if attributes[column].nunique(dropna=False) < 2:
+            continue  # says nothing, so it gives nothing away
         reason = _name_reason(str(column))
         if reason is None:
             auc = _ranks_later(attributes[column], label, order)

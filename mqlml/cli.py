@@ -1,0 +1,197 @@
+"""The front door: each command parses its words, calls one function and prints what it returns."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from mqlml import __version__
+from mqlml.errors import GateRefused, MqlmlError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="mqlml",
+    help="Learns from your closed-won history which leads convert, and labels every open lead MQL, SQL or neither.",
+    epilog="A first look: mqlml demo. Your own data: write mqlml.yml, then mqlml check, train, score, report.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Item = TypeVar("Item")
+
+ConfigPath = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="What to read and predict.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", metavar="FILE", help="Where the result goes: .parquet or .csv.")
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="TIME", help="The moment to look from, as 2018-06-01 or with a time."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME@ALIAS", help="Another version than the champion, as leads@3."),
+]
+
+DEFAULT = Path("mqlml.yml")
+
+
+class Terminal:
+    """A `Progress` that measures every step, and shows it on standard error where that is a terminal."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._shown = sys.stderr.isatty()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        took = time.perf_counter() - start
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
+        if self._shown:
+            typer.echo(f"  {name}: {took:.1f} s", err=True)
+
+    def track(self, items: Sequence[Item], name: str) -> Iterable[Item]:
+        from tqdm import tqdm
+
+        bar: Iterable[Item] = tqdm(
+            items, desc=f"  {name}", disable=not self._shown, leave=False, file=sys.stderr
+        )
+        return bar
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC).replace(microsecond=0)
+
+
+def _show(result: dict[str, Any], words: str, as_json: bool) -> None:
+    typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False) if as_json else words)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mqlml {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """What every command shares."""
+
+
+@app.command(short_help="The whole road on a simulated company.", epilog="Example: mqlml demo try-it")
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("mqlml-demo"),
+    leads: Annotated[int, typer.Option(min=500, help="How many leads to simulate.")] = 4000,
+    as_json: Json = False,
+) -> None:
+    """Simulate a company's journeys and go the whole road: check, train, score, report."""
+    from mqlml.pipeline import make_demo, words_of_demo
+
+    result = make_demo(folder, n_leads=leads, now=_now(), progress=Terminal())
+    _show(result, words_of_demo(result), as_json)
+
+
+@app.command(short_help="Say what the data is good for.", epilog="Example: mqlml check --config mqlml.yml")
+def check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
+    """Read everything and say what is usable, what was set aside, what may leak, and whether it is enough."""
+    from mqlml.pipeline import check_data, words_of_check
+
+    result = check_data(config, progress=Terminal())
+    _show(result, words_of_check(result), as_json)
+
+
+@app.command(short_help="Write the training table.", epilog="Example: mqlml table --out training.parquet")
+def table(out: Out, config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
+    """Write the training table: lead_id, cutoff_time, label and every feature, as known at the cutoff."""
+    from mqlml.pipeline import words_of_table, write_training_table
+
+    result = write_training_table(config, out, progress=Terminal())
+    _show(result, words_of_table(result), as_json)
+
+
+@app.command(short_help="Learn, judge and register a version.", epilog="Example: mqlml train --dry-run")
+def train(
+    config: ConfigPath = DEFAULT,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge, but register nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Learn, calibrate, choose thresholds, judge on the held-out last period, and register a version."""
+    from mqlml.pipeline import train_version, words_of_train
+
+    progress = Terminal()
+    result = train_version(config, register_it=not dry_run, now=_now(), progress=progress)
+    result["seconds"] = progress.seconds
+    _show(result, words_of_train(result), as_json)
+    if not result["gate"]["passed"]:
+        raise GateRefused("the gate refused this model, and nothing was registered; the reasons stand above")
+
+
+@app.command(
+    short_help="Label every open lead.", epilog="Example: mqlml score --as-of 2018-06-01 --out scores.parquet"
+)
+def score(
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="FILE", help="Where the scores go: .parquet or .csv.")
+    ],
+    as_of: AsOf = None,
+    config: ConfigPath = DEFAULT,
+    model: Model = None,
+    leads: Annotated[
+        str | None, typer.Option("--leads", metavar="FILE", help="Score the leads of this file only.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Label every lead that is open at one moment."""
+    from mqlml.pipeline import score_leads, words_of_score
+
+    result = score_leads(
+        config, as_of=as_of, out=out, model=model, leads=leads, now=_now(), progress=Terminal()
+    )
+    _show(result, words_of_score(result), as_json)
+
+
+@app.command(short_help="Write a page about a version.", epilog="Example: mqlml report --out report.html")
+def report(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE")] = Path("report.html"),
+    config: ConfigPath = DEFAULT,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained HTML page about a version: what matters, and whether it can be trusted."""
+    from mqlml.pipeline import words_of_report, write_report
+
+    result = write_report(config, out, model=model, progress=Terminal())
+    _show(result, words_of_report(result), as_json)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command; errors that a user can cause end in one or two lines and their own exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(arguments)
+    except MqlmlError as error:
+        if "--json" in arguments and not isinstance(error, GateRefused):
+            typer.echo(json.dumps({"error": {"kind": type(error).__name__, "message": str(error)}}))
+        typer.echo(f"mqlml: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("mqlml: stopped; nothing half-written was left behind", err=True)
+        sys.exit(130)

@@ -1,0 +1,107 @@
+"""Forward predictions: models that learn from the past predict the next period, fold by fold.
+
+These are the only predictions that calibration and thresholds may be fitted on: each was made by a model that had
+seen neither the row's outcome, nor any outcome of its period, nor anyone of its account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedGroupKFold
+
+from mqlml.model import LeadScorer
+from mqlml.training import Fold
+
+__all__ = ["Forward", "predict_across", "predict_forward"]
+
+Rows = npt.NDArray[np.intp]
+Track = Callable[[Sequence[Fold], str], Iterable[Fold]]
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Out-of-sample raw scores.
+
+    Attributes
+    ----------
+    rows : ndarray of int, positions of the rows judged, each once.
+    raw : ndarray of float64, log-odds, aligned with ``rows``.
+    periods : tuple of (start, end), the time each fold covers; empty when time was not respected.
+    in_time : bool
+        False where the history was too short to go forward and folds were drawn across time instead.
+    """
+
+    rows: Rows
+    raw: npt.NDArray[np.float64]
+    periods: tuple[tuple[int, int], ...]
+    in_time: bool
+
+
+def _fit_predict(
+    scorer: LeadScorer,
+    features: pd.DataFrame,
+    label: npt.NDArray[np.int8],
+    group: Rows,
+    train: Rows,
+    test: Rows,
+) -> npt.NDArray[np.float64]:
+    fitted = clone(scorer).fit(features.iloc[train], label[train])
+    raw: npt.NDArray[np.float64] = fitted.decision_function(features.iloc[test])
+    return raw
+
+
+def predict_forward(
+    scorer: LeadScorer,
+    features: pd.DataFrame,
+    label: npt.NDArray[np.int8],
+    group: Rows,
+    folds: Sequence[Fold],
+    *,
+    track: Track = lambda folds, _: folds,
+) -> Forward:
+    """Raw scores of each fold's later rows by a model that learned from its earlier rows.
+
+    Parameters
+    ----------
+    scorer : LeadScorer, cloned for each fold.
+    features, label, group : the whole table, row by row.
+    folds : at least one, with disjoint ``test`` rows.
+    track : wraps the folds to show progress.
+    """
+    raws = [
+        _fit_predict(scorer, features, label, group, fold.train, fold.test)
+        for fold in track(folds, "learning from the past, predicting the next period")
+    ]
+    return Forward(
+        rows=np.concatenate([fold.test for fold in folds]),
+        raw=np.concatenate(raws),
+        periods=tuple((fold.start, fold.end) for fold in folds),
+        in_time=True,
+    )
+
+
+def predict_across(
+    scorer: LeadScorer,
+    features: pd.DataFrame,
+    label: npt.NDArray[np.int8],
+    group: Rows,
+    rows: Rows,
+    *,
+    n_splits: int = 5,
+    random_state: int = 0,
+) -> Forward:
+    """Raw scores by cross-validation within ``rows``, accounts kept together: the way out for short histories.
+
+    It ignores time, so what it promises is less sure than what `predict_forward` does; the caller must say so.
+    """
+    splitter = StratifiedGroupKFold(n_splits=n_splits, shuffle=True, random_state=random_state)
+    raw = np.empty(len(rows))
+    for train, test in splitter.split(rows, label[rows], group[rows]):
+        raw[test] = _fit_predict(scorer, features, label, group, rows[train], rows[test])
+    return Forward(rows=rows, raw=raw, periods=(), in_time=False)

@@ -1,0 +1,35 @@
+"""The road: what each command does from end to end, as functions that return what it prints."""
+
+from mqlml.pipeline.check import check_data, write_training_table
+from mqlml.pipeline.demo import make_demo
+from mqlml.pipeline.progress import Progress, Silent
+from mqlml.pipeline.learn import Trained, train
+from mqlml.pipeline.version import register, score_leads, train_version, write_report
+from mqlml.pipeline.words import (
+    words_of_check,
+    words_of_demo,
+    words_of_report,
+    words_of_score,
+    words_of_table,
+    words_of_train,
+)
+
+__all__ = [
+    "Progress",
+    "Silent",
+    "Trained",
+    "check_data",
+    "make_demo",
+    "register",
+    "score_leads",
+    "train",
+    "train_version",
+    "words_of_check",
+    "words_of_demo",
+    "words_of_report",
+    "words_of_score",
+    "words_of_table",
+    "words_of_train",
+    "write_report",
+    "write_training_table",
+]

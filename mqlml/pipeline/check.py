@@ -1,0 +1,110 @@
+"""``check`` and ``table``: everything up to the training table, reported before any model is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mqlml.config import Config, read_config
+from mqlml.journeys import FlatTable, Journeys, read_flat, read_journeys
+from mqlml.pipeline.describe import (
+    describe_data,
+    describe_holdout,
+    describe_leaks,
+    describe_left_out,
+    describe_population,
+)
+from mqlml.pipeline.progress import Progress
+from mqlml.scoring import check_target, write_table
+from mqlml.timeutil import format_instant
+from mqlml.training import TrainingTable, build_table
+
+__all__ = [
+    "check_data",
+    "make_table",
+    "read_data",
+    "write_training_table",
+]
+
+
+def read_data(config: Config, progress: Progress) -> Journeys | FlatTable:
+    """The tables that the config names."""
+    with progress.step("read"):
+        return read_flat(config) if config.data.flat is not None else read_journeys(config)
+
+
+def make_table(data: Journeys | FlatTable, config: Config, progress: Progress) -> TrainingTable:
+    """The training table that the config describes."""
+    with progress.step("features"):
+        return build_table(data, config)
+
+
+def _over_time(table: TrainingTable) -> list[dict[str, Any]]:
+    """The base rate month by month, or tenth by tenth of a flat table's order."""
+    if table.age is None:
+        tenth = np.minimum(np.arange(len(table.label)) * 10 // len(table.label), 9) + 1
+        period = pd.Series([f"tenth {number} of the order" for number in tenth])
+    else:
+        period = table.cutoff_time.dt.strftime("%Y-%m")
+    rates = pd.Series(table.label).groupby(period.to_numpy(), sort=False).agg(["count", "sum"])
+    return [
+        {"period": str(name), "snapshots": int(n), "positives": int(wins), "rate": float(wins / n)}
+        for name, n, wins in zip(rates.index, rates["count"], rates["sum"], strict=True)
+    ]
+
+
+def _enough(table: TrainingTable, needed: int) -> dict[str, Any]:
+    """How many conversions there are to learn from and to judge on, against how many are needed."""
+    learn = int(table.label[table.holdout.train].sum())
+    judge = int(table.label[table.holdout.test].sum())
+    return {
+        "positives_to_learn_from": learn,
+        "positives_to_judge_on": judge,
+        "needed": needed,
+        "enough": learn + judge >= needed,
+        "purged_from_learning": table.holdout.purged,
+    }
+
+
+def check_data(config_path: str | Path, *, progress: Progress) -> dict[str, Any]:
+    """Read everything the config names and say what a model could be made of.
+
+    Returns
+    -------
+    dict
+        ``tables``, ``quarantine``, ``population``, ``observed_until``, ``holdout``, ``base_rate``, ``leaks``,
+        ``features``, ``left_out``, ``enough``.
+    """
+    config = read_config(config_path)
+    data = read_data(config, progress)
+    table = make_table(data, config, progress)
+    until = config.data.observed_until
+    return {
+        **describe_data(data),
+        "population": describe_population(table),
+        "observed_until": format_instant(until) if until else None,
+        "holdout": describe_holdout(table),
+        "base_rate": _over_time(table),
+        "leaks": describe_leaks(table),
+        "features": len(table.plan.features),
+        "left_out": describe_left_out(table),
+        "enough": _enough(table, config.gate.min_positives),
+    }
+
+
+def write_training_table(config_path: str | Path, out: str | Path, *, progress: Progress) -> dict[str, Any]:
+    """Write ``lead_id, cutoff_time, label`` and the features to a Parquet or CSV file."""
+    target = check_target(out, suffixes=(".parquet", ".csv"))
+    config = read_config(config_path)
+    table = make_table(read_data(config, progress), config, progress)
+    with progress.step("write"):
+        write_table(table.frame(), target)
+    return {
+        "out": str(target),
+        "rows": len(table.label),
+        "positives": int(table.label.sum()),
+        "features": len(table.plan.features),
+    }

@@ -1,0 +1,88 @@
+"""``demo``: a simulated company's export and config are laid down, and the whole road is gone."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from mqlml.errors import OutputError
+from mqlml.journeys.simulate import simulate
+from mqlml.pipeline.progress import Progress
+from mqlml.pipeline.version import score_leads, train_version, write_report
+from mqlml.scoring import write_text
+from mqlml.timeutil import format_instant
+
+__all__ = ["DEMO_CONFIG", "make_demo"]
+
+DEMO_CONFIG = """\
+# A simulated company. Replace the paths and the column names by your own, then: mqlml check
+name: demo-leads
+data:
+  timezone: UTC                      # for times without an offset
+  observed_until: {observed_until}         # the export holds every outcome up to here
+  leads:
+    path: data/leads.csv
+    columns: {{lead_id: lead_id, created_at: created_at, account_id: account_id}}
+  events:
+    path: data/events.csv
+    columns: {{lead_id: lead_id, occurred_at: occurred_at, recorded_at: recorded_at, action: action,
+              channel: channel, campaign: campaign, value: value}}
+  outcomes:
+    path: data/outcomes.csv
+    columns: {{lead_id: lead_id, occurred_at: occurred_at, recorded_at: recorded_at, stage: stage}}
+problem:
+  outcome: closed_won
+  horizon: 60d                       # the probability is that of a win within these days
+  snapshots: {{ages: [0d, 7d, 30d]}}   # learn from each lead as it was at these ages
+  age_limits: [0d, 180d]
+profile:
+  static: auto                       # every attribute that the leakage audit does not refuse
+windows: [7d, 30d, all]
+labels:
+  mql: {{policy: min_recall, value: 0.6}}
+  sql: {{policy: min_precision, value: 0.25}}
+rules:
+  disqualify:
+    - {{when: {{job_title: {{in: [Student, Intern]}}}}, reason: not a buyer}}
+"""
+
+
+def make_demo(folder: str | Path, *, n_leads: int, now: dt.datetime, progress: Progress) -> dict[str, Any]:
+    """Simulate, train, score and report into a folder.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds something already that is no earlier demo, or cannot be written.
+    """
+    folder = Path(folder)
+    if (
+        folder.exists()
+        and (not folder.is_dir() or any(folder.iterdir()))
+        and not (folder / "mqlml.yml").exists()
+    ):
+        raise OutputError(f"{str(folder)!r} exists and is no earlier demo; name a new folder: mqlml demo DIR")
+    with progress.step("simulate"):
+        world = simulate(n_leads, random_state=7, leaky_columns=True)
+        world.write(folder / "data")
+        config = folder / "mqlml.yml"
+        until = format_instant(world.observed_until)
+        write_text(DEMO_CONFIG.format(observed_until=until), config)
+    trained = train_version(config, now=now, progress=progress)
+    scored = score_leads(config, as_of=until, out=folder / "scores.csv", now=now, progress=progress)
+    reported = write_report(config, folder / "report.html", progress=progress)
+    return {
+        "folder": str(folder),
+        "config": str(config),
+        "data": str(folder / "data"),
+        "store": str(folder / "models"),
+        "leads": len(world.leads),
+        "events": len(world.events),
+        "model": trained["model"],
+        "version": trained["version"],
+        "roc_auc": trained["holdout"]["roc_auc"],
+        "labels": scored["labels"],
+        "scores": scored["out"],
+        "report": reported["out"],
+    }

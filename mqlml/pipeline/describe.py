@@ -1,0 +1,199 @@
+"""Results as plain values: what was read and measured goes in; dicts and the aggregates of the report come out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from mqlml import __version__, report
+from mqlml.config import Config
+from mqlml.evaluation import CalibrationBand, Decile, Importance, ImportanceRow
+from mqlml.journeys import FlatTable, Journeys
+from mqlml.timeutil import format_instant
+from mqlml.training import Step, TrainingTable, refused_columns
+
+__all__ = [
+    "describe_data",
+    "describe_holdout",
+    "describe_leaks",
+    "describe_left_out",
+    "describe_population",
+    "make_report",
+]
+
+
+def describe_data(data: Journeys | FlatTable) -> dict[str, Any]:
+    """Rows read per table, and what was set aside: one entry per table, column and reason, with an example."""
+    aside = data.quarantine
+    groups: Any = aside.groupby(["table", "column", "reason"], sort=True) if len(aside) else []
+    return {
+        "tables": {
+            name: {
+                "rows": int(rows),
+                "quarantined": int(aside.loc[aside["table"] == name, "row"].nunique()),
+            }
+            for name, rows in data.rows_read.items()
+        },
+        "quarantine": [
+            {
+                "table": table,
+                "column": column,
+                "reason": reason,
+                "rows": int(rows["row"].nunique()),
+                "first_row": int(rows["row"].iloc[0]),
+                "first_value": None if pd.isna(rows["value"].iloc[0]) else str(rows["value"].iloc[0]),
+            }
+            for (table, column, reason), rows in groups
+        ],
+    }
+
+
+def describe_population(table: TrainingTable) -> dict[str, Any]:
+    """Who is learned from: the waterfall, the snapshots left, and the share of them that converts."""
+    return {
+        "waterfall": [_step(step) for step in table.waterfall],
+        "snapshots": len(table.label),
+        "positives": int(table.label.sum()),
+        "base_rate": float(table.label.mean()),
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {"step": step.name, "snapshots": step.snapshots, "leads": step.leads}
+
+
+def describe_leaks(table: TrainingTable) -> list[dict[str, str]]:
+    """What the audit found, as ``train --json`` gives it."""
+    return [{"column": leak.column, "reason": leak.reason, "action": leak.action} for leak in table.leaks]
+
+
+def describe_left_out(table: TrainingTable) -> list[dict[str, str]]:
+    """Columns that became no feature, and why; those that the audit refused are told with the leaks."""
+    refused = refused_columns(table.leaks)
+    return [
+        {"column": column, "reason": reason}
+        for column, reason in table.plan.left_out
+        if column not in refused
+    ]
+
+
+def describe_holdout(table: TrainingTable) -> dict[str, Any]:
+    """From when until when the last period runs, in dates or, for a flat table, in places of the order."""
+    fold = table.holdout
+    if table.age is None:
+        return {"from": str(fold.start), "until": str(fold.end), "n": len(fold.test)}
+    first, last = (table.cutoff_time.iloc[rows] for rows in (fold.test[0], fold.test[-1]))
+    return {"from": format_instant(first), "until": format_instant(last), "n": len(fold.test)}
+
+
+def make_report(
+    config: Config,
+    data: Journeys | FlatTable,
+    table: TrainingTable,
+    summary: dict[str, Any],
+    *,
+    importance: Importance | None,
+    calibration: Sequence[CalibrationBand],
+    deciles: Sequence[Decile],
+    now: dt.datetime,
+) -> report.ReportData:
+    """Everything the page shows; the version and run ids are filled in when it is rendered.
+
+    Parameters
+    ----------
+    summary : what ``train --json`` prints, as plain values.
+    importance : None for a model that was refused.
+    """
+    holdout, gate = summary["holdout"], summary["gate"]
+    described = describe_data(data)
+    until = config.data.observed_until
+    return report.ReportData(
+        name=config.name,
+        version=None,
+        run_id=None,
+        created=now.isoformat(),
+        mqlml_version=__version__,
+        question=report.question_in_words(config.problem, flat=isinstance(data, FlatTable)),
+        data=report.DataSummary(
+            rows={name: entry["rows"] for name, entry in described["tables"].items()},
+            quarantined=tuple(
+                report.Quarantined(entry["table"], f"{entry['column']}: {entry['reason']}", entry["rows"])
+                for entry in described["quarantine"]
+            ),
+            observed_until=format_instant(until) if until else None,
+        ),
+        population=tuple(report.Step(step.name, step.snapshots) for step in table.waterfall),
+        holdout=report.Holdout(
+            start=holdout["from"],
+            until=holdout["until"],
+            n=holdout["n"],
+            positives=holdout["positives"],
+            base_rate=holdout["positives"] / holdout["n"],
+        ),
+        metrics=_metrics(holdout),
+        by_age=tuple(report.AgeGroup(age, _metrics(found)) for age, found in summary["by_age"].items()),
+        baselines={name: _metrics(found) for name, found in summary["baselines"].items()},
+        gate=report.GateResult(gate["passed"], tuple(gate["reasons"]), tuple(gate["warnings"])),
+        importance=_importance(importance, table),
+        calibration=tuple(
+            report.CalibrationRow(band.mean_predicted, band.observed, band.low, band.high, band.n)
+            for band in calibration
+        ),
+        deciles=tuple(
+            report.DecileRow(row.decile, row.n, row.positives, row.rate, row.cumulative_share, row.lift)
+            for row in deciles
+        ),
+        labels=tuple(_label(name, found, config, holdout["n"]) for name, found in summary["labels"].items()),
+        leaks=tuple(report.Leak(leak.column, leak.reason, leak.action) for leak in table.leaks),
+        left_out=tuple(report.LeftOut(**found) for found in describe_left_out(table)),
+    )
+
+
+def _measured(found: Any) -> report.Measured | None:
+    if found is None:
+        return None
+    if isinstance(found, dict):
+        return report.Measured(found["value"], found["low"], found["high"])
+    return report.Measured(found)
+
+
+def _metrics(found: dict[str, Any]) -> report.Metrics:
+    names = ("roc_auc", "average_precision", "log_loss", "brier", "brier_base_rate", "ece", "lift_top_decile")
+    measured = {name: _measured(found.get(name)) for name in names}
+    return report.Metrics(**measured, n=found["n"], positives=found["positives"])
+
+
+def _label(name: str, found: dict[str, Any], config: Config, n: int) -> report.LabelSummary:
+    def measured(what: str) -> report.Measured | None:
+        if found[what] is None:
+            return None
+        return report.Measured(found[what], found[f"{what}_low"], found[f"{what}_high"])
+
+    return report.LabelSummary(
+        name=name,
+        threshold=found["threshold"],
+        policy=report.policy_in_words(config.labels[name]),  # type: ignore[index]
+        share=found["selected"] / n,
+        precision=measured("precision"),
+        recall=measured("recall"),
+        per_week=measured("per_week"),
+    )
+
+
+def _importance(found: Importance | None, table: TrainingTable) -> report.Importance | None:
+    if found is None:
+        return None
+    sentences = {feature.name: feature.sentence for feature in table.plan.features}
+
+    def effect(row: ImportanceRow) -> report.Effect:
+        sentence = sentences.get(row.name, row.name)
+        return report.Effect(row.name, row.family, sentence, row.drop, row.low, row.high)
+
+    return report.Importance(
+        families=tuple(map(effect, found.families)),
+        features=tuple(map(effect, found.features)),
+        metric=found.metric,
+    )

@@ -1,0 +1,349 @@
+"""Training: from the training table to a judged, calibrated version that is fit to be registered, or refused.
+
+Forward folds inside the past fit the calibrator and the thresholds; the last period, held out from both, judges
+them once; then everything mature is learned from for the version that ships.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import clone
+
+from mqlml.config import Config, describe_config
+from mqlml.evaluation import (
+    GateResult,
+    Importance,
+    check_gate,
+    evaluate_baselines,
+    evaluate_policy,
+    evaluate_probabilities,
+    make_calibration_table,
+    make_decile_table,
+    measure_importance,
+)
+from mqlml.evaluation.backtest import Forward, predict_across, predict_forward
+from mqlml.journeys import FlatTable, Journeys
+from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, choose_thresholds, make_baselines
+from mqlml.pipeline.check import make_table, read_data
+from mqlml.pipeline.describe import describe_holdout, describe_leaks, describe_population, make_report
+from mqlml.pipeline.progress import Progress, Silent
+from mqlml.plain import to_plain
+from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
+from mqlml.report import ReportData
+from mqlml.timeutil import parse_duration
+from mqlml.training import TrainingTable, rolling_folds
+
+__all__ = ["Trained", "train"]
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
+
+RANDOM_STATE = 0
+"""The seed of everything drawn: encoding folds, resamples, shuffles. The same data gives the same version."""
+
+N_FOLDS = 5
+FOLD_POSITIVES = 20
+"""A fold learns from at least this many conversions; with fewer its scores say little about the model that ships."""
+
+FORWARD_POSITIVES = 20
+"""Fewer conversions than this among the forward predictions, and folds are drawn across time instead."""
+
+AGE_POSITIVES = 10
+"""Fewer conversions than this at an age of the lead, and nothing is said about that age."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training came to.
+
+    Attributes
+    ----------
+    summary : dict
+        What ``train --json`` prints, without version and seconds.
+    gate : GateResult
+    bundle : Bundle or None
+        None if the gate refused it.
+    report : ReportData
+        What the report shows, also of a refused model.
+    """
+
+    summary: dict[str, Any]
+    gate: GateResult
+    bundle: Bundle | None
+    report: ReportData
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The model of the past on the held-out period."""
+
+    metrics: dict[str, Any]
+    by_age: dict[str, dict[str, Any]]
+    baselines: dict[str, dict[str, Any]]
+    probability: Floats
+    raw: Floats
+
+
+def train(
+    config: Config,
+    data: Journeys | FlatTable | None = None,
+    *,
+    now: dt.datetime,
+    progress: Progress | None = None,
+) -> Trained:
+    """Learn, calibrate, choose thresholds, judge on the last period, and refit on everything mature.
+
+    Parameters
+    ----------
+    config : Config
+    data : Journeys or FlatTable, optional
+        Read from where the config says if left out.
+    now : datetime in UTC
+        Written into the version; nothing is computed from it.
+    progress : Progress, optional
+
+    Raises
+    ------
+    PopulationError
+        If there is nobody to learn from or to judge on.
+    LabelPolicyError
+        If a threshold rule asks for something that cannot be reached.
+    LeakageError
+        If the config names a leaking column without a reason.
+    """
+    progress = progress or Silent()
+    data = read_data(config, progress) if data is None else data
+    table = make_table(data, config, progress)
+    scorer = LeadScorer(random_state=RANDOM_STATE)
+    past, last = table.holdout.train, table.holdout.test
+
+    with progress.step("forward folds"):
+        forward = _predict_past(scorer, table, progress)
+    calibrator = SigmoidCalibrator().fit(forward.raw, table.label[forward.rows])
+    with progress.step("held-out period"):
+        fitted = _fit(scorer, table, past)
+        judged = _judge(fitted, calibrator, table)
+    gate = check_gate(
+        judged.metrics,
+        judged.baselines,
+        min_positives=config.gate.min_positives,
+        positives=int(table.label[past].sum()),
+    )
+    gate = _with_notes(gate, forward, calibrator)
+
+    labels: dict[str, dict[str, Any]] = {}
+    importance: Importance | None = None
+    bundle: Bundle | None = None
+    if gate.passed:
+        policy = _choose(calibrator.predict(forward.raw), table, forward.rows, config, _weeks(table, forward))
+        labels = _judge_policy(policy, judged, table)
+        with progress.step("importance"):
+            importance = _measure_importance(fitted, calibrator, table)
+        with progress.step("refit"):
+            bundle = _ship(scorer, table, forward, judged, config, data, now)
+        for name, threshold in bundle.policy.thresholds.items():
+            labels[name] |= {"judged_at": labels[name]["threshold"], "threshold": threshold}
+
+    summary = to_plain(
+        {
+            "model": config.name,
+            "population": describe_population(table),
+            "holdout": {**describe_holdout(table), **judged.metrics},
+            "by_age": judged.by_age,
+            "baselines": judged.baselines,
+            "labels": labels,
+            "leaks": describe_leaks(table),
+            "gate": gate,
+        }
+    )
+    target = table.label[last]
+    report = make_report(
+        config,
+        data,
+        table,
+        summary,
+        importance=importance,
+        calibration=make_calibration_table(target, judged.probability),
+        deciles=make_decile_table(target, judged.raw),
+        now=now,
+    )
+    if bundle is not None:
+        bundle = replace(bundle, metrics=summary, report=report.to_dict())
+    return Trained(summary=summary, gate=gate, bundle=bundle, report=report)
+
+
+def _predict_past(scorer: LeadScorer, table: TrainingTable, progress: Progress) -> Forward:
+    """Forward predictions inside the past; across time where the past is too short for them."""
+    past = table.holdout.train
+    folds = rolling_folds(
+        table.time,
+        table.label,
+        table.group,
+        past,
+        reach=table.reach,
+        n_folds=N_FOLDS,
+        min_positives=FOLD_POSITIVES,
+    )
+    judged = [int(table.label[fold.test].sum()) for fold in folds]
+    others = sum(len(fold.test) for fold in folds) - sum(judged)
+    if min(sum(judged), others) >= FORWARD_POSITIVES:
+        return predict_forward(scorer, table.features, table.label, table.group, folds, track=progress.track)
+    return predict_across(scorer, table.features, table.label, table.group, past, random_state=RANDOM_STATE)
+
+
+def _fit(scorer: LeadScorer, table: TrainingTable, rows: Rows) -> LeadScorer:
+    fitted: LeadScorer = clone(scorer).fit(table.features.iloc[rows], table.label[rows])
+    return fitted
+
+
+def _judge(fitted: LeadScorer, calibrator: SigmoidCalibrator, table: TrainingTable) -> Judged:
+    """All that is measured on the held-out period, the baselines beside it."""
+    past, last = table.holdout.train, table.holdout.test
+    target, group = table.label[last], table.group[last]
+    base_rate = float(table.label[past].mean())
+    raw = fitted.decision_function(table.features.iloc[last])
+    probability = calibrator.predict(raw)
+    baselines = {
+        name: baseline.fit(table.features.iloc[past], table.label[past]).predict(table.features.iloc[last])
+        for name, baseline in make_baselines(table.plan.features).items()
+    }
+    return Judged(
+        metrics=evaluate_probabilities(
+            target, probability, clusters=group, base_rate=base_rate, random_state=RANDOM_STATE, score=raw
+        ),
+        by_age=_judge_by_age(table, probability, raw, base_rate),
+        baselines=evaluate_baselines(
+            target, probability, baselines, clusters=group, base_rate=base_rate, random_state=RANDOM_STATE
+        ),
+        probability=probability,
+        raw=raw,
+    )
+
+
+def _judge_by_age(
+    table: TrainingTable, probability: Floats, raw: Floats, base_rate: float
+) -> dict[str, dict[str, Any]]:
+    """The same metrics for each age of the lead that has conversions enough to tell anything."""
+    if table.age is None:
+        return {}
+    last = table.holdout.test
+    age = table.age.iloc[last].to_numpy()
+    found = {}
+    for name in sorted(set(age), key=parse_duration):
+        rows = np.flatnonzero(age == name)
+        wins = int(table.label[last][rows].sum())
+        if min(wins, len(rows) - wins) >= AGE_POSITIVES:
+            found[str(name)] = evaluate_probabilities(
+                table.label[last][rows],
+                probability[rows],
+                clusters=table.group[last][rows],
+                base_rate=base_rate,
+                random_state=RANDOM_STATE,
+                score=raw[rows],
+            )
+    return found
+
+
+def _with_notes(gate: GateResult, forward: Forward, calibrator: SigmoidCalibrator) -> GateResult:
+    notes = []
+    if not forward.in_time:
+        notes.append(
+            "The history is too short to go forward in time before the held-out period: calibration and thresholds "
+            "rest on folds drawn across time, and promise less."
+        )
+    if calibrator.note_:
+        notes.append(calibrator.note_)
+    return replace(gate, warnings=(*gate.warnings, *notes))
+
+
+def _weeks(table: TrainingTable, forward: Forward) -> float | None:
+    """How many weeks the forward predictions cover."""
+    past = table.holdout.train
+    periods = forward.periods or ((int(table.time[past].min()), int(table.time[past].max())),)
+    lengths = [table.weeks(start, end) for start, end in periods]
+    return None if None in lengths else sum(length for length in lengths if length is not None)
+
+
+def _holdout_weeks(table: TrainingTable) -> float | None:
+    return table.weeks(table.holdout.start, table.holdout.end)
+
+
+def _choose(
+    probability: Floats, table: TrainingTable, rows: Rows, config: Config, weeks: float | None
+) -> LabelPolicy:
+    return choose_thresholds(
+        probability, table.label[rows], config.labels, weeks=weeks, leads=table.lead[rows]
+    )
+
+
+def _judge_policy(policy: LabelPolicy, judged: Judged, table: TrainingTable) -> dict[str, dict[str, Any]]:
+    last = table.holdout.test
+    return evaluate_policy(
+        policy,
+        judged.probability,
+        table.label[last],
+        weeks=_holdout_weeks(table),
+        leads=table.lead[last],
+        clusters=table.group[last],
+        random_state=RANDOM_STATE,
+    )
+
+
+def _measure_importance(
+    fitted: LeadScorer, calibrator: SigmoidCalibrator, table: TrainingTable
+) -> Importance:
+    last = table.holdout.test
+    return measure_importance(
+        lambda X: calibrator.predict(fitted.decision_function(X)),
+        table.features.iloc[last],
+        table.label[last],
+        {feature.name: feature.family for feature in table.plan.features},
+        clusters=table.group[last],
+        random_state=RANDOM_STATE,
+    )
+
+
+def _ship(
+    scorer: LeadScorer,
+    table: TrainingTable,
+    forward: Forward,
+    judged: Judged,
+    config: Config,
+    data: Journeys | FlatTable,
+    now: dt.datetime,
+) -> Bundle:
+    """The version that is registered: everything mature is learned from, and the last period, which has judged the
+    model and is of no more use as a judge, joins the forward predictions behind calibration and thresholds."""
+    last = table.holdout.test
+    rows = np.concatenate([forward.rows, last])
+    calibrator = SigmoidCalibrator().fit(np.concatenate([forward.raw, judged.raw]), table.label[rows])
+    probability = calibrator.predict(np.concatenate([forward.raw, judged.raw]))
+    weeks, more = _weeks(table, forward), _holdout_weeks(table)
+    return Bundle(
+        name=config.name,
+        scorer=_fit(scorer, table, np.arange(len(table.label))),
+        calibrator=calibrator,
+        policy=_choose(
+            probability, table, rows, config, None if weeks is None or more is None else weeks + more
+        ),
+        plan=table.plan,
+        config=describe_config(config),
+        reference=make_reference(probability),
+        metrics={},
+        report={},
+        fingerprint=fingerprint_tables(_tables(data)),
+        git_commit=find_git_commit(config.folder),
+        created=now.isoformat(),
+    )
+
+
+def _tables(data: Journeys | FlatTable) -> dict[str, pd.DataFrame]:
+    if isinstance(data, FlatTable):
+        return {"flat": data.leads.assign(label=data.label, order=data.order)}
+    return {"leads": data.leads, "events": data.events, "outcomes": data.outcomes, "history": data.history}

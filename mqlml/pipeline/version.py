@@ -1,0 +1,171 @@
+"""``train``, ``score`` and ``report`` with a store: versions are registered, fetched, used and shown."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mqlml.config import Config, describe_config, read_config
+from mqlml.errors import ConfigError
+from mqlml.journeys import FlatTable, read_flat, read_lead_ids
+from mqlml.pipeline.check import read_data
+from mqlml.pipeline.progress import Progress
+from mqlml.pipeline.learn import Trained, train
+from mqlml.registry import (
+    CHAMPION,
+    Bundle,
+    Store,
+    Version,
+    load_version,
+    log_version,
+    make_store,
+    save_bundle,
+)
+from mqlml.report import ReportData, render_report
+from mqlml.scoring import TABLE_SUFFIXES, check_target, score, score_flat, write_table, write_text
+from mqlml.timeutil import format_instant, parse_instant
+
+__all__ = ["register", "score_leads", "train_version", "write_report"]
+
+
+def train_version(
+    config_path: str | Path, *, register_it: bool = True, now: dt.datetime, progress: Progress
+) -> dict[str, Any]:
+    """Train what the config describes and, if the gate lets it pass, register it.
+
+    Returns
+    -------
+    dict, what ``train --json`` prints; ``version`` and ``run_id`` are None for a model that was not registered.
+    """
+    config = read_config(config_path)
+    trained = train(config, now=now, progress=progress)
+    version = None
+    if register_it and trained.bundle is not None:
+        with progress.step("register"):
+            version = register(trained, config, now=now)
+    return {
+        "model": config.name,
+        "version": version.version if version else None,
+        "run_id": version.run_id if version else None,
+        "aliases": list(version.aliases) if version else [],
+        **trained.summary,
+    }
+
+
+def register(trained: Trained, config: Config, *, now: dt.datetime) -> Version:
+    """Save the bundle of a model that passed the gate and log it in the config's store as the next version."""
+    assert trained.bundle is not None, "only a model that passed the gate has a bundle"
+    bundle = trained.bundle
+    tags = {
+        "mqlml": bundle.libraries["mqlml"],
+        "data_sha256": bundle.fingerprint["sha256"],
+        **({"git_commit": bundle.git_commit} if bundle.git_commit else {}),
+    }
+    with tempfile.TemporaryDirectory(prefix="mqlml-") as folder:
+        save_bundle(bundle, Path(folder) / "bundle")
+        return log_version(
+            _store(config),
+            name=config.name,
+            bundle_folder=Path(folder) / "bundle",
+            created=now,
+            params=_params(bundle, config),
+            metrics={
+                "holdout": trained.summary["holdout"],
+                "labels": trained.summary["labels"],
+                "baselines": trained.summary["baselines"],
+            },
+            tags=tags,
+            texts={"report.html": render_report(trained.report)},
+        )
+
+
+def _store(config: Config) -> Store:
+    return make_store(config.tracking.uri, folder=config.folder)
+
+
+def _params(bundle: Bundle, config: Config) -> dict[str, object]:
+    """What was chosen, flat: the problem, the thresholds, the calibration and the model's own settings."""
+    described = describe_config(config)
+    return {
+        **{f"problem.{key}": value for key, value in described["problem"].items()},
+        **{f"threshold.{name}": value for name, value in bundle.policy.thresholds.items()},
+        **{f"calibrator.{key}": value for key, value in bundle.calibrator.to_dict().items()},
+        **{f"scorer.{key}": value for key, value in bundle.scorer.get_params().items()},
+        "features": len(bundle.plan.features),
+    }
+
+
+def _load(config: Config, model: str | None) -> tuple[Bundle, Version]:
+    """The version that ``NAME@ALIAS``, ``NAME@3`` or nothing (the champion) means."""
+    name, _, which = (model or config.name).partition("@")
+    return load_version(_store(config), name or config.name, which or CHAMPION)
+
+
+def score_leads(
+    config_path: str | Path,
+    *,
+    as_of: str | None,
+    out: str | Path,
+    model: str | None = None,
+    leads: str | Path | None = None,
+    now: dt.datetime,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Label every lead that is open at ``as_of`` and write one row for each.
+
+    Parameters
+    ----------
+    as_of : str or None
+        ISO date or time, in the config's zone where it names none. A flat table needs none: then ``now``.
+    out : path of a ``.parquet`` or ``.csv`` file; an earlier one is replaced whole or stays whole.
+    model : ``NAME@ALIAS`` or ``NAME@NUMBER``; the champion if left out.
+    leads : path, optional
+        Score these leads only: a table with the column of lead ids; for a flat table, a file of new rows.
+    """
+    config = read_config(config_path)
+    target = check_target(out, suffixes=TABLE_SUFFIXES)
+    flat = config.data.flat is not None
+    if as_of is None and not flat:
+        raise ConfigError("score needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
+    moment = parse_instant(as_of, config.data.timezone) if as_of is not None else now
+    with progress.step("load"):
+        bundle, version = _load(config, model)
+    if flat and leads is not None:
+        with progress.step("read"):
+            data: Any = read_flat(config, leads)
+    else:
+        data = read_data(config, progress)
+    with progress.step("score"):
+        if isinstance(data, FlatTable):
+            table = score_flat(bundle, data, config, as_of=moment, scored_at=now, version=version)
+        else:
+            ids = None if leads is None else read_lead_ids(config, leads)
+            table = score(bundle, data, config, as_of=moment, scored_at=now, version=version, lead_ids=ids)
+    with progress.step("write"):
+        write_table(table, target)
+    return {
+        "out": str(out),
+        "as_of": format_instant(moment),
+        "leads": len(table),
+        "labels": {str(name): int(n) for name, n in table["label"].value_counts().items()},
+        "model": bundle.name,
+        "version": version.version,
+        "run_id": version.run_id,
+    }
+
+
+def write_report(
+    config_path: str | Path, out: str | Path, *, model: str | None = None, progress: Progress
+) -> dict[str, Any]:
+    """Write the page about a version: the champion, unless another is named."""
+    config = read_config(config_path)
+    target = check_target(out, suffixes=(".html",))
+    with progress.step("load"):
+        bundle, version = _load(config, model)
+    data = replace(ReportData.from_dict(bundle.report), version=str(version.version), run_id=version.run_id)
+    with progress.step("write"):
+        write_text(render_report(data), target)
+    return {"out": str(out), "model": bundle.name, "version": version.version, "run_id": version.run_id}

@@ -1,0 +1,178 @@
+"""What people read at the command line: a result's dict goes in, a few plain lines come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = [
+    "words_of_check",
+    "words_of_demo",
+    "words_of_report",
+    "words_of_score",
+    "words_of_table",
+    "words_of_train",
+]
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share < 0.995 else f"{share:.0%}"
+
+
+def _columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Rows of text as aligned lines; the first column to the left, the others to the right."""
+    rows = list(rows)
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))] if rows else []
+    return [
+        "  "
+        + "  ".join(
+            text.ljust(width) if at == 0 else text.rjust(width)
+            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _leaks(leaks: list[dict[str, str]]) -> list[str]:
+    if not leaks:
+        return []
+    lines = [f"Warning: {len(leaks)} column{'s' if len(leaks) > 1 else ''} may be written after the outcome"]
+    return lines + [f"  {leak['column']} ({leak['action']}): {leak['reason']}" for leak in leaks]
+
+
+def _waterfall(population: dict[str, Any]) -> list[str]:
+    rows = [("", "snapshots", "leads")]
+    rows += [
+        (step["step"], f"{step['snapshots']:,}", f"{step['leads']:,}") for step in population["waterfall"]
+    ]
+    return _columns(rows)
+
+
+def words_of_check(result: dict[str, Any]) -> str:
+    """What ``mqlml check`` prints."""
+    lines = ["Read"]
+    lines += _columns(
+        (name, f"{table['rows']:,} rows", f"{table['quarantined']:,} set aside")
+        for name, table in result["tables"].items()
+    )
+    for entry in result["quarantine"]:
+        lines.append(
+            f"  {entry['table']}.{entry['column']}: {entry['rows']:,} × {entry['reason']} "
+            f"(first in row {entry['first_row']:,}: {entry['first_value']!r})"
+        )
+    population = result["population"]
+    lines += ["Population", *_waterfall(population)]
+    lines.append(f"Converts: {population['positives']:,} of them, {_percent(population['base_rate'])}")
+    lines += _columns(
+        (entry["period"], f"{entry['snapshots']:,}", f"{entry['positives']:,}", _percent(entry["rate"]))
+        for entry in [*result["base_rate"]]
+    )
+    holdout = result["holdout"]
+    lines.append(f"Held out: {holdout['n']:,} snapshots from {holdout['from']} until {holdout['until']}")
+    lines += _leaks(result["leaks"])
+    if result["left_out"]:
+        lines.append("Left out")
+        lines += [f"  {entry['column']}: {entry['reason']}" for entry in result["left_out"]]
+    lines.append(f"Features: {result['features']:,}")
+    enough = result["enough"]
+    lines.append(
+        f"Enough data: {'yes' if enough['enough'] else 'no'}; {enough['positives_to_learn_from']:,} conversions to "
+        f"learn from and {enough['positives_to_judge_on']:,} to judge on, at least {enough['needed']:,} needed"
+    )
+    return "\n".join(lines)
+
+
+def words_of_table(result: dict[str, Any]) -> str:
+    """What ``mqlml table`` prints."""
+    return (
+        f"{result['out']}: {result['rows']:,} snapshots, {result['positives']:,} of them convert, "
+        f"{result['features']:,} features"
+    )
+
+
+def _estimate(name: str, estimate: dict[str, float], digits: int = 3) -> tuple[str, str, str]:
+    return (
+        name,
+        f"{estimate['value']:.{digits}f}",
+        f"{estimate['low']:.{digits}f} to {estimate['high']:.{digits}f}",
+    )
+
+
+def words_of_train(result: dict[str, Any]) -> str:
+    """What ``mqlml train`` prints."""
+    holdout = result["holdout"]
+    lines = ["Population", *_waterfall(result["population"]), *_leaks(result["leaks"])]
+    lines.append(
+        f"Judged on the last period, {holdout['from']} until {holdout['until']}: {holdout['n']:,} snapshots, "
+        f"{holdout['positives']:,} convert ({_percent(holdout['positives'] / holdout['n'])})"
+    )
+    rows = [("", "value", "95 % interval")]
+    rows += [
+        _estimate("ROC AUC", holdout["roc_auc"]),
+        _estimate("average precision", holdout["average_precision"]),
+        _estimate("log loss", holdout["log_loss"], 4),
+        _estimate("Brier score", holdout["brier"], 4),
+        ("Brier score of the base rate known when training", f"{holdout['brier_base_rate']:.4f}", ""),
+        ("calibration error", f"{holdout['ece']:.4f}", ""),
+        ("lift of the top tenth", f"{holdout['lift_top_decile']:.2f}", ""),
+    ]
+    lines += _columns(rows)
+    lines += ["Beside it (ROC AUC, log loss, Brier score)"]
+    lines += _columns(
+        (
+            name.replace("_", " "),
+            f"{metrics['roc_auc']['value']:.3f}",
+            f"{metrics['log_loss']['value']:.4f}",
+            f"{metrics['brier']['value']:.4f}",
+        )
+        for name, metrics in [("mqlml", holdout), *result["baselines"].items()]
+    )
+    if result["labels"]:
+        lines.append("Labels")
+        lines += [_label(name, label) for name, label in result["labels"].items()]
+    gate = result["gate"]
+    lines += [f"Note: {warning}" for warning in gate["warnings"]]
+    if not gate["passed"]:
+        lines += ["Refused", *(f"  {reason}" for reason in gate["reasons"])]
+    elif result["version"] is None:
+        lines.append("Passed the gate; nothing was registered (dry run)")
+    else:
+        alias = f" as {', '.join(result['aliases'])}" if result["aliases"] else ""
+        lines.append(f"Registered {result['model']} version {result['version']}{alias}")
+    return "\n".join(lines)
+
+
+def _label(name: str, label: dict[str, Any]) -> str:
+    text = f"  {name.upper()} from a probability of {label['threshold']:.3f}"
+    if label["precision"] is not None:
+        text += f": {_percent(label['precision'])} of them convert, {_percent(label['recall'])} of all conversions"
+    if label["per_week"] is not None:
+        text += f", {label['per_week']:.1f} leads a week"
+    return text
+
+
+def words_of_score(result: dict[str, Any]) -> str:
+    """What ``mqlml score`` prints."""
+    labels = ", ".join(f"{n:,} {name}" for name, n in result["labels"].items())
+    return f"{result['out']}: {result['leads']:,} open leads as of {result['as_of']}: {labels or 'none'}"
+
+
+def words_of_report(result: dict[str, Any]) -> str:
+    """What ``mqlml report`` prints."""
+    return f"{result['out']}: {result['model']} version {result['version']}"
+
+
+def words_of_demo(result: dict[str, Any]) -> str:
+    """The five lines that ``mqlml demo`` ends with."""
+    auc = result["roc_auc"]
+    labels = ", ".join(f"{n:,} {name}" for name, n in result["labels"].items())
+    return "\n".join(
+        [
+            f"Journeys  {result['leads']:,} simulated leads and {result['events']:,} events in {result['data']}",
+            f"Model     {result['model']} version {result['version']}, ROC AUC {auc['value']:.2f} "
+            f"({auc['low']:.2f} to {auc['high']:.2f}) on the held-out last period, kept in {result['store']}",
+            f"Scores    {labels} in {result['scores']}",
+            f"Report    {result['report']} (open it in a browser)",
+            f"Next      look at {result['config']}, put your own files in, and run mqlml check --config FILE",
+        ]
+    )

@@ -1,0 +1,149 @@
+"""The rules of the house, read off the source: who may import what, touch the disk, or know the time."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "mqlml"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module imported anywhere in a file, also inside functions."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def calls(path: Path) -> Iterator[str]:
+    """The dotted name of every call: ``open``, ``time.time``, ``path.write_text``."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+def room(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_one_idea_a_module(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_every_module_says_what_it_is(path: Path) -> None:
+    docstring = ast.get_docstring(tree(path))
+    assert docstring
+    assert docstring[0].isupper() or docstring.startswith(("mqlml", "`"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_only_tracking_imports_mlflow(path: Path) -> None:
+    found = [name for name in imports(path) if name.split(".")[0] == "mlflow"]
+    assert not found or room(path) == "registry/tracking.py"
+
+
+BUILDERS = ("actions", "channel", "profile", "undesirables")
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_a_builder_imports_no_label_and_no_other_builder(builder: str) -> None:
+    path = PACKAGE / "features" / f"{builder}.py"
+    found = list(imports(path))
+    others = {f"mqlml.features.{other}" for other in BUILDERS if other != builder}
+    assert not [name for name in found if name.startswith(("mqlml.training", "mqlml.model"))]
+    assert not [name for name in found if any(name == o or name.startswith(f"{o}.") for o in others)]
+    assert "outcomes" not in {
+        node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)
+    }, "features never look at outcomes"
+
+
+CLOCKS = ("time.time", "time.perf_counter", "time.monotonic", "datetime.now", "datetime.utcnow", "date.today")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_nothing_below_the_front_door_reads_the_clock(path: Path) -> None:
+    found = [
+        name for name in calls(path) if name.endswith(CLOCKS) or name in ("perf_counter", "Timestamp.now")
+    ]
+    assert not found or room(path) == "cli.py"
+
+
+DISK = (
+    *("open", "os.rename", "os.replace", "os.unlink", "shutil.rmtree", "shutil.copytree"),
+    *(".read_text", ".write_text", ".read_bytes", ".write_bytes", ".mkdir", ".unlink", ".touch"),
+    *(".to_csv", ".to_parquet", ".read_csv", ".read_parquet", ".TemporaryDirectory", ".mkstemp"),
+)
+DISK_ROOMS = {
+    "config/reading.py": "reads the config file",
+    "features/job_title.py": "reads its table, which comes with the package",
+    "features/mail_domain.py": "reads its list, which comes with the package",
+    "journeys/sources.py": "reads what the user brings",
+    "journeys/csvfile.py": "reads what the user brings",
+    "journeys/simulate/export.py": "writes what a user would bring",
+    "registry/bundle.py": "saves and loads versions",
+    "registry/store.py": "locks the embedded store",
+    "registry/tracking.py": "keeps versions in MLflow",
+    "scoring/sinks.py": "writes results, whole or not at all",
+    "scoring/rules.py": "reads lists of values that rules name",
+    "cli.py": "the front door",
+}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_few_rooms_touch_the_disk(path: Path) -> None:
+    found = [
+        name for name in calls(path) if name in DISK or ("." in name and f".{name.split('.')[-1]}" in DISK)
+    ]
+    assert not found or room(path) in DISK_ROOMS
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_no_global_random_state(path: Path) -> None:
+    seeded = ("default_rng", "Generator", "SeedSequence", "RandomState", "PCG64", "Philox", "spawn")
+    bad = [
+        name
+        for name in calls(path)
+        if name.startswith(("np.random.", "numpy.random.", "random.")) and not name.endswith(seeded)
+    ]
+    assert not bad
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom mqlml.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'mlflow', 'sklearn', 'pandas', 'numpy', 'numba', 'duckdb', 'pyarrow', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "score" in done.stdout
+
+
+def test_importing_the_package_is_light() -> None:
+    code = "import sys, mqlml; assert not {'pandas', 'sklearn', 'mlflow'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_public_names_can_be_had() -> None:
+    import mqlml
+
+    for name in mqlml.__all__:
+        assert getattr(mqlml, name).__doc__, name
+    with pytest.raises(AttributeError, match="no attribute 'scoer'"):
+        _ = mqlml.scoer
