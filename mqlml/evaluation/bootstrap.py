@@ -6,6 +6,7 @@ independent pieces of news and give intervals that are too narrow; here whole cl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
@@ -31,9 +32,9 @@ class Estimate:
     low: float
     high: float
 
-    def to_dict(self) -> dict[str, float]:
-        """``{"value", "low", "high"}``, as the results have it."""
-        return asdict(self)
+    def to_dict(self) -> dict[str, float | None]:
+        """``{"value", "low", "high"}``, as the results have it; None where a number is undefined, as in JSON."""
+        return {name: None if math.isnan(number) else number for name, number in asdict(self).items()}
 
 
 def make_estimate(value: float, resampled: FloatArray) -> Estimate:

@@ -24,12 +24,19 @@ __all__ = ["LeadScorer"]
 
 FloatArray = npt.NDArray[np.float64]
 
+# Trees predict a matrix in Fortran order five times faster than one in C order, and in slices that fit the cache a
+# tenth faster still (20,000 rows, 150 columns). Encoding takes larger steps, since its cost is per column.
 _ENCODED_ROWS = 65_536
 _PREDICTED_ROWS = 4_096
 
 
 class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Gradient-boosted trees on a table of numbers and categories.
+
+    The defaults were chosen by log loss on forward folds of four real data sets (without their held-out periods) and
+    three simulated ones, 90 to 20,000 training rows each: a few small trees with a strong ridge. Against 31 leaves,
+    no ridge and a learning rate of 0.1 they lose 4 to 50 % less log loss; against 4 to 15 leaves, 60 to 240 trees
+    and other ridges no setting is ahead on most.
 
     Parameters
     ----------

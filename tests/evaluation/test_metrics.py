@@ -157,7 +157,8 @@ def test_a_resample_without_both_classes_is_left_out() -> None:
     label = np.array([1, 0, 0, 0, 0, 0, 0, 0])
     found = _evaluate(label, np.array([0.6, 0.7, 0.2, 0.1, 0.3, 0.2, 0.1, 0.2]), n_bootstrap=200)
     assert 0 <= found["roc_auc"].low <= found["roc_auc"].value <= found["roc_auc"].high <= 1
-    assert np.isnan(make_estimate(0.5, np.array([np.nan, np.nan])).low)
+    undefined = make_estimate(0.5, np.array([np.nan, np.nan]))
+    assert undefined.to_dict() == {"value": 0.5, "low": None, "high": None}
 
 
 def test_the_raw_score_ranks_where_calibration_made_ties() -> None:

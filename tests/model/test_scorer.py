@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from mqlml.errors import MqlmlError, PopulationError, ScorerError
-from mqlml.model import LeadScorer
+from mqlml.model import LeadScorer, SigmoidCalibrator
 from mqlml.model import scorer as scorer_module
 from tests.model.tables import make_table
 
@@ -26,6 +27,19 @@ def test_it_finds_most_of_the_signal_there_is() -> None:
     raw = LeadScorer().fit(table, label).decision_function(later)
     best = roc_auc_score(later_label, truth)
     assert best - 0.02 < roc_auc_score(later_label, raw) < best + 0.01
+
+
+def test_a_calibrated_scorer_comes_near_the_true_probability() -> None:
+    table, label, _ = make_table(6_000, seed=20)
+    forward, forward_label, _ = make_table(3_000, seed=21)
+    later, _, log_odds = make_table(6_000, seed=22)
+    scorer = LeadScorer().fit(table, label)
+    calibrator = SigmoidCalibrator().fit(scorer.decision_function(forward), forward_label)
+    chance, truth = calibrator.predict(scorer.decision_function(later)), expit(log_odds)
+    assert np.abs(chance - truth).mean() < 0.04
+    bands = np.digitize(chance, np.quantile(chance, np.linspace(0.1, 0.9, 9)))
+    for band in range(10):
+        assert chance[bands == band].mean() == pytest.approx(truth[bands == band].mean(), abs=0.03)
 
 
 def test_probabilities_agree_with_the_raw_score_and_sum_to_one(fitted) -> None:
