@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
@@ -141,7 +141,8 @@ def train(
     result["seconds"] = progress.seconds
     _show(result, words_of_train(result), as_json)
     if not result["gate"]["passed"]:
-        raise GateRefused("the gate refused this model, and nothing was registered; the reasons stand above")
+        typer.echo("mqlml: the gate refused this model; nothing was registered", err=True)
+        raise typer.Exit(GateRefused.exit_code)
 
 
 @app.command(
@@ -182,16 +183,50 @@ def report(
     _show(result, words_of_report(result), as_json)
 
 
+# Typer carries its own copy of click, whose errors have no public name but this one.
+_UsageError = cast(type[Exception], typer.BadParameter.__base__)
+_USAGE, _SYSTEM, _INTERRUPTED = 2, 4, 130
+
+
+def _complain(kind: str, message: str, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"error": {"kind": kind, "message": message}}, ensure_ascii=False))
+    typer.echo(f"mqlml: {message}", err=True)
+
+
+def _usage_in_words(error: Any) -> str:
+    message = " ".join(str(error.format_message()).split()).rstrip(".")
+    command = error.ctx.command_path if error.ctx is not None else "mqlml"
+    return f"{message[:1].lower()}{message[1:]}; see '{command} --help'"
+
+
+def _system_in_words(error: OSError) -> str:
+    where = f" at {str(error.filename)!r}" if error.filename is not None else ""
+    return f"the system refused{where}: {error.strerror or error}; see that the disk is there, has space and lets you"
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; errors that a user can cause end in one or two lines and their own exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in arguments
     try:
-        app(arguments)
+        # What a command returns is None; what typer returns for --help, or for Ctrl-C, is an exit code.
+        code = app(arguments, prog_name="mqlml", standalone_mode=False) or 0
     except MqlmlError as error:
-        if "--json" in arguments and not isinstance(error, GateRefused):
-            typer.echo(json.dumps({"error": {"kind": type(error).__name__, "message": str(error)}}))
-        typer.echo(f"mqlml: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+        # A refusal comes after its result, which is the one object to print.
+        _complain(type(error).__name__, str(error), as_json and not isinstance(error, GateRefused))
+        code = error.exit_code
+    except _UsageError as error:
+        code = _USAGE
+        if arguments:
+            _complain("UsageError", _usage_in_words(error), as_json)
+        else:
+            typer.echo(str(error), err=True)  # the help
+    except (
+        OSError
+    ) as error:  # where no room has words of its own for it, as for the folder of temporary files
+        _complain("OSError", _system_in_words(error), as_json)
+        code = _SYSTEM
+    if code == _INTERRUPTED:
         typer.echo("mqlml: stopped; nothing half-written was left behind", err=True)
-        sys.exit(130)
+    sys.exit(code)

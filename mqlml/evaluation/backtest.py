@@ -44,12 +44,7 @@ class Forward:
 
 
 def _fit_predict(
-    scorer: LeadScorer,
-    features: pd.DataFrame,
-    label: npt.NDArray[np.int8],
-    group: Rows,
-    train: Rows,
-    test: Rows,
+    scorer: LeadScorer, features: pd.DataFrame, label: npt.NDArray[np.int8], train: Rows, test: Rows
 ) -> npt.NDArray[np.float64]:
     fitted = clone(scorer).fit(features.iloc[train], label[train])
     raw: npt.NDArray[np.float64] = fitted.decision_function(features.iloc[test])
@@ -60,7 +55,6 @@ def predict_forward(
     scorer: LeadScorer,
     features: pd.DataFrame,
     label: npt.NDArray[np.int8],
-    group: Rows,
     folds: Sequence[Fold],
     *,
     track: Track = lambda folds, _: folds,
@@ -70,12 +64,12 @@ def predict_forward(
     Parameters
     ----------
     scorer : LeadScorer, cloned for each fold.
-    features, label, group : the whole table, row by row.
+    features, label : the whole table, row by row.
     folds : at least one, with disjoint ``test`` rows.
     track : wraps the folds to show progress.
     """
     raws = [
-        _fit_predict(scorer, features, label, group, fold.train, fold.test)
+        _fit_predict(scorer, features, label, fold.train, fold.test)
         for fold in track(folds, "learning from the past, predicting the next period")
     ]
     return Forward(
@@ -103,5 +97,5 @@ def predict_across(
     splitter = StratifiedGroupKFold(n_splits=n_splits, shuffle=True, random_state=random_state)
     raw = np.empty(len(rows))
     for train, test in splitter.split(rows, label[rows], group[rows]):
-        raw[test] = _fit_predict(scorer, features, label, group, rows[train], rows[test])
+        raw[test] = _fit_predict(scorer, features, label, rows[train], rows[test])
     return Forward(rows=rows, raw=raw, periods=(), in_time=False)

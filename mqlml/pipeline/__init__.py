@@ -2,8 +2,8 @@
 
 from mqlml.pipeline.check import check_data, write_training_table
 from mqlml.pipeline.demo import make_demo
-from mqlml.pipeline.progress import Progress, Silent
 from mqlml.pipeline.learn import Trained, train
+from mqlml.pipeline.progress import Progress, Silent
 from mqlml.pipeline.version import register, score_leads, train_version, write_report
 from mqlml.pipeline.words import (
     words_of_check,

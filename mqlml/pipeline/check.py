@@ -64,7 +64,7 @@ def _enough(table: TrainingTable, needed: int) -> dict[str, Any]:
         "positives_to_learn_from": learn,
         "positives_to_judge_on": judge,
         "needed": needed,
-        "enough": learn + judge >= needed,
+        "enough": learn >= needed,
         "purged_from_learning": table.holdout.purged,
     }
 

@@ -16,6 +16,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from mqlml.config import Config, describe_config
+from mqlml.errors import GateRefused
 from mqlml.evaluation import (
     GateResult,
     Importance,
@@ -45,7 +46,7 @@ Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 
 RANDOM_STATE = 0
-"""The seed of everything drawn: encoding folds, resamples, shuffles. The same data gives the same version."""
+"""The seed of everything drawn: folds, resamples, shuffles. The same data gives the same version."""
 
 N_FOLDS = 5
 FOLD_POSITIVES = 20
@@ -116,15 +117,29 @@ def train(
         If a threshold rule asks for something that cannot be reached.
     LeakageError
         If the config names a leaking column without a reason.
+    GateRefused
+        If there are too few conversions to learn from, or nothing was learned from them.
     """
     progress = progress or Silent()
     data = read_data(config, progress) if data is None else data
     table = make_table(data, config, progress)
     scorer = LeadScorer(random_state=RANDOM_STATE)
     past, last = table.holdout.train, table.holdout.test
+    positives = int(table.label[past].sum())
+    if positives < config.gate.min_positives:
+        raise GateRefused(
+            f"{positives} conversions can be learned from before the held-out period, and "
+            f"{config.gate.min_positives} are needed (gate.min_positives). Bring a longer history, or predict an "
+            "earlier stage, which more leads reach"
+        )
 
     with progress.step("forward folds"):
         forward = _predict_past(scorer, table, progress)
+    if np.ptp(forward.raw) == 0:
+        raise GateRefused(
+            "the model gives every lead the same score, so there is nothing to rank by: no column told converting "
+            f"leads apart in {len(past):,} rows. Bring more columns or a longer history"
+        )
     calibrator = SigmoidCalibrator().fit(forward.raw, table.label[forward.rows])
     with progress.step("held-out period"):
         fitted = _fit(scorer, table, past)
@@ -133,7 +148,7 @@ def train(
         judged.metrics,
         judged.baselines,
         min_positives=config.gate.min_positives,
-        positives=int(table.label[past].sum()),
+        positives=positives,
     )
     gate = _with_notes(gate, forward, calibrator)
 
@@ -193,7 +208,7 @@ def _predict_past(scorer: LeadScorer, table: TrainingTable, progress: Progress) 
     judged = [int(table.label[fold.test].sum()) for fold in folds]
     others = sum(len(fold.test) for fold in folds) - sum(judged)
     if min(sum(judged), others) >= FORWARD_POSITIVES:
-        return predict_forward(scorer, table.features, table.label, table.group, folds, track=progress.track)
+        return predict_forward(scorer, table.features, table.label, folds, track=progress.track)
     return predict_across(scorer, table.features, table.label, table.group, past, random_state=RANDOM_STATE)
 
 

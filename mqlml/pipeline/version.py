@@ -12,8 +12,8 @@ from mqlml.config import Config, describe_config, read_config
 from mqlml.errors import ConfigError
 from mqlml.journeys import FlatTable, read_flat, read_lead_ids
 from mqlml.pipeline.check import read_data
-from mqlml.pipeline.progress import Progress
 from mqlml.pipeline.learn import Trained, train
+from mqlml.pipeline.progress import Progress
 from mqlml.registry import (
     CHAMPION,
     Bundle,

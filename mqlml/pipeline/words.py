@@ -77,7 +77,7 @@ def words_of_check(result: dict[str, Any]) -> str:
     enough = result["enough"]
     lines.append(
         f"Enough data: {'yes' if enough['enough'] else 'no'}; {enough['positives_to_learn_from']:,} conversions to "
-        f"learn from and {enough['positives_to_judge_on']:,} to judge on, at least {enough['needed']:,} needed"
+        f"learn from (at least {enough['needed']:,} needed) and {enough['positives_to_judge_on']:,} to judge on"
     )
     return "\n".join(lines)
 
