@@ -213,8 +213,7 @@ def main(arguments: list[str] | None = None) -> None:
         # What a command returns is None; what typer returns for --help, or for Ctrl-C, is an exit code.
         code = app(arguments, prog_name="mqlml", standalone_mode=False) or 0
     except MqlmlError as error:
-        # A refusal comes after its result, which is the one object to print.
-        _complain(type(error).__name__, str(error), as_json and not isinstance(error, GateRefused))
+        _complain(type(error).__name__, str(error), as_json)
         code = error.exit_code
     except _UsageError as error:
         code = _USAGE
