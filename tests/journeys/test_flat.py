@@ -129,6 +129,10 @@ def test_new_leads_may_lack_label_and_order(tmp_path: Path, monkeypatch: pytest.
     assert flat.label.isna().all()
     assert flat.label.dtype == "float64"
     assert flat.order.tolist() == [0, 0]
+    write(tmp_path, {"open.csv": "id,country,visits,org,won\nx,US,2,9,0\n"})
+    assert read_flat(made, tmp_path / "open.csv").label.tolist() == [0], (
+        "nobody of the new ones need have won"
+    )
     assert read_flat(made, tmp_path / "flat.csv").label.tolist()[:2] == [1, 0]
 
 

@@ -310,7 +310,7 @@ def test_times_with_hints(tmp_path: Path) -> None:
         ({"leads.csv": "leadid,created_at\n1,2024-01-01\n"}, {}, ContractError,
          r"no column 'lead_id'; did you mean 'leadid'\? say which column it is, as data.leads.columns: {lead_id: …}"),
         ({}, {"leads": {"path": "leads.csv", "columns": {"lead_id": "mql"}}}, ContractError,
-         r"no column 'mql'; it is mapped to lead_id in data.leads.columns.\nColumns found: lead_id, created_at"),
+         r"no column 'mql'; it is mapped to lead_id in data.leads.columns, so correct it there.\nColumns found: lead_id, created_at"),
         ({}, {"leads": {"path": "leads.csv", "columns": {"region": "Country"}}}, ContractError,
          "did you mean 'country'"),
         ({}, {"events": {"path": "events.csv", "columns": {"chanel": "action"}}}, ConfigError,

@@ -51,9 +51,7 @@ def test_relax(real_data: Path) -> None:
         real_data / "relax",
         observed_until="2014-06-06",
         leads={"path": "users.csv", "columns": columns},
-        events={
-            "sql": "select user_id as lead_id, time_stamp as occurred_at, 'login' as action from 'user_engagement.csv'"
-        },
+        events={"sql": logins},
         outcomes={
             "path": "users.csv",
             "columns": {

@@ -182,9 +182,9 @@ def test_sql_reads_neighbours_in_the_zone_of_the_config(
 
 
 def test_a_query_gives_the_same_order_each_time(tmp_path: Path) -> None:
-    sql = "select (i * 7919) % 10007 as id, count(*) as n from range(200000) t(i) group by all"
-    first, second = (read(tmp_path, sql=sql).column("id").to_pylist() for _ in range(2))
-    assert first == second
+    sql = "select distinct i % 300000 as id from range(1000000) t(i)"  # on two threads never twice alike
+    first, second = (read(tmp_path, sql=sql).column("id") for _ in range(2))
+    assert first.equals(second)
 
 
 @pytest.mark.parametrize(

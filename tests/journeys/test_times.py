@@ -104,6 +104,12 @@ def test_a_column_may_mix_offsets_dates_and_naive_times() -> None:
     assert not parsed.bad.any()
 
 
+def test_one_fine_time_does_not_narrow_the_years_of_the_others() -> None:
+    parsed = parse(["2024-01-15T10:30:15.123456999Z", "2999-01-01"])
+    assert shown(parsed) == ["2024-01-15T10:30:15.123456", None]
+    assert reasons(parsed, 1) == ["time outside 1900 to 2199"]
+
+
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"], ids=["naive", "UTC", "New York"])
 def test_arrow_timestamps(unit: str, zone: str | None) -> None:
