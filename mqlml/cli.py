@@ -221,9 +221,7 @@ def main(arguments: list[str] | None = None) -> None:
             _complain("UsageError", _usage_in_words(error), as_json)
         else:
             typer.echo(str(error), err=True)  # the help
-    except (
-        OSError
-    ) as error:  # where no room has words of its own for it, as for the folder of temporary files
+    except OSError as error:  # no room has words for it, as for a missing folder of temporary files
         _complain("OSError", _system_in_words(error), as_json)
         code = _SYSTEM
     if code == _INTERRUPTED:

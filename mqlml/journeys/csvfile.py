@@ -120,7 +120,9 @@ def _header(path: Path, encoding: str, delimiter: str) -> tuple[tuple[str, ...],
                     break
                 skipped += 1
             else:
-                raise SourceError(f"{path.name} is empty; a table needs a header line and rows")
+                raise SourceError(
+                    f"{path.name} is empty; a table needs a header line and rows, so export it again"
+                )
         except UnicodeDecodeError:
             raise _not_text(path, encoding) from None
         except csv.Error as error:

@@ -115,8 +115,9 @@ def _stage_words(reader: TableReader, spec: Outcomes) -> pd.Categorical:
         counts = pd.Series(words).value_counts()
         shown = [word for word in counts.index if meaning.get(word.casefold()) is None]
         listed = ", ".join(repr(word) for word in shown[:10]) + (" …" if len(shown) > 10 else "")
+        each = "each of " if len(shown) > 1 else ""
         remedy = (
-            f"say which of our stages each of {listed} is, as data.outcomes.stages: {{{shown[0]}: closed_won}} "
+            f"say which of our stages {each}{listed} is, as data.outcomes.stages: {{{shown[0]}: closed_won}} "
             f"(ours are {', '.join(STAGES)})"
         )
         codes = np.asarray(words.codes)

@@ -77,7 +77,7 @@ def _no_such_file(path: Path) -> SourceError:
     folder = path.parent
     if not folder.is_dir():
         return SourceError(f"there is no folder {str(folder)!r}; relative paths start at the config's folder")
-    near = difflib.get_close_matches(path.name, [other.name for other in folder.iterdir()], n=1)
+    near = difflib.get_close_matches(path.name, [other.name for other in folder.iterdir()], n=1, cutoff=0.75)
     hint = f"did you mean {near[0]!r}?" if near else "relative paths start at the config's folder"
     return SourceError(f"there is no file {str(path)!r}; {hint}")
 
@@ -123,7 +123,7 @@ def _read_parquet(
     except (pa.ArrowException, OSError) as error:
         raise SourceError(
             f"{path.name} cannot be read as Parquet (damaged, or cut off while it was written?): "
-            f"{str(error).splitlines()[0]}"
+            f"{str(error).splitlines()[0].rstrip('.')}; write it again"
         ) from None
 
 
@@ -133,7 +133,9 @@ def _read_file(
     with path.open("rb") as file:
         magic = file.read(4)
     if not magic:
-        raise SourceError(f"{path.name} is empty (0 bytes); a table needs a header line and rows")
+        raise SourceError(
+            f"{path.name} is empty (0 bytes); a table needs a header line and rows, so export it again"
+        )
     if magic == b"PAR1" or path.suffix in _PARQUET:
         names, table = _read_parquet(path, wanted, words)
         return _Part(shown, names, table, np.arange(1, table.num_rows + 1))
@@ -160,8 +162,10 @@ def _run_sql(sql: str, *, folder: Path, zone: str, where: str) -> _Part:
                 )
             table = connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
-            text = " ".join(str(error).split())
-            raise SourceError(f"{where}.sql does not run in DuckDB: {text[:300]}") from None
+            text = " ".join(str(error).split()).partition(" LINE 1:")[0]  # the query itself follows
+            raise SourceError(
+                f"{where}.sql does not run in DuckDB: {text[:300]}; correct the query"
+            ) from None
     names = tuple(table.column_names)
     check_unique(names, f"{where}.sql")
     return _Part("", names, table, np.arange(1, table.num_rows + 1))

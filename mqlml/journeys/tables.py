@@ -24,7 +24,7 @@ from mqlml.journeys.parse import (
 )
 from mqlml.journeys.quarantine import Ledger
 from mqlml.journeys.sources import Source, read_source
-from mqlml.journeys.times import NO_TIME, parse_times
+from mqlml.journeys.times import NO_TIME, OUT_OF_RANGE, parse_times
 
 __all__ = [
     "DUPLICATE",
@@ -124,7 +124,7 @@ class TableReader:
             theirs = self.spec.column(column)
             if theirs not in self.source.names:
                 remedy = (
-                    f"it is mapped to {column} in {self.where}.columns"
+                    f"it is mapped to {column} in {self.where}.columns, so correct it there"
                     if column in self.spec.columns
                     else f"say which column it is, as {self.where}.columns: {{{column}: …}}"
                 )
@@ -149,7 +149,9 @@ class TableReader:
             empty = f"keep the rows that have one, as {self.where}.sql: select … where {theirs} is not null"
             self.refuse(parsed.missing, column, MISSING, empty)
         for reason, mask in parsed.problems:
-            self.refuse(mask, column, reason, remedy)
+            # A year such as 9999 was read well, and a hint how to read it would not help.
+            plain = reason == OUT_OF_RANGE and self.spec.format(column) is None
+            self.refuse(mask, column, reason, "" if plain else remedy)
 
     def times(self, column: str, *, required: bool = True) -> npt.NDArray[np.int64]:
         """Instants in microseconds since 1970; `NO_TIME` where missing or bad."""

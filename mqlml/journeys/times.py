@@ -17,7 +17,7 @@ from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.parse import Mask, Parsed, parse_numbers, plain_text, true_where
 from mqlml.timeutil import DAY, to_microseconds
 
-__all__ = ["NO_TIME", "parse_times"]
+__all__ = ["NO_TIME", "OUT_OF_RANGE", "parse_times"]
 
 NO_TIME = np.iinfo(np.int64).min
 """The instant that stands for a missing one; numpy's and pandas' own NaT."""
@@ -25,7 +25,7 @@ NO_TIME = np.iinfo(np.int64).min
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - what a clock shows has no zone
 _FIRST = to_microseconds(dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
 _END = to_microseconds(dt.datetime(2200, 1, 1, tzinfo=dt.UTC))
-_OUT_OF_RANGE = "time outside 1900 to 2199"
+OUT_OF_RANGE = "time outside 1900 to 2199"
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _MICROSECONDS = {"d": DAY, "s": 1_000_000, "ms": 1_000, "us": 1}
@@ -158,7 +158,7 @@ def _instants(
     values = np.where(missing | bad[1] | outside, NO_TIME, walls)
     if zone is not None and zone.key != "UTC" and local.any():
         values[local] = _localise(values[local], zone)
-    return Parsed(values, missing, (bad, (_OUT_OF_RANGE, outside)))
+    return Parsed(values, missing, (bad, (OUT_OF_RANGE, outside)))
 
 
 def _localise(walls: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.int64]:
