@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import math
-import numbers
 import os
 import platform
 import secrets
@@ -26,6 +24,7 @@ import numpy.typing as npt
 from mqlml.errors import BundleError, MqlmlError, OutputError
 from mqlml.features import FeaturePlan
 from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator
+from mqlml.plain import to_plain
 from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save_trees
 
 __all__ = ["Bundle", "library_versions", "load_bundle", "make_reference", "save_bundle"]
@@ -310,23 +309,4 @@ def _reference(value: object) -> npt.NDArray[np.float64]:
 
 
 def _json(value: object) -> bytes:
-    return (json.dumps(_plain(value), indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode("utf-8")
-
-
-def _plain(value: Any) -> Any:
-    """JSON's own types, from the numpy values that aggregates are full of too."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(item) for item in (value.tolist() if isinstance(value, np.ndarray) else value)]
-    if value is None or isinstance(value, str | bool):
-        return value
-    if isinstance(value, np.bool_):
-        return bool(value)
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    if isinstance(value, numbers.Real):
-        return float(value) if math.isfinite(value) else None
-    raise TypeError(
-        f"a bundle holds texts, numbers, lists and dicts; found {value!r} of {type(value).__name__}"
-    )
+    return (json.dumps(to_plain(value), indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode("utf-8")

@@ -165,7 +165,7 @@ def test_a_bundle_that_could_not_be_loaded_is_not_saved(
 
 
 def test_a_value_that_no_json_holds(made: Made, tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="a bundle holds texts, numbers, lists and dicts; found"):
+    with pytest.raises(TypeError, match="only texts, numbers, lists and dicts can be written as JSON; found"):
         save_bundle(dataclasses.replace(made.bundle, report={"when": object()}), tmp_path / "b")
 
 
