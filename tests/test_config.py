@@ -126,10 +126,10 @@ MISTAKES = {
     ),
     "no unit": (put("problem.horizon", 60), r"problem\.horizon: a duration is a number and a unit.*found 60"),
     "wrong unit": (put("problem.horizon", "60m"), r"problem\.horizon: a duration is .* found '60m'"),
-    "no horizon": (put("problem.horizon", "0d"), r"problem\.horizon: input should be greater than 0"),
+    "no horizon": (put("problem.horizon", "0d"), r"problem\.horizon: must be greater than 0"),
     "unknown stage": (
         put("problem.outcome", "won"),
-        r"problem\.outcome: input should be 'mql'.* found 'won'",
+        r"problem\.outcome: must be 'mql'.* found 'won'",
     ),
     "two snapshot policies": (
         put("problem.snapshots", {"ages": ["0d"], "every": "7d"}),
@@ -176,7 +176,7 @@ MISTAKES = {
     ),
     "a probability above 1": (
         put("labels", {"mql": {"policy": "fixed", "value": 15}, "sql": {"policy": "fixed", "value": 0.5}}),
-        r"labels\.mql\.value: input should be less than or equal to 1; found 15",
+        r"labels\.mql\.value: must be less than or equal to 1; found 15",
     ),
     "static is a word": (put("profile.static", "all"), "profile.static: must be 'auto' or a list of columns"),
     "variable not set": (
@@ -184,7 +184,7 @@ MISTAKES = {
         "data.leads.path reads .*MQLML_NOT_SET",
     ),
     "no name": ({"data": LEAST["data"]}, "name: this key is required"),
-    "a name that is a path": (put("name", "../x"), "name: string should match pattern"),
+    "a name that is a path": (put("name", "../x"), "name: must be letters, digits"),
     "not a mapping": (["name"], "must hold keys and values"),
 }
 

@@ -20,6 +20,23 @@ from mqlml.errors import ConfigError
 
 __all__ = ["describe_config", "make_config", "read_config"]
 
+_SAID = {
+    "missing": "this key is required; add it",
+    "string_type": "must be text",
+    "string_pattern_mismatch": "must be letters, digits, '.', '_' and '-', beginning with a letter or digit",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "dict_type": "must hold keys and values",
+    "model_type": "must hold keys and values",
+    "list_type": "must be a list, as [one, two]",
+}
+"""What is said of pydantic's kinds of error, where its own words speak of Python rather than of a file."""
+
+_LONGEST = 80
+
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -77,12 +94,18 @@ def _sentence(error: Any) -> str:
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
         return f"{where}: unknown key {key!r}; {hint}"
-    if error["type"] == "missing":
-        return f"{where}: this key is required"
-    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "too_short":
+        return f"{where}: must not be empty; fill it, or take it away"
+    if error["type"] == "missing" and isinstance(location[-1], int):
+        return f"{where.rpartition('.')[0]}: must hold {location[-1] + 1} values"
+    message = _SAID.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
+    message = message.replace("Input should be", "must be")
+    message = f"{message[:1].lower()}{message[1:]}"
     found = error["input"]
-    shown = "" if isinstance(found, dict | list) or message.startswith("needs") else f"; found {found!r}"
-    return f"{where}: {message[:1].lower()}{message[1:]}{shown}" if where else f"{message}{shown}"
+    said = error["type"] == "missing" or message.startswith("needs") or "; found " in message
+    if not (said or isinstance(found, dict) or len(repr(found)) > _LONGEST):
+        message += f"; found {found!r}"
+    return f"{where}: {message}" if where else message
 
 
 def make_config(values: Any, *, folder: Path, where: str = "config") -> Config:
@@ -94,7 +117,11 @@ def make_config(values: Any, *, folder: Path, where: str = "config") -> Config:
         If a key is missing or unknown, or a value is not what it must be.
     """
     if not isinstance(values, dict):
-        raise ConfigError(f"{where} must hold keys and values (name:, data:, problem: …); found {values!r}")
+        found = "nothing" if values is None else repr(values)
+        raise ConfigError(
+            f"{where} must hold keys and values (name:, data:, problem: …); found {found[:_LONGEST]}. "
+            "See what 'mqlml demo' writes"
+        )
     try:
         return Config.model_validate({**_expand(values, ""), "folder": folder, "written": values})
     except ConfigError as error:
@@ -124,13 +151,42 @@ def read_config(path: str | Path) -> Config:
         raise ConfigError(
             f"there is no config file {str(path)!r}; name one with --config, or make an example with 'mqlml demo'"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the config file {str(path)!r} cannot be read as UTF-8 text: {error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"the config file {str(path)!r} cannot be read as UTF-8 text; save it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"the config file {str(path)!r} cannot be read: {error.strerror}; name another with --config"
+        ) from None
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{path} is not valid YAML{_yaml_in_words(error)}") from None
     return make_config(values, folder=path.parent, where=str(path))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, but a key that stands twice is an error: one of the two would be lost unseen."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            if key.value in seen:
+                problem = f"the key {key.value!r} stands there a second time; remove one of the two"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _yaml_in_words(error: yaml.YAMLError) -> str:
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    if problem is None or mark is None:
+        return f": {' '.join(str(error).split())}"
+    where = f" in line {mark.line + 1}, column {mark.column + 1}: {problem}"
+    return where if "; " in problem else f"{where}; see to brackets, quotes and blanks (no tabs) around there"
 
 
 def describe_config(config: Config) -> dict[str, Any]:

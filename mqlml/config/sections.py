@@ -180,9 +180,13 @@ class Flat(_Section):
 
 
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
-        near = difflib.get_close_matches(name, available_timezones(), n=1)
-        raise ValueError(f"unknown time zone {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    zones = available_timezones()
+    if name not in zones:
+        # Not the abbreviations: the nearest to CEST is EST, on another continent.
+        places = [zone for zone in sorted(zones) if "/" in zone]
+        near = difflib.get_close_matches(name, places, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "name a place, as Europe/Berlin, or UTC"
+        raise ValueError(f"unknown time zone {name!r}; {hint}")
     return name
 
 
@@ -203,7 +207,10 @@ class Data(_Section):
     def _read(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("observed_until") is not None:
             zone = _known_zone(str(values.get("timezone", "UTC")))
-            values = {**values, "observed_until": _instant(values["observed_until"], zone)}
+            try:
+                values = {**values, "observed_until": parse_instant(values["observed_until"], zone)}
+            except ConfigError as error:
+                raise ValueError(f"'observed_until': {error}") from None
         return values
 
     @model_validator(mode="after")
