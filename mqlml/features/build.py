@@ -130,6 +130,7 @@ def _make_frame(
 ) -> pd.DataFrame:
     """The table in the order of the plan; its numbers stay in the one array they were written to."""
     categories = {name: (block.codes[name], block.words[name]) for block in blocks for name in block.codes}
+    missing: tuple[npt.NDArray[np.int32], tuple[str, ...]] = (np.full(len(index), -1, np.int32), ())
     pieces: list[pd.DataFrame] = []
     first = 0
     for kind, run in groupby(features, key=lambda feature: feature.kind):
@@ -139,7 +140,7 @@ def _make_frame(
             pieces.append(pd.DataFrame(part, index=index, columns=names, copy=False))
             first += len(names)
         else:
-            texts = {name: _texts(*categories[name]) for name in names}
+            texts = {name: _texts(*categories.get(name, missing)) for name in names}
             pieces.append(pd.DataFrame(texts, columns=names).set_axis(index))
     return pd.concat(pieces, axis=1) if pieces else pd.DataFrame(index=index)
 

@@ -93,7 +93,7 @@ def read_asked(snapshots: pd.DataFrame, leads: pd.DataFrame) -> tuple[Asked, Int
     rows = np.bincount(place[place >= 0], minlength=len(ids))
     if (rows != 1).any():
         wrong = np.flatnonzero(rows != 1)
-        named = ", ".join(repr(asked.ids[i]) for i in wrong[:3]) + (", …" if len(wrong) > 3 else "")
+        named = ", ".join(map(repr, asked.ids[wrong[:3]].tolist())) + (", …" if len(wrong) > 3 else "")
         found = "none" if rows[wrong[0]] == 0 else str(rows[wrong[0]])
         raise ContractError(
             f"every snapshot's lead needs one row in leads; lead_id {named} has {found} "
