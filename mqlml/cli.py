@@ -114,7 +114,7 @@ def check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
     """Read everything and say what is usable, what was set aside, what may leak, and whether it is enough."""
     from mqlml.pipeline import check_data, words_of_check
 
-    result = check_data(config, progress=Terminal())
+    result = check_data(config, now=_now(), progress=Terminal())
     _show(result, words_of_check(result), as_json)
 
 
@@ -123,7 +123,7 @@ def table(out: Out, config: ConfigPath = DEFAULT, as_json: Json = False) -> None
     """Write the training table: lead_id, cutoff_time, label and every feature, as known at the cutoff."""
     from mqlml.pipeline import words_of_table, write_training_table
 
-    result = write_training_table(config, out, progress=Terminal())
+    result = write_training_table(config, out, now=_now(), progress=Terminal())
     _show(result, words_of_table(result), as_json)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mqlml.config import Config, read_config
+from mqlml.errors import ConfigError
 from mqlml.journeys import FlatTable, Journeys, read_flat, read_journeys
 from mqlml.pipeline.describe import (
     describe_data,
@@ -30,8 +32,22 @@ __all__ = [
 ]
 
 
-def read_data(config: Config, progress: Progress) -> Journeys | FlatTable:
-    """The tables that the config names."""
+def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journeys | FlatTable:
+    """The tables that the config names.
+
+    Raises
+    ------
+    ConfigError
+        If outcomes are said to be complete up to a moment that is still to come: leads that may yet convert would
+        be taken for ones that did not.
+    """
+    until = config.data.observed_until
+    # With a day's grace: today's export, complete to its last minute, is dated tomorrow.
+    if until is not None and until > now + dt.timedelta(days=1):
+        raise ConfigError(
+            f"data.observed_until must lie in the past; found {format_instant(until)}, and it is "
+            f"{format_instant(now)}. Write the moment of the export, up to which outcomes are complete"
+        )
     with progress.step("read"):
         return read_flat(config) if config.data.flat is not None else read_journeys(config)
 
@@ -69,7 +85,7 @@ def _enough(table: TrainingTable, needed: int) -> dict[str, Any]:
     }
 
 
-def check_data(config_path: str | Path, *, progress: Progress) -> dict[str, Any]:
+def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress) -> dict[str, Any]:
     """Read everything the config names and say what a model could be made of.
 
     Returns
@@ -79,7 +95,7 @@ def check_data(config_path: str | Path, *, progress: Progress) -> dict[str, Any]
         ``features``, ``left_out``, ``enough``.
     """
     config = read_config(config_path)
-    data = read_data(config, progress)
+    data = read_data(config, progress, now=now)
     table = make_table(data, config, progress)
     until = config.data.observed_until
     return {
@@ -95,11 +111,13 @@ def check_data(config_path: str | Path, *, progress: Progress) -> dict[str, Any]
     }
 
 
-def write_training_table(config_path: str | Path, out: str | Path, *, progress: Progress) -> dict[str, Any]:
+def write_training_table(
+    config_path: str | Path, out: str | Path, *, now: dt.datetime, progress: Progress
+) -> dict[str, Any]:
     """Write ``lead_id, cutoff_time, label`` and the features to a Parquet or CSV file."""
     target = check_target(out, suffixes=(".parquet", ".csv"))
     config = read_config(config_path)
-    table = make_table(read_data(config, progress), config, progress)
+    table = make_table(read_data(config, progress, now=now), config, progress)
     with progress.step("write"):
         write_table(table.frame(), target)
     return {

@@ -106,7 +106,7 @@ def train(
     data : Journeys or FlatTable, optional
         Read from where the config says if left out.
     now : datetime in UTC
-        Written into the version; nothing is computed from it.
+        Written into the version; outcomes cannot be complete up to a later moment, and nothing else depends on it.
     progress : Progress, optional
 
     Raises
@@ -121,7 +121,7 @@ def train(
         If there are too few conversions to learn from, or nothing was learned from them.
     """
     progress = progress or Silent()
-    data = read_data(config, progress) if data is None else data
+    data = read_data(config, progress, now=now) if data is None else data
     table = make_table(data, config, progress)
     scorer = LeadScorer(random_state=RANDOM_STATE)
     past, last = table.holdout.train, table.holdout.test

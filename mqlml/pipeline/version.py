@@ -19,6 +19,7 @@ from mqlml.registry import (
     Bundle,
     Store,
     Version,
+    check_store,
     load_version,
     log_version,
     make_store,
@@ -41,6 +42,8 @@ def train_version(
     dict, what ``train --json`` prints; ``version`` and ``run_id`` are None for a model that was not registered.
     """
     config = read_config(config_path)
+    if register_it:
+        check_store(_store(config))
     trained = train(config, now=now, progress=progress)
     version = None
     if register_it and trained.bundle is not None:
@@ -137,7 +140,7 @@ def score_leads(
         with progress.step("read"):
             data: Any = read_flat(config, leads)
     else:
-        data = read_data(config, progress)
+        data = read_data(config, progress, now=now)
     with progress.step("score"):
         if isinstance(data, FlatTable):
             table = score_flat(bundle, data, config, as_of=moment, scored_at=now, version=version)

@@ -34,6 +34,7 @@ __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "Version",
+    "check_store",
     "fetch_bundle",
     "find_version",
     "list_versions",
@@ -74,6 +75,30 @@ class Version:
     run_id: str
     aliases: tuple[str, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
+
+
+def check_store(store: Store) -> None:
+    """Refuse an embedded store that no version could be put into; nothing is made yet.
+
+    Training calls this before it starts, since a model without a place to keep it is lost.
+
+    Raises
+    ------
+    TrackingError
+        If the file is no store, or it may not be written, or no folder can be made for it.
+    """
+    file = store.file
+    if file is None:
+        return
+    if file.exists():
+        _check_file(file, create=True)
+        return
+    above = next(folder for folder in file.parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        why = "no permission to write there" if above.is_dir() else "it is no folder"
+        raise TrackingError(
+            f"no store {file.name!r} can be made in {str(above)!r}: {why}; allow it, or see tracking.uri"
+        )
 
 
 def log_version(
