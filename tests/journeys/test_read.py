@@ -310,7 +310,8 @@ def test_times_with_hints(tmp_path: Path) -> None:
         ({"leads.csv": "leadid,created_at\n1,2024-01-01\n"}, {}, ContractError,
          r"no column 'lead_id'; did you mean 'leadid'\? say which column it is, as data.leads.columns: {lead_id: …}"),
         ({}, {"leads": {"path": "leads.csv", "columns": {"lead_id": "mql"}}}, ContractError,
-         r"no column 'mql'; it is mapped to lead_id in data.leads.columns, so correct it there.\nColumns found: lead_id, created_at"),
+         r"no column 'mql'; it is mapped to lead_id in data.leads.columns, so correct it there.\n"
+         "Columns found: lead_id, created_at"),
         ({}, {"leads": {"path": "leads.csv", "columns": {"region": "Country"}}}, ContractError,
          "did you mean 'country'"),
         ({}, {"events": {"path": "events.csv", "columns": {"chanel": "action"}}}, ConfigError,
@@ -459,7 +460,7 @@ def tables(journeys: Journeys) -> Iterator[pd.DataFrame]:
     yield from (journeys.leads, journeys.events, journeys.outcomes, journeys.history)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(typed_tables(), st.sampled_from(["UTC", "America/Sao_Paulo"]))
 def test_csv_and_parquet_of_a_table_give_the_same_journeys(typed: dict[str, pa.Table], zone: str) -> None:
     with TemporaryDirectory() as name:
@@ -491,7 +492,7 @@ CELLS = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.tuples(IDS, st.sampled_from(["2024-01-01", "soon", ""]), CELLS), min_size=1, max_size=8),
     st.lists(st.lists(CELLS, min_size=4, max_size=6), min_size=1, max_size=12),
