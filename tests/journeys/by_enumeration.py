@@ -82,7 +82,7 @@ def log_density_of_day(truth: Truth, lead: int, day: int, cutoff: int, state: in
             log -= world.page_views[state] * seconds_left / 1200
 
     # Exits: survival, and the hazard of the one that came.
-    won = world.exits[0, state] * math.exp(0.85 * world.signal * population.fit[lead]) * calendar.won[0]
+    won = world.exits[0, state] * float(world.fit_factor(population.fit[lead])) * calendar.won[0]
     other = world.exits[1:, state] * calendar.other[0]
     at_risk = max(min(clock(end), clock(left) if is_known else math.inf) - clock(begin), 0.0)
     log -= (won + other.sum()) * at_risk
@@ -97,7 +97,7 @@ def win_on_day(
     """P(won on this day within the window | open at its begin, state) and P(open at its end | the same)."""
     world = truth.world
     calendar = world.calendar(day, day)
-    won = world.exits[0, state] * math.exp(0.85 * world.signal * truth.population.fit[lead]) * calendar.won[0]
+    won = world.exits[0, state] * float(world.fit_factor(truth.population.fit[lead])) * calendar.won[0]
     hazard = won + world.exits[1:, state].sum() * calendar.other[0]
     low, high = max(cutoff, day * DAY), min(closes, (day + 1) * DAY)
     if high <= low:

@@ -184,7 +184,7 @@ def make_population(rng: np.random.Generator, n_leads: int, *, days: int, world:
     logit = np.zeros((n_leads, 2, len(STATES)))
     logit[:, :, 0] = 0.7
     years = (created / DAY - world.start) / 365.25
-    logit[:, :, 2] = (-2.25 + 1.05 * fit + intent + world.drift * years)[:, None] + [0.0, 1.5]
+    logit[:, :, 2] = (-2.55 + 1.50 * fit + intent + world.drift * years)[:, None] + [0.0, 1.0]
     logit[:, :, 3] = (-1.9 + junk)[:, None] - [0.0, 0.7]
     first_state = np.exp(logit)
     first_state /= first_state.sum(axis=-1, keepdims=True)

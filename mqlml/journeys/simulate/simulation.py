@@ -99,13 +99,13 @@ def simulate(
     days : int, length of the simulated time; leads appear through all of it.
     drift : float
         Growth per year, from ``start`` on, of the log hazard of being won and of the log odds with which a new lead
-        starts out evaluating. At 1 the share won within 60 days of a first week rises from 7 to 13 percent in
-        15 months, at -1 it falls from 6 to 2.
+        starts out evaluating. At 1 the share won within 60 days of a lead's first week rises from 6 to 11 percent
+        in 15 months, at -1 it falls from 5 to 1.
     signal : float between 0 and 1
         Scales, in logs, all differences in hazards between states, profiles and days. At 0 every open lead is won
         with the same probability at any moment, whatever it did (but for ``drift``).
     activity : float, above 0
-        Multiplies the rates of all acts; at 1 a lead has about 50 in 540 days.
+        Multiplies the rates of all acts; at 1 there are about 46 for each lead in 540 days.
     leaky_columns : bool
         Add what sales fills in after the fact (``lead_status``, ``owner``, ``last_activity_date``,
         ``closed_amount``, ``lost_reason``, the action ``onboarding_call``) for a leakage audit to find.
