@@ -10,7 +10,7 @@ _PATTERNS = (
     r"unsubscri\w*|opt(ed)? out|optout|abmeld\w*|desinscri\w*",  # wants no more mail
     r"(hard |soft )?bounc\w*|undeliver\w*|invalid (e )?mail",  # cannot be reached
     r"complain\w*|spam\w*|abuse\w*|mark(ed)? as junk",  # objects to being written to
-    r"careers?|jobs?|vacanc\w*|hiring|karriere|job (page|board|application)\w*|apply (for )?jobs?",  # wants a job
+    r"careers?|jobs|vacanc\w*|hiring|karriere|job (page|board|application|offer|posting)\w*",  # wants a job
     r"no shows?|noshow\w*|miss(ed)? (the )?(meeting|call|demo|webinar|appointment)",  # did not turn up
     r"(do )?not (contact|call|e ?mail)|dnc|block(ed)? sender",
     r"not interested|reject\w* (call|meeting|demo)|declin\w* (call|meeting|demo)",

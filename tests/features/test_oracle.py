@@ -63,7 +63,7 @@ def check(
     return table
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=worlds(), day=st.sampled_from([None, 5, 20]), config=st.sampled_from([CONFIG, NO_ALL]))
 def test_every_feature_is_what_a_plain_loop_says(
     world: tuple[Journeys, pd.DataFrame], day: int | None, config: Config

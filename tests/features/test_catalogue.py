@@ -1,0 +1,149 @@
+"""Names and sentences: unique, stable, and what a marketer would say."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from mqlml.features import FeaturePlan, plan_features
+from mqlml.features.bad_acts import is_undesirable
+from mqlml.features.catalogue import FAMILIES, name_parts, say_acts, say_window
+from mqlml.timeutil import DAY, HOUR
+from tests.features.worlds import make_config_of, make_world
+
+CONFIG = make_config_of(features={"max_actions": 4, "max_channels": 2}, profile={"history": ["plan"]})
+
+
+@pytest.fixture(scope="module")
+def plan() -> FeaturePlan:
+    return plan_features(make_world(0), CONFIG, before=None)
+
+
+def test_names_are_unique_and_well_formed(plan: FeaturePlan) -> None:
+    names = [feature.name for feature in plan.features]
+    assert len(set(names)) == len(names)
+    for feature in plan.features:
+        family, *parts = feature.name.split("__")
+        assert family == feature.family
+        assert len(parts) in (2, 3)
+        assert all(re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", part) for part in parts), feature.name
+        assert (feature.window is not None) == (len(parts) == 3)
+        assert feature.window in (None, parts[-1])
+
+
+def test_every_feature_says_what_it_is_and_where_it_comes_from(plan: FeaturePlan) -> None:
+    sentences = [feature.sentence for feature in plan.features]
+    assert len(set(sentences)) == len(sentences)
+    for feature in plan.features:
+        assert feature.sentence[0].isupper() or not feature.sentence[0].isalpha()
+        assert not feature.sentence.endswith(".")
+        assert feature.source
+        assert all(re.fullmatch(r"(leads|events|history)\.\w+", column) for column in feature.source)
+    assert {feature.family for feature in plan.features} == set(FAMILIES)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("actions__page_view__count__7d", "Page views in the last 7 days"),
+        ("actions__demo_request__days_since", "Days since the last “Demo request”"),
+        ("actions__any__count__all", "Acts of any kind so far"),
+        ("channel__first_touch__value", "Channel of the first touch"),
+        ("channel__other__share__30d", "Share of touches through another channel in the last 30 days"),
+        ("undesirables__unsubscribe__count__90d", "Unsubscribes in the last 90 days"),
+        ("profile__job_title__seniority", "Seniority, from the job title"),
+        ("profile__plan__as_of", "Plan, as known at the time"),
+    ],
+)
+def test_sentences(plan: FeaturePlan, name: str, sentence: str) -> None:
+    assert {feature.name: feature.sentence for feature in plan.features}[name] == sentence
+
+
+def test_the_source_s_own_word_is_kept_where_the_name_differs(plan: FeaturePlan) -> None:
+    words = {feature.name: feature.words for feature in plan.features}
+    assert words["actions__demo_request__count__7d"] == ("Demo request",)
+    assert words["actions__page_view__count__7d"] == ()
+
+
+def test_words_that_come_to_one_part_are_told_apart_and_never_take_ours() -> None:
+    assert name_parts(["A_SUBMITTED complete", "a-submitted complete", "Any", "  "], reserved=["any"]) == {
+        "A_SUBMITTED complete": "a_submitted_complete",
+        "a-submitted complete": "a_submitted_complete_2",
+        "Any": "any_2",
+        "  ": "blank",
+    }
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("demo_request", "Demo requests"),
+        ("Demo-Request", "Times “Demo Request”"),
+        ("reply", "Replies"),
+        ("essay", "Essays"),
+        ("launch", "Launches"),
+        ("webinar_attended", "Times “webinar attended”"),
+        ("pricing", "Times “pricing”"),
+        ("page 2", "Times “page 2”"),
+        ("views", "Times “views”"),
+    ],
+)
+def test_acts_are_counted_in_plain_words(word: str, said: str) -> None:
+    assert say_acts(word) == said
+
+
+@pytest.mark.parametrize(
+    ("window", "said"),
+    [
+        (DAY, "in the last day"),
+        (14 * DAY, "in the last 14 days"),
+        (12 * HOUR, "in the last 12 hours"),
+        ("all", "so far"),
+    ],
+    ids=["a day", "two weeks", "half a day", "all"],
+)
+def test_windows_are_said_in_plain_words(window: int, said: str) -> None:
+    assert say_window(window) == said
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "unsubscribe",
+        "Email Unsubscribed",
+        "emailBounced",
+        "hard_bounce",
+        "Email Marked Spam",
+        "spam-complaint",
+        "careers",
+        "Careers Page Visit",
+        "job_application",
+        "visited jobs page",
+        "no_show",
+        "meeting no-show",
+        "opted_out",
+        "do not call",
+        "not_interested",
+    ],
+)
+def test_what_speaks_against_a_lead_is_recognised(action: str) -> None:
+    assert is_undesirable(action, None)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "demo_request",
+        "Email Opened",
+        "page_view",
+        "subscribe",
+        "job title updated",
+        "show",
+        "4 - purchase",
+        "call",
+        "spa visit",
+    ],
+)
+def test_what_speaks_for_a_lead_is_not_taken_for_undesirable(action: str) -> None:
+    assert not is_undesirable(action, None)
