@@ -190,12 +190,14 @@ def _yaml_in_words(error: yaml.YAMLError) -> str:
 
 
 def describe_config(config: Config) -> dict[str, Any]:
-    """The config with its defaults, as a version keeps it: what came from the environment stands as ``${NAME}``.
+    """The config with its defaults, as a version keeps it.
 
-    So neither a password nor a path of one machine gets into a version.
+    What came from the environment stands as ``${NAME}`` where it says how to reach something (``data``,
+    ``tracking``), so that neither a password nor a path of one machine gets into a version.
     """
     described: dict[str, Any] = config.model_dump(mode="json", by_alias=True, exclude_none=True)
-    kept: dict[str, Any] = _put_back(described, config.written)
+    places = {name: config.written.get(name) for name in ("data", "tracking")}
+    kept: dict[str, Any] = _put_back(described, places)
     return kept
 
 

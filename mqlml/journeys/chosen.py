@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from mqlml.config import Config, Table
 from mqlml.errors import ConfigError
-from mqlml.journeys.parse import as_text
+from mqlml.journeys.parse import parse_ids
 from mqlml.journeys.sources import read_source
 from mqlml.journeys.tables import missing_column
 
@@ -38,5 +38,5 @@ def read_lead_ids(config: Config, path: str | Path) -> list[str]:
     )
     if column not in source.names:
         raise missing_column(source, column, "it is what data.leads calls lead_id")
-    ids = pc.utf8_trim_whitespace(as_text(source.column(column)))
-    return [text for text in pc.unique(ids).to_pylist() if text]
+    ids = pc.unique(parse_ids(source.column(column)).data).to_pylist()
+    return [str(value) for value in ids if value not in (None, "")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,8 @@ from mqlml.registry import (
     Version,
     check_store,
     load_version,
-    log_version,
     make_store,
-    save_bundle,
+    register_bundle,
 )
 from mqlml.report import ReportData, render_report
 from mqlml.scoring import TABLE_SUFFIXES, check_target, score, score_flat, write_table, write_text
@@ -67,22 +65,15 @@ def register(trained: Trained, config: Config, *, now: dt.datetime) -> Version:
         "data_sha256": bundle.fingerprint["sha256"],
         **({"git_commit": bundle.git_commit} if bundle.git_commit else {}),
     }
-    with tempfile.TemporaryDirectory(prefix="mqlml-") as folder:
-        save_bundle(bundle, Path(folder) / "bundle")
-        return log_version(
-            _store(config),
-            name=config.name,
-            bundle_folder=Path(folder) / "bundle",
-            created=now,
-            params=_params(bundle, config),
-            metrics={
-                "holdout": trained.summary["holdout"],
-                "labels": trained.summary["labels"],
-                "baselines": trained.summary["baselines"],
-            },
-            tags=tags,
-            texts={"report.html": render_report(trained.report)},
-        )
+    return register_bundle(
+        _store(config),
+        bundle,
+        created=now,
+        params=_params(bundle, config),
+        metrics={name: trained.summary[name] for name in ("holdout", "labels", "baselines")},
+        tags=tags,
+        texts={"report.html": render_report(trained.report)},
+    )
 
 
 def _store(config: Config) -> Store:

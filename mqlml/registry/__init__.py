@@ -13,6 +13,7 @@ from mqlml.registry.tracking import (
     list_versions,
     load_version,
     log_version,
+    register_bundle,
 )
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "log_version",
     "make_reference",
     "make_store",
+    "register_bundle",
     "save_bundle",
 ]

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mqlml.errors import MqlmlError, TrackingError
-from mqlml.registry.bundle import Bundle, load_bundle
+from mqlml.registry.bundle import Bundle, load_bundle, save_bundle
 from mqlml.registry.store import Store, locked
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ __all__ = [
     "list_versions",
     "load_version",
     "log_version",
+    "register_bundle",
 ]
 
 CHAMPION = "champion"
@@ -167,6 +168,32 @@ def log_version(
         client.set_terminated(run_id, "FINISHED")
         with locked(store):
             return _register(client, name, run_id, f"{run.info.artifact_uri}/{_BUNDLE}", dict(tags))
+
+
+def register_bundle(
+    store: Store,
+    bundle: Bundle,
+    *,
+    created: dt.datetime,
+    params: Mapping[str, object],
+    metrics: Mapping[str, object],
+    tags: Mapping[str, str],
+    texts: Mapping[str, str] | None = None,
+) -> Version:
+    """Save a bundle and log it under its own name; see `log_version` for the rest and for what is raised."""
+    with tempfile.TemporaryDirectory(prefix="mqlml-") as folder:
+        saved = Path(folder) / _BUNDLE
+        save_bundle(bundle, saved)
+        return log_version(
+            store,
+            name=bundle.name,
+            bundle_folder=saved,
+            created=created,
+            params=params,
+            metrics=metrics,
+            tags=tags,
+            texts=texts,
+        )
 
 
 def _register(client: MlflowClient, name: str, run_id: str, source: str, tags: dict[str, str]) -> Version:
