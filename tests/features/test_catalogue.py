@@ -47,7 +47,7 @@ def test_every_feature_says_what_it_is_and_where_it_comes_from(plan: FeaturePlan
     ("name", "sentence"),
     [
         ("actions__page_view__count__7d", "Page views in the last 7 days"),
-        ("actions__demo_request__days_since", "Days since the last “Demo request”"),
+        ("actions__demo_request__days_since", "Days since the last “demo request”"),
         ("actions__any__count__all", "Acts of any kind so far"),
         ("channel__first_touch__value", "Channel of the first touch"),
         ("channel__other__share__30d", "Share of touches through another channel in the last 30 days"),
@@ -62,7 +62,7 @@ def test_sentences(plan: FeaturePlan, name: str, sentence: str) -> None:
 
 def test_the_source_s_own_word_is_kept_where_the_name_differs(plan: FeaturePlan) -> None:
     words = {feature.name: feature.words for feature in plan.features}
-    assert words["actions__demo_request__count__7d"] == ("Demo request",)
+    assert words["actions__demo_request__count__7d"] == ("demo-request",)
     assert words["actions__page_view__count__7d"] == ()
 
 
