@@ -73,24 +73,28 @@ def check_target(path: str | Path, *, suffixes: tuple[str, ...] | None = None) -
     Raises
     ------
     OutputError
-        If the suffix is not one of ``suffixes``, the folder is missing, or the path is a folder or is
-        write-protected.
+        If the suffix is not one of ``suffixes``, the folder is missing or not to be written in, or the path is a
+        folder or is write-protected.
     """
     path = Path(path)
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise OutputError(f"{str(path)!r} is a folder; name a file in it")
     if suffixes is not None and path.suffix.lower() not in suffixes:
         raise OutputError(
             f"a table is written as {' or '.join(suffixes)}; found {str(path)!r}. Change its ending"
         )
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise OutputError(f"{str(path)!r} is a folder; name a file in it")
     if not target.parent.is_dir():
         raise OutputError(
             f"{str(path)!r} cannot be written: there is no folder {str(target.parent)!r}; make it first"
         )
-    if target.exists() and not os.access(
-        target, os.W_OK, effective_ids=os.access in os.supports_effective_ids
-    ):
+    effective = os.access in os.supports_effective_ids
+    if not os.access(target.parent, os.W_OK, effective_ids=effective):
+        raise OutputError(
+            f"{str(path)!r} cannot be written: no permission to write in {str(target.parent)!r}; allow it, or name "
+            "another folder"
+        )
+    if target.exists() and not os.access(target, os.W_OK, effective_ids=effective):
         raise OutputError(f"{str(path)!r} is write-protected; allow writing to it, or name another file")
     return target
 
