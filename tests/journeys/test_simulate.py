@@ -173,7 +173,7 @@ def test_bad_rows_are_added_and_all_found(small: Simulation, tmp_path: Path, for
 
 
 def test_the_committed_sample_is_what_its_command_makes(tmp_path: Path) -> None:
-    simulate(1_500, random_state=1, days=420, activity=0.12).write(tmp_path)
+    simulate(2_200, random_state=5, days=420, activity=0.1).write(tmp_path)
     for name in ("leads", "events", "outcomes"):
         assert (tmp_path / f"{name}.csv").read_bytes() == (SAMPLE / f"{name}.csv").read_bytes(), name
 
