@@ -105,7 +105,7 @@ def check_columns(named: Sequence[str], there: Sequence[str], where: str) -> Non
     """
     for column in named:
         if column not in there:
-            near = difflib.get_close_matches(column, there, n=3, cutoff=0.5)
+            near = difflib.get_close_matches(column, there, n=3, cutoff=0.7)
             found = ", ".join(map(repr, there[:10])) + (", …" if len(there) > 10 else "") or "nothing"
             hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"found {found}"
             raise ConfigError(f"{where} names {column!r}, which is not there; {hint}")

@@ -207,7 +207,8 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
         if not self.matrix_names_:
             raise TableError(
                 f"at least one column must vary over the {len(X)} training rows; all {X.shape[1]} are constant, "
-                f"missing, or of words with fewer than {self.min_count:g} rows each: {_names(self.feature_names_)}"
+                f"missing, or of words with fewer than {self.min_count:g} rows each: {_names(self.feature_names_)}. "
+                "Bring more columns, or more rows"
             )
         return self
 

@@ -20,7 +20,7 @@ from mqlml.pipeline.describe import (
     describe_population,
 )
 from mqlml.pipeline.progress import Progress
-from mqlml.scoring import check_target, write_table
+from mqlml.scoring import check_target, match_rules, write_table
 from mqlml.timeutil import format_instant
 from mqlml.training import TrainingTable, build_table
 
@@ -54,6 +54,8 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
 
 def make_table(data: Journeys | FlatTable, config: Config, progress: Progress) -> TrainingTable:
     """The training table that the config describes."""
+    # Rules are applied when leads are scored; one that cannot be is better found before a model is trained.
+    match_rules(data.leads, config.rules, folder=config.folder, email=config.profile.email)
     with progress.step("features"):
         return build_table(data, config)
 

@@ -181,12 +181,21 @@ def _nobody(steps: list[Step], created: Micros, observed_until: int, reach: int)
     """Why no snapshot is left, and what would help."""
     emptied = next(step.name for step in steps if step.snapshots == 0)
     if not emptied.startswith("mature"):
-        return PopulationError(
-            f"no lead is left to learn from after the step {emptied!r}; check data.leads.columns.created_at, "
-            "problem.snapshots and problem.age_limits"
+        ended = emptied.startswith(("still open", "not already"))
+        remedy = (
+            "each had its outcome before it was looked at, so check data.leads.columns.created_at, "
+            "data.outcomes.columns.occurred_at and problem.snapshots"
+            if ended
+            else "check data.leads.columns.created_at, problem.snapshots and problem.age_limits"
         )
+        return PopulationError(f"no lead is left to learn from after the step {emptied!r}; {remedy}")
     end = dt.datetime.fromtimestamp(observed_until / 1e6, dt.UTC)
     start = dt.datetime.fromtimestamp(int(created.min()) / 1e6, dt.UTC)
+    if end < start:
+        return PopulationError(
+            f"no lead is mature: data.observed_until must come after the leads; found {format_instant(end)}, and the "
+            f"first lead was created {format_instant(start)}. Correct it, or data.leads.columns.created_at"
+        )
     return PopulationError(
         f"no lead is mature: the label window of {format_duration(reach)} after any snapshot ends later than "
         f"data.observed_until ({format_instant(end)}; the first lead was created {format_instant(start)}). "

@@ -70,14 +70,16 @@ def holdout_split(time: npt.NDArray[np.int64], group: Rows, *, reach: int, share
     start = time[rows[min(int(np.ceil(len(rows) * (1 - share))), len(rows) - 1)]]
     fold = _fold(time, group, reach, rows, rows[time[rows] >= start])
     if len(fold.train) == 0:
-        why = (
-            "every earlier row shares a lead or account with it"
-            if fold.purged
-            else "the history is too short"
-        )
+        why = "the history is too short"
+        remedy = "Shorten problem.horizon, bring a longer history, or lower problem.holdout"
+        if fold.purged:
+            why = "every earlier row shares a lead or account with it"
+            remedy = "Bring more accounts or a longer history, or lower problem.holdout"
+        elif reach == 0:
+            why = "no row comes before it in the order"
+            remedy = "Name a finer data.flat.order, or several columns, or lower problem.holdout"
         raise PopulationError(
-            f"nothing is left to learn from before the held-out last {share:.0%} of cutoffs: {why}. "
-            "Shorten problem.horizon, bring a longer history, or lower problem.holdout"
+            f"nothing is left to learn from before the held-out last {share:.0%} of cutoffs: {why}. {remedy}"
         )
     return fold
 

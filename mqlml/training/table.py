@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mqlml.config import Config
-from mqlml.errors import PopulationError
+from mqlml.errors import ContractError, PopulationError
 from mqlml.features import FeaturePlan, build_features, build_flat, plan_features, plan_flat
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.timeutil import DAY
@@ -85,12 +85,20 @@ def _groups(leads: pd.DataFrame, lead_id: pd.Series) -> tuple[npt.NDArray[np.int
     return lead, group[lead]
 
 
-def _check_classes(label: npt.NDArray[np.int8], what: str) -> None:
+def _check_classes(label: npt.NDArray[np.int8], what: str, remedy: str) -> None:
     if len(np.unique(label)) < 2:
         found = "not one converted" if label.sum() == 0 else "every one converted"
         raise PopulationError(
-            f"a model needs leads that converted and leads that did not; of {len(label):,} {what}, {found}. "
-            "Check the outcomes (data.outcomes.stage, stages), problem.outcome and problem.horizon"
+            f"a model needs leads that converted and leads that did not; of {len(label):,} {what}, {found}. {remedy}"
+        )
+
+
+def _check_features(plan: FeaturePlan) -> None:
+    if not plan.features:
+        why = "; ".join(f"{column!r}: {reason}" for column, reason in plan.left_out[:3])
+        raise ContractError(
+            f"a model needs a column to learn from, and no column of the leads is one ({why or 'there is none'}). "
+            "Bring more columns, or name some in profile.static"
         )
 
 
@@ -101,6 +109,8 @@ def build_table(data: Journeys | FlatTable, config: Config) -> TrainingTable:
     ------
     PopulationError
         If no snapshot is mature, all have one class, or nothing is left to learn from before the held-out period.
+    ContractError
+        If no column can be a feature.
     LeakageError
         If the config names a column that is written after the outcome.
     """
@@ -114,7 +124,11 @@ def _from_journeys(journeys: Journeys, config: Config) -> TrainingTable:
     snapshots = build_snapshots(journeys, problem)
     table = snapshots.table
     label = assign_labels(journeys, table, problem)
-    _check_classes(label, "mature snapshots")
+    _check_classes(
+        label,
+        "mature snapshots",
+        "Check the outcomes (data.outcomes.stage, stages), problem.outcome and problem.horizon",
+    )
     time = micros(table["cutoff_time"])
     lead, group = _groups(journeys.leads, table["lead_id"])
     reach = problem.gap + problem.horizon
@@ -126,6 +140,7 @@ def _from_journeys(journeys: Journeys, config: Config) -> TrainingTable:
     leaks = audit_columns(attributes, won, micros(leads["created_at"]), config.profile)
     start = pd.Timestamp(holdout.start, unit="us", tz="UTC").to_pydatetime()
     plan = plan_features(journeys, config, before=start, refused=refused_columns(leaks))
+    _check_features(plan)
     return TrainingTable(
         lead_id=table["lead_id"],
         cutoff_time=table["cutoff_time"],
@@ -153,7 +168,7 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
         raise PopulationError(
             "no row of the flat table has a label; check data.flat.label and data.flat.positive"
         )
-    _check_classes(label, "rows with a label")
+    _check_classes(label, "rows with a label", "Check data.flat.label and data.flat.positive")
     time = flat.order.to_numpy()[rows].astype(np.int64)
     lead, group = _groups(leads, leads["lead_id"])
     holdout = holdout_split(time, group, reach=0, share=config.problem.holdout)
@@ -163,6 +178,7 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
         leads, pd.Series(label.astype("float64")), pd.Series(time), flat.quarantine, flat.rows_read
     )
     plan = plan_flat(part, config, refused=refused_columns(leaks), rows=holdout.train)
+    _check_features(plan)
     n_leads = leads["lead_id"].nunique()
     return TrainingTable(
         lead_id=leads["lead_id"],
