@@ -213,7 +213,9 @@ def main(arguments: list[str] | None = None) -> None:
         # What a command returns is None; what typer returns for --help, or for Ctrl-C, is an exit code.
         code = app(arguments, prog_name="mqlml", standalone_mode=False) or 0
     except MqlmlError as error:
-        _complain(type(error).__name__, str(error), as_json)
+        # Of the public kinds: a room may have its own, as one that is a ValueError to scikit-learn too.
+        kind = next(kind for kind in type(error).__mro__ if kind.__module__ == MqlmlError.__module__)
+        _complain(kind.__name__, str(error), as_json)
         code = error.exit_code
     except _UsageError as error:
         code = _USAGE
