@@ -8,7 +8,7 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +60,7 @@ def measure_importance(
     *,
     clusters: npt.ArrayLike,
     random_state: int,
+    used: Collection[str] | None = None,
     n_repeats: int = 3,
     max_rows: int = 5_000,
     n_bootstrap: int = 500,
@@ -79,6 +80,8 @@ def measure_importance(
     clusters : array of shape (n,)
         The account, or else the lead, of each row.
     random_state : int
+    used : collection of str, optional
+        The columns that can move a prediction, where that is known; the others are not shuffled.
     n_repeats : int
         Shuffles whose losses are averaged.
     max_rows : int
@@ -106,11 +109,15 @@ def measure_importance(
     shuffles = [rng.permutation(len(table)) for _ in range(n_repeats)]
 
     columns = [str(name) for name in table.columns]
+    used = set(columns if used is None else used)
     groups: list[tuple[str, str, list[str]]] = [(name, families[name], [name]) for name in columns]
     for family in dict.fromkeys(families[name] for name in columns):
         groups.append((family, family, [name for name in columns if families[name] == family]))
     rises = np.column_stack(
-        [_rise(predict, table, names, target, chance, before, shuffles) for _, _, names in groups]
+        [
+            _rise(predict, table, [n for n in names if n in used], target, chance, before, shuffles)
+            for _, _, names in groups
+        ]
     )
     size, *totals = bootstrap.sums(np.ones(len(table)), *rises.T)
     measured = []
@@ -140,6 +147,8 @@ def _rise(
     """Rise of each row's log loss, averaged over the shuffles of these columns, moved together row by row."""
     kept = {name: table[name] for name in names}
     rise = np.zeros(len(table))
+    if not names:
+        return rise
     for number, shuffle in enumerate(shuffles):
         shuffled = {name: column.take(shuffle).set_axis(table.index) for name, column in kept.items()}
         changed = table.assign(**shuffled)

@@ -311,7 +311,8 @@ def count_distinct(
 ) -> None:
     """Different words in each window: ``out[row, column + window]``. Word -1 is none.
 
-    A word lies in a window exactly if its latest row does, so only latest rows are counted in the bands.
+    A word lies in a window exactly if its latest row does, so only latest rows are counted in the bands. A latest
+    row of an earlier unit lies before all edges of this one, and so counts for nothing.
     """
     windows = len(start)
     latest = np.full(words, -1, np.int64)
@@ -349,9 +350,6 @@ def count_distinct(
             for w in range(windows):
                 total += band[w]
                 out[row[t], column + w] = total
-        for i in range(unit[u], seen):
-            if word[i] >= 0:
-                latest[word[i]] = -1
 
 
 @_compiled

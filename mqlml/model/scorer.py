@@ -193,13 +193,36 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         table = _with_names(table, hasattr(self, "feature_names_in_"))
         raw = np.empty(len(table))
-        with threadpool_limits(limits=self.n_threads):
-            for start in range(0, len(table), _ENCODED_ROWS):
-                matrix = self.encoder_.transform(table.iloc[start : start + _ENCODED_ROWS])
-                for low in range(0, len(matrix), _PREDICTED_ROWS):
-                    rows = matrix[low : low + _PREDICTED_ROWS]
-                    raw[start + low : start + low + len(rows)] = self.trees_.decision_function(rows)
+        for start in range(0, len(table), _ENCODED_ROWS):
+            matrix = self.encoder_.transform(table.iloc[start : start + _ENCODED_ROWS])
+            raw[start : start + len(matrix)] = self.predict_matrix(matrix)
         return raw
+
+    def predict_matrix(self, matrix: FloatArray) -> FloatArray:
+        """Raw log-odds of rows that are encoded already; see `TableEncoder.transform`.
+
+        Parameters
+        ----------
+        matrix : ndarray of float64, shape (n, columns of `get_feature_names_out`), Fortran order for speed.
+        """
+        raw = np.empty(len(matrix))
+        with threadpool_limits(limits=self.n_threads):
+            for low in range(0, len(matrix), _PREDICTED_ROWS):
+                rows = matrix[low : low + _PREDICTED_ROWS]
+                raw[low : low + len(rows)] = self.trees_.decision_function(rows)
+        return raw
+
+    @property
+    def used_features_(self) -> frozenset[str]:
+        """The columns that at least one tree splits on; no other can move a prediction."""
+        check_is_fitted(self, "trees_")
+        names = self.encoder_.matrix_names_
+        splits = (
+            tree.nodes["feature_idx"][tree.nodes["is_leaf"] == 0]
+            for trees in self.trees_._predictors
+            for tree in trees
+        )
+        return frozenset(names[index] for part in splits for index in np.unique(part))
 
     def predict_proba(self, X: Any) -> FloatArray:
         """Uncalibrated probabilities of both classes; shape (n, 2), rows sum to one."""

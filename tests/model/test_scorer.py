@@ -233,3 +233,18 @@ def test_one_account_holding_half_the_leads_is_no_special_case() -> None:
     scorer = LeadScorer(n_trees=20).fit(table, label)
     assert scorer.encoder_.levels_["account"] == ["giant"]
     assert np.isfinite(scorer.decision_function(table)).all()
+
+
+def test_only_used_features_move_a_prediction() -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"tells": rng.normal(size=500), "constant": 1.0, "word": rng.choice(["a", "b"], 500)}
+    )
+    scorer = LeadScorer().fit(table, (table["tells"] > 0).astype(int))
+    assert "tells" in scorer.used_features_
+    assert "constant" not in scorer.used_features_
+    before = scorer.decision_function(table)
+    for name in set(table.columns) - scorer.used_features_:
+        assert (scorer.decision_function(table.assign(**{name: table[name].iloc[0]})) == before).all()
+    matrix = scorer.encoder_.transform(table)
+    assert (scorer.predict_matrix(matrix) == before).all()
