@@ -46,7 +46,8 @@ def journeys_of(*events: dict[str, Any], created: str = "01") -> Journeys:
 
 def value(journeys: Journeys, name: str, cutoff: str) -> Any:
     plan = plan_features(journeys, CONFIG, before=None)
-    snapshots = make_snapshots([(1, moment(cutoff))], "int64")
+    # a later snapshot of the same lead knows everything, and must not let the first one see it
+    snapshots = make_snapshots([(1, moment(cutoff)), (1, moment("31 23:59"))], "int64")
     found = build_features(journeys, snapshots, plan)[name].iloc[0]
     return found if isinstance(found, str) else None if pd.isna(found) else float(found)
 
@@ -196,6 +197,57 @@ def test_a_lead_is_known_from_the_moment_it_was_created() -> None:
     table = build_features(journeys, snapshots, plan)
     assert table["profile__country__value"].fillna("unknown").tolist() == ["unknown", "US", "US"]
     assert table["profile__lead__age"].fillna(-1).tolist() == [-1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("cutoff", "plan"),
+    [
+        ("05", None),
+        ("05 00:00:00.000001", "basic"),
+        ("08", "basic"),
+        ("08 00:00:00.000001", "pro"),
+        ("12", "pro"),
+        ("12 00:00:00.000001", "basic"),
+        ("14 00:00:00.000001", "gone"),
+        ("15 00:00:00.000001", "free"),
+    ],
+    ids=[
+        "at the start",
+        "after it",
+        "at the record of a late change",
+        "after that record",
+        "at the end of the change",
+        "after its end the lasting one holds again",
+        "the first of two changes of one moment",
+        "the one recorded later",
+    ],
+)
+def test_an_attribute_is_read_as_it_was_known(cutoff: str, plan: str | None) -> None:
+    journeys = journeys_of({"occurred_at": "02"})
+    changes = [
+        ("basic", "05", None, "05"),
+        ("pro", "06", "12", "08"),
+        ("free", "14", None, "14"),
+        ("gone", "14", None, "13"),
+    ]
+    rows = [
+        {
+            "lead_id": 1,
+            "field": "plan",
+            "value": value,
+            "valid_from": moment(start),
+            "valid_to": end and moment(end),
+            "recorded_at": moment(known),
+        }
+        for value, start, end, known in changes
+    ]
+    told = make_journeys(journeys.leads.to_dict("records"), journeys.events.to_dict("records"), rows)
+    found = build_features(
+        told,
+        make_snapshots([(1, moment(cutoff))], "int64"),
+        plan_features(told, make_config_of(profile={"history": ["plan"]}), before=None),
+    )["profile__plan__as_of"].iloc[0]
+    assert (None if pd.isna(found) else found) == plan
 
 
 def test_a_million_unsorted_rows_of_one_lead_are_no_burden() -> None:
