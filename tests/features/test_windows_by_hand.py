@@ -227,8 +227,8 @@ def test_an_attribute_is_read_as_it_was_known(cutoff: str, plan: str | None) -> 
     changes = [
         ("basic", "05", None, "05"),
         ("pro", "06", "12", "08"),
-        ("free", "14", None, "14"),
-        ("gone", "14", None, "13"),
+        ("free", "14", None, "15"),
+        ("gone", "14", None, "14"),
     ]
     rows = [
         {
