@@ -19,6 +19,8 @@ __all__ = [
     "ScorerError",
     "SourceError",
     "TrackingError",
+    "UsageError",
+    "VersionError",
 ]
 
 
@@ -26,6 +28,12 @@ class MqlmlError(Exception):
     """Base of all errors raised on purpose. ``exit_code`` is what the command line returns."""
 
     exit_code = 1
+
+
+class UsageError(MqlmlError):
+    """An option of a command is missing or cannot be read."""
+
+    exit_code = 2
 
 
 class ConfigError(MqlmlError):
@@ -82,3 +90,9 @@ class TrackingError(MqlmlError):
     """The MLflow store or server did not do what was asked."""
 
     exit_code = 4
+
+
+class VersionError(TrackingError):
+    """The store has no such model or version, or none yet; the message names what it has."""
+
+    exit_code = 1

@@ -200,7 +200,8 @@ def _column(table: pd.DataFrame, column: str) -> pd.Series:
         near = difflib.get_close_matches(column, list(table.columns), n=1)
         hint = f"; the nearest is {near[0]!r}" if near else ""
         raise ContractError(
-            f"the features were planned with the attribute {column!r}, which this table does not have{hint}"
+            f"the features were planned with the attribute {column!r}, which this table does not have{hint}. "
+            "Bring the column, or train a new version without it"
         )
     return table[column]
 
@@ -220,7 +221,7 @@ def read_numbers(table: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
         if wrong.any():
             raise ContractError(
                 f"the attribute {column!r} held numbers when the features were planned; found "
-                f"{values[wrong].iloc[0]!r} ({int(wrong.sum()):,} such rows)"
+                f"{values[wrong].iloc[0]!r} ({int(wrong.sum()):,} such rows). Mend them, or train a new version"
             )
         values = numbers
     exact = values.to_numpy(np.float64, na_value=np.nan)

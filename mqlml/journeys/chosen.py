@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from mqlml.config import Config, Table
-from mqlml.errors import ConfigError
+from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.parse import parse_ids
 from mqlml.journeys.sources import read_source
 from mqlml.journeys.tables import missing_column
@@ -26,7 +26,7 @@ def read_lead_ids(config: Config, path: str | Path) -> list[str]:
     Raises
     ------
     SourceError, ContractError
-        If the file cannot be read, or has no such column.
+        If the file cannot be read, has no such column, or names nobody.
     """
     leads = config.data.leads
     if leads is None:
@@ -39,4 +39,9 @@ def read_lead_ids(config: Config, path: str | Path) -> list[str]:
     if column not in source.names:
         raise missing_column(source, column, "it is what data.leads calls lead_id")
     ids = pc.unique(parse_ids(source.column(column)).data).to_pylist()
-    return [str(value) for value in ids if value not in (None, "")]
+    named = [str(value) for value in ids if value not in (None, "")]
+    if not named:
+        raise ContractError(
+            f"{source.where} must name leads to score, and names none; fill its column {column!r}"
+        )
+    return named

@@ -73,16 +73,16 @@ class Source:
         return [self.files[index][0] for index in np.searchsorted(starts, places, side="right") - 1]
 
 
-def _no_such_file(path: Path) -> SourceError:
+def _no_such_file(path: Path, remedy: str) -> SourceError:
     folder = path.parent
     if not folder.is_dir():
-        return SourceError(f"there is no folder {str(folder)!r}; relative paths start at the config's folder")
+        return SourceError(f"there is no folder {str(folder)!r}; {remedy}")
     near = difflib.get_close_matches(path.name, [other.name for other in folder.iterdir()], n=1, cutoff=0.75)
-    hint = f"did you mean {near[0]!r}?" if near else "relative paths start at the config's folder"
+    hint = f"did you mean {near[0]!r}?" if near else remedy
     return SourceError(f"there is no file {str(path)!r}; {hint}")
 
 
-def _files(path: Path) -> list[tuple[str, Path]]:
+def _files(path: Path, remedy: str) -> list[tuple[str, Path]]:
     """The files a path stands for, sorted, with the names to show; hidden files and Spark's markers are left out."""
     if path.is_file():
         return [(path.name, path)]
@@ -103,9 +103,9 @@ def _files(path: Path) -> list[tuple[str, Path]]:
         matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
         found = [(match.name, match) for match in matches if match.is_file()]
         if not found:
-            raise SourceError(f"no file matches {str(path)!r}; relative paths start at the config's folder")
+            raise SourceError(f"no file matches {str(path)!r}; {remedy}")
         return found
-    raise _no_such_file(path)
+    raise _no_such_file(path, remedy)
 
 
 def _read_parquet(
@@ -234,7 +234,10 @@ def read_source(
         return Source(f"{where} (sql)", part.names, part.table, part.rows, (("", 0),), ())
     path = base / Path(spec.path).expanduser()
     try:
-        files = _files(path)
+        absolute = Path(spec.path).expanduser().is_absolute()
+        files = _files(
+            path, "correct the path" if absolute else "relative paths start at the config's folder"
+        )
         parts = [_read_file(shown, file, spec, wanted, words) for shown, file in files]
     except (SourceError, ContractError) as error:
         raise type(error)(f"{where}: {error}") from None

@@ -6,7 +6,10 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-from mqlml.errors import OutputError
+import yaml
+
+from mqlml.config import read_config
+from mqlml.errors import ConfigError, GateRefused, OutputError
 from mqlml.journeys.simulate import simulate
 from mqlml.pipeline.progress import Progress
 from mqlml.pipeline.version import score_leads, train_version, write_report
@@ -48,28 +51,51 @@ rules:
 """
 
 
+def _may_be_used(folder: Path, text: str) -> bool:
+    """Whether a folder is empty, or holds a demo whose settings nobody has changed since."""
+    if not folder.is_dir():
+        return False
+    if not any(folder.iterdir()):
+        return True
+    try:
+        return bool(read_config(folder / "mqlml.yml").written == yaml.safe_load(text))
+    except ConfigError:
+        return False
+
+
 def make_demo(folder: str | Path, *, n_leads: int, now: dt.datetime, progress: Progress) -> dict[str, Any]:
     """Simulate, train, score and report into a folder.
 
     Raises
     ------
     OutputError
-        If the folder holds something already that is no earlier demo, or cannot be written.
+        If the folder holds something already that is no untouched earlier demo, or cannot be written.
+    GateRefused
+        If so few leads were simulated that nothing can be learned from them.
     """
     folder = Path(folder)
-    if (
-        folder.exists()
-        and (not folder.is_dir() or any(folder.iterdir()))
-        and not (folder / "mqlml.yml").exists()
-    ):
-        raise OutputError(f"{str(folder)!r} exists and is no earlier demo; name a new folder: mqlml demo DIR")
+    config = folder / "mqlml.yml"
     with progress.step("simulate"):
         world = simulate(n_leads, random_state=7, leaky_columns=True)
-        world.write(folder / "data")
-        config = folder / "mqlml.yml"
         until = format_instant(world.observed_until)
-        write_text(DEMO_CONFIG.format(observed_until=until), config)
+        text = DEMO_CONFIG.format(observed_until=until)
+        if folder.exists() and not _may_be_used(folder, text):
+            raise OutputError(
+                f"{str(folder)!r} exists and is no earlier demo as it was made; name a new folder: mqlml demo DIR"
+            )
+        try:
+            world.write(folder / "data")
+        except OSError as error:
+            raise OutputError(
+                f"{str(folder)!r} cannot be made or written in: {error.strerror}; name another folder: mqlml demo DIR"
+            ) from error
+        write_text(text, config)
     trained = train_version(config, now=now, progress=progress)
+    if not trained["gate"]["passed"]:
+        raise GateRefused(
+            f"{n_leads:,} simulated leads are too few for a model that passes the gate: "
+            f"{trained['gate']['reasons'][0].rstrip('.')}. Take more: mqlml demo DIR --leads 4000"
+        )
     scored = score_leads(config, as_of=until, out=folder / "scores.csv", now=now, progress=progress)
     reported = write_report(config, folder / "report.html", progress=progress)
     return {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mqlml.config import Config, describe_config, read_config
-from mqlml.errors import ConfigError
+from mqlml.errors import ConfigError, UsageError
 from mqlml.journeys import FlatTable, read_flat, read_lead_ids
 from mqlml.pipeline.check import read_data
 from mqlml.pipeline.learn import Trained, train
@@ -98,6 +98,13 @@ def _load(config: Config, model: str | None) -> tuple[Bundle, Version]:
     return load_version(_store(config), name or config.name, which or CHAMPION)
 
 
+def _moment(as_of: str, zone: str) -> dt.datetime:
+    try:
+        return parse_instant(as_of, zone)
+    except ConfigError as error:
+        raise UsageError(f"--as-of: {error}") from None
+
+
 def score_leads(
     config_path: str | Path,
     *,
@@ -123,8 +130,8 @@ def score_leads(
     target = check_target(out, suffixes=TABLE_SUFFIXES)
     flat = config.data.flat is not None
     if as_of is None and not flat:
-        raise ConfigError("score needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
-    moment = parse_instant(as_of, config.data.timezone) if as_of is not None else now
+        raise UsageError("score needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
+    moment = now if as_of is None else _moment(as_of, config.data.timezone)
     with progress.step("load"):
         bundle, version = _load(config, model)
     if flat and leads is not None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mqlml.errors import MqlmlError, TrackingError
+from mqlml.errors import BundleError, MqlmlError, TrackingError, VersionError
 from mqlml.registry.bundle import Bundle, load_bundle, save_bundle
 from mqlml.registry.store import Store, locked
 
@@ -226,9 +226,9 @@ def find_version(store: Store, name: str, which: str = CHAMPION) -> Version:
     numbers = ", ".join(str(version.version) for version in versions[:10]) + (
         ", …" if len(versions) > 10 else ""
     )
-    raise TrackingError(
+    raise VersionError(
         f"the model {name!r} has no version {which!r}; it has the aliases {', '.join(aliases) or '(none)'} and the "
-        f"versions {numbers or '(none)'}"
+        f"versions {numbers or '(none)'}. Name one of these"
     )
 
 
@@ -250,7 +250,7 @@ def list_versions(store: Store, name: str) -> tuple[Version, ...]:
                 raise
             known = [found.name for found in client.search_registered_models(max_results=20)]
             has = f"it has {', '.join(map(repr, known))}" if known else "it has none"
-            raise TrackingError(
+            raise VersionError(
                 f"there is no model {name!r} in {store}; {has}. Run 'mqlml train' first"
             ) from None
         pointing: dict[int, list[str]] = {}
@@ -302,7 +302,13 @@ def load_version(store: Store, name: str, which: str = CHAMPION) -> tuple[Bundle
     """
     version = find_version(store, name, which)
     with tempfile.TemporaryDirectory(prefix="mqlml-") as folder:
-        return load_bundle(fetch_bundle(store, version, Path(folder))), version
+        fetched = fetch_bundle(store, version, Path(folder))
+        try:
+            return load_bundle(fetched), version
+        except BundleError as error:
+            # Where it was copied to is gone by the time anyone reads the message.
+            message = str(error).replace(repr(str(fetched)), f"of {name} version {version.version}")
+            raise BundleError(message) from error
 
 
 def _experiment_id(client: MlflowClient, store: Store, name: str) -> str:
@@ -349,7 +355,8 @@ def _connected(store: Store, *, create: bool = False) -> Iterator[MlflowClient]:
             yield MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
         except MqlmlError:
             raise
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+        except (MlflowException, SQLAlchemyError, OSError, ImportError, UnicodeDecodeError) as error:
+            # Of a database's driver that is not installed, and of a damaged file: sqlite3 decodes what it tells.
             raise TrackingError(_sentence(store, error)) from error
 
 
@@ -357,7 +364,7 @@ def _check_file(file: Path, *, create: bool) -> None:
     """Refuse at once what MLflow would try for minutes, or would make where nothing should be made."""
     if not file.exists():
         if not create:
-            raise TrackingError(
+            raise VersionError(
                 f"there is no store {str(file)!r} yet; run 'mqlml train' first, or see tracking.uri"
             )
         try:
@@ -411,7 +418,12 @@ def _quiet() -> Iterator[None]:
 
 
 def _sentence(store: Store, error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return (
+            f"the store {store} needs the Python package {error.name!r}; install it, or correct tracking.uri"
+        )
     text = " ".join(str(error).replace(store.uri, str(store)).split())
+    text = text.partition(" [SQL:")[0].partition(" (Background on")[0]  # SQLAlchemy's, of no use to a reader
     if store.file is None and ("API request" in text or "Max retries" in text):
         reason = re.search(
             r"(Connection refused|timed out|Name or service not known|Failed to resolve)", text

@@ -106,7 +106,8 @@ def score(
     snapshots = snapshots[wanted].reset_index(drop=True)
     if len(snapshots) == 0:
         raise PopulationError(
-            f"none of the {len(lead_ids or ())} leads named is open at {format_instant(as_of)}"
+            f"none of the {len(lead_ids or ())} leads named is open at {format_instant(as_of)}: each came later, has "
+            "its outcome, or is outside the age limits. Name others, or another moment"
         )
     rows = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     leads = journeys.leads.iloc[rows].reset_index(drop=True)
@@ -190,7 +191,8 @@ def _choose(
     if len(unknown):
         shown = ", ".join(map(repr, unknown.unique()[:5])) + (", …" if unknown.nunique() > 5 else "")
         raise ContractError(
-            f"every lead to score must be in the data; {unknown.nunique()} of {asked.nunique()} are not: {shown}"
+            f"every lead to score must be in the data; {unknown.nunique()} of {asked.nunique()} are not: {shown}. "
+            "Leave them out, or bring their rows"
         )
     chosen: npt.NDArray[np.bool_] = candidates.astype("str").isin(set(asked)).to_numpy()
     return chosen
