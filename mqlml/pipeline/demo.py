@@ -38,7 +38,7 @@ problem:
   outcome: closed_won
   horizon: 60d                       # the probability is that of a win within these days
   snapshots: {{ages: [0d, 7d, 30d]}}   # learn from each lead as it was at these ages
-  age_limits: [0d, 180d]
+  age_limits: [0d, 37d]              # score leads up to this age, hardly older than those learned from
 profile:
   static: auto                       # every attribute that the leakage audit does not refuse
 windows: [7d, 30d, all]

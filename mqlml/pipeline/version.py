@@ -24,7 +24,15 @@ from mqlml.registry import (
     register_bundle,
 )
 from mqlml.report import ReportData, render_report
-from mqlml.scoring import TABLE_SUFFIXES, check_target, score, score_flat, write_table, write_text
+from mqlml.scoring import (
+    TABLE_SUFFIXES,
+    check_target,
+    count_older,
+    score,
+    score_flat,
+    write_table,
+    write_text,
+)
 from mqlml.timeutil import format_instant, parse_instant
 
 __all__ = ["register", "score_leads", "train_version", "write_report"]
@@ -142,15 +150,18 @@ def score_leads(
     with progress.step("score"):
         if isinstance(data, FlatTable):
             table = score_flat(bundle, data, config, as_of=moment, scored_at=now, version=version)
+            older = 0
         else:
             ids = None if leads is None else read_lead_ids(config, leads)
             table = score(bundle, data, config, as_of=moment, scored_at=now, version=version, lead_ids=ids)
+            older = count_older(bundle, data, table, moment)
     with progress.step("write"):
         write_table(table, target)
     return {
         "out": str(out),
         "as_of": format_instant(moment),
         "leads": len(table),
+        "older_than_learned": older,
         "labels": {str(name): int(n) for name, n in table["label"].value_counts().items()},
         "model": bundle.name,
         "version": version.version,

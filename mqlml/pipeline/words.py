@@ -154,7 +154,13 @@ def _label(name: str, label: dict[str, Any]) -> str:
 def words_of_score(result: dict[str, Any]) -> str:
     """What ``mqlml score`` prints."""
     labels = ", ".join(f"{n:,} {name}" for name, n in result["labels"].items())
-    return f"{result['out']}: {result['leads']:,} open leads as of {result['as_of']}: {labels or 'none'}"
+    lines = [f"{result['out']}: {result['leads']:,} open leads as of {result['as_of']}: {labels or 'none'}"]
+    if result["older_than_learned"]:
+        lines.append(
+            f"Note: {result['older_than_learned']:,} of them are over a week older than any age this version learned "
+            "from; narrow problem.age_limits, or learn from older ages too (problem.snapshots)"
+        )
+    return "\n".join(lines)
 
 
 def words_of_report(result: dict[str, Any]) -> str:

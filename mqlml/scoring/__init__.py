@@ -1,6 +1,6 @@
 """Room 7, who is next: every open lead labelled by a version and the company's rules, and written whole."""
 
-from mqlml.scoring.batch import DISQUALIFIED, SCORE_COLUMNS, score, score_flat
+from mqlml.scoring.batch import DISQUALIFIED, SCORE_COLUMNS, count_older, score, score_flat
 from mqlml.scoring.rules import match_rules
 from mqlml.scoring.sinks import TABLE_SUFFIXES, check_target, write_table, write_text
 
@@ -9,6 +9,7 @@ __all__ = [
     "SCORE_COLUMNS",
     "TABLE_SUFFIXES",
     "check_target",
+    "count_older",
     "match_rules",
     "score",
     "score_flat",

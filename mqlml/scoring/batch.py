@@ -24,7 +24,7 @@ from mqlml.scoring.rules import match_rules
 from mqlml.timeutil import format_instant
 from mqlml.training import open_leads
 
-__all__ = ["DISQUALIFIED", "SCORE_COLUMNS", "score", "score_flat"]
+__all__ = ["DISQUALIFIED", "SCORE_COLUMNS", "count_older", "score", "score_flat"]
 
 DISQUALIFIED = "disqualified"
 """The label of a lead that a rule turns away."""
@@ -154,6 +154,20 @@ def score_flat(
     )
     features = build_flat(part, bundle.plan)
     return _scores(bundle, part.leads, features, config, as_of=as_of, scored_at=scored_at, version=version)
+
+
+def count_older(bundle: Bundle, journeys: Journeys, scores: pd.DataFrame, as_of: dt.datetime) -> int:
+    """How many scored leads are over a week older than any age the version learned from.
+
+    Nothing was learned of such leads: who is still open then differs from who was. 0 for a calendar grid, which
+    looks at leads of every age within the limits.
+    """
+    ages = _problem(bundle).snapshots.ages
+    if ages is None:
+        return 0
+    born = journeys.leads.set_index("lead_id")["created_at"].loc[scores["lead_id"]]
+    oldest = pd.Timedelta(max(ages), "us") + pd.Timedelta(7, "D")
+    return int(((pd.Timestamp(as_of) - born) > oldest).sum())
 
 
 def _problem(bundle: Bundle) -> Problem:

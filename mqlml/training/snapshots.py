@@ -156,7 +156,7 @@ def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     # Sales knew of these only later: not open in truth, and no conversion that was still to come.
     keep("not already converted unnoticed", conversion_times(journeys, problem)[lead] >= cutoff)
     keep(
-        f"mature: {format_duration(reach)} observed by {format_instant(journeys.observed_until)}",
+        f"mature: {format_duration(reach)} observed by {journeys.observed_until:%Y-%m-%d}",
         cutoff + reach <= observed_until,
     )
     if len(lead) == 0:

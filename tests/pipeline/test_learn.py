@@ -37,7 +37,7 @@ def config(**keys: Any) -> Config:
 
 @pytest.fixture(scope="module")
 def world() -> Simulation:
-    return simulate(8000, random_state=11)
+    return simulate(5000, random_state=11)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from mqlml.features import plan_flat
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import LabelOutcome, LabelPolicy, LeadScorer
 from mqlml.registry import Bundle, Version, load_bundle, make_reference, save_bundle
-from mqlml.scoring import DISQUALIFIED, SCORE_COLUMNS, score, score_flat, write_table
+from mqlml.scoring import DISQUALIFIED, SCORE_COLUMNS, count_older, score, score_flat, write_table
 from mqlml.scoring.batch import _told_apart
 from mqlml.training import open_leads
 from tests import by_hand
@@ -204,6 +204,20 @@ def test_only_the_leads_asked_for(made: Made) -> None:
     closed = sorted(set(made.journeys.leads["lead_id"]) - set(everyone["lead_id"]))[0]
     with pytest.raises(PopulationError, match=r"none of the 1 leads named is open at 2025-03-01"):
         scored(made, lead_ids=[closed])
+
+
+def test_leads_older_than_any_learned_from_are_counted(made: Made) -> None:
+    table = scored(made)
+    ages = made.bundle.config["problem"]["snapshots"]["ages"]
+    oldest = max(int(age.removesuffix("d")) for age in ages) + 7
+    born = made.journeys.leads.set_index("lead_id")["created_at"]
+    by_hand_count = sum(
+        (pd.Timestamp(AS_OF) - born[lead]).total_seconds() > oldest * 86_400 for lead in table["lead_id"]
+    )
+    assert 0 < by_hand_count < len(table)
+    assert count_older(made.bundle, made.journeys, table, AS_OF) == by_hand_count
+    grid = {**made.bundle.config, "problem": {**made.bundle.config["problem"], "snapshots": {"every": "7d"}}}
+    assert count_older(dataclasses.replace(made.bundle, config=grid), made.journeys, table, AS_OF) == 0
 
 
 def test_a_bundle_without_a_version(made: Made, tmp_path: Path) -> None:
