@@ -15,11 +15,13 @@ import os
 import re
 import shutil
 import tempfile
+import urllib.parse
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import url2pathname
 
 from mqlml.errors import BundleError, MqlmlError, TrackingError, VersionError
 from mqlml.registry.bundle import Bundle, load_bundle, save_bundle
@@ -287,6 +289,11 @@ def fetch_bundle(store: Store, version: Version, into: Path) -> Path:
         from mlflow.artifacts import download_artifacts
 
         source = client.get_model_version_download_uri(version.name, str(version.version))
+        if source.startswith("file:") and not Path(url2pathname(urllib.parse.urlsplit(source).path)).is_dir():
+            raise TrackingError(
+                f"the files of {version.name} version {version.version} must stand in {source}, and are gone; put "
+                "them back, or train a new version"
+            )
         return Path(download_artifacts(artifact_uri=source, dst_path=str(into), tracking_uri=store.uri))
 
 

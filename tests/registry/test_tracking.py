@@ -256,7 +256,7 @@ def test_files_that_are_gone_or_damaged(bundle_folder: Path, store: Store, tmp_p
     with pytest.raises(BundleError, match=r"scorer\.json is not the file the manifest lists"):
         load_version(store, "leads")
     shutil.rmtree(kept)
-    with pytest.raises(TrackingError, match=r"did not do what was asked: .*download.*bundle"):
+    with pytest.raises(TrackingError, match=r"the files of leads version 1 .*bundle, and are gone"):
         fetch_bundle(store, version, tmp_path)
 
 
