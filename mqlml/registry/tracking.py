@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import urllib.parse
@@ -63,7 +64,7 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 _TALKATIVE = {
-    "mlflow": logging.ERROR,
+    "mlflow": logging.CRITICAL,
     "alembic": logging.WARNING,
     "urllib3.connectionpool": logging.ERROR,
 }
@@ -399,18 +400,31 @@ def _check_file(file: Path, *, create: bool) -> None:
 
 
 def _start(store: Store) -> None:
-    """Make the tables of an embedded store, if they are not there, by one process at a time."""
+    """Make the tables of an embedded store, if they are not there, by one process at a time and all at once."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     assert store.artifacts is not None
+    assert store.file is not None
+    # Named here, because the default is a folder mlruns wherever the program was started.
+    artifacts = store.artifacts.as_uri()
     with locked(store):
-        # Named here, because the default is a folder mlruns wherever the program was started.
-        SqlAlchemyStore(store.uri, store.artifacts.as_uri())
+        if not store.file.exists() or store.file.stat().st_size == 0:
+            # MLflow makes its tables in dozens of steps, and can never go on from the middle of them, which is where
+            # a full disk or Ctrl-C would leave a store made in its own place.
+            part = store.file.with_name(f".{secrets.token_hex(6)}.part")
+            try:
+                SqlAlchemyStore(f"sqlite:///{part.as_posix()}", artifacts).engine.dispose()
+                os.replace(part, store.file)
+            finally:
+                for left in part.parent.glob(f"{part.name}*"):  # SQLite's journal too
+                    with contextlib.suppress(OSError):
+                        left.unlink()
+        SqlAlchemyStore(store.uri, artifacts)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No log lines below an error from MLflow's parts, and none of the warnings it cannot help."""
+    """No log lines from MLflow's parts, since what they log with a trace is raised too, and no warnings they cannot help."""
     levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
     for name, level in _TALKATIVE.items():
         logging.getLogger(name).setLevel(level)
@@ -437,6 +451,10 @@ def _sentence(store: Store, error: Exception) -> str:
         )
         why = f" ({reason[1]})" if reason else ""
         return f"the MLflow server {store} does not answer{why}; start it, or correct tracking.uri"
+    if "disk I/O error" in text or "database or disk is full" in text:
+        return (
+            f"the MLflow store {store} cannot be written: the disk is full or failing; free some space on it"
+        )
     if "out-of-date database schema" in text:
         return f"the store {store} was made by another MLflow; back it up and run 'mlflow db upgrade {store}'"
     return f"the MLflow store {store} did not do what was asked: {text[:_LONGEST_VALUE]}; see tracking.uri"
