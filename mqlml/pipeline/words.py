@@ -144,6 +144,8 @@ def words_of_train(result: dict[str, Any]) -> str:
 
 def _label(name: str, label: dict[str, Any]) -> str:
     text = f"  {name.upper()} from a probability of {label['threshold']:.3f}"
+    if f"{label['judged_at']:.3f}" != f"{label['threshold']:.3f}":
+        text += f" (judged at {label['judged_at']:.3f}, before the last period was learned from)"
     if label["precision"] is not None:
         text += f": {_percent(label['precision'])} of them convert, {_percent(label['recall'])} of all conversions"
     if label["per_week"] is not None:
