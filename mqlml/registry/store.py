@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mqlml.errors import ConfigError
 
-__all__ = ["Store", "locked", "make_store"]
+__all__ = ["Store", "locked", "make_store", "may_write"]
 
 _DATABASES = ("postgresql", "mysql", "mssql")
 
@@ -82,6 +82,11 @@ def make_store(uri: str, *, folder: Path) -> Store:
     )
 
 
+def may_write(path: Path) -> bool:
+    """Whether this process may write to a file, or make one in a folder, by the rights it has at the moment."""
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
 @contextlib.contextmanager
 def locked(store: Store) -> Iterator[None]:
     """Hold the embedded store for this process alone; a server does so by itself.
@@ -89,7 +94,7 @@ def locked(store: Store) -> Iterator[None]:
     The lock is the system's, on a file beside the store, and goes with its process however that ends. A store in a
     folder that may only be read has its tables already, and needs none.
     """
-    if store.file is None or not os.access(store.file.parent, os.W_OK):
+    if store.file is None or not may_write(store.file.parent):
         yield
         return
     with store.file.with_name(store.file.name + ".lock").open("a") as file:

@@ -26,7 +26,7 @@ from urllib.request import url2pathname
 
 from mqlml.errors import BundleError, MqlmlError, TrackingError, VersionError
 from mqlml.registry.bundle import Bundle, load_bundle, save_bundle
-from mqlml.registry.store import Store, locked
+from mqlml.registry.store import Store, locked, may_write
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -98,7 +98,7 @@ def check_store(store: Store) -> None:
         _check_file(file, create=True)
         return
     above = next(folder for folder in file.parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
+    if not above.is_dir() or not may_write(above):
         why = "no permission to write there" if above.is_dir() else "it is no folder"
         raise TrackingError(
             f"no store {file.name!r} can be made in {str(above)!r}: {why}; allow it, or see tracking.uri"
@@ -381,14 +381,14 @@ def _check_file(file: Path, *, create: bool) -> None:
             raise TrackingError(
                 f"the folder {str(file.parent)!r} cannot be made: {error.strerror}"
             ) from error
-        if not os.access(file.parent, os.W_OK):
+        if not may_write(file.parent):
             raise TrackingError(f"no store can be made in {str(file.parent)!r}: no permission to write there")
         return
     if file.is_dir():
         raise TrackingError(
             f"the store {str(file)!r} is a folder; tracking.uri names the database file in it"
         )
-    if create and not os.access(file, os.W_OK):
+    if create and not may_write(file):
         raise TrackingError(f"the store {str(file)!r} may not be written to; allow it, or see tracking.uri")
     try:
         with file.open("rb") as opened:
@@ -424,7 +424,7 @@ def _start(store: Store) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No log lines from MLflow's parts, since what they log with a trace is raised too, and no warnings they cannot help."""
+    """No log lines of MLflow's parts, since what they log is raised too, and no warnings that they cannot help."""
     levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
     for name, level in _TALKATIVE.items():
         logging.getLogger(name).setLevel(level)
