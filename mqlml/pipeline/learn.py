@@ -21,23 +21,26 @@ from mqlml.evaluation import (
     GateResult,
     Importance,
     check_gate,
-    evaluate_baselines,
-    evaluate_policy,
-    evaluate_probabilities,
     make_calibration_table,
     make_decile_table,
-    measure_importance,
 )
 from mqlml.evaluation.backtest import Forward, predict_across, predict_forward
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, choose_thresholds, make_baselines
+from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, choose_thresholds
 from mqlml.pipeline.check import make_table, read_data
 from mqlml.pipeline.describe import describe_holdout, describe_leaks, describe_population, make_report
+from mqlml.pipeline.judge import (
+    RANDOM_STATE,
+    Judged,
+    holdout_weeks,
+    judge_importance,
+    judge_model,
+    judge_policy,
+)
 from mqlml.pipeline.progress import Progress, Silent
 from mqlml.plain import to_plain
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
 from mqlml.report import ReportData
-from mqlml.timeutil import parse_duration
 from mqlml.training import TrainingTable, rolling_folds
 
 __all__ = ["Trained", "train"]
@@ -45,18 +48,12 @@ __all__ = ["Trained", "train"]
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 
-RANDOM_STATE = 0
-"""The seed of everything drawn: folds, resamples, shuffles. The same data gives the same version."""
-
 N_FOLDS = 5
 FOLD_POSITIVES = 20
 """A fold learns from at least this many conversions; with fewer its scores say little about the model that ships."""
 
 FORWARD_POSITIVES = 20
 """Fewer conversions than this among the forward predictions, and folds are drawn across time instead."""
-
-AGE_POSITIVES = 10
-"""Fewer conversions than this at an age of the lead, and nothing is said about that age."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +75,6 @@ class Trained:
     gate: GateResult
     bundle: Bundle | None
     report: ReportData
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The model of the past on the held-out period."""
-
-    metrics: dict[str, Any]
-    by_age: dict[str, dict[str, Any]]
-    baselines: dict[str, dict[str, Any]]
-    probability: Floats
-    raw: Floats
 
 
 def train(
@@ -143,7 +129,7 @@ def train(
     calibrator = SigmoidCalibrator().fit(forward.raw, table.label[forward.rows])
     with progress.step("held-out period"):
         fitted = _fit(scorer, table, past)
-        judged = _judge(fitted, calibrator, table)
+        judged = judge_model(fitted, calibrator, table)
     gate = check_gate(
         judged.metrics,
         judged.baselines,
@@ -157,9 +143,9 @@ def train(
     bundle: Bundle | None = None
     if gate.passed:
         policy = _choose(calibrator.predict(forward.raw), table, forward.rows, config, _weeks(table, forward))
-        labels = _judge_policy(policy, judged, table)
+        labels = judge_policy(policy, judged, table)
         with progress.step("importance"):
-            importance = _measure_importance(fitted, calibrator, table)
+            importance = judge_importance(fitted, calibrator, table)
         with progress.step("refit"):
             bundle = _ship(scorer, table, forward, judged, config, data, now)
         for name, threshold in bundle.policy.thresholds.items():
@@ -217,54 +203,6 @@ def _fit(scorer: LeadScorer, table: TrainingTable, rows: Rows) -> LeadScorer:
     return fitted
 
 
-def _judge(fitted: LeadScorer, calibrator: SigmoidCalibrator, table: TrainingTable) -> Judged:
-    """All that is measured on the held-out period, the baselines beside it."""
-    past, last = table.holdout.train, table.holdout.test
-    target, group = table.label[last], table.group[last]
-    base_rate = float(table.label[past].mean())
-    raw = fitted.decision_function(table.features.iloc[last])
-    probability = calibrator.predict(raw)
-    baselines = {
-        name: baseline.fit(table.features.iloc[past], table.label[past]).predict(table.features.iloc[last])
-        for name, baseline in make_baselines(table.plan.features).items()
-    }
-    return Judged(
-        metrics=evaluate_probabilities(
-            target, probability, clusters=group, base_rate=base_rate, random_state=RANDOM_STATE, score=raw
-        ),
-        by_age=_judge_by_age(table, probability, raw, base_rate),
-        baselines=evaluate_baselines(
-            target, probability, baselines, clusters=group, base_rate=base_rate, random_state=RANDOM_STATE
-        ),
-        probability=probability,
-        raw=raw,
-    )
-
-
-def _judge_by_age(
-    table: TrainingTable, probability: Floats, raw: Floats, base_rate: float
-) -> dict[str, dict[str, Any]]:
-    """The same metrics for each age of the lead that has conversions enough to tell anything."""
-    if table.age is None:
-        return {}
-    last = table.holdout.test
-    age = table.age.iloc[last].to_numpy()
-    found = {}
-    for name in sorted(set(age), key=parse_duration):
-        rows = np.flatnonzero(age == name)
-        wins = int(table.label[last][rows].sum())
-        if min(wins, len(rows) - wins) >= AGE_POSITIVES:
-            found[str(name)] = evaluate_probabilities(
-                table.label[last][rows],
-                probability[rows],
-                clusters=table.group[last][rows],
-                base_rate=base_rate,
-                random_state=RANDOM_STATE,
-                score=raw[rows],
-            )
-    return found
-
-
 def _with_notes(gate: GateResult, forward: Forward, calibrator: SigmoidCalibrator) -> GateResult:
     notes = []
     if not forward.in_time:
@@ -285,45 +223,11 @@ def _weeks(table: TrainingTable, forward: Forward) -> float | None:
     return None if None in lengths else sum(length for length in lengths if length is not None)
 
 
-def _holdout_weeks(table: TrainingTable) -> float | None:
-    return table.weeks(table.holdout.start, table.holdout.end)
-
-
 def _choose(
     probability: Floats, table: TrainingTable, rows: Rows, config: Config, weeks: float | None
 ) -> LabelPolicy:
     return choose_thresholds(
         probability, table.label[rows], config.labels, weeks=weeks, leads=table.lead[rows]
-    )
-
-
-def _judge_policy(policy: LabelPolicy, judged: Judged, table: TrainingTable) -> dict[str, dict[str, Any]]:
-    last = table.holdout.test
-    return evaluate_policy(
-        policy,
-        judged.probability,
-        table.label[last],
-        weeks=_holdout_weeks(table),
-        leads=table.lead[last],
-        clusters=table.group[last],
-        random_state=RANDOM_STATE,
-    )
-
-
-def _measure_importance(
-    fitted: LeadScorer, calibrator: SigmoidCalibrator, table: TrainingTable
-) -> Importance:
-    # Shuffling the encoded matrix says the same as shuffling the table, and encodes once instead of each time.
-    last = table.holdout.test
-    matrix = fitted.encoder_.transform(table.features.iloc[last])
-    return measure_importance(
-        lambda X: calibrator.predict(fitted.predict_matrix(np.asfortranarray(X.to_numpy()))),
-        pd.DataFrame(matrix, columns=fitted.get_feature_names_out()),
-        table.label[last],
-        {feature.name: feature.family for feature in table.plan.features},
-        clusters=table.group[last],
-        random_state=RANDOM_STATE,
-        used=fitted.used_features_,
     )
 
 
@@ -342,7 +246,7 @@ def _ship(
     rows = np.concatenate([forward.rows, last])
     calibrator = SigmoidCalibrator().fit(np.concatenate([forward.raw, judged.raw]), table.label[rows])
     probability = calibrator.predict(np.concatenate([forward.raw, judged.raw]))
-    weeks, more = _weeks(table, forward), _holdout_weeks(table)
+    weeks, more = _weeks(table, forward), holdout_weeks(table)
     return Bundle(
         name=config.name,
         scorer=_fit(scorer, table, np.arange(len(table.label))),

@@ -1,0 +1,128 @@
+"""Judging: the model of the past and the held-out period go in; metrics, baselines and importance come out.
+
+Nothing is chosen here: the model, its calibration and its thresholds come from before that period.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.evaluation import (
+    Importance,
+    evaluate_baselines,
+    evaluate_policy,
+    evaluate_probabilities,
+    measure_importance,
+)
+from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, make_baselines
+from mqlml.timeutil import parse_duration
+from mqlml.training import TrainingTable
+
+__all__ = ["RANDOM_STATE", "Judged", "holdout_weeks", "judge_importance", "judge_model", "judge_policy"]
+
+Floats = npt.NDArray[np.float64]
+
+RANDOM_STATE = 0
+"""The seed of everything drawn: folds, resamples, shuffles. The same data gives the same version."""
+
+AGE_POSITIVES = 10
+"""Fewer conversions than this at an age of the lead, and nothing is said about that age."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The model of the past on the held-out period."""
+
+    metrics: dict[str, Any]
+    by_age: dict[str, dict[str, Any]]
+    baselines: dict[str, dict[str, Any]]
+    probability: Floats
+    raw: Floats
+
+
+def judge_model(fitted: LeadScorer, calibrator: SigmoidCalibrator, table: TrainingTable) -> Judged:
+    """All that is measured on the held-out period, the baselines beside it."""
+    past, last = table.holdout.train, table.holdout.test
+    target, group = table.label[last], table.group[last]
+    base_rate = float(table.label[past].mean())
+    raw = fitted.decision_function(table.features.iloc[last])
+    probability = calibrator.predict(raw)
+    baselines = {
+        name: baseline.fit(table.features.iloc[past], table.label[past]).predict(table.features.iloc[last])
+        for name, baseline in make_baselines(table.plan.features).items()
+    }
+    return Judged(
+        metrics=evaluate_probabilities(
+            target, probability, clusters=group, base_rate=base_rate, random_state=RANDOM_STATE, score=raw
+        ),
+        by_age=_judge_by_age(table, probability, raw, base_rate),
+        baselines=evaluate_baselines(
+            target, probability, baselines, clusters=group, base_rate=base_rate, random_state=RANDOM_STATE
+        ),
+        probability=probability,
+        raw=raw,
+    )
+
+
+def _judge_by_age(
+    table: TrainingTable, probability: Floats, raw: Floats, base_rate: float
+) -> dict[str, dict[str, Any]]:
+    """The same metrics for each age of the lead that has conversions enough to tell anything."""
+    if table.age is None:
+        return {}
+    last = table.holdout.test
+    age = table.age.iloc[last].to_numpy()
+    found = {}
+    for name in sorted(set(age), key=parse_duration):
+        rows = np.flatnonzero(age == name)
+        wins = int(table.label[last][rows].sum())
+        if min(wins, len(rows) - wins) >= AGE_POSITIVES:
+            found[str(name)] = evaluate_probabilities(
+                table.label[last][rows],
+                probability[rows],
+                clusters=table.group[last][rows],
+                base_rate=base_rate,
+                random_state=RANDOM_STATE,
+                score=raw[rows],
+            )
+    return found
+
+
+def judge_policy(policy: LabelPolicy, judged: Judged, table: TrainingTable) -> dict[str, dict[str, Any]]:
+    """What each label's threshold, chosen on the past, gives on the held-out period."""
+    last = table.holdout.test
+    return evaluate_policy(
+        policy,
+        judged.probability,
+        table.label[last],
+        weeks=holdout_weeks(table),
+        leads=table.lead[last],
+        clusters=table.group[last],
+        random_state=RANDOM_STATE,
+    )
+
+
+def judge_importance(fitted: LeadScorer, calibrator: SigmoidCalibrator, table: TrainingTable) -> Importance:
+    """What each feature and family is worth to the model on the held-out period."""
+    # Shuffling the encoded matrix says the same as shuffling the table, and encodes once instead of each time.
+    last = table.holdout.test
+    matrix = fitted.encoder_.transform(table.features.iloc[last])
+    return measure_importance(
+        lambda X: calibrator.predict(fitted.predict_matrix(np.asfortranarray(X.to_numpy()))),
+        pd.DataFrame(matrix, columns=fitted.get_feature_names_out()),
+        table.label[last],
+        {feature.name: feature.family for feature in table.plan.features},
+        clusters=table.group[last],
+        random_state=RANDOM_STATE,
+        used=fitted.used_features_,
+    )
+
+
+def holdout_weeks(table: TrainingTable) -> float | None:
+    """Length of the held-out period in weeks; None for a flat table."""
+    return table.weeks(table.holdout.start, table.holdout.end)
