@@ -98,7 +98,7 @@ def _common(
 
 @app.command(short_help="The whole road on a simulated company.", epilog="Example: mqlml demo try-it")
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("mqlml-demo"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR")] = Path("mqlml-demo"),
     leads: Annotated[int, typer.Option(min=500, help="How many leads to simulate.")] = 4000,
     as_json: Json = False,
 ) -> None:

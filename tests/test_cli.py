@@ -1,0 +1,240 @@
+"""The commands as users and their scripts meet them: help, what they print, and what they write, run for real."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import datetime as dt
+import io
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mqlml import __version__
+from mqlml.cli import app, main
+from tests.bad_input.front_door import Desk, run
+from tests.bad_input.worlds import journeys_company
+
+COMMANDS = sorted(str(command.name or command.callback.__name__) for command in app.registered_commands)
+README = Path(__file__).resolve().parent.parent / "README.md"
+AS_OF = "2024-04-06"
+ESTIMATE = {"value", "low", "high"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_has_help_with_an_example(
+    command: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run([command, option], capsys)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Usage: mqlml {command} ")
+    words = " ".join(out.split())
+    assert f"Example: mqlml {command}" in words
+    assert "--json" in out
+
+
+def test_every_command_stands_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(["--help"], capsys)
+    assert code == 0
+    listed = re.findall(r"^  (\w+) {2,}\S.*\.$", out, re.MULTILINE)
+    assert sorted(listed) == COMMANDS
+
+
+def test_every_command_stands_in_the_readme() -> None:
+    if not README.exists() or "## Commands" not in (text := README.read_text(encoding="utf-8")):
+        pytest.skip("needs a README.md with a section Commands")
+    section = text.split("## Commands", 1)[1].split("\n## ", 1)[0]
+    named = set(re.findall(r"`mqlml (\w+)", section))
+    assert named == set(COMMANDS)
+
+
+def test_the_version_can_be_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"], capsys) == (0, f"mqlml {__version__}\n", "")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one command printed with ``--json``."""
+
+    result: dict[str, Any]
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Road:
+    """A small company's folder, and every command run in it once, in order."""
+
+    folder: Path
+    done: dict[str, Done]
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
+    folder = tmp_path_factory.mktemp("company")
+    desk = Desk(folder)
+    journeys_company(desk)
+    desk.save()
+    commands = {
+        "check": ["check"],
+        "table": ["table", "--out", "table.parquet"],
+        "dry": ["train", "--dry-run"],
+        "train": ["train"],
+        "score": ["score", "--as-of", AS_OF, "--out", "scores.csv"],
+        "report": ["report"],
+    }
+    done = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name, arguments in commands.items():
+            code, out, err = run_captured([*arguments, "--json"])
+            assert code == 0, err
+            done[name] = Done(json.loads(out), out, err)
+    return Road(folder, done)
+
+
+def run_captured(arguments: list[str]) -> tuple[int, str, str]:
+    """`run` where there is no capsys: in a fixture of a module."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as stopped,
+    ):
+        main(arguments)
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code, out.getvalue(), err.getvalue()
+
+
+@pytest.mark.parametrize("command", ["check", "table", "dry", "train", "score", "report"])
+def test_json_is_one_line_and_nothing_is_said_beside_it(command: str, road: Road) -> None:
+    done = road.done[command]
+    assert done.out == json.dumps(done.result, ensure_ascii=False) + "\n"
+    assert done.err == ""
+
+
+def test_train_prints_what_is_promised(road: Road) -> None:
+    result = road.done["train"].result
+    promised = {
+        *(
+            "model",
+            "version",
+            "run_id",
+            "population",
+            "holdout",
+            "by_age",
+            "baselines",
+            "labels",
+            "leaks",
+            "gate",
+        ),
+        "seconds",
+    }
+    assert promised <= set(result)
+    assert (result["model"], result["version"], result["aliases"]) == ("leads", 1, ["champion"])
+    assert re.fullmatch(r"[0-9a-f]{32}", result["run_id"])
+    holdout = result["holdout"]
+    assert {"from", "until", "n", "positives", "brier_base_rate", "ece", "lift_top_decile"} <= set(holdout)
+    assert dt.date.fromisoformat(holdout["from"]) < dt.date.fromisoformat(holdout["until"])
+    for metrics in (holdout, *result["by_age"].values(), *result["baselines"].values()):
+        for name in ("roc_auc", "average_precision", "log_loss", "brier"):
+            assert set(metrics[name]) == ESTIMATE
+            assert metrics[name]["low"] <= metrics[name]["value"] <= metrics[name]["high"]
+    assert set(result["by_age"]) == {"0d"}
+    assert set(result["baselines"]) == {"base_rate", "points", "logistic"}
+    assert list(result["labels"]) == ["mql", "sql"]
+    for label in result["labels"].values():
+        assert {"threshold", "precision", "recall", "per_week"} <= set(label)
+    assert result["labels"]["sql"]["threshold"] >= result["labels"]["mql"]["threshold"]
+    assert [(leak["column"], leak["action"]) for leak in result["leaks"]] == [("lead_status", "refused")]
+    assert set(result["leaks"][0]) == {"column", "reason", "action"}
+    assert (result["gate"]["passed"], result["gate"]["reasons"]) == (True, [])
+    assert {"read", "features", "refit", "register"} <= set(result["seconds"])
+    assert all(seconds >= 0 for seconds in result["seconds"].values())
+
+
+def test_a_dry_run_says_the_same_and_registers_nothing(road: Road) -> None:
+    dry, trained = dict(road.done["dry"].result), dict(road.done["train"].result)
+    for result in (dry, trained):
+        del result["seconds"]
+    assert (dry.pop("version"), dry.pop("run_id"), dry.pop("aliases")) == (None, None, [])
+    assert trained.pop("version") == 1, "the dry run before it took no number"
+    del trained["run_id"], trained["aliases"]
+    assert dry == trained
+
+
+def test_the_training_table_begins_with_its_keys(road: Road) -> None:
+    result = road.done["table"].result
+    table = pd.read_parquet(road.folder / "table.parquet")
+    assert list(table.columns[:3]) == ["lead_id", "cutoff_time", "label"]
+    assert len(table) == result["rows"] == road.done["check"].result["population"]["snapshots"]
+    assert int(table["label"].sum()) == result["positives"]
+    assert len(table.columns) - 3 == result["features"] > 0
+    assert not any("lead_status" in column for column in table.columns), "it leaks"
+
+
+SCORES = [
+    *("lead_id", "cutoff_time", "probability", "raw_score", "score", "label", "label_reason"),
+    *("reason_1", "reason_2", "reason_3"),
+    *("profile_points", "channel_points", "actions_points", "undesirables_points"),
+    *("model_name", "model_version", "run_id", "scored_at"),
+]
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_scores_hold_one_row_per_open_lead(road: Road) -> None:
+    rows = read_rows(road.folder / "scores.csv")
+    assert list(rows[0]) == SCORES
+    ended = {row["lead_id"] for row in read_rows(road.folder / "outcomes.csv") if row["occurred_at"] < AS_OF}
+    born = {row["lead_id"] for row in read_rows(road.folder / "leads.csv") if row["created_at"] <= AS_OF}
+    assert sorted(row["lead_id"] for row in rows) == sorted(born - ended)
+    assert {row["cutoff_time"] for row in rows} == {f"{AS_OF}T00:00:00Z"}
+    result = road.done["score"].result
+    assert result["leads"] == len(rows)
+    counts = {name: sum(row["label"] == name for row in rows) for name in result["labels"]}
+    assert counts == result["labels"]
+    trained = road.done["train"].result
+    made_by = {(row["model_name"], row["model_version"], row["run_id"]) for row in rows}
+    assert made_by == {("leads", "1", trained["run_id"])}
+    thresholds = {name: label["threshold"] for name, label in trained["labels"].items()}
+    for row in rows:
+        reached = [name for name, threshold in thresholds.items() if float(row["probability"]) >= threshold]
+        assert row["label"] == (reached[-1] if reached else "unqualified")
+
+
+def test_scoring_again_changes_the_time_of_scoring_only(
+    road: Road, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(road.folder)
+    monkeypatch.setattr("mqlml.cli._now", lambda: dt.datetime(2031, 5, 6, 7, 8, 9, tzinfo=dt.UTC))
+    first = read_rows(road.folder / "scores.csv")
+    assert run(["score", "--as-of", AS_OF, "--out", "again.csv"], capsys)[0] == 0
+    again = read_rows(road.folder / "again.csv")
+    assert {row.pop("scored_at") for row in again} == {"2031-05-06T07:08:09Z"}
+    assert "2031-05-06T07:08:09Z" not in {row.pop("scored_at") for row in first}
+    assert again == first
+
+
+def test_a_second_version_is_a_challenger_and_the_champion_goes_on_scoring(
+    road: Road, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(road.folder)
+    code, out, _ = run(["train"], capsys)
+    assert (code, out.splitlines()[-1]) == (0, "Registered leads version 2 as challenger")
+    code, out, _ = run(["report", "--out", str(tmp_path / "page.html"), "--json"], capsys)
+    assert json.loads(out)["version"] == 1
+    code, out, _ = run(
+        ["report", "--out", str(tmp_path / "page.html"), "--model", "leads@2", "--json"], capsys
+    )
+    assert json.loads(out)["version"] == 2
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
