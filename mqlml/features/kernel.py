@@ -43,7 +43,10 @@ _LATEST = np.iinfo(np.int64).max
 
 def _compiled(function: Function) -> Function:
     """Compiled at the first call, kept on disk for the next process; other threads may run meanwhile."""
-    return cast(Function, njit(cache=True, nogil=True)(function))
+    try:
+        return cast(Function, njit(cache=True, nogil=True)(function))
+    except RuntimeError:  # neither the package's folder nor a home can be written to: compiled in each process anew
+        return cast(Function, njit(nogil=True)(function))
 
 
 @_compiled
