@@ -90,12 +90,13 @@ def make_demo(folder: str | Path, *, n_leads: int, now: dt.datetime, progress: P
                 f"{str(folder)!r} cannot be made or written in: {error.strerror}; name another folder: mqlml demo DIR"
             ) from error
         write_text(text, config)
-    trained = train_version(config, now=now, progress=progress)
+    few = f"{n_leads:,} simulated leads are too few for a model that passes the gate; take more, as --leads 4000"
+    try:
+        trained = train_version(config, now=now, progress=progress)
+    except GateRefused as error:
+        raise GateRefused(few) from error
     if not trained["gate"]["passed"]:
-        raise GateRefused(
-            f"{n_leads:,} simulated leads are too few for a model that passes the gate: "
-            f"{trained['gate']['reasons'][0].rstrip('.')}. Take more: mqlml demo DIR --leads 4000"
-        )
+        raise GateRefused(few)
     scored = score_leads(config, as_of=until, out=folder / "scores.csv", now=now, progress=progress)
     reported = write_report(config, folder / "report.html", progress=progress)
     return {

@@ -363,6 +363,14 @@ def test_a_refused_training_leaves_the_store_as_it_was(
     assert names_in(desk.folder) == files
 
 
+def test_a_demo_of_too_few_leads_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    says = "500 simulated leads are too few for a model that passes the gate; take more, as --leads 4000"
+    judge(["demo", "try", "--leads", "500"], Bad("", nothing, says, "GateRefused", 3), capsys)
+
+
 DEMO: dict[str, tuple[Callable[[Desk], object], str, str]] = {
     "a-folder-of-the-user": (
         file("x/thesis.txt", "precious"),
