@@ -45,7 +45,9 @@ def _compiled(function: Function) -> Function:
     """Compiled at the first call, kept on disk for the next process; other threads may run meanwhile."""
     try:
         return cast(Function, njit(cache=True, nogil=True)(function))
-    except RuntimeError:  # neither the package's folder nor a home can be written to: compiled in each process anew
+    except (
+        RuntimeError
+    ):  # neither the package's folder nor a home can be written to: compiled in each process anew
         return cast(Function, njit(nogil=True)(function))
 
 
