@@ -58,7 +58,7 @@ def match_rules(leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str |
     for position, rule in enumerate(rules.disqualify):
         where = f"rules.disqualify[{position}].when"
         holds = _holds(leads, rule.when, where, folder, email)
-        reason[holds & (reason == None)] = rule.reason  # noqa: E711 - elementwise
+        reason[holds & pd.isna(reason)] = rule.reason
     return pd.Series(reason, index=leads.index, dtype="str")
 
 
@@ -151,7 +151,8 @@ def _read_list(name: str, key: str, folder: Path) -> list[str]:
             f"{key} names the file {name!r}, which is not in {str(folder)!r}; a list is written as [{name}]"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"{key} names the file {str(path)!r}, not readable as UTF-8 text: {error}"
+            f"{key} names the file {str(path)!r}, which cannot be read as UTF-8 text: {why}; save it as such"
         ) from None
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -158,7 +158,7 @@ def test_norway_in_quotes_is_a_country() -> None:
 
 def test_a_file_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match=r"not readable as UTF-8 text"):
+    with pytest.raises(ConfigError, match=r"cannot be read as UTF-8 text"):
         matched({"country": {"in": "list.txt"}}, folder=tmp_path)
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(ConfigError, match=r"not_in is empty"):
