@@ -69,8 +69,9 @@ def predict_forward(
     track : wraps the folds to show progress.
     """
     raws = [
-        _fit_predict(scorer, features, label, fold.train, fold.test)
+        _fit_predict(scorer, features, label, train, test)
         for fold in track(folds, "learning from the past, predicting the next period")
+        for train, test in fold.parts
     ]
     return Forward(
         rows=np.concatenate([fold.test for fold in folds]),

@@ -85,7 +85,8 @@ def describe_holdout(table: TrainingTable) -> dict[str, Any]:
     fold = table.holdout
     if table.age is None:
         return {"from": str(fold.start), "until": str(fold.end), "n": len(fold.test)}
-    first, last = (table.cutoff_time.iloc[rows] for rows in (fold.test[0], fold.test[-1]))
+    cutoffs = table.cutoff_time.iloc[fold.test]
+    first, last = cutoffs.min(), cutoffs.max()
     return {"from": format_instant(first), "until": format_instant(last), "n": len(fold.test)}
 
 

@@ -5,12 +5,14 @@ Nothing is chosen here: the model, its calibration and its thresholds come from 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.base import clone
 
 from mqlml.evaluation import (
     Importance,
@@ -23,7 +25,15 @@ from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, make_baselin
 from mqlml.timeutil import parse_duration
 from mqlml.training import TrainingTable
 
-__all__ = ["RANDOM_STATE", "Judged", "holdout_weeks", "judge_importance", "judge_model", "judge_policy"]
+__all__ = [
+    "RANDOM_STATE",
+    "Judged",
+    "fit_past",
+    "holdout_weeks",
+    "judge_importance",
+    "judge_model",
+    "judge_policy",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -45,15 +55,35 @@ class Judged:
     raw: Floats
 
 
-def judge_model(fitted: LeadScorer, calibrator: SigmoidCalibrator, table: TrainingTable) -> Judged:
+def fit_past(scorer: LeadScorer, table: TrainingTable) -> tuple[LeadScorer, ...]:
+    """The models that the held-out period judges: one for each of its parts, mostly one."""
+    return tuple(
+        clone(scorer).fit(table.features.iloc[train], table.label[train]) for train, _ in table.holdout.parts
+    )
+
+
+def judge_model(fitted: Sequence[LeadScorer], calibrator: SigmoidCalibrator, table: TrainingTable) -> Judged:
     """All that is measured on the held-out period, the baselines beside it."""
     past, last = table.holdout.train, table.holdout.test
     target, group = table.label[last], table.group[last]
     base_rate = float(table.label[past].mean())
-    raw = fitted.decision_function(table.features.iloc[last])
+    parts = table.holdout.parts
+    raw = np.concatenate(
+        [
+            model.decision_function(table.features.iloc[test])
+            for model, (_, test) in zip(fitted, parts, strict=True)
+        ]
+    )
     probability = calibrator.predict(raw)
     baselines = {
-        name: baseline.fit(table.features.iloc[past], table.label[past]).predict(table.features.iloc[last])
+        name: np.concatenate(
+            [
+                baseline.fit(table.features.iloc[train], table.label[train]).predict(
+                    table.features.iloc[test]
+                )
+                for train, test in parts
+            ]
+        )
         for name, baseline in make_baselines(table.plan.features).items()
     }
     return Judged(
@@ -107,19 +137,21 @@ def judge_policy(policy: LabelPolicy, judged: Judged, table: TrainingTable) -> d
     )
 
 
-def judge_importance(fitted: LeadScorer, calibrator: SigmoidCalibrator, table: TrainingTable) -> Importance:
-    """What each feature and family is worth to the model on the held-out period."""
+def judge_importance(
+    fitted: Sequence[LeadScorer], calibrator: SigmoidCalibrator, table: TrainingTable
+) -> Importance:
+    """What each feature and family is worth to the model on the held-out period, or on the first of its parts."""
     # Shuffling the encoded matrix says the same as shuffling the table, and encodes once instead of each time.
-    last = table.holdout.test
-    matrix = fitted.encoder_.transform(table.features.iloc[last])
+    model, (_, last) = fitted[0], table.holdout.parts[0]
+    matrix = model.encoder_.transform(table.features.iloc[last])
     return measure_importance(
-        lambda X: calibrator.predict(fitted.predict_matrix(np.asfortranarray(X.to_numpy()))),
-        pd.DataFrame(matrix, columns=fitted.get_feature_names_out()),
+        lambda X: calibrator.predict(model.predict_matrix(np.asfortranarray(X.to_numpy()))),
+        pd.DataFrame(matrix, columns=model.get_feature_names_out()),
         table.label[last],
         {feature.name: feature.family for feature in table.plan.features},
         clusters=table.group[last],
         random_state=RANDOM_STATE,
-        used=fitted.used_features_,
+        used=model.used_features_,
     )
 
 

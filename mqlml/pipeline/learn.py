@@ -32,6 +32,7 @@ from mqlml.pipeline.describe import describe_holdout, describe_leaks, describe_p
 from mqlml.pipeline.judge import (
     RANDOM_STATE,
     Judged,
+    fit_past,
     holdout_weeks,
     judge_importance,
     judge_model,
@@ -128,7 +129,7 @@ def train(
         )
     calibrator = SigmoidCalibrator().fit(forward.raw, table.label[forward.rows])
     with progress.step("held-out period"):
-        fitted = _fit(scorer, table, past)
+        fitted = fit_past(scorer, table)
         judged = judge_model(fitted, calibrator, table)
     gate = check_gate(
         judged.metrics,

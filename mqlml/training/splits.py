@@ -1,7 +1,13 @@
 """Splits in time: which rows a model learns from and which later rows judge it.
 
 Every split keeps two promises. A training row's label window ends at or before the first cutoff it is judged on
-(so no outcome of the judged period is learned from), and a lead, with everyone of its account, is on one side only.
+(so no outcome of the judged period is learned from), and no model judges a lead whose account, or whose own earlier
+looks, it learned from.
+
+The second promise has a trap. Whoever is judged later was still open later, so leaving all of them out of the past
+leaves mostly those that had ended by then, winners first among them: on a weekly grid, where many leads are in both,
+that raised the share of conversions to learn from by half. Hence, where many are in both, groups are dealt into parts
+at random, and each part is judged by a model of its own, which learned from the other parts, whatever became of them.
 """
 
 from __future__ import annotations
@@ -17,6 +23,11 @@ __all__ = ["Fold", "holdout_split", "rolling_folds"]
 
 Rows = npt.NDArray[np.intp]
 
+MOST_PURGED = 0.1
+"""Up to this share of the earlier rows is simply left out; more would change who is learned from."""
+
+N_PARTS = 3
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -24,13 +35,18 @@ class Fold:
 
     Attributes
     ----------
-    train, test : ndarray of int, row positions, in order of time.
+    train, test : ndarray of int, row positions.
+        ``train`` is in order of time, ``test`` part by part and in order of time within each.
+    parts : tuple of (train, test)
+        What each model learns from and judges: one for the whole fold, or one for each part that groups were dealt
+        into. Their ``test`` rows, one after another, are the fold's.
     start, end : first and last position in time that ``test`` covers (same unit as ``time``).
-    purged : number of earlier rows left out because their lead or account is judged.
+    purged : number of earlier rows left out because their lead or account is judged; 0 where there are parts.
     """
 
     train: Rows
     test: Rows
+    parts: tuple[tuple[Rows, Rows], ...]
     start: int
     end: int
     purged: int
@@ -38,9 +54,22 @@ class Fold:
 
 def _fold(time: npt.NDArray[np.int64], group: Rows, reach: int, rows: Rows, test: Rows) -> Fold:
     start = int(time[test].min())
+    end = int(time[test].max())
     before = rows[(time[rows] < start) & (time[rows] + reach <= start)]
     clean = before[~np.isin(group[before], group[test])]
-    return Fold(clean, test, start, int(time[test].max()), len(before) - len(clean))
+    purged = len(before) - len(clean)
+    if purged > MOST_PURGED * len(before):
+        parts = _deal(group, before, test)
+        if all(len(train) for train, _ in parts):
+            return Fold(before, np.concatenate([judged for _, judged in parts]), parts, start, end, 0)
+    return Fold(clean, test, ((clean, test),), start, end, purged)
+
+
+def _deal(group: Rows, before: Rows, test: Rows) -> tuple[tuple[Rows, Rows], ...]:
+    """Rows to learn from and to judge on, part by part; groups are dealt alike whatever the rows."""
+    part = np.random.default_rng(0).permutation(int(group.max()) + 1) % N_PARTS
+    of_before, of_test = part[group[before]], part[group[test]]
+    return tuple((before[of_before != number], test[of_test == number]) for number in np.unique(of_test))
 
 
 def _by_time(time: npt.NDArray[np.int64], rows: Rows) -> Rows:
@@ -115,7 +144,7 @@ def rolling_folds(
     folds = []
     for number in range(1, len(cuts) + 1):
         fold = _fold(time, group, reach, rows, later[part == number])
-        wins_left = int(label[fold.train].sum())
-        if min(wins_left, len(fold.train) - wins_left) >= min_positives:
+        wins_left = [(int(label[train].sum()), len(train)) for train, _ in fold.parts]
+        if min(min(wins, size - wins) for wins, size in wins_left) >= min_positives:
             folds.append(fold)
     return folds

@@ -47,6 +47,8 @@ class TrainingTable:
     plan : FeaturePlan
     leaks : tuple of Finding
     waterfall : tuple of Step
+    every : int
+        Microseconds between the cutoffs of a calendar grid; 0 where leads are looked at by age.
     """
 
     lead_id: pd.Series
@@ -62,6 +64,7 @@ class TrainingTable:
     plan: FeaturePlan
     leaks: tuple[Finding, ...]
     waterfall: tuple[Step, ...]
+    every: int = 0
 
     def frame(self) -> pd.DataFrame:
         """``lead_id, cutoff_time, label`` and the features, as ``mqlml table`` writes them."""
@@ -71,8 +74,12 @@ class TrainingTable:
         return pd.concat([keys, self.features], axis=1)
 
     def weeks(self, start: int, end: int) -> float | None:
-        """Length in weeks of the period from ``start`` to ``end``, at least a day; None for a flat table."""
-        return None if self.age is None else max(end - start, DAY) / (7 * DAY)
+        """Length in weeks of the period whose first and last cutoffs are given; None for a flat table.
+
+        A cutoff of a grid stands for the time until the next one: four weekly cutoffs are four weeks, not three.
+        Otherwise a period has at least a day.
+        """
+        return None if self.age is None else max(end - start + self.every, DAY) / (7 * DAY)
 
 
 def _groups(leads: pd.DataFrame, lead_id: pd.Series) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -155,6 +162,7 @@ def _from_journeys(journeys: Journeys, config: Config) -> TrainingTable:
         plan=plan,
         leaks=leaks,
         waterfall=snapshots.waterfall,
+        every=problem.snapshots.every or 0,
     )
 
 

@@ -57,6 +57,14 @@ def test_every_row_once() -> None:
 
     forward = predict_forward(LeadScorer(), features, label, folds, track=track)
     assert len(set(forward.rows)) == len(forward.rows) == len(forward.raw)
+    assert any(len(fold.parts) > 1 for fold in folds)  # accounts of ten are nearly all in both
+    for fold in folds:
+        own = forward.raw[np.isin(forward.rows, fold.test)]
+        apart = [
+            LeadScorer().fit(features.iloc[train], label[train]).decision_function(features.iloc[test])
+            for train, test in fold.parts
+        ]
+        assert (own == np.concatenate(apart)).all()
     assert forward.periods == tuple((fold.start, fold.end) for fold in folds)
     assert forward.in_time
     assert seen == ["learning from the past, predicting the next period"]

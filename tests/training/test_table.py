@@ -12,6 +12,7 @@ import pytest
 from mqlml.config import Config, make_config
 from mqlml.errors import PopulationError
 from mqlml.journeys import FlatTable, Journeys, empty_quarantine
+from mqlml.timeutil import DAY
 from mqlml.training import build_table
 from tests.by_hand import instant, journeys
 
@@ -71,9 +72,19 @@ def test_nobody_learned_from_is_judged() -> None:
     data.leads["account_id"] = pd.Series([f"A{lead % 40}" for lead in data.leads["lead_id"]], dtype="str")
     table = build_table(data, config())
     fold = table.holdout
-    assert not set(table.group[fold.train]) & set(table.group[fold.test])
+    for train, test in fold.parts:
+        assert not set(table.group[train]) & set(table.group[test])
     assert (table.time[fold.train] + table.reach <= table.time[fold.test].min()).all()
-    assert fold.purged > 0
+
+
+def test_a_cutoff_of_a_weekly_grid_stands_for_a_week() -> None:
+    week = 7 * DAY
+    grid = build_table(company(), config(problem={"horizon": "10d", "snapshots": {"every": "7d"}}))
+    assert grid.weeks(0, 3 * week) == 4
+    assert grid.weeks(week, week) == 1
+    by_age = build_table(company(), config())
+    assert by_age.weeks(0, 3 * week) == 3
+    assert by_age.weeks(week, week) == pytest.approx(1 / 7)
 
 
 def test_a_lead_without_account_is_its_own_group() -> None:
