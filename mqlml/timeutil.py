@@ -84,9 +84,9 @@ def to_microseconds(instant: dt.datetime) -> int:
     return (instant - _EPOCH) // dt.timedelta(microseconds=1)
 
 
-def format_instant(instant: dt.datetime) -> str:
-    """ISO text in UTC, without a time of day where it is midnight."""
-    instant = instant.astimezone(dt.UTC)
+def format_instant(instant: dt.datetime, zone: str = "UTC") -> str:
+    """ISO text as clocks in ``zone`` show it, with the offset; without a time of day where it is midnight there."""
+    instant = instant.astimezone(ZoneInfo(zone))
     if instant.time() == dt.time(0):
         return instant.date().isoformat()
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant.isoformat(timespec="seconds").replace("+00:00", "Z")

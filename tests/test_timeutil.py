@@ -60,6 +60,21 @@ def test_instants(value: object, zone: str, expected: str) -> None:
     assert format_instant(parse_instant(value, zone)) == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "zone", "expected"),
+    [
+        ("2026-05-31", "Europe/Berlin", "2026-05-31"),
+        ("2026-05-31 09:00", "Europe/Berlin", "2026-05-31T09:00:00+02:00"),
+        ("2026-05-31T00:00:00Z", "America/Sao_Paulo", "2026-05-30T21:00:00-03:00"),
+    ],
+    ids=["its midnight is a date", "a time has its offset", "another midnight has none"],
+)
+def test_instants_as_clocks_in_a_zone_show_them(value: str, zone: str, expected: str) -> None:
+    instant = parse_instant(value, zone)
+    assert format_instant(instant, zone) == expected
+    assert parse_instant(expected, zone) == instant
+
+
 def test_microseconds_are_exact() -> None:
     late = dt.datetime(2199, 12, 31, 23, 59, 59, 999_999, tzinfo=dt.UTC)
     assert to_microseconds(late) == int(late.replace(microsecond=0).timestamp()) * 1_000_000 + 999_999

@@ -118,7 +118,7 @@ def _stage_words(reader: TableReader, spec: Outcomes) -> pd.Categorical:
         each = "each of " if len(shown) > 1 else ""
         remedy = (
             f"say which of our stages {each}{listed} is, as data.outcomes.stages: {{{shown[0]}: closed_won}} "
-            f"(ours are {', '.join(STAGES)})"
+            f"if it is a win (ours are {', '.join(STAGES)})"
         )
         codes = np.asarray(words.codes)
         reader.refuse((codes >= 0) & unknown[codes], "stage", _UNKNOWN_STAGE, remedy)

@@ -24,7 +24,7 @@ from mqlml.journeys.parse import (
 )
 from mqlml.journeys.quarantine import Ledger
 from mqlml.journeys.sources import Source, read_source
-from mqlml.journeys.times import NO_TIME, OUT_OF_RANGE, parse_times
+from mqlml.journeys.times import NO_TIME, OUT_OF_RANGE, guess_format, parse_times
 
 __all__ = [
     "DUPLICATE",
@@ -162,8 +162,11 @@ class TableReader:
         parsed = parse_times(
             self._raw(column), zone=self.zone, hint=hint, where=f"{theirs!r} of {self.source.where}"
         )
+        bad = parsed.problems[0][1]
+        example = plain_text(self._raw(column))[int(np.argmax(bad))].as_py() if bad.any() else None
         remedy = (
-            f'say how times are written, as {place}: {{column: {theirs}, format: "%d/%m/%Y"}} (or unit: s)'
+            f'say how times are written, as {place}: {{column: {theirs}, format: "{guess_format(example)}"}} '
+            "(or unit: s)"
             if hint is None
             else f"correct the hint in {place}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,7 @@ from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.parse import Mask, Parsed, parse_numbers, plain_text, true_where
 from mqlml.timeutil import DAY, to_microseconds
 
-__all__ = ["NO_TIME", "OUT_OF_RANGE", "parse_times"]
+__all__ = ["NO_TIME", "OUT_OF_RANGE", "guess_format", "parse_times"]
 
 NO_TIME = np.iinfo(np.int64).min
 """The instant that stands for a missing one; numpy's and pandas' own NaT."""
@@ -32,6 +33,10 @@ _MICROSECONDS = {"d": DAY, "s": 1_000_000, "ms": 1_000, "us": 1}
 _UNIT_WORDS = {"d": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?( ?(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?))?)?$"
+_COMMON = re.compile(
+    r"(\d{4}|\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{1,2})(?:([ T])\d{1,2}:\d{2}(:\d{2})?( [AaPp][Mm])?)?",
+    re.ASCII,
+)
 _OFFSET = r":\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 
 
@@ -77,6 +82,26 @@ def parse_times(column: Any, *, zone: ZoneInfo, hint: ColumnFormat | None, where
     if hint is not None and hint.format is not None:
         return _formatted(text, hint.format, zone, where)
     return _iso(text, zone)
+
+
+def guess_format(text: str | None) -> str:
+    """The strptime format that one value seems to follow, for an example; where either may be the day, the first.
+
+    >>> guess_format("27/03/2025 03:57"), guess_format("3/27/25"), guess_format("soon")
+    ('%d/%m/%Y %H:%M', '%m/%d/%y', '%d/%m/%Y')
+    """
+    match = _COMMON.fullmatch((text or "").strip())
+    if match is None:
+        return "%d/%m/%Y"
+    first, mark, second, third, between, seconds, half = match.groups()
+    if len(first) == 4:
+        day = mark.join(("%Y", "%m", "%d"))
+    else:
+        year = "%Y" if len(third) == 4 else "%y"
+        day = mark.join(("%m", "%d", year) if int(second) > 12 else ("%d", "%m", year))
+    if between is None:
+        return day
+    return f"{day}{between}{'%I' if half else '%H'}:%M{':%S' if seconds else ''}{' %p' if half else ''}"
 
 
 def _typed(column: Any, unit: str, zone: ZoneInfo | None) -> Parsed:

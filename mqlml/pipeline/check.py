@@ -93,8 +93,8 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
     Returns
     -------
     dict
-        ``tables``, ``quarantine``, ``population``, ``observed_until``, ``holdout``, ``base_rate``, ``leaks``,
-        ``features``, ``left_out``, ``enough``.
+        ``tables``, ``quarantine``, ``population``, ``observed_until``, ``timezone``, ``holdout``,
+        ``base_rate``, ``leaks``, ``features``, ``left_out``, ``enough``.
     """
     config = read_config(config_path)
     data = read_data(config, progress, now=now)
@@ -104,6 +104,7 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
         **describe_data(data),
         "population": describe_population(table),
         "observed_until": format_instant(until) if until else None,
+        "timezone": config.data.timezone,
         "holdout": describe_holdout(table),
         "base_rate": _over_time(table),
         "leaks": describe_leaks(table),

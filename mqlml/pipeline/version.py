@@ -51,6 +51,7 @@ def train_version(
     if register_it:
         check_store(_store(config))
     trained = train(config, now=now, progress=progress)
+    aside = trained.report.data.quarantined if trained.report.data else ()
     version = None
     if register_it and trained.bundle is not None:
         with progress.step("register"):
@@ -60,6 +61,8 @@ def train_version(
         "version": version.version if version else None,
         "run_id": version.run_id if version else None,
         "aliases": list(version.aliases) if version else [],
+        "timezone": config.data.timezone,
+        "set_aside_in": sorted({found.table for found in aside}),
         **trained.summary,
     }
 
@@ -160,6 +163,7 @@ def score_leads(
     return {
         "out": str(out),
         "as_of": format_instant(moment),
+        "timezone": config.data.timezone,
         "leads": len(table),
         "older_than_learned": older,
         "labels": {str(name): int(n) for name, n in table["label"].value_counts().items()},

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
+
+from mqlml.timeutil import format_instant, parse_instant
 
 __all__ = [
     "words_of_check",
@@ -15,8 +18,16 @@ __all__ = [
 ]
 
 
+_DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
 def _percent(share: float) -> str:
     return f"{share:.1%}" if share < 0.995 else f"{share:.0%}"
+
+
+def _moment(text: str, zone: str) -> str:
+    """A result's instant, which is in UTC, as clocks in the config's zone show it; a place in an order as it is."""
+    return format_instant(parse_instant(text, "UTC"), zone) if _DATED.match(text) else text
 
 
 def _columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
@@ -56,19 +67,26 @@ def words_of_check(result: dict[str, Any]) -> str:
         for name, table in result["tables"].items()
     )
     for entry in result["quarantine"]:
+        column = f".{entry['column']}" if entry["column"] else ""
+        value = "" if entry["first_value"] is None else f": {entry['first_value']!r}"
         lines.append(
-            f"  {entry['table']}.{entry['column']}: {entry['rows']:,} × {entry['reason']} "
-            f"(first in row {entry['first_row']:,}: {entry['first_value']!r})"
+            f"  {entry['table']}{column}: {entry['rows']:,} × {entry['reason']} "
+            f"(first in row {entry['first_row']:,}{value})"
         )
     population = result["population"]
     lines += ["Population", *_waterfall(population)]
+    if result["observed_until"] is not None:
+        lines.append(f"Outcomes are complete until {_moment(result['observed_until'], result['timezone'])}")
     lines.append(f"Converts: {population['positives']:,} of them, {_percent(population['base_rate'])}")
-    lines += _columns(
+    rows = [("", "snapshots", "convert", "share")]
+    rows += [
         (entry["period"], f"{entry['snapshots']:,}", f"{entry['positives']:,}", _percent(entry["rate"]))
-        for entry in [*result["base_rate"]]
-    )
+        for entry in result["base_rate"]
+    ]
+    lines += _columns(rows)
     holdout = result["holdout"]
-    lines.append(f"Held out: {holdout['n']:,} snapshots from {holdout['from']} until {holdout['until']}")
+    since, until = (_moment(holdout[end], result["timezone"]) for end in ("from", "until"))
+    lines.append(f"Held out: {holdout['n']:,} snapshots from {since} until {until}")
     lines += _leaks(result["leaks"])
     if result["left_out"]:
         lines.append("Left out")
@@ -101,9 +119,14 @@ def _estimate(name: str, estimate: dict[str, float], digits: int = 3) -> tuple[s
 def words_of_train(result: dict[str, Any]) -> str:
     """What ``mqlml train`` prints."""
     holdout = result["holdout"]
-    lines = ["Population", *_waterfall(result["population"]), *_leaks(result["leaks"])]
+    lines = []
+    if result["set_aside_in"]:
+        tables = ", ".join(result["set_aside_in"])
+        lines.append(f"Note: Some rows were set aside ({tables}); mqlml check says which and why.")
+    lines += ["Population", *_waterfall(result["population"]), *_leaks(result["leaks"])]
+    since, until = (_moment(holdout[end], result["timezone"]) for end in ("from", "until"))
     lines.append(
-        f"Judged on the last period, {holdout['from']} until {holdout['until']}: {holdout['n']:,} snapshots, "
+        f"Judged on the last period, {since} until {until}: {holdout['n']:,} snapshots, "
         f"{holdout['positives']:,} convert ({_percent(holdout['positives'] / holdout['n'])})"
     )
     rows = [("", "value", "95 % interval")]
@@ -144,19 +167,20 @@ def words_of_train(result: dict[str, Any]) -> str:
 
 def _label(name: str, label: dict[str, Any]) -> str:
     text = f"  {name.upper()} from a probability of {label['threshold']:.3f}"
-    if f"{label['judged_at']:.3f}" != f"{label['threshold']:.3f}":
-        text += f" (judged at {label['judged_at']:.3f}, before the last period was learned from)"
     if label["precision"] is not None:
         text += f": {_percent(label['precision'])} of them convert, {_percent(label['recall'])} of all conversions"
     if label["per_week"] is not None:
         text += f", {label['per_week']:.1f} leads a week"
+    if f"{label['judged_at']:.3f}" != f"{label['threshold']:.3f}":
+        text += f" (measured at {label['judged_at']:.3f}, before the last period was learned from)"
     return text
 
 
 def words_of_score(result: dict[str, Any]) -> str:
     """What ``mqlml score`` prints."""
     labels = ", ".join(f"{n:,} {name}" for name, n in result["labels"].items())
-    lines = [f"{result['out']}: {result['leads']:,} open leads as of {result['as_of']}: {labels or 'none'}"]
+    moment = _moment(result["as_of"], result["timezone"])
+    lines = [f"{result['out']}: {result['leads']:,} open leads as of {moment}: {labels or 'none'}"]
     if result["older_than_learned"]:
         lines.append(
             f"Note: {result['older_than_learned']:,} of them are over a week older than any age this version learned "

@@ -57,6 +57,8 @@ def percent(value: float | None, decimals: int | None = None) -> str:
     if decimals is None:
         decimals = 1 if 0 < abs(shown) < 9.95 else 0
     step = 10.0**-decimals
+    if -step / 2 < shown < 0:
+        return f"just below 0{NBSP}%"
     if 0 < shown < step / 2:
         return f"under {step:.{decimals}f}{NBSP}%"
     if 100 - step / 2 <= shown < 100:

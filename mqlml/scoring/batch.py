@@ -96,18 +96,19 @@ def score(
     """
     _check_zone(as_of, "as_of")
     _check_zone(scored_at, "scored_at")
+    zone = config.data.timezone
     snapshots = open_leads(journeys, as_of, _problem(bundle))
     if len(snapshots) == 0:
         raise PopulationError(
-            f"no lead is open at {format_instant(as_of)}: none was created by then and is within the age limits "
-            f"without an outcome ({_span(journeys)}). See that --as-of lies in the data's own time"
+            f"no lead is open at {format_instant(as_of, zone)}: none was created by then and is within the age "
+            f"limits without an outcome ({_span(journeys, zone)}). See that --as-of lies in the data's own time"
         )
     wanted = _choose(snapshots["lead_id"], journeys.leads["lead_id"], lead_ids)
     snapshots = snapshots[wanted].reset_index(drop=True)
     if len(snapshots) == 0:
         raise PopulationError(
-            f"none of the {len(lead_ids or ())} leads named is open at {format_instant(as_of)}: each came later, has "
-            "its outcome, or is outside the age limits. Name others, or another moment"
+            f"none of the {len(lead_ids or ())} leads named is open at {format_instant(as_of, zone)}: each came "
+            "later, has its outcome, or is outside the age limits. Name others, or another moment"
         )
     rows = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     leads = journeys.leads.iloc[rows].reset_index(drop=True)
@@ -186,12 +187,12 @@ def _check_zone(instant: dt.datetime, name: str) -> None:
         )
 
 
-def _span(journeys: Journeys) -> str:
+def _span(journeys: Journeys, zone: str) -> str:
     created = journeys.leads["created_at"]
     if len(created) == 0:
         return "there are no leads"
     first, last = created.min().to_pydatetime(), created.max().to_pydatetime()
-    return f"leads were created from {format_instant(first)} to {format_instant(last)}"
+    return f"leads were created from {format_instant(first, zone)} to {format_instant(last, zone)}"
 
 
 def _choose(

@@ -154,11 +154,8 @@ def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     keep(f"aged {format_duration(low)} to {format_duration(high)}", (age >= low) & (age <= high))
     keep("still open at that moment", exit_times(journeys, problem)[lead] >= cutoff)
     # Sales knew of these only later: not open in truth, and no conversion that was still to come.
-    keep("not already converted unnoticed", conversion_times(journeys, problem)[lead] >= cutoff)
-    keep(
-        f"mature: {format_duration(reach)} observed by {journeys.observed_until:%Y-%m-%d}",
-        cutoff + reach <= observed_until,
-    )
+    keep("no earlier conversion recorded late", conversion_times(journeys, problem)[lead] >= cutoff)
+    keep(f"mature: all {format_duration(reach)} observed", cutoff + reach <= observed_until)
     if len(lead) == 0:
         raise _nobody(steps, created, observed_until, reach)
 

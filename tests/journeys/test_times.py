@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mqlml.config import ColumnFormat
 from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.parse import Parsed
-from mqlml.journeys.times import NO_TIME, parse_times
+from mqlml.journeys.times import NO_TIME, guess_format, parse_times
 from mqlml.timeutil import to_microseconds
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -185,6 +185,28 @@ def test_formats(form: str, value: object, expected: str | None) -> None:
     parsed = parse([value], format=form)
     assert shown(parsed) == [expected]
     assert reasons(parsed) == ([] if expected else [f"not a time in the format {form!r}"])
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        ("27/03/2025 03:57", "%d/%m/%Y %H:%M"),
+        ("3/27/2025", "%m/%d/%Y"),
+        ("05/01/2024", "%d/%m/%Y"),
+        ("27.03.25 03:57:01", "%d.%m.%y %H:%M:%S"),
+        ("2024/01/15", "%Y/%m/%d"),
+        ("1/24/18 3:12 PM", "%m/%d/%y %I:%M %p"),
+    ],
+    ids=["day first", "month first", "either: day first", "dots", "year first", "afternoon"],
+)
+def test_a_guessed_format_reads_the_value(value: str, form: str) -> None:
+    assert guess_format(value) == form
+    assert reasons(parse([value], format=form)) == []
+
+
+@pytest.mark.parametrize("value", [None, "", "soon", "20240115"])
+def test_a_value_like_no_date_gets_the_usual_example(value: str | None) -> None:
+    assert guess_format(value) == "%d/%m/%Y"
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ from mqlml.report import (
 )
 from mqlml.report.words import percent
 
-VOID = {"meta", "br", "link", "img", "input", "hr"}
+VOID = {"meta", "br", "link", "img", "input", "hr", "wbr"}
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 
 every_sample = pytest.mark.parametrize("name", SAMPLES)

@@ -40,6 +40,7 @@ NBSP = "\xa0"
         (1e-9, "under 0.1 %"),
         (0.9999, "over 99 %"),
         (-0.02, "−2.0 %"),
+        (-0.0001, "just below 0 %"),
         (math.nan, "not measured"),
         (None, "not measured"),
     ],

@@ -1,0 +1,76 @@
+"""What people read at the command line: results as the pipeline returns them, and the lines made of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mqlml.pipeline import words_of_check, words_of_score
+
+CHECKED: dict[str, Any] = {
+    "tables": {"leads": {"rows": 3, "quarantined": 2}},
+    "quarantine": [
+        {
+            "table": "leads",
+            "column": "Created",
+            "reason": "required value is missing",
+            "rows": 1,
+            "first_row": 2,
+            "first_value": None,
+        },
+        {
+            "table": "leads",
+            "column": "",
+            "reason": "line has fewer fields than the header",
+            "rows": 1,
+            "first_row": 3,
+            "first_value": "7",
+        },
+    ],
+    "population": {
+        "waterfall": [{"step": "looked at", "snapshots": 1, "leads": 1}],
+        "positives": 1,
+        "base_rate": 1.0,
+    },
+    "observed_until": "2026-05-30T22:00:00Z",
+    "timezone": "Europe/Berlin",
+    "base_rate": [{"period": "2026-01", "snapshots": 1, "positives": 1, "rate": 1.0}],
+    "holdout": {"from": "2026-01-01T23:00:00Z", "until": "2026-02-01T08:00:00Z", "n": 1},
+    "leaks": [],
+    "left_out": [],
+    "features": 1,
+    "enough": {"positives_to_learn_from": 1, "positives_to_judge_on": 0, "needed": 50, "enough": False},
+}
+
+
+def test_check_speaks_in_the_time_zone_of_the_config() -> None:
+    said = words_of_check(CHECKED)
+    assert "Outcomes are complete until 2026-05-31\n" in said
+    assert "1 snapshots from 2026-01-02 until 2026-02-01T09:00:00+01:00\n" in said
+
+
+def test_check_leaves_places_in_an_order_as_they_are() -> None:
+    order = {"from": "6468", "until": "20180101", "n": 2772}
+    assert "from 6468 until 20180101" in words_of_check({**CHECKED, "holdout": order, "observed_until": None})
+
+
+def test_what_was_set_aside_names_no_value_that_is_missing_and_no_column_that_there_is_not() -> None:
+    said = words_of_check(CHECKED).splitlines()
+    assert "  leads.Created: 1 × required value is missing (first in row 2)" in said
+    assert "  leads: 1 × line has fewer fields than the header (first in row 3: '7')" in said
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment"), [("UTC", "2026-05-30T22:00:00Z"), ("Europe/Berlin", "2026-05-31")]
+)
+def test_score_says_the_moment_as_it_was_asked_for(zone: str, moment: str) -> None:
+    result = {
+        "out": "s.csv",
+        "leads": 2,
+        "as_of": "2026-05-30T22:00:00Z",
+        "timezone": zone,
+        "labels": {"mql": 2},
+        "older_than_learned": 0,
+    }
+    assert words_of_score(result) == f"s.csv: 2 open leads as of {moment}: 2 mql"
