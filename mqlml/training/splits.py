@@ -67,7 +67,8 @@ def _fold(time: npt.NDArray[np.int64], group: Rows, reach: int, rows: Rows, test
 
 def _deal(group: Rows, before: Rows, test: Rows) -> tuple[tuple[Rows, Rows], ...]:
     """Rows to learn from and to judge on, part by part; groups are dealt alike whatever the rows."""
-    part = np.random.default_rng(0).permutation(int(group.max()) + 1) % N_PARTS
+    rng = np.random.default_rng(0)
+    part = rng.permutation(int(group.max()) + 1) % N_PARTS
     of_before, of_test = part[group[before]], part[group[test]]
     return tuple((before[of_before != number], test[of_test == number]) for number in np.unique(of_test))
 
