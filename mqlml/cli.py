@@ -38,7 +38,11 @@ Out = Annotated[
 ]
 AsOf = Annotated[
     str | None,
-    typer.Option("--as-of", metavar="TIME", help="The moment to look from, as 2018-06-01 or with a time."),
+    typer.Option(
+        "--as-of",
+        metavar="TIME",
+        help="The moment to look from, as 2018-06-01 or 2018-06-01T09:00, in data.timezone.",
+    ),
 ]
 Model = Annotated[
     str | None,
@@ -90,7 +94,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """What every command shares."""
@@ -98,7 +102,7 @@ def _common(
 
 @app.command(short_help="The whole road on a simulated company.", epilog="Example: mqlml demo try-it")
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="DIR")] = Path("mqlml-demo"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where it all goes.")] = Path("mqlml-demo"),
     leads: Annotated[int, typer.Option(min=500, help="How many leads to simulate.")] = 4000,
     as_json: Json = False,
 ) -> None:
@@ -156,7 +160,8 @@ def score(
     config: ConfigPath = DEFAULT,
     model: Model = None,
     leads: Annotated[
-        str | None, typer.Option("--leads", metavar="FILE", help="Score the leads of this file only.")
+        str | None,
+        typer.Option("--leads", metavar="FILE", help="Score only the leads whose ids this file holds."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -171,7 +176,9 @@ def score(
 
 @app.command(short_help="Write a page about a version.", epilog="Example: mqlml report --out report.html")
 def report(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where the page goes.")] = Path(
+        "report.html"
+    ),
     config: ConfigPath = DEFAULT,
     model: Model = None,
     as_json: Json = False,

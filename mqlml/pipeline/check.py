@@ -60,13 +60,13 @@ def make_table(data: Journeys | FlatTable, config: Config, progress: Progress) -
         return build_table(data, config)
 
 
-def _over_time(table: TrainingTable) -> list[dict[str, Any]]:
+def _over_time(table: TrainingTable, zone: str) -> list[dict[str, Any]]:
     """The base rate month by month, or tenth by tenth of a flat table's order."""
     if table.age is None:
         tenth = np.minimum(np.arange(len(table.label)) * 10 // len(table.label), 9) + 1
         period = pd.Series([f"tenth {number} of the order" for number in tenth])
     else:
-        period = table.cutoff_time.dt.strftime("%Y-%m")
+        period = table.cutoff_time.dt.tz_convert(zone).dt.strftime("%Y-%m")
     rates = pd.Series(table.label).groupby(period.to_numpy(), sort=False).agg(["count", "sum"])
     return [
         {"period": str(name), "snapshots": int(n), "positives": int(wins), "rate": float(wins / n)}
@@ -106,7 +106,7 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
         "observed_until": format_instant(until) if until else None,
         "timezone": config.data.timezone,
         "holdout": describe_holdout(table),
-        "base_rate": _over_time(table),
+        "base_rate": _over_time(table, config.data.timezone),
         "leaks": describe_leaks(table),
         "features": len(table.plan.features),
         "left_out": describe_left_out(table),

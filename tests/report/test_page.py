@@ -40,7 +40,7 @@ from mqlml.report import (
 )
 from mqlml.report.words import percent
 
-VOID = {"meta", "br", "link", "img", "input", "hr", "wbr"}
+VOID = {"meta", "br", "link", "img", "input", "hr"}
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 
 every_sample = pytest.mark.parametrize("name", SAMPLES)
@@ -60,7 +60,7 @@ class Page(HTMLParser):
         self.numbers: list[tuple[str, str]] = []
         self.words: list[str] = []
         self._number: str | None = None
-        self.feed(text)
+        self.feed(text.replace("<wbr>", ""))  # where a long name may break; not part of it
         self.close()
         assert self.open == []
 
