@@ -14,6 +14,7 @@ import pandas as pd
 from mqlml.config import Profile
 from mqlml.errors import ConfigError, ContractError
 from mqlml.features.builder import LeftOut
+from mqlml.journeys.parse import plain_word
 
 __all__ = [
     "Attributes",
@@ -230,7 +231,9 @@ def read_numbers(table: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
 
 
 def read_text(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
-    """A column as codes and texts, without blanks around them; -1 is missing or blank. Numbers lose their ".0".
+    """A column as codes and different texts, without blanks around them; -1 is missing or blank.
+
+    Numbers and truths are written in one way, so that a text is the same whatever else is in its table.
 
     Raises
     ------
@@ -238,11 +241,9 @@ def read_text(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], 
         If the column is not there.
     """
     values = _column(table, column)
-    if _is_text(values):
-        return _factorize(values.astype("str").str.strip())
-    codes, numbers = pd.factorize(values)
-    texts = (str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in numbers)
-    return codes.astype(np.int32), tuple(texts)
+    codes, texts = _factorize((values.astype("str").str.strip()) if _is_text(values) else values)
+    plain, different = pd.factorize(np.array([*map(plain_word, texts)], dtype=object))
+    return np.append(plain, -1)[codes].astype(np.int32), tuple(different)
 
 
 def read_domains(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:

@@ -8,6 +8,7 @@ All of it runs on whole columns; no function here loops over rows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ __all__ = [
     "parse_numbers",
     "parse_words",
     "plain_text",
+    "plain_word",
     "true_where",
 ]
 
@@ -109,6 +111,20 @@ def plain_text(column: Any) -> Any:
     first = text.drop_null()[0].as_py().lower()  # spares nearly every column the search
     if first in ("true", "false") and _all(pc.match_substring_regex(text, _TRUTH)):
         return pc.utf8_lower(text)
+    return text
+
+
+def plain_word(text: str) -> str:
+    """The form that a text comes to in a column of its like: ``1.0`` is ``1``, ``True`` is ``true``.
+
+    A column's form depends on what else is in it, and a file of a few new leads holds less than the one that was
+    learned from. Where words are compared between two files, both are brought to this form.
+    """
+    if re.match(_TRUTH, text):
+        return text.lower()
+    if re.match(_NUMBER, text) and not re.match(_CODE, text):
+        number = float(text)
+        return str(int(number)) if number.is_integer() else str(number)
     return text
 
 

@@ -258,6 +258,40 @@ def test_flat_columns_are_features_of_their_families() -> None:
     assert table.index.tolist() == list(range(ROWS))[::-1]
 
 
+def test_a_word_is_the_same_in_a_small_file() -> None:
+    """A file of new leads may hold only those words of a column that look like numbers or truths."""
+    words = {
+        "release": ["1.0", "beta", "2.50", "1"],
+        "vip": ["True", "unknown", "FALSE", "true"],
+        "zip": ["01234", "10115", "CH-1", "10115.0"],
+    }
+    table = pd.DataFrame({name: pd.Series(column * 10, dtype="str") for name, column in words.items()})
+    plan = plan_flat(
+        flat_table(table),
+        make_config_of(
+            data={"flat": {key: FLAT["flat"][key] for key in ("path", "lead_id", "label", "order")}}
+        ),
+    )
+    built = build_flat(flat_table(table), plan)
+    small = pd.DataFrame(
+        {
+            "release": [1.0, 2.5, 1.0],
+            "vip": pd.Series(["true", "false", "true"], dtype="str"),
+            "zip": pd.Series(["01234", "10115", "10115"], dtype="str"),
+        }
+    )
+    assert built["profile__release__value"].tolist()[:4] == ["1", "beta", "2.5", "1"]
+    assert built["profile__vip__value"].tolist()[:4] == ["true", "unknown", "false", "true"]
+    assert built["profile__zip__value"].tolist()[:4] == ["01234", "10115", "CH-1", "10115"]
+    rows = built.iloc[[0, 2, 3]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(
+        build_flat(flat_table(small), plan).drop(columns="profile__zip__value"),
+        rows.drop(columns="profile__zip__value"),
+    )
+    truths = small.assign(vip=[True, False, True])
+    assert build_flat(flat_table(truths), plan)["profile__vip__value"].tolist() == ["true", "false", "true"]
+
+
 def test_flat_columns_are_judged_by_the_rows_to_learn_from() -> None:
     table = attributes().assign(source=["web"] * 40 + ["shop"] * 20)
     flat = flat_table(table.astype({"source": "str"}))
