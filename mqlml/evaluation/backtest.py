@@ -15,6 +15,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 
+from mqlml.errors import PopulationError
 from mqlml.model import LeadScorer
 from mqlml.training import Fold
 
@@ -94,8 +95,19 @@ def predict_across(
     """Raw scores by cross-validation within ``rows``, accounts kept together: the way out for short histories.
 
     It ignores time, so what it promises is less sure than what `predict_forward` does; the caller must say so.
+
+    Raises
+    ------
+    PopulationError
+        If all rows are of one account.
     """
-    splitter = StratifiedGroupKFold(n_splits=n_splits, shuffle=True, random_state=random_state)
+    accounts = len(np.unique(group[rows]))
+    if accounts < 2:
+        raise PopulationError(
+            f"calibration needs leads of at least two accounts to learn from; found one in {len(rows):,} rows. "
+            "Bring more accounts or a longer history, or check data.leads.columns.account_id"
+        )
+    splitter = StratifiedGroupKFold(n_splits=min(n_splits, accounts), shuffle=True, random_state=random_state)
     raw = np.empty(len(rows))
     for train, test in splitter.split(rows, label[rows], group[rows]):
         raw[test] = _fit_predict(scorer, features, label, rows[train], rows[test])

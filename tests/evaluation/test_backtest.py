@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from sklearn.metrics import roc_auc_score
 
+from mqlml.errors import PopulationError
 from mqlml.evaluation.backtest import predict_across, predict_forward
 from mqlml.model import LeadScorer
 from mqlml.training import rolling_folds
@@ -72,3 +74,12 @@ def test_every_row_once() -> None:
     assert across.rows.tolist() == time[::2].tolist()
     assert not across.in_time
     assert np.isfinite(across.raw).all()
+
+
+def test_fewer_accounts_than_folds_are_each_predicted_from_the_others() -> None:
+    features, label, _, time = world()
+    group = time % 3
+    across = predict_across(LeadScorer(), features, label, group, time)
+    assert np.isfinite(across.raw).all()
+    with pytest.raises(PopulationError, match="at least two accounts to learn from; found one in 3,000 rows"):
+        predict_across(LeadScorer(), features, label, np.zeros(N, dtype=int), time)
