@@ -84,6 +84,14 @@ tracking: {uri: "sqlite:///models/mlflow.db"}
     assert found.path("leads.csv") == tmp_path / "leads.csv"
 
 
+def test_the_ends_of_a_grid_are_in_the_config_s_zone() -> None:
+    data = {**LEAST["data"], "timezone": "Europe/Berlin"}
+    grid = {"every": "7d", "from": "2017-06-01", "until": "2018-05-31T12:00:00Z"}
+    found = config(data=data, problem={"snapshots": grid}).problem.snapshots
+    assert found.from_ == dt.datetime(2017, 5, 31, 22, tzinfo=dt.UTC)
+    assert found.until == dt.datetime(2018, 5, 31, 12, tzinfo=dt.UTC)
+
+
 def test_what_a_config_says_can_be_written_and_read_again() -> None:
     found = config(windows=["3d", "all"], problem={"horizon": "36h", "snapshots": {"ages": ["14d"]}})
     again = make_config(

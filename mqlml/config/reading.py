@@ -11,6 +11,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -123,7 +124,11 @@ def make_config(values: Any, *, folder: Path, where: str = "config") -> Config:
             "See what 'mqlml demo' writes"
         )
     try:
-        return Config.model_validate({**_expand(values, ""), "folder": folder, "written": values})
+        expanded = _expand(values, "")
+        zone = _zone_of(expanded.get("data"))
+        return Config.model_validate(
+            {**expanded, "folder": folder, "written": values}, context={"zone": zone}
+        )
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
     except ValidationError as error:
@@ -164,6 +169,15 @@ def read_config(path: str | Path) -> Config:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML{_yaml_in_words(error)}") from None
     return make_config(values, folder=path.parent, where=str(path))
+
+
+def _zone_of(data: Any) -> str:
+    """The zone that times without one are meant in; UTC where ``data.timezone`` is left out, or no zone at all."""
+    zone = data.get("timezone") if isinstance(data, dict) else None
+    try:
+        return ZoneInfo(zone).key if isinstance(zone, str) else "UTC"
+    except (KeyError, OSError, ValueError):
+        return "UTC"  # the check of data.timezone says what is wrong
 
 
 class _Loader(yaml.SafeLoader):

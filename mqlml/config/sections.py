@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     Tag,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -241,7 +242,10 @@ class Data(_Section):
 
 
 class Snapshots(_Section):
-    """When leads are looked at: at fixed ages after creation, or on a calendar grid."""
+    """When leads are looked at: at fixed ages after creation, or on a calendar grid.
+
+    ``from`` and ``until`` are in the config's zone, ``data.timezone``, where they name none.
+    """
 
     ages: list[Duration] | None = None
     every: Duration | None = None
@@ -250,8 +254,8 @@ class Snapshots(_Section):
 
     @field_validator("from_", "until", mode="before")
     @classmethod
-    def _read(cls, value: object) -> dt.datetime | None:
-        return _instant(value, "UTC")
+    def _read(cls, value: object, info: ValidationInfo) -> dt.datetime | None:
+        return _instant(value, (info.context or {}).get("zone", "UTC"))
 
     @model_validator(mode="after")
     def _one_policy(self) -> Snapshots:
