@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
-import numbers
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from mqlml.errors import BundleError
+from mqlml.plain import to_plain
 
 __all__ = [
     "AgeGroup",
@@ -285,7 +284,7 @@ class ReportData:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, texts and numbers, strict JSON: NaN and infinities become None."""
-        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        plain: dict[str, Any] = to_plain(self)
         return plain
 
     @staticmethod
@@ -313,21 +312,3 @@ class ReportData:
 @functools.cache
 def _adapter() -> TypeAdapter[ReportData]:
     return TypeAdapter(ReportData)
-
-
-def _plain(value: Any) -> Any:
-    """JSON's own types; numpy scalars, which the pipeline's aggregates are full of, become Python's."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, str | bool) or value is None:
-        return value
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    if isinstance(value, numbers.Real):
-        number = float(value)
-        return number if math.isfinite(number) else None
-    if type(value).__name__ == "bool":  # numpy's bool is no number and no bool
-        return bool(value)
-    raise TypeError(f"report data holds texts and numbers only; found {value!r} of {type(value).__name__}")
