@@ -427,7 +427,9 @@ def test_numpy_scalars_are_stored_as_plain_numbers() -> None:
 
 
 def test_something_else_than_texts_and_numbers_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"only texts, numbers, lists and dicts can be written as JSON; found \{1\}"):
+    with pytest.raises(
+        TypeError, match=r"only texts, numbers, lists and dicts can be written as JSON; found \{1\}"
+    ):
         dataclasses.replace(normal(), name={1}).to_dict()  # type: ignore[arg-type]
 
 
