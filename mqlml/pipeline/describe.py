@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mqlml import __version__, report
-from mqlml.config import Config
+from mqlml.config import Config, LabelRule
 from mqlml.evaluation import CalibrationBand, Decile, Importance, ImportanceRow
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.timeutil import format_instant
@@ -147,7 +147,11 @@ def make_report(
             report.DecileRow(row.decile, row.n, row.positives, row.rate, row.cumulative_share, row.lift)
             for row in deciles
         ),
-        labels=tuple(_label(name, found, config, holdout["n"]) for name, found in summary["labels"].items()),
+        labels=tuple(
+            _label(name, summary["labels"][name], rule, holdout["n"])
+            for name, rule in config.labels.items()
+            if name in summary["labels"]
+        ),
         leaks=tuple(report.Leak(leak.column, leak.reason, leak.action) for leak in table.leaks),
         left_out=tuple(report.LeftOut(**found) for found in describe_left_out(table)),
     )
@@ -167,7 +171,7 @@ def _metrics(found: dict[str, Any]) -> report.Metrics:
     return report.Metrics(**measured, n=found["n"], positives=found["positives"])
 
 
-def _label(name: str, found: dict[str, Any], config: Config, n: int) -> report.LabelSummary:
+def _label(name: str, found: dict[str, Any], rule: LabelRule, n: int) -> report.LabelSummary:
     def measured(what: str) -> report.Measured | None:
         if found[what] is None:
             return None
@@ -176,7 +180,7 @@ def _label(name: str, found: dict[str, Any], config: Config, n: int) -> report.L
     return report.LabelSummary(
         name=name,
         threshold=found["threshold"],
-        policy=report.policy_in_words(config.labels[name]),  # type: ignore[index]
+        policy=report.policy_in_words(rule),
         share=found["selected"] / n,
         precision=measured("precision"),
         recall=measured("recall"),
