@@ -57,15 +57,14 @@ class ActionsPlan:
 
 
 def _plan(evidence: Evidence) -> tuple[ActionsPlan | None, list[LeftOut]]:
-    if not evidence.event_rows.any():
+    if not evidence.has_events:
         return None, []
     settings = evidence.config.features
     listed = None if settings.undesirable_actions is None else tuple(settings.undesirable_actions)
     actions = learn_vocabulary(
-        evidence.event_words("action"),
-        evidence.event_rows,
+        evidence.count_words("action"),
         most=settings.max_actions,
-        counts=lambda word: not is_undesirable(word, listed),
+        include=lambda word: not is_undesirable(word, listed),
     )
     plan = ActionsPlan(
         Vocabulary(actions.words, missing=False),

@@ -14,7 +14,7 @@ import pandas as pd
 
 from mqlml.config import Config
 from mqlml.features.catalogue import Family, Feature, Window
-from mqlml.features.vocabulary import Words, read_words
+from mqlml.features.vocabulary import WordCounts, count_words, read_words
 from mqlml.features.windows import Asked, Events, Walk, to_micros
 from mqlml.journeys import Journeys
 from mqlml.timeutil import to_microseconds
@@ -49,9 +49,13 @@ class Evidence:
         return self._journeys.leads[self._known(self._journeys.leads, "created_at")]
 
     @cached_property
-    def event_rows(self) -> npt.NDArray[np.bool_]:
-        """Which events had occurred and been recorded by then."""
+    def _event_rows(self) -> npt.NDArray[np.bool_]:
         return self._known(self._journeys.events, "occurred_at", "recorded_at")
+
+    @property
+    def has_events(self) -> bool:
+        """Whether any event was known by then."""
+        return bool(self._event_rows.any())
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -63,14 +67,19 @@ class Evidence:
         """The attributes that the history table tells of, at any time."""
         return sorted(set(read_words(self._journeys.history["field"]).text))
 
-    def event_words(self, column: str) -> Words:
-        """The words of an events column, for all its rows."""
-        return read_words(self._journeys.events[column])
+    def count_words(self, column: str) -> WordCounts:
+        """How many known events hold each word of a column; empty where there is no such column."""
+        events = self._journeys.events
+        return count_words(events[column], self._event_rows) if column in events else WordCounts({}, 0)
+
+    def knows_word(self, column: str, word: str) -> bool:
+        """Whether any event, known by then or not, holds a word."""
+        return word in read_words(self._journeys.events[column]).text
 
     def has_values(self, column: str) -> bool:
         """Whether an events column exists and any known row holds something in it."""
         events = self._journeys.events
-        return column in events and bool((events[column].notna().to_numpy() & self.event_rows).any())
+        return column in events and bool((events[column].notna().to_numpy() & self._event_rows).any())
 
 
 @dataclass(frozen=True)

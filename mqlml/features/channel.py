@@ -36,13 +36,11 @@ class ChannelPlan:
 
 
 def _plan(evidence: Evidence) -> tuple[ChannelPlan | None, list[LeftOut]]:
-    if not evidence.event_rows.any():
+    if not evidence.has_events:
         return None, []
     if not evidence.has_values("channel"):
         return None, [("events.channel", "no event known by then names a channel")]
-    channels = learn_vocabulary(
-        evidence.event_words("channel"), evidence.event_rows, most=evidence.config.features.max_channels
-    )
+    channels = learn_vocabulary(evidence.count_words("channel"), most=evidence.config.features.max_channels)
     return ChannelPlan(channels, tuple(evidence.config.windows)), []
 
 

@@ -55,17 +55,15 @@ def _plan(evidence: Evidence) -> tuple[UndesirablesPlan | None, list[LeftOut]]:
     listed = None if settings.undesirable_actions is None else tuple(settings.undesirable_actions)
     acts: tuple[str, ...] = ()
     left_out: list[LeftOut] = []
-    silence = bool(evidence.event_rows.any())
+    silence = evidence.has_events
     if silence:
-        words = evidence.event_words("action")
         acts = learn_vocabulary(
-            words,
-            evidence.event_rows,
+            evidence.count_words("action"),
             most=settings.max_actions,
-            counts=lambda word: is_undesirable(word, listed),
+            include=lambda word: is_undesirable(word, listed),
         ).words
         for word in listed or ():
-            if word not in words.text:
+            if not evidence.knows_word("action", word):
                 left_out.append(
                     (f"events.action={word}", "listed as undesirable, but no event has this action")
                 )

@@ -9,7 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["MISSING", "OTHER", "Vocabulary", "Words", "learn_vocabulary", "read_words"]
+__all__ = [
+    "MISSING",
+    "OTHER",
+    "Vocabulary",
+    "WordCounts",
+    "Words",
+    "count_words",
+    "learn_vocabulary",
+    "read_words",
+]
 
 OTHER = "other"
 MISSING = "missing"
@@ -66,22 +75,38 @@ class Vocabulary:
         return np.array([*table, slot.get(MISSING, other)], np.int32)
 
 
+@dataclass(frozen=True)
+class WordCounts:
+    """How many rows hold each word, and how many hold none. Those of several parts of a table add up."""
+
+    seen: dict[str, int]
+    missing: int
+
+    def __add__(self, other: WordCounts) -> WordCounts:
+        seen = dict(self.seen)
+        for word, number in other.seen.items():
+            seen[word] = seen.get(word, 0) + number
+        return WordCounts(seen, self.missing + other.missing)
+
+
+def count_words(column: pd.Series, rows: npt.NDArray[np.bool_]) -> WordCounts:
+    """The words of a column among ``rows``; those that no such row holds are left out."""
+    words = read_words(column)
+    codes = words.codes[rows]
+    seen = np.bincount(codes[codes >= 0], minlength=len(words.text)).tolist()
+    missing = len(codes) - sum(seen)
+    return WordCounts(
+        {text: number for text, number in zip(words.text, seen, strict=True) if number}, missing
+    )
+
+
 def learn_vocabulary(
-    words: Words,
-    rows: npt.NDArray[np.bool_] | None,
-    *,
-    most: int,
-    counts: Callable[[str], bool] = lambda _: True,
+    counts: WordCounts, *, most: int, include: Callable[[str], bool] = lambda _: True
 ) -> Vocabulary:
-    """The ``most`` frequent words among ``rows`` (all where None), of those that count here."""
-    codes = words.codes if rows is None else words.codes[rows]
-    seen = np.bincount(codes[codes >= 0], minlength=len(words.text))
+    """The ``most`` frequent words, of those that are included."""
     ranked = sorted(
-        (-int(number), text)
-        for number, text in zip(seen, words.text, strict=True)
-        if number and counts(text) and text not in (OTHER, MISSING)
+        (-number, text)
+        for text, number in counts.seen.items()
+        if include(text) and text not in (OTHER, MISSING)
     )
-    missing = bool((codes < 0).any()) or any(
-        number and text == MISSING for number, text in zip(seen, words.text, strict=True)
-    )
-    return Vocabulary(tuple(text for _, text in ranked[:most]), missing)
+    return Vocabulary(tuple(text for _, text in ranked[:most]), counts.missing > 0 or MISSING in counts.seen)

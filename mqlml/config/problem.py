@@ -1,0 +1,64 @@
+"""The ``problem`` section: what is predicted, of whom, looked at when."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from mqlml.config.values import Duration, Section, Stage, read_instant
+from mqlml.timeutil import DAY
+
+__all__ = ["Problem", "Snapshots"]
+
+
+class Snapshots(Section):
+    """When leads are looked at: at fixed ages after creation, or on a calendar grid.
+
+    ``from`` and ``until`` are in the config's zone, ``data.timezone``, where they name none.
+    """
+
+    ages: list[Duration] | None = None
+    every: Duration | None = None
+    from_: dt.datetime | None = Field(default=None, alias="from")
+    until: dt.datetime | None = None
+
+    @field_validator("from_", "until", mode="before")
+    @classmethod
+    def _read(cls, value: object, info: ValidationInfo) -> dt.datetime | None:
+        return read_instant(value, (info.context or {}).get("zone", "UTC"))
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> Snapshots:
+        if (self.ages is None) == (self.every is None):
+            raise ValueError("needs exactly one of 'ages' (as [0d, 7d]) and 'every' (as 7d)")
+        if self.ages is not None and (not self.ages or len(set(self.ages)) < len(self.ages)):
+            raise ValueError("'ages' must name at least one age, each once")
+        if self.every is not None and self.every <= 0:
+            raise ValueError("'every' must be longer than 0d")
+        if self.every is None and (self.from_ or self.until):
+            raise ValueError("'from' and 'until' go with 'every'")
+        if self.from_ and self.until and self.from_ >= self.until:
+            raise ValueError("'from' must be before 'until'")
+        return self
+
+
+class Problem(Section):
+    """What is predicted: which stage, how far ahead, looked at when, for leads of which age.
+
+    ``holdout`` is the share of mature cutoffs, the latest ones, that no choice is made on.
+    """
+
+    outcome: Stage = "closed_won"
+    horizon: Duration = Field(default=60 * DAY, gt=0)
+    gap: Duration = Field(default=0, ge=0)
+    snapshots: Snapshots = Snapshots.model_validate({"ages": ["0d", "7d", "30d"]})
+    age_limits: tuple[Duration, Duration] = (0, 365 * DAY)
+    holdout: float = Field(default=0.3, gt=0, lt=1)
+
+    @field_validator("age_limits")
+    @classmethod
+    def _ordered(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if value[0] > value[1]:
+            raise ValueError("the first of 'age_limits' must not be above the second")
+        return value

@@ -1,0 +1,107 @@
+"""The values of the config: text such as ``"60d"`` goes in, lengths, instants, zones and columns come out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, PlainSerializer, Tag
+
+from mqlml.errors import ConfigError
+from mqlml.timeutil import format_duration, parse_duration, parse_instant
+
+__all__ = [
+    "STAGES",
+    "TERMINAL_STAGES",
+    "Column",
+    "ColumnFormat",
+    "Duration",
+    "Order",
+    "Section",
+    "Stage",
+    "Window",
+    "known_zone",
+    "read_instant",
+]
+
+Stage = Literal["mql", "sql", "opportunity", "closed_won", "closed_lost", "disqualified"]
+STAGES: tuple[Stage, ...] = ("mql", "sql", "opportunity", "closed_won", "closed_lost", "disqualified")
+TERMINAL_STAGES: tuple[Stage, ...] = ("closed_won", "closed_lost", "disqualified")
+
+
+def _duration(value: object) -> int:
+    try:
+        return parse_duration(value)  # a bare number has no unit and is refused with the text's own message
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+def _window(value: object) -> object:
+    return value if value == "all" else _duration(value)
+
+
+def read_instant(value: object, zone: str) -> dt.datetime | None:
+    try:
+        return None if value is None else parse_instant(value, zone)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+Duration = Annotated[
+    int, BeforeValidator(_duration), PlainSerializer(format_duration, return_type=str, when_used="json")
+]
+"""A length of time: ``"60d"`` in the file, whole microseconds in the object."""
+
+Window = Annotated[
+    int | Literal["all"],
+    BeforeValidator(_window),
+    PlainSerializer(
+        lambda value: value if value == "all" else format_duration(value), return_type=str, when_used="json"
+    ),
+]
+"""A lookback window: a length of time, or ``"all"`` for everything before the cutoff."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColumnFormat(Section):
+    """A column whose values need a hint to be read: a ``strftime`` format, or the unit of an epoch number."""
+
+    column: str
+    format: str | None = None
+    unit: Literal["d", "s", "ms", "us"] | None = None
+
+
+def _spelling(value: object) -> str:
+    if isinstance(value, list):
+        return "<several>"
+    return "<hinted>" if isinstance(value, dict | ColumnFormat) else "<name>"
+
+
+Column = Annotated[
+    Annotated[str, Tag("<name>")] | Annotated[ColumnFormat, Tag("<hinted>")], Discriminator(_spelling)
+]
+"""A column of the source: its name, or its name with a hint how to read it."""
+
+Order = Annotated[
+    Annotated[str, Tag("<name>")]
+    | Annotated[ColumnFormat, Tag("<hinted>")]
+    | Annotated[list[str], Tag("<several>")],
+    Discriminator(_spelling),
+]
+"""What stands for time in a flat table: a column, or several that sort one after another."""
+
+
+def known_zone(name: str) -> str:
+    zones = available_timezones()
+    if name not in zones:
+        # Not the abbreviations: the nearest to CEST is EST, on another continent.
+        places = [zone for zone in sorted(zones) if "/" in zone]
+        near = difflib.get_close_matches(name, places, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "name a place, as Europe/Berlin, or UTC"
+        raise ValueError(f"unknown time zone {name!r}; {hint}")
+    return name
