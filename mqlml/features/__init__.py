@@ -2,15 +2,18 @@
 
 from mqlml.features.build import build_features, build_flat, plan_flat
 from mqlml.features.catalogue import FAMILIES, Family, Feature
+from mqlml.features.facts import EventFacts, gather_facts
 from mqlml.features.plan import FeaturePlan, plan_features
 
 __all__ = [
     "FAMILIES",
+    "EventFacts",
     "Family",
     "Feature",
     "FeaturePlan",
     "build_features",
     "build_flat",
+    "gather_facts",
     "plan_features",
     "plan_flat",
 ]

@@ -14,8 +14,9 @@ import pandas as pd
 
 from mqlml.config import Config
 from mqlml.features.catalogue import Family, Feature, Window
-from mqlml.features.vocabulary import WordCounts, count_words, read_words
-from mqlml.features.windows import Asked, Events, Walk, to_micros
+from mqlml.features.facts import EventFacts, gather_facts, known_rows
+from mqlml.features.vocabulary import WordCounts, read_words
+from mqlml.features.windows import Asked, Events, Walk
 from mqlml.journeys import Journeys
 from mqlml.timeutil import to_microseconds
 
@@ -26,41 +27,48 @@ LeftOut = tuple[str, str]
 
 
 class Evidence:
-    """What a plan is learned from: the leads, events and attribute changes known before a moment."""
+    """What a plan is learned from: the leads, events and attribute changes known before a moment.
+
+    Of the events it knows only `EventFacts`, never the rows: they may be in parts, on a disk or in a cluster.
+    """
 
     def __init__(
-        self, journeys: Journeys, config: Config, *, before: dt.datetime | None, refused: Collection[str]
+        self,
+        journeys: Journeys,
+        config: Config,
+        *,
+        before: dt.datetime | None,
+        refused: Collection[str],
+        events: EventFacts | None = None,
     ) -> None:
         self.config = config
         self.refused = frozenset(refused)
         self._journeys = journeys
         self._before = None if before is None else to_microseconds(before)
+        self._events = events
 
-    def _known(self, table: pd.DataFrame, *times: str) -> npt.NDArray[np.bool_]:
-        known = np.ones(len(table), np.bool_)
-        if self._before is not None:
-            for column in times:
-                known &= to_micros(table[column]) < self._before
-        return known
+    @cached_property
+    def events(self) -> EventFacts:
+        """The facts of all events."""
+        if self._events is not None:
+            return self._events
+        return gather_facts(self._journeys.events, before=self._before)
 
     @cached_property
     def leads(self) -> pd.DataFrame:
         """The leads created by then."""
-        return self._journeys.leads[self._known(self._journeys.leads, "created_at")]
-
-    @cached_property
-    def _event_rows(self) -> npt.NDArray[np.bool_]:
-        return self._known(self._journeys.events, "occurred_at", "recorded_at")
+        return self._journeys.leads[known_rows(self._journeys.leads, self._before, "created_at")]
 
     @property
     def has_events(self) -> bool:
         """Whether any event was known by then."""
-        return bool(self._event_rows.any())
+        return self.events.rows > 0
 
     @cached_property
     def history(self) -> pd.DataFrame:
         """The attribute changes valid and recorded by then."""
-        return self._journeys.history[self._known(self._journeys.history, "valid_from", "recorded_at")]
+        history = self._journeys.history
+        return history[known_rows(history, self._before, "valid_from", "recorded_at")]
 
     @property
     def history_fields(self) -> list[str]:
@@ -69,17 +77,15 @@ class Evidence:
 
     def count_words(self, column: str) -> WordCounts:
         """How many known events hold each word of a column; empty where there is no such column."""
-        events = self._journeys.events
-        return count_words(events[column], self._event_rows) if column in events else WordCounts({}, 0)
+        return self.events.counts.get(column, WordCounts({}, 0))
 
     def knows_word(self, column: str, word: str) -> bool:
         """Whether any event, known by then or not, holds a word."""
-        return word in read_words(self._journeys.events[column]).text
+        return word in self.events.ever.get(column, frozenset())
 
     def has_values(self, column: str) -> bool:
         """Whether an events column exists and any known row holds something in it."""
-        events = self._journeys.events
-        return column in events and bool((events[column].notna().to_numpy() & self._event_rows).any())
+        return column in self.events.filled
 
 
 @dataclass(frozen=True)

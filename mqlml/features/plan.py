@@ -17,6 +17,7 @@ from mqlml.features.actions import ActionsPlan
 from mqlml.features.builder import Builder, Evidence, LeftOut
 from mqlml.features.catalogue import Feature
 from mqlml.features.channel import ChannelPlan
+from mqlml.features.facts import EventFacts
 from mqlml.features.flat import FlatPlan, describe_flat
 from mqlml.features.profile import ProfilePlan
 from mqlml.features.undesirables import UndesirablesPlan
@@ -103,7 +104,12 @@ def _describe(plan: FeaturePlan) -> tuple[Feature, ...]:
 
 
 def plan_features(
-    journeys: Journeys, config: Config, *, before: dt.datetime | None, refused: Collection[str] = ()
+    journeys: Journeys,
+    config: Config,
+    *,
+    before: dt.datetime | None,
+    refused: Collection[str] = (),
+    events: EventFacts | None = None,
 ) -> FeaturePlan:
     """Learn which features to make from what was known before a moment.
 
@@ -115,6 +121,8 @@ def plan_features(
         Only leads created and events and attribute changes known before it are looked at; None takes all. With
         the start of the held-out period, that period has no say in which words and columns are kept.
     refused : attributes that must not become features, as the leakage audit found.
+    events : the facts of the events known before the moment, where they are too many to be in ``journeys``; else
+        they are gathered from there.
 
     Returns
     -------
@@ -125,7 +133,7 @@ def plan_features(
     ConfigError
         If the config names an attribute that the leads do not have.
     """
-    evidence = Evidence(journeys, config, before=before, refused=refused)
+    evidence = Evidence(journeys, config, before=before, refused=refused, events=events)
     learned: dict[str, Any] = {}
     left_out: list[LeftOut] = []
     for builder in BUILDERS:

@@ -19,7 +19,15 @@ from mqlml.errors import PopulationError
 from mqlml.journeys import Journeys
 from mqlml.timeutil import DAY, format_duration, format_instant, to_microseconds
 
-__all__ = ["Snapshots", "Step", "build_snapshots", "exit_times", "open_leads"]
+__all__ = [
+    "Snapshots",
+    "Step",
+    "build_snapshots",
+    "exit_times",
+    "find_snapshots",
+    "fix_grid",
+    "open_leads",
+]
 
 Micros = npt.NDArray[np.int64]
 
@@ -119,6 +127,17 @@ def _at_grid(
     return lead, cutoff, int((points - after).sum()), int((after < points).sum())
 
 
+def fix_grid(problem: Problem, leads: pd.DataFrame) -> Problem:
+    """The same problem with the first day of its grid written down, so that a part of the leads is looked at on
+    the days that all are: left out, it is the day on which the first of all leads was created."""
+    policy = problem.snapshots
+    if policy.every is None or policy.from_ is not None or len(leads) == 0:
+        return problem
+    first, _, _ = _grid(problem, micros(leads["created_at"]), 0)
+    start = pd.Timestamp(first, unit="us", tz="UTC").to_pydatetime()
+    return problem.model_copy(update={"snapshots": policy.model_copy(update={"from_": start})})
+
+
 def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     """The mature snapshots of the population, at the moments the policy names.
 
@@ -130,6 +149,20 @@ def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     PopulationError
         If nobody is left; the message says at which step.
     """
+    snapshots = find_snapshots(journeys, problem)
+    if len(snapshots.table) == 0:
+        created = micros(journeys.leads["created_at"])
+        raise _nobody(
+            list(snapshots.waterfall),
+            created,
+            to_microseconds(journeys.observed_until),
+            problem.gap + problem.horizon,
+        )
+    return snapshots
+
+
+def find_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
+    """As `build_snapshots`, for leads of whom perhaps nobody is left, as in a part of a larger table."""
     leads = journeys.leads
     created = micros(leads["created_at"])
     observed_until = to_microseconds(journeys.observed_until)
@@ -156,8 +189,6 @@ def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     # Sales knew of these only later: not open in truth, and no conversion that was still to come.
     keep("no earlier conversion recorded late", conversion_times(journeys, problem)[lead] >= cutoff)
     keep(f"mature: all {format_duration(reach)} observed", cutoff + reach <= observed_until)
-    if len(lead) == 0:
-        raise _nobody(steps, created, observed_until, reach)
 
     bands = np.sort(np.array(policy.ages if policy.ages is not None else _AGE_BANDS))
     words = np.array([format_duration(int(age)) for age in bands])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +12,7 @@ import pandas as pd
 
 from mqlml.config import Config
 from mqlml.errors import ContractError, PopulationError
-from mqlml.features import FeaturePlan, build_features, build_flat, plan_features, plan_flat
+from mqlml.features import EventFacts, FeaturePlan, build_features, build_flat, plan_features, plan_flat
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.timeutil import DAY
 from mqlml.training.audit import Finding, audit_columns, refused_columns
@@ -18,7 +20,7 @@ from mqlml.training.labels import assign_labels
 from mqlml.training.snapshots import NEVER, Step, build_snapshots, conversion_times, micros
 from mqlml.training.splits import Fold, holdout_split
 
-__all__ = ["TrainingTable", "build_table"]
+__all__ = ["Rows", "TrainingTable", "build_table", "choose_rows", "learn_plan"]
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,43 @@ def build_table(data: Journeys | FlatTable, config: Config) -> TrainingTable:
     return _from_journeys(data, config)
 
 
-def _from_journeys(journeys: Journeys, config: Config) -> TrainingTable:
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a training table before any feature is made; attributes as in `TrainingTable`."""
+
+    lead_id: pd.Series
+    cutoff_time: pd.Series
+    age: pd.Series
+    label: npt.NDArray[np.int8]
+    time: npt.NDArray[np.int64]
+    reach: int
+    group: npt.NDArray[np.intp]
+    lead: npt.NDArray[np.intp]
+    holdout: Fold
+    waterfall: tuple[Step, ...]
+    every: int
+
+    @property
+    def holdout_start(self) -> dt.datetime:
+        """The moment before which everything is learned, the vocabulary of the features included."""
+        return pd.Timestamp(self.holdout.start, unit="us", tz="UTC").to_pydatetime()
+
+    def with_features(
+        self, features: pd.DataFrame, plan: FeaturePlan, leaks: tuple[Finding, ...]
+    ) -> TrainingTable:
+        """The whole table; ``features`` come row by row in the order of these rows."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return TrainingTable(**fields, features=features, plan=plan, leaks=leaks)
+
+
+def choose_rows(journeys: Journeys, config: Config) -> Rows:
+    """Who is looked at when, and what came of it; events are not read, and ``journeys`` may come without them.
+
+    Raises
+    ------
+    PopulationError
+        As `build_table`.
+    """
     problem = config.problem
     snapshots = build_snapshots(journeys, problem)
     table = snapshots.table
@@ -139,31 +177,51 @@ def _from_journeys(journeys: Journeys, config: Config) -> TrainingTable:
     time = micros(table["cutoff_time"])
     lead, group = _groups(journeys.leads, table["lead_id"])
     reach = problem.gap + problem.horizon
-    holdout = holdout_split(time, group, reach=reach, share=problem.holdout)
-
-    leads = journeys.leads
-    attributes = leads.drop(columns=["lead_id", "created_at", "account_id"], errors="ignore")
-    won = (conversion_times(journeys, problem) < NEVER).astype(np.int8)
-    leaks = audit_columns(attributes, won, micros(leads["created_at"]), config.profile)
-    start = pd.Timestamp(holdout.start, unit="us", tz="UTC").to_pydatetime()
-    plan = plan_features(journeys, config, before=start, refused=refused_columns(leaks))
-    _check_features(plan)
-    return TrainingTable(
+    return Rows(
         lead_id=table["lead_id"],
         cutoff_time=table["cutoff_time"],
         age=table["age"],
         label=label,
-        features=build_features(journeys, table[["lead_id", "cutoff_time"]], plan),
         time=time,
         reach=reach,
         group=group,
         lead=lead,
-        holdout=holdout,
-        plan=plan,
-        leaks=leaks,
+        holdout=holdout_split(time, group, reach=reach, share=problem.holdout),
         waterfall=snapshots.waterfall,
         every=problem.snapshots.every or 0,
     )
+
+
+def learn_plan(
+    journeys: Journeys, config: Config, rows: Rows, *, events: EventFacts | None = None
+) -> tuple[FeaturePlan, tuple[Finding, ...]]:
+    """Which features the rows get, and what the leakage audit found.
+
+    Parameters
+    ----------
+    events : the facts of the events known before ``rows.holdout_start``, where ``journeys`` come without events.
+
+    Raises
+    ------
+    ContractError, LeakageError
+        As `build_table`.
+    """
+    leads = journeys.leads
+    attributes = leads.drop(columns=["lead_id", "created_at", "account_id"], errors="ignore")
+    won = (conversion_times(journeys, config.problem) < NEVER).astype(np.int8)
+    leaks = audit_columns(attributes, won, micros(leads["created_at"]), config.profile)
+    plan = plan_features(
+        journeys, config, before=rows.holdout_start, refused=refused_columns(leaks), events=events
+    )
+    _check_features(plan)
+    return plan, leaks
+
+
+def _from_journeys(journeys: Journeys, config: Config) -> TrainingTable:
+    rows = choose_rows(journeys, config)
+    plan, leaks = learn_plan(journeys, config, rows)
+    snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
+    return rows.with_features(build_features(journeys, snapshots, plan), plan, leaks)
 
 
 def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:

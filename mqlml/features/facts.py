@@ -1,0 +1,74 @@
+"""Facts about events: an events table, or a part of one, goes in; what plans ask of it comes out, and adds up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.features.vocabulary import WordCounts, count_words, read_words
+from mqlml.features.windows import to_micros
+from mqlml.journeys.contract import WORDS
+
+__all__ = ["EventFacts", "gather_facts", "known_rows"]
+
+
+@dataclass(frozen=True)
+class EventFacts:
+    """What is known of the events before a moment, whoever they belong to.
+
+    A plan learns from nothing else of the events, so that one can be made for a table too large for memory: each
+    part gives its facts, and their sum is that of the whole.
+
+    Attributes
+    ----------
+    rows : events known by then.
+    counts : per column of words, how many of these hold each word.
+    filled : columns in which at least one of these holds something.
+    ever : per column of words, the words of all events, known by then or not.
+    """
+
+    rows: int
+    counts: dict[str, WordCounts]
+    filled: frozenset[str]
+    ever: dict[str, frozenset[str]]
+
+    def __add__(self, other: EventFacts) -> EventFacts:
+        nobody, none = WordCounts({}, 0), frozenset[str]()
+        columns = dict.fromkeys((*self.counts, *other.counts))
+        return EventFacts(
+            rows=self.rows + other.rows,
+            counts={name: self.counts.get(name, nobody) + other.counts.get(name, nobody) for name in columns},
+            filled=self.filled | other.filled,
+            ever={name: self.ever.get(name, none) | other.ever.get(name, none) for name in columns},
+        )
+
+
+def known_rows(table: pd.DataFrame, before: int | None, *times: str) -> npt.NDArray[np.bool_]:
+    """Which rows lie before a moment (microseconds) in all of some time columns; without a moment, all."""
+    known = np.ones(len(table), np.bool_)
+    if before is not None:
+        for column in times:
+            known &= to_micros(table[column]) < before
+    return known
+
+
+def gather_facts(events: pd.DataFrame, *, before: int | None) -> EventFacts:
+    """The facts of one table of events that keeps the contract.
+
+    Parameters
+    ----------
+    before : microseconds; only events that occurred and were recorded before it are known. None takes all.
+    """
+    rows = known_rows(events, before, "occurred_at", "recorded_at")
+    words = [column for column in events.columns if column in WORDS]
+    return EventFacts(
+        rows=int(np.count_nonzero(rows)),
+        counts={column: count_words(events[column], rows) for column in words},
+        filled=frozenset(
+            str(column) for column in events.columns if (events[column].notna().to_numpy() & rows).any()
+        ),
+        ever={column: frozenset(read_words(events[column]).text) for column in words},
+    )
