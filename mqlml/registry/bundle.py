@@ -29,7 +29,7 @@ from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save
 
 __all__ = ["Bundle", "library_versions", "load_bundle", "make_reference", "save_bundle"]
 
-FORMAT = 1
+FORMAT = 2
 """The number of the bundle's layout; a higher one comes from a newer mqlml."""
 
 _MANIFEST = "manifest.json"

@@ -1,8 +1,8 @@
 """The model file: a fitted `LeadScorer` goes in, JSON values and skops bytes come out, and back without trust.
 
-Only what was learned is kept: the trees as scikit-learn holds them, and the encoder's words as JSON. What
-a prediction does not need, or what can be made anew (the loss, the fit's random generator), is left out, so that few
-types have to be trusted. Which ones is written here; the file has no say in it.
+Only what was learned is kept: the trees as scikit-learn holds them, the encoder's words and the linear part's weights
+as JSON. What a prediction does not need, or what can be made anew (the loss, the fit's random generator), is left
+out, so that few types have to be trusted. Which ones is written here; the file has no say in it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import io
 import json
 import warnings
 import zipfile
+from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from skops import io as skops_io
 from mqlml.errors import BundleError
 from mqlml.model import LeadScorer
 from mqlml.model.encode import TableEncoder
+from mqlml.model.linear import LinearPart, NumberEffect, WordEffect
 from mqlml.registry.tree_check import check_trees
 
 __all__ = ["load_scorer", "load_trees", "save_scorer", "save_trees"]
@@ -71,6 +73,47 @@ class _Encoder(BaseModel):
         return [name for name, kind in zip(self.feature_names, self.kinds, strict=True) if kind != "unused"]
 
 
+class _Number(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    low: float
+    high: float
+    centre: float
+    slope: float
+    missing: float
+    offset: float
+
+
+class _Words(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    words: list[float]
+    missing: float
+    offset: float
+
+
+class _Linear(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    base: float
+    columns: list[str]
+    effects: list[_Number | _Words]
+
+    def wrong(self, encoder: _Encoder) -> str | None:
+        """What does not fit the encoder, or no prediction could use, if anything."""
+        if self.columns != encoder.matrix_names() or len(self.effects) != len(self.columns):
+            return "its linear part is not one effect for each matrix column"
+        for name, effect in zip(self.columns, self.effects, strict=True):
+            levels = encoder.levels.get(name)
+            if isinstance(effect, _Number):
+                fits = levels is None and effect.low <= effect.high
+            else:
+                fits = levels is not None and len(effect.words) == len(levels) + 1
+            if not fits:
+                return f"its linear part does not fit the column {name!r}"
+        return None
+
+
 class _Scorer(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -79,6 +122,9 @@ class _Scorer(BaseModel):
     classes_dtype: str
     named: bool
     encoder: _Encoder
+    # Versions of before the blend are their trees alone, and have neither of these.
+    prior: float | None = None
+    linear: _Linear | None = None
 
 
 def save_scorer(scorer: LeadScorer) -> dict[str, Any]:
@@ -105,6 +151,8 @@ def save_scorer(scorer: LeadScorer) -> dict[str, Any]:
             "kinds": encoder.kinds_,
             "levels": encoder.levels_,
         },
+        "prior": scorer.prior_,
+        "linear": None if scorer.linear_ is None else _describe(scorer.linear_),
     }
     try:
         return _Scorer.model_validate(state).model_dump()
@@ -114,8 +162,26 @@ def save_scorer(scorer: LeadScorer) -> dict[str, Any]:
         ) from None
 
 
-def load_scorer(values: object, trees: HistGradientBoostingClassifier) -> LeadScorer:
-    """The scorer of `save_scorer`, around trees that `load_trees` has checked.
+def _describe(linear: LinearPart) -> dict[str, Any]:
+    effects = [asdict(effect) for effect in linear.effects]
+    for effect in effects:
+        if "words" in effect:
+            effect["words"] = list(effect["words"])
+    return {"base": linear.base, "columns": linear.encoder.matrix_names_, "effects": effects}
+
+
+def _make_linear(saved: _Linear, encoder: TableEncoder) -> LinearPart:
+    effects = (
+        NumberEffect(**effect.model_dump())
+        if isinstance(effect, _Number)
+        else WordEffect(tuple(effect.words), effect.missing, effect.offset)
+        for effect in saved.effects
+    )
+    return LinearPart(encoder, saved.base, tuple(effects))
+
+
+def load_scorer(values: object, trees: HistGradientBoostingClassifier | None) -> LeadScorer:
+    """The scorer of `save_scorer`, around trees that `load_trees` has checked; None for a blend without trees.
 
     Raises
     ------
@@ -130,7 +196,7 @@ def load_scorer(values: object, trees: HistGradientBoostingClassifier) -> LeadSc
     if (wrong := saved.wrong()) is not None:
         raise _damaged(wrong)
     matrix_names = saved.matrix_names()
-    if len(matrix_names) != trees.n_features_in_:
+    if trees is not None and len(matrix_names) != trees.n_features_in_:
         raise _damaged(f"{len(matrix_names)} matrix columns for trees of {trees.n_features_in_} features")
     try:
         scorer = LeadScorer(**state.settings)  # type: ignore[arg-type]
@@ -140,6 +206,19 @@ def load_scorer(values: object, trees: HistGradientBoostingClassifier) -> LeadSc
         raise _damaged(str(error)) from None
     if classes.dtype.kind not in "biuU" or classes.shape != (2,) or classes[0] >= classes[1]:
         raise _damaged(f"its classes are {state.classes!r}")
+    if state.linear is not None and (wrong := state.linear.wrong(saved)) is not None:
+        raise _damaged(wrong)
+    for part, weight, held in (
+        ("trees", scorer.tree_weight, trees),
+        ("linear part", scorer.linear_weight, state.linear),
+    ):
+        if not isinstance(weight, int | float) or not weight >= 0 or (weight > 0) != (held is not None):
+            raise _damaged(f"its {part} and their weight, {weight!r}, do not go together")
+    prior = state.prior
+    if prior is None:
+        if trees is None:
+            raise _damaged("it has neither a prior nor trees to take it from")
+        prior = float(trees._baseline_prediction[0, 0])
 
     encoder.feature_names_ = saved.feature_names
     encoder.kinds_ = list(saved.kinds)
@@ -150,7 +229,9 @@ def load_scorer(values: object, trees: HistGradientBoostingClassifier) -> LeadSc
     if state.named:
         scorer.feature_names_in_ = np.array(saved.feature_names, dtype=object)
     scorer.encoder_ = encoder
+    scorer.prior_ = prior
     scorer.trees_ = trees
+    scorer.linear_ = None if state.linear is None else _make_linear(state.linear, encoder)
     return scorer
 
 
@@ -173,8 +254,10 @@ def _damaged(what: str) -> BundleError:
     )
 
 
-def save_trees(trees: HistGradientBoostingClassifier) -> bytes:
-    """Fitted trees in the skops format, without what a prediction does not need."""
+def save_trees(trees: HistGradientBoostingClassifier | None) -> bytes:
+    """Fitted trees in the skops format, without what a prediction does not need; no trees are no bytes."""
+    if trees is None:
+        return b""
     light = copy.copy(trees)
     light.set_params(**_settings(trees))
     for name in _NOT_LEARNED:
@@ -183,14 +266,18 @@ def save_trees(trees: HistGradientBoostingClassifier) -> bytes:
     return data
 
 
-def load_trees(data: bytes) -> HistGradientBoostingClassifier:
+def load_trees(data: bytes) -> HistGradientBoostingClassifier | None:
     """The trees of `save_trees`: ready to predict, each node checked, the fit's random generator left out.
+
+    No bytes are no trees, which a blend may well have; `load_scorer` knows whether this one should have some.
 
     Raises
     ------
     BundleError
         If the bytes are no such file, hold a type that is not on the list here, or a tree that training cannot make.
     """
+    if not data:
+        return None
     try:
         _check_types(_read_schema(data))
         with warnings.catch_warnings():

@@ -189,8 +189,8 @@ BAD = [
     ),
     damaged(
         "manifest-newer",
-        manifest('"format": 1', '"format": 9'),
-        r"has the format 9; .* up to 1\. Upgrade mqlml",
+        manifest('"format": 2', '"format": 9'),
+        r"has the format 9; .* up to 2\. Upgrade mqlml",
     ),
     damaged(
         "another-scikit-learn",

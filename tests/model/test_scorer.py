@@ -248,3 +248,50 @@ def test_only_used_features_move_a_prediction() -> None:
         assert (scorer.decision_function(table.assign(**{name: table[name].iloc[0]})) == before).all()
     matrix = scorer.encoder_.transform(table)
     assert (scorer.predict_matrix(matrix) == before).all()
+
+
+def test_a_blend_is_what_its_formula_says() -> None:
+    table, label, _ = make_table(500, seed=9)
+    trees = LeadScorer(n_trees=20).fit(table, label)
+    linear = LeadScorer(tree_weight=0.0, linear_weight=1.0).fit(table, label)
+    blend = LeadScorer(n_trees=20, tree_weight=0.6, linear_weight=0.3).fit(table, label)
+    prior = blend.prior_
+    assert prior == pytest.approx(np.log(label.mean() / (1 - label.mean())))
+    expected = (
+        prior
+        + 0.6 * (trees.decision_function(table) - prior)
+        + 0.3 * (linear.decision_function(table) - prior)
+    )
+    np.testing.assert_allclose(blend.decision_function(table), expected, atol=1e-12)
+    matrix = blend.encoder_.transform(table)
+    np.testing.assert_array_equal(blend.predict_matrix(matrix), blend.decision_function(table))
+    assert trees.linear_ is None
+    assert linear.trees_ is None
+    assert linear.used_features_ == set(table.columns)
+
+
+def test_no_weight_at_all_is_the_base_rate() -> None:
+    table, label, _ = make_table(300, seed=9)
+    scorer = LeadScorer(tree_weight=0.0, linear_weight=0.0).fit(table, label)
+    np.testing.assert_allclose(scorer.predict_proba(table)[:, 1], label.mean())
+    assert scorer.used_features_ == frozenset()
+
+
+@pytest.mark.parametrize("name", ["tree_weight", "linear_weight"])
+@pytest.mark.parametrize("weight", [-0.1, np.nan, np.inf])
+def test_a_weight_of_the_blend_is_a_number_from_0_up(name: str, weight: float) -> None:
+    table, label, _ = make_table(50, seed=9)
+    with pytest.raises(ScorerError, match=f"{name} must be a number from 0 up; found"):
+        LeadScorer(**{name: weight}).fit(table, label)
+
+
+def test_a_blend_is_the_same_to_the_bit_for_one_and_two_threads() -> None:
+    """9,000 rows: enough for the trees' histograms and for BLAS to share the work out among threads."""
+    table, label, _ = make_table(9_000, seed=10, noise_columns=10)
+    raws = [
+        LeadScorer(n_trees=5, tree_weight=0.5, linear_weight=0.5, n_threads=threads)
+        .fit(table, label)
+        .decision_function(table)
+        for threads in (1, 2)
+    ]
+    np.testing.assert_array_equal(raws[0], raws[1])

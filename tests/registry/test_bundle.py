@@ -100,7 +100,7 @@ def test_every_learned_attribute_comes_back(made: Made, saved: Path) -> None:
     for ours, theirs in ((loaded, bundle), (loaded.encoder_, bundle.encoder_)):
         assert vars(ours).keys() == vars(theirs).keys()
         for name, value in vars(theirs).items():
-            if name not in ("encoder_", "trees_"):
+            if name not in ("encoder_", "trees_"):  # the linear part compares by what it has learned
                 assert np.array_equal(getattr(ours, name), value), name
                 assert type(getattr(ours, name)) is type(value), name
 
@@ -127,6 +127,95 @@ def test_classes_of_any_kind(labels: Any) -> None:
     assert (loaded.predict(X) == scorer.predict(X)).all()
     assert loaded.predict(X).dtype == scorer.predict(X).dtype
     assert not hasattr(loaded, "feature_names_in_")
+
+
+@pytest.fixture(scope="module")
+def blended(made: Made) -> LeadScorer:
+    target = np.arange(len(made.features)) % 3 == 0
+    return LeadScorer(n_trees=5, tree_weight=0.4, linear_weight=0.5).fit(made.features, target)
+
+
+def test_a_blend_comes_back_to_the_bit(made: Made, blended: LeadScorer, tmp_path: Path) -> None:
+    save_bundle(dataclasses.replace(made.bundle, scorer=blended), tmp_path / "blend")
+    loaded = load_bundle(tmp_path / "blend").scorer
+    raw = blended.decision_function(made.features)
+    assert (loaded.decision_function(made.features) == raw).all()
+    assert loaded.linear_ == blended.linear_
+    assert loaded.prior_ == blended.prior_
+    assert loaded.linear_.encoder is loaded.encoder_
+
+
+@pytest.mark.parametrize("linear", [0.0, 1.0], ids=["base rate alone", "linear alone"])
+def test_a_scorer_without_trees_comes_back(made: Made, tmp_path: Path, linear: float) -> None:
+    target = np.arange(len(made.features)) % 3 == 0
+    scorer = LeadScorer(tree_weight=0.0, linear_weight=linear).fit(made.features, target)
+    save_bundle(dataclasses.replace(made.bundle, scorer=scorer), tmp_path / "b")
+    assert (tmp_path / "b" / "model.skops").read_bytes() == b""
+    loaded = load_bundle(tmp_path / "b").scorer
+    assert (loaded.decision_function(made.features) == scorer.decision_function(made.features)).all()
+
+
+def test_a_version_of_before_the_blend_is_its_trees(made: Made) -> None:
+    scorer = made.bundle.scorer
+    values = save_scorer(scorer)
+    del values["prior"], values["linear"]
+    for name in ("tree_weight", "linear_weight", "linear_spread"):
+        del values["settings"][name]
+    loaded = load_scorer(values, load_trees(save_trees(scorer.trees_)))
+    assert (loaded.decision_function(made.features) == scorer.decision_function(made.features)).all()
+    assert loaded.prior_ == pytest.approx(scorer.prior_)
+
+
+@pytest.mark.parametrize(
+    ("edit", "match"),
+    [
+        (lambda v: v["linear"].update(base=float("inf")), "finite number"),
+        (lambda v: v["linear"]["effects"][0].update(low=float("nan")), "finite number"),
+        (lambda v: v["linear"]["effects"][0].update(code="exec"), "extra inputs"),
+        (lambda v: v["linear"]["effects"].pop(), "not one effect for each matrix column"),
+        (lambda v: v["linear"]["columns"].reverse(), "not one effect for each matrix column"),
+        (lambda v: v["linear"]["effects"].reverse(), "does not fit the column"),
+        (lambda v: v["linear"]["effects"][0].update(low=9.0, high=-9.0), "does not fit the column"),
+        (lambda v: longest(v)["words"].append(0.0), "does not fit the column"),
+        (lambda v: longest(v)["words"].pop(), "does not fit the column"),
+        (lambda v: v.update(linear=None), "linear part and their weight, 0.5, do not go together"),
+        (lambda v: v["settings"].update(linear_weight=0.0), "linear part and their weight, 0.0, do not go"),
+        (
+            lambda v: v["settings"].update(tree_weight=-1.0),
+            "trees and their weight, -1.0, do not go together",
+        ),
+        (lambda v: v["settings"].update(tree_weight="x"), "trees and their weight, 'x', do not go together"),
+        (lambda v: v.update(prior=float("-inf")), "finite number"),
+    ],
+    ids=[
+        "endless base",
+        "no range",
+        "a key too many",
+        "an effect too few",
+        "other columns",
+        "effects in another order",
+        "range turned round",
+        "a word too many",
+        "a word too few",
+        "no linear part",
+        "a part without weight",
+        "weight below 0",
+        "weight a text",
+        "endless prior",
+    ],
+)
+def test_a_crafted_linear_part(blended: LeadScorer, edit: Callable[[Any], object], match: str) -> None:
+    values = json.loads(json.dumps(save_scorer(blended)))
+    trees = load_trees(save_trees(blended.trees_))
+    load_scorer(json.loads(json.dumps(values)), trees)
+    edit(values)
+    with pytest.raises(BundleError, match=match):
+        load_scorer(values, trees)
+
+
+def longest(values: Any) -> Any:
+    """The effect of the category with the most words."""
+    return max(values["linear"]["effects"], key=lambda effect: len(effect.get("words", ())))
 
 
 def test_the_reference_holds_the_quantiles() -> None:
@@ -243,7 +332,7 @@ def test_a_file_of_something_else(folder: Path, name: str, content: bytes) -> No
 @pytest.mark.parametrize(
     ("edit", "match"),
     [
-        (lambda m: m.update(format=2), r"has the format 2; this mqlml reads up to 1\. Upgrade mqlml"),
+        (lambda m: m.update(format=3), r"has the format 3; this mqlml reads up to 2\. Upgrade mqlml"),
         (lambda m: m.update(format="1"), "is not a manifest"),
         (lambda m: m.update(format=True), "is not a manifest"),
         (lambda m: m.pop("format"), "is not a manifest"),
@@ -366,7 +455,7 @@ CLASSIFIER = b'"__class__": "HistGradientBoostingClassifier"'
     ("make", "match"),
     [
         (lambda data: data[: len(data) // 2], r"cannot be read \(BadZipFile"),
-        (lambda _: b"", r"cannot be read \(BadZipFile"),
+        (lambda _: b"", r"its trees and their weight, 1\.0, do not go together"),
         (lambda data: b"\x80\x04." + data[:100], r"cannot be read \(BadZipFile"),
         (lambda _: pack({"schema.json": b"{"}), r"cannot be read \(JSONDecodeError"),
         (lambda _: pack({"schema.json": b"[" * 50_000}), r"cannot be read \(RecursionError"),
