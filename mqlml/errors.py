@@ -10,6 +10,7 @@ __all__ = [
     "ConfigError",
     "ContractError",
     "GateRefused",
+    "HeldOutError",
     "LabelPolicyError",
     "LeakageError",
     "MqlmlError",
@@ -76,6 +77,12 @@ class LeakageError(MqlmlError):
 
 class GateRefused(MqlmlError):
     """A model was trained and judged, and is not good enough to be registered."""
+
+    exit_code = 3
+
+
+class HeldOutError(MqlmlError):
+    """The held-out period was asked for a second time: what is chosen by its answers, it cannot judge."""
 
     exit_code = 3
 

@@ -25,6 +25,7 @@ from mqlml.evaluation import (
     make_decile_table,
 )
 from mqlml.evaluation.backtest import Forward, predict_across, predict_forward
+from mqlml.evaluation.heldout import HeldOut
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, choose_thresholds
 from mqlml.pipeline.check import make_table, read_data
@@ -109,10 +110,10 @@ def train(
     """
     progress = progress or Silent()
     data = read_data(config, progress, now=now) if data is None else data
-    table = make_table(data, config, progress)
+    held = HeldOut(make_table(data, config, progress))
+    past = held.past  # every choice is made on it; the last period is opened to judge them, and not before
     scorer = LeadScorer(random_state=RANDOM_STATE)
-    past, last = table.holdout.train, table.holdout.test
-    positives = int(table.label[past].sum())
+    positives = int(past.label[past.holdout.train].sum())
     if positives < config.gate.min_positives:
         raise GateRefused(
             f"{positives} conversions can be learned from before the held-out period, and "
@@ -121,14 +122,17 @@ def train(
         )
 
     with progress.step("forward folds"):
-        forward = _predict_past(scorer, table, progress)
+        forward = _predict_past(scorer, past, progress)
     if np.ptp(forward.raw) == 0:
         raise GateRefused(
             "the model gives every lead the same score, so there is nothing to rank by: no column told converting "
-            f"leads apart in {len(past):,} rows. Bring more columns or a longer history"
+            f"leads apart in {len(past.holdout.train):,} rows. Bring more columns or a longer history"
         )
-    calibrator = SigmoidCalibrator().fit(forward.raw, table.label[forward.rows])
+    calibrator = SigmoidCalibrator().fit(forward.raw, past.label[forward.rows])
+    policy = _choose(calibrator.predict(forward.raw), past, forward.rows, config, _weeks(past, forward))
+
     with progress.step("held-out period"):
+        table = held.open()
         fitted = fit_past(scorer, table)
         judged = judge_model(fitted, calibrator, table)
     gate = check_gate(
@@ -143,7 +147,6 @@ def train(
     importance: Importance | None = None
     bundle: Bundle | None = None
     if gate.passed:
-        policy = _choose(calibrator.predict(forward.raw), table, forward.rows, config, _weeks(table, forward))
         labels = judge_policy(policy, judged, table)
         with progress.step("importance"):
             importance = judge_importance(fitted, calibrator, table)
@@ -164,7 +167,7 @@ def train(
             "gate": gate,
         }
     )
-    target = table.label[last]
+    target = table.label[table.holdout.test]
     report = make_report(
         config,
         data,
@@ -191,6 +194,7 @@ def _predict_past(scorer: LeadScorer, table: TrainingTable, progress: Progress) 
         reach=table.reach,
         n_folds=N_FOLDS,
         min_positives=FOLD_POSITIVES,
+        dated=table.age is not None,
     )
     judged = [int(table.label[fold.test].sum()) for fold in folds]
     others = sum(len(fold.test) for fold in folds) - sum(judged)

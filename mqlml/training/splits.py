@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mqlml.errors import PopulationError
+from mqlml.training.calendar import cut_calendar
 
 __all__ = ["Fold", "holdout_split", "rolling_folds"]
 
@@ -123,12 +124,15 @@ def rolling_folds(
     reach: int,
     n_folds: int,
     min_positives: int,
+    dated: bool = False,
 ) -> list[Fold]:
     """Forward folds inside ``rows``: each learns from the past and is judged on the next period.
 
-    The first period starts as soon as ``min_positives`` conversions (and as many others) can be learned from; the
-    rest of the time is cut into ``n_folds`` periods of about as many rows each. A fold whose training rows hold
-    fewer after purging is left out, so the list may be shorter than asked for, or empty.
+    The first period starts as soon as ``min_positives`` conversions (and as many others) can be learned from. Where
+    times are dates (``dated``), the rest is cut into calendar periods, at most ``n_folds`` of them: see
+    `cut_calendar`. An order without dates is cut into ``n_folds`` periods of about as many rows each. A fold whose
+    training rows hold too few conversions after purging is left out, and so is one that nobody falls into, so the
+    list may be shorter than asked for, or empty.
     """
     rows = _by_time(time, rows)
     ends = np.sort(time[rows] + reach)
@@ -140,10 +144,13 @@ def rolling_folds(
     later = rows[(time[rows] >= first) & (time[rows] > time[rows[0]])]
     if len(later) == 0:
         return []
-    cuts = np.unique(time[later[(len(later) * np.arange(n_folds)) // n_folds]])
+    if dated:
+        cuts = cut_calendar(int(time[later[0]]), int(time[later[-1]]), most=n_folds)
+    else:
+        cuts = np.unique(time[later[(len(later) * np.arange(n_folds)) // n_folds]])
     part = np.searchsorted(cuts, time[later], side="right")
     folds = []
-    for number in range(1, len(cuts) + 1):
+    for number in np.unique(part):
         fold = _fold(time, group, reach, rows, later[part == number])
         wins_left = [(int(label[train].sum()), len(train)) for train, _ in fold.parts]
         if min(min(wins, size - wins) for wins, size in wins_left) >= min_positives:

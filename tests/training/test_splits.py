@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from mqlml.errors import PopulationError
+from mqlml.timeutil import DAY
 from mqlml.training import Fold, holdout_split, rolling_folds
 
 ROWS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 25), st.integers(0, 1)), min_size=2, max_size=80)
@@ -46,12 +47,29 @@ def test_holdout_promises(rows: list[tuple[int, int, int]], reach: int, share: f
 
 
 @settings(max_examples=150, deadline=None)
-@given(rows=ROWS, reach=st.integers(0, 20), n_folds=st.integers(1, 5), least=st.integers(1, 4))
-def test_folds_promises(rows: list[tuple[int, int, int]], reach: int, n_folds: int, least: int) -> None:
+@given(
+    rows=ROWS,
+    reach=st.integers(0, 20),
+    n_folds=st.integers(1, 5),
+    least=st.integers(1, 4),
+    dated=st.booleans(),
+)
+def test_folds_promises(
+    rows: list[tuple[int, int, int]], reach: int, n_folds: int, least: int, dated: bool
+) -> None:
     time, group, label = (np.array(column) for column in zip(*rows, strict=True))
     subset = np.arange(0, len(rows), 2)
+    if dated:
+        time, reach = time * DAY // 2, reach * DAY // 2
     folds = rolling_folds(
-        time, label.astype(np.int8), group, subset, reach=reach, n_folds=n_folds, min_positives=least
+        time,
+        label.astype(np.int8),
+        group,
+        subset,
+        reach=reach,
+        n_folds=n_folds,
+        min_positives=least,
+        dated=dated,
     )
     assert len(folds) <= n_folds
     judged = [row for fold in folds for row in fold.test]
@@ -123,3 +141,20 @@ def test_folds_cover_the_time_after_the_first_positives() -> None:
     assert folds[0].start == 290  # the twentieth conversion, at 190, is known 100 later
     assert folds[-1].end == 999
     assert [len(fold.test) for fold in folds] == [236, 237, 237]
+
+
+def test_where_there_are_dates_folds_are_months() -> None:
+    """Leads come ever faster: periods of equally many rows would be ever shorter."""
+    start = int(np.datetime64("2024-01-01", "us").astype(np.int64))
+    time = np.sort(start + (np.sqrt(np.arange(3000) / 3000) * 210).astype(np.int64) * DAY)
+    label = (np.arange(3000) % 10 == 0).astype(np.int8)
+    folds = rolling_folds(
+        time, label, np.arange(3000), np.arange(3000), reach=30 * DAY, n_folds=5, min_positives=20, dated=True
+    )
+    starts = np.array([fold.start for fold in folds]).astype("datetime64[us]").astype("datetime64[D]")
+    assert [str(day) for day in starts[1:]] == ["2024-05-01", "2024-06-01", "2024-07-01"]
+    assert folds[0].start == time[label == 1][19] + 30 * DAY  # on 21 March: its nine days of March join April
+    assert len(folds[1].test) < len(folds[2].test) - 30
+    assert (
+        sorted(row for fold in folds for row in fold.test) == np.flatnonzero(time >= folds[0].start).tolist()
+    )
