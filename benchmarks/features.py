@@ -34,17 +34,19 @@ SIZES = {
     "issue": (100_000, 5_000_000, 150_000),
     "many": (10_000, 500_000, 200_000),
     "twice the events": (100_000, 10_000_000, 150_000),
-    "twice the leads": (200_000, 5_000_000, 150_000),
     "twice the snapshots": (100_000, 5_000_000, 300_000),
+    "twice the leads, with their events and snapshots": (200_000, 10_000_000, 300_000),
     "a year of weeks": (10_000, 500_000, 520_000),
+    "one look": (10_000, 500_000, 10_000),
+    "featuretools": (200, 4_000, 300),
 }
 """Leads, events, snapshots."""
 
 
 ENGINES: dict[str, Callable[[Path], Callable[[], Any]]] = {
+    "floor": with_floor,
     "mqlml": with_mqlml,
     "mqlml, journeys in memory": with_mqlml_in_memory,
-    "floor": with_floor,
     "polars": with_polars,
     "duckdb, long form": with_duckdb_long,
     "duckdb, a filter a feature": with_duckdb_filters,
@@ -88,6 +90,16 @@ def compare(folder: Path, engine: str) -> None:
     """Stop unless an engine's table equals mqlml's: numbers to float32's precision, texts exactly."""
     ours = pd.read_parquet(folder / "mqlml.parquet")
     theirs = pd.read_parquet(folder / f"{engine}.parquet")
+    if engine == "featuretools":
+        snapshots = pd.read_parquet(folder / "snapshots.parquet")
+        keys = pd.DataFrame(
+            {"lead_id": snapshots["lead_id"], "time": snapshots["cutoff_time"].dt.tz_localize(None)}
+        )
+        theirs = (
+            keys.merge(theirs, on=["lead_id", "time"], how="left").drop(columns=["lead_id", "time"]).fillna(0)
+        )
+        theirs.columns = [f"actions__{word}__count__all" for word in theirs]
+        ours = ours[theirs.columns]
     if list(ours.columns) != list(theirs.columns) or len(ours) != len(theirs):
         sys.exit(f"{engine} makes other columns or rows than mqlml")
     for name in ours:
@@ -101,7 +113,20 @@ def compare(folder: Path, engine: str) -> None:
             sys.exit(f"{engine} disagrees with mqlml about {name}")
 
 
-def measure(size: str, engines: list[str], repeats: int, seed: int) -> None:
+def _call(engine: str, folder: Path, repeats: int, featuretools: str | None) -> dict[str, Any]:
+    """One engine's figures, from a process of its own; featuretools' from a Python of its own."""
+    here = [sys.executable, __file__, "--engine", engine, "--folder", str(folder), "--repeats", str(repeats)]
+    peer = [str(featuretools), str(Path(__file__).with_name("featuretools_peer.py")), str(folder)]
+    done = subprocess.run(
+        peer if engine == "featuretools" else here, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{engine} failed:\n{done.stderr}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measure(size: str, engines: list[str], repeats: int, seed: int, featuretools: str | None) -> None:
     """Run the engines on one size and print a table of them."""
     leads, events, snapshots = SIZES[size]
     print(f"\n{size}: {leads:,} leads, {events:,} events, {snapshots:,} snapshots")
@@ -109,33 +134,20 @@ def measure(size: str, engines: list[str], repeats: int, seed: int) -> None:
         folder = Path(name)
         make_files(folder, leads, events, snapshots, seed=seed)
         write_plan(folder)
-        ours: float | None = None
+        medians: dict[str, float] = {}
         print(
-            "| engine | CPU s | wall s | peak GB | first call, CPU s | CPU against mqlml |\n|---|---|---|---|---|---|"
+            "| engine | features | CPU s | wall s | peak GB | first, CPU s | against mqlml | against the floor |\n"
+            "|---|---|---|---|---|---|---|---|"
         )
         for engine in engines:
-            command = [
-                sys.executable,
-                __file__,
-                "--engine",
-                engine,
-                "--folder",
-                name,
-                "--repeats",
-                str(repeats),
-            ]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                sys.exit(f"{engine} failed:\n{done.stderr}")
-            found = json.loads(done.stdout.splitlines()[-1])
-            cpu, wall = statistics.median(found["cpu"]), statistics.median(found["wall"])
-            ours = cpu if engine == "mqlml" else ours
+            found = _call(engine, folder, repeats, featuretools)
             if found["columns"] and engine != "mqlml":
                 compare(folder, engine)
-            ratio = f"{cpu / ours:.1f}" if ours else ""
+            medians[engine] = cpu = statistics.median(found["cpu"])
+            ratios = [f"{cpu / medians[to]:.1f}" if to in medians else "" for to in ("mqlml", "floor")]
             print(
-                f"| {engine} ({found['columns']} features) | {cpu:.2f} | {wall:.2f} | {found['memory']:.1f} "
-                f"| {found['cold']:.2f} | {ratio} |",
+                f"| {engine} | {found['columns']} | {cpu:.2f} | {statistics.median(found['wall']):.2f} "
+                f"| {found['memory']:.1f} | {found['cold']:.2f} | {ratios[0]} | {ratios[1]} |",
                 flush=True,
             )
 
@@ -148,6 +160,9 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, action="append", help="default: issue and many")
     parser.add_argument("--only", choices=ENGINES, action="append", help="default: all engines")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument(
+        "--featuretools", metavar="PYTHON", help="a Python that has featuretools; used at its own size"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", choices=ENGINES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -155,8 +170,11 @@ def main() -> None:
     if arguments.engine:
         run_engine(arguments.engine, arguments.folder, arguments.repeats)
         return
-    for size in arguments.size or ["issue", "many"]:
-        measure(size, arguments.only or list(ENGINES), arguments.repeats, arguments.seed)
+    for size in arguments.size or ["issue", "many", *(["featuretools"] if arguments.featuretools else [])]:
+        engines = arguments.only or list(ENGINES)
+        if arguments.featuretools and size == "featuretools":
+            engines = [*engines, "featuretools"]
+        measure(size, engines, arguments.repeats, arguments.seed, arguments.featuretools)
 
 
 if __name__ == "__main__":
