@@ -151,7 +151,7 @@ def test_train_prints_what_is_promised(road: Road) -> None:
         assert {"threshold", "precision", "recall", "per_week"} <= set(label)
     assert result["labels"]["sql"]["threshold"] >= result["labels"]["mql"]["threshold"]
     assert [(leak["column"], leak["action"]) for leak in result["leaks"]] == [("lead_status", "refused")]
-    assert set(result["leaks"][0]) == {"column", "reason", "action"}
+    assert set(result["leaks"][0]) == {"column", "kind", "reason", "action", "severity", "evidence"}
     assert (result["gate"]["passed"], result["gate"]["reasons"]) == (True, [])
     assert {"read", "features", "refit", "register"} <= set(result["seconds"])
     assert all(seconds >= 0 for seconds in result["seconds"].values())

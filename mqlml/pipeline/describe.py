@@ -24,6 +24,9 @@ __all__ = [
     "make_report",
 ]
 
+_KIND_WORDS = {"column": "column", "action": "event type", "feature": "feature"}
+"""What a finding is about, in a marketer's words."""
+
 
 def describe_data(data: Journeys | FlatTable) -> dict[str, Any]:
     """Rows read per table, and what was set aside: one entry per table, column and reason, with an example."""
@@ -65,9 +68,27 @@ def _step(step: Step) -> dict[str, Any]:
     return {"step": step.name, "snapshots": step.snapshots, "leads": step.leads}
 
 
-def describe_leaks(table: TrainingTable) -> list[dict[str, str]]:
-    """What the audit found, as ``train --json`` gives it."""
-    return [{"column": leak.column, "reason": leak.reason, "action": leak.action} for leak in table.leaks]
+def describe_leaks(table: TrainingTable) -> list[dict[str, Any]]:
+    """What the audit found, as ``train --json`` gives it; the figures are values, not only words."""
+    return [
+        {
+            "column": leak.column,
+            "kind": leak.kind,
+            "reason": leak.reason,
+            "action": leak.action,
+            "severity": leak.severity,
+            "evidence": [
+                {
+                    "check": clue.check,
+                    "severity": clue.severity,
+                    "says": clue.says,
+                    "figures": dict(clue.figures),
+                }
+                for clue in leak.evidence
+            ],
+        }
+        for leak in table.leaks
+    ]
 
 
 def describe_left_out(table: TrainingTable) -> list[dict[str, str]]:
@@ -152,7 +173,10 @@ def make_report(
             for name, rule in config.labels.items()
             if name in summary["labels"]
         ),
-        leaks=tuple(report.Leak(leak.column, leak.reason, leak.action) for leak in table.leaks),
+        leaks=tuple(
+            report.Leak(leak.column, leak.reason, leak.action, leak.severity, _KIND_WORDS[leak.kind])
+            for leak in table.leaks
+        ),
         left_out=tuple(report.LeftOut(**found) for found in describe_left_out(table)),
     )
 

@@ -18,6 +18,8 @@ __all__ = [
 ]
 
 
+_KINDS = {"action": "event type", "feature": "feature"}
+_LEAK_ACTIONS = ("refused", "forced", "noted")
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -44,11 +46,16 @@ def _columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def _leaks(leaks: list[dict[str, str]]) -> list[str]:
+def _leaks(leaks: list[dict[str, Any]]) -> list[str]:
     if not leaks:
         return []
-    lines = [f"Warning: {len(leaks)} column{'s' if len(leaks) > 1 else ''} may be written after the outcome"]
-    return lines + [f"  {leak['column']} ({leak['action']}): {leak['reason']}" for leak in leaks]
+    counts = [(sum(leak["action"] == action for leak in leaks), action) for action in _LEAK_ACTIONS]
+    found = ", ".join(f"{n:,} {action}" for n, action in counts if n)
+    lines = [f"Warning: leakage audit, written after the outcome it seems: {found}"]
+    for leak in leaks:
+        kind = "" if leak["kind"] == "column" else f"{_KINDS[leak['kind']]} "
+        lines.append(f"  {kind}{leak['column']} ({leak['action']}, {leak['severity']}): {leak['reason']}")
+    return lines
 
 
 def _waterfall(population: dict[str, Any]) -> list[str]:

@@ -212,11 +212,16 @@ class LabelSummary:
 
 @dataclasses.dataclass(frozen=True)
 class Leak:
-    """A column written after the outcome: why it is suspected, and what was done."""
+    """A column or event type written after the outcome: why it is suspected, how surely, and what was done.
+
+    ``severity`` is None in the report of a version that was made before there was one.
+    """
 
     column: str
     reason: str
     action: str
+    severity: str | None = None
+    kind: str = "column"
 
 
 @dataclasses.dataclass(frozen=True)

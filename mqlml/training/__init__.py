@@ -1,12 +1,13 @@
 """What it led to: snapshots, labels, splits in time, the leakage audit and the training table."""
 
-from mqlml.training.audit import Finding, audit_columns, refused_columns
+from mqlml.training.audit import Clue, Finding, audit_columns, refused_columns
 from mqlml.training.labels import assign_labels
 from mqlml.training.snapshots import Snapshots, Step, build_snapshots, open_leads
 from mqlml.training.splits import Fold, holdout_split, rolling_folds
 from mqlml.training.table import TrainingTable, build_table
 
 __all__ = [
+    "Clue",
     "Finding",
     "Fold",
     "Snapshots",

@@ -15,9 +15,9 @@ from mqlml.errors import ContractError, PopulationError
 from mqlml.features import EventFacts, FeaturePlan, build_features, build_flat, plan_features, plan_flat
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.timeutil import DAY
-from mqlml.training.audit import Finding, audit_columns, refused_columns
+from mqlml.training.audit import Finding, audit_flat, audit_journeys, refused_columns
 from mqlml.training.labels import assign_labels
-from mqlml.training.snapshots import NEVER, Step, build_snapshots, conversion_times, micros
+from mqlml.training.snapshots import Step, build_snapshots, micros
 from mqlml.training.splits import Fold, holdout_split
 
 __all__ = ["Rows", "TrainingTable", "build_table", "choose_rows", "learn_plan"]
@@ -206,10 +206,8 @@ def learn_plan(
     ContractError, LeakageError
         As `build_table`.
     """
-    leads = journeys.leads
-    attributes = leads.drop(columns=["lead_id", "created_at", "account_id"], errors="ignore")
-    won = (conversion_times(journeys, config.problem) < NEVER).astype(np.int8)
-    leaks = audit_columns(attributes, won, micros(leads["created_at"]), config.profile)
+    snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
+    leaks = audit_journeys(journeys, snapshots, config)
     plan = plan_features(
         journeys, config, before=rows.holdout_start, refused=refused_columns(leaks), events=events
     )
@@ -239,7 +237,7 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
     lead, group = _groups(leads, leads["lead_id"])
     holdout = holdout_split(time, group, reach=0, share=config.problem.holdout)
     attributes = leads.drop(columns=["lead_id", "account_id"], errors="ignore")
-    leaks = audit_columns(attributes, label, time, config.profile)
+    leaks = audit_flat(attributes, label, time, config)
     part = FlatTable(
         leads, pd.Series(label.astype("float64")), pd.Series(time), flat.quarantine, flat.rows_read
     )

@@ -159,7 +159,7 @@ JOURNEYS = [
     Bad(
         "force-absent",
         setting("profile.force", {"owner": "set at creation"}),
-        r"profile\.force names 'owner', which is no attribute of the leads; they have country, lead_status",
+        r"profile\.force names 'owner', which is no attribute of the leads; there are 'country', 'lead_status'",
         "ConfigError",
     ),
     Bad(

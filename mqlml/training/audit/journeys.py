@@ -1,0 +1,75 @@
+"""The audit of what the user brought: journeys and their snapshots, or a flat table, go in; all findings come out."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.config import Config
+from mqlml.journeys import Journeys
+from mqlml.timeutil import to_microseconds
+from mqlml.training.audit.bounds import AUDIT_ERROR
+from mqlml.training.audit.changes import count_changes, judge_changes
+from mqlml.training.audit.columns import audit_columns
+from mqlml.training.audit.findings import Finding
+from mqlml.training.audit.times import Moments
+from mqlml.training.snapshots import NEVER, conversion_times, micros
+
+__all__ = ["audit_flat", "audit_journeys"]
+
+_NOT_ATTRIBUTES = ("lead_id", "created_at", "account_id", "recorded_at")
+_OUTCOME_COLUMNS = ("stage", "occurred_at", "amount", "reason")
+
+
+def _looked_at(leads: pd.DataFrame, snapshots: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """The first cutoff of each lead, `NEVER` where it has none."""
+    first = np.full(len(leads), NEVER)
+    lead = pd.Index(leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
+    np.minimum.at(first, lead, micros(snapshots["cutoff_time"]))
+    return first
+
+
+def audit_journeys(journeys: Journeys, snapshots: pd.DataFrame, config: Config) -> tuple[Finding, ...]:
+    """Look for what was written afterwards in the leads.
+
+    Parameters
+    ----------
+    snapshots : DataFrame with ``lead_id`` and ``cutoff_time``, the ones that are learned from.
+
+    Raises
+    ------
+    LeakageError, ConfigError
+        As in `audit_columns`.
+    """
+    leads, problem = journeys.leads, config.problem
+    created = micros(leads["created_at"])
+    converted = conversion_times(journeys, problem)
+    until = to_microseconds(journeys.observed_until)
+    moments = Moments(created, _looked_at(leads, snapshots), converted, until, config.data.zone)
+    attributes = leads.drop(columns=list(_NOT_ATTRIBUTES), errors="ignore")
+    lead = pd.Index(leads["lead_id"]).get_indexer(pd.Index(journeys.history["lead_id"]))
+    counts = count_changes(journeys.history, attributes.columns, lead, moments.looked_at, converted)
+    outcomes = config.data.outcomes
+    return audit_columns(
+        attributes,
+        (converted < NEVER).astype(np.int8),
+        created,
+        config.profile,
+        # A lead that has not had its horizon yet is neither won nor lost, and younger leads are less filled in.
+        settled=created + problem.gap + problem.horizon <= until,
+        moments=moments,
+        changes=judge_changes(counts, error=AUDIT_ERROR / max(len(counts.table), 1)),
+        targets=(problem.outcome,),
+        written=set() if outcomes is None else {outcomes.column(name) for name in _OUTCOME_COLUMNS},
+    )
+
+
+def audit_flat(
+    attributes: pd.DataFrame, label: npt.NDArray[np.int8], order: npt.NDArray[np.int64], config: Config
+) -> tuple[Finding, ...]:
+    """Look for what was written afterwards in a flat table, which has no times to hold its columns against."""
+    flat = config.data.flat
+    return audit_columns(
+        attributes, label, order, config.profile, targets=() if flat is None else (flat.label,)
+    )
