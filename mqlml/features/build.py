@@ -51,7 +51,8 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
     asked, position = read_asked(snapshots, journeys.leads)
     leads = journeys.leads.take(position)
     created = to_micros(leads["created_at"])[asked.lead]
-    source = Source(leads, journeys.history, asked, np.where(created <= asked.cutoff, asked.lead, -1))
+    born = np.where(created <= asked.cutoff, asked.lead, -1)
+    source = Source(leads, journeys.history, asked, born, journeys.leads, position)
     active = [builder for builder in BUILDERS if plan.settings(builder) is not None]
     features = {builder.family: builder.describe(plan.settings(builder)) for builder in active}
     numbers, blocks = _make_blocks(len(snapshots), active, features)
@@ -66,6 +67,9 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
             for builder in reading:
                 assert builder.from_events is not None
                 builder.from_events(walk, events, plan.settings(builder), blocks[builder.family])
+        for builder in reading:
+            if builder.from_accounts is not None:
+                builder.from_accounts(source, events, plan.settings(builder), blocks[builder.family])
     return _make_frame(plan.features, numbers, list(blocks.values()), snapshots.index)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection
+import difflib
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mqlml.config import Config
+from mqlml.errors import ConfigError
 from mqlml.features.catalogue import Family, Feature, Window
 from mqlml.features.facts import EventFacts, gather_facts, known_rows
 from mqlml.features.vocabulary import WordCounts, read_words
@@ -20,7 +22,7 @@ from mqlml.features.windows import Asked, Events, Walk
 from mqlml.journeys import Journeys
 from mqlml.timeutil import to_microseconds
 
-__all__ = ["Block", "Builder", "Evidence", "LeftOut", "Source"]
+__all__ = ["Block", "Builder", "Evidence", "LeftOut", "Source", "check_words"]
 
 LeftOut = tuple[str, str]
 """A column that became no feature, and why."""
@@ -88,6 +90,21 @@ class Evidence:
         return column in self.events.filled
 
 
+def check_words(evidence: Evidence, column: str, words: Iterable[str], where: str) -> None:
+    """Refuse words of the config that no event has in a column.
+
+    Raises
+    ------
+    ConfigError
+        For the first such word, with the nearest that events have.
+    """
+    for word in words:
+        if not evidence.knows_word(column, word):
+            near = difflib.get_close_matches(word, evidence.count_words(column).seen, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]!r}?" if near else f"take it away, or map events.{column}"
+            raise ConfigError(f"{where} names {word!r}, which no event has as its {column}; {hint}")
+
+
 @dataclass(frozen=True)
 class Source:
     """What features are built from.
@@ -97,6 +114,7 @@ class Source:
     leads : DataFrame, the leads asked for, in the order of ``asked.ids``.
     history : DataFrame, the attribute changes of all leads.
     asked : Asked, the snapshots.
+    everyone : DataFrame, all leads; ``place`` is where each of ``asked.ids`` stands in it.
     lead_row : int64 array, each snapshot's row in ``leads``; -1 where the lead was created after the cutoff, so that
         nothing is known of it yet.
     """
@@ -105,6 +123,8 @@ class Source:
     history: pd.DataFrame
     asked: Asked
     lead_row: npt.NDArray[np.int64]
+    everyone: pd.DataFrame
+    place: npt.NDArray[np.int64]
 
 
 @dataclass
@@ -145,6 +165,11 @@ class Builder:
     windows : ``windows(settings)`` gives the lookback windows that ``from_events`` needs.
     from_events : fills the columns that come from events, for the snapshots of one walk.
     from_leads : fills the columns that come from leads and history, for all snapshots.
+    from_accounts : fills the columns that come from the other leads of each lead's account, for all snapshots.
+
+    A builder looks at the rows of one lead at a time, but for ``from_accounts``: where a plan has such columns
+    (`FeaturePlan.group_by_account`), whoever cuts the journeys into parts must keep the leads of an account together:
+    partition by ``account_id`` where a lead has one, else by ``lead_id``.
     """
 
     family: Family
@@ -153,3 +178,4 @@ class Builder:
     windows: Callable[[Any], tuple[Window, ...]] = lambda _: ()
     from_events: Callable[[Walk, Events, Any, Block], None] | None = None
     from_leads: Callable[[Source, Any, Block], None] | None = None
+    from_accounts: Callable[[Source, Events, Any, Block], None] | None = None

@@ -17,6 +17,7 @@ __all__ = [
     "feature_name",
     "name_parts",
     "say_acts",
+    "say_length",
     "say_window",
     "say_word",
     "window_part",
@@ -96,6 +97,12 @@ def feature_name(family: Family, what: str, aggregate: str, window: str | None =
 def window_part(window: Window) -> str:
     """A window as the catalogue writes it: ``"7d"``, ``"12h"`` or ``"all"``."""
     return window if isinstance(window, str) else format_duration(window)
+
+
+def say_length(length: int) -> str:
+    """A length of time in words: ``"7 days"``, ``"an hour"``."""
+    size, unit = (length / DAY, "day") if length % DAY == 0 else (length / HOUR, "hour")
+    return {"day": "a day", "hour": "an hour"}[unit] if size == 1 else f"{size:g} {unit}s"
 
 
 def say_window(window: Window) -> str:

@@ -82,6 +82,11 @@ class FeaturePlan:
             )
         return plan
 
+    @property
+    def group_by_account(self) -> bool:
+        """Whether features of a lead need the other leads of its account, so that parts must keep them together."""
+        return self.actions is not None and self.actions.account
+
     def settings(self, builder: Builder) -> Any:
         """What a family's builder learned; None where it has no features."""
         return getattr(self, builder.family)

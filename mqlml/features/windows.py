@@ -11,25 +11,39 @@ Leads are cut into ranges of bounded work, which bounds the memory and keeps the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from mqlml.errors import ContractError
-from mqlml.features import kernel
+from mqlml.features import sorting
 from mqlml.features.catalogue import Window
 from mqlml.features.vocabulary import Words, read_words
+from mqlml.timeutil import HOUR
 
-__all__ = ["Asked", "Events", "Walk", "make_walks", "match_ids", "read_asked", "to_micros"]
+__all__ = [
+    "Asked",
+    "Events",
+    "Walk",
+    "cut_ranges",
+    "make_walks",
+    "match_ids",
+    "read_asked",
+    "to_local",
+    "to_micros",
+]
 
 Ints = npt.NDArray[np.int64]
 
 _WORK = 500_000
 """Rows and snapshots in one range of leads: about 10,000 leads of 50 events."""
+
+_QUARTER = HOUR // 4
 
 _COPIES = 4_000_000
 """Rows copied at a time for snapshots that need their own."""
@@ -39,6 +53,23 @@ def to_micros(times: pd.Series) -> Ints:
     """Instants as microseconds since 1970, int64; a missing one is the smallest integer."""
     naive = times.dt.tz_convert(None) if times.dt.tz is not None else times
     return np.ascontiguousarray(naive.to_numpy(dtype="datetime64[us]").view(np.int64))
+
+
+def to_local(instants: Ints, zone: str) -> Ints:
+    """What the clocks of a zone show at each instant, as if that were microseconds since 1970 in UTC."""
+    if zone == "UTC" or len(instants) == 0:
+        return instants
+    # a zone's offset changes at full quarters of an hour (since 1972), so each quarter is converted only once
+    quarters = instants // _QUARTER
+    first, last = int(quarters.min()), int(quarters.max())
+    if last - first > len(instants) + 100_000:
+        return instants + _ahead(instants, zone)
+    return instants + _ahead(np.arange(first, last + 1) * _QUARTER, zone)[quarters - first]
+
+
+def _ahead(instants: Ints, zone: str) -> Ints:
+    clocks = pd.DatetimeIndex(instants.view("datetime64[us]")).tz_localize("UTC").tz_convert(zone)
+    return clocks.tz_localize(None).to_numpy("datetime64[us]").view(np.int64) - instants
 
 
 @dataclass(frozen=True)
@@ -118,7 +149,7 @@ def match_ids(values: pd.Series, ids: pd.Index) -> npt.NDArray[np.int32]:
         if highest - lowest <= 4 * (len(values) + len(ids)) + 1_000_000:
             dense = np.full(highest - lowest + 1, -1, np.int32)
             dense[numbers - lowest] = np.arange(len(ids), dtype=np.int32)
-            return kernel.look_up(values.to_numpy(np.int64), lowest, dense)
+            return sorting.look_up(values.to_numpy(np.int64), lowest, dense)
         return pd.Index(numbers).get_indexer(pd.Index(values.to_numpy(np.int64))).astype(np.int32)
     return _match_text(values, ids)
 
@@ -143,6 +174,7 @@ class Events:
         self.occurred = to_micros(table["occurred_at"])
         self.known = np.maximum(self.occurred, to_micros(table["recorded_at"]))
         self._words: dict[str, Words] = {}
+        self._kept: dict[Hashable, npt.NDArray[Any]] = {}
 
     def __contains__(self, column: str) -> bool:
         return column in self.table
@@ -152,6 +184,12 @@ class Events:
         if column not in self._words:
             self._words[column] = read_words(self._column(column))
         return self._words[column]
+
+    def kept(self, key: Hashable, make: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """What ``make`` gives, made once for each key: a table of all words is the same for every walk."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
 
     def values(self) -> npt.NDArray[np.float64]:
         """The column ``value``; NaN is missing."""
@@ -247,12 +285,9 @@ def make_walks(events: Events, asked: Asked, windows: Sequence[Window]) -> Itera
     turn = np.zeros(n_leads + 1, np.int64)
     np.cumsum(np.bincount(asked.lead, minlength=n_leads), out=turn[1:])
     lead = match_ids(events.table["lead_id"], asked.ids)
-    order, begin = kernel.sort_by_lead(lead, events.known, cutoff[turn[1:] - 1])
+    order, begin = sorting.sort_by_lead(lead, events.known, cutoff[turn[1:] - 1])
     del lead
-    work = begin[1:] + turn[1:]
-    cuts = np.searchsorted(work, np.arange(_WORK, work[-1], _WORK), side="left") + 1
-    edges = np.unique(np.concatenate([[0], cuts, [n_leads]]))
-    for first, last in pairwise(edges):
+    for first, last in cut_ranges(begin, turn):
         rows = slice(begin[first], begin[last])
         turns = slice(turn[first], turn[last])
         yield from _walks_of_range(
@@ -266,27 +301,34 @@ def make_walks(events: Events, asked: Asked, windows: Sequence[Window]) -> Itera
         )
 
 
+def cut_ranges(begin: Ints, turn: Ints) -> Iterator[tuple[int, int]]:
+    """Ranges of units, each of bounded work, from where each unit's rows and snapshots begin."""
+    work = begin[1:] + turn[1:]
+    cuts = np.searchsorted(work, np.arange(_WORK, work[-1], _WORK), side="left") + 1
+    yield from pairwise(np.unique(np.concatenate([[0], cuts, [len(work)]])))
+
+
 def _walks_of_range(
     events: Events, order: Ints, begin: Ints, turn: Ints, row: Ints, cutoff: Ints, windows: tuple[Window, ...]
 ) -> Iterator[Walk]:
     occurred = events.occurred[order]
     known = events.known[order]
-    kernel.sort_segments(begin, occurred, known, order)
-    places, runs = kernel.find_ties(begin, occurred, known)
+    sorting.sort_segments(begin, occurred, known, order)
+    places, runs = sorting.find_ties(begin, occurred, known)
     if len(places):
         tied = order[places]
-        kernel.sort_segments(runs, *events.tie_keys(tied), tied)
+        sorting.sort_segments(runs, *events.tie_keys(tied), tied)
         order[places] = tied
     lengths = np.array([-1 if isinstance(window, str) else window for window in windows], np.int64)
-    stop, split = kernel.find_known(begin, turn, known, cutoff)
+    stop, split = sorting.find_known(begin, turn, known, cutoff)
     if not split.any():
-        start = kernel.find_starts(begin, turn, occurred, cutoff, stop, lengths)
+        start = sorting.find_starts(begin, turn, occurred, cutoff, stop, lengths)
         yield Walk(begin, turn, row, cutoff, windows, start, stop, occurred, order)
         return
     whole = ~split
     if whole.any():
         kept = np.concatenate([[0], np.cumsum(whole)])[turn]
-        start = kernel.find_starts(begin, kept, occurred, cutoff[whole], stop[whole], lengths)
+        start = sorting.find_starts(begin, kept, occurred, cutoff[whole], stop[whole], lengths)
         yield Walk(begin, kept, row[whole], cutoff[whole], windows, start, stop[whole], occurred, order)
     apart = np.flatnonzero(split)
     lead = np.searchsorted(turn, apart, side="right") - 1
@@ -294,7 +336,7 @@ def _walks_of_range(
     for batch in np.split(np.arange(len(apart)), np.flatnonzero(np.diff(copied // _COPIES)) + 1):
         own = apart[batch]
         low, high = begin[lead[batch]], begin[lead[batch] + 1]
-        unit, own_occurred, own_order = kernel.copy_known(low, high, cutoff[own], known, occurred, order)
+        unit, own_occurred, own_order = sorting.copy_known(low, high, cutoff[own], known, occurred, order)
         each = np.arange(len(own) + 1)
-        start = kernel.find_starts(unit, each, own_occurred, cutoff[own], unit[1:], lengths)
+        start = sorting.find_starts(unit, each, own_occurred, cutoff[own], unit[1:], lengths)
         yield Walk(unit, each, row[own], cutoff[own], windows, start, unit[1:], own_occurred, own_order)

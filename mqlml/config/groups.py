@@ -1,0 +1,49 @@
+"""The switches of the features made from events: which groups are made, and which ordered pairs of acts."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from mqlml.config.values import Section
+
+__all__ = ["Groups", "Pair"]
+
+
+class Groups(Section):
+    """Which groups of features are made from events; each is switched by its name: ``{pairs: on, paid: off}``.
+
+    Channel: ``touches`` (first, last, how many different), ``channels`` (count and share of each), ``switches``,
+    ``paid`` (paid or organic), ``breadth`` (campaigns and channels within a set period).
+
+    Actions: ``counts`` (count and days since of each), ``days`` (distinct days of each), ``values`` (sum and mean of
+    each), ``totals`` (all acts together), ``decay`` (acts that fade with a half-life), ``visits`` (returns, time on
+    site), ``rhythm`` (longest silence, regular hours and weekdays), ``intent`` (high-intent acts), ``proactive``
+    (acts the lead began), ``content`` (different contents, downloads), ``pairs`` (one act before another),
+    ``account`` (what the account's other leads did).
+    """
+
+    touches: bool = True
+    channels: bool = True
+    switches: bool = False
+    paid: bool = False
+    breadth: bool = False
+    counts: bool = True
+    days: bool = False
+    values: bool = False
+    totals: bool = True
+    decay: bool = False
+    visits: bool = False
+    rhythm: bool = False
+    intent: bool = False
+    proactive: bool = False
+    content: bool = False
+    pairs: bool = False
+    account: bool = False
+
+
+class Pair(Section):
+    """An ordered pair of acts: at least ``at_least`` acts of ``first`` came before an act of ``then``."""
+
+    first: str
+    then: str
+    at_least: int = Field(default=1, ge=1, le=10_000)

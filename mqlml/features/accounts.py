@@ -1,0 +1,135 @@
+"""Accounts: what the other leads of a lead's account did, as known at the cutoff (the buying group).
+
+Another lead counts from the moment it was created, and an act of it once it occurred and was recorded, all strictly
+before the cutoff. So the leads of an account belong together: a part of the journeys gives the same features as the
+whole only if it holds all leads of each account that is asked for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.errors import ContractError
+from mqlml.features import account_kernel, sorting
+from mqlml.features.action_counts import over_windows
+from mqlml.features.acts import ActionsPlan, is_welcome
+from mqlml.features.builder import Evidence, Source
+from mqlml.features.catalogue import Feature, feature_name
+from mqlml.features.compiled import Ints, Numbers
+from mqlml.features.windows import Events, cut_ranges, match_ids, to_micros
+
+__all__ = ["describe_accounts", "has_accounts", "write_accounts"]
+
+_OTHERS = ("leads.account_id", "events.action", "events.occurred_at")
+
+
+def has_accounts(evidence: Evidence) -> bool:
+    """Whether any account had two leads by then, and may be looked at."""
+    if "account_id" in evidence.refused or "account_id" not in evidence.leads:
+        return False
+    return bool(evidence.leads["account_id"].dropna().duplicated().any())
+
+
+def describe_accounts(plan: ActionsPlan) -> list[Feature]:
+    """The features in order."""
+    if not plan.account:
+        return []
+
+    def single(aggregate: str, sentence: str) -> Feature:
+        return Feature(feature_name("actions", "colleagues", aggregate), "actions", sentence, source=_OTHERS)
+
+    return [
+        single("created", "Other leads of the account, created by then"),
+        *over_windows(plan, "colleagues", "count", "Acts of the account's other leads", _OTHERS),
+        *over_windows(
+            plan, "colleagues", "high_intent", "High-intent acts of the account's other leads", _OTHERS
+        ),
+        *over_windows(plan, "colleagues", "active", "Other leads of the account that were active", _OTHERS),
+        single("days_since", "Days since the last act of the account's other leads"),
+        single("days_since_high_intent", "Days since the last high-intent act of the account's other leads"),
+    ]
+
+
+def write_accounts(source: Source, events: Events, plan: ActionsPlan, out: Numbers, column: int) -> None:
+    """Fill the columns from ``column`` on, for all snapshots. A lead without an account has no others."""
+    everyone, asked = source.everyone, source.asked
+    if "account_id" not in everyone:
+        raise ContractError(
+            "the features were planned with a column 'account_id' in leads, and there is none now; map it under "
+            "data.leads.columns, or plan anew (train)"
+        )
+    width = 3 * len(plan.windows)
+    out[:, column + 1 : column + 1 + width] = 0.0
+    out[:, column + 1 + width : column + 3 + width] = np.nan
+    account = np.asarray(pd.factorize(everyone["account_id"])[0], np.int64)
+    created = to_micros(everyone["created_at"])
+    ranked = np.lexsort((created, account))
+    ranked = ranked[account[ranked] >= 0]
+    members = np.searchsorted(account[ranked], np.arange(account.max(initial=-1) + 2))
+    asked_account = account[source.place][asked.lead]
+    born = created[source.place][asked.lead]
+    out[:, column] = account_kernel.count_created(created[ranked], members, asked_account, born, asked.cutoff)
+    several = np.append(np.diff(members) > 1, False)  # the last for a lead without an account
+    asking = np.flatnonzero(several[asked_account])
+    if len(asking):
+        number = np.full(len(everyone), -1, np.int64)  # leads of one account have neighbouring numbers
+        number[ranked] = np.arange(len(ranked))
+        _walk_accounts(source, events, plan, out, column + 1, account, number, asking)
+
+
+def _walk_accounts(
+    source: Source,
+    events: Events,
+    plan: ActionsPlan,
+    out: Numbers,
+    column: int,
+    account: Ints,
+    number: Ints,
+    asking: npt.NDArray[np.intp],
+) -> None:
+    """The walk over the accounts of the snapshots ``asking``, each of which has several leads."""
+    asked = source.asked
+    lead_row = source.place[asked.lead[asking]]
+    accounts, unit = np.unique(account[lead_row], return_inverse=True)
+    by_account = np.lexsort((asked.cutoff[asking], unit))
+    snapshot, lead_row, unit = asking[by_account], lead_row[by_account], unit[by_account]
+    cutoff = asked.cutoff[snapshot]
+    turn = np.searchsorted(unit, np.arange(len(accounts) + 1))
+    unit_of = np.full(account.max() + 2, -1, np.int32)
+    unit_of[accounts] = np.arange(len(accounts))
+    row_of_act = match_ids(events.table["lead_id"], pd.Index(source.everyone["lead_id"]))
+    welcome, wanted = _marks(events, plan)
+    code = events.words("action").codes
+    unit_of_lead = np.append(unit_of[account], np.int32(-1))  # the last for an act of an unknown lead
+    unit_of_act = np.where(welcome[code], unit_of_lead[row_of_act], np.int32(-1))
+    order, begin = sorting.sort_by_lead(unit_of_act, events.known, cutoff[turn[1:] - 1])
+    lengths = np.array([-1 if isinstance(window, str) else window for window in plan.windows], np.int64)
+    created = to_micros(source.everyone["created_at"])
+    for low, high in cut_ranges(begin, turn):
+        rows, turns = slice(begin[low], begin[high]), slice(turn[low], turn[high])
+        acts, edges = order[rows].copy(), begin[low : high + 1] - begin[low]
+        occurred, lead = events.occurred[acts], row_of_act[acts]
+        known = np.maximum(events.known[acts], created[lead])
+        sorting.sort_segments(edges, occurred, known, acts)
+        lead = row_of_act[acts]
+        entry = np.arange(len(acts))
+        sorting.sort_segments(edges, known.copy(), occurred.copy(), entry)
+        own = number[lead_row[turns]]
+        of_act = number[lead]
+        lowest = min(own.min(), of_act.min(initial=own.min()))
+        highest = max(own.max(), of_act.max(initial=own.max()))
+        account_kernel.write_others(
+            *(edges, turn[low : high + 1] - turn[low], snapshot[turns], cutoff[turns]),
+            *((own - lowest).astype(np.int32), occurred, known, entry),
+            *((of_act - lowest).astype(np.int32), int(highest - lowest + 1), wanted[code[acts]]),
+            *(lengths, out, column),
+        )
+
+
+def _marks(events: Events, plan: ActionsPlan) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Of each action (a missing one last): whether it is welcome, and whether it shows high intent."""
+    texts = events.words("action").text
+    welcome = np.array([*map(is_welcome(plan), texts), False], np.bool_)
+    return welcome, welcome & np.array([*map(plan.high_intent.holds, texts), False], np.bool_)

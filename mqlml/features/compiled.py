@@ -1,0 +1,29 @@
+"""Compiling: a plain Python function on arrays goes in, machine code that other threads can run beside comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+__all__ = ["Codes", "Flags", "Floats", "Ints", "Numbers", "compiled"]
+
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.float32]
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def compiled(function: Function) -> Function:
+    """Compiled at the first call, kept on disk for the next process; other threads may run meanwhile."""
+    try:
+        return cast(Function, njit(cache=True, nogil=True)(function))
+    except (
+        RuntimeError
+    ):  # neither the package's folder nor a home can be written to: compiled in each process anew
+        return cast(Function, njit(nogil=True)(function))
