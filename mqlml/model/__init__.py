@@ -9,6 +9,13 @@ from mqlml.model.baselines import (
     make_baselines,
 )
 from mqlml.model.calibration import SigmoidCalibrator
+from mqlml.model.contributions import (
+    Contributions,
+    calibrate,
+    contribute,
+    contribute_in_parts,
+    family_points,
+)
 from mqlml.model.encode import TableEncoder
 from mqlml.model.policy import UNQUALIFIED, LabelOutcome, LabelPolicy, choose_thresholds
 from mqlml.model.scorer import LeadScorer
@@ -18,6 +25,7 @@ __all__ = [
     "UNQUALIFIED",
     "BaseRateBaseline",
     "Baseline",
+    "Contributions",
     "LabelOutcome",
     "LabelPolicy",
     "LeadScorer",
@@ -25,6 +33,10 @@ __all__ = [
     "PointsBaseline",
     "SigmoidCalibrator",
     "TableEncoder",
+    "calibrate",
     "choose_thresholds",
+    "contribute",
+    "contribute_in_parts",
+    "family_points",
     "make_baselines",
 ]

@@ -110,11 +110,13 @@ class SigmoidCalibrator:
 
     def predict(self, raw: npt.ArrayLike) -> FloatArray:
         """Calibrated probabilities, never exactly 0 or 1; the order of the raw scores is kept."""
-        log_odds = np.clip(
-            self.slope_ * _finite(raw) + self.intercept_, -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS
-        )
+        log_odds = np.clip(self.log_odds(raw), -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS)
         probability: FloatArray = expit(log_odds)
         return probability
+
+    def log_odds(self, raw: npt.ArrayLike) -> FloatArray:
+        """Calibrated log-odds, which are linear in the raw ones; shape (n,)."""
+        return self.slope_ * _finite(raw) + self.intercept_
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON can hold; `from_dict` gives the same calibrator to the bit."""

@@ -8,6 +8,7 @@ has, chosen on forward-in-time splits of several data sets.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -218,6 +219,16 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ScorerError
             If the columns are not those of the training; the message shows the difference.
         """
+        return np.concatenate([self.predict_matrix(matrix) for matrix in self.encode_in_parts(X)])
+
+    def encode_in_parts(self, X: Any) -> Iterator[FloatArray]:
+        """The matrices of consecutive rows of a table, for `predict_matrix`.
+
+        Raises
+        ------
+        ScorerError
+            If the columns are not those of the training; the message shows the difference.
+        """
         check_is_fitted(self, "prior_")
         table, named = check_table(X)
         if hasattr(self, "feature_names_in_"):
@@ -232,11 +243,8 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "input; build it as the training table was built"
             )
         table = _with_names(table, hasattr(self, "feature_names_in_"))
-        raw = np.empty(len(table))
         for start in range(0, len(table), _ENCODED_ROWS):
-            matrix = self.encoder_.transform(table.iloc[start : start + _ENCODED_ROWS])
-            raw[start : start + len(matrix)] = self.predict_matrix(matrix)
-        return raw
+            yield self.encoder_.transform(table.iloc[start : start + _ENCODED_ROWS])
 
     def predict_matrix(self, matrix: FloatArray) -> FloatArray:
         """Raw log-odds of rows that are encoded already; see `TableEncoder.transform`.

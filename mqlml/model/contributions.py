@@ -1,0 +1,133 @@
+"""Contributions: a scorer and a table go in, what each column adds to each lead's log-odds comes out.
+
+Trees by their exact Shapley values, the logistic part by its effects; both are measured from the mean of the training
+rows, so a contribution says how far this lead's value moves it from the average lead. Base and contributions sum to
+the raw score, row by row, but for rounding.
+
+A leaf-path attribution (each split credits its column with the change of the mean, as Saabas does) would also add up.
+It is not offered: it favours the splits near the leaves and depends on the order in which a tree happens to ask,
+and it is not cheaper than the exact values are here (``benchmarks/README.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mqlml.errors import ScorerError
+from mqlml.features import FAMILIES, Family
+from mqlml.model.calibration import SigmoidCalibrator
+from mqlml.model.scorer import LeadScorer
+from mqlml.model.shapley import TreeShapley
+
+__all__ = ["Contributions", "calibrate", "contribute", "contribute_in_parts", "family_points"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What each column adds to the log-odds of each row.
+
+    Attributes
+    ----------
+    base : float
+        Log-odds before anything is known of a lead: the mean over the training rows.
+    values : ndarray of float64, shape (n, columns of the training table)
+    names : tuple of str
+        The columns.
+    """
+
+    base: float
+    values: FloatArray
+    names: tuple[str, ...]
+
+    @property
+    def total(self) -> FloatArray:
+        """Log-odds of each row, shape (n,)."""
+        total: FloatArray = self.base + self.values.sum(axis=1)
+        return total
+
+
+def contribute(scorer: LeadScorer, X: Any) -> Contributions:
+    """What each column adds to the raw log-odds, ``scorer.decision_function(X)``.
+
+    Parameters
+    ----------
+    scorer : LeadScorer, fitted
+    X : DataFrame of shape (n, columns), or array
+        As for ``decision_function``.
+
+    Raises
+    ------
+    ScorerError
+        If the columns are not those of the training.
+    """
+    parts = list(contribute_in_parts(scorer, X))
+    return Contributions(parts[0].base, np.concatenate([part.values for part in parts]), parts[0].names)
+
+
+def contribute_in_parts(scorer: LeadScorer, X: Any) -> Iterator[Contributions]:
+    """`contribute` in parts of consecutive rows, for tables whose contributions would not fit into memory."""
+    matrices = scorer.encode_in_parts(X)
+    names = tuple(scorer.encoder_.feature_names_)
+    place = {name: position for position, name in enumerate(names)}
+    used = [place[name] for name in scorer.encoder_.matrix_names_]
+    trees = None if scorer.trees_ is None else TreeShapley(scorer.trees_)
+    base = (1.0 - scorer.tree_weight - scorer.linear_weight) * scorer.prior_
+    if trees is not None:
+        base += scorer.tree_weight * trees.expected
+    if scorer.linear_ is not None:
+        base += scorer.linear_weight * scorer.linear_.base
+    for matrix in matrices:
+        values = np.zeros((len(names), len(matrix)))
+        if trees is not None:
+            values[used] = scorer.tree_weight * trees.values(matrix).T
+        if scorer.linear_ is not None:
+            for position, effect, column in zip(used, scorer.linear_.effects, matrix.T, strict=True):
+                values[position] += scorer.linear_weight * effect.add(column)
+        yield Contributions(base, values.T, names)
+
+
+def calibrate(contributions: Contributions, calibrator: SigmoidCalibrator) -> Contributions:
+    """The contributions to the calibrated log-odds: scaled by the slope, the intercept added to the base.
+
+    Base and contributions then sum to ``calibrator.log_odds(raw)``, whose sigmoid is the probability.
+    """
+    slope = calibrator.slope_
+    return Contributions(
+        slope * contributions.base + calibrator.intercept_,
+        slope * contributions.values,
+        contributions.names,
+    )
+
+
+def family_points(contributions: Contributions, families: Sequence[Family]) -> FloatArray:
+    """What each family adds to the log-odds of each row: fit is profile, engagement channel and actions.
+
+    Parameters
+    ----------
+    contributions : Contributions
+    families : sequence of str
+        The family of each column.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 4), in the order of `FAMILIES`.
+
+    Raises
+    ------
+    ScorerError
+        If there is not one family for each column.
+    """
+    if len(families) != len(contributions.names) or not set(families) <= set(FAMILIES):
+        raise ScorerError(
+            f"each of the {len(contributions.names)} columns needs a family out of {', '.join(FAMILIES)}; "
+            f"found {len(families)}: {sorted(set(families))!r}"
+        )
+    own = np.array(families, dtype=object)
+    return np.column_stack([contributions.values.T[own == family].sum(axis=0) for family in FAMILIES])
