@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from mqlml import __version__
 from mqlml.cli import app, main
@@ -165,6 +166,31 @@ def test_a_dry_run_says_the_same_and_registers_nothing(road: Road) -> None:
     assert trained.pop("version") == 1, "the dry run before it took no number"
     del trained["run_id"], trained["aliases"]
     assert dry == trained
+
+
+def test_other_settings_are_told_who_has_seen_the_held_out_period(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(road.folder)
+    settings = yaml.safe_load((road.folder / "mqlml.yml").read_text(encoding="utf-8"))
+    settings["windows"] = ["7d", "all"]
+    (road.folder / "other.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    seen = road.done["train"].result["holdout"]
+    assert (seen["opened_with_other_settings"], seen["opened_by_versions"]) == (0, [])
+    code, out, _ = run_captured(["train", "--dry-run", "--config", "other.yml", "--json"])
+    assert code == 0
+    result = json.loads(out)
+    assert (result["holdout"]["opened_with_other_settings"], result["holdout"]["opened_by_versions"]) == (
+        1,
+        [1],
+    )
+    assert result["holdout"]["opened_since"].startswith(str(dt.datetime.now(dt.UTC).year))
+    warned = [warning for warning in result["gate"]["warnings"] if "was opened before" in warning]
+    assert re.match(
+        r"The held-out period was opened before, with 1 other setting \(version 1\) since \d{4}-\d\d-\d\d: as far as "
+        r"these settings were chosen by what it showed, its figures flatter\.$",
+        warned[0],
+    )
 
 
 def test_the_training_table_begins_with_its_keys(road: Road) -> None:

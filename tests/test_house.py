@@ -96,6 +96,7 @@ DISK_ROOMS = {
     "journeys/csvfile.py": "reads what the user brings",
     "journeys/simulate/export.py": "writes what a user would bring",
     "registry/bundle.py": "saves and loads versions",
+    "registry/openings.py": "keeps the record of opened periods beside an embedded store",
     "registry/store.py": "locks the embedded store",
     "registry/tracking.py": "keeps versions in MLflow",
     "scoring/sinks.py": "writes results, whole or not at all",

@@ -8,6 +8,7 @@ once, to be judged on.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ import pandas as pd
 from mqlml.errors import HeldOutError
 from mqlml.training import TrainingTable
 
-__all__ = ["HeldOut", "Period"]
+__all__ = ["HeldOut", "Opened", "Period"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,36 @@ class Period:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Opened:
+    """How far a period is used up as a judge: who has seen it before.
+
+    Attributes
+    ----------
+    settings : int
+        With how many settings other than these it was opened before.
+    versions : tuple of int, those that came of it.
+    since : str or None, ISO time of the first such opening.
+    note : str or None, why this opening is not on record, where it is not.
+    """
+
+    settings: int = 0
+    versions: tuple[int, ...] = ()
+    since: str | None = None
+    note: str | None = None
+
+
+Record = Callable[[Period], Opened]
+
+
 class HeldOut:
     """A training table in two: what choices are made on, and what judges them.
+
+    Parameters
+    ----------
+    table : TrainingTable
+    record : function, optional
+        Told of the period as it is opened; says who opened it before.
 
     Attributes
     ----------
@@ -48,10 +77,14 @@ class HeldOut:
         The rows whose outcomes were known when the held-out period began, at the same positions as in the whole
         table; its ``holdout`` has the rows to learn from and none to judge on.
     period : Period
+    opened : Opened
+        Who opened the period before; nobody, as long as it was not opened here.
     """
 
-    def __init__(self, table: TrainingTable) -> None:
+    def __init__(self, table: TrainingTable, *, record: Record = lambda _: Opened()) -> None:
         self._table: TrainingTable | None = table
+        self._record = record
+        self.opened = Opened()
         self.past = _before(table)
         self.period = _describe(table)
 
@@ -68,6 +101,7 @@ class HeldOut:
                 "the held-out period may be opened once, to judge what was chosen before; it was opened already. "
                 "Make every choice on the past, and build the table again for another model"
             )
+        self.opened = self._record(self.period)
         table, self._table = self._table, None
         return table
 

@@ -7,6 +7,7 @@ them once; then everything mature is learned from for the version that ships.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +26,7 @@ from mqlml.evaluation import (
     make_decile_table,
 )
 from mqlml.evaluation.backtest import Forward, predict_across, predict_forward
-from mqlml.evaluation.heldout import HeldOut
+from mqlml.evaluation.heldout import HeldOut, Opened, Period
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, choose_thresholds
 from mqlml.pipeline.check import make_table, read_data
@@ -39,6 +40,7 @@ from mqlml.pipeline.judge import (
     judge_model,
     judge_policy,
 )
+from mqlml.pipeline.logbook import describe_opened, warn_of_openings
 from mqlml.pipeline.progress import Progress, Silent
 from mqlml.plain import to_plain
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
@@ -85,6 +87,7 @@ def train(
     *,
     now: dt.datetime,
     progress: Progress | None = None,
+    record: Callable[[Period], Opened] = lambda _: Opened(),
 ) -> Trained:
     """Learn, calibrate, choose thresholds, judge on the last period, and refit on everything mature.
 
@@ -96,6 +99,8 @@ def train(
     now : datetime in UTC
         Written into the version; outcomes cannot be complete up to a later moment, and nothing else depends on it.
     progress : Progress, optional
+    record : function, optional
+        Told of the held-out period as it is opened, and says who opened it before, as a `Logbook` does.
 
     Raises
     ------
@@ -110,7 +115,7 @@ def train(
     """
     progress = progress or Silent()
     data = read_data(config, progress, now=now) if data is None else data
-    held = HeldOut(make_table(data, config, progress))
+    held = HeldOut(make_table(data, config, progress), record=record)
     past = held.past  # every choice is made on it; the last period is opened to judge them, and not before
     scorer = LeadScorer(random_state=RANDOM_STATE)
     positives = int(past.label[past.holdout.train].sum())
@@ -141,7 +146,7 @@ def train(
         min_positives=config.gate.min_positives,
         positives=positives,
     )
-    gate = _with_notes(gate, forward, calibrator)
+    gate = _with_notes(gate, forward, calibrator, held.opened)
 
     labels: dict[str, dict[str, Any]] = {}
     importance: Importance | None = None
@@ -159,7 +164,7 @@ def train(
         {
             "model": config.name,
             "population": describe_population(table),
-            "holdout": {**describe_holdout(table), **judged.metrics},
+            "holdout": {**describe_holdout(table), **judged.metrics, **describe_opened(held.opened)},
             "by_age": judged.by_age,
             "baselines": judged.baselines,
             "labels": labels,
@@ -208,8 +213,10 @@ def _fit(scorer: LeadScorer, table: TrainingTable, rows: Rows) -> LeadScorer:
     return fitted
 
 
-def _with_notes(gate: GateResult, forward: Forward, calibrator: SigmoidCalibrator) -> GateResult:
-    notes = []
+def _with_notes(
+    gate: GateResult, forward: Forward, calibrator: SigmoidCalibrator, opened: Opened
+) -> GateResult:
+    notes = list(warn_of_openings(opened))
     if not forward.in_time:
         notes.append(
             "The history is too short to go forward in time before the held-out period: calibration and thresholds "

@@ -12,6 +12,7 @@ from mqlml.errors import ConfigError, UsageError
 from mqlml.journeys import FlatTable, read_flat, read_lead_ids
 from mqlml.pipeline.check import read_data
 from mqlml.pipeline.learn import Trained, train
+from mqlml.pipeline.logbook import Logbook
 from mqlml.pipeline.progress import Progress
 from mqlml.registry import (
     CHAMPION,
@@ -48,14 +49,16 @@ def train_version(
     dict, what ``train --json`` prints; ``version`` and ``run_id`` are None for a model that was not registered.
     """
     config = read_config(config_path)
+    store = _store(config)
     if register_it:
-        check_store(_store(config))
-    trained = train(config, now=now, progress=progress)
+        check_store(store)
+    logbook = Logbook(config, store, now=now, needed=register_it)
+    trained = train(config, now=now, progress=progress, record=logbook)
     aside = trained.report.data.quarantined if trained.report.data else ()
     version = None
     if register_it and trained.bundle is not None:
         with progress.step("register"):
-            version = register(trained, config, now=now)
+            version = register(trained, config, now=now, opening=logbook.id)
     return {
         "model": config.name,
         "version": version.version if version else None,
@@ -67,14 +70,18 @@ def train_version(
     }
 
 
-def register(trained: Trained, config: Config, *, now: dt.datetime) -> Version:
-    """Save the bundle of a model that passed the gate and log it in the config's store as the next version."""
+def register(trained: Trained, config: Config, *, now: dt.datetime, opening: str | None = None) -> Version:
+    """Save the bundle of a model that passed the gate and log it in the config's store as the next version.
+
+    ``opening`` is the `Logbook`'s id of the opening of the held-out period that judged it.
+    """
     assert trained.bundle is not None, "only a model that passed the gate has a bundle"
     bundle = trained.bundle
     tags = {
         "mqlml": bundle.libraries["mqlml"],
         "data_sha256": bundle.fingerprint["sha256"],
         **({"git_commit": bundle.git_commit} if bundle.git_commit else {}),
+        **({"opening": opening} if opening else {}),
     }
     return register_bundle(
         _store(config),

@@ -2,6 +2,7 @@
 
 from mqlml.registry.bundle import Bundle, library_versions, load_bundle, make_reference, save_bundle
 from mqlml.registry.fingerprint import find_git_commit, fingerprint_tables
+from mqlml.registry.openings import Opening, digest_settings, make_opening, record_opening, same_period
 from mqlml.registry.store import Store, make_store
 from mqlml.registry.tracking import (
     CHALLENGER,
@@ -20,9 +21,11 @@ __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "Bundle",
+    "Opening",
     "Store",
     "Version",
     "check_store",
+    "digest_settings",
     "fetch_bundle",
     "find_git_commit",
     "find_version",
@@ -32,8 +35,11 @@ __all__ = [
     "load_bundle",
     "load_version",
     "log_version",
+    "make_opening",
     "make_reference",
     "make_store",
+    "record_opening",
     "register_bundle",
+    "same_period",
     "save_bundle",
 ]

@@ -38,7 +38,9 @@ __all__ = [
     "CHAMPION",
     "Version",
     "check_store",
+    "connected",
     "fetch_bundle",
+    "find_experiment",
     "find_version",
     "list_versions",
     "load_version",
@@ -144,14 +146,14 @@ def log_version(
     TrackingError
         If the store does not take it. Nothing is registered then.
     """
-    with _connected(store, create=True) as client:
+    with connected(store, create=True) as client:
         from mlflow.entities import Metric, Param
 
         started = int(created.timestamp() * 1000)
         shown = dict(tags)
         if "git_commit" in tags:
             shown["mlflow.source.git.commit"] = tags["git_commit"]
-        experiment = _experiment_id(client, store, name)
+        experiment = find_experiment(client, store, name)
         run = client.create_run(
             experiment, start_time=started, tags=shown, run_name=f"{name} {created:%Y-%m-%d %H:%M}"
         )
@@ -243,7 +245,7 @@ def list_versions(store: Store, name: str) -> tuple[Version, ...]:
     TrackingError
         If the store cannot be reached or has no such model; the message names those it has.
     """
-    with _connected(store) as client:
+    with connected(store) as client:
         from mlflow.exceptions import MlflowException
 
         try:
@@ -281,7 +283,7 @@ def fetch_bundle(store: Store, version: Version, into: Path) -> Path:
     TrackingError
         If the store cannot be reached, or the version's files are gone.
     """
-    with _connected(store) as client:
+    with connected(store) as client:
         if store.artifacts is not None:
             # MLflow keeps absolute paths. A store that was moved, or is mounted elsewhere, has its files beside it.
             beside = store.artifacts / version.run_id / "artifacts" / _BUNDLE
@@ -319,7 +321,7 @@ def load_version(store: Store, name: str, which: str = CHAMPION) -> tuple[Bundle
             raise BundleError(message) from error
 
 
-def _experiment_id(client: MlflowClient, store: Store, name: str) -> str:
+def find_experiment(client: MlflowClient, store: Store, name: str) -> str:
     """The experiment of this name whose files lie in this store, made if need be."""
     from mlflow.exceptions import MlflowException
 
@@ -346,7 +348,7 @@ def _experiment_id(client: MlflowClient, store: Store, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _connected(store: Store, *, create: bool = False) -> Iterator[MlflowClient]:
+def connected(store: Store, *, create: bool = False) -> Iterator[MlflowClient]:
     """A client of the store, quiet, whose errors are ours."""
     for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)

@@ -131,3 +131,7 @@ def leave_result(desk: Desk, name: str) -> Path:
 def names_in(folder: Path) -> set[str]:
     """All files of a folder, so that nothing half-written is overlooked."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+OPENED = {"models/mlflow.openings.jsonl", "models/mlflow.db.lock"}
+"""What a training that judged its model and then failed leaves: the record that it saw the held-out period."""

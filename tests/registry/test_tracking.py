@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from mqlml.errors import BundleError, ConfigError, TrackingError
+from mqlml.evaluation.heldout import Period
 from mqlml.registry import (
     Store,
     Version,
@@ -29,7 +30,9 @@ from mqlml.registry import (
     list_versions,
     load_version,
     log_version,
+    make_opening,
     make_store,
+    record_opening,
     save_bundle,
 )
 from tests.registry.versions import make_version
@@ -48,10 +51,10 @@ def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's tables and nothing in them, which takes MLflow two seconds to make."""
-    from mqlml.registry.tracking import _connected
+    from mqlml.registry.tracking import connected
 
     store = make_store(DEFAULT, folder=tmp_path_factory.mktemp("empty"))
-    with _connected(store, create=True):
+    with connected(store, create=True):
         assert store.file is not None
         return store.file
 
@@ -468,3 +471,10 @@ def test_a_real_server(server: str, bundle_folder: Path, tmp_path: Path) -> None
         ("challenger", "2"),
     }
     assert models[0]["latest_versions"][0]["status"] == "READY"
+    # Who opened which held-out period, for all who share the server; other models' are theirs.
+    period = Period(start=1, end=9, dated=False, rows=4, sha256="a" * 64)
+    openings = [
+        make_opening(period, model=name, settings=settings, now=CREATED)
+        for name, settings in (("leads", "one"), ("other", "one"), ("leads", "two"))
+    ]
+    assert [record_opening(store, opening) for opening in openings] == [(), (), (openings[0],)]

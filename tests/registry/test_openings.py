@@ -1,0 +1,114 @@
+"""The record of opened periods: what counts as the same period and as another setting, and that nothing is lost."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mqlml.errors import TrackingError
+from mqlml.evaluation.heldout import Period
+from mqlml.registry import (
+    Opening,
+    digest_settings,
+    make_opening,
+    make_store,
+    record_opening,
+    same_period,
+)
+from mqlml.timeutil import DAY
+
+NOW = dt.datetime(2026, 1, 2, 8, 30, tzinfo=dt.UTC)
+PERIOD = Period(start=100 * DAY, end=200 * DAY, dated=True, rows=50, sha256="a" * 64)
+
+
+def opening(**changed: Any) -> Opening:
+    period = replace(PERIOD, **{key: changed.pop(key) for key in list(changed) if hasattr(PERIOD, key)})
+    return make_opening(period, **{"model": "leads", "settings": "one", "now": NOW, **changed})
+
+
+def test_each_opening_is_added_and_the_earlier_ones_come_back(tmp_path: Path) -> None:
+    store = make_store("sqlite:///models/mlflow.db", folder=tmp_path)
+    first, second = opening(), opening(settings="two")
+    assert record_opening(store, first) == ()
+    assert record_opening(store, second) == (first,)
+    assert record_opening(store, first) == (first, second)
+    lines = (tmp_path / "models" / "mlflow.openings.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["settings"] for line in lines] == ["one", "two", "one"]
+    assert not (tmp_path / "models" / "mlflow.db").exists(), "no tables are made for it"
+    assert first.at == "2026-01-02T08:30:00Z"
+    assert first.by
+    assert first.id != second.id
+
+
+def test_openings_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    store = make_store("sqlite:///models/mlflow.db", folder=tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(lambda number: record_opening(store, opening(settings=str(number))), range(40)))
+    assert sorted(map(len, seen)) == list(range(40))
+
+
+def test_a_record_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
+    store = make_store("sqlite:///models/mlflow.db", folder=tmp_path)
+    path = tmp_path / "models" / "mlflow.openings.jsonl"
+    path.parent.mkdir()
+    path.write_text('{"id": 1}\n', encoding="utf-8")
+    with pytest.raises(TrackingError, match=r"openings\.jsonl' must hold one JSON object a line"):
+        record_opening(store, opening())
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(TrackingError, match="cannot be recorded in .*Is a directory"):
+        record_opening(store, opening())
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"sha256": "b" * 64}, True),
+        ({"sha256": "b" * 64, "start": 149 * DAY, "end": 300 * DAY}, True),
+        ({"sha256": "b" * 64, "start": 151 * DAY, "end": 300 * DAY}, False),
+        ({"sha256": "b" * 64, "start": 0, "end": 150 * DAY}, True),
+        ({"start": 0, "end": 10 * DAY}, True),
+        ({"sha256": "b" * 64, "dated": False}, False),
+        ({"model": "other"}, False),
+    ],
+    ids=["same time", "half", "less than half", "the first half", "same rows", "an order", "another model"],
+)
+def test_what_counts_as_the_same_period(changed: dict[str, Any], same: bool) -> None:
+    earlier = opening(**changed)
+    assert same_period((earlier,), opening()) == ((earlier,) if same else ())
+
+
+SETTINGS: dict[str, Any] = {
+    "name": "leads",
+    "data": {
+        "observed_until": "2026-01-01",
+        "leads": {"path": "a.csv", "columns": {"lead_id": "id"}},
+        "max_quarantined": 0.01,
+    },
+    "problem": {"horizon": "60d", "snapshots": {"every": "7d", "until": "2025-10-01"}},
+    "tracking": {"uri": "x"},
+    "windows": ["7d"],
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"data": {**SETTINGS["data"], "observed_until": "2026-02-01"}}, True),
+        ({"data": {**SETTINGS["data"], "leads": {"path": "b.csv", "columns": {"lead_id": "id"}}}}, True),
+        ({"problem": {"horizon": "60d", "snapshots": {"every": "7d", "until": "2025-11-01"}}}, True),
+        ({"name": "x", "tracking": {"uri": "y"}}, True),
+        ({"windows": ["7d", "30d"]}, False),
+        ({"problem": {"horizon": "90d", "snapshots": {"every": "7d", "until": "2025-10-01"}}}, False),
+        ({"data": {**SETTINGS["data"], "leads": {"path": "a.csv", "columns": {}}}}, False),
+    ],
+    ids=["a later export", "another file", "a later grid", "elsewhere", "windows", "horizon", "columns"],
+)
+def test_what_counts_as_other_settings(changed: dict[str, Any], same: bool) -> None:
+    assert (digest_settings({**SETTINGS, **changed}) == digest_settings(SETTINGS)) is same
