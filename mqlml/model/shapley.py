@@ -28,7 +28,7 @@ _MOST_QUESTIONS = 10
 """A table of all patterns of ten answers, 80 kB at most, still lies in a processor's second cache."""
 
 _ROWS = 4096
-"""Rows at a time: the columns of one tree, and the sums for them, stay in the cache."""
+"""Rows at a time, so that the columns of one tree, and the sums for them, stay in the cache."""
 
 
 class _Questions(NamedTuple):
@@ -130,10 +130,13 @@ class TreeShapley:
         out = np.zeros(columns.shape)
         for low in range(0, len(matrix), _ROWS):
             high = min(low + _ROWS, len(matrix))
-            for table in self._tables:
-                _add_table(columns, low, high, table, out)
-            for leaf in self._deep:
-                _add_deep(columns, low, high, leaf, out)
+            for (feature, threshold, missing_left), players, found in self._tables:
+                _add_table(columns, low, high, feature, threshold, missing_left, players, found, out)
+            for way in self._deep:
+                feature, threshold, missing_left = way.questions
+                inside = np.ones((len(way.players), high - low), np.bool_)
+                _follow(columns, low, high, feature, threshold, missing_left, way.left, way.player, inside)
+                _add_way(low, high, inside, way.players, way.factors, way.terms, out)
         return out.T
 
 
@@ -217,10 +220,21 @@ def _gauss(number: int) -> tuple[FloatArray, FloatArray]:
     return points, weights
 
 
+# Plain arrays only: what is compiled is kept on disk by the types of its arguments, and a class of ours that a later
+# version renames could not be read back.
 @compiled
-def _add_table(columns: FloatArray, low: int, high: int, table: _Table, out: FloatArray) -> None:
+def _add_table(
+    columns: FloatArray,
+    low: int,
+    high: int,
+    feature: IntArray,
+    threshold: FloatArray,
+    missing_left: BoolArray,
+    players: IntArray,
+    values: FloatArray,
+    out: FloatArray,
+) -> None:
     """Add to rows ``low:high`` of ``out``, shape (columns, n), what the table holds for their patterns of answers."""
-    feature, threshold, missing_left = table.questions
     n = high - low
     pattern = np.zeros(n, np.int64)
     bit = 1
@@ -233,33 +247,54 @@ def _add_table(columns: FloatArray, low: int, high: int, table: _Table, out: Flo
             for row in range(n):
                 pattern[row] |= bit if held[row] <= limit else 0
         bit *= 2
-    for at in range(len(table.players)):
-        total, found = out[table.players[at], low:high], table.values[at]
+    for at in range(len(players)):
+        total, found = out[players[at], low:high], values[at]
         for row in range(n):
             total[row] += found[pattern[row]]
 
 
 @compiled
-def _add_deep(columns: FloatArray, low: int, high: int, leaf: _Way, out: FloatArray) -> None:
-    """Add to rows ``low:high`` of ``out``, shape (columns, n), what one leaf adds: the sum over its points."""
-    feature, threshold, missing_left = leaf.questions
-    n = high - low
-    inside = np.ones((len(leaf.players), n), np.bool_)
+def _follow(
+    columns: FloatArray,
+    low: int,
+    high: int,
+    feature: IntArray,
+    threshold: FloatArray,
+    missing_left: BoolArray,
+    left: BoolArray,
+    player: IntArray,
+    inside: BoolArray,
+) -> None:
+    """Leave ``inside``, shape (players, rows), true where a row follows all splits of a player on the way."""
     for question in range(len(feature)):
         held, limit = columns[feature[question], low:high], threshold[question]
-        follows = inside[leaf.player[question]]
-        for row in range(n):
+        follows = inside[player[question]]
+        for row in range(high - low):
             goes_left = held[row] <= limit or (missing_left[question] and np.isnan(held[row]))
-            follows[row] &= goes_left == leaf.left[question]
+            follows[row] &= goes_left == left[question]
+
+
+@compiled
+def _add_way(
+    low: int,
+    high: int,
+    inside: BoolArray,
+    players: IntArray,
+    factors: FloatArray,
+    terms: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Add to rows ``low:high`` of ``out``, shape (columns, n), what one leaf adds: the sum over its points."""
+    n = high - low
     product = np.empty(n)
-    for point in range(len(leaf.factors)):
+    for point in range(len(factors)):
         product[:] = 1.0
-        for at in range(len(leaf.players)):
-            follows, yes, no = inside[at], leaf.factors[point, at, 0], leaf.factors[point, at, 1]
+        for at in range(len(players)):
+            follows, yes, no = inside[at], factors[point, at, 0], factors[point, at, 1]
             for row in range(n):
                 product[row] *= yes if follows[row] else no
-        for at in range(len(leaf.players)):
-            total, follows = out[leaf.players[at], low:high], inside[at]
-            yes, no = leaf.terms[point, at, 0], leaf.terms[point, at, 1]
+        for at in range(len(players)):
+            total, follows = out[players[at], low:high], inside[at]
+            yes, no = terms[point, at, 0], terms[point, at, 1]
             for row in range(n):
                 total[row] += product[row] * (yes if follows[row] else no)
