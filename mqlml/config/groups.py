@@ -15,11 +15,11 @@ class Groups(Section):
     Channel: ``touches`` (first, last, how many different), ``channels`` (count and share of each), ``switches``,
     ``paid`` (paid or organic), ``breadth`` (campaigns and channels within a set period).
 
-    Actions: ``counts`` (count and days since of each), ``days`` (distinct days of each), ``values`` (sum and mean of
-    each), ``totals`` (all acts together), ``decay`` (acts that fade with a half-life), ``visits`` (returns, time on
-    site), ``rhythm`` (longest silence, regular hours and weekdays), ``intent`` (high-intent acts), ``proactive``
-    (acts the lead began), ``content`` (different contents, downloads), ``pairs`` (one act before another),
-    ``account`` (what the account's other leads did).
+    Actions: ``counts`` (count and days since of each), ``action_days`` (distinct days of each), ``action_values``
+    (sum and mean of each), ``totals`` (all acts together), ``decay`` (acts that fade with a half-life), ``visits``
+    (returns, time on site), ``rhythm`` (longest silence, regular hours and weekdays), ``intent`` (high-intent acts),
+    ``proactive`` (acts the lead began), ``content`` (different contents, downloads), ``pairs`` (one act before
+    another), ``account`` (what the account's other leads did).
     """
 
     touches: bool = True
@@ -28,8 +28,8 @@ class Groups(Section):
     paid: bool = False
     breadth: bool = False
     counts: bool = True
-    days: bool = False
-    values: bool = False
+    action_days: bool = False
+    action_values: bool = False
     totals: bool = True
     decay: bool = False
     visits: bool = False

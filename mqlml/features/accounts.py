@@ -53,7 +53,7 @@ def describe_accounts(plan: ActionsPlan) -> list[Feature]:
 
 
 def write_accounts(source: Source, events: Events, plan: ActionsPlan, out: Numbers, column: int) -> None:
-    """Fill the columns from ``column`` on, for all snapshots. A lead without an account has no others."""
+    """Fill the columns from ``column`` on, for all snapshots. A lead without a known account has no others."""
     everyone, asked = source.everyone, source.asked
     if "account_id" not in everyone:
         raise ContractError(
@@ -68,7 +68,8 @@ def write_accounts(source: Source, events: Events, plan: ActionsPlan, out: Numbe
     ranked = np.lexsort((created, account))
     ranked = ranked[account[ranked] >= 0]
     members = np.searchsorted(account[ranked], np.arange(account.max(initial=-1) + 2))
-    asked_account = account[source.place][asked.lead]
+    # of a lead that was not created yet, the account was not known either
+    asked_account = np.where(source.lead_row >= 0, account[source.place][asked.lead], -1)
     born = created[source.place][asked.lead]
     out[:, column] = account_kernel.count_created(created[ranked], members, asked_account, born, asked.cutoff)
     several = np.append(np.diff(members) > 1, False)  # the last for a lead without an account

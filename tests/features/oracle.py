@@ -11,7 +11,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
@@ -21,6 +23,9 @@ from mqlml.journeys import Journeys
 DAY = dt.timedelta(days=1)
 NAN = math.nan
 
+HIGH_INTENT = ("Demo request", "demo-request")
+DOWNLOADS = ("guide_download",)
+PAID = ("ads",)
 UNDESIRABLE = ("unsubscribe", "Careers page")
 PARTS = {
     "page_view": "page_view",
@@ -28,6 +33,8 @@ PARTS = {
     "Demo request": "demo_request",
     "demo-request": "demo_request",
     "webinar": "webinar",
+    "guide_download": "guide_download",
+    "other": "other_2",
     "unsubscribe": "unsubscribe",
     "Careers page": "careers_page",
 }
@@ -72,6 +79,10 @@ def _number_parts(words: Sequence[str]) -> dict[str, str]:
     return parts
 
 
+def _length(text: int) -> str:
+    return f"{text // 86_400_000_000}d" if text % 86_400_000_000 == 0 else f"{text // 3_600_000_000}h"
+
+
 class Oracle:
     """What a plan would learn from all rows known before ``before``, and the features of any snapshot."""
 
@@ -95,6 +106,29 @@ class Oracle:
         self.missing_channel = any(row["channel"] in (None, "missing") for row in learned)
         self.any_value = any(row["value"] is not None for row in learned)
         self.any_campaign = any(row["campaign"] is not None for row in learned)
+        self.any_content = any(row["content"] is not None for row in learned)
+        features = config.features
+        self.on = features.groups
+        self.zone = ZoneInfo(config.data.timezone)
+        self.high_intent = HIGH_INTENT if features.high_intent is None else tuple(features.high_intent)
+        self.downloads = DOWNLOADS if features.downloads is None else tuple(features.downloads)
+        self.leads_words = ("lead",) if features.lead_initiated is None else tuple(features.lead_initiated)
+        self.paid = {channel for channel in PAID if features.channel_kinds.get(channel) != "organic"}
+        self.paid |= {channel for channel, kind in features.channel_kinds.items() if kind == "paid"}
+        welcome = [row["action"] for row in learned if row["action"] not in UNDESIRABLE]
+        self.any_intent = any(word in self.high_intent for word in welcome)
+        self.any_download = any(word in self.downloads for word in welcome)
+        self.any_begun = any(row["initiated_by"] in self.leads_words for row in learned)
+        self.any_paid = len({row["channel"] in self.paid for row in learned if row["channel"]}) == 2
+        if features.pairs is None:
+            ranked = _most(welcome, 999)
+            goals = [word for word in ranked if word in self.high_intent][:2]
+            steps = [word for word in ranked if word not in self.high_intent][:3]
+            self.pairs = [(first, then, 1) for then in goals for first in steps]
+        else:
+            self.pairs = [(pair.first, pair.then, pair.at_least) for pair in features.pairs]
+        accounts = [row["account_id"] for row in self.leads.values() if row["created_at"] < end]
+        self.any_account = any(number > 1 for account, number in Counter(accounts).items() if account)
 
     def known(self, lead: Any, cutoff: dt.datetime) -> list[dict[str, Any]]:
         """The lead's events that count, earliest first."""
@@ -122,6 +156,8 @@ class Oracle:
             out |= self._channel(known, cutoff) if self.any_channel else {}
             out |= self._actions(known, cutoff)
             out |= self._undesirables(known, cutoff)
+            if self.on.account and self.any_account:
+                out |= self._account(lead, cutoff)
         return out
 
     @staticmethod
@@ -143,19 +179,46 @@ class Oracle:
         }
         own["other"] = [row for row in acts if row["action"] not in self.actions]
         for part, rows in own.items():
+            out |= self._one_action(part, rows, cutoff)
+        if self.on.decay:
+            for half_life in self.config.features.half_lives:
+                for part, rows in (*own.items(), ("any", acts)):
+                    ages = [(cutoff - row["occurred_at"]) / dt.timedelta(microseconds=1) for row in rows]
+                    faded = math.fsum(2 ** -(age / half_life) for age in ages)
+                    out[f"actions__{part}__faded_{_length(half_life)}"] = faded
+        out |= self._totals(acts, cutoff) if self.on.totals else {}
+        out |= self._visits(acts, cutoff) if self.on.visits else {}
+        out |= self._rhythm(acts, cutoff) if self.on.rhythm else {}
+        out |= self._intent(acts, cutoff)
+        return out | (self._pairs(known, cutoff) if self.on.pairs else {})
+
+    def _one_action(self, part: str, rows: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        if self.on.counts:
             out[f"actions__{part}__days_since"] = self._since(rows, cutoff)
-            for name, length in self.windows:
-                out[f"actions__{part}__count__{name}"] = len(self._inside(rows, cutoff, length))
-        out["actions__any__days_since"] = self._since(acts, cutoff)
+        for name, length in self.windows:
+            inside = self._inside(rows, cutoff, length)
+            if self.on.counts:
+                out[f"actions__{part}__count__{name}"] = len(inside)
+            if self.on.action_days:
+                out[f"actions__{part}__active_days__{name}"] = len(self._dates(inside))
+            if self.on.action_values and self.any_value:
+                total, mean = self._values(inside)
+                out[f"actions__{part}__value_sum__{name}"] = total
+                out[f"actions__{part}__value_mean__{name}"] = mean
+        return out
+
+    def _totals(self, acts: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
+        out: dict[str, Any] = {"actions__any__days_since": self._since(acts, cutoff)}
         for name, length in self.windows:
             inside = self._inside(acts, cutoff, length)
             out[f"actions__any__count__{name}"] = len(inside)
-            out[f"actions__any__active_days__{name}"] = len({row["occurred_at"].date() for row in inside})
-            out[f"actions__any__sessions__{name}"] = self._sessions(inside)
+            out[f"actions__any__active_days__{name}"] = len(self._dates(inside))
+            out[f"actions__any__sessions__{name}"] = len(self._visits_of(inside))
             if self.any_value:
-                values = [Fraction(str(row["value"])) for row in inside if row["value"] is not None]
-                out[f"actions__value__sum__{name}"] = float(sum(values))
-                out[f"actions__value__mean__{name}"] = float(sum(values) / len(values)) if values else NAN
+                total, mean = self._values(inside)
+                out[f"actions__value__sum__{name}"] = total
+                out[f"actions__value__mean__{name}"] = mean
             if self.any_campaign:
                 different = {row["campaign"] for row in inside} - {None}
                 out[f"actions__campaign__distinct__{name}"] = len(different)
@@ -164,10 +227,125 @@ class Oracle:
         out["actions__any__pace"] = (lately - before) / (lately + before) if lately + before else NAN
         return out
 
-    def _sessions(self, rows: list[dict[str, Any]]) -> int:
+    def _dates(self, rows: list[dict[str, Any]]) -> set[dt.date]:
+        return {row["occurred_at"].astimezone(self.zone).date() for row in rows}
+
+    @staticmethod
+    def _values(rows: list[dict[str, Any]]) -> tuple[float, float]:
+        values = [Fraction(str(row["value"])) for row in rows if row["value"] is not None]
+        return float(sum(values)), float(sum(values) / len(values)) if values else NAN
+
+    def _visits_of(self, rows: list[dict[str, Any]]) -> list[list[dt.datetime]]:
+        """The instants of each visit."""
         gap = dt.timedelta(microseconds=self.config.features.session_gap)
-        times = sorted(row["occurred_at"] for row in rows)
-        return sum(i == 0 or times[i] - times[i - 1] > gap for i in range(len(times)))
+        visits: list[list[dt.datetime]] = []
+        for time in sorted(row["occurred_at"] for row in rows):
+            if visits and time - visits[-1][-1] <= gap:
+                visits[-1].append(time)
+            else:
+                visits.append([time])
+        return visits
+
+    def _visits(self, acts: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        visits = self._visits_of(acts)
+        for name, length in self.windows:
+            first = None if length is None else cutoff - length
+            inside = [[t for t in visit if first is None or t >= first] for visit in visits]
+            out[f"actions__any__return_visits__{name}"] = sum(bool(times) for times in inside[1:])
+            stayed = sum((times[-1] - times[0] for times in inside if times), dt.timedelta())
+            minutes = stayed / dt.timedelta(minutes=1)
+            if self.config.features.value_unit == "seconds" and self.any_value:
+                minutes = self._values(self._inside(acts, cutoff, length))[0] / 60
+            out[f"actions__any__time_on_site__{name}"] = minutes
+        return out
+
+    def _rhythm(self, acts: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
+        times = sorted(row["occurred_at"] for row in acts)
+        began = [visit[0].astimezone(self.zone) for visit in self._visits_of(acts)]
+
+        def alike(marks: list[int]) -> float:
+            drawn = [a == b for i, a in enumerate(marks) for b in marks[:i]]
+            return sum(drawn) / len(drawn) if drawn else NAN
+
+        office = [time.weekday() < 5 and 8 <= time.hour < 18 for time in began]
+        pauses = [b - a for a, b in zip(times, [*times[1:], cutoff], strict=False)]
+        return {
+            "actions__any__longest_silence": max(pauses) / DAY if pauses else NAN,
+            "actions__any__same_hour": alike([time.hour for time in began]),
+            "actions__any__same_weekday": alike([time.weekday() for time in began]),
+            "actions__any__office_hours": sum(office) / len(office) if office else NAN,
+        }
+
+    def _intent(self, acts: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        high = [row for row in acts if row["action"] in self.high_intent]
+        begun = [row for row in acts if row["initiated_by"] in self.leads_words]
+        taken = [row for row in acts if row["action"] in self.downloads]
+        for name, length in self.windows:
+            inside = self._inside(high, cutoff, length)
+            if self.on.intent and self.any_intent:
+                out[f"actions__high_intent__count__{name}"] = len(inside)
+                out[f"actions__high_intent__distinct__{name}"] = len({row["action"] for row in inside})
+            if self.on.proactive and self.any_begun:
+                out[f"actions__lead_initiated__count__{name}"] = len(self._inside(begun, cutoff, length))
+            if self.on.content and self.any_content:
+                contents = {row["content"] for row in self._inside(acts, cutoff, length)} - {None}
+                out[f"actions__content__distinct__{name}"] = len(contents)
+            if self.on.content and self.any_download:
+                out[f"actions__download__count__{name}"] = len(self._inside(taken, cutoff, length))
+        if self.on.intent and self.any_intent:
+            out["actions__high_intent__days_since"] = self._since(high, cutoff)
+        if self.on.proactive and self.any_begun:
+            out["actions__lead_initiated__days_since"] = self._since(begun, cutoff)
+            name, length = self.windows[-1]
+            every, own = (len(self._inside(rows, cutoff, length)) for rows in (acts, begun))
+            out[f"actions__lead_initiated__share__{name}"] = own / every if every else NAN
+        if self.on.content and self.any_download:
+            out["actions__download__days_since"] = self._since(taken, cutoff)
+        return out
+
+    def _pairs(self, known: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        words = dict.fromkeys([*self.actions, *(word for pair in self.pairs for word in pair[:2])])
+        parts = _number_parts(list(words))
+        for first, then, at_least in self.pairs:
+            steps = [row["occurred_at"] for row in known if row["action"] == first]
+            goals = [
+                row
+                for row in known
+                if row["action"] == then and sum(time < row["occurred_at"] for time in steps) >= at_least
+            ]
+            name = f"after_{at_least}_{parts[first]}"
+            out[f"actions__{parts[then]}__count_{name}"] = len(goals)
+            out[f"actions__{parts[then]}__days_since_{name}"] = self._since(goals, cutoff)
+        return out
+
+    def _account(self, lead: Any, cutoff: dt.datetime) -> dict[str, Any]:
+        own = self.leads[lead]
+        account = own["account_id"] if own["created_at"] <= cutoff else None
+        others = [
+            other
+            for other, row in self.leads.items()
+            if other != lead and account and row["account_id"] == account and row["created_at"] < cutoff
+        ]
+        acts = {
+            other: [row for row in self.known(other, cutoff) if row["action"] not in UNDESIRABLE]
+            for other in others
+        }
+        every = [row for rows in acts.values() for row in rows]
+        high = [row for row in every if row["action"] in self.high_intent]
+        out: dict[str, Any] = {
+            "actions__colleagues__created": len(others),
+            "actions__colleagues__days_since": self._since(every, cutoff),
+            "actions__colleagues__days_since_high_intent": self._since(high, cutoff),
+        }
+        for name, length in self.windows:
+            out[f"actions__colleagues__count__{name}"] = len(self._inside(every, cutoff, length))
+            out[f"actions__colleagues__high_intent__{name}"] = len(self._inside(high, cutoff, length))
+            active = [other for other, rows in acts.items() if self._inside(rows, cutoff, length)]
+            out[f"actions__colleagues__active__{name}"] = len(active)
+        return out
 
     def _slot(self, channel: str | None) -> str:
         if channel in self.channels:
@@ -176,18 +354,52 @@ class Oracle:
         return "missing" if channel in (None, "missing") and self.missing_channel else "other"
 
     def _channel(self, known: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
-        out: dict[str, Any] = {
-            "channel__first_touch__value": self._slot(known[0]["channel"]) if known else None,
-            "channel__last_touch__value": self._slot(known[-1]["channel"]) if known else None,
-        }
+        out: dict[str, Any] = {}
+        if self.on.touches:
+            out["channel__first_touch__value"] = self._slot(known[0]["channel"]) if known else None
+            out["channel__last_touch__value"] = self._slot(known[-1]["channel"]) if known else None
+        paid = [row for row in known if row["channel"] in self.paid]
         for name, length in self.windows:
             inside = self._inside(known, cutoff, length)
             for slot in [*self.channels, "other", *(["missing"] if self.missing_channel else [])]:
-                count = sum(self._slot(row["channel"]) == slot for row in inside)
-                out[f"channel__{slot}__count__{name}"] = count
-                out[f"channel__{slot}__share__{name}"] = count / len(inside) if inside else NAN
-            out[f"channel__any__distinct__{name}"] = len({row["channel"] for row in inside} - {None})
+                if self.on.channels:
+                    count = sum(self._slot(row["channel"]) == slot for row in inside)
+                    out[f"channel__{slot}__count__{name}"] = count
+                    out[f"channel__{slot}__share__{name}"] = count / len(inside) if inside else NAN
+            if self.on.touches:
+                out[f"channel__any__distinct__{name}"] = len({row["channel"] for row in inside} - {None})
+            if self.on.switches:
+                named = [row["channel"] for row in inside if row["channel"] is not None]
+                switches = sum(a != b for a, b in pairwise(named))
+                out[f"channel__any__switches__{name}"] = switches
+            if self.on.paid and self.any_paid:
+                count = len(self._inside(paid, cutoff, length))
+                out[f"channel__paid__count__{name}"] = count
+                out[f"channel__paid__share__{name}"] = count / len(inside) if inside else NAN
+        if self.on.paid and self.any_paid:
+            out["channel__paid__days_since"] = self._since(paid, cutoff)
+            out["channel__paid__first_touch"] = float(known[0]["channel"] in self.paid) if known else NAN
+        if self.on.breadth:
+            out |= self._breadth(known, cutoff)
         return out
+
+    def _breadth(self, known: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
+        micros = self.config.features.initiative_period
+        name, period = _length(micros), dt.timedelta(microseconds=micros)
+        touched = [
+            (row["occurred_at"], ("campaign", row["campaign"]) if row["campaign"] else row["channel"])
+            for row in known
+            if row["campaign"] or row["channel"] is not None
+        ]
+        most = max(
+            (len({what for at, what in touched if time - period < at <= time}) for time, _ in touched),
+            default=0,
+        )
+        lately = {what for at, what in touched if at >= cutoff - period}
+        return {
+            f"channel__initiatives__distinct__{name}": len(lately),
+            f"channel__initiatives__most_in_{name}": most,
+        }
 
     def _undesirables(self, known: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
         out: dict[str, Any] = {"undesirables__silence__days": self._since(known, cutoff)}

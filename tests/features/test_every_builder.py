@@ -15,6 +15,7 @@ from pandas.testing import assert_frame_equal
 
 import mqlml.features
 from mqlml.config import Config
+from mqlml.config.groups import Groups
 from mqlml.features import FAMILIES, FeaturePlan, build_features, plan_features
 from mqlml.features.builder import Builder
 from mqlml.features.plan import BUILDERS
@@ -24,7 +25,7 @@ from tests.features.worlds import START, make_config_of, make_snapshots, make_wo
 
 CONFIG = make_config_of(
     windows=["1d", "7d", "30d", "all"],
-    features={"max_actions": 4, "max_channels": 2},
+    features={"max_actions": 4, "max_channels": 2, "groups": dict.fromkeys(Groups.model_fields, True)},
     profile={"history": ["plan", "seats"]},
 )
 CUTOFF = START + pd.Timedelta(days=35)
@@ -98,6 +99,7 @@ def _change(journeys: Journeys) -> Journeys:
     leads = journeys.leads.copy()
     unborn = leads["created_at"] > CUTOFF
     leads.loc[unborn, ["country", "job_title", "email"]] = ["XX", "Student", "z@gmail.com"]
+    leads.loc[unborn, "account_id"] = leads["account_id"].dropna().iloc[0]
     leads.loc[unborn, "size"] = -1.0
     return replace(journeys, events=events, history=history, leads=leads)
 
@@ -214,26 +216,58 @@ def test_a_lead_without_events_and_an_empty_journey_have_their_row(world: Journe
         bare = replace(world, events=events, history=empty_table("history", ids))
         table = build_features(bare, snapshots, plan)
         assert len(table) == len(snapshots)
-        counts = table.filter(regex="__(count|distinct|sessions|active_days|sum)__")
+        counts = table.filter(
+            regex="__(count|distinct|sessions|active_days|sum|faded_.*|switches|return_visits|time_on_site|active)(__|$)"
+        )
         assert (counts == 0).all(axis=None)
         assert table.filter(regex="days_since|__share__|__mean__|pace|touch|as_of").isna().all(axis=None)
     none = build_features(world, snapshots.iloc[:0], plan)
     assert none.shape == (0, len(plan.features))
 
 
+def _only(journeys: Journeys, ids: pd.Series) -> Journeys:
+    """Journeys that never heard of any other lead."""
+    tables = {name: getattr(journeys, name) for name in ("leads", "events", "history")}
+    part = replace(journeys, **{name: t[t["lead_id"].isin(ids)].copy() for name, t in tables.items()})
+    for column in ("action", "channel", "campaign", "content", "initiated_by"):
+        part.events[column] = part.events[column].cat.remove_unused_categories()
+    return part
+
+
 @every_builder
-def test_a_lead_alone_and_leads_in_partitions_equal_the_whole(world: Journeys, builder: Builder) -> None:
+def test_leads_in_partitions_equal_the_whole(world: Journeys, builder: Builder) -> None:
     plan = plan_of(builder, world)
     snapshots = spread_snapshots(world, 4)
     table = build_features(world, snapshots, plan)
+    group = world.leads["lead_id"].astype("str")
+    if plan.group_by_account:
+        group = world.leads["account_id"].fillna("lead " + group)
     parts = []
-    for lead in world.leads["lead_id"]:
-        tables = {name: getattr(world, name) for name in ("leads", "events", "history")}
-        alone = replace(world, **{name: t[t["lead_id"] == lead].copy() for name, t in tables.items()})
-        for column in ("action", "channel", "campaign"):
-            alone.events[column] = alone.events[column].cat.remove_unused_categories()
-        parts.append(build_features(alone, snapshots[snapshots["lead_id"] == lead], plan))
+    for _, leads in world.leads["lead_id"].groupby(group):
+        asked = snapshots[snapshots["lead_id"].isin(leads)]
+        parts.append(build_features(_only(world, leads), asked, plan))
+    assert len(parts) > 10
     assert_frame_equal(pd.concat(parts).astype(table.dtypes).loc[snapshots.index], table)
+
+
+def test_only_actions_need_the_other_leads_of_an_account(world: Journeys) -> None:
+    grouped = {builder.family for builder in BUILDERS if plan_of(builder, world).group_by_account}
+    assert grouped == {"actions"}
+    off = make_config_of(features={"groups": {"account": False}})
+    assert not plan_features(world, off, before=None).group_by_account
+    on = make_config_of(features={"groups": {"account": True}})
+    alone = replace(world, leads=world.leads.assign(account_id=world.leads["lead_id"].astype("str")))
+    assert not plan_features(alone, on, before=None).group_by_account
+
+
+@every_builder
+def test_a_snapshot_asked_alone_equals_the_same_among_others(world: Journeys, builder: Builder) -> None:
+    plan = plan_of(builder, world)
+    snapshots = spread_snapshots(world, 6)
+    table = build_features(world, snapshots, plan)
+    for row in range(0, len(snapshots), 9):
+        asked = snapshots.iloc[[row]]
+        assert_frame_equal(build_features(world, asked, plan).astype(table.dtypes), table.iloc[[row]])
 
 
 @every_builder
@@ -254,18 +288,15 @@ def test_a_stored_plan_makes_the_same_table_on_words_never_seen(world: Journeys,
     plan = plan_of(builder, world)
     stored = FeaturePlan.from_dict(json.loads(json.dumps(plan.to_dict())))
     assert stored == plan
-    events = world.events.assign(action="brand new", channel="brand new", campaign="brand new")
-    news = replace(world, events=events.astype(dict.fromkeys(("action", "channel", "campaign"), "category")))
+    words = ("action", "channel", "campaign", "content", "initiated_by")
+    events = world.events.assign(**dict.fromkeys(words, "brand new"))
+    news = replace(world, events=events.astype(dict.fromkeys(words, "category")))
     table = build_features(news, at(news, CUTOFF), stored)
     assert list(table.columns) == [feature.name for feature in plan.features]
     for family in ("actions", "channel"):
         if builder.family == family:
-            total = table[f"{family}__other__count__all"]
-            assert total.sum() > 0
-            assert (
-                table.filter(like=f"{family}__")
-                .filter(like="__count__all")
-                .drop(columns=[f"{family}__other__count__all", "actions__any__count__all"], errors="ignore")
-                .sum(axis=None)
-                == 0
-            )
+            counts = table.filter(like=f"{family}__").filter(like="__count__all").sum()
+            every = [f"{family}__other", "actions__any", "actions__colleagues"]
+            unknown = counts.index.isin([f"{name}__count__all" for name in every])
+            assert (counts[unknown] > 0).all()
+            assert (counts[~unknown] == 0).all()

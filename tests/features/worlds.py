@@ -23,12 +23,16 @@ ACTIONS = (
     "Demo request",
     "demo-request",
     "webinar",
+    "guide_download",
     "other",
     "unsubscribe",
     "Careers page",
 )
 CHANNELS = (None, "email", "ads", "organic", "referral", "missing")
 CAMPAIGNS = (None, "spring", "summer", "autumn")
+CONTENTS = (None, None, "guide", "prices")
+BEGUN_BY = (None, "lead", "company")
+ACCOUNTS = (None, "A", "B")
 TITLES = (None, "Student", "VP Sales", "Marketing manager", "wizard", " ")
 MAILS = (None, "a@gmail.com", "b@acme.example", "nobody", "c@Yahoo.co.uk")
 COUNTRIES = (None, "US", "DE", "FR", "")
@@ -54,7 +58,7 @@ def frame(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> pd.DataFram
     """A table of the contract from plain rows, whatever their number."""
     series = {}
     for column in columns:
-        values = [row[column] for row in rows]
+        values = [row.get(column) if column in OPTIONAL else row[column] for row in rows]
         if column in TIMES:
             series[column] = pd.Series(pd.DatetimeIndex(values, tz="UTC")).astype("datetime64[us, UTC]")
         elif column in WORDS:
@@ -68,13 +72,20 @@ def frame(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> pd.DataFram
     return pd.DataFrame(series)
 
 
+OPTIONAL = ("account_id", "content", "initiated_by")
+"""Columns that a plain row need not name."""
+
+
 def make_journeys(
     leads: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]], history: Sequence[dict[str, Any]] = ()
 ) -> Journeys:
-    """Journeys from plain rows that name every column."""
-    event_columns = ("lead_id", "occurred_at", "recorded_at", "action", "channel", "value", "campaign")
+    """Journeys from plain rows that name every column but the `OPTIONAL` ones."""
+    event_columns = (
+        *("lead_id", "occurred_at", "recorded_at", "action", "channel", "value", "campaign"),
+        *("content", "initiated_by"),
+    )
     history_columns = ("lead_id", "field", "value", "valid_from", "valid_to", "recorded_at")
-    lead_columns = ("lead_id", "created_at", "country", "size", "email", "job_title")
+    lead_columns = ("lead_id", "created_at", "account_id", "country", "size", "email", "job_title")
     tables = {"leads": frame(leads, lead_columns), "events": frame(events, event_columns)}
     tables["history"] = frame(history, history_columns) if history else empty_table("history")
     ids = tables["leads"]["lead_id"].dtype
@@ -121,6 +132,8 @@ def make_world(seed: int, *, leads: int = 40, events: int = 700, text_ids: bool 
             "channel": pick(CHANNELS),
             "value": pick((None, -3.5, 0.0, 0.1, 12.34)),
             "campaign": pick(CAMPAIGNS),
+            "content": pick(CONTENTS),
+            "initiated_by": pick(BEGUN_BY),
         }
 
     def change() -> dict[str, Any]:
@@ -139,6 +152,7 @@ def make_world(seed: int, *, leads: int = 40, events: int = 700, text_ids: bool 
             {
                 "lead_id": lead,
                 "created_at": pick(half_days[:80]),
+                "account_id": pick((None, *(f"account {i}" for i in range(leads // 4)))),
                 "country": pick(COUNTRIES),
                 "size": pick((None, 1.0, 2.5, 1e6)),
                 "email": pick(MAILS),
@@ -188,6 +202,8 @@ def worlds(draw: st.DrawFn) -> tuple[Journeys, pd.DataFrame]:
             "channel": draw(st.sampled_from(CHANNELS)),
             "value": draw(st.sampled_from([None, -7.25, 0.0, 0.1, 1e6])),
             "campaign": draw(st.sampled_from(CAMPAIGNS)),
+            "content": draw(st.sampled_from(CONTENTS)),
+            "initiated_by": draw(st.sampled_from(BEGUN_BY)),
         }
 
     def change() -> dict[str, Any]:
@@ -206,6 +222,7 @@ def worlds(draw: st.DrawFn) -> tuple[Journeys, pd.DataFrame]:
             {
                 "lead_id": lead,
                 "created_at": START + draw(st.integers(0, 10)) * 24 * HOUR,
+                "account_id": draw(st.sampled_from(ACCOUNTS)),
                 "country": draw(st.sampled_from(COUNTRIES)),
                 "size": draw(st.sampled_from([None, 0.0, 250.0])),
                 "email": draw(st.sampled_from(MAILS)),
