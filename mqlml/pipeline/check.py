@@ -18,11 +18,12 @@ from mqlml.pipeline.describe import (
     describe_leaks,
     describe_left_out,
     describe_population,
+    describe_proof,
 )
 from mqlml.pipeline.progress import Progress
 from mqlml.scoring import check_target, match_rules, write_table
 from mqlml.timeutil import format_instant
-from mqlml.training import TrainingTable, build_table
+from mqlml.training import TrainingTable, build_table, require_proof
 
 __all__ = [
     "check_data",
@@ -94,7 +95,7 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
     -------
     dict
         ``tables``, ``quarantine``, ``population``, ``observed_until``, ``timezone``, ``holdout``,
-        ``base_rate``, ``leaks``, ``features``, ``left_out``, ``enough``.
+        ``base_rate``, ``leaks``, ``proof``, ``features``, ``left_out``, ``enough``.
     """
     config = read_config(config_path)
     data = read_data(config, progress, now=now)
@@ -108,6 +109,7 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
         "holdout": describe_holdout(table),
         "base_rate": _over_time(table, config.data.timezone),
         "leaks": describe_leaks(table),
+        "proof": describe_proof(table),
         "features": len(table.plan.features),
         "left_out": describe_left_out(table),
         "enough": _enough(table, config.gate.min_positives),
@@ -121,6 +123,7 @@ def write_training_table(
     target = check_target(out, suffixes=(".parquet", ".csv"))
     config = read_config(config_path)
     table = make_table(read_data(config, progress, now=now), config, progress)
+    require_proof(table.proof)
     with progress.step("write"):
         write_table(table.frame(), target)
     return {

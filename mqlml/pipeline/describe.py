@@ -12,6 +12,7 @@ from mqlml import __version__, report
 from mqlml.config import Config, LabelRule
 from mqlml.evaluation import CalibrationBand, Decile, Importance, ImportanceRow
 from mqlml.journeys import FlatTable, Journeys
+from mqlml.plain import to_plain
 from mqlml.timeutil import format_instant
 from mqlml.training import Step, TrainingTable, refused_columns
 
@@ -21,6 +22,7 @@ __all__ = [
     "describe_leaks",
     "describe_left_out",
     "describe_population",
+    "describe_proof",
     "make_report",
 ]
 
@@ -89,6 +91,11 @@ def describe_leaks(table: TrainingTable) -> list[dict[str, Any]]:
         }
         for leak in table.leaks
     ]
+
+
+def describe_proof(table: TrainingTable) -> dict[str, Any] | None:
+    """What was tried to make the future move a feature, and what moved; None for a flat table."""
+    return None if table.proof is None else to_plain(table.proof)
 
 
 def describe_left_out(table: TrainingTable) -> list[dict[str, str]]:

@@ -30,7 +30,13 @@ from mqlml.evaluation.heldout import HeldOut, Opened, Period
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, choose_thresholds
 from mqlml.pipeline.check import make_table, read_data
-from mqlml.pipeline.describe import describe_holdout, describe_leaks, describe_population, make_report
+from mqlml.pipeline.describe import (
+    describe_holdout,
+    describe_leaks,
+    describe_population,
+    describe_proof,
+    make_report,
+)
 from mqlml.pipeline.judge import (
     RANDOM_STATE,
     Judged,
@@ -45,7 +51,7 @@ from mqlml.pipeline.progress import Progress, Silent
 from mqlml.plain import to_plain
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
 from mqlml.report import ReportData
-from mqlml.training import TrainingTable, rolling_folds
+from mqlml.training import TrainingTable, require_proof, rolling_folds
 
 __all__ = ["Trained", "train"]
 
@@ -109,13 +115,15 @@ def train(
     LabelPolicyError
         If a threshold rule asks for something that cannot be reached.
     LeakageError
-        If the config names a leaking column without a reason.
+        If the config names a leaking column without a reason, or a feature reads the future.
     GateRefused
         If there are too few conversions to learn from, or nothing was learned from them.
     """
     progress = progress or Silent()
     data = read_data(config, progress, now=now) if data is None else data
-    held = HeldOut(make_table(data, config, progress), record=record)
+    whole = make_table(data, config, progress)
+    require_proof(whole.proof)
+    held = HeldOut(whole, record=record)
     past = held.past  # every choice is made on it; the last period is opened to judge them, and not before
     scorer = LeadScorer(random_state=RANDOM_STATE)
     positives = int(past.label[past.holdout.train].sum())
@@ -169,6 +177,7 @@ def train(
             "baselines": judged.baselines,
             "labels": labels,
             "leaks": describe_leaks(table),
+            "proof": describe_proof(table),
             "gate": gate,
         }
     )

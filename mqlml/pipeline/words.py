@@ -58,6 +58,21 @@ def _leaks(leaks: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def _proof(result: dict[str, Any]) -> list[str]:
+    proof = result["proof"]
+    if proof is None:
+        return [
+            "No proof against leaks: a flat table has no times, so nobody can see when a column was written"
+        ]
+    rows = proof["changed"] + proof["removed"] + proof["added"]
+    tried = f"{rows:,} rows at or after {proof['snapshots']:,} cutoffs changed, removed or added at random"
+    n, moved = proof["features"], len(proof["moved"])
+    return [
+        f"Proof: {tried}: "
+        + (f"not one of {n:,} features moved" if not moved else f"{moved:,} of {n:,} moved")
+    ]
+
+
 def _waterfall(population: dict[str, Any]) -> list[str]:
     rows = [("", "snapshots", "leads")]
     rows += [
@@ -94,7 +109,7 @@ def words_of_check(result: dict[str, Any]) -> str:
     holdout = result["holdout"]
     since, until = (_moment(holdout[end], result["timezone"]) for end in ("from", "until"))
     lines.append(f"Held out: {holdout['n']:,} snapshots from {since} until {until}")
-    lines += _leaks(result["leaks"])
+    lines += [*_leaks(result["leaks"]), *_proof(result)]
     if result["left_out"]:
         lines.append("Left out")
         lines += [f"  {entry['column']}: {entry['reason']}" for entry in result["left_out"]]
@@ -130,7 +145,7 @@ def words_of_train(result: dict[str, Any]) -> str:
     if result["set_aside_in"]:
         tables = ", ".join(result["set_aside_in"])
         lines.append(f"Note: Some rows were set aside ({tables}); mqlml check says which and why.")
-    lines += ["Population", *_waterfall(result["population"]), *_leaks(result["leaks"])]
+    lines += ["Population", *_waterfall(result["population"]), *_leaks(result["leaks"]), *_proof(result)]
     since, until = (_moment(holdout[end], result["timezone"]) for end in ("from", "until"))
     lines.append(
         f"Judged on the last period, {since} until {until}: {holdout['n']:,} snapshots, "

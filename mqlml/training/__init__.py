@@ -1,6 +1,6 @@
 """What it led to: snapshots, labels, splits in time, the leakage audit and the training table."""
 
-from mqlml.training.audit import Clue, Finding, audit_columns, refused_columns
+from mqlml.training.audit import Clue, Finding, Proof, audit_columns, refused_columns, require_proof
 from mqlml.training.labels import assign_labels
 from mqlml.training.snapshots import Snapshots, Step, build_snapshots, open_leads
 from mqlml.training.splits import Fold, holdout_split, rolling_folds
@@ -10,6 +10,7 @@ __all__ = [
     "Clue",
     "Finding",
     "Fold",
+    "Proof",
     "Snapshots",
     "Step",
     "TrainingTable",
@@ -20,5 +21,6 @@ __all__ = [
     "holdout_split",
     "open_leads",
     "refused_columns",
+    "require_proof",
     "rolling_folds",
 ]

@@ -15,7 +15,17 @@ from mqlml.errors import ContractError, PopulationError
 from mqlml.features import EventFacts, FeaturePlan, build_features, build_flat, plan_features, plan_flat
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.timeutil import DAY
-from mqlml.training.audit import Finding, audit_flat, audit_journeys, refused_columns
+from mqlml.training.audit import (
+    Finding,
+    Proof,
+    audit_flat,
+    audit_journeys,
+    moved_findings,
+    prove,
+    refused_columns,
+    sample_snapshots,
+    take_leads,
+)
 from mqlml.training.labels import assign_labels
 from mqlml.training.snapshots import Step, build_snapshots, micros
 from mqlml.training.splits import Fold, holdout_split
@@ -51,6 +61,8 @@ class TrainingTable:
     waterfall : tuple of Step
     every : int
         Microseconds between the cutoffs of a calendar grid; 0 where leads are looked at by age.
+    proof : Proof or None
+        Whether changing the future moves a feature; None for a flat table, which has no times.
     """
 
     lead_id: pd.Series
@@ -67,6 +79,7 @@ class TrainingTable:
     leaks: tuple[Finding, ...]
     waterfall: tuple[Step, ...]
     every: int = 0
+    proof: Proof | None = None
 
     def frame(self) -> pd.DataFrame:
         """``lead_id, cutoff_time, label`` and the features, as ``mqlml table`` writes them."""
@@ -150,11 +163,18 @@ class Rows:
         return pd.Timestamp(self.holdout.start, unit="us", tz="UTC").to_pydatetime()
 
     def with_features(
-        self, features: pd.DataFrame, plan: FeaturePlan, leaks: tuple[Finding, ...]
+        self,
+        features: pd.DataFrame,
+        plan: FeaturePlan,
+        leaks: tuple[Finding, ...],
+        *,
+        proof: Proof | None = None,
     ) -> TrainingTable:
         """The whole table; ``features`` come row by row in the order of these rows."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return TrainingTable(**fields, features=features, plan=plan, leaks=leaks)
+        if proof is not None:
+            leaks = (*leaks, *moved_findings(proof))
+        return TrainingTable(**fields, features=features, plan=plan, leaks=leaks, proof=proof)
 
 
 def choose_rows(journeys: Journeys, config: Config) -> Rows:
@@ -219,7 +239,9 @@ def _from_journeys(journeys: Journeys, config: Config) -> TrainingTable:
     rows = choose_rows(journeys, config)
     plan, leaks = learn_plan(journeys, config, rows)
     snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
-    return rows.with_features(build_features(journeys, snapshots, plan), plan, leaks)
+    sample = sample_snapshots(journeys.leads, snapshots)
+    proof = prove(take_leads(journeys, sample), sample, plan)
+    return rows.with_features(build_features(journeys, snapshots, plan), plan, leaks, proof=proof)
 
 
 def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:

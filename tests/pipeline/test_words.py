@@ -38,6 +38,7 @@ CHECKED: dict[str, Any] = {
     "base_rate": [{"period": "2026-01", "snapshots": 1, "positives": 1, "rate": 1.0}],
     "holdout": {"from": "2026-01-01T23:00:00Z", "until": "2026-02-01T08:00:00Z", "n": 1},
     "leaks": [],
+    "proof": None,
     "left_out": [],
     "features": 1,
     "enough": {"positives_to_learn_from": 1, "positives_to_judge_on": 0, "needed": 50, "enough": False},

@@ -2,19 +2,34 @@
 
 Columns that are filled in after the outcome are the commonest leak in lead scoring. Each module looks for one sign:
 `names`, `alone` (near-perfect by itself), `gaps` (or by being filled in), `identifiers`, `times`, `changes` (in the
-history). `findings` puts the signs together, and `bounds` keeps chance from being taken for one.
+history). `findings` puts the signs together, and `bounds` keeps chance from being taken for one. The `proof` changes
+the future of some leads (`disturb`) and looks whether a feature moves.
 """
 
 from mqlml.training.audit.columns import audit_columns
 from mqlml.training.audit.findings import Clue, Finding, refused_actions, refused_columns
 from mqlml.training.audit.journeys import audit_flat, audit_journeys
+from mqlml.training.audit.proof import (
+    Proof,
+    moved_findings,
+    prove,
+    require_proof,
+    sample_snapshots,
+    take_leads,
+)
 
 __all__ = [
     "Clue",
     "Finding",
+    "Proof",
     "audit_columns",
     "audit_flat",
     "audit_journeys",
+    "moved_findings",
+    "prove",
     "refused_actions",
     "refused_columns",
+    "require_proof",
+    "sample_snapshots",
+    "take_leads",
 ]

@@ -1,0 +1,225 @@
+"""Disturbance: journeys with a cutoff for each lead go in; the same journeys with another future come out.
+
+Whatever was not known at a lead's cutoff is changed, removed and added to at random; what was known stays as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.journeys import Journeys
+from mqlml.journeys.contract import WORDS
+from mqlml.timeutil import DAY
+
+__all__ = ["Disturbed", "disturb"]
+
+Micros = npt.NDArray[np.int64]
+
+_REMOVED, _CHANGED = 0.3, 0.6
+"""Shares of the unknown rows that are removed, and, of the rest, changed."""
+
+_ADDED = 3
+"""Rows added for each lead and table: one at the cutoff to the microsecond, one recorded late, one after it."""
+
+_SPREAD = 400 * DAY
+_NEW_WORD = "a word nobody has used yet"
+_NEW_LEADS = 0.2
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """Journeys with another future, and how many rows that took."""
+
+    journeys: Journeys
+    changed: int
+    removed: int
+    added: int
+
+
+def disturb(
+    journeys: Journeys, cutoff: Micros, rng: np.random.Generator, *, keep: npt.NDArray[np.bool_]
+) -> Disturbed:
+    """Give each lead another future.
+
+    Parameters
+    ----------
+    cutoff : int64 microseconds, one per row of ``journeys.leads``, the same for all leads of an account.
+    keep : leads that must be there still, as those asked for; so must those of whom any row was known.
+    """
+    counts = np.zeros(3, np.int64)
+    keep = keep | _known_leads(journeys, cutoff)
+    leads, cutoff = _disturb_leads(journeys.leads, cutoff, keep, rng, counts)
+    ids = pd.Index(leads["lead_id"])
+    other = replace(
+        journeys,
+        leads=leads,
+        events=_disturb_rows(journeys.events, "occurred_at", ids, cutoff, rng, counts),
+        history=_disturb_rows(journeys.history, "valid_from", ids, cutoff, rng, counts),
+        outcomes=_disturb_rows(journeys.outcomes, "occurred_at", ids, cutoff, rng, counts),
+    )
+    changed, removed, added = (int(count) for count in counts)
+    return Disturbed(other, changed, removed, added)
+
+
+def _micros(times: pd.Series) -> Micros:
+    return np.asarray(times.dt.as_unit("us").astype("int64"))
+
+
+def _instants(micros: Micros, index: pd.Index) -> pd.Series:
+    return pd.Series(pd.DatetimeIndex(micros.view("datetime64[us]")).tz_localize("UTC"), index=index)
+
+
+def _known_leads(journeys: Journeys, cutoff: Micros) -> npt.NDArray[np.bool_]:
+    """Leads with a row in any table that was known at the cutoff, as anonymous visits before the sign-up are."""
+    known = np.zeros(len(journeys.leads), np.bool_)
+    ids = pd.Index(journeys.leads["lead_id"])
+    for table, time in (
+        (journeys.events, "occurred_at"),
+        (journeys.history, "valid_from"),
+        (journeys.outcomes, "occurred_at"),
+    ):
+        lead = ids.get_indexer(pd.Index(table["lead_id"]))
+        since = np.maximum(_micros(table[time]), _micros(table["recorded_at"]))
+        known[lead[(lead >= 0) & (since < cutoff[lead])]] = True
+    return known
+
+
+def _disturb_leads(
+    leads: pd.DataFrame,
+    cutoff: Micros,
+    kept: npt.NDArray[np.bool_],
+    rng: np.random.Generator,
+    counts: npt.NDArray[np.int64],
+) -> tuple[pd.DataFrame, Micros]:
+    """Leads that come after their account's cutoff are changed or removed, and further ones come; their cutoffs."""
+    unborn = _micros(leads["created_at"]) > cutoff
+    gone = unborn & ~kept & (rng.random(len(leads)) < _REMOVED)
+    other = np.flatnonzero(unborn & ~gone)
+    keep = ~gone
+    changed = leads.copy()
+    attributes = [name for name in leads.columns if name not in ("lead_id", "account_id", "created_at")]
+    for name in attributes:
+        changed[name] = _redraw(leads[name], other, rng)
+    counts += (len(other), int(gone.sum()), 0)
+    changed, cutoff = changed[keep], cutoff[keep]
+    if "account_id" not in leads or len(changed) == 0:
+        return changed.reset_index(drop=True), cutoff
+    n = max(int(len(changed) * _NEW_LEADS), 1)
+    rows = rng.integers(0, len(changed), n)
+    new = changed.iloc[rows].reset_index(drop=True)
+    new["created_at"] = _instants(cutoff[rows] + 1 + rng.integers(0, _SPREAD, n), new.index)
+    new["lead_id"] = _new_ids(leads["lead_id"], n)
+    for name in attributes:
+        new[name] = _redraw(new[name], np.arange(n), rng)
+    counts += (0, 0, n)
+    return pd.concat([changed, new], ignore_index=True), np.concatenate([cutoff, cutoff[rows]])
+
+
+def _new_ids(ids: pd.Series, n: int) -> pd.Series:
+    if pd.api.types.is_integer_dtype(ids.dtype):
+        return pd.Series(int(ids.max()) + 1 + np.arange(n), dtype=ids.dtype)
+    longest = max(map(len, ids.astype("str")))
+    return pd.Series([f"{'z' * longest}{number}" for number in range(n)], dtype=ids.dtype)
+
+
+def _disturb_rows(
+    table: pd.DataFrame,
+    time: str,
+    ids: pd.Index,
+    cutoff: Micros,
+    rng: np.random.Generator,
+    counts: npt.NDArray[np.int64],
+) -> pd.DataFrame:
+    """One table with its unknown rows removed, changed and added to, all rows in another order."""
+    lead = ids.get_indexer(pd.Index(table["lead_id"]))
+    # Rows of a lead that has just been removed go with it.
+    table, lead = table[lead >= 0].reset_index(drop=True), lead[lead >= 0]
+    if len(table) == 0:
+        return table
+    at = cutoff[lead]
+    unknown = np.maximum(_micros(table[time]), _micros(table["recorded_at"])) >= at
+    gone = unknown & (rng.random(len(table)) < _REMOVED)
+    other = np.flatnonzero(unknown & ~gone & (rng.random(len(table)) < _CHANGED))
+    changed = _move(_reword(table, other, rng), other, time, at[other], rng)
+    if "valid_to" in changed:
+        changed["valid_to"] = _other_ends(changed["valid_to"], at, rng)
+    owner = np.tile(np.arange(len(ids)), _ADDED)
+    new = table.iloc[rng.integers(0, len(table), len(owner))].reset_index(drop=True)
+    new = _reword(new, np.arange(len(new)), rng)
+    new["lead_id"] = pd.Series(ids[owner], index=new.index).astype(table["lead_id"].dtype)
+    new = _move(new, np.arange(len(new)), time, cutoff[owner], rng, by_turns=True)
+    if "valid_to" in new:
+        new["valid_to"] = pd.Series(pd.NaT, index=new.index, dtype=table["valid_to"].dtype)
+    counts += (len(other), int(gone.sum()), len(new))
+    both = pd.concat([changed[~gone], new], ignore_index=True)
+    for column in both.columns:
+        if isinstance(table[column].dtype, pd.CategoricalDtype):
+            both[column] = both[column].astype("category")
+    return both.iloc[rng.permutation(len(both))].reset_index(drop=True)
+
+
+def _move(
+    table: pd.DataFrame,
+    rows: npt.NDArray[np.intp],
+    time: str,
+    cutoff: Micros,
+    rng: np.random.Generator,
+    *,
+    by_turns: bool = False,
+) -> pd.DataFrame:
+    """Other times for some rows, still unknown: at the cutoff, before it but recorded at or after it, or after it."""
+    n = len(rows)
+    kind = np.arange(n) * _ADDED // max(n, 1) if by_turns else rng.integers(0, 3, n)
+    away = rng.integers(0, _SPREAD, n)
+    happened = cutoff + np.choose(kind, [np.zeros(n, np.int64), -1 - away, away])
+    recorded = np.where(kind == 1, cutoff + rng.integers(0, 2, n) * rng.integers(0, _SPREAD, n), happened)
+    moved = table.copy()
+    for column, values in ((time, happened), ("recorded_at", recorded)):
+        all_values = _micros(table[column]).copy()
+        all_values[rows] = values
+        moved[column] = _instants(all_values, table.index)
+    return moved
+
+
+def _other_ends(ends: pd.Series, cutoff: Micros, rng: np.random.Generator) -> pd.Series:
+    """Ends that lie at or after the cutoff, or nowhere yet, come at another time, or not."""
+    open_ended = ends.isna().to_numpy()
+    micros = np.where(open_ended, cutoff, _micros(ends.fillna(pd.Timestamp(0, tz="UTC"))))
+    later = micros >= cutoff
+    moved = np.where(later, cutoff + rng.integers(0, _SPREAD, len(ends)), micros)
+    moved = np.where(later & (rng.random(len(ends)) < 0.5), np.iinfo(np.int64).min, moved)
+    return _instants(moved, ends.index)
+
+
+def _reword(table: pd.DataFrame, rows: npt.NDArray[np.intp], rng: np.random.Generator) -> pd.DataFrame:
+    """Other words, values and amounts for some rows. What a change of an attribute is about, stays."""
+    changed = table.copy()
+    for column in table.columns:
+        if column not in ("lead_id", "field", "stage") and column not in _TIMES:
+            changed[column] = _redraw(table[column], rows, rng, new_word=column in WORDS)
+    return changed
+
+
+_TIMES = ("occurred_at", "recorded_at", "valid_from", "valid_to")
+
+
+def _redraw(
+    values: pd.Series, rows: npt.NDArray[np.intp], rng: np.random.Generator, *, new_word: bool = False
+) -> pd.Series:
+    """Values of other rows for some rows; numbers also of another size, words also new."""
+    if len(values) == 0 or len(rows) == 0:
+        return values
+    drawn = values.to_numpy(dtype=object, copy=True)
+    drawn[rows] = drawn[rng.integers(0, len(drawn), len(rows))]
+    if values.dtype.kind == "f":
+        numbers = drawn.astype(np.float64)
+        numbers[rows] *= rng.choice([1.0, -3.0, 1e6], len(rows))
+        return pd.Series(numbers, index=values.index)
+    if new_word:
+        drawn[rows[rng.random(len(rows)) < 0.1]] = _NEW_WORD
+        return pd.Series(drawn, index=values.index).astype("category")
+    return pd.Series(drawn, index=values.index).astype(values.dtype)

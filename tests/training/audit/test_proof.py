@@ -1,0 +1,160 @@
+"""The proof must hold for honest features of any journeys, and must fail for one that reads the future."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mqlml.features.build
+import mqlml.features.plan
+from mqlml.errors import LeakageError
+from mqlml.features import FeaturePlan, plan_features, profile
+from mqlml.features.builder import Block, Builder, Source
+from mqlml.features.windows import to_micros
+from mqlml.journeys import Journeys
+from mqlml.journeys.simulate import simulate
+from mqlml.training.audit import Proof, moved_findings, prove, require_proof, sample_snapshots, take_leads
+from mqlml.training.audit.disturb import disturb
+from mqlml.training.audit.proof import SNAPSHOTS
+from tests.features.worlds import make_config_of, make_world, spread_snapshots
+
+CONFIG = make_config_of(windows=["7d", "30d", "all"], profile={"history": ["plan", "seats"]})
+
+
+def with_accounts(journeys: Journeys) -> Journeys:
+    """Two leads to an account, but for every fifth, who has none."""
+    number = np.arange(len(journeys.leads))
+    account = pd.Series([None if i % 5 == 4 else f"A{i // 2}" for i in number], dtype="str")
+    return replace(journeys, leads=journeys.leads.assign(account_id=account))
+
+
+def proven(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> Proof:
+    sample = sample_snapshots(journeys.leads, snapshots)
+    return prove(take_leads(journeys, sample), sample, plan)
+
+
+@pytest.mark.parametrize("text_ids", [False, True], ids=["integer ids", "text ids"])
+@pytest.mark.parametrize("accounts", [False, True], ids=["no accounts", "accounts"])
+def test_honest_features_stand_still(text_ids: bool, accounts: bool) -> None:
+    world = make_world(3, leads=80, events=2000, text_ids=text_ids)
+    world = with_accounts(world) if accounts else world
+    proof = proven(world, spread_snapshots(world, 4, 400), plan_features(world, CONFIG, before=None))
+    assert proof.moved == ()
+    assert proof.features > 100
+    assert proof.snapshots >= 35
+    assert min(proof.changed, proof.removed, proof.added) > 200
+    require_proof(proof)
+
+
+def test_a_simulated_company_is_proven_on_a_few_hundred_snapshots() -> None:
+    world = simulate(1500, random_state=4, days=200, leaky_columns=True)
+    journeys = world.journeys()
+    snapshots = world.leads[["lead_id"]].assign(cutoff_time=world.leads["created_at"] + pd.Timedelta(days=7))
+    proof = proven(journeys, snapshots, plan_features(journeys, make_config_of(), before=None))
+    assert (proof.snapshots, proof.moved) == (SNAPSHOTS, ())
+    assert proof.changed + proof.removed + proof.added > 5000
+
+
+def test_without_events_and_history_there_is_still_a_proof() -> None:
+    world = simulate(200, random_state=4, days=100)
+    journeys = replace(world.journeys(), events=world.events.iloc[:0])
+    snapshots = world.leads[["lead_id"]].assign(cutoff_time=world.leads["created_at"])
+    proof = proven(journeys, snapshots, plan_features(journeys, make_config_of(), before=None))
+    assert proof.moved == ()
+    assert proof.features > 0
+
+
+Write = Any
+
+
+def latest_value(source: Source, plan: Any, block: Block) -> None:
+    """The leak: the newest entry of the history, whatever the cutoff."""
+    profile.BUILDER.from_leads(source, plan, block)  # type: ignore[misc]
+    newest = source.history.sort_values("valid_from").drop_duplicates("lead_id", keep="last")
+    lookup = pd.Series(newest["value"].astype("float64").to_numpy(), index=newest["lead_id"])
+    block.numbers[:, block.first] = lookup.reindex(source.asked.ids[source.asked.lead]).to_numpy()
+
+
+def one_microsecond_late(source: Source, plan: Any, block: Block) -> None:
+    """The leak: an entry that became known at the very cutoff counts, too."""
+    profile.BUILDER.from_leads(source, plan, block)  # type: ignore[misc]
+    known = np.maximum(to_micros(source.history["valid_from"]), to_micros(source.history["recorded_at"]))
+    lead = source.asked.ids.get_indexer(pd.Index(source.history["lead_id"]))
+    for row, (who, cutoff) in enumerate(zip(source.asked.lead, source.asked.cutoff, strict=True)):
+        block.numbers[row, block.first] = ((lead == who) & (known <= cutoff)).sum()
+
+
+def the_others_future(source: Source, plan: Any, block: Block) -> None:
+    """The leak: how many entries there are of anybody."""
+    profile.BUILDER.from_leads(source, plan, block)  # type: ignore[misc]
+    block.numbers[:, block.first] = len(source.history)
+
+
+@pytest.mark.parametrize("leak", [latest_value, one_microsecond_late, the_others_future])
+def test_a_feature_that_reads_the_future_is_caught(leak: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(3, leads=80, events=2000)
+    plan = plan_features(world, CONFIG, before=None)
+    leaking = replace(profile.BUILDER, from_leads=leak)
+    builders = tuple(leaking if builder is profile.BUILDER else builder for builder in builders_of())
+    monkeypatch.setattr(mqlml.features.build, "BUILDERS", builders)
+    proof = proven(world, spread_snapshots(world, 4, 400), plan)
+    name = plan.features[0].name
+    assert [moved.feature for moved in proof.moved] == [name]
+    (finding,) = moved_findings(proof)
+    assert (finding.column, finding.kind, finding.action, finding.severity) == (
+        name,
+        "feature",
+        "refused",
+        "certain",
+    )
+    assert finding.evidence[0].figures["moved"] == proof.moved[0].snapshots > 0
+    with pytest.raises(
+        LeakageError, match=rf"the feature '{name}' must not depend on what comes at or after"
+    ):
+        require_proof(proof)
+
+
+def builders_of() -> tuple[Builder, ...]:
+    return mqlml.features.plan.BUILDERS
+
+
+def test_no_two_snapshots_of_one_account() -> None:
+    world = with_accounts(make_world(5, leads=80, events=100))
+    sample = sample_snapshots(world.leads, spread_snapshots(world, 4, 400))
+    account = sample.merge(world.leads, on="lead_id")["account_id"].dropna()
+    assert sample["lead_id"].is_unique
+    assert account.is_unique
+    part = take_leads(world, sample)
+    assert set(part.leads["account_id"].dropna()) == set(account)
+    assert len(part.leads) > len(sample)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_was_known_stays_row_by_row(seed: int) -> None:
+    world = with_accounts(make_world(seed, leads=30, events=600))
+    moments = np.sort(world.events["occurred_at"].to_numpy("datetime64[us]").view(np.int64))
+    account = pd.factorize(world.leads["account_id"].fillna(world.leads["lead_id"].astype("str")))[0]
+    cutoff = np.random.default_rng(seed).choice(moments, account.max() + 1)[account]
+    keep = np.zeros(len(cutoff), bool)
+    other = disturb(world, cutoff, np.random.default_rng(seed), keep=keep).journeys
+    of_lead = pd.Series(cutoff, index=world.leads["lead_id"])
+    for name, time in (("events", "occurred_at"), ("history", "valid_from")):
+        before, after = getattr(world, name), getattr(other, name)
+        assert not before.equals(after)
+        known = [
+            table[
+                np.maximum(to_micros(table[time]), to_micros(table["recorded_at"]))
+                < of_lead.reindex(table["lead_id"]).fillna(0).to_numpy()
+            ]
+            .drop(columns="valid_to", errors="ignore")
+            .astype("str")
+            for table in (before, after)
+        ]
+        columns = list(known[0].columns)
+        first, second = (table[columns].sort_values(columns).reset_index(drop=True) for table in known)
+        pd.testing.assert_frame_equal(first, second)
+        assert len(first) > 10
