@@ -84,7 +84,8 @@ def sample_snapshots(leads: pd.DataFrame, snapshots: pd.DataFrame) -> pd.DataFra
     """
     account = _accounts(leads)
     lead = pd.Index(leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
-    drawn = np.random.default_rng(_SEED).permutation(len(snapshots))
+    rng = np.random.default_rng(_SEED)
+    drawn = rng.permutation(len(snapshots))
     _, first = np.unique(account[lead[drawn]], return_index=True)
     drawn = drawn[np.sort(first)]
     size = np.unique(account, return_counts=True)[1][np.unique(account, return_inverse=True)[1]]
