@@ -40,6 +40,7 @@ class Features(Section):
 
     ``groups`` switches groups of features on and off. The lists of actions (``high_intent``, ``downloads``) and of
     ``lead_initiated`` words replace mqlml's own patterns; ``channel_kinds`` overrules them for single channels.
+    ``force`` keeps an event type that the leakage audit refuses, by name, with a reason that goes into the version.
     ``pairs`` replaces the pairs chosen from the data. ``value_unit: seconds`` says that the events' values are time
     spent, so that time on site is their sum.
     """
@@ -48,6 +49,7 @@ class Features(Section):
     max_channels: int = Field(default=8, ge=1, le=500)
     session_gap: Duration = Field(default=HOUR // 2, gt=0)
     undesirable_actions: list[str] | None = None
+    force: dict[str, str] = {}
     groups: Groups = Groups()
     high_intent: list[str] | None = None
     downloads: list[str] | None = None

@@ -15,6 +15,7 @@ from mqlml.features.builder import Block, Builder, Source
 from mqlml.features.catalogue import Family, Feature
 from mqlml.features.flat import choose_flat, describe_flat, fill_flat
 from mqlml.features.plan import BUILDERS, FeaturePlan
+from mqlml.features.vocabulary import read_words
 from mqlml.features.windows import Events, make_walks, read_asked, to_micros
 from mqlml.journeys import FlatTable, Journeys
 
@@ -62,7 +63,7 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
     reading = [builder for builder in active if builder.from_events is not None]
     windows = {window for builder in reading for window in builder.windows(plan.settings(builder))}
     if reading:
-        events = Events(journeys.events)
+        events = Events(_without(journeys.events, plan.refused_actions))
         for walk in make_walks(events, asked, tuple(windows)):
             for builder in reading:
                 assert builder.from_events is not None
@@ -71,6 +72,16 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
             if builder.from_accounts is not None:
                 builder.from_accounts(source, events, plan.settings(builder), blocks[builder.family])
     return _make_frame(plan.features, numbers, list(blocks.values()), snapshots.index)
+
+
+def _without(events: pd.DataFrame, actions: Collection[str]) -> pd.DataFrame:
+    """The events but for those of some types, for which they are as if they had never happened."""
+    if not actions:
+        return events
+    words = read_words(events["action"])
+    refused = np.array([*(text in actions for text in words.text), False])
+    kept: pd.DataFrame = events[~refused[words.codes]]
+    return kept
 
 
 def plan_flat(

@@ -41,20 +41,23 @@ class Evidence:
         *,
         before: dt.datetime | None,
         refused: Collection[str],
+        refused_actions: Collection[str] = (),
         events: EventFacts | None = None,
     ) -> None:
         self.config = config
         self.refused = frozenset(refused)
         self._journeys = journeys
         self._before = None if before is None else to_microseconds(before)
+        self._refused_actions = frozenset(refused_actions)
         self._events = events
 
     @cached_property
     def events(self) -> EventFacts:
-        """The facts of all events."""
-        if self._events is not None:
-            return self._events
-        return gather_facts(self._journeys.events, before=self._before)
+        """The facts of all events but those of refused types."""
+        facts = self._events
+        if facts is None:
+            facts = gather_facts(self._journeys.events, before=self._before)
+        return facts.without_actions(self._refused_actions)
 
     @cached_property
     def leads(self) -> pd.DataFrame:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,18 @@ class EventFacts:
     counts: dict[str, WordCounts]
     filled: frozenset[str]
     ever: dict[str, frozenset[str]]
+
+    def without_actions(self, refused: Collection[str]) -> EventFacts:
+        """The facts without some event types. What they held in other columns is still counted there."""
+        if "action" not in self.counts or not refused:
+            return self
+        actions = self.counts["action"]
+        seen = {word: number for word, number in actions.seen.items() if word not in refused}
+        return replace(
+            self,
+            rows=sum(seen.values()) + actions.missing,
+            counts={**self.counts, "action": WordCounts(seen, actions.missing)},
+        )
 
     def __add__(self, other: EventFacts) -> EventFacts:
         nobody, none = WordCounts({}, 0), frozenset[str]()

@@ -48,6 +48,7 @@ class FeaturePlan:
     channel: ChannelPlan | None = None
     actions: ActionsPlan | None = None
     undesirables: UndesirablesPlan | None = None
+    refused_actions: tuple[str, ...] = ()
     flat: FlatPlan | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -114,6 +115,7 @@ def plan_features(
     *,
     before: dt.datetime | None,
     refused: Collection[str] = (),
+    refused_actions: Collection[str] = (),
     events: EventFacts | None = None,
 ) -> FeaturePlan:
     """Learn which features to make from what was known before a moment.
@@ -126,6 +128,7 @@ def plan_features(
         Only leads created and events and attribute changes known before it are looked at; None takes all. With
         the start of the held-out period, that period has no say in which words and columns are kept.
     refused : attributes that must not become features, as the leakage audit found.
+    refused_actions : event types that features must not see, as the leakage audit found.
     events : the facts of the events known before the moment, where they are too many to be in ``journeys``; else
         they are gathered from there.
 
@@ -138,11 +141,15 @@ def plan_features(
     ConfigError
         If the config names an attribute that the leads do not have.
     """
-    evidence = Evidence(journeys, config, before=before, refused=refused, events=events)
+    evidence = Evidence(
+        journeys, config, before=before, refused=refused, refused_actions=refused_actions, events=events
+    )
     learned: dict[str, Any] = {}
     left_out: list[LeftOut] = []
     for builder in BUILDERS:
         learned[builder.family], unfit = builder.plan(evidence)
         left_out += unfit
-    plan = FeaturePlan(features=(), left_out=tuple(left_out), **learned)
+    plan = FeaturePlan(
+        features=(), left_out=tuple(left_out), refused_actions=tuple(sorted(refused_actions)), **learned
+    )
     return replace(plan, features=_describe(plan))

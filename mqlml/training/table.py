@@ -16,12 +16,16 @@ from mqlml.features import EventFacts, FeaturePlan, build_features, build_flat, 
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.timeutil import DAY
 from mqlml.training.audit import (
+    EventCounts,
     Finding,
     Proof,
+    audit_events,
     audit_flat,
     audit_journeys,
+    count_events,
     moved_findings,
     prove,
+    refused_actions,
     refused_columns,
     sample_snapshots,
     take_leads,
@@ -213,13 +217,19 @@ def choose_rows(journeys: Journeys, config: Config) -> Rows:
 
 
 def learn_plan(
-    journeys: Journeys, config: Config, rows: Rows, *, events: EventFacts | None = None
+    journeys: Journeys,
+    config: Config,
+    rows: Rows,
+    *,
+    events: EventFacts | None = None,
+    around: EventCounts | None = None,
 ) -> tuple[FeaturePlan, tuple[Finding, ...]]:
     """Which features the rows get, and what the leakage audit found.
 
     Parameters
     ----------
     events : the facts of the events known before ``rows.holdout_start``, where ``journeys`` come without events.
+    around : how the event types lie around the conversions, in that case: the sum over all parts of `count_events`.
 
     Raises
     ------
@@ -227,9 +237,15 @@ def learn_plan(
         As `build_table`.
     """
     snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
-    leaks = audit_journeys(journeys, snapshots, config)
+    around = around or count_events(journeys, config.problem)
+    leaks = (*audit_journeys(journeys, snapshots, config), *audit_events(around, config))
     plan = plan_features(
-        journeys, config, before=rows.holdout_start, refused=refused_columns(leaks), events=events
+        journeys,
+        config,
+        before=rows.holdout_start,
+        refused=refused_columns(leaks),
+        refused_actions=refused_actions(leaks),
+        events=events,
     )
     _check_features(plan)
     return plan, leaks

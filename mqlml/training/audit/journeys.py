@@ -12,6 +12,7 @@ from mqlml.timeutil import to_microseconds
 from mqlml.training.audit.bounds import AUDIT_ERROR
 from mqlml.training.audit.changes import count_changes, judge_changes
 from mqlml.training.audit.columns import audit_columns
+from mqlml.training.audit.creation import audit_creation
 from mqlml.training.audit.findings import Finding
 from mqlml.training.audit.times import Moments
 from mqlml.training.snapshots import NEVER, conversion_times, micros
@@ -51,7 +52,7 @@ def audit_journeys(journeys: Journeys, snapshots: pd.DataFrame, config: Config) 
     lead = pd.Index(leads["lead_id"]).get_indexer(pd.Index(journeys.history["lead_id"]))
     counts = count_changes(journeys.history, attributes.columns, lead, moments.looked_at, converted)
     outcomes = config.data.outcomes
-    return audit_columns(
+    columns = audit_columns(
         attributes,
         (converted < NEVER).astype(np.int8),
         created,
@@ -63,6 +64,7 @@ def audit_journeys(journeys: Journeys, snapshots: pd.DataFrame, config: Config) 
         targets=(problem.outcome,),
         written=set() if outcomes is None else {outcomes.column(name) for name in _OUTCOME_COLUMNS},
     )
+    return (*columns, *audit_creation(moments))
 
 
 def audit_flat(
