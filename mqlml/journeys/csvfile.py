@@ -7,6 +7,7 @@ and the names come from the config and the header, or the same file could be rea
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import difflib
 import functools
@@ -15,7 +16,7 @@ import io
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -27,7 +28,20 @@ import pyarrow as pa
 
 from mqlml.errors import ContractError, SourceError
 
-__all__ = ["CsvFile", "Misfit", "check_unique", "quoted", "read_csv_file"]
+__all__ = [
+    "CsvFile",
+    "Layout",
+    "Misfit",
+    "check_unique",
+    "explain_rejected",
+    "find_layout",
+    "number_rows",
+    "quoted",
+    "read_csv_file",
+    "rewrite",
+    "scan",
+    "unreadable",
+]
 
 _GZIP = b"\x1f\x8b"
 _BOMS = (
@@ -72,6 +86,16 @@ class CsvFile:
     table: pa.Table
     rows: npt.NDArray[np.int64]
     misfits: tuple[Misfit, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a CSV file is written: its column names, the empty lines above them, delimiter and encoding."""
+
+    names: tuple[str, ...]
+    skipped: int
+    delimiter: str
+    encoding: str
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -160,30 +184,38 @@ def _database(_process: int) -> Any:
     return duckdb.connect(config={"autoinstall_known_extensions": False})
 
 
-def _scan(
-    path: Path, names: tuple[str, ...], wanted: list[int], delimiter: str, skipped: int
-) -> tuple[pa.Table, list[tuple[int, str, str]]]:
-    """The wanted columns, and ``(line, error, text)`` of each line that was left out; line 1 is the file's first."""
+@contextlib.contextmanager
+def scan(
+    path: Path, layout: Layout, wanted: Collection[str] | None
+) -> Iterator[tuple[Any, Callable[[], list[tuple[int, str, str]]]]]:
+    """A query for the wanted columns, and what gives ``(line, error, text)`` of each line that it left out, once
+    it was read; line 1 is the file's first."""
     with path.open("rb") as file:
         compression = "gzip" if file.read(2) == _GZIP else "none"
+    # A caller that misses all its columns will say so; the rows are counted all the same.
+    places = [place for place, name in enumerate(layout.names) if wanted is None or name in wanted] or [0]
     # DuckDB takes a path for a glob pattern, and folds the case of names: hence the brackets and the numbers.
     pattern = "".join(f"[{letter}]" if letter in "[*?" else letter for letter in str(path))
-    columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(names)))
-    chosen = ", ".join(f"c{number}" for number in wanted)
+    columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(layout.names)))
+    chosen = ", ".join(f'c{place} AS "{place}"' for place in places)
     with _database(os.getpid()).cursor() as connection:
         connection.execute("SET enable_progress_bar = false")
-        table = connection.sql(
+        query = connection.sql(
             f"SELECT {chosen} FROM read_csv({quoted(pattern)}, auto_detect = false, header = true, "
-            f"skip = {skipped}, columns = {{{columns}}}, delim = {quoted(delimiter)}, quote = '\"', escape = '\"', "
-            f"compression = '{compression}', store_rejects = true)"
-        ).to_arrow_table()
-        rejected = connection.sql(
-            "SELECT line, min(error_type::VARCHAR), min(csv_line) FROM reject_errors GROUP BY line ORDER BY line"
-        ).fetchall()
-    return table.rename_columns([names[number] for number in wanted]), rejected
+            f"skip = {layout.skipped}, columns = {{{columns}}}, delim = {quoted(layout.delimiter)}, quote = '\"', "
+            f"escape = '\"', compression = '{compression}', store_rejects = true)"
+        )
+
+        def rejected() -> list[tuple[int, str, str]]:
+            return connection.sql(  # type: ignore[no-any-return]
+                "SELECT line, min(error_type::VARCHAR), min(csv_line) FROM reject_errors "
+                "GROUP BY line ORDER BY line"
+            ).fetchall()
+
+        yield query, rejected
 
 
-def _rewrite(path: Path, encoding: str, target: Path) -> None:
+def rewrite(path: Path, encoding: str, target: Path) -> None:
     """A copy in UTF-8 whose lines all end alike."""
     with (
         _open(path) as raw,
@@ -213,6 +245,65 @@ def _blank_lines(path: Path, encoding: str, delimiter: str, *, until: int) -> np
     return np.array(blank, dtype=np.int64)
 
 
+def find_layout(path: Path, *, delimiter: str | None, encoding: str) -> Layout:
+    """How a file is written; parameters and errors as for `read_csv_file`."""
+    if delimiter is None:
+        delimiter = _TAB if ".tsv" in path.suffixes else ","
+    delimiter = delimiter.replace(_WRITTEN_TAB, _TAB)
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise SourceError(
+            f"{path.name}: 'delimiter' must be one character, as ';' or '\\t'; found {delimiter!r}"
+        )
+    encoding = _encoding(path, encoding)
+    names, skipped = _header(path, encoding, delimiter)
+    check_unique(names, path.name)
+    return Layout(names, skipped, delimiter, encoding)
+
+
+def unreadable(path: Path, error: Exception) -> SourceError:
+    """What to say of a file that DuckDB gives up on."""
+    return SourceError(f"{path.name} cannot be read as CSV: {str(error).strip().splitlines()[0]}")
+
+
+def explain_rejected(
+    path: Path, layout: Layout, rejected: Sequence[tuple[int, str, str]]
+) -> tuple[Misfit, ...]:
+    """The lines that were left out, as rows with a reason.
+
+    Raises
+    ------
+    SourceError
+        If a line is not text in the file's encoding, or a quote never closes.
+    """
+    if not rejected:
+        return ()
+    blank = _blank_lines(path, layout.encoding, layout.delimiter, until=rejected[-1][0])
+    misfits = []
+    for line, kind, text in rejected:
+        row = line - 1 - int(np.searchsorted(blank, line))
+        if kind == "INVALID ENCODING":
+            raise SourceError(
+                f"row {row} of {path.name} is not UTF-8 text; name the file's encoding, as encoding: latin-1 "
+                "(or cp1252, utf-16), next to its path"
+            )
+        text = text.strip("\r\n")
+        if kind == "UNQUOTED VALUE" and "\n" in text:
+            # One open quote takes in all lines up to the next quote: as one bad row it would hide them.
+            raise SourceError(
+                f"a quote opened in row {row} of {path.name} is not closed properly, and the lines after it run "
+                f"together ({text.splitlines()[0][:60]!r} …); close the quote, or double it where it is meant as text"
+            )
+        misfits.append(Misfit(row, text, _REASONS.get(kind, f"line cannot be read ({kind.lower()})")))
+    return tuple(misfits)
+
+
+def number_rows(first: int, count: int, misfits: Sequence[Misfit]) -> npt.NDArray[np.int64]:
+    """Row numbers in the file of some rows that fit, the first of which is the ``first`` such (from 0)."""
+    places = np.arange(first, first + count)
+    before = np.array([misfit.row for misfit in misfits], dtype=np.int64) - 1 - np.arange(len(misfits))
+    return places + 1 + np.searchsorted(before, places, side="right")
+
+
 def read_csv_file(
     path: Path, *, delimiter: str | None, encoding: str, wanted: Collection[str] | None
 ) -> CsvFile:
@@ -232,62 +323,28 @@ def read_csv_file(
     ContractError
         If two columns share a name.
     """
-    if delimiter is None:
-        delimiter = _TAB if ".tsv" in path.suffixes else ","
-    delimiter = delimiter.replace(_WRITTEN_TAB, _TAB)
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise SourceError(
-            f"{path.name}: 'delimiter' must be one character, as ';' or '\\t'; found {delimiter!r}"
-        )
-    encoding = _encoding(path, encoding)
-    names, skipped = _header(path, encoding, delimiter)
-    check_unique(names, path.name)
-    chosen = [number for number, name in enumerate(names) if wanted is None or name in wanted]
-    if not chosen:  # the caller will say which columns it misses; the rows are counted all the same
-        chosen = [0]
+    layout = find_layout(path, delimiter=delimiter, encoding=encoding)
 
-    def scan(file: Path) -> tuple[Any, list[tuple[int, str, str]]]:
-        return _scan(file, names, chosen, delimiter, skipped)
+    def read(file: Path) -> tuple[Any, list[tuple[int, str, str]]]:
+        with scan(file, layout, wanted) as (query, rejected):
+            return query.to_arrow_table(), rejected()
 
-    def scan_copy() -> tuple[Any, list[tuple[int, str, str]]]:
+    def read_copy() -> tuple[Any, list[tuple[int, str, str]]]:
         with tempfile.TemporaryDirectory(prefix="mqlml-") as folder:
             copy = Path(folder) / "copy.csv"
-            _rewrite(path, encoding, copy)
-            return scan(copy)
+            rewrite(path, layout.encoding, copy)
+            return read(copy)
 
     try:
-        if encoding == "utf-8-sig":
+        if layout.encoding == "utf-8-sig":
             try:
-                table, rejected = scan(path)
+                table, rejected = read(path)
             except duckdb.Error:  # for one, lines that end in two ways, as after joining exports
-                table, rejected = scan_copy()
+                table, rejected = read_copy()
         else:
-            table, rejected = scan_copy()
+            table, rejected = read_copy()
     except duckdb.Error as error:
-        raise SourceError(
-            f"{path.name} cannot be read as CSV: {str(error).strip().splitlines()[0]}"
-        ) from None
-
-    if not rejected:
-        return CsvFile(names, table, np.arange(1, table.num_rows + 1), ())
-    blank = _blank_lines(path, encoding, delimiter, until=rejected[-1][0])
-    misfits = []
-    for line, kind, text in rejected:
-        row = line - 1 - int(np.searchsorted(blank, line))
-        if kind == "INVALID ENCODING":
-            raise SourceError(
-                f"row {row} of {path.name} is not UTF-8 text; name the file's encoding, as encoding: latin-1 "
-                "(or cp1252, utf-16), next to its path"
-            )
-        text = text.strip("\r\n")
-        if kind == "UNQUOTED VALUE" and "\n" in text:
-            # One open quote takes in all lines up to the next quote: as one bad row it would hide them.
-            raise SourceError(
-                f"a quote opened in row {row} of {path.name} is not closed properly, and the lines after it run "
-                f"together ({text.splitlines()[0][:60]!r} …); close the quote, or double it where it is meant as text"
-            )
-        misfits.append(Misfit(row, text, _REASONS.get(kind, f"line cannot be read ({kind.lower()})")))
-    total = max(table.num_rows + len(misfits), misfits[-1].row)
-    gaps = [misfit.row - 1 for misfit in misfits]
-    rows = np.delete(np.arange(1, total + 1), gaps)[: table.num_rows]
-    return CsvFile(names, table, rows, tuple(misfits))
+        raise unreadable(path, error) from None
+    misfits = explain_rejected(path, layout, rejected)
+    table = table.rename_columns([layout.names[int(place)] for place in table.column_names])
+    return CsvFile(layout.names, table, number_rows(0, table.num_rows, misfits), misfits)

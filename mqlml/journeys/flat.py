@@ -140,7 +140,7 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
     if spec.account_id is not None:
         named[spec.account_id] = "account_id"
     _check_columns(source, named, set() if path is None else {spec.label, *(column for column, _ in order)})
-    check_rows(source)
+    check_rows(source, source.table.num_rows + len(source.misfits))
     ledger = Ledger("flat", source)
 
     ids = parse_ids(source.column(spec.lead_id))

@@ -3,7 +3,8 @@
 Text and typed columns of the same table come to the same values, whichever format it was exported in: white
 space around text does not count, empty text is missing, a column of whole numbers that passed through floats
 (``10803.0``, as a column with gaps does) loses the ``.0``, a column of truths is ``true`` and ``false``.
-All of it runs on whole columns; no function here loops over rows.
+All of it runs on whole columns; no function here loops over rows. Where a column comes in batches, what all of its
+values must agree in is found out first, as its `Form`, and given to the parser of each batch.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 __all__ = [
+    "Form",
     "Mask",
     "Parsed",
     "as_text",
+    "find_form",
     "parse_attribute",
     "parse_ids",
     "parse_numbers",
@@ -100,14 +103,84 @@ def as_text(column: Any) -> Any:
         return pa.chunked_array([pa.array(texts, pa.string())])
 
 
-def plain_text(column: Any) -> Any:
-    """Any column as text without white space around it; empty text is null (the module says what else changes)."""
+@dataclass(frozen=True)
+class Form:
+    """What all values of a column agree in; batches of one column are joined with ``&``.
+
+    Attributes
+    ----------
+    whole : they are whole numbers, some perhaps with ``.0`` behind them.
+    truth : they are truths.
+    integer : once that ``.0`` is gone, they are plainly written integers that int64 holds.
+    """
+
+    whole: bool = True
+    truth: bool = True
+    integer: bool = True
+
+    def __and__(self, other: Form) -> Form:
+        return Form(self.whole and other.whole, self.truth and other.truth, self.integer and other.integer)
+
+
+def find_form(column: Any, known: Form | None = None) -> Form:
+    """The form of a column, or of one batch of it; no value at all agrees in everything.
+
+    Parameters
+    ----------
+    known : the form of the batches before; what they do not agree in is not looked at again.
+    """
+    known = known or Form()
+    if pa.types.is_dictionary(column.type):
+        column = pa.chunked_array([chunk.dictionary for chunk in column.chunks], column.type.value_type)
+    if pa.types.is_integer(column.type):
+        return Form(known.whole, False, known.integer and _int64_holds(column))
+    text = _trimmed(column)
+    if text.null_count == len(text):
+        return known
+    first = text.drop_null()[0]  # spares nearly every column the search
+    whole = known.whole and _matches(first, _WHOLE) and _all(pc.match_substring_regex(text, _WHOLE))
+    truth = known.truth and _matches(first, _TRUTH) and _all(pc.match_substring_regex(text, _TRUTH))
+    integer = known.integer and whole
+    if integer:
+        bare = pc.replace_substring_regex(text, r"\.0+$", "")
+        integer = _all(pc.match_substring_regex(bare, _INTEGER)) and _int64_holds(bare)
+    return Form(whole, truth, integer)
+
+
+def _matches(value: Any, pattern: str) -> bool:
+    return bool(pc.match_substring_regex(value, pattern).as_py())
+
+
+def _int64_holds(column: Any) -> bool:
+    try:
+        pc.cast(column, pa.int64())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _trimmed(column: Any) -> Any:
+    """Any column as text without white space around it; empty text is null."""
     text = pc.utf8_trim_whitespace(as_text(column))
-    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+
+
+def plain_text(column: Any, form: Form | None = None) -> Any:
+    """Any column as text without white space around it; empty text is null (the module says what else changes).
+
+    Parameters
+    ----------
+    form : that of the whole column, where this is a batch of it.
+    """
+    text = _trimmed(column)
     if text.null_count == len(text):
         return text
-    if _any(pc.match_substring(text, ".0")) and _all(pc.match_substring_regex(text, _WHOLE)):
+    if _any(pc.match_substring(text, ".0")) and (
+        _all(pc.match_substring_regex(text, _WHOLE)) if form is None else form.whole
+    ):
         return pc.replace_substring_regex(text, r"\.0+$", "")
+    if form is not None:
+        return pc.utf8_lower(text) if form.truth else text
     first = text.drop_null()[0].as_py().lower()  # spares nearly every column the search
     if first in ("true", "false") and _all(pc.match_substring_regex(text, _TRUTH)):
         return pc.utf8_lower(text)
@@ -128,7 +201,7 @@ def plain_word(text: str) -> str:
     return text
 
 
-def parse_ids(column: Any) -> Parsed:
+def parse_ids(column: Any, form: Form | None = None) -> Parsed:
     """Ids as an Arrow array of int64 if every one is a plainly written integer, else of text; never floats.
 
     A float column is read as the integers it holds. Fractions in it, and numbers from 2**53 on, at which a float
@@ -142,17 +215,19 @@ def parse_ids(column: Any) -> Parsed:
         reason = "id is a number with a fraction, or too large for one stored as float"
         return Parsed(pa.chunked_array([numbers]), missing, ((reason, ~exact & ~missing),))
     if not pa.types.is_integer(column.type):
-        column = plain_text(column)
-        if not _all(pc.match_substring_regex(column, _INTEGER)):
+        column = plain_text(column, form)
+        if form is None and not _all(pc.match_substring_regex(column, _INTEGER)):
             return Parsed(column, true_where(pc.is_null(column)))
     missing = true_where(pc.is_null(column))
+    if form is not None:
+        return Parsed(pc.cast(column, pa.int64() if form.integer else pa.string()), missing)
     try:
         return Parsed(pc.cast(column, pa.int64()), missing)
     except pa.ArrowInvalid:  # above what int64 holds
         return Parsed(pc.cast(column, pa.string()), missing)
 
 
-def parse_numbers(column: Any) -> Parsed:
+def parse_numbers(column: Any, form: Form | None = None) -> Parsed:
     """Quantities as a float64 array, NaN where missing or bad.
 
     Text that is no number is bad, and so is infinity; the text ``nan`` is missing, as the float is.
@@ -167,7 +242,7 @@ def parse_numbers(column: Any) -> Parsed:
         values = np.asarray(pc.fill_null(pc.cast(column, pa.float64(), safe=False), np.nan))
         missing, bad = np.isnan(values), np.zeros(len(values), dtype=bool)
     else:
-        text = plain_text(column)
+        text = plain_text(column, form)
         missing = true_where(pc.is_null(text)) | true_where(pc.equal(pc.utf8_lower(text), "nan"))
         infinite = true_where(pc.match_substring_regex(text, _INFINITE))
         good = true_where(pc.match_substring_regex(text, _NUMBER))
@@ -185,11 +260,11 @@ def _floats(text: Any) -> npt.NDArray[np.float64]:
     return np.asarray(pc.fill_null(pc.cast(unsigned, pa.float64()), np.nan))
 
 
-def parse_words(column: Any) -> Parsed:
+def parse_words(column: Any, form: Form | None = None) -> Parsed:
     """Words that recur, as a pandas Categorical of text; the categories that occur, sorted."""
     encoded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(as_text(column))
     array = encoded.unify_dictionaries().combine_chunks()
-    words = plain_text(pa.chunked_array([array.dictionary])).to_pylist()
+    words = plain_text(pa.chunked_array([array.dictionary]), form).to_pylist()
     codes = np.asarray(pc.fill_null(pc.cast(array.indices, pa.int64()), len(words)))
     occurring = np.zeros(len(words) + 1, dtype=bool)
     occurring[codes] = True

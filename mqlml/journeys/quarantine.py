@@ -6,7 +6,7 @@ thing that is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from mqlml.errors import QuarantineError
 from mqlml.journeys.parse import Mask, as_text
 from mqlml.journeys.sources import Source
 
-__all__ = ["QUARANTINE", "Ledger", "empty_quarantine"]
+__all__ = ["QUARANTINE", "Ledger", "Tally", "empty_quarantine"]
 
 QUARANTINE = ("table", "row", "column", "value", "reason", "file")
 """The columns of the quarantine table; ``column`` and ``file`` are the source's names."""
@@ -56,16 +56,17 @@ class Ledger:
     Attributes
     ----------
     bad : bool array, one per row of ``source.table``: True if anything is wrong with it.
+    entries : what is wrong, in the order in which it was found.
     """
 
     def __init__(self, table: str, source: Source) -> None:
         self.table = table
         self.source = source
         self.bad: Mask = np.zeros(source.table.num_rows, dtype=bool)
-        self._entries: list[_Entry] = []
+        self.entries: list[_Entry] = []
         for reason in dict.fromkeys(misfit.reason for _, misfit in source.misfits):
             lines = [(file, misfit) for file, misfit in source.misfits if misfit.reason == reason]
-            self._entries.append(
+            self.entries.append(
                 _Entry(
                     column="",
                     reason=reason,
@@ -104,30 +105,13 @@ class Ledger:
         if column in self.source.table.column_names:
             texts = as_text(self.source.column(column).take(pa.array(places))).to_pylist()
             found = [None if text is None else text[:_SHOWN] for text in texts]
-        self._entries.append(
+        self.entries.append(
             _Entry(column, reason, remedy, self.source.rows[places], found, self.source.file_of(places))
         )
 
     def to_frame(self) -> pd.DataFrame:
         """The quarantine table's rows of this table, in the source's order."""
-        if not self._entries:
-            return empty_quarantine()
-        frames = [
-            pd.DataFrame(
-                {
-                    "table": self.table,
-                    "row": entry.rows,
-                    "column": entry.column,
-                    "value": pd.array(entry.found, dtype="str"),
-                    "reason": entry.reason,
-                    "file": pd.array(entry.files, dtype="str"),
-                }
-            )
-            for entry in self._entries
-        ]
-        types: Any = empty_quarantine().dtypes.to_dict()
-        frame = pd.concat(frames, ignore_index=True).astype(types)
-        return frame.sort_values(["file", "row"], kind="stable", ignore_index=True)
+        return _make_frame(self.table, self.entries)
 
     def check(self, allowed: float) -> None:
         """Stop if more than the allowed share of this table's rows is set aside.
@@ -137,19 +121,93 @@ class Ledger:
         QuarantineError
             Naming the rows per reason, most frequent first, an example, and the remedy for the most frequent.
         """
-        if self.rows_bad <= allowed * self.rows_read:
+        if self.rows_bad > allowed * self.rows_read:
+            raise _too_many(self.source.where, self.rows_bad, self.rows_read, allowed, self.entries, {})
+
+
+class Tally:
+    """The ledgers of a table that is read in batches, one after another, as the ledger of the whole would be.
+
+    Parameters
+    ----------
+    table : our name of the table.
+    where : what to call its source in a message.
+    rows_read : all rows of the source, lines that are no rows included.
+    allowed : share of them that may be set aside. Rows above it are counted only: the run will stop, and they could
+        be all rows of a table that is larger than memory.
+    """
+
+    def __init__(self, table: str, where: str, *, rows_read: int, allowed: float) -> None:
+        self.table = table
+        self.where = where
+        self.rows_read = rows_read
+        self.rows_bad = 0
+        self._allowed = allowed
+        self._entries: list[_Entry] = []
+        self._uncounted: dict[str, int] = {}
+
+    def add(self, ledger: Ledger) -> None:
+        """Take in the ledger of the next batch, or a further one of a batch before."""
+        full = self.rows_bad > self._allowed * self.rows_read
+        self.rows_bad += ledger.rows_bad
+        if not full:
+            self._entries += ledger.entries
             return
-        reasons: dict[str, int] = {}
-        for entry in self._entries:
-            reasons[entry.reason] = reasons.get(entry.reason, 0) + len(entry.rows)
-        by_count = sorted(reasons.items(), key=lambda item: -item[1])
-        counts = ", ".join(f"{count:,} × {reason}" for reason, count in by_count)
-        worst = next(entry for entry in self._entries if entry.reason == by_count[0][0])
-        place = f"row {worst.rows[0]}" + (f" of {worst.files[0]}" if worst.files[0] else "")
-        what = f"{worst.column} = {worst.found[0]!r}" if worst.column else repr(worst.found[0])
-        remedy = f"{worst.remedy}; or mend the source" if worst.remedy else "Mend the source"
-        raise QuarantineError(
-            f"{self.source.where}: {self.rows_bad:,} of {self.rows_read:,} rows cannot be used "
-            f"({self.rows_bad / self.rows_read:.1%}; data.max_quarantined allows {allowed:.1%}): {counts}.\n"
-            f"For example {place}: {what}. {remedy[:1].upper()}{remedy[1:]}, or raise data.max_quarantined."
+        for entry in ledger.entries:
+            self._uncounted[entry.reason] = self._uncounted.get(entry.reason, 0) + len(entry.rows)
+
+    def check(self) -> None:
+        """As `Ledger.check`."""
+        if self.rows_bad > self._allowed * self.rows_read:
+            raise _too_many(
+                self.where, self.rows_bad, self.rows_read, self._allowed, self._entries, self._uncounted
+            )
+
+    def to_frame(self) -> pd.DataFrame:
+        """As `Ledger.to_frame`."""
+        return _make_frame(self.table, self._entries)
+
+
+def _make_frame(table: str, entries: Sequence[_Entry]) -> pd.DataFrame:
+    if not entries:
+        return empty_quarantine()
+    frames = [
+        pd.DataFrame(
+            {
+                "table": table,
+                "row": entry.rows,
+                "column": entry.column,
+                "value": pd.array(entry.found, dtype="str"),
+                "reason": entry.reason,
+                "file": pd.array(entry.files, dtype="str"),
+            }
         )
+        for entry in entries
+    ]
+    types: Any = empty_quarantine().dtypes.to_dict()
+    frame = pd.concat(frames, ignore_index=True).astype(types)
+    return frame.sort_values(["file", "row"], kind="stable", ignore_index=True)
+
+
+def _too_many(
+    where: str, bad: int, read: int, allowed: float, entries: Sequence[_Entry], further: Mapping[str, int]
+) -> QuarantineError:
+    reasons: dict[str, int] = {}
+    for entry in entries:
+        reasons[entry.reason] = reasons.get(entry.reason, 0) + len(entry.rows)
+    for reason, count in further.items():
+        reasons[reason] = reasons.get(reason, 0) + count
+    by_count = sorted(reasons.items(), key=lambda item: -item[1])
+    counts = ", ".join(f"{count:,} × {reason}" for reason, count in by_count)
+    # Of a reason that came up only when counting was all that was left, there is no example.
+    shown = {entry.reason for entry in entries}
+    reason = next(reason for reason, _ in by_count if reason in shown)
+    worst = next(entry for entry in entries if entry.reason == reason)
+    place = f"row {worst.rows[0]}" + (f" of {worst.files[0]}" if worst.files[0] else "")
+    what = f"{worst.column} = {worst.found[0]!r}" if worst.column else repr(worst.found[0])
+    remedy = f"{worst.remedy}; or mend the source" if worst.remedy else "Mend the source"
+    return QuarantineError(
+        f"{where}: {bad:,} of {read:,} rows cannot be used "
+        f"({bad / read:.1%}; data.max_quarantined allows {allowed:.1%}): {counts}.\n"
+        f"For example {place}: {what}. {remedy[:1].upper()}{remedy[1:]}, or raise data.max_quarantined."
+    )

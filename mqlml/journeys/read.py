@@ -20,16 +20,16 @@ from mqlml.config import STAGES, Config, Outcomes
 from mqlml.errors import ConfigError
 from mqlml.journeys.contract import Journeys, empty_table
 from mqlml.journeys.quarantine import empty_quarantine
-from mqlml.journeys.tables import DUPLICATE, TableReader, later_duplicates, to_instants
+from mqlml.journeys.tables import DUPLICATE, TableReader, later_duplicates, read_table, to_instants
 from mqlml.journeys.times import NO_TIME
 
-__all__ = ["read_journeys"]
+__all__ = ["LeadIds", "parse_events", "read_around_events", "read_journeys"]
 
 _UNKNOWN_STAGE = "unknown stage"
 
 
 @dataclass(frozen=True)
-class _LeadIds:
+class LeadIds:
     """Ids of the leads that are kept, and of those in quarantine; Arrow arrays of one type, int64 or text."""
 
     kept: Any
@@ -57,14 +57,14 @@ class _LeadIds:
         return series
 
 
-def _keep(reader: TableReader, leads: _LeadIds, ids: Any, columns: dict[str, Any]) -> pd.DataFrame:
+def _keep(reader: TableReader, leads: LeadIds, ids: Any, columns: dict[str, Any]) -> pd.DataFrame:
     """The good rows, ``lead_id`` first."""
     table = reader.keep(columns)
     table.insert(0, "lead_id", leads.column(ids, reader))
     return table
 
 
-def _read_leads(reader: TableReader) -> tuple[pd.DataFrame, _LeadIds]:
+def _read_leads(reader: TableReader) -> tuple[pd.DataFrame, LeadIds]:
     created = reader.times("created_at")
     ids = reader.ids("lead_id")
     account = None
@@ -74,12 +74,13 @@ def _read_leads(reader: TableReader) -> tuple[pd.DataFrame, _LeadIds]:
     # Among the usable rows only: a good row is not to fall because a bad one came first.
     reader.refuse(later_duplicates(ids, ~reader.ledger.bad), "lead_id", DUPLICATE)
     good = pa.array(~reader.ledger.bad)
-    leads = _LeadIds(kept=ids.filter(good), aside=ids.filter(pc.invert(good)).drop_null())
+    leads = LeadIds(kept=ids.filter(good), aside=ids.filter(pc.invert(good)).drop_null())
     known = {"created_at": to_instants(created)} | ({} if account is None else {"account_id": account})
     return _keep(reader, leads, ids, known | attributes), leads
 
 
-def _read_events(reader: TableReader, leads: _LeadIds) -> pd.DataFrame:
+def parse_events(reader: TableReader, leads: LeadIds) -> tuple[dict[str, Any], Any, Any]:
+    """Our columns of events but ``lead_id``; the lead ids; and the event ids, None where the source has none."""
     happened = reader.times("occurred_at")
     columns: dict[str, Any] = {
         "occurred_at": to_instants(happened),
@@ -92,8 +93,12 @@ def _read_events(reader: TableReader, leads: _LeadIds) -> pd.DataFrame:
     if reader.has("value"):
         columns["value"] = reader.numbers("value")
     ids = leads.resolve(reader)
-    if reader.has("event_id"):
-        events = reader.ids("event_id", required=False)
+    return columns, ids, reader.ids("event_id", required=False) if reader.has("event_id") else None
+
+
+def _read_events(reader: TableReader, leads: LeadIds) -> pd.DataFrame:
+    columns, ids, events = parse_events(reader, leads)
+    if events is not None:
         reader.refuse(later_duplicates(events, ~reader.ledger.bad), "event_id", DUPLICATE)
     return _keep(reader, leads, ids, columns)
 
@@ -129,7 +134,7 @@ def _stage_words(reader: TableReader, spec: Outcomes) -> pd.Categorical:
     return _categorical(lookup[words.codes], stages)
 
 
-def _read_outcomes(reader: TableReader, leads: _LeadIds, spec: Outcomes) -> pd.DataFrame:
+def _read_outcomes(reader: TableReader, leads: LeadIds, spec: Outcomes) -> pd.DataFrame:
     happened = reader.times("occurred_at")
     if spec.stage is None:
         stage = _stage_words(reader, spec)
@@ -147,7 +152,7 @@ def _read_outcomes(reader: TableReader, leads: _LeadIds, spec: Outcomes) -> pd.D
     return _keep(reader, leads, leads.resolve(reader), columns)
 
 
-def _read_history(reader: TableReader, leads: _LeadIds) -> pd.DataFrame:
+def _read_history(reader: TableReader, leads: LeadIds) -> pd.DataFrame:
     since = reader.times("valid_from")
     until = (
         reader.times("valid_to", required=False) if reader.has("valid_to") else np.full(len(since), NO_TIME)
@@ -186,6 +191,20 @@ def read_journeys(config: Config) -> Journeys:
     ConfigError
         If a section contradicts itself, or the config describes a flat table.
     """
+    return _read(config, with_events=True)[0]
+
+
+def read_around_events(config: Config) -> tuple[Journeys, LeadIds]:
+    """As `read_journeys`, but leave the events, which may be too many for memory, where they are.
+
+    Returns
+    -------
+    Journeys without events, and the ids by which those are matched.
+    """
+    return _read(config, with_events=False)
+
+
+def _read(config: Config, *, with_events: bool) -> tuple[Journeys, LeadIds]:
     data = config.data
     if data.leads is None or data.outcomes is None or data.observed_until is None:
         raise ConfigError("the config describes a flat table (data.flat); read it with read_flat")
@@ -201,22 +220,22 @@ def read_journeys(config: Config) -> Journeys:
         quarantine.append(reader.ledger.to_frame())
         rows_read[reader.name] = reader.ledger.rows_read
 
-    reader = TableReader("leads", data.leads, config)
+    reader = read_table("leads", data.leads, config)
     leads, ids = _read_leads(reader)
     close(reader)
     events, history = (empty_table(name, leads["lead_id"].dtype) for name in ("events", "history"))
-    if data.events is not None:
-        reader = TableReader("events", data.events, config)
+    if data.events is not None and with_events:
+        reader = read_table("events", data.events, config)
         events = _read_events(reader, ids)
         close(reader)
-    reader = TableReader("outcomes", data.outcomes, config, given=("stage",) if data.outcomes.stage else ())
+    reader = read_table("outcomes", data.outcomes, config, given=("stage",) if data.outcomes.stage else ())
     outcomes = _read_outcomes(reader, ids, data.outcomes)
     close(reader)
     if data.history is not None:
-        reader = TableReader("history", data.history, config)
+        reader = read_table("history", data.history, config)
         history = _read_history(reader, ids)
         close(reader)
-    return Journeys(
+    journeys = Journeys(
         leads=leads,
         events=events,
         outcomes=outcomes,
@@ -225,3 +244,4 @@ def read_journeys(config: Config) -> Journeys:
         quarantine=pd.concat(quarantine, ignore_index=True),
         rows_read=rows_read,
     )
+    return journeys, ids

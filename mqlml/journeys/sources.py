@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import glob
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,25 @@ from mqlml.config import Flat, Table
 from mqlml.errors import ContractError, SourceError
 from mqlml.journeys.csvfile import Misfit, check_unique, quoted, read_csv_file
 
-__all__ = ["Source", "read_source"]
+__all__ = [
+    "Part",
+    "Source",
+    "is_parquet",
+    "join_parts",
+    "located",
+    "name_source",
+    "no_database",
+    "opened_parquet",
+    "read_source",
+    "running_sql",
+]
 
 _CSV = (".csv", ".tsv", ".txt")
 _PARQUET = (".parquet", ".pq", ".parq")
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """What one file holds; ``file`` is its name as messages and the quarantine show it."""
 
     file: str
@@ -108,18 +119,17 @@ def _files(path: Path, remedy: str) -> list[tuple[str, Path]]:
     raise _no_such_file(path, remedy)
 
 
-def _read_parquet(
-    path: Path, wanted: Collection[str] | None, words: Sequence[str]
-) -> tuple[tuple[str, ...], pa.Table]:
+@contextlib.contextmanager
+def opened_parquet(path: Path, words: Sequence[str]) -> Iterator[pq.ParquetFile]:
+    """A Parquet file whose columns of words stay encoded."""
     try:
         schema = pq.read_schema(path)
-        names = tuple(schema.names)
-        check_unique(names, path.name)
+        check_unique(schema.names, path.name)
         encoded = [
-            name for name in words if name in names and not pa.types.is_nested(schema.field(name).type)
+            name for name in words if name in schema.names and not pa.types.is_nested(schema.field(name).type)
         ]
-        file = pq.ParquetFile(path, read_dictionary=encoded)
-        return names, file.read([name for name in names if wanted is None or name in wanted])
+        with pq.ParquetFile(path, read_dictionary=encoded) as file:
+            yield file
     except (pa.ArrowException, OSError) as error:
         raise SourceError(
             f"{path.name} cannot be read as Parquet (damaged, or cut off while it was written?): "
@@ -127,24 +137,38 @@ def _read_parquet(
         ) from None
 
 
-def _read_file(
-    shown: str, path: Path, spec: Table | Flat, wanted: Collection[str] | None, words: Sequence[str]
-) -> _Part:
+def is_parquet(path: Path) -> bool:
+    """Whether a file is Parquet, by its first bytes or else by its name; if not, it is CSV.
+
+    Raises
+    ------
+    SourceError
+        If it is empty.
+    """
     with path.open("rb") as file:
         magic = file.read(4)
     if not magic:
         raise SourceError(
             f"{path.name} is empty (0 bytes); a table needs a header line and rows, so export it again"
         )
-    if magic == b"PAR1" or path.suffix in _PARQUET:
-        names, table = _read_parquet(path, wanted, words)
-        return _Part(shown, names, table, np.arange(1, table.num_rows + 1))
+    return magic == b"PAR1" or path.suffix in _PARQUET
+
+
+def _read_file(
+    shown: str, path: Path, spec: Table | Flat, wanted: Collection[str] | None, words: Sequence[str]
+) -> Part:
+    if is_parquet(path):
+        with opened_parquet(path, words) as parquet:
+            names = tuple(parquet.schema_arrow.names)
+            table = parquet.read([name for name in names if wanted is None or name in wanted])
+        return Part(shown, names, table, np.arange(1, table.num_rows + 1))
     csv = read_csv_file(path, delimiter=spec.delimiter, encoding=spec.encoding, wanted=wanted)
-    return _Part(shown, csv.names, csv.table, csv.rows, csv.misfits)
+    return Part(shown, csv.names, csv.table, csv.rows, csv.misfits)
 
 
-def _run_sql(sql: str, *, folder: Path, zone: str, where: str) -> _Part:
-    """The rows of a query. Naive text that the query itself turns into instants takes the config's zone."""
+@contextlib.contextmanager
+def running_sql(sql: str, *, folder: Path, zone: str, where: str) -> Iterator[Any]:
+    """A query, ready to give its rows. Naive text that it turns into instants itself takes the config's zone."""
     # One thread, since with several a query without "order by" gives its rows in another order each time. And in
     # the folder: DuckDB's own "file_search_path" comes after the working directory, whose files could stand in.
     settings = {"enable_progress_bar": "false", "threads": "1", "TimeZone": zone}
@@ -160,18 +184,46 @@ def _run_sql(sql: str, *, folder: Path, zone: str, where: str) -> _Part:
                 raise SourceError(
                     f"{where}.sql must be a query that returns rows (select …); found {sql.strip()[:60]!r}"
                 )
-            table = connection.sql(sql).to_arrow_table()
+            query = connection.sql(sql)
+            check_unique(query.columns, f"{where}.sql")
+            yield query
         except duckdb.Error as error:
             text = " ".join(str(error).split()).partition(" LINE 1:")[0]  # the query itself follows
             raise SourceError(
                 f"{where}.sql does not run in DuckDB: {text[:300]}; correct the query"
             ) from None
-    names = tuple(table.column_names)
-    check_unique(names, f"{where}.sql")
-    return _Part("", names, table, np.arange(1, table.num_rows + 1))
 
 
-def _join(parts: Sequence[_Part], where: str) -> pa.Table:
+def no_database(where: str) -> SourceError:
+    """What to say of a table in a database."""
+    return SourceError(
+        f"{where}.url: databases are not supported in this version; export the table to CSV or Parquet and "
+        "name it as path, or query files with sql and no url"
+    )
+
+
+@contextlib.contextmanager
+def located(spec: Table | Flat, *, where: str, base: Path) -> Iterator[list[tuple[str, Path]]]:
+    """The files of a section with the names to show, in order; errors about them begin with the section's name."""
+    assert spec.path is not None
+    path = base / Path(spec.path).expanduser()
+    try:
+        absolute = Path(spec.path).expanduser().is_absolute()
+        yield _files(path, "correct the path" if absolute else "relative paths start at the config's folder")
+    except (SourceError, ContractError) as error:
+        raise type(error)(f"{where}: {error}") from None
+    except OSError as error:
+        raise SourceError(
+            f"{where}: {error.filename or path} cannot be read: {error.strerror or error}"
+        ) from None
+
+
+def name_source(spec: Table | Flat, where: str, files: Sequence[str]) -> str:
+    """What to call a source in a message, by its section and its files."""
+    return f"{where} ({files[0] if len(files) == 1 else f'{spec.path}, {len(files)} files'})"
+
+
+def join_parts(parts: Sequence[Part], where: str) -> pa.Table:
     first = parts[0]
     for part in parts[1:]:
         if {*part.names} != {*first.names}:
@@ -225,32 +277,19 @@ def read_source(
     """
     if spec.path is None:
         if isinstance(spec, Table) and spec.url is not None:
-            raise SourceError(
-                f"{where}.url: databases are not supported in this version; export the table to CSV or Parquet and "
-                "name it as path, or query files with sql and no url"
-            )
+            raise no_database(where)
         assert spec.sql is not None  # the config holds exactly one of the two
-        part = _run_sql(spec.sql, folder=base, zone=zone, where=where)
-        return Source(f"{where} (sql)", part.names, part.table, part.rows, (("", 0),), ())
-    path = base / Path(spec.path).expanduser()
-    try:
-        absolute = Path(spec.path).expanduser().is_absolute()
-        files = _files(
-            path, "correct the path" if absolute else "relative paths start at the config's folder"
-        )
+        with running_sql(spec.sql, folder=base, zone=zone, where=where) as query:
+            table = query.to_arrow_table()
+        names = tuple(table.column_names)
+        return Source(f"{where} (sql)", names, table, np.arange(1, table.num_rows + 1), (("", 0),), ())
+    with located(spec, where=where, base=base) as files:
         parts = [_read_file(shown, file, spec, wanted, words) for shown, file in files]
-    except (SourceError, ContractError) as error:
-        raise type(error)(f"{where}: {error}") from None
-    except OSError as error:
-        raise SourceError(
-            f"{where}: {error.filename or path} cannot be read: {error.strerror or error}"
-        ) from None
-    shown = parts[0].file if len(parts) == 1 else f"{spec.path}, {len(parts)} files"
     starts = np.cumsum([0, *(part.table.num_rows for part in parts)]).tolist()
     return Source(
-        where=f"{where} ({shown})",
+        where=name_source(spec, where, [part.file for part in parts]),
         names=parts[0].names,
-        table=parts[0].table if len(parts) == 1 else _join(parts, where),
+        table=parts[0].table if len(parts) == 1 else join_parts(parts, where),
         rows=np.concatenate([part.rows for part in parts]),
         files=tuple((part.file, start) for part, start in zip(parts, starts[:-1], strict=True)),
         misfits=tuple((part.file, misfit) for part in parts for misfit in part.misfits),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from mqlml.config import Config, Table
 from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.contract import OPTIONAL, REQUIRED, WORDS
 from mqlml.journeys.parse import (
+    Form,
     Mask,
     Parsed,
     parse_attribute,
@@ -30,9 +31,13 @@ __all__ = [
     "DUPLICATE",
     "MISSING",
     "TableReader",
+    "check_columns",
+    "check_mapping",
     "check_rows",
+    "known_columns",
     "later_duplicates",
     "missing_column",
+    "read_table",
     "to_instants",
 ]
 
@@ -55,15 +60,24 @@ def later_duplicates(ids: Any, usable: Mask) -> Mask:
     return repeated
 
 
-def check_rows(source: Source) -> None:
+class Described(Protocol):
+    """What is said of a source in a message."""
+
+    @property
+    def where(self) -> str: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+
+def check_rows(source: Described, rows: int) -> None:
     """Refuse a table without rows: most often an export that broke off, and never something to learn from."""
-    if source.table.num_rows + len(source.misfits) == 0:
+    if rows == 0:
         raise ContractError(
             f"{source.where} has a header and no rows; export it again, or take the table out of the config"
         )
 
 
-def missing_column(source: Source, theirs: str, remedy: str) -> ContractError:
+def missing_column(source: Described, theirs: str, remedy: str) -> ContractError:
     """The error for a column that the config or the contract names and the source does not have."""
     near = difflib.get_close_matches(theirs, source.names, n=1) or [
         name for name in source.names if name.casefold() == theirs.casefold()
@@ -75,8 +89,48 @@ def missing_column(source: Source, theirs: str, remedy: str) -> ContractError:
     return ContractError(f"{source.where} has no column {theirs!r}; {hint}{remedy}.\nColumns found: {shown}")
 
 
-class TableReader:
-    """The columns of one of the four tables, under our names.
+def known_columns(name: str, *, given: Collection[str] = ()) -> list[str]:
+    """Our columns of one of the four tables, without those that come from elsewhere than the source."""
+    return [column for column in (*REQUIRED[name], *OPTIONAL[name]) if column not in given]
+
+
+def check_mapping(name: str, spec: Table, known: Sequence[str]) -> None:
+    """Refuse a section that maps a column its table does not have.
+
+    Raises
+    ------
+    ConfigError
+    """
+    for column in spec.columns:
+        if column not in known:
+            near = difflib.get_close_matches(column, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it reads {', '.join(known)}"
+            raise ConfigError(f"data.{name}.columns: {name} have no column {column!r}; {hint}")
+
+
+def check_columns(name: str, spec: Table, source: Described, *, given: Collection[str] = ()) -> None:
+    """Refuse a source without a column that is mapped or required.
+
+    Raises
+    ------
+    ContractError
+    """
+    required = [column for column in REQUIRED[name] if column not in given]
+    for column in dict.fromkeys((*spec.columns, *required)):
+        theirs = spec.column(column)
+        if theirs not in source.names:
+            remedy = (
+                f"it is mapped to {column} in data.{name}.columns, so correct it there"
+                if column in spec.columns
+                else f"say which column it is, as data.{name}.columns: {{{column}: …}}"
+            )
+            if name == "outcomes" and column == "stage":
+                remedy += f", or what every row of the table means, as data.{name}.stage: closed_won"
+            raise missing_column(source, theirs, remedy)
+
+
+def read_table(name: str, spec: Table, config: Config, *, given: Collection[str] = ()) -> TableReader:
+    """Read one of the four tables whole.
 
     Parameters
     ----------
@@ -93,44 +147,50 @@ class TableReader:
     SourceError
         If the source cannot be read.
     """
+    known = known_columns(name, given=given)
+    if name != "leads":
+        check_mapping(name, spec, known)
+    source = read_source(
+        spec,
+        where=f"data.{name}",
+        base=config.folder,
+        zone=config.data.timezone,
+        wanted=None if name == "leads" else [spec.column(column) for column in known],
+        words=[spec.column(column) for column in known if column in WORDS],
+    )
+    check_columns(name, spec, source, given=given)
+    check_rows(source, source.table.num_rows + len(source.misfits))
+    return TableReader(name, spec, config, source)
 
-    def __init__(self, name: str, spec: Table, config: Config, *, given: Collection[str] = ()) -> None:
+
+class TableReader:
+    """The columns of one of the four tables, or of a batch of its rows, under our names.
+
+    Parameters
+    ----------
+    name : ``leads``, ``events``, ``outcomes`` or ``history``.
+    spec : its section of the config.
+    source : its rows.
+    forms : for a batch: what the whole of each text column agrees in, by the source's names.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        spec: Table,
+        config: Config,
+        source: Source,
+        *,
+        forms: Mapping[str, Form] | None = None,
+    ) -> None:
         self.name, self.spec, self.where = name, spec, f"data.{name}"
         self.zone = config.data.zone
-        known = [column for column in (*REQUIRED[name], *OPTIONAL[name]) if column not in given]
-        if name != "leads":
-            self._check_mapping(known)
-        self.source = read_source(
-            spec,
-            where=self.where,
-            base=config.folder,
-            zone=config.data.timezone,
-            wanted=None if name == "leads" else [spec.column(column) for column in known],
-            words=[spec.column(column) for column in known if column in WORDS],
-        )
-        self._check_columns([column for column in REQUIRED[name] if column not in given])
-        check_rows(self.source)
-        self.ledger = Ledger(name, self.source)
+        self.source = source
+        self.ledger = Ledger(name, source)
+        self._forms = forms or {}
 
-    def _check_mapping(self, known: Sequence[str]) -> None:
-        for column in self.spec.columns:
-            if column not in known:
-                near = difflib.get_close_matches(column, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it reads {', '.join(known)}"
-                raise ConfigError(f"{self.where}.columns: {self.name} have no column {column!r}; {hint}")
-
-    def _check_columns(self, required: Sequence[str]) -> None:
-        for column in dict.fromkeys((*self.spec.columns, *required)):
-            theirs = self.spec.column(column)
-            if theirs not in self.source.names:
-                remedy = (
-                    f"it is mapped to {column} in {self.where}.columns, so correct it there"
-                    if column in self.spec.columns
-                    else f"say which column it is, as {self.where}.columns: {{{column}: …}}"
-                )
-                if self.name == "outcomes" and column == "stage":
-                    remedy += f", or what every row of the table means, as {self.where}.stage: closed_won"
-                raise missing_column(self.source, theirs, remedy)
+    def _form(self, column: str) -> Form | None:
+        return self._forms.get(self.spec.column(column))
 
     def has(self, column: str) -> bool:
         """Whether the source has our column."""
@@ -160,10 +220,18 @@ class TableReader:
         if hint is not None and hint.unit is not None and hint.format is not None:
             raise ConfigError(f"{place} takes 'format' or 'unit', not both; remove the one that is wrong")
         parsed = parse_times(
-            self._raw(column), zone=self.zone, hint=hint, where=f"{theirs!r} of {self.source.where}"
+            self._raw(column),
+            zone=self.zone,
+            hint=hint,
+            where=f"{theirs!r} of {self.source.where}",
+            form=self._form(column),
         )
         bad = parsed.problems[0][1]
-        example = plain_text(self._raw(column))[int(np.argmax(bad))].as_py() if bad.any() else None
+        example = (
+            plain_text(self._raw(column), self._form(column))[int(np.argmax(bad))].as_py()
+            if bad.any()
+            else None
+        )
         remedy = (
             f'say how times are written, as {place}: {{column: {theirs}, format: "{guess_format(example)}"}} '
             "(or unit: s)"
@@ -186,20 +254,20 @@ class TableReader:
 
     def ids(self, column: str, *, required: bool = True) -> Any:
         """Ids, an Arrow array of int64 or of text."""
-        parsed = parse_ids(self._raw(column))
+        parsed = parse_ids(self._raw(column), self._form(column))
         self._enter(column, parsed, required=required)
         return parsed.data
 
     def words(self, column: str, *, required: bool = False) -> pd.Categorical:
         """Words as categories; missing ones have none."""
-        parsed = parse_words(self._raw(column))
+        parsed = parse_words(self._raw(column), self._form(column))
         self._enter(column, parsed, required=required)
         words: pd.Categorical = parsed.data
         return words
 
     def numbers(self, column: str) -> npt.NDArray[np.float64]:
         """Quantities, NaN where missing or bad."""
-        parsed = parse_numbers(self._raw(column))
+        parsed = parse_numbers(self._raw(column), self._form(column))
         theirs = self.spec.column(column)
         remedy = (
             f"map a column of plain numbers in {self.where}.columns.{column}, or leave {theirs} out with sql"

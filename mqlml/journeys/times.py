@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from mqlml.config import ColumnFormat
 from mqlml.errors import ConfigError, ContractError
-from mqlml.journeys.parse import Mask, Parsed, parse_numbers, plain_text, true_where
+from mqlml.journeys.parse import Form, Mask, Parsed, parse_numbers, plain_text, true_where
 from mqlml.timeutil import DAY, to_microseconds
 
 __all__ = ["NO_TIME", "OUT_OF_RANGE", "guess_format", "parse_times"]
@@ -40,7 +40,9 @@ _COMMON = re.compile(
 _OFFSET = r":\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 
 
-def parse_times(column: Any, *, zone: ZoneInfo, hint: ColumnFormat | None, where: str) -> Parsed:
+def parse_times(
+    column: Any, *, zone: ZoneInfo, hint: ColumnFormat | None, where: str, form: Form | None = None
+) -> Parsed:
     """Instants as an int64 array of microseconds since 1970 in UTC, `NO_TIME` where missing or bad.
 
     Parameters
@@ -51,6 +53,7 @@ def parse_times(column: Any, *, zone: ZoneInfo, hint: ColumnFormat | None, where
         the clock was put back and a time occurred twice, the first is meant; a time that the clock jumped over
         is moved on by the length of the jump (02:30 to 03:30), as Python, PostgreSQL and Java do.
     where : the column's name in messages.
+    form : that of the whole column, where this is a batch of it.
 
     Raises
     ------
@@ -68,9 +71,9 @@ def parse_times(column: Any, *, zone: ZoneInfo, hint: ColumnFormat | None, where
         return _typed(pc.cast(column, pa.timestamp("s")), "s", zone)
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     if hint is not None and hint.unit is not None:
-        return _epoch(column, hint.unit, zone)
+        return _epoch(column, hint.unit, zone, form)
     if numeric and hint is not None and hint.format is not None:
-        return _formatted(plain_text(column), hint.format, zone, where)
+        return _formatted(plain_text(column, form), hint.format, zone, where)
     if numeric:
         raise ContractError(
             f"{where} must hold times and holds numbers; say what they count, as {{column: …, unit: s}} (d, s, ms, "
@@ -78,7 +81,7 @@ def parse_times(column: Any, *, zone: ZoneInfo, hint: ColumnFormat | None, where
         )
     if pa.types.is_boolean(kind) or pa.types.is_time(kind) or pa.types.is_nested(kind):
         raise ContractError(f"{where} must hold times; found values of type {kind}. Map another column to it")
-    text = plain_text(column)
+    text = plain_text(column, form)
     if hint is not None and hint.format is not None:
         return _formatted(text, hint.format, zone, where)
     return _iso(text, zone)
@@ -117,8 +120,8 @@ def _typed(column: Any, unit: str, zone: ZoneInfo | None) -> Parsed:
     )
 
 
-def _epoch(column: Any, unit: str, zone: ZoneInfo) -> Parsed:
-    numbers = parse_numbers(column)
+def _epoch(column: Any, unit: str, zone: ZoneInfo, form: Form | None) -> Parsed:
+    numbers = parse_numbers(column, form)
     # A float64 holds every whole microsecond of the years allowed.
     scaled = np.where(np.isnan(numbers.data), 0, numbers.data) * _MICROSECONDS[unit]
     outside = (scaled < _FIRST) | (scaled >= _END)
