@@ -94,6 +94,7 @@ DISK_ROOMS = {
     "features/mail_domain.py": "reads its list, which comes with the package",
     "journeys/sources.py": "reads what the user brings",
     "journeys/csvfile.py": "reads what the user brings",
+    "journeys/dealt.py": "keeps events too many for memory in parts",
     "journeys/simulate/export.py": "writes what a user would bring",
     "registry/bundle.py": "saves and loads versions",
     "registry/openings.py": "keeps the record of opened periods beside an embedded store",

@@ -133,8 +133,8 @@ class Tally:
     table : our name of the table.
     where : what to call its source in a message.
     rows_read : all rows of the source, lines that are no rows included.
-    allowed : share of them that may be set aside. Rows above it are counted only: the run will stop, and they could
-        be all rows of a table that is larger than memory.
+    allowed : share of them that may be set aside. Rows above it are hardly more than counted: the run will stop, and
+        they could be all rows of a table that is larger than memory.
     """
 
     def __init__(self, table: str, where: str, *, rows_read: int, allowed: float) -> None:
@@ -144,23 +144,24 @@ class Tally:
         self.rows_bad = 0
         self._allowed = allowed
         self._entries: list[_Entry] = []
-        self._uncounted: dict[str, int] = {}
+        self._further: dict[str, int] = {}
 
     def add(self, ledger: Ledger) -> None:
         """Take in the ledger of the next batch, or a further one of a batch before."""
         full = self.rows_bad > self._allowed * self.rows_read
         self.rows_bad += ledger.rows_bad
-        if not full:
-            self._entries += ledger.entries
-            return
+        shown = {entry.reason for entry in self._entries} if full else set()
         for entry in ledger.entries:
-            self._uncounted[entry.reason] = self._uncounted.get(entry.reason, 0) + len(entry.rows)
+            if entry.reason in shown:
+                self._further[entry.reason] = self._further.get(entry.reason, 0) + len(entry.rows)
+            else:
+                self._entries.append(entry)
 
     def check(self) -> None:
         """As `Ledger.check`."""
         if self.rows_bad > self._allowed * self.rows_read:
             raise _too_many(
-                self.where, self.rows_bad, self.rows_read, self._allowed, self._entries, self._uncounted
+                self.where, self.rows_bad, self.rows_read, self._allowed, self._entries, self._further
             )
 
     def to_frame(self) -> pd.DataFrame:
@@ -197,12 +198,9 @@ def _too_many(
         reasons[entry.reason] = reasons.get(entry.reason, 0) + len(entry.rows)
     for reason, count in further.items():
         reasons[reason] = reasons.get(reason, 0) + count
-    by_count = sorted(reasons.items(), key=lambda item: -item[1])
+    by_count = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     counts = ", ".join(f"{count:,} × {reason}" for reason, count in by_count)
-    # Of a reason that came up only when counting was all that was left, there is no example.
-    shown = {entry.reason for entry in entries}
-    reason = next(reason for reason, _ in by_count if reason in shown)
-    worst = next(entry for entry in entries if entry.reason == reason)
+    worst = next(entry for entry in entries if entry.reason == by_count[0][0])
     place = f"row {worst.rows[0]}" + (f" of {worst.files[0]}" if worst.files[0] else "")
     what = f"{worst.column} = {worst.found[0]!r}" if worst.column else repr(worst.found[0])
     remedy = f"{worst.remedy}; or mend the source" if worst.remedy else "Mend the source"

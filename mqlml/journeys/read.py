@@ -49,6 +49,14 @@ class LeadIds:
         reader.refuse(present & ~known & ~fell, "lead_id", "unknown lead", leads)
         return ids
 
+    def positions(self, ids: Any) -> npt.NDArray[np.int32]:
+        """The place among the kept leads of each of these ids, all of which are kept ones."""
+        kept = self.kept if ids.type == self.kept.type else pc.cast(self.kept, pa.string())
+        if isinstance(kept, pa.ChunkedArray):
+            kept = kept.combine_chunks()
+        places: npt.NDArray[np.int32] = pc.index_in(ids, value_set=kept).to_numpy()
+        return places
+
     def column(self, ids: Any, reader: TableReader) -> pd.Series:
         """The ids of the rows that are kept, in the type that leads have."""
         if reader.ledger.bad.any():

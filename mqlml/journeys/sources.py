@@ -28,9 +28,10 @@ from mqlml.journeys.csvfile import Misfit, check_unique, quoted, read_csv_file
 __all__ = [
     "Part",
     "Source",
+    "blaming",
+    "find_files",
     "is_parquet",
     "join_parts",
-    "located",
     "name_source",
     "no_database",
     "opened_parquet",
@@ -203,19 +204,24 @@ def no_database(where: str) -> SourceError:
 
 
 @contextlib.contextmanager
-def located(spec: Table | Flat, *, where: str, base: Path) -> Iterator[list[tuple[str, Path]]]:
-    """The files of a section with the names to show, in order; errors about them begin with the section's name."""
-    assert spec.path is not None
-    path = base / Path(spec.path).expanduser()
+def blaming(where: str) -> Iterator[None]:
+    """Errors about a section's files begin with the section's name."""
     try:
-        absolute = Path(spec.path).expanduser().is_absolute()
-        yield _files(path, "correct the path" if absolute else "relative paths start at the config's folder")
+        yield
     except (SourceError, ContractError) as error:
         raise type(error)(f"{where}: {error}") from None
     except OSError as error:
         raise SourceError(
-            f"{where}: {error.filename or path} cannot be read: {error.strerror or error}"
+            f"{where}: {error.filename or 'a file'} cannot be read: {error.strerror or error}"
         ) from None
+
+
+def find_files(spec: Table | Flat, base: Path) -> list[tuple[str, Path]]:
+    """The files of a section with the names to show, in order."""
+    assert spec.path is not None
+    path = Path(spec.path).expanduser()
+    remedy = "correct the path" if path.is_absolute() else "relative paths start at the config's folder"
+    return _files(base / path, remedy)
 
 
 def name_source(spec: Table | Flat, where: str, files: Sequence[str]) -> str:
@@ -283,8 +289,8 @@ def read_source(
             table = query.to_arrow_table()
         names = tuple(table.column_names)
         return Source(f"{where} (sql)", names, table, np.arange(1, table.num_rows + 1), (("", 0),), ())
-    with located(spec, where=where, base=base) as files:
-        parts = [_read_file(shown, file, spec, wanted, words) for shown, file in files]
+    with blaming(where):
+        parts = [_read_file(shown, file, spec, wanted, words) for shown, file in find_files(spec, base)]
     starts = np.cumsum([0, *(part.table.num_rows for part in parts)]).tolist()
     return Source(
         where=name_source(spec, where, [part.file for part in parts]),

@@ -1,0 +1,322 @@
+"""Events dealt to parts on the disk: batches of any table go in, the events of each part's leads come out.
+
+The events of one part are rows of fixed length in one file, in the order of the source: a lead's position, instants,
+words as numbers, a value. What is kept and what is set aside is what `mqlml.journeys.read_journeys` keeps and sets
+aside, row by row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mqlml.config import Config
+from mqlml.journeys.contract import NUMBERS, TIMES, WORDS
+from mqlml.journeys.parse import parse_ids
+from mqlml.journeys.quarantine import Ledger, Tally
+from mqlml.journeys.read import LeadIds, parse_events
+from mqlml.journeys.sources import Source
+from mqlml.journeys.stream import Stream, open_stream
+from mqlml.journeys.tables import (
+    DUPLICATE,
+    TableReader,
+    check_columns,
+    check_mapping,
+    check_rows,
+    known_columns,
+    later_duplicates,
+    to_instants,
+)
+
+__all__ = ["DealtEvents", "deal_events", "find_dealt", "open_events"]
+
+_INDEX = "events.json"
+_QUARANTINE = "quarantine.parquet"
+_REPEATED = "repeated.npy"
+_IDS_AT_ONCE = 2_000_000
+"""Event ids that are compared in memory at a time."""
+
+
+@dataclass(frozen=True)
+class DealtEvents:
+    """The events of all parts.
+
+    Attributes
+    ----------
+    folder : where they lie.
+    columns : our columns, as in an events table that was read whole.
+    words : the texts behind the numbers of each column of words.
+    rows : number of events in each part, those that turned out to repeat an event id included.
+    rows_read : all rows of the source, those in quarantine included.
+    quarantine : the rows set aside.
+    repeated : places, in the order of the source, of rows that repeat an event id; sorted.
+    """
+
+    folder: Path
+    columns: tuple[str, ...]
+    words: dict[str, tuple[str, ...]]
+    rows: tuple[int, ...]
+    rows_read: int
+    quarantine: pd.DataFrame
+    repeated: npt.NDArray[np.int64]
+
+    def read(self, part: int, lead_id: pd.Series) -> pd.DataFrame:
+        """The events of one part.
+
+        Parameters
+        ----------
+        lead_id : the ids of all leads, by whose position they were dealt.
+        """
+        record = _record(self.columns)
+        path = _bucket(self.folder, part)
+        rows = np.fromfile(path, record) if path.exists() else np.empty(0, record)
+        if len(self.repeated):
+            rows = rows[~np.isin(rows["place"], self.repeated, kind="sort")]
+        columns: dict[str, Any] = {"lead_id": lead_id.take(rows["lead"]).reset_index(drop=True)}
+        for column in self.columns:
+            values = np.ascontiguousarray(rows[column])
+            if column in TIMES:
+                columns[column] = to_instants(values)
+            elif column in WORDS:
+                texts = pd.Index(self.words[column], dtype="str")
+                columns[column] = pd.Categorical.from_codes(values, categories=texts)
+            else:
+                columns[column] = values
+        return pd.DataFrame(columns)
+
+
+def _record(columns: Sequence[str]) -> np.dtype[Any]:
+    kinds = {column: "<i8" if column in TIMES else "<i4" if column in WORDS else "<f8" for column in columns}
+    return np.dtype([("lead", "<i4"), ("place", "<i8"), *kinds.items()])
+
+
+def _bucket(folder: Path, part: int) -> Path:
+    return folder / f"events-{part:04d}.bin"
+
+
+def find_dealt(folder: Path) -> DealtEvents | None:
+    """Events that were dealt before, to the last one; None if that was never finished."""
+    index = folder / _INDEX
+    if not index.exists():
+        return None
+    kept = json.loads(index.read_text(encoding="utf-8"))
+    return DealtEvents(
+        folder=folder,
+        columns=tuple(kept["columns"]),
+        words={column: tuple(texts) for column, texts in kept["words"].items()},
+        rows=tuple(kept["rows"]),
+        rows_read=kept["rows_read"],
+        quarantine=pd.read_parquet(folder / _QUARANTINE),
+        repeated=np.load(folder / _REPEATED),
+    )
+
+
+def open_events(config: Config, folder: Path) -> Stream:
+    """The events that a config names, as a stream.
+
+    Raises
+    ------
+    ConfigError, ContractError, SourceError
+        As `mqlml.journeys.read_journeys`.
+    """
+    spec = config.data.events
+    assert spec is not None
+    known = known_columns("events")
+    check_mapping("events", spec, known)
+    quantities = [column for column in known if column in (*NUMBERS, *TIMES)]
+    hints = {column: spec.format(column) for column in quantities}
+    folder.mkdir(parents=True, exist_ok=True)
+    stream = open_stream(
+        spec,
+        where="data.events",
+        base=config.folder,
+        zone=config.data.timezone,
+        wanted=[spec.column(column) for column in known],
+        words=[spec.column(column) for column in known if column in WORDS],
+        plain=[spec.column(name) for name, hint in hints.items() if hint is None or hint.format is None],
+        folder=folder,
+    )
+    check_columns("events", spec, stream)
+    check_rows(stream, stream.rows_read)
+    return stream
+
+
+def deal_events(
+    stream: Stream, config: Config, leads: LeadIds, part: npt.NDArray[np.int32], folder: Path
+) -> DealtEvents:
+    """Read all events and write each to its lead's part.
+
+    Parameters
+    ----------
+    stream : from `open_events`.
+    leads : the ids that events are matched by.
+    part : the part of each lead, in the order of ``leads.kept``.
+    folder : an empty one. What is in it is not to be used before this returned.
+
+    Raises
+    ------
+    QuarantineError
+        If more rows than ``data.max_quarantined`` allows cannot be used.
+    """
+    spec = config.data.events
+    assert spec is not None
+    tally = Tally("events", stream.where, rows_read=stream.rows_read, allowed=config.data.max_quarantined)
+    vocabulary: dict[str, dict[str, int]] = {}
+    counts = np.zeros(int(part.max()) + 1, np.int64)
+    columns: tuple[str, ...] = ()
+    ids = _Ids(spec.column("event_id"), stream, folder)
+    place = 0
+    with ids:
+        for batch in stream.batches():
+            reader = TableReader("events", spec, config, batch, forms=stream.forms)
+            parsed, lead_ids, event_ids = parse_events(reader, leads)
+            columns = tuple(parsed)
+            tally.add(reader.ledger)
+            good = ~reader.ledger.bad
+            if event_ids is not None:
+                ids.add(batch, good, place)
+            lead = leads.positions(lead_ids.filter(pa.array(good)))
+            rows = np.empty(len(lead), _record(columns))
+            rows["lead"], rows["place"] = lead, place + np.flatnonzero(good)
+            for column, values in parsed.items():
+                rows[column] = _numbers(column, values, vocabulary)[good]
+            counts += _write(rows, part[lead], len(counts), folder)
+            place += len(good)
+    repeated = ids.find_repeated(tally)
+    tally.check()
+    dealt = DealtEvents(
+        folder=folder,
+        columns=columns,
+        words={column: tuple(places) for column, places in vocabulary.items()},
+        rows=tuple(counts.tolist()),
+        rows_read=stream.rows_read,
+        quarantine=tally.to_frame(),
+        repeated=repeated,
+    )
+    _keep_index(dealt)
+    return dealt
+
+
+def _numbers(column: str, values: Any, vocabulary: dict[str, dict[str, int]]) -> npt.NDArray[Any]:
+    """A parsed column as it is written: microseconds, codes or values; new words join the vocabulary."""
+    if column in TIMES:
+        instants: npt.NDArray[np.int64] = (
+            values.dt.tz_localize(None).to_numpy("datetime64[us]").view(np.int64)
+        )
+        return instants
+    if column not in WORDS:
+        return np.asarray(values)
+    known = vocabulary.setdefault(column, {})
+    codes = np.array([*(known.setdefault(text, len(known)) for text in values.categories), -1], np.int32)
+    return codes[np.asarray(values.codes)]
+
+
+def _write(
+    rows: npt.NDArray[Any], part: npt.NDArray[np.int32], parts: int, folder: Path
+) -> npt.NDArray[np.int64]:
+    """Append rows to the files of their parts; how many each got."""
+    counts = np.bincount(part, minlength=parts)
+    rows = rows[np.argsort(part, kind="stable")]
+    edges = np.concatenate([[0], np.cumsum(counts)])
+    for number in np.flatnonzero(counts).tolist():
+        with _bucket(folder, number).open("ab") as file:
+            file.write(rows[edges[number] : edges[number + 1]].tobytes())
+    return counts
+
+
+def _keep_index(dealt: DealtEvents) -> None:
+    """Write down what the files hold; the index comes last and in one step, so that it stands for all of it."""
+    dealt.quarantine.to_parquet(dealt.folder / _QUARANTINE, index=False)
+    np.save(dealt.folder / _REPEATED, dealt.repeated)
+    index = {
+        "columns": dealt.columns,
+        "words": dealt.words,
+        "rows": dealt.rows,
+        "rows_read": dealt.rows_read,
+    }
+    unfinished = dealt.folder / f"{_INDEX}.part"
+    unfinished.write_text(json.dumps(index), encoding="utf-8")
+    unfinished.replace(dealt.folder / _INDEX)
+
+
+class _Ids:
+    """Event ids on the disk, equal ones in one file, so that repeated ones are found a file at a time."""
+
+    def __init__(self, column: str, stream: Stream, folder: Path) -> None:
+        self._column, self._stream, self._folder = column, stream, folder
+        self._files = max(1, -(-stream.rows_read // _IDS_AT_ONCE))
+        self._writers: dict[int, Any] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> _Ids:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"ids-{number:04d}.arrow"
+
+    def add(self, batch: Source, good: npt.NDArray[np.bool_], place: int) -> None:
+        """Take in the ids of the good rows of a batch that begins at ``place``."""
+        usable = np.flatnonzero(good)
+        raw = batch.column(self._column).take(pa.array(usable))
+        usable_ids = pa.table(
+            {
+                "raw": raw,
+                "id": pc.cast(parse_ids(raw, self._stream.forms.get(self._column)).data, pa.string()),
+                "place": place + usable,
+                "row": batch.rows[usable],
+                "file": pa.array([batch.files[0][0]] * len(usable), pa.string()).dictionary_encode(),
+            }
+        )
+        usable_ids = usable_ids.filter(pc.is_valid(usable_ids["id"]))
+        with duckdb.connect() as connection:
+            bucket = connection.sql(
+                f"SELECT (hash(id) % {self._files})::INTEGER AS n FROM usable_ids"
+            ).fetchnumpy()["n"]
+        for number in np.unique(bucket):
+            rows = usable_ids.take(pa.array(np.flatnonzero(bucket == number)))
+            if number not in self._writers:
+                sink = self._open.enter_context(pa.OSFile(str(self._path(number)), "wb"))
+                self._writers[number] = self._open.enter_context(pa.ipc.new_stream(sink, rows.schema))
+            self._writers[number].write_table(rows)
+
+    def find_repeated(self, tally: Tally) -> npt.NDArray[np.int64]:
+        """Places of the rows that repeat an id of a row before them, which are set aside; sorted."""
+        found = [np.empty(0, np.int64)]
+        for number in sorted(self._writers):
+            table = _read_stream(self._path(number))
+            repeated = later_duplicates(table["id"], np.ones(len(table), bool))
+            files = pc.fill_null(table["file"].cast(pa.string()), "").to_numpy()
+            changes = [0, *(np.flatnonzero(files[1:] != files[:-1]) + 1).tolist()]
+            source = Source(
+                where=self._stream.where,
+                names=self._stream.names,
+                table=table.select(["raw"]).rename_columns([self._column]),
+                rows=table["row"].to_numpy(),
+                files=tuple((str(files[start]), start) for start in changes),
+                misfits=(),
+            )
+            ledger = Ledger("events", source)
+            ledger.refuse(repeated, column=self._column, reason=DUPLICATE)
+            tally.add(ledger)
+            found.append(table["place"].to_numpy()[repeated])
+            self._path(number).unlink()
+        return np.sort(np.concatenate(found))
+
+
+def _read_stream(path: Path) -> pa.Table:
+    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as stream:
+        return stream.read_all()

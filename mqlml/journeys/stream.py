@@ -1,0 +1,252 @@
+"""A table too large to be read whole: a section of the config goes in, batches of its rows come out, again and again.
+
+Opening a stream looks at everything once: it counts the rows, finds the lines that are no rows, and the form of each
+text column, so that every batch can then be parsed as if the whole table were there.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from mqlml.config import Table
+from mqlml.journeys.csvfile import (
+    Layout,
+    Misfit,
+    explain_rejected,
+    find_layout,
+    number_rows,
+    rewrite,
+    scan,
+    unreadable,
+)
+from mqlml.journeys.parse import Form, find_form
+from mqlml.journeys.sources import (
+    Part,
+    Source,
+    blaming,
+    find_files,
+    is_parquet,
+    join_parts,
+    name_source,
+    no_database,
+    opened_parquet,
+    running_sql,
+)
+
+__all__ = ["Stream", "open_stream"]
+
+BATCH = 1 << 17
+"""Rows in a batch: enough to keep whole-column functions busy, few enough for a dozen copies of each column."""
+
+Batches = Callable[[Collection[str]], Iterator[pa.Table]]
+"""Some columns of a file, batch by batch."""
+
+Forms = dict[str, Form]
+
+
+@dataclass(frozen=True)
+class _File:
+    """One file that can be read in batches; ``names`` are all its columns, ``schema`` those asked for."""
+
+    shown: str
+    names: tuple[str, ...]
+    schema: pa.Schema
+    rows: int
+    batches: Batches
+    misfits: tuple[Misfit, ...] = ()
+    forms: Forms | None = None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """All rows of one table, to be had in batches.
+
+    Attributes
+    ----------
+    where : what to call it in a message, as ``data.events (events.csv)``.
+    names : all column names the source has.
+    forms : what each text column asked for agrees in, by the source's names.
+    """
+
+    where: str
+    names: tuple[str, ...]
+    forms: dict[str, Form]
+    schema: pa.Schema
+    files: tuple[_File, ...]
+
+    @property
+    def rows_read(self) -> int:
+        """All rows, lines that are no rows included."""
+        return sum(file.rows + len(file.misfits) for file in self.files)
+
+    def batches(self) -> Iterator[Source]:
+        """The rows in order, each batch from one file; lines that are no rows come before the rows of their file."""
+        for file in self.files:
+            source = functools.partial(Source, self.where, self.names, files=((file.shown, 0),))
+            if file.misfits:
+                aside = tuple((file.shown, misfit) for misfit in file.misfits)
+                yield source(table=self.schema.empty_table(), rows=np.array([], np.int64), misfits=aside)
+            start = 0
+            for table in file.batches(self.schema.names):
+                rows = number_rows(start, table.num_rows, file.misfits)
+                yield source(table=table.select(self.schema.names).cast(self.schema), rows=rows, misfits=())
+                start += table.num_rows
+
+
+def open_stream(
+    spec: Table,
+    *,
+    where: str,
+    base: Path,
+    zone: str,
+    wanted: Collection[str],
+    words: Sequence[str],
+    plain: Collection[str],
+    folder: Path,
+) -> Stream:
+    """Look through a table once, and make its batches ready.
+
+    Parameters
+    ----------
+    spec, where, base, zone, wanted, words : as for `mqlml.journeys.sources.read_source`, which reads the same rows.
+    plain : the source's names of columns whose form matters only where they are text, as numbers and times.
+    folder : where copies can be put that the batches are read from: what a query gives, or a CSV file in UTF-8.
+
+    Raises
+    ------
+    SourceError, ContractError
+        As `read_source`.
+    """
+    if spec.path is None:
+        if spec.url is not None:
+            raise no_database(where)
+        files = [_run_once(spec, where, base, zone, wanted, folder / "query.arrow")]
+        shown = f"{where} (sql)"
+    else:
+        with blaming(where):
+            files = [
+                _open_file(name, path, spec, wanted, words, folder / f"copy{number}.csv")
+                for number, (name, path) in enumerate(find_files(spec, base))
+            ]
+        shown = name_source(spec, where, [file.shown for file in files])
+    nothing = np.array([], np.int64)
+    parts = [Part(file.shown, file.names, file.schema.empty_table(), nothing) for file in files]
+    schema = parts[0].table.schema if len(parts) == 1 else join_parts(parts, where).schema
+    with blaming(where):
+        forms = _find_forms(files, schema, plain)
+    return Stream(shown, files[0].names, forms, schema, tuple(files))
+
+
+def _find_forms(files: Sequence[_File], schema: pa.Schema, plain: Collection[str]) -> Forms:
+    """The forms of the columns over all files; only what is not known yet is read."""
+    forms = {field.name: Form(truth=False) for field in schema if pa.types.is_signed_integer(field.type)}
+    unknown = [
+        field.name
+        for field in schema
+        if field.name not in forms and (field.name not in plain or _is_text(field.type))
+    ]
+    for file in files:
+        if file.forms is not None:
+            for name in unknown:
+                forms[name] = forms.get(name, Form()) & file.forms.get(name, Form())
+        elif unknown:
+            for table in file.batches(unknown):
+                forms |= _look(table, schema, unknown, forms)
+    return forms
+
+
+def _look(table: pa.Table, schema: pa.Schema, names: Sequence[str], known: Forms) -> Forms:
+    return {
+        name: find_form(table.column(name).cast(schema.field(name).type), known.get(name)) for name in names
+    }
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _open_file(
+    shown: str, path: Path, spec: Table, wanted: Collection[str], words: Sequence[str], copy: Path
+) -> _File:
+    if is_parquet(path):
+        return _open_parquet(shown, path, wanted, words)
+    layout = find_layout(path, delimiter=spec.delimiter, encoding=spec.encoding)
+    try:
+        if layout.encoding == "utf-8-sig":
+            try:
+                return _open_csv(shown, path, path, layout, wanted)
+            except duckdb.Error:  # for one, lines that end in two ways, as after joining exports
+                pass
+        rewrite(path, layout.encoding, copy)
+        return _open_csv(shown, path, copy, layout, wanted)
+    except duckdb.Error as error:
+        raise unreadable(path, error) from None
+
+
+def _open_parquet(shown: str, path: Path, wanted: Collection[str], words: Sequence[str]) -> _File:
+    with opened_parquet(path, words) as file:
+        names = tuple(file.schema_arrow.names)
+        schema = pa.schema([field for field in file.schema_arrow if field.name in wanted])
+        rows = file.metadata.num_rows
+
+    def batches(columns: Collection[str]) -> Iterator[pa.Table]:
+        with opened_parquet(path, words) as file:
+            chosen = [name for name in names if name in columns]
+            for batch in file.iter_batches(BATCH, columns=chosen):
+                yield pa.Table.from_batches([batch])
+
+    return _File(shown, names, schema, rows, batches)
+
+
+def _open_csv(shown: str, path: Path, file: Path, layout: Layout, wanted: Collection[str]) -> _File:
+    """A CSV file that is read from ``file``: itself, or its copy."""
+    forms: Forms = {}
+    rows = 0
+    with scan(file, layout, wanted) as (query, rejected):
+        names = [layout.names[int(place)] for place in query.columns]
+        for batch in query.to_arrow_reader(BATCH):
+            rows += batch.num_rows
+            table = pa.Table.from_batches([batch]).rename_columns(names)
+            forms = {name: find_form(table.column(name), forms.get(name)) for name in names}
+        misfits = explain_rejected(path, layout, rejected())
+
+    def batches(columns: Collection[str]) -> Iterator[pa.Table]:
+        with scan(file, layout, columns) as (query, _):
+            chosen = [layout.names[int(place)] for place in query.columns]
+            for batch in query.to_arrow_reader(BATCH):
+                yield pa.Table.from_batches([batch]).rename_columns(chosen)
+
+    schema = pa.schema([(name, pa.string()) for name in names])
+    return _File(shown, layout.names, schema, rows, batches, misfits, forms)
+
+
+def _run_once(spec: Table, where: str, base: Path, zone: str, wanted: Collection[str], target: Path) -> _File:
+    """A query's rows, put on the disk: it runs once, and need not give them in the same order again."""
+    assert spec.sql is not None
+    target = target.absolute()  # the query runs in the config's folder
+    with running_sql(spec.sql, folder=base, zone=zone, where=where) as query:
+        reader = query.to_arrow_reader(BATCH)
+        names = tuple(reader.schema.names)
+        chosen = [name for name in names if name in wanted]
+        schema = pa.schema([reader.schema.field(name) for name in chosen])
+        rows = 0
+        with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+            for batch in reader:
+                rows += batch.num_rows
+                writer.write_batch(batch.select(chosen))
+
+    def batches(columns: Collection[str]) -> Iterator[pa.Table]:
+        with pa.OSFile(str(target)) as file, pa.ipc.open_stream(file) as stream:
+            for batch in stream:
+                yield pa.Table.from_batches([batch]).select([name for name in chosen if name in columns])
+
+    return _File("", names, schema, rows, batches)
