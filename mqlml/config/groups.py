@@ -16,10 +16,11 @@ class Groups(Section):
     ``paid`` (paid or organic), ``breadth`` (campaigns and channels within a set period).
 
     Actions: ``counts`` (count and days since of each), ``action_days`` (distinct days of each), ``action_values``
-    (sum and mean of each), ``totals`` (all acts together), ``decay`` (acts that fade with a half-life), ``visits``
-    (returns, time on site), ``rhythm`` (longest silence, regular hours and weekdays), ``intent`` (high-intent acts),
-    ``proactive`` (acts the lead began), ``content`` (different contents, downloads), ``pairs`` (one act before
-    another), ``account`` (what the account's other leads did).
+    (sum and mean of each), ``totals`` (all acts together), ``usual`` (values against what is usual for such acts),
+    ``decay`` (acts that fade with a half-life), ``visits`` (returns, time on site, acts a visit), ``rhythm`` (longest
+    silence, regular hours and weekdays), ``intent`` (high-intent acts), ``proactive`` (acts the lead began),
+    ``content`` (different contents, downloads), ``pairs`` (one act before another), ``account`` (what the account's
+    other leads did).
     """
 
     touches: bool = True
@@ -31,6 +32,7 @@ class Groups(Section):
     action_days: bool = False
     action_values: bool = False
     totals: bool = True
+    usual: bool = False
     decay: bool = False
     visits: bool = False
     rhythm: bool = False

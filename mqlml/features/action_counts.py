@@ -21,8 +21,8 @@ from mqlml.features.catalogue import (
     window_part,
 )
 from mqlml.features.compiled import Codes, Floats, Ints, Numbers
-from mqlml.features.vocabulary import OTHER
-from mqlml.features.windows import Walk
+from mqlml.features.vocabulary import OTHER, Vocabulary
+from mqlml.features.windows import LARGEST, UNIT, Walk
 from mqlml.timeutil import DAY
 
 __all__ = [
@@ -37,11 +37,6 @@ __all__ = [
 ]
 
 _WEEK = 7 * DAY
-_UNIT = 1e-6
-"""Values are added up in whole millionths: such sums are exact, so neither order nor partition changes them."""
-
-_LARGEST = 2**63 * _UNIT
-
 _ACTS = ("events.action", "events.occurred_at")
 _VALUES = ("events.value", "events.occurred_at")
 
@@ -133,11 +128,41 @@ def _write_values(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> N
     width = len(plan.actions.slots) * len(plan.windows)
     walk = acts.walk
     place = (walk.unit, walk.turn, acts.start, walk.stop, acts.slot, len(plan.actions.slots))
-    sums = kernel.sum_words(*place, whole) * _UNIT
+    sums = kernel.sum_words(*place, whole) * UNIT
     counts = kernel.sum_words(*place, present.astype(np.int64))
     out[walk.row, column : column + width] = sums
     means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     out[walk.row, column + width : column + 2 * width] = means
+
+
+def _describe_usual(plan: ActionsPlan) -> list[Feature]:
+    if not plan.usual:
+        return []
+    said = "Values of the acts against what is usual for such acts (1 is usual)"
+    return over_windows(plan, "value", "against_usual", said, ("events.action", *_VALUES))
+
+
+def _write_usual(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> None:
+    usual = np.array(plan.usual, np.int64)[acts.slot]
+    whole, present = whole_values(acts.walk, acts.values)
+    compared = present & (usual > 0)
+    found = sum_in_windows(np.where(compared, whole, 0), acts.start, acts.walk.stop)
+    expected = sum_in_windows(np.where(compared, usual, 0), acts.start, acts.walk.stop)
+    ratio = np.where(expected > 0, found / np.maximum(expected, 1), np.nan)
+    out[acts.walk.row, column : column + len(plan.windows)] = ratio.T
+
+
+def choose_usual(values: dict[str, tuple[int, int]], actions: Vocabulary) -> tuple[int, ...]:
+    """The mean value of each slot's acts in whole millionths, 0 where it has none above 0.
+
+    ``values`` are number and sum of the values of each action that is not undesirable.
+    """
+    number, total = dict.fromkeys(actions.slots, 0), dict.fromkeys(actions.slots, 0)
+    for word, (counted, added) in values.items():
+        slot = word if word in number else OTHER
+        number[slot] += counted
+        total[slot] += added
+    return tuple(max(total[slot] // max(number[slot], 1), 0) for slot in actions.slots)
 
 
 def _describe_totals(plan: ActionsPlan) -> list[Feature]:
@@ -174,10 +199,10 @@ def _write_totals(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> N
     write_last(walk, out, column)
     write_counts(walk, start, out, column + 1)
     column += 1 + windows
-    totals: list[npt.NDArray[np.number]] = [_stretches(rank, start, walk.stop) for rank in acts.ranks]
+    totals: list[npt.NDArray[np.number]] = [count_ranks(rank, start, walk.stop) for rank in acts.ranks]
     if plan.value:
         whole, present = whole_values(walk, acts.values)
-        sums = sum_in_windows(whole, start, walk.stop) * _UNIT
+        sums = sum_in_windows(whole, start, walk.stop) * UNIT
         counts = sum_in_windows(present.astype(np.int64), start, walk.stop)
         totals += [sums, np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)]
     for total in totals:
@@ -192,7 +217,7 @@ def _write_totals(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> N
     out[walk.row, column] = _pace(walk)
 
 
-def _stretches(rank: Codes, start: Ints, stop: Ints) -> Ints:
+def count_ranks(rank: Codes, start: Ints, stop: Ints) -> Ints:
     """Different ranks among the rows ``start:stop``, where ranks never fall."""
     if len(rank) == 0:
         return np.zeros_like(start)
@@ -217,16 +242,16 @@ def whole_values(walk: Walk, value: Floats) -> tuple[Ints, npt.NDArray[np.bool_]
     """
     present = ~np.isnan(value)
     value = np.where(present, value, 0.0)
-    if not np.abs(value).sum() < _LARGEST:
+    if not np.abs(value).sum() < LARGEST:
         size = np.abs(value)
         each = np.add.reduceat(np.append(size, 0.0), np.minimum(walk.unit[:-1], len(size)))
         each[np.diff(walk.unit) == 0] = 0.0
-        if not each.max() < _LARGEST:
+        if not each.max() < LARGEST:
             raise ContractError(
-                f"the values of one lead's events add up to {each.max():.3g}, above the {_LARGEST:.1e} that can be "
+                f"the values of one lead's events add up to {each.max():.3g}, above the {LARGEST:.1e} that can be "
                 "summed exactly; give events.value in a larger unit, and no infinite ones"
             )
-    return np.rint(value / _UNIT).astype(np.int64), present
+    return np.rint(value / UNIT).astype(np.int64), present
 
 
 def _pace(walk: Walk) -> Floats:
@@ -239,5 +264,6 @@ def _pace(walk: Walk) -> Floats:
 
 COUNTS = Group(_describe_counts, _write_counts)
 DAYS = Group(_describe_days, _write_days)
+USUAL = Group(_describe_usual, _write_usual)
 VALUES = Group(_describe_values, _write_values)
 TOTALS = Group(_describe_totals, _write_totals, _windows_of_totals)

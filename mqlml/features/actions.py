@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 
 from mqlml.features.accounts import describe_accounts, has_accounts, write_accounts
-from mqlml.features.action_counts import COUNTS, DAYS, TOTALS, VALUES
+from mqlml.features.action_counts import COUNTS, DAYS, TOTALS, USUAL, VALUES, choose_usual
 from mqlml.features.acts import ActionsPlan, Acts, Group
 from mqlml.features.bad_acts import is_undesirable
 from mqlml.features.builder import Block, Builder, Evidence, LeftOut, Source, check_words
@@ -23,7 +23,7 @@ from mqlml.features.word_kinds import Kind
 __all__ = ["BUILDER", "ActionsPlan"]
 
 _GROUPS: tuple[Group, ...] = (
-    *(COUNTS, TOTALS, DAYS, VALUES, DECAY, VISITS, RHYTHM),
+    *(COUNTS, TOTALS, DAYS, VALUES, USUAL, DECAY, VISITS, RHYTHM),
     *(INTENT, PROACTIVE, CONTENT, PAIRS),
 )
 
@@ -42,8 +42,10 @@ def _plan(evidence: Evidence) -> tuple[ActionsPlan | None, list[LeftOut]]:
     lead = _kind(evidence, "lead", settings.lead_initiated)
     begun = evidence.count_words("initiated_by").seen if on.proactive else {}
     value = evidence.has_values("value")
+    kept = Vocabulary(actions.words, missing=False)
+    valued = {word: number for word, number in evidence.events.values.items() if word in welcome}
     plan = ActionsPlan(
-        Vocabulary(actions.words, missing=False),
+        kept,
         listed,
         tuple(evidence.config.windows),
         settings.session_gap,
@@ -60,6 +62,7 @@ def _plan(evidence: Evidence) -> tuple[ActionsPlan | None, list[LeftOut]]:
         rhythm=on.rhythm,
         intent=on.intent and any(map(high_intent.holds, welcome)),
         account=on.account and has_accounts(evidence),
+        usual=choose_usual(valued, kept) if on.usual and value else (),
         half_lives=tuple(settings.half_lives) if on.decay else (),
         high_intent=high_intent,
         download=download if on.content and any(map(download.holds, welcome)) else None,

@@ -56,6 +56,7 @@ class ActionsPlan:
     value, campaign, content : whether events carry a value, a campaign, a content.
     seconds : whether values are seconds spent.
     counts, days, values, totals, visits, rhythm, intent, account : whether these groups are made.
+    usual : the mean value of each kept action, whole millionths, 0 for none; empty where the group is not made.
     half_lives : of the acts that fade, microseconds; empty for none.
     high_intent : how such acts are known.
     download, lead : how such words are known; None where their group is not made.
@@ -79,6 +80,7 @@ class ActionsPlan:
     rhythm: bool
     intent: bool
     account: bool
+    usual: tuple[int, ...]
     half_lives: tuple[int, ...]
     high_intent: Kind
     download: Kind | None

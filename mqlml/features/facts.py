@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mqlml.features.vocabulary import WordCounts, count_words, read_words
-from mqlml.features.windows import to_micros
+from mqlml.features.windows import LARGEST, UNIT, to_micros
 from mqlml.journeys.contract import WORDS
 
 __all__ = ["EventFacts", "gather_facts", "known_rows"]
@@ -29,12 +29,14 @@ class EventFacts:
     counts : per column of words, how many of these hold each word.
     filled : columns in which at least one of these holds something.
     ever : per column of words, the words of all events, known by then or not.
+    values : per action, how many of these have a value, and their sum in whole millionths.
     """
 
     rows: int
     counts: dict[str, WordCounts]
     filled: frozenset[str]
     ever: dict[str, frozenset[str]]
+    values: dict[str, tuple[int, int]]
 
     def without_actions(self, refused: Collection[str]) -> EventFacts:
         """The facts without some event types. What they held in other columns is still counted there."""
@@ -56,7 +58,18 @@ class EventFacts:
             counts={name: self.counts.get(name, nobody) + other.counts.get(name, nobody) for name in columns},
             filled=self.filled | other.filled,
             ever={name: self.ever.get(name, none) | other.ever.get(name, none) for name in columns},
+            values=_add_values(self.values, other.values),
         )
+
+
+def _add_values(
+    some: dict[str, tuple[int, int]], others: dict[str, tuple[int, int]]
+) -> dict[str, tuple[int, int]]:
+    added = dict(some)
+    for word, (number, total) in others.items():
+        before = added.get(word, (0, 0))
+        added[word] = (before[0] + number, before[1] + total)
+    return added
 
 
 def known_rows(table: pd.DataFrame, before: int | None, *times: str) -> npt.NDArray[np.bool_]:
@@ -84,4 +97,19 @@ def gather_facts(events: pd.DataFrame, *, before: int | None) -> EventFacts:
             str(column) for column in events.columns if (events[column].notna().to_numpy() & rows).any()
         ),
         ever={column: frozenset(read_words(events[column]).text) for column in words},
+        values=_sum_values(events[rows]) if "value" in events else {},
     )
+
+
+def _sum_values(events: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Number and sum of each action's values: whole numbers, so that parts add up to the same as the whole."""
+    action, value = read_words(events["action"]), events["value"].to_numpy(np.float64)
+    valued = np.isfinite(value) & (np.abs(value) < LARGEST) & (action.codes >= 0)
+    codes = action.codes[valued].astype(np.int64)
+    high, low = np.divmod(np.rint(value[valued] / UNIT).astype(np.int64), 2**32)
+    sums = np.zeros((2, len(action.text)), np.int64)  # in two halves, as one could overflow
+    np.add.at(sums[0], codes, high)
+    np.add.at(sums[1], codes, low)
+    numbers = np.bincount(codes, minlength=len(action.text)).tolist()
+    halves = zip(action.text, numbers, *sums.tolist(), strict=True)
+    return {word: (number, left * 2**32 + right) for word, number, left, right in halves if number}

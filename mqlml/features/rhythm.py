@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mqlml.features import rhythm_kernel
-from mqlml.features.action_counts import over_windows, slot_names, sum_in_windows, whole_values
+from mqlml.features.action_counts import count_ranks, over_windows, slot_names, sum_in_windows, whole_values
 from mqlml.features.acts import ActionsPlan, Acts, Group
 from mqlml.features.catalogue import Feature, feature_name, say_length, say_word, window_part
 from mqlml.features.compiled import Numbers
@@ -59,6 +59,7 @@ def _describe_visits(plan: ActionsPlan) -> list[Feature]:
     return [
         *over_windows(plan, "any", "return_visits", "Visits after the first one", _TIMES),
         *over_windows(plan, "any", "time_on_site", said, source),
+        *over_windows(plan, "any", "acts_per_visit", "Acts a visit", _TIMES),
     ]
 
 
@@ -82,6 +83,10 @@ def _write_visits(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> N
         stays = np.diff(walk.occurred, prepend=0) * (1 - begins)
         minutes = sum_in_windows(stays, after, stop) / _MINUTE
     out[walk.row, column : column + windows] = minutes.T
+    column += windows
+    visits = count_ranks(session, start, stop)
+    depth = np.where(visits > 0, (stop - start) / np.maximum(visits, 1), np.nan)
+    out[walk.row, column : column + windows] = depth.T
 
 
 def _describe_rhythm(plan: ActionsPlan) -> list[Feature]:

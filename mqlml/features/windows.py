@@ -27,6 +27,8 @@ from mqlml.features.vocabulary import Words, read_words
 from mqlml.timeutil import HOUR
 
 __all__ = [
+    "LARGEST",
+    "UNIT",
     "Asked",
     "Events",
     "Walk",
@@ -42,6 +44,11 @@ Ints = npt.NDArray[np.int64]
 
 _WORK = 500_000
 """Rows and snapshots in one range of leads: about 10,000 leads of 50 events."""
+
+UNIT = 1e-6
+"""Values are added up in whole millionths: such sums are exact, so neither order nor partition changes them."""
+
+LARGEST = 2**63 * UNIT
 
 _QUARTER = HOUR // 4
 

@@ -94,6 +94,7 @@ class Oracle:
         self.history = _rows(journeys.history)
         end = before or dt.datetime.max.replace(tzinfo=dt.UTC)
         learned = [row for row in self.events if row["occurred_at"] < end and row["recorded_at"] < end]
+        self.learned = learned
         good = [row["action"] for row in learned if row["action"] not in (*UNDESIRABLE, "other")]
         self.actions = _most(good, config.features.max_actions)
         self.bad = _most(
@@ -187,6 +188,7 @@ class Oracle:
                     faded = math.fsum(2 ** -(age / half_life) for age in ages)
                     out[f"actions__{part}__faded_{_length(half_life)}"] = faded
         out |= self._totals(acts, cutoff) if self.on.totals else {}
+        out |= self._against_usual(acts, cutoff) if self.on.usual and self.any_value else {}
         out |= self._visits(acts, cutoff) if self.on.visits else {}
         out |= self._rhythm(acts, cutoff) if self.on.rhythm else {}
         out |= self._intent(acts, cutoff)
@@ -227,6 +229,27 @@ class Oracle:
         out["actions__any__pace"] = (lately - before) / (lately + before) if lately + before else NAN
         return out
 
+    def _against_usual(self, acts: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
+        def slot(row: dict[str, Any]) -> str:
+            return row["action"] if row["action"] in self.actions else "other"
+
+        values: dict[str, list[Fraction]] = {}
+        for row in self.learned:
+            if row["action"] not in UNDESIRABLE and row["value"] is not None:
+                values.setdefault(slot(row), []).append(Fraction(str(row["value"])))
+        usual = {
+            word: Fraction(math.floor(sum(held) / len(held) * 10**6), 10**6) for word, held in values.items()
+        }
+        usual = {word: mean for word, mean in usual.items() if mean > 0}
+        out: dict[str, Any] = {}
+        for name, length in self.windows:
+            inside = self._inside(acts, cutoff, length)
+            rows = [row for row in inside if row["value"] is not None and slot(row) in usual]
+            expected = sum(usual[slot(row)] for row in rows)
+            found = sum(Fraction(str(row["value"])) for row in rows)
+            out[f"actions__value__against_usual__{name}"] = float(found / expected) if rows else NAN
+        return out
+
     def _dates(self, rows: list[dict[str, Any]]) -> set[dt.date]:
         return {row["occurred_at"].astimezone(self.zone).date() for row in rows}
 
@@ -258,6 +281,9 @@ class Oracle:
             if self.config.features.value_unit == "seconds" and self.any_value:
                 minutes = self._values(self._inside(acts, cutoff, length))[0] / 60
             out[f"actions__any__time_on_site__{name}"] = minutes
+            lengths = [len(times) for times in inside if times]
+            depth = sum(lengths) / len(lengths) if lengths else NAN
+            out[f"actions__any__acts_per_visit__{name}"] = depth
         return out
 
     def _rhythm(self, acts: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:

@@ -220,7 +220,11 @@ def test_a_lead_without_events_and_an_empty_journey_have_their_row(world: Journe
             regex="__(count|distinct|sessions|active_days|sum|faded_.*|switches|return_visits|time_on_site|active)(__|$)"
         )
         assert (counts == 0).all(axis=None)
-        assert table.filter(regex="days_since|__share__|__mean__|pace|touch|as_of").isna().all(axis=None)
+        assert (
+            table.filter(regex="days_since|usual|per_visit|__share__|__mean__|pace|touch|as_of")
+            .isna()
+            .all(axis=None)
+        )
     none = build_features(world, snapshots.iloc[:0], plan)
     assert none.shape == (0, len(plan.features))
 
