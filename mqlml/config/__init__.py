@@ -1,7 +1,7 @@
 """The config: text in ``mqlml.yml`` goes in, one validated, frozen `Config` comes out."""
 
 from mqlml.config.features import Features, Profile
-from mqlml.config.labels import Condition, Gate, LabelRule, Rules
+from mqlml.config.labels import Condition, Gate, LabelRule, Rules, Teams
 from mqlml.config.problem import Problem, Snapshots
 from mqlml.config.reading import describe_config, make_config, read_config
 from mqlml.config.sections import Config
@@ -26,6 +26,7 @@ __all__ = [
     "Snapshots",
     "Stage",
     "Table",
+    "Teams",
     "describe_config",
     "make_config",
     "read_config",

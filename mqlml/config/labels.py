@@ -2,41 +2,90 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from mqlml.config.values import Section
 
-__all__ = ["Condition", "Disqualify", "Gate", "LabelRule", "Rules"]
+__all__ = ["Condition", "Disqualify", "Gate", "LabelRule", "Labels", "Rules", "Teams"]
+
+_USUAL_LEVELS = ("iql", "mql", "sql")
+_TAKEN = ("disqualified", "unqualified")
+
+
+class Teams(Section):
+    """Who takes which leads, and how many a week: a column of the leads, and a capacity for each of its values."""
+
+    column: str
+    per_week: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
 
 
 class LabelRule(Section):
     """How one label's threshold is chosen; which keys are needed depends on ``policy``.
 
-    ``fixed``, ``min_precision`` and ``min_recall`` take ``value`` (a probability or share); ``capacity`` takes
-    ``per_week`` (leads); ``value`` takes ``gain`` (of a lead that converts), ``cost`` (of one follow-up) and
-    ``missed_cost`` (of a conversion nobody followed up), all in one currency.
+    ``fixed``, ``min_precision`` and ``min_recall`` take ``value`` (a probability or share). ``capacity`` takes
+    ``per_week`` (leads), or ``teams``, or both: ``per_week`` is then for the leads of no team named. ``value`` takes
+    ``gain`` (of a lead that converts) and ``cost`` (of one follow-up), and may take ``too_early`` (what following up
+    a lead that does not convert costs besides) and ``too_late`` (what a conversion nobody was told of costs; an
+    earlier name of it is ``missed_cost``), all in one currency.
     """
 
     policy: Literal["fixed", "min_precision", "min_recall", "capacity", "value"]
     value: float | None = Field(default=None, ge=0, le=1)
     per_week: float | None = Field(default=None, gt=0)
+    teams: Teams | None = None
     gain: float | None = Field(default=None, ge=0)
     cost: float | None = Field(default=None, gt=0)
+    too_early: float = Field(default=0.0, ge=0)
+    too_late: float = Field(default=0.0, ge=0)
     missed_cost: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def _keys_of_policy(self) -> LabelRule:
         needed = {"capacity": {"per_week"}, "value": {"gain", "cost"}}.get(self.policy, {"value"})
-        optional = {"missed_cost"} if self.policy == "value" else set()
+        optional = {"capacity": {"teams"}, "value": {"too_early", "too_late", "missed_cost"}}.get(
+            self.policy, set()
+        )
         defaults = {name: field.default for name, field in type(self).model_fields.items()}
         given = {name for name in self.model_fields_set if getattr(self, name) != defaults[name]} - {"policy"}
+        if self.teams is not None:
+            needed = needed - {"per_week"}
+            optional = optional | {"per_week"}
         if missing := sorted(needed - given):
             raise ValueError(f"policy {self.policy!r} needs {missing[0]!r}")
         if extra := sorted(given - needed - optional):
             raise ValueError(f"policy {self.policy!r} does not read {extra[0]!r}")
+        if self.too_late and self.missed_cost:
+            raise ValueError("'missed_cost' is an earlier name of 'too_late'; give one of them")
         return self
+
+    @property
+    def late_cost(self) -> float:
+        """What a conversion nobody was told of costs."""
+        return self.too_late or self.missed_cost
+
+
+def _levels(value: dict[str, LabelRule]) -> dict[str, LabelRule]:
+    """Lowest first: the usual names in their order, the user's own as written."""
+    if not value:
+        raise ValueError("needs at least one label, as mql")
+    for name in value:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise ValueError(f"a label is lower-case letters, digits and '_'; found {name!r}")
+        if name in _TAKEN:
+            raise ValueError(f"{name!r} is what leads without a label are called; choose another name")
+    usual = [name for name in _USUAL_LEVELS if name in value]
+    if len(usual) == len(value):
+        return {name: value[name] for name in usual}
+    if [name for name in value if name in _USUAL_LEVELS] != usual:
+        raise ValueError(f"labels are written lowest first, so {' before '.join(map(repr, usual))}")
+    return value
+
+
+Labels = Annotated[dict[str, LabelRule], AfterValidator(_levels)]
+"""The levels a lead can reach, lowest first: any number, ``iql``, ``mql``, ``sql`` or the user's own."""
 
 
 class Condition(Section):

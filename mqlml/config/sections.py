@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, field_validator
 
 from mqlml.config.features import Features, Profile
-from mqlml.config.labels import Gate, LabelRule, Rules
+from mqlml.config.labels import Gate, LabelRule, Labels, Rules
 from mqlml.config.problem import Problem
 from mqlml.config.tables import Data
 from mqlml.config.values import Section, Window
@@ -23,7 +23,7 @@ class Tracking(Section):
     uri: str = "sqlite:///models/mlflow.db"
 
 
-_DEFAULT_LABELS: dict[Literal["mql", "sql"], LabelRule] = {
+_DEFAULT_LABELS = {
     "mql": LabelRule(policy="min_recall", value=0.6),
     "sql": LabelRule(policy="min_recall", value=0.25),
 }
@@ -38,7 +38,7 @@ class Config(Section):
     profile: Profile = Profile()
     features: Features = Features()
     windows: list[Window] = [7 * DAY, 30 * DAY, 90 * DAY, "all"]
-    labels: dict[Literal["mql", "sql"], LabelRule] = _DEFAULT_LABELS
+    labels: Labels = _DEFAULT_LABELS
     rules: Rules = Rules()
     gate: Gate = Gate()
     tracking: Tracking = Tracking()
@@ -54,13 +54,6 @@ class Config(Section):
         if "all" in value[:-1]:
             raise ValueError("'all' must be the last of 'windows'")
         return value
-
-    @field_validator("labels")
-    @classmethod
-    def _labels(cls, value: dict[str, LabelRule]) -> dict[str, LabelRule]:
-        if set(value) != {"mql", "sql"}:
-            raise ValueError("needs both 'mql' and 'sql'")
-        return {"mql": value["mql"], "sql": value["sql"]}
 
     def path(self, text: str) -> Path:
         """A path of the config as one that can be opened: relative ones start at the config's folder."""

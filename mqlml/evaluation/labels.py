@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mqlml.evaluation.bootstrap import ClusterBootstrap, make_estimate
+from mqlml.config import LabelRule
+from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import check_judged
-from mqlml.model import LabelPolicy
+from mqlml.model import LabelOutcome, LabelPolicy, payoff
 
 __all__ = ["evaluate_policy"]
+
+Floats = npt.NDArray[np.float64]
 
 
 def evaluate_policy(
@@ -23,18 +27,22 @@ def evaluate_policy(
     clusters: npt.ArrayLike,
     random_state: int,
     leads: npt.ArrayLike | None = None,
+    teams: Mapping[str, npt.ArrayLike] | None = None,
     n_bootstrap: int = 500,
 ) -> dict[str, dict[str, Any]]:
-    """Precision, recall and volume of each label on leads it was not chosen on, all those at or above its threshold.
+    """Precision, recall, volume and value of each label on leads it was not chosen on, all who reach it counted.
 
     Parameters
     ----------
     policy : LabelPolicy
-    probability, y : arrays of shape (n,)
+    probability, y : arrays of shape (n,), the looks at one lead in order of time
     weeks : float or None
         How many weeks these leads came in; None where the data has no dates.
     leads : array of shape (n,), optional
-        Which lead each row is a look at; a lead that is selected at several looks counts once in ``per_week``.
+        Which lead each row is a look at; a lead that is selected at several looks counts once in ``per_week`` and
+        ``value``.
+    teams : mapping of column to array of shape (n,), optional
+        Needed where thresholds differ by team.
     clusters : array of shape (n,)
         The account, or else the lead, of each row.
     random_state, n_bootstrap : int
@@ -43,37 +51,65 @@ def evaluate_policy(
     -------
     dict of str to dict
         By label: ``threshold``, ``selected``, ``converted`` (rows); ``precision`` (None where nobody is selected),
-        ``recall``, ``per_week`` (leads; None without dates), and for these three ``…_low`` and ``…_high``, 95 %
-        percentile bootstrap intervals over clusters. The interval of a volume holds the number of weeks fixed.
+        ``recall``, ``per_week`` (leads; None without dates), ``value`` (of the follow-ups against none, a week or,
+        without dates, a row; None for other policies), and for these four ``…_low`` and ``…_high``, 95 % percentile
+        bootstrap intervals over clusters. The interval of a volume holds the number of weeks fixed. ``promised`` is
+        what the policy promised of each, and ``kept`` whether what came lies within.
     """
     target, chance = check_judged(y, probability)
     bootstrap = ClusterBootstrap(clusters, n_bootstrap=n_bootstrap, random_state=random_state)
-    results: dict[str, dict[str, Any]] = {}
-    for name, threshold in policy.thresholds.items():
-        reached = (chance >= threshold).astype(np.float64)
-        handed = _once(reached, leads)
-        selected, converted, positives, handed_over = bootstrap.sums(
-            reached, reached * target, target, handed
-        )
-        n_selected, n_converted = int(reached.sum()), int((reached * target).sum())
-        with np.errstate(invalid="ignore", divide="ignore"):
-            estimates = {
-                "precision": make_estimate(n_converted / n_selected, converted / selected)
-                if n_selected
-                else None,
-                "recall": make_estimate(n_converted / target.sum(), converted / positives),
-                "per_week": make_estimate(handed.sum() / weeks, handed_over / weeks) if weeks else None,
-            }
-        row: dict[str, Any] = {"threshold": threshold, "selected": n_selected, "converted": n_converted}
-        for what, estimate in estimates.items():
-            row[what] = estimate.value if estimate else None
-            row[f"{what}_low"] = estimate.low if estimate else None
-            row[f"{what}_high"] = estimate.high if estimate else None
-        results[name] = row
-    return results
+    reached = policy.reach(chance, teams=teams).astype(np.float64)
+    return {
+        outcome.label: _judge(outcome, reached[:, level], target, leads, weeks, bootstrap)
+        for level, outcome in enumerate(policy.outcomes)
+    }
 
 
-def _once(reached: npt.NDArray[np.float64], leads: npt.ArrayLike | None) -> npt.NDArray[np.float64]:
+def _judge(
+    outcome: LabelOutcome,
+    reached: Floats,
+    target: Floats,
+    leads: npt.ArrayLike | None,
+    weeks: float | None,
+    bootstrap: ClusterBootstrap,
+) -> dict[str, Any]:
+    handed = _once(reached, leads)
+    by_value = outcome.rule["policy"] == "value"
+    worth = handed * payoff(LabelRule.model_validate(outcome.rule), target) if by_value else handed
+    rows = np.ones_like(target)
+    selected, converted, positives, handed_over, brought, looked_at = bootstrap.sums(
+        reached, reached * target, target, handed, worth, rows
+    )
+    n_selected, n_converted = int(reached.sum()), int((reached * target).sum())
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = make_estimate(worth.sum() / (weeks or rows.sum()), brought / (weeks or looked_at))
+        estimates: dict[str, Estimate | None] = {
+            "precision": make_estimate(n_converted / n_selected, converted / selected)
+            if n_selected
+            else None,
+            "recall": make_estimate(n_converted / target.sum(), converted / positives),
+            "per_week": make_estimate(handed.sum() / weeks, handed_over / weeks) if weeks else None,
+            "value": value if by_value else None,
+        }
+    row: dict[str, Any] = {
+        "threshold": outcome.threshold,
+        "selected": n_selected,
+        "converted": n_converted,
+        "teams": outcome.teams,
+    }
+    for what, estimate in estimates.items():
+        row[what] = estimate.value if estimate else None
+        row[f"{what}_low"] = estimate.low if estimate else None
+        row[f"{what}_high"] = estimate.high if estimate else None
+    row["promised"] = outcome.promises
+    row["kept"] = {
+        what: None if row[what] is None else bool(promise.low <= row[what] <= promise.high)
+        for what, promise in outcome.promises.items()
+    }
+    return row
+
+
+def _once(reached: Floats, leads: npt.ArrayLike | None) -> Floats:
     """1 at the first selected row of each lead, 0 elsewhere."""
     if leads is None:
         return reached

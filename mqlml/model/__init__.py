@@ -17,7 +17,18 @@ from mqlml.model.contributions import (
     family_points,
 )
 from mqlml.model.encode import TableEncoder
-from mqlml.model.policy import UNQUALIFIED, LabelOutcome, LabelPolicy, choose_thresholds
+from mqlml.model.policy import (
+    UNQUALIFIED,
+    LabelOutcome,
+    LabelPolicy,
+    Looks,
+    Promise,
+    add_promises,
+    choose_policy,
+    choose_thresholds,
+    make_looks,
+    payoff,
+)
 from mqlml.model.scorer import LeadScorer
 
 __all__ = [
@@ -30,13 +41,19 @@ __all__ = [
     "LabelPolicy",
     "LeadScorer",
     "LogisticBaseline",
+    "Looks",
     "PointsBaseline",
+    "Promise",
     "SigmoidCalibrator",
     "TableEncoder",
+    "add_promises",
     "calibrate",
+    "choose_policy",
     "choose_thresholds",
     "contribute",
     "contribute_in_parts",
     "family_points",
     "make_baselines",
+    "make_looks",
+    "payoff",
 ]
