@@ -178,9 +178,42 @@ MISTAKES = {
         ),
         r"labels\.mql: policy 'fixed' does not read 'gain'",
     ),
-    "one label only": (
-        put("labels", {"mql": {"policy": "fixed", "value": 0.5}}),
-        "needs both 'mql' and 'sql'",
+    "no label": (put("labels", {}), "labels: needs at least one label, as mql"),
+    "a label that is none": (
+        put("labels", {"unqualified": {"policy": "fixed", "value": 0.5}}),
+        "labels: 'unqualified' is what leads without a label are called; choose another name",
+    ),
+    "a label in capitals": (
+        put("labels", {"MQL": {"policy": "fixed", "value": 0.5}}),
+        "labels: a label is lower-case letters, digits and '_'; found 'MQL'",
+    ),
+    "usual labels upside down among others": (
+        put("labels", {name: {"policy": "fixed", "value": 0.5} for name in ("sql", "hot", "mql")}),
+        "labels: labels are written lowest first, so 'mql' before 'sql'",
+    ),
+    "one cost by two names": (
+        put(
+            "labels",
+            {"mql": {"policy": "value", "gain": 9, "cost": 1, "too_late": 2, "missed_cost": 2}},
+        ),
+        r"labels\.mql: 'missed_cost' is an earlier name of 'too_late'; give one of them",
+    ),
+    "teams without a capacity": (
+        put("labels", {"mql": {"policy": "capacity", "teams": {"column": "region", "per_week": {}}}}),
+        r"labels\.mql\.teams\.per_week: ",
+    ),
+    "teams of another policy": (
+        put(
+            "labels",
+            {
+                "mql": {
+                    "policy": "fixed",
+                    "value": 0.1,
+                    "teams": {"column": "region", "per_week": {"EMEA": 3}},
+                }
+            },
+        ),
+        r"labels\.mql: policy 'fixed' (needs 'value'|does not read 'teams')",
     ),
     "a probability above 1": (
         put("labels", {"mql": {"policy": "fixed", "value": 15}, "sql": {"policy": "fixed", "value": 0.5}}),
@@ -195,6 +228,21 @@ MISTAKES = {
     "a name that is a path": (put("name", "../x"), "name: must be letters, digits"),
     "not a mapping": (["name"], "must hold keys and values"),
 }
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (["sql", "iql", "mql"], ["iql", "mql", "sql"]),
+        (["mql"], ["mql"]),
+        (["warm", "hot"], ["warm", "hot"]),
+        (["iql", "warm", "sql", "hot"], ["iql", "warm", "sql", "hot"]),
+    ],
+    ids=["usual", "one", "own", "mixed"],
+)
+def test_levels_are_lowest_first(written: list[str], read: list[str]) -> None:
+    labels = {name: {"policy": "fixed", "value": 0.5} for name in written}
+    assert list(config(labels=labels).labels) == read
 
 
 @pytest.mark.parametrize(("values", "message"), MISTAKES.values(), ids=MISTAKES.keys())

@@ -5,7 +5,7 @@ Nothing is chosen here: the model, its calibration and its thresholds come from 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,8 +123,10 @@ def _judge_by_age(
     return found
 
 
-def judge_policy(policy: LabelPolicy, judged: Judged, table: TrainingTable) -> dict[str, dict[str, Any]]:
-    """What each label's threshold, chosen on the past, gives on the held-out period."""
+def judge_policy(
+    policy: LabelPolicy, judged: Judged, table: TrainingTable, teams: Mapping[str, npt.NDArray[np.str_]]
+) -> dict[str, dict[str, Any]]:
+    """What each label's threshold, chosen on the past, gives on the held-out period, beside what it promised."""
     last = table.holdout.test
     return evaluate_policy(
         policy,
@@ -132,6 +134,7 @@ def judge_policy(policy: LabelPolicy, judged: Judged, table: TrainingTable) -> d
         table.label[last],
         weeks=holdout_weeks(table),
         leads=table.lead[last],
+        teams=teams,
         clusters=table.group[last],
         random_state=RANDOM_STATE,
     )

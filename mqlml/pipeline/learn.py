@@ -28,7 +28,7 @@ from mqlml.evaluation import (
 from mqlml.evaluation.backtest import Forward, predict_across, predict_forward
 from mqlml.evaluation.heldout import HeldOut, Opened, Period
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, choose_thresholds
+from mqlml.model import LeadScorer, SigmoidCalibrator
 from mqlml.pipeline.check import make_table, read_data
 from mqlml.pipeline.describe import (
     describe_holdout,
@@ -41,11 +41,11 @@ from mqlml.pipeline.judge import (
     RANDOM_STATE,
     Judged,
     fit_past,
-    holdout_weeks,
     judge_importance,
     judge_model,
     judge_policy,
 )
+from mqlml.pipeline.labelling import choose_labels, forward_periods, team_values
 from mqlml.pipeline.logbook import describe_opened, warn_of_openings
 from mqlml.pipeline.progress import Progress, Silent
 from mqlml.plain import to_plain
@@ -142,7 +142,16 @@ def train(
             f"leads apart in {len(past.holdout.train):,} rows. Bring more columns or a longer history"
         )
     calibrator = SigmoidCalibrator().fit(forward.raw, past.label[forward.rows])
-    policy = _choose(calibrator.predict(forward.raw), past, forward.rows, config, _weeks(past, forward))
+    with progress.step("labels"):
+        policy = choose_labels(
+            calibrator.predict(forward.raw),
+            past,
+            forward.rows,
+            forward_periods(past, forward),
+            data,
+            config,
+            random_state=RANDOM_STATE,
+        )
 
     with progress.step("held-out period"):
         table = held.open()
@@ -160,13 +169,19 @@ def train(
     importance: Importance | None = None
     bundle: Bundle | None = None
     if gate.passed:
-        labels = judge_policy(policy, judged, table)
+        labels = judge_policy(policy, judged, table, team_values(data, table, table.holdout.test, config))
         with progress.step("importance"):
             importance = judge_importance(fitted, calibrator, table)
         with progress.step("refit"):
             bundle = _ship(scorer, table, forward, judged, config, data, now)
-        for name, threshold in bundle.policy.thresholds.items():
-            labels[name] |= {"judged_at": labels[name]["threshold"], "threshold": threshold}
+        for shipped in bundle.policy.outcomes:
+            labels[shipped.label] |= {
+                "judged_at": labels[shipped.label]["threshold"],
+                "threshold": shipped.threshold,
+                "teams": shipped.teams,
+                "next": shipped.promises,
+                "note": shipped.note,
+            }
 
     summary = to_plain(
         {
@@ -236,22 +251,6 @@ def _with_notes(
     return replace(gate, warnings=(*gate.warnings, *notes))
 
 
-def _weeks(table: TrainingTable, forward: Forward) -> float | None:
-    """How many weeks the forward predictions cover."""
-    past = table.holdout.train
-    periods = forward.periods or ((int(table.time[past].min()), int(table.time[past].max())),)
-    lengths = [table.weeks(start, end) for start, end in periods]
-    return None if None in lengths else sum(length for length in lengths if length is not None)
-
-
-def _choose(
-    probability: Floats, table: TrainingTable, rows: Rows, config: Config, weeks: float | None
-) -> LabelPolicy:
-    return choose_thresholds(
-        probability, table.label[rows], config.labels, weeks=weeks, leads=table.lead[rows]
-    )
-
-
 def _ship(
     scorer: LeadScorer,
     table: TrainingTable,
@@ -267,13 +266,19 @@ def _ship(
     rows = np.concatenate([forward.rows, last])
     calibrator = SigmoidCalibrator().fit(np.concatenate([forward.raw, judged.raw]), table.label[rows])
     probability = calibrator.predict(np.concatenate([forward.raw, judged.raw]))
-    weeks, more = _weeks(table, forward), holdout_weeks(table)
+    held = (table.holdout.start, table.holdout.end)
     return Bundle(
         name=config.name,
         scorer=_fit(scorer, table, np.arange(len(table.label))),
         calibrator=calibrator,
-        policy=_choose(
-            probability, table, rows, config, None if weeks is None or more is None else weeks + more
+        policy=choose_labels(
+            probability,
+            table,
+            rows,
+            [*forward_periods(table, forward), held],
+            data,
+            config,
+            random_state=RANDOM_STATE,
         ),
         plan=table.plan,
         config=describe_config(config),

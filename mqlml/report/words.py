@@ -162,13 +162,23 @@ def question_in_words(problem: Problem, *, flat: bool = False) -> Question:
 def policy_in_words(rule: LabelRule) -> str:
     """How a threshold was chosen, without a full stop."""
     if rule.policy == "capacity":
-        return f"Set so that at most {rule.per_week:,g} leads a week reach it"
+        return f"Set so that {_capacity_in_words(rule)}"
     if rule.policy == "value":
-        missed = f", a missed one costs {rule.missed_cost:,g}" if rule.missed_cost else ""
-        return f"Set where it pays best: a conversion gains {rule.gain:,g}, a follow-up costs {rule.cost:,g}{missed}"
+        costs = [f"a follow-up costs {rule.cost:,g}"]
+        costs += [f"{rule.too_early:,g} more if it comes too early"] if rule.too_early else []
+        costs += [f"a missed one costs {rule.late_cost:,g}"] if rule.late_cost else []
+        return f"Set where it pays best: a conversion gains {rule.gain:,g}, {', '.join(costs)}"
     share = percent(rule.value)
     return {
         "fixed": f"Fixed by hand at a probability of {share}",
         "min_precision": f"The lowest threshold from which at least {share} of leads convert",
         "min_recall": f"The highest threshold that still catches at least {share} of conversions",
     }[rule.policy]
+
+
+def _capacity_in_words(rule: LabelRule) -> str:
+    if rule.teams is None:
+        return f"at most {rule.per_week:,g} leads a week reach it"
+    each = join([f"{per_week:,g} of {team}" for team, per_week in rule.teams.per_week.items()])
+    others = "none" if rule.per_week is None else f"at most {rule.per_week:,g}"
+    return f"at most {each} reach it a week, and {others} of any other {rule.teams.column}"

@@ -7,7 +7,7 @@ learned from; the config at hand says only which rules overrule the model.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,8 @@ from mqlml.config import Config, Problem
 from mqlml.errors import BundleError, ContractError, PopulationError
 from mqlml.features import FAMILIES, build_features, build_flat
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import UNQUALIFIED, LabelPolicy
 from mqlml.registry import Bundle, Version
+from mqlml.scoring.labels import label_leads, team_values
 from mqlml.scoring.rules import match_rules
 from mqlml.timeutil import format_instant
 from mqlml.training import open_leads
@@ -225,8 +225,7 @@ def _scores(
 ) -> pd.DataFrame:
     raw = bundle.scorer.decision_function(features)
     probability = bundle.calibrator.predict(raw)
-    label = bundle.policy.assign_labels(probability).astype(object)
-    why = np.fromiter(_reasons(probability, label, bundle.policy), dtype=object, count=len(label))
+    label, why = label_leads(bundle.policy, probability, team_values(leads, bundle.policy))
     rule = match_rules(leads, config.rules, folder=config.folder, email=config.profile.email)
     turned_away = rule.notna().to_numpy()
     label[turned_away] = DISQUALIFIED
@@ -262,25 +261,3 @@ def _percentile(
     up_to = np.searchsorted(reference, probability, side="right")
     percentile: npt.NDArray[np.float64] = 50.0 * (below + up_to) / len(reference)
     return np.round(percentile, 1)
-
-
-def _reasons(
-    probability: npt.NDArray[np.float64], label: npt.NDArray[np.object_], policy: LabelPolicy
-) -> Iterator[str]:
-    """Why each lead has its label: which threshold its probability reaches, or the lowest, which it does not."""
-    thresholds = policy.thresholds
-    lowest = next(iter(thresholds))
-    for value, name in zip(probability.tolist(), label, strict=True):
-        reached = name != UNQUALIFIED
-        met = name if reached else lowest
-        value_text, threshold_text = _told_apart(value, thresholds[met])
-        yield f"probability {value_text} {'≥' if reached else '<'} {met.upper()} threshold {threshold_text}"
-
-
-def _told_apart(value: float, threshold: float) -> tuple[str, str]:
-    """Both numbers with as few digits, two at least, as show which is greater."""
-    for digits in range(2, 17):
-        shown = f"{value:#.{digits}g}", f"{threshold:#.{digits}g}"
-        if shown[0] != shown[1] or value == threshold:
-            break
-    return shown

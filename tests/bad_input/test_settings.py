@@ -136,7 +136,8 @@ KEYS = [
         {"mql": {"policy": "capacity"}, "sql": FIXED},
         r"labels\.mql: policy 'capacity' needs 'per_week'",
     ),
-    key("one-label", "labels", {"mql": FIXED}, "labels: needs both 'mql' and 'sql'"),
+    key("no-label", "labels", {}, "labels: needs at least one label, as mql"),
+    key("reserved-label", "labels", {"disqualified": FIXED}, "labels: 'disqualified' is what leads without"),
     key(
         "precision-in-percent",
         "labels",

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
-from mqlml.model import LabelPolicy, choose_thresholds
+from mqlml.model import LabelPolicy, Looks, choose_policy, choose_thresholds, make_looks
 
 FIVE = ([0.1, 0.2, 0.4, 0.4, 0.8], [0, 1, 0, 1, 1])
 judged = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 1)), min_size=1, max_size=25).filter(
@@ -332,3 +332,181 @@ def test_a_stored_policy_out_of_order_is_refused() -> None:
     values["labels"].reverse()
     with pytest.raises(LabelPolicyError, match=r"rising thresholds, lowest label first; found \[0.5, 0.2\]"):
         LabelPolicy.from_dict(values)
+
+
+@given(
+    gain=st.integers(0, 40),
+    cost=st.integers(1, 20),
+    too_early=st.integers(0, 20),
+    too_late=st.integers(0, 20),
+)
+def test_the_value_threshold_is_where_following_up_begins_to_pay(gain, cost, too_early, too_late) -> None:
+    rule = LabelRule(policy="value", gain=gain, cost=cost, too_early=too_early, too_late=too_late)
+    if cost > gain + too_late:
+        with pytest.raises(LabelPolicyError, match="so no threshold is worth it"):
+            _one(rule, *FIVE)
+        return
+    threshold = _one(rule, *FIVE).outcomes[0].threshold
+    for p in np.linspace(0, 1, 41):
+        follow_up = p * gain - cost - (1 - p) * too_early
+        wait = -p * too_late
+        assert (p >= threshold) == (follow_up >= wait) or abs(follow_up - wait) < 1e-9
+
+
+def test_too_early_raises_and_too_late_lowers_the_threshold_by_hand() -> None:
+    def threshold(**costs: float) -> float:
+        return _one(LabelRule(policy="value", gain=80, cost=20, **costs), *FIVE).outcomes[0].threshold
+
+    assert threshold() == pytest.approx(20 / 80)
+    assert threshold(too_early=20) == pytest.approx(40 / 100)
+    assert threshold(too_late=20) == pytest.approx(20 / 100)
+    assert threshold(missed_cost=20) == threshold(too_late=20)
+
+
+def test_the_value_of_follow_ups_counts_each_lead_once_and_at_its_first_selected_look() -> None:
+    # Lead a is selected at its second look, which does not convert in the window, and again at its third.
+    looks = make_looks(
+        [0.1, 0.5, 0.9, 0.8, 0.2],
+        [1, 0, 1, 1, 1],
+        weeks=2,
+        lead=["a", "a", "a", "b", "c"],
+        time=[0.0, 0.5, 1.0, 0.2, 0.3],
+        periods=[(0, 2)],
+    )
+    rule = LabelRule(policy="value", gain=100, cost=20, too_early=10)
+    outcome = choose_policy(looks, {"mql": rule}).outcomes[0]
+    assert outcome.threshold == pytest.approx(30 / 110)
+    assert outcome.value == pytest.approx((-30 + 80) / 2)
+
+
+def _weekly(n: int, region: list[str], **keys) -> Looks:
+    """One lead a day for ``n`` days, of falling probability, every other one converting."""
+    return make_looks(
+        np.linspace(0.9, 0.1, n), np.arange(n) % 2, weeks=n / 7, teams={"region": region}, **keys
+    )
+
+
+def test_each_team_has_a_threshold_for_its_own_capacity() -> None:
+    looks = _weekly(14, ["EMEA", "US"] * 5 + ["APAC", ""] * 2)
+    teams = {"column": "region", "per_week": {"EMEA": 1, "US": 2}}
+    sql = choose_policy(looks, {"sql": LabelRule(policy="capacity", teams=teams)}).outcomes[0]
+    p = looks.probability
+    assert sql.teams == {"EMEA": p[2], "US": p[7]}
+    assert (sql.threshold, sql.others, sql.selected, sql.per_week) == (p[7], None, 6, 3.0)
+    policy = LabelPolicy((sql,))
+    named = {"region": ["EMEA", "EMEA", "US", "APAC", ""]}
+    assert policy.assign_labels([p[2], p[3], p[7], 1.0, 1.0], teams=named).tolist() == [
+        "sql",
+        "unqualified",
+        "sql",
+        "unqualified",
+        "unqualified",
+    ]
+    with pytest.raises(LabelPolicyError, match="thresholds by team need the column 'region'.*found none"):
+        policy.assign_labels([0.5])
+    assert LabelPolicy.from_dict(json.loads(json.dumps(policy.to_dict()))) == policy
+
+
+def test_a_capacity_beside_teams_is_for_all_others() -> None:
+    looks = _weekly(14, ["EMEA"] * 5 + ["APAC", "", "US"] * 3)
+    rule = LabelRule(policy="capacity", per_week=1.5, teams={"column": "region", "per_week": {"EMEA": 1}})
+    sql = choose_policy(looks, {"sql": rule}).outcomes[0]
+    p = looks.probability
+    assert (sql.teams, sql.others, sql.selected) == ({"EMEA": p[1]}, p[7], 5)
+    assert LabelPolicy((sql,)).assign_labels([p[7]], teams={"region": ["new"]}).tolist() == ["sql"]
+
+
+def test_no_team_may_take_leads_that_have_not_reached_the_label_below() -> None:
+    looks = _weekly(14, ["EMEA", "US"] * 7)
+    p = looks.probability
+    rules = {
+        "mql": LabelRule(policy="fixed", value=float(p[4])),
+        "sql": LabelRule(policy="capacity", teams={"column": "region", "per_week": {"EMEA": 1, "US": 9}}),
+    }
+    policy = choose_policy(looks, rules)
+    assert policy.outcomes[1].teams == {"EMEA": p[2], "US": p[4]}
+    assert "US: raised from 0.1 to the threshold of mql" in str(policy.outcomes[1].note)
+
+
+def test_a_lead_of_two_kinds_of_team_must_reach_both_thresholds() -> None:
+    looks = make_looks(
+        np.linspace(0.9, 0.1, 8),
+        [1] * 8,
+        weeks=1,
+        teams={"region": ["EMEA", "US"] * 4, "line": ["x"] * 4 + ["y"] * 4},
+    )
+    rules = {
+        "mql": LabelRule(policy="capacity", teams={"column": "region", "per_week": {"EMEA": 1, "US": 4}}),
+        "sql": LabelRule(policy="capacity", teams={"column": "line", "per_week": {"x": 4, "y": 1}}),
+    }
+    reached = choose_policy(looks, rules).reach(looks.probability, teams=looks.teams)
+    assert reached.tolist()[:5] == [[True, True], [True, True], [False, False], [True, True], [False, False]]
+    assert (reached[:, 0] >= reached[:, 1]).all()
+
+
+@pytest.mark.parametrize(
+    ("teams", "weeks", "message"),
+    [
+        ({"column": "country", "per_week": {"US": 3}}, 2.0, "the leads have no column 'country' that teams"),
+        (
+            {"column": "region", "per_week": {"usa": 3}},
+            2.0,
+            "no past lead has 'usa' in 'region', which holds 'EMEA', 'US'",
+        ),
+        (
+            {"column": "region", "per_week": {"US": 3}},
+            None,
+            "a capacity by team needs dates, and this data has",
+        ),
+        (
+            {"column": "region", "per_week": {"US": 0.1}},
+            2.0,
+            "labels.mql.teams, US: no threshold selects as few",
+        ),
+    ],
+    ids=["column", "team", "dates", "too few"],
+)
+def test_teams_that_cannot_be_served_are_refused(teams: dict, weeks: float | None, message: str) -> None:
+    looks = make_looks([0.5, 0.4], [1, 0], weeks=weeks, teams={"region": ["EMEA", "US"]})
+    with pytest.raises(LabelPolicyError, match=message):
+        choose_policy(looks, {"mql": LabelRule(policy="capacity", teams=teams)})
+
+
+def test_any_number_of_levels_in_order() -> None:
+    rules = {
+        name: LabelRule(policy="fixed", value=v) for name, v in [("iql", 0.1), ("warm", 0.3), ("hot", 0.6)]
+    }
+    policy = choose_thresholds(*FIVE, rules, weeks=1)
+    assert policy.assign_labels([0.05, 0.1, 0.5, 0.6]).tolist() == ["unqualified", "iql", "warm", "hot"]
+    assert [outcome.selected for outcome in policy.outcomes] == [5, 3, 1]
+
+
+def test_recent_weeks_count_more_towards_a_capacity() -> None:
+    """Volume has doubled lately, so a capacity must be kept in weeks as the last ones were."""
+    week = np.repeat(np.arange(60), [10] * 40 + [20] * 20)
+    rng = np.random.default_rng(0)
+    probability = rng.random(len(week))
+    looks = make_looks(
+        probability,
+        rng.random(len(week)) < probability,
+        weeks=60,
+        time=week + rng.random(len(week)),
+        periods=[(0, 60)],
+    )
+    outcome = choose_policy(looks, {"sql": LabelRule(policy="capacity", per_week=5)}).outcomes[0]
+    late = (week >= 40) & (probability >= outcome.threshold)
+    assert outcome.per_week == pytest.approx(5, abs=0.2)
+    assert late.sum() / 20 == pytest.approx(5, abs=1)
+    plain = choose_thresholds(
+        probability, looks.label, {"sql": LabelRule(policy="capacity", per_week=5)}, weeks=60
+    )
+    assert (probability[week >= 40] >= plain.outcomes[0].threshold).sum() / 20 > 6.5
+
+
+def test_a_week_without_leads_is_a_week_and_a_hole_between_periods_is_none() -> None:
+    near, far = ([0.9, 0.8], [1, 0]), {"weeks": 2, "time": [0.5, 1.5]}
+    whole = make_looks(*near, **far, periods=[(0, 2)]).recency()
+    parted = make_looks(*near, **far, periods=[(0, 1), (1, 2)]).recency()
+    assert parted[1] == pytest.approx(whole[1])
+    assert whole[1] < 2
+    assert make_looks(*near, weeks=2).recency()[1] == 2

@@ -18,7 +18,7 @@ from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import LabelOutcome, LabelPolicy, LeadScorer
 from mqlml.registry import Bundle, Version, load_bundle, make_reference, save_bundle
 from mqlml.scoring import DISQUALIFIED, SCORE_COLUMNS, count_older, score, score_flat, write_table
-from mqlml.scoring.batch import _told_apart
+from mqlml.scoring.labels import _told_apart
 from mqlml.training import open_leads
 from tests import by_hand
 from tests.registry.versions import Made, make_version

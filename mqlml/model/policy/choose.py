@@ -160,6 +160,8 @@ def _parts(looks: Looks, name: str, rule: LabelRule, everyone: Ranked | None) ->
         assert everyone is not None
         return [_Part(None, everyone, rule, f"labels.{name}")]
     column, capacities = rule.teams.column, rule.teams.per_week
+    if looks.weeks is None:
+        raise LabelPolicyError(_no_dates(f"labels.{name}.teams", "a capacity by team"))
     if column not in looks.teams:
         raise LabelPolicyError(
             f"labels.{name}.teams: the leads have no column {column!r} that teams could be told by; check "
@@ -169,7 +171,7 @@ def _parts(looks: Looks, name: str, rule: LabelRule, everyone: Ranked | None) ->
     parts = []
     for team, per_week in capacities.items():
         if not (of_row == team).any():
-            known = ", ".join(map(repr, np.unique(of_row[of_row != ""])[:5])) or "nothing"
+            known = ", ".join(map(repr, np.unique(of_row[of_row != ""])[:5].tolist())) or "nothing"
             raise LabelPolicyError(
                 f"labels.{name}.teams: no past lead has {team!r} in {column!r}, which holds {known}. Correct the "
                 "name, or leave the team out"
@@ -239,15 +241,16 @@ def _unreachable(curve: Curve, rule: LabelRule, where: str) -> LabelPolicyError:
         )
     per_week = curve.per_week
     if per_week is None:
-        return LabelPolicyError(
-            f"{where}: a capacity of {rule.per_week:g} leads a week needs dates, and this data has none. "
-            "Choose another policy, as min_precision"
-        )
+        return LabelPolicyError(_no_dates(where, f"a capacity of {rule.per_week:g} leads a week"))
     return LabelPolicyError(
         f"{where}: no threshold selects as few as {rule.per_week:g} leads a week; the best is "
         f"{per_week[0]:.4g}, at {curve.threshold[0]:.4g}, where {curve.selected[0]:.0f} leads share the "
         "highest probability. Allow that many"
     )
+
+
+def _no_dates(where: str, capacity: str) -> str:
+    return f"{where}: {capacity} needs dates, and this data has none. Choose another policy, as min_precision"
 
 
 def _value_note(curve: Curve, rule: LabelRule, threshold: float) -> str:

@@ -153,6 +153,11 @@ class LabelPolicy:
         return {outcome.label: outcome.threshold for outcome in self.outcomes}
 
     @property
+    def names(self) -> npt.NDArray[np.str_]:
+        """What a lead is called that reaches no level, one, two and so on."""
+        return np.array([UNQUALIFIED, *self.thresholds])
+
+    @property
     def team_columns(self) -> tuple[str, ...]:
         """Columns of the leads that say whose threshold counts."""
         columns = (outcome.bar.column for outcome in self.outcomes)
@@ -182,8 +187,7 @@ class LabelPolicy:
         self, probability: npt.ArrayLike, *, teams: TeamColumns | None = None
     ) -> npt.NDArray[np.str_]:
         """The highest label that each lead reaches, or ``"unqualified"``; see `reach`."""
-        names = np.array([UNQUALIFIED, *self.thresholds])
-        labels: npt.NDArray[np.str_] = names[self.reach(probability, teams=teams).sum(axis=1)]
+        labels: npt.NDArray[np.str_] = self.names[self.reach(probability, teams=teams).sum(axis=1)]
         return labels
 
     def to_dict(self) -> dict[str, Any]:

@@ -49,13 +49,17 @@ def add_promises(
 ) -> LabelPolicy:
     """The policy with an interval for what each label should bring in the next period.
 
-    Two levels are drawn: blocks of time (consecutive, as long as the next period where there are at least four such;
-    so that what drifts slowly drifts in the draws too), and within them accounts, each standing for a Poisson number
-    of its kind, the same for its looks at any time. On each drawn past the thresholds are chosen afresh; another
-    drawn block stands for the next period. The error is taken on a scale on which its size does not depend on the
-    value (arcsine of the root of a share, root of a rate), and its median is the optimism that the promised value is
-    freed of. As few blocks show less than the whole spread between periods, that part of the variance is widened as
-    Student's t does for a mean of as many.
+    Two levels are drawn. *Accounts*: each stands for a Poisson number of its kind, the same for its looks at any
+    time. *Blocks of time*: consecutive weeks, as many as the next period has where there are at least four such
+    blocks, so that what drifts slowly drifts in the draws too. On each drawn past the thresholds are chosen afresh,
+    and another draw stands for the next period. The error is taken on a scale on which its size does not depend on
+    the value (arcsine of the root of a share, root of a rate).
+
+    Drawing accounts alone gives the error where all periods are alike: its median is the optimism that the promised
+    value is freed of, its spread is what chance does to as many leads. Drawing accounts within blocks shows that
+    chance twice, once in which blocks were seen and once in who was drawn from them; what its variance has beyond
+    that is between periods, and the interval is widened by it. Few blocks cannot show that there is no such
+    difference; then the interval allows for what they may have missed.
 
     H. R. Künsch, "The jackknife and the bootstrap for general stationary observations", Annals of Statistics 17,
     1989 (blocks); B. Efron, "Estimating the error rate of a prediction rule", JASA 78, 1983 (optimism, with the rule
@@ -76,41 +80,47 @@ def add_promises(
         return policy
     n_resamples = int(np.clip(_CELLS // len(looks.probability), 100, n_resamples))
     draws = _Draws(looks, rules, policy, length)
-    full = draws.errors(n_resamples, random_state, blocks=True)
-    alike = draws.errors(n_resamples // 2, random_state, blocks=False)
+    alike = draws.errors(n_resamples, random_state, blocks=False)
+    apart = draws.errors(n_resamples // 2, random_state, blocks=True)
     outcomes = tuple(
-        replace(outcome, promises=_promises(outcome, full[name], alike[name], draws.n_blocks))
+        replace(outcome, promises=_promises(outcome, alike[name], apart[name], draws.n_blocks))
         for name, outcome in zip(rules, policy.outcomes, strict=True)
     )
     return LabelPolicy(outcomes)
 
 
 def _promises(
-    outcome: LabelOutcome, full: dict[str, FloatArray], alike: dict[str, FloatArray], n_blocks: float
+    outcome: LabelOutcome, alike: dict[str, FloatArray], apart: dict[str, FloatArray], n_blocks: float
 ) -> dict[str, Promise]:
     found = {}
     for what in _PROMISED:
         value: float | None = getattr(outcome, what)
-        error = full[what][np.isfinite(full[what])]
-        if value is None or len(error) < len(full[what]) / 2:
+        error, by_block = (drawn[what][np.isfinite(drawn[what])] for drawn in (alike, apart))
+        if value is None or len(error) < len(alike[what]) / 2:
             continue
         low, middle, high = np.quantile(error, _TAILS)
-        within = alike[what][np.isfinite(alike[what])]
-        wider = _widening(float(np.var(error)), float(np.var(within)) if len(within) else 0.0, n_blocks)
-        centre = _scaled(what, value)
-        ends = (centre + middle - wider * (middle - low), centre + middle + wider * (high - middle))
-        found[what] = Promise(*(float(_unscaled(what, end)) for end in (centre + middle, *ends)))
+        wider = _widening(float(np.var(error)), float(np.var(by_block)) if len(by_block) else 0.0, n_blocks)
+        centre = float(_scaled(what, value)) + middle
+        ends = (centre, centre - wider * (middle - low), centre + wider * (high - middle))
+        found[what] = Promise(*(float(_unscaled(what, end)) for end in ends))
     return found
 
 
-def _widening(variance: float, within: float, n_blocks: float) -> float:
-    """By how much the whole error is to be stretched so that its part between blocks is as wide as t makes it."""
-    if variance <= 0:
+def _widening(alike: float, apart: float, n_blocks: float) -> float:
+    """How much wider the error is than where all periods are alike, from the variances of both kinds of draw.
+
+    The variance between periods is their difference, known as well as so many blocks can tell a variance (its
+    standard error is that of a variance of normal values). It cannot be below 0, so what is taken for it is the mean
+    of what it may be: that of a normal distribution about the difference, cut off at 0.
+    """
+    if alike <= 0:
         return 1.0
     freedom = max(n_blocks - 1, 1.0)
-    ratio = stats.t.ppf(_TAILS[2], freedom) / stats.norm.ppf(_TAILS[2])
-    between = max(variance - within, 0.0)
-    return math.sqrt((variance - between + between * ratio**2 * (freedom + 1) / freedom) / variance)
+    difference = apart - 2 * alike
+    error = max(apart - alike, alike) * math.sqrt(2 / freedom)
+    place = difference / error
+    between = difference + error * math.exp(stats.norm.logpdf(place) - stats.norm.logcdf(place))
+    return math.sqrt(1 + between * (freedom + 1) / freedom / alike)
 
 
 def _scaled(what: str, value: float | FloatArray) -> FloatArray:

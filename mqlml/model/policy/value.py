@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,7 +13,7 @@ __all__ = ["bayes_threshold", "payoff"]
 
 
 def bayes_threshold(rule: LabelRule) -> float:
-    """The probability at which following up and waiting are worth the same; above 1 where it never pays.
+    """The probability at which following up and waiting are worth the same; infinite where it never pays.
 
     Following up one lead brings ``gain`` if it converts and costs ``cost`` in any case, and ``too_early`` more if it
     does not convert: the buyer was put off. Waiting costs ``too_late`` if it converts: a competitor has them. With
@@ -30,6 +32,8 @@ def bayes_threshold(rule: LabelRule) -> float:
     0.53
     """
     gain, cost = rule.gain or 0.0, rule.cost or 0.0
+    if cost > gain + rule.late_cost:
+        return math.inf
     return (cost + rule.too_early) / (gain + rule.late_cost + rule.too_early)
 
 
