@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from mqlml.config import LabelRule
-from mqlml.model.policy.choose import Chooser, first_looks
+from mqlml.model.policy.choose import Chooser
 from mqlml.model.policy.labels import Bar, LabelOutcome, LabelPolicy, Promise, reach
 from mqlml.model.policy.looks import HALF_LIFE, Looks
 from mqlml.model.policy.value import payoff
@@ -33,9 +33,8 @@ CONFIDENCE = 0.9
 _TAILS = ((1 - CONFIDENCE) / 2, 0.5, (1 + CONFIDENCE) / 2)
 _PROMISED = ("precision", "recall", "per_week", "value")
 _MOST_SLICES = 64
-_FEWEST_BLOCKS = 4
+_FEWEST_PERIODS = 4
 _CELLS = 50_000_000
-_LARGEST_MULTIPLE = 12
 
 
 def add_promises(
@@ -49,21 +48,24 @@ def add_promises(
 ) -> LabelPolicy:
     """The policy with an interval for what each label should bring in the next period.
 
-    Two levels are drawn. *Accounts*: each stands for a Poisson number of its kind, the same for its looks at any
-    time. *Blocks of time*: consecutive weeks, as many as the next period has where there are at least four such
-    blocks, so that what drifts slowly drifts in the draws too. On each drawn past the thresholds are chosen afresh,
-    and another draw stands for the next period. The error is taken on a scale on which its size does not depend on
-    the value (arcsine of the root of a share, root of a rate).
+    Two levels are drawn, and the thresholds are chosen afresh on every past that is drawn.
 
-    Drawing accounts alone gives the error where all periods are alike: its median is the optimism that the promised
-    value is freed of, its spread is what chance does to as many leads. Drawing accounts within blocks shows that
-    chance twice, once in which blocks were seen and once in who was drawn from them; what its variance has beyond
-    that is between periods, and the interval is widened by it. Few blocks cannot show that there is no such
+    *Accounts*: each stands for a Poisson number of its kind, the same for its looks at any time; another such draw,
+    as long as the next period, follows. The error between both, where all periods are alike, has as its median the
+    optimism that the promised value is freed of, and as its spread what chance does to as many leads.
+
+    *Periods*: a moment of the past is drawn, what lies before it is the past and the weeks that followed are the
+    period to come, with accounts drawn in both. So whatever drifts, drifts in the draws as it did, and from the old
+    to the new. What these errors vary beyond chance (it is in them twice: once in who came at all, once in who was
+    drawn) is between periods, and the interval is widened by it. Few periods cannot show that there is no such
     difference; then the interval allows for what they may have missed.
 
-    H. R. Künsch, "The jackknife and the bootstrap for general stationary observations", Annals of Statistics 17,
-    1989 (blocks); B. Efron, "Estimating the error rate of a prediction rule", JASA 78, 1983 (optimism, with the rule
-    made afresh in each resample).
+    Errors are taken on a scale on which their size does not depend on the value: arcsine of the root of a share, root
+    of a rate.
+
+    B. Efron, "Estimating the error rate of a prediction rule", JASA 78, 1983 (optimism, with the rule made
+    afresh in each resample); L. J. Tashman, "Out-of-sample tests of forecasting accuracy", International Journal of
+    Forecasting 16, 2000 (errors from rolling origins).
 
     Parameters
     ----------
@@ -80,47 +82,57 @@ def add_promises(
         return policy
     n_resamples = int(np.clip(_CELLS // len(looks.probability), 100, n_resamples))
     draws = _Draws(looks, rules, policy, length)
-    alike = draws.errors(n_resamples, random_state, blocks=False)
-    apart = draws.errors(n_resamples // 2, random_state, blocks=True)
+    alike, _ = draws.errors(n_resamples, random_state, apart=False)
+    apart, chance = draws.errors(n_resamples // 2, random_state, apart=True)
     outcomes = tuple(
-        replace(outcome, promises=_promises(outcome, alike[name], apart[name], draws.n_blocks))
+        replace(outcome, promises=_promises(outcome, alike[name], apart[name], chance, draws.n_periods))
         for name, outcome in zip(rules, policy.outcomes, strict=True)
     )
     return LabelPolicy(outcomes)
 
 
 def _promises(
-    outcome: LabelOutcome, alike: dict[str, FloatArray], apart: dict[str, FloatArray], n_blocks: float
+    outcome: LabelOutcome,
+    alike: dict[str, FloatArray],
+    apart: dict[str, FloatArray],
+    chance: FloatArray,
+    n_periods: float,
 ) -> dict[str, Promise]:
     found = {}
     for what in _PROMISED:
         value: float | None = getattr(outcome, what)
-        error, by_block = (drawn[what][np.isfinite(drawn[what])] for drawn in (alike, apart))
+        error, known = alike[what][np.isfinite(alike[what])], np.isfinite(apart[what])
         if value is None or len(error) < len(alike[what]) / 2:
             continue
         low, middle, high = np.quantile(error, _TAILS)
-        wider = _widening(float(np.var(error)), float(np.var(by_block)) if len(by_block) else 0.0, n_blocks)
+        variance = float(np.var(error))
+        moved = float(np.mean((apart[what][known] - middle) ** 2)) if known.any() else 0.0
+        by_chance = variance * float(chance[known].mean()) if known.any() else 0.0
+        wider = _widening(variance, moved, by_chance, n_periods)
         centre = float(_scaled(what, value)) + middle
         ends = (centre, centre - wider * (middle - low), centre + wider * (high - middle))
         found[what] = Promise(*(float(_unscaled(what, end)) for end in ends))
     return found
 
 
-def _widening(alike: float, apart: float, n_blocks: float) -> float:
-    """How much wider the error is than where all periods are alike, from the variances of both kinds of draw.
+def _widening(variance: float, moved: float, by_chance: float, n_periods: float) -> float:
+    """How much wider the error is than where all periods are alike.
 
-    The variance between periods is their difference, known as well as so many blocks can tell a variance (its
-    standard error is that of a variance of normal values). It cannot be below 0, so what is taken for it is the mean
-    of what it may be: that of a normal distribution about the difference, cut off at 0.
+    ``variance`` is that of the error where they are, ``moved`` the mean square error from period to period, of which
+    twice ``by_chance`` is chance. The variance between periods is the difference, known as well as so many periods
+    can tell a variance (its standard error is that of a variance of normal values). It cannot be below 0, so what is
+    taken for it is the mean of what it may be: that of a normal distribution about the difference, cut off at 0. And
+    as it is known no better than that, its share of the interval is as wide as Student's t makes it.
     """
-    if alike <= 0:
+    if variance <= 0:
         return 1.0
-    freedom = max(n_blocks - 1, 1.0)
-    difference = apart - 2 * alike
-    error = max(apart - alike, alike) * math.sqrt(2 / freedom)
+    difference = moved - 2 * by_chance
+    freedom = max(n_periods, 2.0)
+    error = max(moved - by_chance, by_chance, variance) * math.sqrt(2 / freedom)
     place = difference / error
     between = difference + error * math.exp(stats.norm.logpdf(place) - stats.norm.logcdf(place))
-    return math.sqrt(1 + between * (freedom + 1) / freedom / alike)
+    tails = stats.t.ppf(_TAILS[2], freedom) / stats.norm.ppf(_TAILS[2])
+    return math.sqrt(1 + between * tails**2 / variance)
 
 
 def _scaled(what: str, value: float | FloatArray) -> FloatArray:
@@ -139,9 +151,9 @@ def _unscaled(what: str, number: float) -> float:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A drawn period: some rows, how many rows each stands for, and its length."""
+    """A drawn period: some rows in order of time, how many rows each stands for, and the period's length."""
 
-    rows: npt.NDArray[np.intp]
+    rows: slice | npt.NDArray[np.intp]
     weight: FloatArray
     length: float
 
@@ -152,86 +164,89 @@ class _Draws:
     def __init__(
         self, looks: Looks, rules: Mapping[str, LabelRule], policy: LabelPolicy, length: float
     ) -> None:
-        assert looks.time is not None
-        self.looks, self.rules, self.length = looks, rules, length
-        self.chooser = Chooser(looks, rules)
-        place = _without_holes(looks.time, looks.periods)
+        self.looks, self.rules = _in_time(looks), rules
+        self.chooser = Chooser(self.looks, rules)
+        assert self.looks.time is not None
+        place = _without_holes(self.looks.time, looks.periods)
         weeks = max(1, round(looks.length)) if looks.dated else _MOST_SLICES
         self.n_slices = min(weeks, _MOST_SLICES, len(np.unique(place)))
         self.slice_length = looks.length / self.n_slices
-        self.slice = np.clip((place / self.slice_length).astype(np.int64), 0, self.n_slices - 1)
-        self.in_slice = [np.flatnonzero(self.slice == number) for number in range(self.n_slices)]
+        # The rows before the end of each slice.
+        self.ends = np.searchsorted(place, np.arange(self.n_slices + 1) * self.slice_length)
+        self.ends[-1] = len(place)
         self.n_next = max(1, round(length / self.slice_length))
-        self.block = max(1, min(self.n_next, self.n_slices // _FEWEST_BLOCKS))
-        self.n_blocks = self.n_slices / self.block
-        self.recency, _ = looks.recency()
-        middle = (np.arange(self.n_slices) + 0.5) * self.slice_length
-        age = _without_holes(np.array([max(end for _, end in looks.periods)]), looks.periods)[0] - middle
-        # The weight of a slice's weeks, as that of its leads.
-        shown = [float(self.recency[rows].mean()) if len(rows) else math.nan for rows in self.in_slice]
-        plain = np.exp(-math.log(2) / HALF_LIFE * age) if looks.dated else np.ones(self.n_slices)
-        self.slice_weeks = np.where(np.isnan(shown), plain, shown) * self.slice_length
+        self.block = max(1, min(self.n_next, self.n_slices // _FEWEST_PERIODS))
+        self.n_periods = self.n_slices / self.block - 1
+        self.recency, _ = self.looks.recency()
+        age = looks.length - (np.arange(self.n_slices) + 0.5) * self.slice_length
+        shown = [self.recency[self.ends[k] : self.ends[k + 1]] for k in range(self.n_slices)]
+        fallback = np.exp(-math.log(2) / HALF_LIFE * age) if looks.dated else np.ones(self.n_slices)
+        # The weeks of a slice count as much as its leads.
+        means = [float(rows.mean()) if len(rows) else fallback[k] for k, rows in enumerate(shown)]
+        self.weeks_before = np.concatenate([[0.0], np.cumsum(means)]) * self.slice_length
         self.accounts = int(looks.account.max()) + 1
-        self.cdf = [
-            stats.poisson.cdf(np.arange(40), multiple) if multiple else np.array([1.0])
-            for multiple in range(_LARGEST_MULTIPLE + 1)
-        ]
         self.repeated = len(np.unique(looks.lead)) < len(looks.lead)
-        self.handed = np.zeros(len(looks.lead))
-        by_rank = np.argsort(-looks.probability, kind="stable")
-        self.by_rank = by_rank
-        self.handed[by_rank[np.unique(looks.lead[by_rank], return_index=True)[1]]] = 1.0
         self.doubt = [
             (1 / (1 + outcome.selected), _mean_probability(looks, outcome)) for outcome in policy.outcomes
         ]
 
-    def errors(self, n: int, random_state: int, *, blocks: bool) -> dict[str, dict[str, FloatArray]]:
-        """Next period less what its thresholds seemed to bring, on the scale of `_scaled`, for each resample."""
+    def errors(
+        self, n: int, random_state: int, *, apart: bool
+    ) -> tuple[dict[str, dict[str, FloatArray]], FloatArray]:
+        """The next period less what its thresholds seemed to bring, on the scale of `_scaled`, in each resample.
+
+        Also how much chance there is in each, against a past and a next period of full length.
+        """
         rng = np.random.default_rng(random_state)
         found = {name: {what: np.full(n, np.nan) for what in _PROMISED} for name in self.rules}
+        chance = np.ones(n)
         for number in range(n):
-            past, weeks = self._past(rng, blocks)
-            bars = self.chooser.choose(past.weight, weeks)
+            if apart:
+                if self.n_slices < 2:
+                    break
+                origin = int(rng.integers(self.block, self.n_slices - self.block + 1))
+                past, coming = self._before(rng, origin), self._after(rng, origin)
+                weeks = float(self.weeks_before[origin])
+                chance[number] = self._chance(origin)
+            else:
+                past, coming = self._before(rng, self.n_slices), self._thinned(rng)
+                weeks = float(self.weeks_before[-1])
+            weight = np.zeros(len(self.looks.label))
+            weight[past.rows] = past.weight
+            if not weight @ self.looks.label:
+                continue
+            bars = self.chooser.choose(weight, weeks if self.looks.dated else None)
             seemed = self._measure(past, bars, weeks)
-            came = self._measure(self._next(rng, blocks), bars, None)
+            came = self._measure(coming, bars, None)
             for level, name in enumerate(self.rules):
                 came[level]["precision"] = self._doubted(level, came[level], rng)
                 for what in _PROMISED:
                     found[name][what][number] = _scaled(what, came[level][what]) - _scaled(
                         what, seemed[level][what]
                     )
-        return found
+        return found, chance
 
-    def _past(self, rng: np.random.Generator, blocks: bool) -> tuple[_Drawn, float | None]:
-        times = np.ones(self.n_slices, dtype=np.int64)
-        if blocks:
-            starts = rng.integers(0, self.n_slices, size=math.ceil(self.n_blocks))
-            drawn = (starts[:, None] + np.arange(self.block)).ravel()[: self.n_slices] % self.n_slices
-            times = np.bincount(drawn, minlength=self.n_slices)
-        weight = self._weights(rng, times)
-        weeks = float(times @ self.slice_weeks) if self.looks.dated else None
-        length = float(times.sum() * self.slice_length)
-        return _Drawn(np.arange(len(weight)), weight, length), weeks
+    def _chance(self, origin: int) -> float:
+        rows, weight = len(self.looks.label), self.n_next / self.n_slices
+        before = max(int(self.ends[origin]), 1)
+        after = max(int(self.ends[origin + self.block] - self.ends[origin]), 1)
+        return float((1 / before + 1 / after) / (1 / rows + 1 / max(rows * weight, 1.0)))
 
-    def _next(self, rng: np.random.Generator, blocks: bool) -> _Drawn:
-        if not blocks:
-            weight = rng.poisson(self.n_next / self.n_slices, size=self.accounts)[self.looks.account]
-            rows = np.flatnonzero(weight)
-            return _Drawn(rows, weight[rows].astype(np.float64), self.n_next * self.slice_length)
-        starts = rng.integers(0, self.n_slices, size=math.ceil(self.n_next / self.block))
-        drawn = (starts[:, None] + np.arange(self.block)).ravel()[: self.n_next] % self.n_slices
-        rows = np.concatenate([self.in_slice[number] for number in drawn])
+    def _before(self, rng: np.random.Generator, origin: int) -> _Drawn:
+        rows = slice(0, int(self.ends[origin]))
         copies = rng.poisson(1.0, size=self.accounts)[self.looks.account[rows]]
-        return _Drawn(rows, copies.astype(np.float64), self.n_next * self.slice_length)
+        return _Drawn(rows, copies.astype(np.float64), origin * self.slice_length)
 
-    def _weights(self, rng: np.random.Generator, times: IntArray) -> FloatArray:
-        """A Poisson number for each row, of mean ``times`` of its slice, from one uniform number per account."""
-        luck = rng.random(self.accounts)
-        table = np.empty((int(times.max()) + 1, self.accounts))
-        for multiple in np.unique(times):
-            table[multiple] = np.searchsorted(self.cdf[min(multiple, _LARGEST_MULTIPLE)], luck)
-        weight: FloatArray = table[times[self.slice], self.looks.account]
-        return weight
+    def _after(self, rng: np.random.Generator, origin: int) -> _Drawn:
+        rows = slice(int(self.ends[origin]), int(self.ends[origin + self.block]))
+        copies = rng.poisson(1.0, size=self.accounts)[self.looks.account[rows]]
+        return _Drawn(rows, copies.astype(np.float64), self.block * self.slice_length)
+
+    def _thinned(self, rng: np.random.Generator) -> _Drawn:
+        """A next period made of the accounts of all periods."""
+        copies = rng.poisson(self.n_next / self.n_slices, size=self.accounts)[self.looks.account]
+        rows = np.flatnonzero(copies)
+        return _Drawn(rows, copies[rows].astype(np.float64), self.n_next * self.slice_length)
 
     def _measure(self, drawn: _Drawn, bars: list[Bar], weeks: float | None) -> list[dict[str, float]]:
         """What each level brings in a drawn period; ``weeks`` where recent weeks count more towards the volume."""
@@ -254,25 +269,24 @@ class _Draws:
                 "value": math.nan,
             }
             if looks.dated or rule.policy == "value":
-                once = self._once(rows, reached[:, level] & (weight > 0))
-            if weeks is not None:
-                # A lead's most likely look is selected if any of its looks is.
-                measured["per_week"] = float((taken * self.handed[rows]) @ self.recency[rows]) / weeks
+                once = self._once(looks.lead[rows], taken)
+            if weeks is not None and looks.dated:
+                measured["per_week"] = float(weight[once] @ self.recency[rows][once]) / weeks
             elif looks.dated:
                 measured["per_week"] = float(weight[once].sum()) / drawn.length
             if rule.policy == "value":
                 worth = float(weight[once] @ payoff(rule, label[once]))
-                measured["value"] = worth / (drawn.length if looks.dated else float(weight.sum()))
+                measured["value"] = worth / (drawn.length if looks.dated else max(float(weight.sum()), 1.0))
             found.append(measured)
         return found
 
-    def _once(self, rows: npt.NDArray[np.intp], taken: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-        """Positions in ``rows`` of the first look at which each lead is taken."""
+    def _once(self, lead: IntArray, taken: FloatArray) -> npt.NDArray[np.intp]:
+        """Where each lead is taken first."""
         positions = np.flatnonzero(taken)
         if not self.repeated:
             return positions
-        time = self.looks.time
-        return first_looks(self.looks.lead[rows], None if time is None else time[rows], positions)
+        once: npt.NDArray[np.intp] = positions[np.unique(lead[positions], return_index=True)[1]]
+        return once
 
     def _doubted(self, level: int, came: dict[str, float], rng: np.random.Generator) -> float:
         """The precision of the next period with the doubt that few selected rows leave.
@@ -292,6 +306,20 @@ class _Draws:
 def _mean_probability(looks: Looks, outcome: LabelOutcome) -> float:
     taken = looks.probability[looks.probability >= outcome.threshold]
     return float(taken.mean()) if len(taken) else float(looks.probability.max())
+
+
+def _in_time(looks: Looks) -> Looks:
+    assert looks.time is not None
+    order = np.argsort(looks.time, kind="stable")
+    return replace(
+        looks,
+        probability=looks.probability[order],
+        label=looks.label[order],
+        lead=looks.lead[order],
+        account=looks.account[order],
+        time=looks.time[order],
+        teams={name: team[order] for name, team in looks.teams.items()},
+    )
 
 
 def _without_holes(time: FloatArray, periods: tuple[tuple[float, float], ...]) -> FloatArray:
