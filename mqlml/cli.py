@@ -131,6 +131,19 @@ def table(out: Out, config: ConfigPath = DEFAULT, as_json: Json = False) -> None
     _show(result, words_of_table(result), as_json)
 
 
+@app.command(short_help="Go through the past, period by period.", epilog="Example: mqlml backtest --json")
+def backtest(
+    config: ConfigPath = DEFAULT,
+    periods: Annotated[int, typer.Option(min=2, max=60, help="Cut the past into at most so many.")] = 12,
+    as_json: Json = False,
+) -> None:
+    """Judge a model per period of the past and see how models age; the held-out period stays closed."""
+    from mqlml.pipeline import backtest, words_of_backtest
+
+    result = backtest(config, periods=periods, now=_now(), progress=Terminal())
+    _show(result, words_of_backtest(result), as_json)
+
+
 @app.command(short_help="Learn, judge and register a version.", epilog="Example: mqlml train --dry-run")
 def train(
     config: ConfigPath = DEFAULT,

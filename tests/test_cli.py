@@ -18,7 +18,7 @@ import yaml
 
 from mqlml import __version__
 from mqlml.cli import app, main
-from tests.bad_input.front_door import Desk, run
+from tests.bad_input.front_door import Desk, names_in, run
 from tests.bad_input.worlds import journeys_company
 
 COMMANDS = sorted(str(command.name or command.callback.__name__) for command in app.registered_commands)
@@ -82,6 +82,7 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     desk.save()
     commands = {
         "check": ["check"],
+        "backtest": ["backtest"],
         "table": ["table", "--out", "table.parquet"],
         "dry": ["train", "--dry-run"],
         "train": ["train"],
@@ -111,7 +112,7 @@ def run_captured(arguments: list[str]) -> tuple[int, str, str]:
     return stopped.value.code, out.getvalue(), err.getvalue()
 
 
-@pytest.mark.parametrize("command", ["check", "table", "dry", "train", "score", "report"])
+@pytest.mark.parametrize("command", ["check", "table", "backtest", "dry", "train", "score", "report"])
 def test_json_is_one_line_and_nothing_is_said_beside_it(command: str, road: Road) -> None:
     done = road.done[command]
     assert done.out == json.dumps(done.result, ensure_ascii=False) + "\n"
@@ -166,6 +167,57 @@ def test_a_dry_run_says_the_same_and_registers_nothing(road: Road) -> None:
     assert trained.pop("version") == 1, "the dry run before it took no number"
     del trained["run_id"], trained["aliases"]
     assert dry == trained
+
+
+def test_a_backtest_shows_each_period_and_leaves_the_last_one_closed(road: Road) -> None:
+    result = road.done["backtest"].result
+    trained = road.done["train"].result["holdout"]
+    assert result["held_out"] == {key: trained[key] for key in ("from", "until", "n")} | {"opened": False}
+    starts = [period["from"] for period in result["periods"]]
+    assert len(starts) >= 3
+    assert starts == sorted(starts)
+    for period in [*result["periods"], result["together"]]:
+        for name in (
+            "roc_auc",
+            "log_loss",
+            "brier",
+            "log_loss_base_rate",
+            "brier_base_rate",
+            "promised_too_much",
+        ):
+            assert set(period[name]) == ESTIMATE
+            assert period[name]["low"] <= period[name]["value"] <= period[name]["high"]
+    for period in result["periods"]:
+        assert period["until"] < trained["from"]
+        assert period["learned_from"]["until"] < period["from"]
+        assert 0 < period["learned_from"]["positives"] < period["learned_from"]["n"]
+    ageing = result["ageing"]
+    assert [set(step["added"]) for step in ageing["steps"]] == [ESTIMATE] * len(ageing["steps"])
+    assert (ageing["found"], ageing["retrain_every"], ageing["tolerated_share"]) == (False, None, 0.1)
+    assert ageing["skill"]["low"] < 0
+    assert result["advice"].startswith(
+        "How a model ages cannot be told yet: models that learn from as little as "
+    )
+
+
+def test_a_backtest_opens_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(tmp_path)
+    journeys_company(desk)
+    desk.save()
+    before = names_in(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run_captured(["backtest", "--periods", "4"])
+    assert (code, err) == (0, "")
+    assert names_in(tmp_path) == before
+    lines = out.splitlines()
+    assert lines[0] == "Each period, judged by a model that learned from what was known when it began"
+    assert lines[-2].startswith("How a model ages cannot be told yet")
+    assert re.match(r"The held-out period, 2024-\d\d-\d\d until 2024-\d\d-\d\d, was not opened$", lines[-1])
+    desk.set("problem.horizon", "60d")
+    desk.save()
+    code, out, err = run_captured(["backtest"])
+    assert (code, out) == (1, "")
+    assert err.startswith("mqlml: ")
 
 
 def test_other_settings_are_told_who_has_seen_the_held_out_period(

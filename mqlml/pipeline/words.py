@@ -9,6 +9,7 @@ from typing import Any
 from mqlml.timeutil import format_instant, parse_instant
 
 __all__ = [
+    "words_of_backtest",
     "words_of_check",
     "words_of_demo",
     "words_of_report",
@@ -30,6 +31,12 @@ def _percent(share: float) -> str:
 def _moment(text: str, zone: str) -> str:
     """A result's instant, which is in UTC, as clocks in the config's zone show it; a place in an order as it is."""
     return format_instant(parse_instant(text, "UTC"), zone) if _DATED.match(text) else text
+
+
+def _day(text: str, zone: str) -> str:
+    """The date of a result's instant in the config's zone; a place in an order as it is."""
+    moment = _moment(text, zone)
+    return moment[:10] if _DATED.match(moment) else moment
 
 
 def _columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
@@ -196,6 +203,87 @@ def _label(name: str, label: dict[str, Any]) -> str:
     if f"{label['judged_at']:.3f}" != f"{label['threshold']:.3f}":
         text += f" (measured at {label['judged_at']:.3f}, before the last period was learned from)"
     return text
+
+
+def words_of_backtest(result: dict[str, Any]) -> str:
+    """What ``mqlml backtest`` prints."""
+    periods, zone = result["periods"], result["timezone"]
+    lines = ["Each period, judged by a model that learned from what was known when it began"]
+    rows: list[tuple[str, ...]] = [
+        ("from", "learned from", "convert", "judged", "convert", "known", "came", "promised")
+    ]
+    rows += [
+        (
+            _day(period["from"], zone),
+            f"{period['learned_from']['n']:,}",
+            f"{period['learned_from']['positives']:,}",
+            f"{period['n']:,}",
+            f"{period['positives']:,}",
+            _percent(period["base_rate_known"]),
+            _percent(period["rate"]),
+            _percent(period["promised"]),
+        )
+        for period in periods
+    ]
+    lines += _columns(rows)
+    lines.append("How good it was, with 95 % intervals (log loss and Brier score: less is better)")
+    rows = [("from", "ROC AUC", "log loss", "base rate's", "Brier score", "base rate's", "promised too much")]
+    named = [(_day(period["from"], zone), period) for period in periods]
+    rows += [
+        (
+            name,
+            _range(period["roc_auc"]),
+            _range(period["log_loss"], 4),
+            _value(period["log_loss_base_rate"]),
+            _range(period["brier"], 4),
+            _value(period["brier_base_rate"]),
+            _range(period["promised_too_much"], sign="+"),
+        )
+        for name, period in [*named, ("all", result["together"])]
+    ]
+    lines += _columns(rows)
+    ageing = result["ageing"]
+    if ageing is not None:
+        lines.append("What not retraining costs: older models beside fresh ones, on the same leads")
+        rows = [("older by", "days since training", "looks", "log loss", "fresh", "added", "of the skill")]
+        skill = ageing["skill"]["value"]
+        rows += [
+            (
+                f"{step['older']:.0f} days",
+                f"{step['since_training']:.0f}",
+                f"{step['n']:,}",
+                f"{step['log_loss']:.4f}",
+                f"{step['fresh']:.4f}",
+                _range(step["added"], 4, sign="+"),
+                f"{step['added']['value'] / skill:.0%}" if skill > 0 else "-",
+            )
+            for step in ageing["steps"]
+        ]
+        lines += _columns(rows)
+        lines.append(
+            f"  skill (log loss of the base rate less that of fresh models): {_range(ageing['skill'], 4)}"
+        )
+        if ageing["per_30_days"] is not None:
+            lines.append(f"  log loss added by 30 days: {_range(ageing['per_30_days'], 4, sign='+')}")
+    lines.append(result["advice"])
+    held = result["held_out"]
+    since, until = (_day(held[end], zone) for end in ("from", "until"))
+    lines.append(f"The held-out period, {since} until {until}, was not opened")
+    return "\n".join(lines)
+
+
+def _value(estimate: dict[str, float] | None) -> str:
+    return "-" if estimate is None else f"{estimate['value']:.4f}"
+
+
+def _range(estimate: dict[str, float] | None, digits: int = 3, *, sign: str = "") -> str:
+    """``0.701 (0.650 to 0.752)``, or a dash for what could not be measured."""
+    if estimate is None:
+        return "-"
+    form = f"{sign}.{digits}f"
+    if estimate["low"] is None:
+        return f"{estimate['value']:{form}}"
+    return f"{estimate['value']:{form}} ({estimate['low']:{form}} to {estimate['high']:{form}})"
 
 
 def words_of_score(result: dict[str, Any]) -> str:

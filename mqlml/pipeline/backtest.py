@@ -1,0 +1,178 @@
+"""``backtest``: the past is gone through period by period, as if a model had been trained at the start of each."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mqlml.config import read_config
+from mqlml.errors import PopulationError
+from mqlml.evaluation.ageing import TOLERATED, Ageing, measure_ageing
+from mqlml.evaluation.ahead import Forecast, of_one_size, predict_ahead
+from mqlml.evaluation.heldout import HeldOut
+from mqlml.evaluation.periods import judge_folds
+from mqlml.model import LeadScorer
+from mqlml.pipeline.check import make_table, read_data
+from mqlml.pipeline.judge import RANDOM_STATE
+from mqlml.pipeline.progress import Progress
+from mqlml.plain import to_plain
+from mqlml.timeutil import format_instant
+from mqlml.training import Fold, TrainingTable, rolling_folds
+
+__all__ = ["backtest"]
+
+FIRST_POSITIVES = 20
+FIRST_SHARE = 1 / 3
+"""The first model learns from a third of the past's conversions: by less no later one could be compared with it."""
+
+
+def backtest(
+    config_path: str | Path, *, periods: int, now: dt.datetime, progress: Progress
+) -> dict[str, Any]:
+    """Judge a model per period of the past, and each on all later periods too; nothing is registered.
+
+    The held-out last period is not opened: what is chosen by what is seen here can still be judged there.
+
+    Parameters
+    ----------
+    periods : int
+        At most so many.
+
+    Returns
+    -------
+    dict, what ``backtest --json`` prints.
+
+    Raises
+    ------
+    PopulationError
+        If the history before the held-out period is too short for two periods to be told apart.
+    """
+    config = read_config(config_path)
+    data = read_data(config, progress, now=now)
+    held = HeldOut(make_table(data, config, progress))
+    table, period = held.past, held.period
+    folds = _folds(table, periods)
+    scorer = LeadScorer(random_state=RANDOM_STATE)
+    dated = table.age is not None
+
+    def predict(folds: list[Fold], *, later: bool) -> tuple[Forecast, ...]:
+        return predict_ahead(
+            scorer, table.features, table.label, table.group, folds, later=later, track=progress.track
+        )
+
+    with progress.step("periods"):
+        forecasts = predict(folds, later=False)
+        judged, together = judge_folds(
+            forecasts,
+            table.label,
+            table.time,
+            folds,
+            reach=table.reach,
+            clusters=table.group,
+            random_state=RANDOM_STATE,
+        )
+    ageing = None
+    if dated:
+        with progress.step("ageing"):
+            ageing = measure_ageing(
+                predict(of_one_size(folds), later=True),
+                table.label,
+                table.time,
+                of_one_size(folds),
+                clusters=table.group,
+                random_state=RANDOM_STATE,
+            )
+    result: dict[str, Any] = to_plain(
+        {
+            "model": config.name,
+            "timezone": config.data.timezone,
+            "held_out": {
+                "from": _place(period.start, table),
+                "until": _place(period.end, table),
+                "n": period.rows,
+                "opened": False,
+            },
+            "periods": [
+                {**_describe_fold(fold, table), **found} for fold, found in zip(folds, judged, strict=True)
+            ],
+            "together": together,
+            "ageing": _describe_ageing(ageing) if ageing is not None else None,
+            "advice": advise(ageing, dated=dated),
+        }
+    )
+    return result
+
+
+def _folds(table: TrainingTable, periods: int) -> list[Fold]:
+    past = table.holdout.train
+    positives = int(table.label[past].sum())
+    folds = rolling_folds(
+        table.time,
+        table.label,
+        table.group,
+        past,
+        reach=table.reach,
+        n_folds=periods,
+        min_positives=max(FIRST_POSITIVES, int(positives * FIRST_SHARE)),
+        dated=table.age is not None,
+    )
+    if not folds:
+        raise PopulationError(
+            f"a backtest needs a period that follows a full label window after {FIRST_POSITIVES} conversions, all "
+            f"before the held-out period; found {positives} conversions in {len(past):,} snapshots. Bring a longer "
+            "history, shorten problem.horizon, or lower problem.holdout"
+        )
+    return folds
+
+
+def _place(time: int, table: TrainingTable) -> str:
+    """A moment as text, or a place in an order as it is."""
+    return str(time) if table.age is None else format_instant(pd.Timestamp(time, unit="us", tz="UTC"))
+
+
+def _describe_fold(fold: Fold, table: TrainingTable) -> dict[str, Any]:
+    return {
+        "from": _place(fold.start, table),
+        "until": _place(fold.end, table),
+        "learned_from": {
+            "from": _place(int(table.time[fold.train].min()), table),
+            "until": _place(int(table.time[fold.train].max()), table),
+            "n": len(fold.train),
+            "positives": int(table.label[fold.train].sum()),
+            "purged": fold.purged,
+            "parts": len(fold.parts),
+        },
+    }
+
+
+def _describe_ageing(ageing: Ageing) -> dict[str, Any]:
+    described: dict[str, Any] = to_plain(ageing)
+    return {**described, "found": ageing.found, "tolerated_share": TOLERATED}
+
+
+def advise(ageing: Ageing | None, *, dated: bool) -> str:
+    """One sentence on when to train anew."""
+    if not dated:
+        return "How a model ages cannot be told: the table has an order but no dates."
+    if ageing is None or ageing.per_30_days is None:
+        return "How a model ages cannot be told: it takes at least three periods that older models can judge."
+    if not ageing.skill.low > 0:
+        return (
+            "How a model ages cannot be told yet: models that learn from as little as there was for the first period "
+            "gain nothing over the base rate, beyond noise."
+        )
+    share = ageing.per_30_days.value / ageing.skill.value
+    if not ageing.found:
+        return f"No sign of ageing within the {ageing.observed} days observed."
+    if ageing.retrain_every is None:
+        return (
+            f"A model loses about {share:.0%} of its skill over the base rate in 30 days, but at no age within the "
+            f"{ageing.observed} days observed more than {TOLERATED:.0%}."
+        )
+    return (
+        f"Train anew every {ageing.retrain_every} days, or sooner: a model loses about {share:.0%} of its skill over "
+        "the base rate in 30 days."
+    )
