@@ -30,7 +30,8 @@ data:
   events:
     path: data/events.csv
     columns: {{lead_id: lead_id, occurred_at: occurred_at, recorded_at: recorded_at, action: action,
-              channel: channel, campaign: campaign, value: value}}
+              channel: channel, campaign: campaign, content: content, value: value,
+              initiated_by: initiated_by}}
   outcomes:
     path: data/outcomes.csv
     columns: {{lead_id: lead_id, occurred_at: occurred_at, recorded_at: recorded_at, stage: stage}}

@@ -178,6 +178,16 @@ def test_the_committed_sample_is_what_its_command_makes(tmp_path: Path) -> None:
         assert (tmp_path / f"{name}.csv").read_bytes() == (SAMPLE / f"{name}.csv").read_bytes(), name
 
 
+def test_acts_that_have_a_content_name_a_piece_of_their_kind(world: Simulation) -> None:
+    events = world.events
+    named = events[events["content"].notna()]
+    piece = named["content"].astype("str").str.rpartition("-")[0]
+    assert (piece == named["action"].astype("str")).all()
+    kinds = {"blog_view", "case_study_view", "content_download", "buying_guide_download", "webinar_attended"}
+    assert set(named["action"].unique()) == kinds
+    assert events.loc[events["action"].isin(kinds), "content"].notna().all()
+
+
 def test_leads_of_an_account_share_company_and_domain(world: Simulation) -> None:
     known = world.leads.dropna(subset=["account_id"])
     domain = known["email"].str.split("@").str[1]

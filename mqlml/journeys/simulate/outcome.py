@@ -25,6 +25,14 @@ _MQL = ("form_submit", "buying_guide_download", "demo_request", "trial_start")
 _SQL = ("demo_request", "trial_start")
 _BY_COMPANY = ("email_sent", "email_bounce", "call_connected")
 _CAMPAIGN_CHANNELS = ("paid_search", "paid_social", "email", "event", "partner")
+_CONTENTS = {
+    "blog_view": 24,
+    "case_study_view": 9,
+    "content_download": 12,
+    "buying_guide_download": 2,
+    "webinar_attended": 6,
+}
+"""How many pieces there are of what can be read, taken or watched; which one it is tells nothing about the lead."""
 _LOST_REASONS = ("price", "competitor", "no budget", "no decision", "timing")
 _REFUSED_REASONS = ("not a buyer", "student", "job seeker", "wrong region", "invalid contact")
 _OWNERS = ("A. Ames", "B. Boyd", "C. Cole", "D. Diaz", "E. Ek", "F. Fry")
@@ -61,8 +69,20 @@ def _campaigns(rng: np.random.Generator, acts: Acts) -> pd.Series:
     return _category(np.where(place[acts.channel] < 0, -1, code), words)
 
 
-def make_events(rng: np.random.Generator, population: Population, acts: Acts) -> pd.DataFrame:
-    """The events table, by time, in the contract's columns."""
+def _contents(rng: np.random.Generator, acts: Acts) -> pd.Series:
+    """The piece of content behind each act that has one."""
+    words = [f"{name}-{number + 1:02}" for name, pieces in _CONTENTS.items() for number in range(pieces)]
+    first = dict(zip(_CONTENTS, np.cumsum([0, *_CONTENTS.values()]).tolist(), strict=False))
+    pieces = np.array([_CONTENTS.get(name, 0) for name in ACTIONS])[acts.action]
+    offset = np.array([first.get(name, 0) for name in ACTIONS])[acts.action]
+    piece = np.floor(rng.random(len(acts.time)) * pieces).astype(np.int64)
+    return _category(np.where(pieces > 0, offset + piece, -1), words)
+
+
+def make_events(
+    rng: np.random.Generator, contents: np.random.Generator, population: Population, acts: Acts
+) -> pd.DataFrame:
+    """The events table, by time, in the contract's columns; ``contents`` draws the pieces of content only."""
     recorded = np.where(OFFLINE[acts.action], uploaded_at(acts.time), acts.time)
     by_company = np.isin(np.arange(len(ACTIONS)), [action_code(name) for name in _BY_COMPANY])
     seconds = acts.seconds.astype(float)
@@ -76,6 +96,7 @@ def make_events(rng: np.random.Generator, population: Population, acts: Acts) ->
             "channel": _category(acts.channel, CHANNELS),
             "value": seconds,
             "campaign": _campaigns(rng, acts),
+            "content": _contents(contents, acts),
             "initiated_by": _category(by_company[acts.action].astype(np.int64), ("lead", "company")),
         }
     )
@@ -177,10 +198,11 @@ def add_afterwards(
             "channel": "direct",
             "value": np.nan,
             "campaign": None,
+            "content": None,
             "initiated_by": "company",
         }
     )[known]
-    for column in ("action", "channel", "campaign", "initiated_by"):
+    for column in ("action", "channel", "campaign", "content", "initiated_by"):
         words = events[column].cat.categories
         both = [*words, "onboarding_call"] if column == "action" else words
         dtype = pd.CategoricalDtype(pd.Index(both, dtype="str"))

@@ -143,14 +143,14 @@ def simulate(
     _check(0 < activity < math.inf, "activity must be above 0", activity)
 
     # One stream for each part, so that an option of one part leaves the draws of the others alone.
-    people, behaviour, records, afterwards = np.random.SeedSequence(random_state).spawn(4)
+    people, behaviour, records, afterwards, contents = np.random.SeedSequence(random_state).spawn(5)
     end = begin + days * DAY
     world = make_world(start=begin // DAY, signal=signal, drift=drift, activity=activity)
     population = make_population(np.random.default_rng(people), n_leads, days=days, world=world)
     acts, exits = make_behaviour(behaviour, population, days=days, world=world)
     rng = np.random.default_rng(records)
     outcomes = make_outcomes(rng, population, acts, exits, end=end)
-    leads, events = population.leads, make_events(rng, population, acts)
+    leads, events = population.leads, make_events(rng, np.random.default_rng(contents), population, acts)
     if leaky_columns:
         leads, events = add_afterwards(np.random.default_rng(afterwards), leads, events, outcomes, end=end)
     return Simulation(
