@@ -1,8 +1,11 @@
 """The config: text in ``mqlml.yml`` goes in, one validated, frozen `Config` comes out."""
 
-from mqlml.config.features import Features, Profile
-from mqlml.config.labels import Condition, Gate, LabelRule, Rules, Teams
+from mqlml.config.conditions import Condition
+from mqlml.config.custom import Aggregate
+from mqlml.config.features import Features
+from mqlml.config.labels import Gate, LabelRule, Rules, Teams
 from mqlml.config.problem import Problem, Snapshots
+from mqlml.config.profile import MailDomains, Profile, TitleWords
 from mqlml.config.reading import describe_config, make_config, read_config
 from mqlml.config.sections import Config
 from mqlml.config.tables import Data, Flat, Outcomes, Table
@@ -11,6 +14,7 @@ from mqlml.config.values import STAGES, TERMINAL_STAGES, ColumnFormat, Stage
 __all__ = [
     "STAGES",
     "TERMINAL_STAGES",
+    "Aggregate",
     "ColumnFormat",
     "Condition",
     "Config",
@@ -19,6 +23,7 @@ __all__ = [
     "Flat",
     "Gate",
     "LabelRule",
+    "MailDomains",
     "Outcomes",
     "Problem",
     "Profile",
@@ -27,6 +32,7 @@ __all__ = [
     "Stage",
     "Table",
     "Teams",
+    "TitleWords",
     "describe_config",
     "make_config",
     "read_config",

@@ -1,4 +1,4 @@
-"""The sections that shape features: which attributes, words and lengths become columns."""
+"""The ``features`` section: which words and lengths of the journeys become columns, and the user's own."""
 
 from __future__ import annotations
 
@@ -6,33 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from mqlml.config.conditions import Condition
+from mqlml.config.custom import Aggregate
 from mqlml.config.groups import Groups, Pair
-from mqlml.config.values import Duration, Section
+from mqlml.config.values import Duration, Name, Section
 from mqlml.timeutil import DAY, HOUR
 
-__all__ = ["Features", "Profile"]
-
-
-class Profile(Section):
-    """Which lead attributes may become features.
-
-    ``static`` names columns known at creation that never change, or ``auto``: all that the leakage audit does
-    not refuse. ``force`` overrules the audit for a column, by name and with a reason that goes into the version.
-    ``email`` and ``job_title`` name the columns to be parsed, where they are not called that.
-    """
-
-    static: list[str] | Literal["auto"] = "auto"
-    history: list[str] = []
-    force: dict[str, str] = {}
-    email: str | None = None
-    job_title: str | None = None
-
-    @field_validator("static", mode="before")
-    @classmethod
-    def _list_or_auto(cls, value: object) -> object:
-        if value != "auto" and not isinstance(value, list):
-            raise ValueError("must be 'auto' or a list of columns")
-        return value
+__all__ = ["Features"]
 
 
 class Features(Section):
@@ -43,6 +23,11 @@ class Features(Section):
     ``force`` keeps an event type that the leakage audit refuses, by name, with a reason that goes into the version.
     ``pairs`` replaces the pairs chosen from the data. ``value_unit: seconds`` says that the events' values are time
     spent, so that time on site is their sum.
+
+    ``undesirable_actions`` and ``undesirable_channels`` replace the patterns by which mqlml knows some;
+    ``undesirable_profiles`` are profiles that speak against a lead, each a name and the conditions that must all
+    hold. ``custom`` are aggregates of the user's own, ``functions`` the names of installed ones (entry points of
+    the group ``mqlml.features``).
     """
 
     max_actions: int = Field(default=20, ge=1, le=500)
@@ -50,6 +35,10 @@ class Features(Section):
     session_gap: Duration = Field(default=HOUR // 2, gt=0)
     undesirable_actions: list[str] | None = None
     force: dict[str, str] = {}
+    undesirable_channels: list[str] | None = None
+    undesirable_profiles: dict[Name, Annotated[dict[str, Condition], Field(min_length=1)]] = {}
+    custom: list[Aggregate] = []
+    functions: list[str] = []
     groups: Groups = Groups()
     high_intent: list[str] | None = None
     downloads: list[str] | None = None
@@ -73,4 +62,15 @@ class Features(Section):
         named = [(pair.first, pair.then, pair.at_least) for pair in value or ()]
         if len(set(named)) < len(named):
             raise ValueError("must be different pairs")
+        return value
+
+    @field_validator("custom")
+    @classmethod
+    def _one_of_each(cls, value: list[Aggregate]) -> list[Aggregate]:
+        names = [(feature.family, feature.name, feature.aggregate) for feature in value]
+        if twice := {name for name in names if names.count(name) > 1}:
+            family, name, aggregate = min(twice)
+            raise ValueError(
+                f"{family} has two features {name!r} with the aggregate {aggregate!r}; rename one"
+            )
         return value

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from mqlml.config.conditions import Condition
 from mqlml.config.values import Section
 
-__all__ = ["Condition", "Disqualify", "Gate", "LabelRule", "Labels", "Rules", "Teams"]
+__all__ = ["Disqualify", "Gate", "LabelRule", "Labels", "Rules", "Teams"]
 
 _USUAL_LEVELS = ("iql", "mql", "sql")
 _TAKEN = ("disqualified", "unqualified")
@@ -86,19 +87,6 @@ def _levels(value: dict[str, LabelRule]) -> dict[str, LabelRule]:
 
 Labels = Annotated[dict[str, LabelRule], AfterValidator(_levels)]
 """The levels a lead can reach, lowest first: any number, ``iql``, ``mql``, ``sql`` or the user's own."""
-
-
-class Condition(Section):
-    """What one attribute must be for a rule to hold: in a list (or a file with one value a line), or not in it."""
-
-    in_: list[str | int | float | bool] | str | None = Field(default=None, alias="in")
-    not_in: list[str | int | float | bool] | str | None = None
-
-    @model_validator(mode="after")
-    def _one_test(self) -> Condition:
-        if (self.in_ is None) == (self.not_in is None):
-            raise ValueError("needs exactly one of 'in' and 'not_in'")
-        return self
 
 
 class Disqualify(Section):

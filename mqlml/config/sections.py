@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from mqlml.config.features import Features, Profile
+from mqlml.config.conditions import Condition
+from mqlml.config.features import Features
 from mqlml.config.labels import Gate, LabelRule, Labels, Rules
 from mqlml.config.problem import Problem
+from mqlml.config.profile import Profile
 from mqlml.config.tables import Data
-from mqlml.config.values import Section, Window
+from mqlml.config.values import Name, Section, Window, check_windows
 from mqlml.timeutil import DAY
 
 __all__ = ["Config", "Tracking"]
@@ -36,6 +38,7 @@ class Config(Section):
     data: Data
     problem: Problem = Problem()
     profile: Profile = Profile()
+    personas: dict[Name, Annotated[dict[str, Condition], Field(min_length=1)]] = {}
     features: Features = Features()
     windows: list[Window] = [7 * DAY, 30 * DAY, 90 * DAY, "all"]
     labels: Labels = _DEFAULT_LABELS
@@ -47,13 +50,8 @@ class Config(Section):
 
     @field_validator("windows")
     @classmethod
-    def _windows(cls, value: list[int | str]) -> list[int | str]:
-        lengths = [length for length in value if isinstance(length, int)]
-        if not value or len(set(value)) < len(value) or lengths != sorted(lengths) or 0 in lengths:
-            raise ValueError("'windows' are different lengths above 0d, shortest first, 'all' last")
-        if "all" in value[:-1]:
-            raise ValueError("'all' must be the last of 'windows'")
-        return value
+    def _windows(cls, value: list[Window]) -> list[Window]:
+        return check_windows(value)
 
     def path(self, text: str) -> Path:
         """A path of the config as one that can be opened: relative ones start at the config's folder."""

@@ -7,7 +7,7 @@ import difflib
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, PlainSerializer, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PlainSerializer, Tag
 
 from mqlml.errors import ConfigError
 from mqlml.timeutil import format_duration, parse_duration, parse_instant
@@ -18,10 +18,12 @@ __all__ = [
     "Column",
     "ColumnFormat",
     "Duration",
+    "Name",
     "Order",
     "Section",
     "Stage",
     "Window",
+    "check_windows",
     "known_zone",
     "read_instant",
 ]
@@ -62,6 +64,25 @@ Window = Annotated[
     ),
 ]
 """A lookback window: a length of time, or ``"all"`` for everything before the cutoff."""
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+"""A name that can be a part of a feature's name."""
+
+
+def check_windows(value: list[Window]) -> list[Window]:
+    """Lookback windows as they must be: different, shortest first.
+
+    Raises
+    ------
+    ValueError
+    """
+    lengths = [length for length in value if isinstance(length, int)]
+    if not value or len(set(value)) < len(value) or lengths != sorted(lengths) or 0 in lengths:
+        raise ValueError("'windows' are different lengths above 0d, shortest first, 'all' last")
+    if "all" in value[:-1]:
+        raise ValueError("'all' must be the last of 'windows'")
+    return value
 
 
 class Section(BaseModel):

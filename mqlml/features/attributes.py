@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mqlml.config import Profile
 from mqlml.errors import ConfigError, ContractError
 from mqlml.features.builder import LeftOut
 from mqlml.journeys.parse import plain_word
@@ -20,9 +19,9 @@ __all__ = [
     "Attributes",
     "check_columns",
     "choose_attributes",
-    "find_email",
-    "find_job_title",
     "is_filled",
+    "is_text",
+    "plain_name",
     "read_domains",
     "read_numbers",
     "read_text",
@@ -63,20 +62,6 @@ _PERSONAL = {
     "surname",
     "telephone",
 }
-_EMAIL = {
-    "business_email",
-    "contact_email",
-    "e_mail",
-    "email",
-    "email_address",
-    "email_domain",
-    "emailaddress",
-    "mail",
-    "mail_address",
-    "mail_domain",
-    "work_email",
-}
-_JOB_TITLE = {"job", "job_role", "job_title", "jobtitle", "position", "role", "title"}
 _IDENTIFIER = {"fax", "guid", "id", "ids", "key", "mobile", "number", "phone", "uuid"}
 
 _OTHER = re.compile(r"[\W_]+")
@@ -92,7 +77,8 @@ class Attributes:
     categories: tuple[str, ...]
 
 
-def _plain(column: str) -> str:
+def plain_name(column: str) -> str:
+    """A column's name in lower case, its words joined by underscores: ``JobTitle`` is ``job_title``."""
     return _OTHER.sub("_", _HUMPS.sub("_", column)).strip("_").lower()
 
 
@@ -112,42 +98,8 @@ def check_columns(named: Sequence[str], there: Sequence[str], where: str) -> Non
             raise ConfigError(f"{where} names {column!r}, which is not there; {hint}")
 
 
-def _find(
-    table: pd.DataFrame, named: str | None, usual: set[str], profile: Profile, refused: Collection[str]
-) -> str | None:
-    if named is not None:
-        return None if named in refused else named
-    allowed = list(table.columns) if profile.static == "auto" else profile.static
-    for column in table.columns:
-        if (
-            _plain(column) in usual
-            and column in allowed
-            and column not in refused
-            and _is_text(table[column])
-        ):
-            return str(column)
-    return None
-
-
-def find_email(table: pd.DataFrame, profile: Profile, refused: Collection[str]) -> str | None:
-    """The column of mail addresses: the one the config names, or one with a usual name that holds addresses."""
-    if profile.email is not None:
-        check_columns([profile.email], list(table.columns), "profile.email")
-    column = _find(table, profile.email, _EMAIL, profile, refused)
-    if column is None or profile.email is not None:
-        return column
-    texts = read_text(table, column)[1]
-    return column if sum("." in text for text in texts) > len(texts) / 2 else None
-
-
-def find_job_title(table: pd.DataFrame, profile: Profile, refused: Collection[str]) -> str | None:
-    """The column of job titles: the one the config names, or one with a usual name."""
-    if profile.job_title is not None:
-        check_columns([profile.job_title], list(table.columns), "profile.job_title")
-    return _find(table, profile.job_title, _JOB_TITLE, profile, refused)
-
-
-def _is_text(column: pd.Series) -> bool:
+def is_text(column: pd.Series) -> bool:
+    """Whether a column holds neither numbers nor times."""
     return not pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_datetime64_any_dtype(
         column.dtype
     )
@@ -163,10 +115,10 @@ def _refusal(column: str, values: pd.Series) -> str | None:
     distinct = int(values.nunique())
     if distinct == 1 and filled == len(values):
         return "has the same value in every row"
-    if _plain(column) in _PERSONAL and distinct > 1 and _is_text(values):
+    if plain_name(column) in _PERSONAL and distinct > 1 and is_text(values):
         return "names or locates a person"
-    if not _is_text(values):
-        name = set(_plain(column).split("_"))
+    if not is_text(values):
+        name = set(plain_name(column).split("_"))
         if distinct > max(_FEW, 0.9 * filled) and name & _IDENTIFIER:
             return f"is an identifier: {distinct:,} different numbers in {filled:,} rows"
         return None
@@ -189,7 +141,7 @@ def choose_attributes(table: pd.DataFrame, columns: Sequence[str]) -> tuple[Attr
         reason = _refusal(column, table[column])
         if reason is not None:
             left_out.append((column, reason))
-        elif _is_text(table[column]):
+        elif is_text(table[column]):
             categories.append(column)
         else:
             numbers.append(column)
@@ -216,7 +168,7 @@ def read_numbers(table: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
         If the column is not there, or holds text that is no number.
     """
     values = _column(table, column)
-    if _is_text(values):
+    if is_text(values):
         numbers = pd.to_numeric(values, errors="coerce")
         wrong = numbers.isna() & values.notna()
         if wrong.any():
@@ -241,7 +193,7 @@ def read_text(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], 
         If the column is not there.
     """
     values = _column(table, column)
-    codes, texts = _factorize((values.astype("str").str.strip()) if _is_text(values) else values)
+    codes, texts = _factorize((values.astype("str").str.strip()) if is_text(values) else values)
     plain, different = pd.factorize(np.array([*map(plain_word, texts)], dtype=object))
     return np.append(plain, -1)[codes].astype(np.int32), tuple(different)
 
@@ -261,6 +213,4 @@ def is_filled(table: pd.DataFrame, column: str) -> npt.NDArray[np.bool_]:
     """Which rows hold something; a blank text does not."""
     values = _column(table, column)
     filled = values.notna().to_numpy(np.bool_)
-    return (
-        filled & (values.astype("str").str.strip() != "").to_numpy(np.bool_) if _is_text(values) else filled
-    )
+    return filled & (values.astype("str").str.strip() != "").to_numpy(np.bool_) if is_text(values) else filled

@@ -1,12 +1,12 @@
-"""Which acts speak against a lead: a word of the events table goes in, yes or no comes out."""
+"""Which acts and channels speak against a lead: a word of the events table goes in, yes or no comes out."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["is_undesirable"]
+__all__ = ["is_undesirable", "is_undesirable_channel"]
 
-_PATTERNS = (
+_ACTS = (
     r"unsubscri\w*|opt(ed)? out|optout|abmeld\w*|desinscri\w*",  # wants no more mail
     r"(hard |soft )?bounc\w*|undeliver\w*|invalid (e )?mail",  # cannot be reached
     r"complain\w*|spam\w*|abuse\w*|mark(ed)? as junk",  # objects to being written to
@@ -17,9 +17,26 @@ _PATTERNS = (
 )
 """Each pattern matches whole words of an action, in lower case, with every run of other characters a space."""
 
-_MATCH = re.compile(r"\b(" + "|".join(_PATTERNS) + r")\b")
+_CHANNELS = (
+    r"careers?|jobs?|job boards?|vacanc\w*|hiring|recruit\w*|karriere|stellen\w*|indeed|glassdoor|stepstone",
+    r"support|help ?desk|help ?cent(er|re)|service desk|ticket\w*|customer service",  # has the product already
+    r"coupons?|vouchers?|cash ?back|deals? sites?|discount\w*|gutschein\w*|rebates?|freebies?|giveaways?",
+    r"affiliates?|incent\w*|sweepstakes?|paid to click|ptc|co ?reg(istration)?",  # is paid for the click
+    r"unsubscri\w*|spam\w*|bots?|crawlers?|scrap\w*",
+    r"investor relations?",  # reads about the company, not about what it sells
+)
+"""As for actions, of a channel."""
+
+_MATCH_ACT = re.compile(r"\b(" + "|".join(_ACTS) + r")\b")
+_MATCH_CHANNEL = re.compile(r"\b(" + "|".join(_CHANNELS) + r")\b")
 _OTHER = re.compile(r"[\W_]+")
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def _says(word: str, listed: tuple[str, ...] | None, pattern: re.Pattern[str]) -> bool:
+    if listed is not None:
+        return word in listed
+    return pattern.search(_OTHER.sub(" ", _HUMPS.sub(" ", word)).lower()) is not None
 
 
 def is_undesirable(action: str, listed: tuple[str, ...] | None) -> bool:
@@ -30,6 +47,13 @@ def is_undesirable(action: str, listed: tuple[str, ...] | None) -> bool:
     >>> is_undesirable("demo_request", None), is_undesirable("demo_request", ("demo_request",))
     (False, True)
     """
-    if listed is not None:
-        return action in listed
-    return _MATCH.search(_OTHER.sub(" ", _HUMPS.sub(" ", action)).lower()) is not None
+    return _says(action, listed, _MATCH_ACT)
+
+
+def is_undesirable_channel(channel: str, listed: tuple[str, ...] | None) -> bool:
+    """The same of a channel.
+
+    >>> [is_undesirable_channel(word, None) for word in ("Careers page", "coupon-site", "Organic search")]
+    [True, True, False]
+    """
+    return _says(channel, listed, _MATCH_CHANNEL)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,14 @@ import pandas as pd
 
 from mqlml.config import Config
 from mqlml.errors import ConfigError
-from mqlml.features.attributes import Attributes, check_columns, choose_attributes, read_numbers, read_text
-from mqlml.features.builder import Block, LeftOut
+from mqlml.features.attributes import Attributes, check_columns, choose_attributes
+from mqlml.features.builder import Block, LeftOut, Source
 from mqlml.features.catalogue import FAMILIES, Family, Feature, feature_name, name_parts, say_word
+from mqlml.features.derived import Column, DerivedPlan, derived_columns, plan_derived, write_columns
+from mqlml.features.flags import FlagsPlan, flag_columns, plan_flags
+from mqlml.features.known import Attribute, read_known_numbers, read_known_text
+from mqlml.features.roles import find_roles
+from mqlml.features.windows import Asked
 from mqlml.journeys import FlatTable
 
 __all__ = ["FlatPlan", "choose_flat", "describe_flat", "fill_flat"]
@@ -21,16 +27,34 @@ __all__ = ["FlatPlan", "choose_flat", "describe_flat", "fill_flat"]
 
 @dataclass(frozen=True)
 class FlatPlan:
-    """The columns that become features, and the family of each that is not Profile's."""
+    """What a flat table's features are made from.
+
+    Attributes
+    ----------
+    columns : those that become features as they are.
+    families : the family of each of them.
+    derived : what is read out of the profile's columns.
+    flags : the undesirable profiles; None where no column tells of one.
+    """
 
     columns: Attributes
     families: dict[str, Family]
+    derived: DerivedPlan
+    flags: FlagsPlan | None
 
 
 def choose_flat(
     table: FlatTable, config: Config, *, refused: Collection[str], rows: npt.NDArray[np.intp] | None
 ) -> tuple[FlatPlan, list[LeftOut]]:
     """Sort the columns of a flat table into numbers, categories and those left out, looking at ``rows`` only."""
+    for key, written in (
+        ("profile.history", config.profile.history),
+        ("features.custom", config.features.custom),
+    ):
+        if written:
+            raise ConfigError(
+                f"{key} needs journeys, and a flat table has neither history nor events; remove it"
+            )
     there = [column for column in table.leads.columns if column not in ("lead_id", "account_id")]
     settings = config.data.flat
     families: dict[str, Family] = {}
@@ -49,41 +73,47 @@ def choose_flat(
     known = table.leads if rows is None else table.leads.iloc[rows]
     chosen, unfit = choose_attributes(known, [column for column in named if column not in refused])
     kept = {column: families.get(column, "profile") for column in (*chosen.numbers, *chosen.categories)}
-    return FlatPlan(chosen, kept), left_out + unfit
+    columns = [column for column in named if column not in refused]
+    roles = find_roles(known[columns], config.profile, refused=refused, table="flat")
+    derived = plan_derived(config, roles=roles, columns=columns, refused=refused, table="flat")
+    own = tuple(a for a in derived.counted if families.get(a.name, "profile") == "profile")
+    derived = replace(derived, counted=own)
+    flags = plan_flags(config, roles=roles, columns=columns, refused=refused, table="flat")
+    return FlatPlan(chosen, kept, derived, flags), left_out + unfit
 
 
-def _columns(plan: FlatPlan) -> Iterator[tuple[str, Feature]]:
-    """Each column and its feature, family by family."""
+def _columns(plan: FlatPlan) -> Iterator[Column]:
+    """Each feature and its reader, family by family: the columns as they are, then what is read out of them."""
     for family in FAMILIES:
         columns = [column for column, own in plan.families.items() if own == family]
         parts = name_parts(columns)
         for column in columns:
             said = say_word(column)
-            yield (
-                column,
-                Feature(
-                    name=feature_name(family, parts[column], "value"),
-                    family=family,
-                    sentence=said[:1].upper() + said[1:],
-                    kind="number" if column in plan.columns.numbers else "category",
-                    source=(f"flat.{column}",),
-                    words=() if parts[column] == column else (column,),
-                ),
+            number = column in plan.columns.numbers
+            feature = Feature(
+                name=feature_name(family, parts[column], "value"),
+                family=family,
+                sentence=said[:1].upper() + said[1:],
+                kind="number" if number else "category",
+                source=(f"flat.{column}",),
+                words=() if parts[column] == column else (column,),
             )
+            attribute = Attribute(column, "flat")
+            yield feature, partial(read_known_numbers if number else read_known_text, attribute=attribute)
+        if family == "profile":
+            yield from derived_columns(plan.derived)
+        if family == "undesirables" and plan.flags is not None:
+            yield from flag_columns(plan.flags, timed=False)
 
 
 def describe_flat(plan: FlatPlan) -> tuple[Feature, ...]:
     """The features in order."""
-    return tuple(feature for _, feature in _columns(plan))
+    return tuple(feature for feature, _ in _columns(plan))
 
 
 def fill_flat(leads: pd.DataFrame, plan: FlatPlan, block: Block) -> None:
     """Fill the block, a row per lead."""
-    place = 0
-    for column, feature in _columns(plan):
-        if feature.kind == "number":
-            block.numbers[:, place] = read_numbers(leads, column)
-            place += 1
-        else:
-            codes, texts = read_text(leads, column)
-            block.category(feature.name, texts)[:] = codes
+    rows = np.arange(len(leads))
+    asked = Asked(pd.Index(rows), rows, np.zeros(len(leads), np.int64))
+    nothing = pd.DataFrame({"field": pd.Series([], dtype="str")})
+    write_columns(_columns(plan), Source(leads, nothing, asked, rows, leads, rows), block, first=0)

@@ -6,11 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mqlml.features.attributes import read_numbers, read_text
 from mqlml.features.builder import Source
 from mqlml.features.windows import match_ids, to_micros
 
-__all__ = ["read_numbers_as_of", "read_text_as_of"]
+__all__ = ["rows_as_of"]
 
 _PAIRS = 4_000_000
 """Pairs of a snapshot and a change of its lead looked at in one go."""
@@ -18,7 +17,7 @@ _PAIRS = 4_000_000
 _NEVER = np.iinfo(np.int64).max
 
 
-def _as_of(source: Source, field: str) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+def rows_as_of(source: Source, field: str) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
     """The changes of one attribute, and for each snapshot the row that held at its cutoff (-1 none).
 
     A change holds if it was valid and recorded before the cutoff and had not ended by then. Of several, the one
@@ -47,16 +46,3 @@ def _as_of(source: Source, field: str) -> tuple[pd.DataFrame, npt.NDArray[np.int
         holds = (known[row] < cutoff) & (ended[row] >= cutoff)
         held[snapshot[holds]] = row[holds]  # rows of a snapshot come in order, so the last one stays
     return changes, held
-
-
-def read_numbers_as_of(source: Source, *, field: str) -> npt.NDArray[np.float32]:
-    """One number per snapshot, NaN where none held."""
-    changes, held = _as_of(source, field)
-    return np.append(read_numbers(changes.rename(columns={"value": field}), field), np.float32(np.nan))[held]
-
-
-def read_text_as_of(source: Source, *, field: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
-    """One code per snapshot, -1 where none held, and the texts."""
-    changes, held = _as_of(source, field)
-    codes, texts = read_text(changes.rename(columns={"value": field}), field)
-    return np.append(codes, np.int32(-1))[held], texts

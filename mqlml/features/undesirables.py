@@ -1,15 +1,16 @@
-"""Undesirables: what speaks against a lead: unwelcome acts, silence, a student's or a private address."""
+"""Undesirables: what speaks against a lead: unwelcome acts and channels, silence, and its profile."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from mqlml.features import kernel
-from mqlml.features.attributes import find_email, find_job_title, read_domains, read_text
-from mqlml.features.bad_acts import is_undesirable
+from mqlml.features.bad_acts import is_undesirable, is_undesirable_channel
 from mqlml.features.builder import Block, Builder, Evidence, LeftOut, Source
 from mqlml.features.catalogue import (
     Feature,
@@ -21,12 +22,28 @@ from mqlml.features.catalogue import (
     say_word,
     window_part,
 )
-from mqlml.features.job_title import is_student
-from mqlml.features.mail_domain import mail_kind
+from mqlml.features.derived import write_columns
+from mqlml.features.flags import FlagsPlan, flag_columns, plan_flags
+from mqlml.features.known import NOT_ATTRIBUTES
+from mqlml.features.roles import find_roles
 from mqlml.features.vocabulary import Vocabulary, learn_vocabulary
 from mqlml.features.windows import Events, Walk
 
 __all__ = ["BUILDER", "UndesirablesPlan"]
+
+
+@dataclass(frozen=True)
+class Unwelcome:
+    """The undesirable words of one events column.
+
+    Attributes
+    ----------
+    words : those with features of their own; the others count in ``any`` only.
+    listed : those the config lists; None for the built-in patterns.
+    """
+
+    words: tuple[str, ...]
+    listed: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -35,166 +52,181 @@ class UndesirablesPlan:
 
     Attributes
     ----------
-    acts : the undesirable actions with features of their own; the others count in ``any`` only.
-    listed : the actions the config lists; None for the built-in patterns.
+    acts, channels : what is unwelcome among the actions and the channels.
     windows : lookback windows, shortest first.
     silence : whether there are events to be silent between.
-    email, job_title : the lead attributes the flags are read from; None where there is none.
+    flags : the undesirable profiles; None where no attribute tells of one.
     """
 
-    acts: tuple[str, ...]
-    listed: tuple[str, ...] | None
+    acts: Unwelcome
+    channels: Unwelcome
     windows: tuple[Window, ...]
     silence: bool
-    email: str | None
-    job_title: str | None
+    flags: FlagsPlan | None
 
 
 def _plan(evidence: Evidence) -> tuple[UndesirablesPlan | None, list[LeftOut]]:
-    settings = evidence.config.features
-    listed = None if settings.undesirable_actions is None else tuple(settings.undesirable_actions)
-    acts: tuple[str, ...] = ()
-    left_out: list[LeftOut] = []
-    silence = evidence.has_events
-    if silence:
-        acts = learn_vocabulary(
-            evidence.count_words("action"),
-            most=settings.max_actions,
-            include=lambda word: is_undesirable(word, listed),
-        ).words
-        for word in listed or ():
-            if not evidence.knows_word("action", word):
-                left_out.append(
-                    (f"events.action={word}", "listed as undesirable, but no event has this action")
-                )
-    email = find_email(evidence.leads, evidence.config.profile, evidence.refused)
-    title = find_job_title(evidence.leads, evidence.config.profile, evidence.refused)
-    if not (silence or email or title):
-        return None, left_out
-    plan = UndesirablesPlan(acts, listed, tuple(evidence.config.windows), silence, email, title)
-    return plan, left_out
+    config, settings, refused = evidence.config, evidence.config.features, evidence.refused
+    acts, left_out = _unwelcome(
+        evidence, "action", settings.undesirable_actions, is_undesirable, settings.max_actions
+    )
+    channels, unknown = _unwelcome(
+        evidence, "channel", settings.undesirable_channels, is_undesirable_channel, settings.max_channels
+    )
+    leads = evidence.leads
+    named = config.profile.static
+    columns = [
+        column
+        for column in leads.columns
+        if column not in NOT_ATTRIBUTES and column not in refused and (named == "auto" or column in named)
+    ]
+    roles = find_roles(leads, config.profile, refused=refused)
+    flags = plan_flags(config, roles=roles, columns=columns, refused=refused)
+    plan = UndesirablesPlan(acts, channels, tuple(config.windows), evidence.has_events, flags)
+    return (plan if plan.silence or flags else None), left_out + unknown
+
+
+def _unwelcome(
+    evidence: Evidence,
+    column: str,
+    written: list[str] | None,
+    include: Callable[[str, tuple[str, ...] | None], bool],
+    most: int,
+) -> tuple[Unwelcome, list[LeftOut]]:
+    listed = None if written is None else tuple(written)
+    if not evidence.has_values(column):
+        return Unwelcome((), listed), []
+    words = learn_vocabulary(
+        evidence.count_words(column), most=most, include=lambda word: include(word, listed)
+    ).words
+    return Unwelcome(words, listed), [
+        (f"events.{column}={word}", f"listed as undesirable, but no event has this {column}")
+        for word in listed or ()
+        if not evidence.knows_word(column, word)
+    ]
 
 
 def _describe(plan: UndesirablesPlan) -> tuple[Feature, ...]:
-    make = partial(Feature, family="undesirables")
-    source = ("events.action", "events.occurred_at")
-    parts = name_parts(plan.acts, reserved=("any", "silence"))
-    features: list[Feature] = []
-    if plan.acts:
-        for word in (*plan.acts, None):
-            part = "any" if word is None else parts[word]
-            kept = () if word is None or part == word else (word,)
-            said = "Undesirable acts of any kind" if word is None else say_acts(word)
-            for window in plan.windows:
-                features.append(
-                    make(
-                        name=feature_name("undesirables", part, "count", window_part(window)),
-                        sentence=f"{said} {say_window(window)}",
-                        window=window_part(window),
-                        source=source,
-                        words=kept,
-                    )
-                )
-        for word in (*plan.acts, None):
-            part = "any" if word is None else parts[word]
-            features.append(
-                make(
-                    name=feature_name("undesirables", part, "days_since"),
-                    sentence="Days since the last "
-                    + ("undesirable act" if word is None else f"“{say_word(word)}”"),
-                    source=source,
-                    words=() if word is None or part == word else (word,),
-                )
-            )
+    features = _describe_words(plan.acts, plan.windows, "events.action")
     if plan.silence:
         features.append(
-            make(
+            Feature(
                 name=feature_name("undesirables", "silence", "days"),
+                family="undesirables",
                 sentence="Days of silence: since anything at all happened",
                 source=("events.occurred_at",),
             )
         )
-    if plan.email:
-        features.append(
-            make(
-                name=feature_name("undesirables", "free_mail", "flag"),
-                sentence="Writes from a free mail address (1 yes, 0 no)",
-                source=(f"leads.{plan.email}",),
-            )
-        )
-    if plan.job_title:
-        features.append(
-            make(
-                name=feature_name("undesirables", "student", "flag"),
-                sentence="Is a student or a pupil by job title (1 yes, 0 no)",
-                source=(f"leads.{plan.job_title}",),
-            )
-        )
+    features += _describe_words(plan.channels, plan.windows, "events.channel")
+    if plan.flags is not None:
+        features += [feature for feature, _ in flag_columns(plan.flags, timed=True)]
     return tuple(features)
 
 
-def _events_columns(plan: UndesirablesPlan) -> int:
-    return (len(plan.acts) + 1) * (len(plan.windows) + 1) if plan.acts else 0
+def _describe_words(unwelcome: Unwelcome, windows: tuple[Window, ...], column: str) -> list[Feature]:
+    """Counts of each word and of any in each window, then the days since each."""
+    if not unwelcome.words:
+        return []
+    acts = column == "events.action"
+    prefix = "" if acts else "via "
+    make = partial(Feature, family="undesirables", source=(column, "events.occurred_at"))
+    parts = name_parts([prefix + word for word in unwelcome.words], reserved=(*_RESERVED, "via_any"))
+    features: list[Feature] = []
+    for word in (*unwelcome.words, None):
+        part, kept = _named(word, prefix, parts)
+        if acts:
+            said = "Undesirable acts of any kind" if word is None else say_acts(word)
+        else:
+            said = "Touches through " + ("any undesirable channel" if word is None else f"“{say_word(word)}”")
+        for window in windows:
+            features.append(
+                make(
+                    name=feature_name("undesirables", part, "count", window_part(window)),
+                    sentence=f"{said} {say_window(window)}",
+                    window=window_part(window),
+                    words=kept,
+                )
+            )
+    last = "Days since the last "
+    for word in (*unwelcome.words, None):
+        part, kept = _named(word, prefix, parts)
+        if acts:
+            said = last + ("undesirable act" if word is None else f"“{say_word(word)}”")
+        else:
+            what = "an undesirable channel" if word is None else f"“{say_word(word)}”"
+            said = f"{last}touch through {what}"
+        features.append(
+            make(name=feature_name("undesirables", part, "days_since"), sentence=said, words=kept)
+        )
+    return features
+
+
+_RESERVED = ("any", "silence", "profile")
+"""Parts of names that are no words of the source."""
+
+
+def _named(word: str | None, prefix: str, parts: dict[str, str]) -> tuple[str, tuple[str, ...]]:
+    """The part of a feature's name, and the source's word where it differs."""
+    if word is None:
+        return "via_any" if prefix else "any", ()
+    part = parts[prefix + word]
+    return part, () if part in (word, f"via_{word}") else (word,)
+
+
+def _width(unwelcome: Unwelcome, windows: tuple[Window, ...]) -> int:
+    return (len(unwelcome.words) + 1) * (len(windows) + 1) if unwelcome.words else 0
 
 
 def _write_events(walk: Walk, events: Events, plan: UndesirablesPlan, block: Block) -> None:
-    out = block.numbers
+    first = block.first
+    _write_words(walk, events, plan, plan.acts, "action", block.numbers, first)
+    first += _width(plan.acts, plan.windows)
     if plan.silence:
         every = np.zeros(len(walk.occurred), np.int32)
-        kernel.write_days_since(
-            walk.unit,
-            walk.turn,
-            walk.row,
-            walk.stop,
-            walk.cutoff,
-            walk.occurred,
-            every,
-            1,
-            out,
-            block.first + _events_columns(plan),
-        )
-    if not plan.acts:
+        place = (walk.unit, walk.turn, walk.row)
+        kernel.write_days_since(*place, walk.stop, walk.cutoff, walk.occurred, every, 1, block.numbers, first)
+        first += 1
+    _write_words(walk, events, plan, plan.channels, "channel", block.numbers, first)
+
+
+def _write_words(
+    walk: Walk,
+    events: Events,
+    plan: UndesirablesPlan,
+    unwelcome: Unwelcome,
+    column: str,
+    out: npt.NDArray[np.float32],
+    first: int,
+) -> None:
+    if not unwelcome.words:
         return
-    action = events.words("action")
-    listed = len(plan.acts)
-    slot = Vocabulary(plan.acts, missing=False).look_up(
-        action, lambda word: is_undesirable(word, plan.listed)
+    include = is_undesirable if column == "action" else is_undesirable_channel
+    words = events.words(column)
+    listed = len(unwelcome.words)
+    slot = Vocabulary(unwelcome.words, missing=False).look_up(
+        words, lambda word: include(word, unwelcome.listed)
     )
     slot[-1] = -1
-    word = slot[action.codes[walk.order]]
+    word = slot[words.codes[walk.order]]
     counted = word >= 0
     bad, word = walk.only(counted), word[counted]
     start = bad.starts(plan.windows)
     windows = len(plan.windows)
     place = (bad.unit, bad.turn, bad.row)
-    any_act = np.zeros(len(word), np.int32)
+    any_word = np.zeros(len(word), np.int32)
     own = np.where(word < listed, word, np.int32(-1))
-    kernel.count_words(*place, start, bad.stop, own, listed, out, block.first)
-    kernel.count_words(*place, start, bad.stop, any_act, 1, out, block.first + listed * windows)
-    column = block.first + (listed + 1) * windows
-    kernel.write_days_since(*place, bad.stop, bad.cutoff, bad.occurred, own, listed, out, column)
-    kernel.write_days_since(*place, bad.stop, bad.cutoff, bad.occurred, any_act, 1, out, column + listed)
+    kernel.count_words(*place, start, bad.stop, own, listed, out, first)
+    kernel.count_words(*place, start, bad.stop, any_word, 1, out, first + listed * windows)
+    since = first + (listed + 1) * windows
+    kernel.write_days_since(*place, bad.stop, bad.cutoff, bad.occurred, own, listed, out, since)
+    kernel.write_days_since(*place, bad.stop, bad.cutoff, bad.occurred, any_word, 1, out, since + listed)
 
 
 def _write_leads(source: Source, plan: UndesirablesPlan, block: Block) -> None:
-    column = block.first + _events_columns(plan) + plan.silence
-    flags_of = ((plan.email, read_domains, _free_mail), (plan.job_title, read_text, _student))
-    for attribute, read, flag in flags_of:
-        if attribute is not None:
-            codes, texts = read(source.leads, attribute)
-            flags = np.array([*map(flag, texts), np.nan], np.float32)
-            rows = np.append(codes, -1)[source.lead_row]
-            block.numbers[:, column] = flags[rows]
-            column += 1
-
-
-def _free_mail(text: str) -> float:
-    kind = mail_kind(text)
-    return np.nan if kind == "missing" else float(kind == "free")
-
-
-def _student(text: str) -> float:
-    return float(is_student(text))
+    if plan.flags is not None:
+        first = block.first + _width(plan.acts, plan.windows) + plan.silence
+        first += _width(plan.channels, plan.windows)
+        write_columns(flag_columns(plan.flags, timed=True), source, block, first=first)
 
 
 BUILDER = Builder("undesirables", _plan, _describe, lambda plan: plan.windows, _write_events, _write_leads)

@@ -6,7 +6,7 @@ A rule speaks of a person. Another lead of the same account is judged by its own
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,13 @@ from pandas.api import types
 
 from mqlml.config import Condition, Profile, Rules
 from mqlml.errors import ConfigError
-from mqlml.features.attributes import find_email
+from mqlml.features.conditions import meets, read_condition
+from mqlml.features.roles import find_email
 
 __all__ = ["MAIL_DOMAIN", "match_rules"]
 
 MAIL_DOMAIN = "mail_domain"
 """The attribute that rules may use though no source has it: what stands after the ``@`` of the e-mail."""
-
-Value = str | int | float | bool
 
 
 def match_rules(leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str | None = None) -> pd.Series:
@@ -87,7 +86,7 @@ def _column(leads: pd.DataFrame, name: str, where: str, email: str | None) -> pd
 
 def _mail_domain(leads: pd.DataFrame, where: str, email: str | None) -> pd.Series:
     """What stands after the last ``@``, or all of it where there is none; missing where that is no domain."""
-    column = find_email(leads, Profile(email=email), ())
+    column = find_email(leads, Profile(email=email))
     if column is None:
         raise ConfigError(
             f"{where} uses {MAIL_DOMAIN!r}, but no column of the leads holds e-mail addresses; name one with "
@@ -98,61 +97,9 @@ def _mail_domain(leads: pd.DataFrame, where: str, email: str | None) -> pd.Serie
 
 
 def _meets(column: pd.Series, condition: Condition, where: str, folder: Path) -> npt.NDArray[np.bool_]:
-    """Whether each value is in the condition's list, or not in it; False where the value is missing."""
-    listed, negated = (condition.in_, False) if condition.in_ is not None else (condition.not_in, True)
-    assert listed is not None  # the config holds exactly one of the two
-    key = f"{where}.{'not_in' if negated else 'in'}"
-    wanted = _read_list(listed, key, folder) if isinstance(listed, str) else listed
-    if negated and not wanted:
-        raise ConfigError(f"{key} is empty, which would disqualify every lead; list what is allowed")
-    numeric = types.is_numeric_dtype(column.dtype)
+    """Whether each value meets a condition; False where the value is missing."""
+    required = read_condition(condition, where, folder)
     codes, found = pd.factorize(column)  # each different value is compared once
-    words = [_text(value, numeric) for value in found]
-    _check_booleans(wanted, words, key, numeric)
-    listed_words = {_text(value, numeric) for value in wanted}
     # The last entry is that of code -1, a missing value, which never meets a condition.
-    inside = np.array([word in listed_words for word in words] + [negated], dtype=bool)
-    meets: npt.NDArray[np.bool_] = inside[codes] != negated
-    return meets
-
-
-def _text(value: object, numeric: bool) -> str:
-    """One spelling for what counts as the same value."""
-    if isinstance(value, bool | np.bool_):
-        return str(int(value)) if numeric else str(bool(value)).casefold()
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        value = int(value)
-    text = str(value).strip().casefold()
-    if numeric and not isinstance(value, int | float | np.number):
-        try:
-            return _text(float(text), numeric)  # a list from a file holds text, the column numbers
-        except (ValueError, OverflowError):
-            return text
-    return text
-
-
-def _check_booleans(wanted: Sequence[Value], words: list[str], key: str, numeric: bool) -> None:
-    if numeric or not words or set(words) <= {"true", "false"}:
-        return
-    for value in wanted:
-        if isinstance(value, bool):
-            raise ConfigError(
-                f"{key} holds {value!r}, but the attribute holds text, as {words[0]!r}. YAML reads a bare "
-                'NO, OFF, YES or ON as false or true; write it in quotes, as "NO"'
-            )
-
-
-def _read_list(name: str, key: str, folder: Path) -> list[str]:
-    path = folder / Path(name).expanduser()
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{key} names the file {name!r}, which is not in {str(folder)!r}; a list is written as [{name}]"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            f"{key} names the file {str(path)!r}, which cannot be read as UTF-8 text: {why}; save it as such"
-        ) from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    met: npt.NDArray[np.bool_] = np.array([*meets(list(found), required, where), False], dtype=bool)[codes]
+    return met

@@ -250,7 +250,16 @@ def flat_table(table: pd.DataFrame) -> FlatTable:
 def test_flat_columns_are_features_of_their_families() -> None:
     flat = flat_table(attributes())
     plan = plan_flat(flat, make_config_of(data=FLAT), refused={"opted_in"})
-    assert [feature.name for feature in plan.features] == ["channel__country__value", "actions__size__value"]
+    assert [feature.name for feature in plan.features] == [
+        "profile__mail_domain__kind",
+        "profile__lead__completeness",
+        "channel__country__value",
+        "actions__size__value",
+        "undesirables__free_mail__flag",
+        "undesirables__disposable_mail__flag",
+        "undesirables__invalid_mail__flag",
+        "undesirables__profile__count",
+    ]
     assert ("opted_in", "refused by the leakage audit") in plan.left_out
     assert ("remark", "is nearly unique: 60 different texts in 60 rows") in plan.left_out
     table = build_flat(replace(flat, leads=flat.leads.iloc[::-1]), FeaturePlan.from_dict(plan.to_dict()))

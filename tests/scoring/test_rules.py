@@ -132,7 +132,7 @@ def test_the_config_can_name_the_column_of_addresses() -> None:
         ({"zzz": {"in": ["US"]}}, r"'zzz', which is unknown; the leads have lead_id, account_id"),
         ({"maildomain": {"in": ["x"]}}, r"did you mean 'mail_domain'"),
         ({"created_at": {"in": ["2024-01-01"]}}, r"'created_at', which holds times"),
-        ({"country": {"not_in": []}}, r"when\.country\.not_in is empty, which would disqualify every lead"),
+        ({"country": {"not_in": []}}, r"when\.country\.not_in is empty, which every lead would meet"),
         (
             {"country": {"in": "nobody.txt"}},
             r"country\.in names the file 'nobody\.txt', which is not in '.*'; a list",

@@ -1,0 +1,170 @@
+"""Flags: undesirable profiles (student, competitor, throw-away address …), how many hold, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mqlml.config import Config
+from mqlml.features.builder import Source
+from mqlml.features.catalogue import Feature, feature_name, say_word
+from mqlml.features.derived import Column, Group, read_groups
+from mqlml.features.known import Attribute, parse_known, when_known
+from mqlml.features.phone import is_phone
+from mqlml.features.roles import Roles
+from mqlml.features.traits import Parsing, Trait, count_met, read_parsing, read_trait, since_known
+from mqlml.features.windows import to_micros
+from mqlml.timeutil import DAY
+
+__all__ = ["FlagsPlan", "flag_columns", "plan_flags"]
+
+
+@dataclass(frozen=True)
+class FlagsPlan:
+    """What the flags are read from.
+
+    Attributes
+    ----------
+    roles : the attributes that mqlml's own flags are read from.
+    parsing : what the config adds to the tables they are parsed by.
+    profiles : the config's undesirable profiles; a flag is up where all conditions are met.
+    """
+
+    roles: Roles
+    parsing: Parsing
+    profiles: tuple[Group, ...]
+
+
+def plan_flags(
+    config: Config,
+    *,
+    roles: Roles,
+    columns: Collection[str],
+    refused: Collection[str],
+    table: Literal["leads", "flat"] = "leads",
+) -> FlagsPlan | None:
+    """The plan, or None where there is nothing to raise a flag about; arguments as `plan_derived`'s."""
+    profiles = read_groups(
+        config, "undesirable_profiles", roles=roles, columns=columns, refused=refused, table=table
+    )
+    if not (profiles or roles.email or roles.job_title or roles.phone):
+        return None
+    return FlagsPlan(roles, read_parsing(config), profiles)
+
+
+@dataclass(frozen=True)
+class _Flag:
+    """A flag's name and sentence, the attributes it is read from, and its reader: 1 up, 0 down, NaN not known."""
+
+    name: str
+    sentence: str
+    attributes: tuple[Attribute, ...]
+    read: Callable[[Source], npt.NDArray[np.float64]]
+    since: Callable[[Source], npt.NDArray[np.int64]]
+
+
+def _flags(plan: FlagsPlan) -> Iterator[_Flag]:
+    roles = plan.roles
+    own: tuple[tuple[Attribute | None, str, str, Trait, str], ...] = (
+        (roles.email, "free_mail", "Writes from a free mail address", "mail_kind", "free"),
+        (roles.email, "disposable_mail", "Writes from a throw-away mail address", "mail_kind", "disposable"),
+        (roles.email, "invalid_mail", "Gave a mail address that is none", "mail_kind", "missing"),
+        (roles.job_title, "student", "Is a student or a pupil by job title", "seniority", "student"),
+    )
+    for attribute, name, said, trait, value in own:
+        if attribute is not None:
+            read = partial(_is, attribute=attribute, trait=trait, value=value, parsing=plan.parsing)
+            yield _Flag(name, said, (attribute,), read, partial(when_known, attribute=attribute))
+    if roles.phone is not None:
+        read_phone = partial(_no_phone, attribute=roles.phone)
+        yield _Flag(
+            "invalid_phone",
+            "Gave a phone number that cannot be one",
+            (roles.phone,),
+            read_phone,
+            partial(when_known, attribute=roles.phone),
+        )
+    taken = {"free_mail", "disposable_mail", "invalid_mail", "student", "invalid_phone", "profile"}
+    for group in plan.profiles:
+        attributes = tuple(dict.fromkeys(wanted.attribute for wanted in group.wanted))
+        yield _Flag(
+            f"{group.name}_2" if group.name in taken else group.name,
+            f"Has the undesirable profile “{say_word(group.name)}”",
+            attributes,
+            partial(_has, group=group, parsing=plan.parsing),
+            partial(since_known, wanted=group.wanted),
+        )
+
+
+def _is(
+    source: Source, *, attribute: Attribute, trait: Trait, value: str, parsing: Parsing
+) -> npt.NDArray[np.float64]:
+    codes, kinds = read_trait(source, attribute, trait, parsing)
+    up = np.array([*(float(kind == value) for kind in kinds), np.nan])
+    if trait == "mail_kind" and value != "missing" and "missing" in kinds:
+        up[kinds.index("missing")] = np.nan  # what is no address says nothing of whose it is
+    return up[codes]
+
+
+def _no_phone(source: Source, *, attribute: Attribute) -> npt.NDArray[np.float64]:
+    codes, kinds = parse_known(source, attribute, lambda text: "0" if is_phone(text) else "1")
+    return np.array([*map(float, kinds), np.nan])[codes]
+
+
+def _has(source: Source, *, group: Group, parsing: Parsing) -> npt.NDArray[np.float64]:
+    all_met: npt.NDArray[np.bool_] = count_met(source, group.wanted, parsing) == len(group.wanted)
+    return all_met.astype(np.float64)
+
+
+def flag_columns(plan: FlagsPlan, *, timed: bool) -> Iterator[Column]:
+    """The features in order, each with its reader.
+
+    ``timed`` is whether cutoffs are instants: then "days since" says since when the first flag has been up.
+    """
+    flags = tuple(_flags(plan))
+    for flag in flags:
+        feature = Feature(
+            name=feature_name("undesirables", flag.name, "flag"),
+            family="undesirables",
+            sentence=f"{flag.sentence} (1 yes, 0 no)",
+            source=tuple(attribute.source for attribute in flag.attributes),
+        )
+        yield feature, flag.read
+    sources = tuple(dict.fromkeys(a.source for flag in flags for a in flag.attributes))
+    count = Feature(
+        name=feature_name("undesirables", "profile", "count"),
+        family="undesirables",
+        sentence="Undesirable traits of the profile",
+        source=sources,
+    )
+    yield count, partial(_count, flags=flags)
+    if timed:
+        since = Feature(
+            name=feature_name("undesirables", "profile", "days_since"),
+            family="undesirables",
+            sentence="Days since the first undesirable trait of the profile was known",
+            source=sources,
+        )
+        yield since, partial(_days_since, flags=flags)
+
+
+def _count(source: Source, *, flags: tuple[_Flag, ...]) -> npt.NDArray[np.float64]:
+    count = np.zeros(len(source.lead_row))
+    for flag in flags:
+        count += flag.read(source) == 1
+    return count
+
+
+def _days_since(source: Source, *, flags: tuple[_Flag, ...]) -> npt.NDArray[np.float64]:
+    earliest = np.full(len(source.lead_row), np.iinfo(np.int64).max)
+    for flag in flags:
+        up = flag.read(source) == 1
+        earliest = np.where(up, np.minimum(earliest, flag.since(source)), earliest)
+    created = np.append(to_micros(source.leads["created_at"]), 0)[source.lead_row]
+    since = np.maximum(earliest, created)  # nothing is known of a lead before there is one
+    return np.where(earliest < np.iinfo(np.int64).max, (source.asked.cutoff - since) / DAY, np.nan)
