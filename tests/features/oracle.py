@@ -40,6 +40,9 @@ PARTS = {
 }
 SENIORITY = {"Student": "student", "VP Sales": "vp", "Marketing manager": "manager", "wizard": "other"}
 FUNCTION = {"Student": "education", "VP Sales": "sales", "Marketing manager": "marketing", "wizard": "other"}
+FLAGS = tuple(
+    f"undesirables__{what}__flag" for what in ("free_mail", "disposable_mail", "invalid_mail", "student")
+)
 MAIL = {"a@gmail.com": "free", "b@acme.example": "corporate", "c@Yahoo.co.uk": "free"}
 
 
@@ -450,10 +453,13 @@ class Oracle:
         )
         out: dict[str, Any] = dict.fromkeys(f"profile__{name}" for name in names)
         out |= {"profile__lead__completeness": NAN, "profile__lead__age": NAN, "profile__size__value": NAN}
-        out |= {"undesirables__free_mail__flag": NAN, "undesirables__student__flag": NAN}
+        out |= dict.fromkeys(FLAGS, NAN)
+        out |= {"undesirables__profile__count": NAN, "undesirables__profile__days_since": NAN}
+        held = 0
         for field in self.config.profile.history:
             value = None if row["created_at"] > cutoff else self._as_of(lead, field, cutoff)
             out[f"profile__{field}__as_of"] = NAN if value is None else float(value)
+            held += value is not None
         if row["created_at"] > cutoff:
             return out
         attributes = {key: row[key] for key in ("country", "size", "email", "job_title")}
@@ -467,11 +473,26 @@ class Oracle:
         out["profile__job_title__seniority"] = SENIORITY[title] if title else "missing"
         out["profile__job_title__function"] = FUNCTION[title] if title else "missing"
         out["profile__job_title__value"] = title or None
-        out["profile__lead__completeness"] = len(given) / len(attributes)
+        out["profile__lead__completeness"] = (len(given) + held) / (
+            len(attributes) + len(self.config.profile.history)
+        )
         out["profile__lead__age"] = (cutoff - row["created_at"]) / DAY
         out["undesirables__free_mail__flag"] = NAN if kind == "missing" else float(kind == "free")
+        out["undesirables__disposable_mail__flag"] = NAN if kind == "missing" else 0.0
+        out["undesirables__invalid_mail__flag"] = float(kind == "missing") if row["email"] else NAN
         out["undesirables__student__flag"] = float(title == "Student") if title else NAN
         return out
+
+    def traits(self, flags: dict[str, Any], lead: Any, cutoff: dt.datetime) -> dict[str, Any]:
+        """How many of the flags that a table has are up, and since when: all these attributes are static."""
+        created = self.leads[lead]["created_at"]
+        if created > cutoff:
+            return {}
+        up = sum(value == 1 for value in flags.values())
+        return {
+            "undesirables__profile__count": up,
+            "undesirables__profile__days_since": (cutoff - created) / DAY if up else NAN,
+        }
 
     def _as_of(self, lead: Any, field: str, cutoff: dt.datetime) -> str | None:
         held = [

@@ -15,7 +15,7 @@ from mqlml.config import Config
 from mqlml.config.groups import Groups
 from mqlml.features import build_features, plan_features
 from mqlml.journeys import Journeys
-from tests.features.oracle import Oracle
+from tests.features.oracle import FLAGS, Oracle
 from tests.features.worlds import START, make_config_of, make_world, spread_snapshots, worlds
 
 ALL_GROUPS = dict.fromkeys(Groups.model_fields, True)
@@ -87,12 +87,17 @@ def check(
     plan = plan_features(journeys, config, before=before)
     table = build_features(journeys, snapshots, plan)
     oracle = Oracle(journeys, config, before)
-    named = {name for name in table if not name.startswith("profile__") and not name.endswith("__flag")}
+    of_leads = ("profile__", "undesirables__profile__")
+    named = {name for name in table if not (name.startswith(of_leads) or name.endswith("__flag"))}
     for row, (lead, cutoff) in enumerate(snapshots.itertuples(index=False)):
         expected = oracle.features(lead, cutoff.to_pydatetime())
         assert set(expected) == named
         compare(table, row, expected)
-        compare(table, row, oracle.profile(lead, cutoff.to_pydatetime()))
+        profile = oracle.profile(lead, cutoff.to_pydatetime())
+        profile |= oracle.traits(
+            {name: profile[name] for name in FLAGS if name in table}, lead, cutoff.to_pydatetime()
+        )
+        compare(table, row, profile)
     profile = set(
         oracle.profile(snapshots["lead_id"].iloc[0], START.to_pydatetime() + dt.timedelta(days=999))
     )
