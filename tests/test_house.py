@@ -90,7 +90,8 @@ DISK = (
 )
 DISK_ROOMS = {
     "config/reading.py": "reads the config file",
-    "features/job_title.py": "reads its table, which comes with the package",
+    "features/conditions.py": "reads lists of values that rules and personas name",
+    "features/job_title.py": "reads its table, which comes with the package, and the rows that the user adds",
     "features/mail_domain.py": "reads its list, which comes with the package",
     "journeys/sources.py": "reads what the user brings",
     "journeys/csvfile.py": "reads what the user brings",
@@ -101,7 +102,6 @@ DISK_ROOMS = {
     "registry/store.py": "locks the embedded store",
     "registry/tracking.py": "keeps versions in MLflow",
     "scoring/sinks.py": "writes results, whole or not at all",
-    "scoring/rules.py": "reads lists of values that rules name",
     "cli.py": "the front door",
 }
 

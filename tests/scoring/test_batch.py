@@ -191,6 +191,43 @@ def test_rules_overrule_the_model_and_leave_the_probability(made: Made) -> None:
     pd.testing.assert_series_equal(table["probability"], plain["probability"])
 
 
+def two_of_one_account(made: Made) -> tuple[int, int]:
+    """Two leads of one account that are both open."""
+    leads = made.journeys.leads.set_index("lead_id").loc[scored(made)["lead_id"]]
+    of_accounts = leads.dropna(subset="account_id").groupby("account_id").groups.values()
+    first, second = next(sorted(ids) for ids in of_accounts if len(ids) == 2)
+    return int(first), int(second)
+
+
+def test_disqualifying_a_person_never_disqualifies_the_account(made: Made) -> None:
+    """By a rule: the colleague keeps probability, label and reason."""
+    person, colleague = two_of_one_account(made)
+    rules = Rules.model_validate(
+        {"disqualify": [{"when": {"lead_id": {"in": [person]}}, "reason": "student"}]}
+    )
+    table = scored(made, config=made.config.model_copy(update={"rules": rules})).set_index("lead_id")
+    plain = scored(made).set_index("lead_id")
+    assert table.loc[person, ["label", "label_reason"]].tolist() == [DISQUALIFIED, "student"]
+    pd.testing.assert_series_equal(table.loc[colleague], plain.loc[colleague])
+    assert (table["label"] == DISQUALIFIED).sum() == 1
+
+
+def test_a_disqualified_outcome_ends_one_lead_s_journey_and_not_its_account_s(made: Made) -> None:
+    person, colleague = two_of_one_account(made)
+    outcomes = made.journeys.outcomes
+    ended = pd.DataFrame({"lead_id": [person], "stage": ["disqualified"]}).assign(
+        occurred_at=pd.Timestamp(AS_OF) - pd.Timedelta(days=1),
+        recorded_at=pd.Timestamp(AS_OF) - pd.Timedelta(days=1),
+    )
+    told = dataclasses.replace(
+        made.journeys,
+        outcomes=pd.concat([outcomes.astype({"stage": "str"}), ended]).astype({"stage": "category"}),
+    )
+    table, plain = scored(made, told).set_index("lead_id"), scored(made).set_index("lead_id")
+    assert set(plain.index) - set(table.index) == {person}
+    pd.testing.assert_series_equal(table.loc[colleague], plain.loc[colleague])
+
+
 def test_only_the_leads_asked_for(made: Made) -> None:
     everyone = scored(made)
     some = everyone["lead_id"].iloc[[5, 17, 200]].tolist()
