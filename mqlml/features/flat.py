@@ -74,7 +74,7 @@ def choose_flat(
     chosen, unfit = choose_attributes(known, [column for column in named if column not in refused])
     kept = {column: families.get(column, "profile") for column in (*chosen.numbers, *chosen.categories)}
     columns = [column for column in named if column not in refused]
-    roles = find_roles(known[columns], config.profile, refused=refused, table="flat")
+    roles = find_roles(known, config.profile, refused=refused, table="flat")
     derived = plan_derived(config, roles=roles, columns=columns, refused=refused, table="flat")
     own = tuple(a for a in derived.counted if families.get(a.name, "profile") == "profile")
     derived = replace(derived, counted=own)
