@@ -29,6 +29,7 @@ from mqlml.model.policy import (
     make_looks,
     payoff,
 )
+from mqlml.model.reasons import Idea, Reasons, choose_reasons, group_ideas, sum_ideas
 from mqlml.model.scorer import LeadScorer
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "BaseRateBaseline",
     "Baseline",
     "Contributions",
+    "Idea",
     "LabelOutcome",
     "LabelPolicy",
     "LeadScorer",
@@ -44,16 +46,20 @@ __all__ = [
     "Looks",
     "PointsBaseline",
     "Promise",
+    "Reasons",
     "SigmoidCalibrator",
     "TableEncoder",
     "add_promises",
     "calibrate",
     "choose_policy",
+    "choose_reasons",
     "choose_thresholds",
     "contribute",
     "contribute_in_parts",
     "family_points",
+    "group_ideas",
     "make_baselines",
     "make_looks",
     "payoff",
+    "sum_ideas",
 ]

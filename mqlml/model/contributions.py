@@ -24,7 +24,7 @@ from mqlml.model.calibration import SigmoidCalibrator
 from mqlml.model.scorer import LeadScorer
 from mqlml.model.shapley import TreeShapley
 
-__all__ = ["Contributions", "calibrate", "contribute", "contribute_in_parts", "family_points"]
+__all__ = ["Contributions", "add_up", "calibrate", "contribute", "contribute_in_parts", "family_points"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -37,19 +37,19 @@ class Contributions:
     ----------
     base : float
         Log-odds before anything is known of a lead: the mean over the training rows.
-    values : ndarray of float64, shape (n, columns of the training table)
+    added : ndarray of float64, shape (n, columns of the training table)
     names : tuple of str
         The columns.
     """
 
     base: float
-    values: FloatArray
+    added: FloatArray
     names: tuple[str, ...]
 
     @property
     def total(self) -> FloatArray:
         """Log-odds of each row, shape (n,)."""
-        total: FloatArray = self.base + self.values.sum(axis=1)
+        total: FloatArray = self.base + self.added.sum(axis=1)
         return total
 
 
@@ -68,7 +68,7 @@ def contribute(scorer: LeadScorer, X: Any) -> Contributions:
         If the columns are not those of the training.
     """
     parts = list(contribute_in_parts(scorer, X))
-    return Contributions(parts[0].base, np.concatenate([part.values for part in parts]), parts[0].names)
+    return Contributions(parts[0].base, np.concatenate([part.added for part in parts]), parts[0].names)
 
 
 def contribute_in_parts(scorer: LeadScorer, X: Any) -> Iterator[Contributions]:
@@ -84,13 +84,13 @@ def contribute_in_parts(scorer: LeadScorer, X: Any) -> Iterator[Contributions]:
     if scorer.linear_ is not None:
         base += scorer.linear_weight * scorer.linear_.base
     for matrix in matrices:
-        values = np.zeros((len(names), len(matrix)))
+        added = np.zeros((len(names), len(matrix)))
         if trees is not None:
-            values[used] = scorer.tree_weight * trees.values(matrix).T
+            added[used] = scorer.tree_weight * trees.values(matrix).T
         if scorer.linear_ is not None:
             for position, effect, column in zip(used, scorer.linear_.effects, matrix.T, strict=True):
-                values[position] += scorer.linear_weight * effect.add(column)
-        yield Contributions(base, values.T, names)
+                added[position] += scorer.linear_weight * effect.add(column)
+        yield Contributions(base, added.T, names)
 
 
 def calibrate(contributions: Contributions, calibrator: SigmoidCalibrator) -> Contributions:
@@ -101,7 +101,7 @@ def calibrate(contributions: Contributions, calibrator: SigmoidCalibrator) -> Co
     slope = calibrator.slope_
     return Contributions(
         slope * contributions.base + calibrator.intercept_,
-        slope * contributions.values,
+        slope * contributions.added,
         contributions.names,
     )
 
@@ -129,5 +129,15 @@ def family_points(contributions: Contributions, families: Sequence[Family]) -> F
             f"each of the {len(contributions.names)} columns needs a family out of {', '.join(FAMILIES)}; "
             f"found {len(families)}: {sorted(set(families))!r}"
         )
-    own = np.array(families, dtype=object)
-    return np.column_stack([contributions.values.T[own == family].sum(axis=0) for family in FAMILIES])
+    return add_up(contributions, [FAMILIES.index(family) for family in families], len(FAMILIES))
+
+
+def add_up(contributions: Contributions, group: Sequence[int], number: int) -> FloatArray:
+    """The contributions of each group of columns, shape (n, number); ``group`` holds each column's.
+
+    One column after the other, so that a row's sums have the same last digits whatever rows stand beside it.
+    """
+    sums = np.zeros((number, len(contributions.added)))
+    for own, added in zip(group, contributions.added.T, strict=True):
+        sums[own] += added
+    return sums.T

@@ -16,11 +16,12 @@ from pydantic import ValidationError
 
 from mqlml.config import Config, Problem
 from mqlml.errors import BundleError, ContractError, PopulationError
-from mqlml.features import FAMILIES, build_features, build_flat
+from mqlml.features import build_features, build_flat
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.registry import Bundle, Version
 from mqlml.scoring.labels import label_leads, team_values
 from mqlml.scoring.rules import match_rules
+from mqlml.scoring.why import WHY_COLUMNS, explain_scores
 from mqlml.timeutil import format_instant
 from mqlml.training import open_leads
 
@@ -29,8 +30,6 @@ __all__ = ["DISQUALIFIED", "SCORE_COLUMNS", "count_older", "score", "score_flat"
 DISQUALIFIED = "disqualified"
 """The label of a lead that a rule turns away."""
 
-_REASONS = ("reason_1", "reason_2", "reason_3")
-_POINTS = tuple(f"{family}_points" for family in FAMILIES)
 SCORE_COLUMNS = (
     "lead_id",
     "cutoff_time",
@@ -39,8 +38,7 @@ SCORE_COLUMNS = (
     "score",
     "label",
     "label_reason",
-    *_REASONS,
-    *_POINTS,
+    *WHY_COLUMNS,
     "model_name",
     "model_version",
     "run_id",
@@ -83,7 +81,8 @@ def score(
     -------
     DataFrame
         `SCORE_COLUMNS`, highest raw score first, then by ``lead_id``. ``score`` is the percentage of the version's
-        reference probabilities below this one, half of the equal ones included. Reasons and points are missing yet.
+        reference probabilities below this one, half of the equal ones included; reasons and points as by
+        `explain_scores`.
 
     Raises
     ------
@@ -241,8 +240,7 @@ def _scores(
             "score": _percentile(probability, bundle.reference),
             "label": pd.Series(label, dtype="str"),
             "label_reason": pd.Series(why, dtype="str"),
-            **{name: pd.Series([None] * n, dtype="str") for name in _REASONS},
-            **{name: np.full(n, np.nan) for name in _POINTS},
+            **explain_scores(bundle, features),
             "model_name": pd.Series([bundle.name] * n, dtype="str"),
             "model_version": pd.Series([version.version if version else None] * n, dtype="Int64"),
             "run_id": pd.Series([version.run_id if version else None] * n, dtype="str"),

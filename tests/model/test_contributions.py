@@ -50,7 +50,7 @@ def test_base_and_contributions_sum_to_the_raw_score(settings: dict[str, Any]) -
     scorer, table = fit(**settings)
     for rows in (table, strange_rows(), table.iloc[:1]):
         found = contribute(scorer, rows)
-        assert found.values.shape == rows.shape
+        assert found.added.shape == rows.shape
         assert found.names == tuple(table.columns)
         np.testing.assert_allclose(found.total, scorer.decision_function(rows), rtol=0, atol=1e-9)
 
@@ -65,7 +65,7 @@ def test_the_base_is_the_mean_of_the_training_rows(settings: dict[str, Any]) -> 
 def test_a_column_that_training_could_not_use_adds_nothing() -> None:
     scorer, table = fit(linear_weight=0.5)
     found = contribute(scorer, strange_rows())
-    assert not found.values[:, table.columns.get_loc("constant")].any()
+    assert not found.added[:, table.columns.get_loc("constant")].any()
 
 
 def test_an_array_without_names_is_explained_too() -> None:
@@ -82,9 +82,9 @@ def test_parts_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = contribute(scorer, table)
     monkeypatch.setattr("mqlml.model.scorer._ENCODED_ROWS", 100)
     parts = list(contribute_in_parts(scorer, table))
-    assert [len(part.values) for part in parts] == [100] * 6
+    assert [len(part.added) for part in parts] == [100] * 6
     assert {part.base for part in parts} == {whole.base}
-    np.testing.assert_array_equal(np.concatenate([part.values for part in parts]), whole.values)
+    np.testing.assert_array_equal(np.concatenate([part.added for part in parts]), whole.added)
 
 
 def test_a_row_alone_has_the_contributions_it_has_in_a_batch() -> None:
@@ -92,7 +92,7 @@ def test_a_row_alone_has_the_contributions_it_has_in_a_batch() -> None:
     whole = contribute(scorer, table)
     for row in (0, 7, 599):
         np.testing.assert_array_equal(
-            contribute(scorer, table.iloc[[row]]).values[0], whole.values[row], strict=True
+            contribute(scorer, table.iloc[[row]]).added[0], whole.added[row], strict=True
         )
 
 
@@ -137,8 +137,8 @@ def test_points_of_the_families_sum_to_the_log_odds() -> None:
     np.testing.assert_allclose(
         found.base + points.sum(axis=1), scorer.decision_function(table), rtol=0, atol=1e-9
     )
-    np.testing.assert_array_equal(points[:, 1], found.values[:, 2], "channel has the one column")
-    np.testing.assert_allclose(points[:, 2], found.values[:, :2].sum(axis=1), rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(points[:, 1], found.added[:, 2], "channel has the one column")
+    np.testing.assert_allclose(points[:, 2], found.added[:, :2].sum(axis=1), rtol=0, atol=1e-12)
 
 
 def test_every_column_needs_a_family() -> None:
@@ -152,9 +152,9 @@ def test_contributions_of_the_right_variable_carry_the_truth() -> None:
     table, label, _ = make_table(20_000, 5)
     scorer = LeadScorer(linear_weight=0.5, tree_weight=0.5).fit(table, label)
     found = contribute(scorer, table)
-    visits = found.values[:, found.names.index("visits")]
+    visits = found.added[:, found.names.index("visits")]
     few = table["visits"] < 6
     slope = np.polyfit(table.loc[few, "visits"], visits[few], 1)[0]
     assert slope == pytest.approx(0.4, abs=0.06)
-    strength = dict(zip(found.names, np.abs(found.values).mean(axis=0), strict=True))
+    strength = dict(zip(found.names, np.abs(found.added).mean(axis=0), strict=True))
     assert max(strength["noise_0"], strength["noise_1"], strength["opted_in"]) < 0.2 * strength["visits"]

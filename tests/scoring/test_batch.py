@@ -54,8 +54,8 @@ def test_the_columns_are_those_promised(made: Made) -> None:
     table = scored(made)
     assert ", ".join(table.columns) == (
         "lead_id, cutoff_time, probability, raw_score, score, label, label_reason, reason_1, reason_2, reason_3, "
-        "profile_points, channel_points, actions_points, undesirables_points, model_name, model_version, run_id, "
-        "scored_at"
+        "against_1, against_2, against_3, profile_points, channel_points, actions_points, undesirables_points, "
+        "base_points, model_name, model_version, run_id, scored_at"
     )
     assert tuple(table.columns) == SCORE_COLUMNS
     dtypes = table.dtypes.astype("str").to_dict()
@@ -64,7 +64,8 @@ def test_the_columns_are_those_promised(made: Made) -> None:
         "scored_at": "datetime64[us, UTC]",
     }
     assert {name for name, dtype in dtypes.items() if dtype == "str"} == {
-        "label", "label_reason", "reason_1", "reason_2", "reason_3", "model_name", "run_id"
+        "label", "label_reason", "model_name", "run_id",
+        "reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3",
     }  # fmt: skip
     assert dtypes["lead_id"] == "int64"
     assert dtypes["model_version"] == "Int64"

@@ -1,0 +1,169 @@
+"""Reasons: contributions and the values behind them go in, the few sentences that speak for and against each lead
+come out.
+
+Features that tell of one thing (demo requests in 7 days, in 30, the days since the last) share its effect between
+them, so they are added up to one *idea*, and its sentence is that of its strongest feature. Three reasons are then
+three different things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.features import Feature
+from mqlml.features.compiled import compiled
+from mqlml.features.sentences import idea_of, round_values, say_value
+from mqlml.model.contributions import Contributions, add_up
+
+__all__ = ["Idea", "Reasons", "choose_reasons", "group_ideas", "sum_ideas"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_LEAST = 0.02
+"""Log-odds below which an idea is no reason: it moves the odds by less than 2 %."""
+
+
+class Idea(NamedTuple):
+    """One thing that several features tell of.
+
+    Attributes
+    ----------
+    family, what : str
+    members : tuple of int
+        The positions of its features.
+    """
+
+    family: str
+    what: str
+    members: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """The strongest ideas of each row, the strongest first.
+
+    Attributes
+    ----------
+    sentences : tuple of str
+        Every sentence that occurs.
+    speaks_for, speaks_against : ndarray of int64, shape (n, number)
+        Positions in ``sentences``; -1 where a row has no further reason.
+    """
+
+    sentences: tuple[str, ...]
+    speaks_for: IntArray
+    speaks_against: IntArray
+
+
+def group_ideas(features: Sequence[Feature]) -> list[Idea]:
+    """The ideas that features tell of, in the order of their first features."""
+    members: dict[tuple[str, str], list[int]] = {}
+    for position, feature in enumerate(features):
+        members.setdefault(idea_of(feature), []).append(position)
+    return [Idea(family, what, tuple(own)) for (family, what), own in members.items()]
+
+
+def sum_ideas(contributions: Contributions, ideas: Sequence[Idea]) -> FloatArray:
+    """What each idea adds to the log-odds, shape (n, ideas); base and ideas sum to the total."""
+    group = {member: place for place, idea in enumerate(ideas) for member in idea.members}
+    return add_up(contributions, [group[column] for column in range(len(group))], len(ideas))
+
+
+def choose_reasons(
+    contributions: Contributions, features: Sequence[Feature], table: pd.DataFrame, *, number: int
+) -> Reasons:
+    """The ``number`` strongest ideas each way, in words.
+
+    Parameters
+    ----------
+    contributions : Contributions
+        Calibrated, so that what counts as negligible means the same for every version.
+    features : sequence of Feature
+        What the columns mean, in their order.
+    table : DataFrame of shape (n, features)
+        The values that the contributions speak of.
+    number : int
+        Reasons each way.
+    """
+    ideas = group_ideas(features)
+    members = np.array([member for idea in ideas for member in idea.members], dtype=np.int64)
+    first = np.cumsum([0, *(len(idea.members) for idea in ideas)])
+    chosen = np.full((2 * number, len(table)), -1, dtype=np.int64)
+    _choose(np.ascontiguousarray(contributions.added.T), members, first, _LEAST, chosen)
+    sentences: dict[str, int] = {}
+    said = np.full(chosen.shape, -1, dtype=np.int64)
+    for half, speaks_for in ((slice(number), True), (slice(number, None), False)):
+        picked, out = chosen[half].ravel(), np.full(chosen[half].size, -1, dtype=np.int64)
+        order = np.argsort(picked, kind="stable")
+        starts = np.searchsorted(picked[order], np.arange(len(features) + 1))
+        for position, feature in enumerate(features):
+            places = order[starts[position] : starts[position + 1]]
+            if len(places):
+                rows = places % len(table)
+                out[places] = _say(feature, table.iloc[:, position], rows, speaks_for, sentences)
+        said[half] = out.reshape(number, -1)
+    return Reasons(tuple(sentences), said[:number].T, said[number:].T)
+
+
+def _say(
+    feature: Feature,
+    column: pd.Series,
+    rows: npt.NDArray[np.intp],
+    speaks_for: bool,
+    sentences: dict[str, int],
+) -> IntArray:
+    """The position of each row's sentence, which is said once for all rows of the same rounded value."""
+    held = column.iloc[rows]
+    different: Sequence[float | str | None]
+    if feature.kind == "number":
+        values, which = np.unique(round_values(feature, held), return_inverse=True)
+        different = values.tolist()
+    else:
+        which, words = pd.factorize(held)  # missing is -1, so the last
+        different = [*words, None]
+    position = [
+        sentences.setdefault(say_value(feature, value, speaks_for=speaks_for), len(sentences))
+        for value in different
+    ]
+    return np.array(position, dtype=np.int64)[which]
+
+
+@compiled
+def _choose(values: FloatArray, members: IntArray, first: IntArray, least: float, chosen: IntArray) -> None:
+    """Fill each row of ``chosen`` with the strongest member of its strongest ideas, for in the first half.
+
+    ``values`` has the shape (columns, n); idea ``i`` is ``members[first[i]:first[i + 1]]``. Of equals the first wins.
+    """
+    number, n = len(chosen) // 2, values.shape[1]
+    size = np.empty(number)
+    best = np.empty(number, np.int64)
+    for row in range(n):
+        for half in range(2):
+            sign = 1.0 if half == 0 else -1.0
+            found = 0
+            for idea in range(len(first) - 1):
+                total = 0.0
+                for at in range(first[idea], first[idea + 1]):
+                    total += values[members[at], row]
+                total *= sign
+                if total < least or (found == number and total <= size[number - 1]):
+                    continue
+                place = min(found, number - 1)
+                found = min(found + 1, number)
+                while place > 0 and size[place - 1] < total:
+                    size[place], best[place] = size[place - 1], best[place - 1]
+                    place -= 1
+                size[place], best[place] = total, idea
+            for place in range(found):
+                strongest = members[first[best[place]]]
+                for at in range(first[best[place]], first[best[place] + 1]):
+                    if sign * values[members[at], row] > sign * values[strongest, row]:
+                        strongest = members[at]
+                chosen[half * number + place, row] = strongest
