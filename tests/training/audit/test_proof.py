@@ -32,6 +32,10 @@ def with_accounts(journeys: Journeys) -> Journeys:
     return replace(journeys, leads=journeys.leads.assign(account_id=account))
 
 
+def without_accounts(journeys: Journeys) -> Journeys:
+    return replace(journeys, leads=journeys.leads.drop(columns="account_id", errors="ignore"))
+
+
 def proven(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> Proof:
     sample = sample_snapshots(journeys.leads, snapshots)
     return prove(take_leads(journeys, sample), sample, plan)
@@ -41,7 +45,7 @@ def proven(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> Pr
 @pytest.mark.parametrize("accounts", [False, True], ids=["no accounts", "accounts"])
 def test_honest_features_stand_still(text_ids: bool, accounts: bool) -> None:
     world = make_world(3, leads=80, events=2000, text_ids=text_ids)
-    world = with_accounts(world) if accounts else world
+    world = with_accounts(world) if accounts else without_accounts(world)
     proof = proven(world, spread_snapshots(world, 4, 400), plan_features(world, CONFIG, before=None))
     assert proof.moved == ()
     assert proof.features > 100
