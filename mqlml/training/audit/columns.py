@@ -100,7 +100,7 @@ def audit_columns(
     findings = []
     for column in asked:
         values = attributes[column]
-        if values.nunique(dropna=False) < 2:
+        if _is_constant(values):
             continue  # says nothing, so it gives nothing away
         clues = [*_look(str(column), values, rows, halves, moments, error, targets, written)]
         if changes is not None and column in changes:
@@ -115,6 +115,13 @@ def audit_columns(
             )
         findings.append(finding)
     return tuple(findings)
+
+
+def _is_constant(values: pd.Series) -> bool:
+    filled = values.notna().to_numpy(np.bool_)
+    if not filled.any() or not filled.all():
+        return not filled.any()
+    return bool((values == values.iloc[0]).all())
 
 
 def _look(

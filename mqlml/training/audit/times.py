@@ -36,7 +36,7 @@ _BEYOND = 0.001
 _ALIGNED = 0.5
 """More winners than this share, surely, with the very time of their win: it is the win's time."""
 
-_DATED = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}\b.*", re.DOTALL)
+_DATED = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?!\d).*", re.DOTALL)
 _UNITS = (("s", 1_000_000), ("ms", 1_000), ("us", 1))
 _YEAR_2000 = 946_684_800_000_000
 
