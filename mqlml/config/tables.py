@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
-from mqlml.config.values import Column, ColumnFormat, Order, Section, Stage, known_zone
+from mqlml.config.values import Column, ColumnFormat, Order, Section, Size, Stage, known_zone
 from mqlml.errors import ConfigError
 from mqlml.timeutil import parse_instant
 
@@ -81,11 +81,16 @@ class Flat(Section):
 
 
 class Data(Section):
-    """What the user brings: leads, events and outcomes (and history), or one flat table."""
+    """What the user brings: leads, events and outcomes (and history), or one flat table.
+
+    ``memory_limit`` is what a training table may take to build, above the interpreter and its imports; one that
+    would take more is built in parts.
+    """
 
     timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     observed_until: dt.datetime | None = None
     max_quarantined: float = Field(default=0.01, ge=0, le=1)
+    memory_limit: Size = Field(default=1_500_000_000, validate_default=False)
     leads: Table | None = None
     events: Table | None = None
     outcomes: Outcomes | None = None

@@ -78,19 +78,40 @@ class DealtEvents:
         ----------
         lead_id : the ids of all leads, by whose position they were dealt.
         """
+        return self._table(self._rows(part), lead_id)
+
+    def read_leads(self, asked: npt.NDArray[np.bool_], lead_id: pd.Series) -> pd.DataFrame:
+        """The events of some leads, a few, whatever their parts, in the order of the source.
+
+        Parameters
+        ----------
+        asked : one truth per lead.
+        """
+        found = [np.empty(0, _record(self.columns))]
+        for part in range(len(self.rows)):
+            rows = self._rows(part)
+            found.append(rows[asked[rows["lead"]]])
+        rows = np.concatenate(found)
+        return self._table(rows[np.argsort(rows["place"], kind="stable")], lead_id)
+
+    def _rows(self, part: int) -> npt.NDArray[Any]:
         record = _record(self.columns)
         path = _bucket(self.folder, part)
         rows = np.fromfile(path, record) if path.exists() else np.empty(0, record)
-        if len(self.repeated):
-            rows = rows[~np.isin(rows["place"], self.repeated, kind="sort")]
+        return rows[~np.isin(rows["place"], self.repeated, kind="sort")] if len(self.repeated) else rows
+
+    def _table(self, rows: npt.NDArray[Any], lead_id: pd.Series) -> pd.DataFrame:
         columns: dict[str, Any] = {"lead_id": lead_id.take(rows["lead"]).reset_index(drop=True)}
         for column in self.columns:
             values = np.ascontiguousarray(rows[column])
             if column in TIMES:
                 columns[column] = to_instants(values)
             elif column in WORDS:
-                texts = pd.Index(self.words[column], dtype="str")
-                columns[column] = pd.Categorical.from_codes(values, categories=texts)
+                order = sorted(range(len(self.words[column])), key=self.words[column].__getitem__)
+                place = np.full(len(order) + 1, -1, np.int32)
+                place[order] = np.arange(len(order))
+                texts = pd.Index([self.words[column][code] for code in order], dtype="str")
+                columns[column] = pd.Categorical.from_codes(place[values], categories=texts)
             else:
                 columns[column] = values
         return pd.DataFrame(columns)
@@ -153,7 +174,12 @@ def open_events(config: Config, folder: Path) -> Stream:
 
 
 def deal_events(
-    stream: Stream, config: Config, leads: LeadIds, part: npt.NDArray[np.int32], folder: Path
+    stream: Stream,
+    config: Config,
+    leads: LeadIds,
+    part: npt.NDArray[np.int32],
+    parts: int,
+    folder: Path,
 ) -> DealtEvents:
     """Read all events and write each to its lead's part.
 
@@ -161,7 +187,7 @@ def deal_events(
     ----------
     stream : from `open_events`.
     leads : the ids that events are matched by.
-    part : the part of each lead, in the order of ``leads.kept``.
+    part : the part of each lead, below ``parts``, in the order of ``leads.kept``.
     folder : an empty one. What is in it is not to be used before this returned.
 
     Raises
@@ -173,7 +199,7 @@ def deal_events(
     assert spec is not None
     tally = Tally("events", stream.where, rows_read=stream.rows_read, allowed=config.data.max_quarantined)
     vocabulary: dict[str, dict[str, int]] = {}
-    counts = np.zeros(int(part.max()) + 1, np.int64)
+    counts = np.zeros(parts, np.int64)
     columns: tuple[str, ...] = ()
     ids = _Ids(spec.column("event_id"), stream, folder)
     place = 0
@@ -190,7 +216,7 @@ def deal_events(
             rows = np.empty(len(lead), _record(columns))
             rows["lead"], rows["place"] = lead, place + np.flatnonzero(good)
             for column, values in parsed.items():
-                rows[column] = _numbers(column, values, vocabulary)[good]
+                rows[column] = _numbers(column, values[good], vocabulary)
             counts += _write(rows, part[lead], len(counts), folder)
             place += len(good)
     repeated = ids.find_repeated(tally)
@@ -218,8 +244,12 @@ def _numbers(column: str, values: Any, vocabulary: dict[str, dict[str, int]]) ->
     if column not in WORDS:
         return np.asarray(values)
     known = vocabulary.setdefault(column, {})
-    codes = np.array([*(known.setdefault(text, len(known)) for text in values.categories), -1], np.int32)
-    return codes[np.asarray(values.codes)]
+    values = values.remove_unused_categories()
+    codes: npt.NDArray[np.int32] = np.array(
+        [*(known.setdefault(text, len(known)) for text in values.categories), -1], np.int32
+    )
+    found: npt.NDArray[np.int32] = codes[np.asarray(values.codes)]
+    return found
 
 
 def _write(

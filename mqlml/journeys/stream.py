@@ -7,6 +7,7 @@ text column, so that every batch can then be parsed as if the whole table were t
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ from mqlml.journeys.sources import (
     running_sql,
 )
 
-__all__ = ["Stream", "open_stream"]
+__all__ = ["Stream", "fingerprint_query", "open_stream"]
 
 BATCH = 1 << 17
 """Rows in a batch: enough to keep whole-column functions busy, few enough for a dozen copies of each column."""
@@ -142,6 +143,20 @@ def open_stream(
     with blaming(where):
         forms = _find_forms(files, schema, plain)
     return Stream(shown, files[0].names, forms, schema, tuple(files))
+
+
+def fingerprint_query(spec: Table, *, where: str, base: Path, zone: str) -> str:
+    """SHA-256 of the rows a query gives: which files they come from is known to the query only."""
+    if spec.url is not None:
+        raise no_database(where)
+    assert spec.sql is not None
+    digest = hashlib.sha256()
+    with running_sql(spec.sql, folder=base, zone=zone, where=where) as query:
+        reader = query.to_arrow_reader(BATCH)
+        digest.update(reader.schema.serialize())
+        for batch in reader:
+            digest.update(batch.serialize())
+    return digest.hexdigest()
 
 
 def _find_forms(files: Sequence[_File], schema: pa.Schema, plain: Collection[str]) -> Forms:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import secrets
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +19,12 @@ from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mqlml.errors import OutputError
 
-__all__ = ["TABLE_SUFFIXES", "check_target", "write_table", "write_text"]
+__all__ = ["TABLE_SUFFIXES", "check_target", "write_batches", "write_table", "write_text"]
 
 TABLE_SUFFIXES = (".parquet", ".csv")
 """The kinds of file that `write_table` writes."""
@@ -29,7 +33,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+def write_table(frame: pd.DataFrame, path: str | Path, *, rows_in_group: int | None = None) -> None:
     """Write a table as Parquet or CSV, by the path's suffix, without its index.
 
     The same table gives the same bytes. In a CSV, times are ISO 8601 in UTC (``2018-11-14T08:30:00Z``, with
@@ -41,6 +45,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     frame : DataFrame
         Time columns must carry a time zone.
     path : path ending in ``.parquet`` or ``.csv``
+    rows_in_group : rows in a row group of Parquet, as many as are read at a time; pyarrow's own number if None.
 
     Raises
     ------
@@ -49,8 +54,38 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         ``path`` is left whole.
     """
     target = check_target(path, suffixes=TABLE_SUFFIXES)
-    write = _write_parquet if target.suffix.lower() == ".parquet" else _write_csv
-    _replace(target, lambda file: write(frame, file))
+    if target.suffix.lower() == ".parquet":
+        _replace(target, lambda file: _write_parquet(frame, file, rows_in_group))
+    else:
+        _replace(target, lambda file: _write_csv(frame, file))
+
+
+def write_batches(batches: Iterator[pa.Table], path: str | Path) -> None:
+    """Write a table that comes in batches of Arrow tables, of which not all fit in memory; else as `write_table`.
+
+    Parameters
+    ----------
+    batches : at least one, all of one schema, as `write_table` writes it to Parquet; times in whole seconds.
+
+    Raises
+    ------
+    OutputError
+        As `write_table`.
+    """
+    target = check_target(path, suffixes=TABLE_SUFFIXES)
+
+    def write(file: BinaryIO) -> None:
+        first = next(batches)
+        every = itertools.chain([first], batches)
+        if target.suffix.lower() != ".parquet":
+            for number, batch in enumerate(every):
+                _write_csv(batch.to_pandas(), file, header=number == 0)
+            return
+        with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
+            for batch in every:
+                writer.write_table(batch)
+
+    _replace(target, write)
 
 
 def write_text(text: str, path: str | Path) -> None:
@@ -153,23 +188,24 @@ def _sentence(target: Path, error: OSError) -> str:
     return f"{str(target)!r} cannot be written: {why} ({error.strerror or error}){kept}. To mend it, {remedy}"
 
 
-def _write_parquet(frame: pd.DataFrame, file: BinaryIO) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+_CONVERTING = threading.Lock()
+"""Which warnings are shown is a matter of the whole process, and parts of a table are written by several threads."""
 
-    with warnings.catch_warnings():
+
+def _write_parquet(frame: pd.DataFrame, file: BinaryIO, rows_in_group: int | None) -> None:
+    with _CONVERTING, warnings.catch_warnings():
         # pyarrow 25 reads columns of times in a way that pandas 3.1 means to change; the result is right in both.
         warnings.filterwarnings("ignore", message="Series.values returning an ndarray that drops timezone")
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-    pq.write_table(table, file, compression="zstd")
+        table = pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
+    pq.write_table(table, file, compression="zstd", row_group_size=rows_in_group)
 
 
-def _write_csv(frame: pd.DataFrame, file: BinaryIO) -> None:
+def _write_csv(frame: pd.DataFrame, file: BinaryIO, *, header: bool = True) -> None:
     shown = frame.copy(deep=False)
     for name, column in frame.items():
         if isinstance(column.dtype, pd.DatetimeTZDtype):
             shown[name] = _iso(column)
-    shown.to_csv(file, index=False, lineterminator="\n", encoding="utf-8")
+    shown.to_csv(file, index=False, header=header, lineterminator="\n", encoding="utf-8")
 
 
 def _iso(times: pd.Series) -> pd.Series:

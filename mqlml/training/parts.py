@@ -6,7 +6,7 @@ lead, and each part made wherever there is room: the parts' rows are those of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from mqlml.journeys import Journeys
 from mqlml.training.labels import assign_labels
 from mqlml.training.snapshots import find_snapshots, fix_grid
 
-__all__ = ["Recipe", "build_part", "deal_leads", "make_recipe"]
+__all__ = ["Recipe", "Shelf", "build_part", "deal_leads", "make_recipe"]
 
 
 @dataclass(frozen=True)
@@ -64,3 +64,41 @@ def deal_leads(leads: pd.DataFrame, parts: int) -> npt.NDArray[np.int32]:
         keys = leads["account_id"].astype("str").where(leads["account_id"].notna(), keys)
     hashes = pd.util.hash_array(keys.to_numpy(object), categorize=False)
     return (hashes % np.uint64(parts)).astype(np.int32)
+
+
+class Shelf:
+    """All leads with their outcomes and attribute changes, from which those of one part are taken.
+
+    Parameters
+    ----------
+    journeys : with any events or none; they come part by part from elsewhere.
+    part : the part of each lead, below ``parts``, from `deal_leads`.
+    """
+
+    def __init__(self, journeys: Journeys, part: npt.NDArray[np.int32], parts: int) -> None:
+        self._journeys = journeys
+        ids = pd.Index(journeys.leads["lead_id"])
+        self._tables = {
+            "leads": (journeys.leads, *_sorted_by(part, parts)),
+            **{
+                name: (table, *_sorted_by(part[ids.get_indexer(pd.Index(table["lead_id"]))], parts))
+                for name, table in (("outcomes", journeys.outcomes), ("history", journeys.history))
+            },
+        }
+
+    def take(self, number: int, events: pd.DataFrame) -> Journeys:
+        """One part, in the order of the whole."""
+        own = {
+            name: table.take(order[edges[number] : edges[number + 1]]).reset_index(drop=True)
+            for name, (table, order, edges) in self._tables.items()
+        }
+        return replace(self._journeys, events=events, **own)
+
+
+def _sorted_by(
+    part: npt.NDArray[np.int32], parts: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    """Row numbers part by part, and where each part begins and ends among them."""
+    edges = np.zeros(parts + 1, np.int64)
+    np.cumsum(np.bincount(part, minlength=parts), out=edges[1:])
+    return np.argsort(part, kind="stable"), edges

@@ -1,0 +1,309 @@
+"""A training table larger than memory: a config goes in; parts on the disk, and what is known of all rows, come out.
+
+Leads, outcomes and attribute changes are held in memory, events are dealt to parts on the disk. The parts are looked
+through once for what the plan and the audit ask of the events, and once more to make their rows. What is finished
+stays finished if the process is killed, and a second run makes the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import TypeVar
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mqlml import __version__
+from mqlml.config import Config, format_size
+from mqlml.errors import ConfigError
+from mqlml.features import EventFacts, FeaturePlan, gather_facts
+from mqlml.journeys import Journeys
+from mqlml.journeys.dealt import DealtEvents, deal_events, find_dealt, open_events
+from mqlml.journeys.read import LeadIds
+from mqlml.journeys.sources import find_files
+from mqlml.journeys.stream import fingerprint_query
+from mqlml.pipeline.progress import Progress
+from mqlml.pipeline.workroom import fingerprint_file, fingerprint_values
+from mqlml.registry import fingerprint_tables
+from mqlml.scoring import write_table
+from mqlml.timeutil import to_microseconds
+from mqlml.training import Finding, Proof
+from mqlml.training.audit import (
+    EventCounts,
+    count_events,
+    moved_findings,
+    prove,
+    sample_snapshots,
+    take_leads,
+)
+from mqlml.training.parts import Recipe, Shelf, build_part, deal_leads, make_recipe
+from mqlml.training.table import Rows, learn_plan
+
+__all__ = ["PartedTable", "build_parts", "count_parts", "identify", "size_of"]
+
+Item = TypeVar("Item")
+
+_EVENT_BYTES = 250
+"""What an event takes while the part it is in is worked on: itself, its columns, its place in the sorted order."""
+
+_SNAPSHOT_BYTES = 8_000
+"""What a snapshot takes: three hundred numbers, copied twice while they are written."""
+
+_OVERHEAD = 250_000_000
+_OVERHEAD_OF_A_ROW = 1000
+"""What reading in batches takes; less where all rows are fewer than a batch."""
+
+_ROWS_AT_ONCE = 4096
+"""Rows in a row group of a part, so that all parts can be read side by side."""
+
+
+@dataclass(frozen=True)
+class PartedTable:
+    """A finished table in parts.
+
+    Attributes
+    ----------
+    rows : all rows, in the order of the table.
+    part : int32 array, the part in which each row is; a part's rows come in the order of the table.
+    files : the Parquet file of each part.
+    plan, leaks, proof : as in `TrainingTable`.
+    journeys : leads, outcomes, history; no events, but their share of ``quarantine`` and ``rows_read``.
+    """
+
+    rows: Rows
+    part: npt.NDArray[np.int32]
+    files: tuple[Path, ...]
+    plan: FeaturePlan
+    leaks: tuple[Finding, ...]
+    proof: Proof
+    journeys: Journeys
+
+    def batches(self, size: int) -> Iterator[pa.Table]:
+        """The rows in the order of the table, so many at a time."""
+        readers = [_Reader(file) for file in self.files]
+        for start in range(0, len(self.part), size):
+            part = self.part[start : start + size]
+            counts = np.bincount(part, minlength=len(self.files))
+            found = pa.concat_tables(
+                [readers[number].take(counts[number]) for number in np.flatnonzero(counts)]
+            )
+            place = np.empty(len(part), np.int64)
+            place[np.argsort(part, kind="stable")] = np.arange(len(part))
+            yield found.take(pa.array(place)).combine_chunks()
+
+
+class _Reader:
+    """The rows of one file, one after another."""
+
+    def __init__(self, file: Path) -> None:
+        self._batches = pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE)
+        self._left: pa.Table | None = None
+
+    def take(self, number: int) -> pa.Table:
+        pieces = [] if self._left is None else [self._left]
+        while sum(piece.num_rows for piece in pieces) < number:
+            pieces.append(pa.Table.from_batches([next(self._batches)]))
+        found = pa.concat_tables(pieces)
+        self._left = found.slice(number)
+        return found.slice(0, number)
+
+
+def identify(config: Config, journeys: Journeys) -> str:
+    """A key for the table that a config describes: it is another if anything it is made of has changed."""
+    spec = config.data.events
+    if spec is None:
+        events = []
+    elif spec.path is not None:
+        events = [fingerprint_file(path) for _, path in find_files(spec, config.folder)]
+    else:
+        events = [
+            fingerprint_query(spec, where="data.events", base=config.folder, zone=config.data.timezone)
+        ]
+    tables = {"leads": journeys.leads, "outcomes": journeys.outcomes, "history": journeys.history}
+    ids = pd.util.hash_array(journeys.leads["lead_id"].to_numpy())
+    return fingerprint_values(
+        {
+            "mqlml": __version__,
+            "pandas": pd.__version__,
+            "config": config.model_dump(mode="json"),
+            "tables": fingerprint_tables(tables)["sha256"],
+            "order of leads": hashlib.sha256(ids.tobytes()).hexdigest(),
+            "events": events,
+        }
+    )
+
+
+def size_of(journeys: Journeys) -> int:
+    """Bytes that leads, outcomes and attribute changes take."""
+    tables = (journeys.leads, journeys.outcomes, journeys.history)
+    return int(sum(table.memory_usage(deep=True, index=False).sum() for table in tables))
+
+
+def count_parts(events: int, rows: Rows, held: int, limit: int, workers: int) -> int:
+    """How many parts a table is cut into, so that as many as there are workers fit in the memory that is left.
+
+    Parameters
+    ----------
+    events : rows of the source.
+    held : bytes of what is in memory all the time.
+    limit : bytes.
+
+    Raises
+    ------
+    ConfigError
+        If hardly any memory is left.
+    """
+    held += len(rows.time) * 100
+    need = events * _EVENT_BYTES + len(rows.time) * _SNAPSHOT_BYTES
+    held += min(_OVERHEAD, events * _OVERHEAD_OF_A_ROW)
+    left = limit - held
+    if left < limit // 10:
+        least = -(-held * 3 // 2_000_000) * 1_000_000
+        raise ConfigError(
+            f"data.memory_limit must hold leads, outcomes and attribute changes, about {format_size(held)} with the "
+            f"reading of events, and leave room for parts; found {format_size(limit)}. Raise it to {format_size(least)}"
+        )
+    # A hash deals unevenly, and so do leads: the largest part may be twice the average.
+    return max(1, -(-2 * need * workers // left))
+
+
+def build_parts(
+    config: Config,
+    journeys: Journeys,
+    ids: LeadIds,
+    rows: Rows,
+    folder: Path,
+    *,
+    limit: int,
+    progress: Progress,
+) -> PartedTable:
+    """Make all parts, or those that an earlier run left to be made.
+
+    Parameters
+    ----------
+    journeys, ids : from `mqlml.journeys.read.read_around_events`.
+    rows : from `choose_rows`.
+    folder : a work folder that holds nothing, or what an earlier run of the same table finished.
+    limit : bytes that may be used.
+
+    Raises
+    ------
+    ConfigError
+        If the limit leaves no room for parts.
+    QuarantineError, ContractError, LeakageError
+        As reading and building in memory.
+    """
+    workers = joblib.cpu_count()
+    with progress.step("events"):
+        dealt, part = _deal(config, journeys, ids, rows, folder / "events", limit, workers)
+    parts = len(dealt.rows)
+    journeys = _with_events_read(journeys, dealt)
+    shelf = Shelf(journeys, part, parts)
+
+    def take(number: int) -> Journeys:
+        return shelf.take(number, dealt.read(number, journeys.leads["lead_id"]))
+
+    with progress.step("plan"):
+        plan, leaks = _learn(config, journeys, rows, take, parts, workers, progress)
+    with progress.step("proof"):
+        proof = _prove(journeys, rows, plan, dealt)
+    recipe = make_recipe(journeys.leads, config, plan)
+    finished = folder / "parts"
+    finished.mkdir(exist_ok=True)
+    files = tuple(finished / f"part-{number:04d}.parquet" for number in range(parts))
+    with progress.step("features"):
+        missing = [number for number in range(parts) if not files[number].exists()]
+        _each(lambda number: _make(take(number), recipe, files[number]), missing, workers, progress, "parts")
+    leaks = (*leaks, *moved_findings(proof))
+    return PartedTable(rows, part[rows.lead], files, plan, leaks, proof, journeys)
+
+
+def _each(
+    work: Callable[[int], Item], numbers: list[int], workers: int, progress: Progress, name: str
+) -> list[Item]:
+    """Do some work for each part, several at a time. In threads: they share what is held in memory, the compiled
+    walks run side by side, and none of them outlives a process that is killed."""
+    parallel = joblib.Parallel(
+        n_jobs=min(workers, max(len(numbers), 1)), prefer="threads", return_as="generator"
+    )
+    results = parallel(joblib.delayed(work)(number) for number in numbers)
+    return [next(results) for _ in progress.track(numbers, name)]
+
+
+def _deal(
+    config: Config,
+    journeys: Journeys,
+    ids: LeadIds,
+    rows: Rows,
+    folder: Path,
+    limit: int,
+    workers: int,
+) -> tuple[DealtEvents, npt.NDArray[np.int32]]:
+    """The events in parts, and the part of each lead."""
+    dealt = find_dealt(folder)
+    if dealt is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        stream = open_events(config, folder)
+        parts = count_parts(stream.rows_read, rows, size_of(journeys), limit, workers)
+        part = deal_leads(journeys.leads, parts)
+        return deal_events(stream, config, ids, part, parts, folder), part
+    return dealt, deal_leads(journeys.leads, len(dealt.rows))
+
+
+def _with_events_read(journeys: Journeys, dealt: DealtEvents) -> Journeys:
+    """The journeys as they would be had the events been read into them, but for the events."""
+    quarantine, rows_read = journeys.quarantine, {}
+    for name in ("leads", "events", "outcomes", "history"):
+        if name == "events":
+            rows_read[name] = dealt.rows_read
+        elif name in journeys.rows_read:
+            rows_read[name] = journeys.rows_read[name]
+    first = quarantine["table"] == "leads"
+    pieces = [quarantine[first], dealt.quarantine, quarantine[~first]]
+    return replace(journeys, quarantine=pd.concat(pieces, ignore_index=True), rows_read=rows_read)
+
+
+def _learn(
+    config: Config,
+    journeys: Journeys,
+    rows: Rows,
+    take: Callable[[int], Journeys],
+    parts: int,
+    workers: int,
+    progress: Progress,
+) -> tuple[FeaturePlan, tuple[Finding, ...]]:
+    """The plan and the findings, from what all parts say together."""
+    before = to_microseconds(rows.holdout_start)
+
+    def look(number: int) -> tuple[EventFacts, EventCounts]:
+        part = take(number)
+        return gather_facts(part.events, before=before), count_events(part, config.problem)
+
+    found = _each(look, list(range(parts)), workers, progress, "looking through events")
+    facts = reduce(add, (facts for facts, _ in found))
+    around = reduce(add, (counts for _, counts in found))
+    return learn_plan(journeys, config, rows, events=facts, around=around)
+
+
+def _prove(journeys: Journeys, rows: Rows, plan: FeaturePlan, dealt: DealtEvents) -> Proof:
+    snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
+    sample = sample_snapshots(journeys.leads, snapshots)
+    few = take_leads(journeys, sample)
+    asked = journeys.leads["lead_id"].isin(few.leads["lead_id"]).to_numpy()
+    return prove(
+        replace(few, events=dealt.read_leads(asked, journeys.leads["lead_id"])), sample, plan
+    )
+
+
+def _make(part: Journeys, recipe: Recipe, file: Path) -> None:
+    write_table(build_part(part, recipe), file, rows_in_group=_ROWS_AT_ONCE)
