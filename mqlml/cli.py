@@ -123,11 +123,31 @@ def check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
 
 
 @app.command(short_help="Write the training table.", epilog="Example: mqlml table --out training.parquet")
-def table(out: Out, config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
-    """Write the training table: lead_id, cutoff_time, label and every feature, as known at the cutoff."""
+def table(
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", "-o", metavar="PATH", help="A file, .parquet or .csv; or a folder, filled with .parquet."
+        ),
+    ],
+    config: ConfigPath = DEFAULT,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--memory-limit",
+            metavar="SIZE",
+            help="In place of data.memory_limit, as 800MB; parts keep to it.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the training table: lead_id, cutoff_time, label and every feature, as known at the cutoff.
+
+    A table that would take more memory than the limit is made in parts; stopped halfway, it goes on where it stopped.
+    """
     from mqlml.pipeline import words_of_table, write_training_table
 
-    result = write_training_table(config, out, now=_now(), progress=Terminal())
+    result = write_training_table(config, out, memory_limit=memory_limit, now=_now(), progress=Terminal())
     _show(result, words_of_table(result), as_json)
 
 

@@ -101,6 +101,10 @@ DISK_ROOMS = {
     "registry/openings.py": "keeps the record of opened periods beside an embedded store",
     "registry/store.py": "locks the embedded store",
     "registry/tracking.py": "keeps versions in MLflow",
+    "pipeline/parted.py": "keeps the parts of a table too large for memory",
+    "pipeline/table.py": "puts a table into a folder",
+    "pipeline/workroom.py": "keeps what a long job has finished",
+    "scoring/folders.py": "puts a finished folder in its place",
     "scoring/sinks.py": "writes results, whole or not at all",
     "cli.py": "the front door",
 }

@@ -9,7 +9,7 @@ from mqlml.config.profile import MailDomains, Profile, TitleWords
 from mqlml.config.reading import describe_config, make_config, read_config
 from mqlml.config.sections import Config
 from mqlml.config.tables import Data, Flat, Outcomes, Table
-from mqlml.config.values import STAGES, TERMINAL_STAGES, ColumnFormat, Stage
+from mqlml.config.values import STAGES, TERMINAL_STAGES, ColumnFormat, Stage, format_size, parse_size
 
 __all__ = [
     "STAGES",
@@ -34,6 +34,8 @@ __all__ = [
     "Teams",
     "TitleWords",
     "describe_config",
+    "format_size",
     "make_config",
+    "parse_size",
     "read_config",
 ]

@@ -28,8 +28,8 @@ __all__ = [
     "check_windows",
     "format_size",
     "known_zone",
+    "parse_size",
     "read_instant",
-    "read_size",
 ]
 
 Stage = Literal["mql", "sql", "opportunity", "closed_won", "closed_lost", "disqualified"]
@@ -61,24 +61,24 @@ Duration = Annotated[
 """A length of time: ``"60d"`` in the file, whole microseconds in the object."""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])I?B", re.IGNORECASE)
-_POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
+_POWERS = {"K": 3.0, "M": 6.0, "G": 9.0, "T": 12.0}
 
 
-def read_size(value: object) -> int:
+def parse_size(value: object) -> int:
     """Bytes of a size such as ``"1.5GB"`` or ``"800MB"``; a step is a thousand, with or without an i."""
     match = _SIZE.fullmatch(str(value).strip())
     if match is None or float(match[1]) == 0:
         raise ValueError(f"a size is a number above 0 and a unit, MB or GB (as in 1.5GB); found {value!r}")
-    return round(float(match[1]) * 1000 ** _POWERS[match[2].upper()])
+    return round(float(match[1]) * 10 ** _POWERS[match[2].upper()])
 
 
 def format_size(size: int) -> str:
-    """The text that `read_size` reads back: ``"1.5GB"``, ``"800MB"``."""
+    """The text that `parse_size` reads back: ``"1.5GB"``, ``"800MB"``."""
     return f"{size / 1e9:.12g}GB" if size >= 10**9 else f"{size / 1e6:.12g}MB"
 
 
 Size = Annotated[
-    int, BeforeValidator(read_size), PlainSerializer(format_size, return_type=str, when_used="json")
+    int, BeforeValidator(parse_size), PlainSerializer(format_size, return_type=str, when_used="json")
 ]
 """An amount of memory: ``"1.5GB"`` in the file, bytes in the object."""
 

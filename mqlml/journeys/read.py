@@ -7,7 +7,7 @@ come first, since a row of another table counts only if its lead is known.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 
 from mqlml.config import STAGES, Config, Outcomes
 from mqlml.errors import ConfigError
-from mqlml.journeys.contract import Journeys, empty_table
+from mqlml.journeys.contract import REQUIRED, Journeys, empty_table
 from mqlml.journeys.quarantine import empty_quarantine
 from mqlml.journeys.tables import DUPLICATE, TableReader, later_duplicates, read_table, to_instants
 from mqlml.journeys.times import NO_TIME
 
-__all__ = ["LeadIds", "parse_events", "read_around_events", "read_journeys"]
+__all__ = ["LeadIds", "add_events", "parse_events", "read_around_events", "read_events", "read_journeys"]
 
 _UNKNOWN_STAGE = "unknown stage"
 
@@ -199,7 +199,8 @@ def read_journeys(config: Config) -> Journeys:
     ConfigError
         If a section contradicts itself, or the config describes a flat table.
     """
-    return _read(config, with_events=True)[0]
+    journeys, leads = read_around_events(config)
+    return read_events(config, journeys, leads)
 
 
 def read_around_events(config: Config) -> tuple[Journeys, LeadIds]:
@@ -209,10 +210,6 @@ def read_around_events(config: Config) -> tuple[Journeys, LeadIds]:
     -------
     Journeys without events, and the ids by which those are matched.
     """
-    return _read(config, with_events=False)
-
-
-def _read(config: Config, *, with_events: bool) -> tuple[Journeys, LeadIds]:
     data = config.data
     if data.leads is None or data.outcomes is None or data.observed_until is None:
         raise ConfigError("the config describes a flat table (data.flat); read it with read_flat")
@@ -232,10 +229,6 @@ def _read(config: Config, *, with_events: bool) -> tuple[Journeys, LeadIds]:
     leads, ids = _read_leads(reader)
     close(reader)
     events, history = (empty_table(name, leads["lead_id"].dtype) for name in ("events", "history"))
-    if data.events is not None and with_events:
-        reader = read_table("events", data.events, config)
-        events = _read_events(reader, ids)
-        close(reader)
     reader = read_table("outcomes", data.outcomes, config, given=("stage",) if data.outcomes.stage else ())
     outcomes = _read_outcomes(reader, ids, data.outcomes)
     close(reader)
@@ -253,3 +246,29 @@ def _read(config: Config, *, with_events: bool) -> tuple[Journeys, LeadIds]:
         rows_read=rows_read,
     )
     return journeys, ids
+
+
+def read_events(config: Config, journeys: Journeys, leads: LeadIds) -> Journeys:
+    """What `read_around_events` left out, read whole: the journeys that `read_journeys` gives."""
+    spec = config.data.events
+    if spec is None:
+        return journeys
+    reader = read_table("events", spec, config)
+    events = _read_events(reader, leads)
+    reader.ledger.check(config.data.max_quarantined)
+    return add_events(journeys, events, reader.ledger.to_frame(), reader.ledger.rows_read)
+
+
+def add_events(
+    journeys: Journeys, events: pd.DataFrame, quarantine: pd.DataFrame, rows_read: int
+) -> Journeys:
+    """Journeys that came without events, with these."""
+    aside = journeys.quarantine
+    first = aside["table"] == "leads"
+    number = {**journeys.rows_read, "events": rows_read}
+    return replace(
+        journeys,
+        events=events,
+        quarantine=pd.concat([aside[first], quarantine, aside[~first]], ignore_index=True),
+        rows_read={name: number[name] for name in REQUIRED if name in number},
+    )

@@ -1,11 +1,12 @@
 """The road: what each command does from end to end, as functions that return what it prints."""
 
 from mqlml.pipeline.backtest import backtest
-from mqlml.pipeline.check import check_data, write_training_table
+from mqlml.pipeline.check import check_data
 from mqlml.pipeline.demo import make_demo
 from mqlml.pipeline.learn import Trained, train
 from mqlml.pipeline.logbook import Logbook
 from mqlml.pipeline.progress import Progress, Silent
+from mqlml.pipeline.table import write_training_table
 from mqlml.pipeline.version import register, score_leads, train_version, write_report
 from mqlml.pipeline.words import (
     words_of_backtest,

@@ -1,4 +1,4 @@
-"""``check`` and ``table``: everything up to the training table, reported before any model is trained."""
+"""``check``: everything up to the training table, reported before any model is trained."""
 
 from __future__ import annotations
 
@@ -21,26 +21,25 @@ from mqlml.pipeline.describe import (
     describe_proof,
 )
 from mqlml.pipeline.progress import Progress
-from mqlml.scoring import check_target, match_rules, write_table
+from mqlml.scoring import match_rules
 from mqlml.timeutil import format_instant
-from mqlml.training import TrainingTable, build_table, require_proof
+from mqlml.training import TrainingTable, build_table
 
 __all__ = [
     "check_data",
     "make_table",
     "read_data",
-    "write_training_table",
+    "require_past",
 ]
 
 
-def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journeys | FlatTable:
-    """The tables that the config names.
+def require_past(config: Config, now: dt.datetime) -> None:
+    """Refuse outcomes that are said to be complete up to a moment that is still to come: leads that may yet convert
+    would be taken for ones that did not.
 
     Raises
     ------
     ConfigError
-        If outcomes are said to be complete up to a moment that is still to come: leads that may yet convert would
-        be taken for ones that did not.
     """
     until = config.data.observed_until
     # With a day's grace: today's export, complete to its last minute, is dated tomorrow.
@@ -49,6 +48,17 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
             f"data.observed_until must lie in the past; found {format_instant(until)}, and it is "
             f"{format_instant(now)}. Write the moment of the export, up to which outcomes are complete"
         )
+
+
+def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journeys | FlatTable:
+    """The tables that the config names.
+
+    Raises
+    ------
+    ConfigError
+        As `require_past`.
+    """
+    require_past(config, now)
     with progress.step("read"):
         return read_flat(config) if config.data.flat is not None else read_journeys(config)
 
@@ -113,22 +123,4 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
         "features": len(table.plan.features),
         "left_out": describe_left_out(table),
         "enough": _enough(table, config.gate.min_positives),
-    }
-
-
-def write_training_table(
-    config_path: str | Path, out: str | Path, *, now: dt.datetime, progress: Progress
-) -> dict[str, Any]:
-    """Write ``lead_id, cutoff_time, label`` and the features to a Parquet or CSV file."""
-    target = check_target(out, suffixes=(".parquet", ".csv"))
-    config = read_config(config_path)
-    table = make_table(read_data(config, progress, now=now), config, progress)
-    require_proof(table.proof)
-    with progress.step("write"):
-        write_table(table.frame(), target)
-    return {
-        "out": str(target),
-        "rows": len(table.label),
-        "positives": int(table.label.sum()),
-        "features": len(table.plan.features),
     }

@@ -29,7 +29,7 @@ from mqlml.errors import ConfigError
 from mqlml.features import EventFacts, FeaturePlan, gather_facts
 from mqlml.journeys import Journeys
 from mqlml.journeys.dealt import DealtEvents, deal_events, find_dealt, open_events
-from mqlml.journeys.read import LeadIds
+from mqlml.journeys.read import LeadIds, add_events
 from mqlml.journeys.sources import find_files
 from mqlml.journeys.stream import fingerprint_query
 from mqlml.pipeline.progress import Progress
@@ -41,7 +41,6 @@ from mqlml.training import Finding, Proof
 from mqlml.training.audit import (
     EventCounts,
     count_events,
-    moved_findings,
     prove,
     sample_snapshots,
     take_leads,
@@ -49,7 +48,7 @@ from mqlml.training.audit import (
 from mqlml.training.parts import Recipe, Shelf, build_part, deal_leads, make_recipe
 from mqlml.training.table import Rows, learn_plan
 
-__all__ = ["PartedTable", "build_parts", "count_parts", "identify", "size_of"]
+__all__ = ["PartedTable", "build_parts", "count_parts", "identify", "memory_needed"]
 
 Item = TypeVar("Item")
 
@@ -59,9 +58,15 @@ _EVENT_BYTES = 250
 _SNAPSHOT_BYTES = 8_000
 """What a snapshot takes: three hundred numbers, copied twice while they are written."""
 
-_OVERHEAD = 250_000_000
-_OVERHEAD_OF_A_ROW = 1000
+_OVERHEAD = 200_000_000
+_OVERHEAD_OF_A_ROW = 300
 """What reading in batches takes; less where all rows are fewer than a batch."""
+
+_ROW_BYTES = 100
+"""What each row's id, cutoff, label and place take, without its features."""
+
+_READ_BYTES = 150
+"""What an event takes more while the whole table is read in one piece."""
 
 _ROWS_AT_ONCE = 4096
 """Rows in a row group of a part, so that all parts can be read side by side."""
@@ -126,9 +131,7 @@ def identify(config: Config, journeys: Journeys) -> str:
     elif spec.path is not None:
         events = [fingerprint_file(path) for _, path in find_files(spec, config.folder)]
     else:
-        events = [
-            fingerprint_query(spec, where="data.events", base=config.folder, zone=config.data.timezone)
-        ]
+        events = [fingerprint_query(spec, where="data.events", base=config.folder, zone=config.data.timezone)]
     tables = {"leads": journeys.leads, "outcomes": journeys.outcomes, "history": journeys.history}
     ids = pd.util.hash_array(journeys.leads["lead_id"].to_numpy())
     return fingerprint_values(
@@ -143,19 +146,25 @@ def identify(config: Config, journeys: Journeys) -> str:
     )
 
 
-def size_of(journeys: Journeys) -> int:
-    """Bytes that leads, outcomes and attribute changes take."""
+def _held(events: int, journeys: Journeys, rows: Rows) -> int:
+    """Bytes that are in memory all the time: all tables but the events, the rows' places, and a batch of events."""
     tables = (journeys.leads, journeys.outcomes, journeys.history)
-    return int(sum(table.memory_usage(deep=True, index=False).sum() for table in tables))
+    held = sum(int(table.memory_usage(deep=True, index=False).sum()) for table in tables)
+    return held + len(rows.time) * _ROW_BYTES + min(_OVERHEAD, events * _OVERHEAD_OF_A_ROW)
 
 
-def count_parts(events: int, rows: Rows, held: int, limit: int, workers: int) -> int:
+def memory_needed(events: int, journeys: Journeys, rows: Rows) -> int:
+    """Bytes that the table takes to build in one piece, about."""
+    work = events * (_EVENT_BYTES + _READ_BYTES) + len(rows.time) * _SNAPSHOT_BYTES
+    return _held(0, journeys, rows) + work
+
+
+def count_parts(events: int, journeys: Journeys, rows: Rows, *, limit: int, workers: int) -> int:
     """How many parts a table is cut into, so that as many as there are workers fit in the memory that is left.
 
     Parameters
     ----------
     events : rows of the source.
-    held : bytes of what is in memory all the time.
     limit : bytes.
 
     Raises
@@ -163,18 +172,20 @@ def count_parts(events: int, rows: Rows, held: int, limit: int, workers: int) ->
     ConfigError
         If hardly any memory is left.
     """
-    held += len(rows.time) * 100
+    held = _held(events, journeys, rows)
     need = events * _EVENT_BYTES + len(rows.time) * _SNAPSHOT_BYTES
-    held += min(_OVERHEAD, events * _OVERHEAD_OF_A_ROW)
     left = limit - held
     if left < limit // 10:
-        least = -(-held * 3 // 2_000_000) * 1_000_000
         raise ConfigError(
-            f"data.memory_limit must hold leads, outcomes and attribute changes, about {format_size(held)} with the "
-            f"reading of events, and leave room for parts; found {format_size(limit)}. Raise it to {format_size(least)}"
+            f"data.memory_limit must hold leads, outcomes and attribute changes, about {_said(held)} with the "
+            f"reading of events, and room for parts; found {format_size(limit)}. Raise it to {_said(held * 3 // 2)}"
         )
     # A hash deals unevenly, and so do leads: the largest part may be twice the average.
     return max(1, -(-2 * need * workers // left))
+
+
+def _said(size: int) -> str:
+    return format_size(-(-size // 10**6) * 10**6)
 
 
 def build_parts(
@@ -207,7 +218,7 @@ def build_parts(
     with progress.step("events"):
         dealt, part = _deal(config, journeys, ids, rows, folder / "events", limit, workers)
     parts = len(dealt.rows)
-    journeys = _with_events_read(journeys, dealt)
+    journeys = add_events(journeys, journeys.events, dealt.quarantine, dealt.rows_read)
     shelf = Shelf(journeys, part, parts)
 
     def take(number: int) -> Journeys:
@@ -224,7 +235,6 @@ def build_parts(
     with progress.step("features"):
         missing = [number for number in range(parts) if not files[number].exists()]
         _each(lambda number: _make(take(number), recipe, files[number]), missing, workers, progress, "parts")
-    leaks = (*leaks, *moved_findings(proof))
     return PartedTable(rows, part[rows.lead], files, plan, leaks, proof, journeys)
 
 
@@ -254,23 +264,10 @@ def _deal(
     if dealt is None:
         shutil.rmtree(folder, ignore_errors=True)
         stream = open_events(config, folder)
-        parts = count_parts(stream.rows_read, rows, size_of(journeys), limit, workers)
+        parts = count_parts(stream.rows_read, journeys, rows, limit=limit, workers=workers)
         part = deal_leads(journeys.leads, parts)
         return deal_events(stream, config, ids, part, parts, folder), part
     return dealt, deal_leads(journeys.leads, len(dealt.rows))
-
-
-def _with_events_read(journeys: Journeys, dealt: DealtEvents) -> Journeys:
-    """The journeys as they would be had the events been read into them, but for the events."""
-    quarantine, rows_read = journeys.quarantine, {}
-    for name in ("leads", "events", "outcomes", "history"):
-        if name == "events":
-            rows_read[name] = dealt.rows_read
-        elif name in journeys.rows_read:
-            rows_read[name] = journeys.rows_read[name]
-    first = quarantine["table"] == "leads"
-    pieces = [quarantine[first], dealt.quarantine, quarantine[~first]]
-    return replace(journeys, quarantine=pd.concat(pieces, ignore_index=True), rows_read=rows_read)
 
 
 def _learn(
@@ -300,9 +297,7 @@ def _prove(journeys: Journeys, rows: Rows, plan: FeaturePlan, dealt: DealtEvents
     sample = sample_snapshots(journeys.leads, snapshots)
     few = take_leads(journeys, sample)
     asked = journeys.leads["lead_id"].isin(few.leads["lead_id"]).to_numpy()
-    return prove(
-        replace(few, events=dealt.read_leads(asked, journeys.leads["lead_id"])), sample, plan
-    )
+    return prove(replace(few, events=dealt.read_leads(asked, journeys.leads["lead_id"])), sample, plan)
 
 
 def _make(part: Journeys, recipe: Recipe, file: Path) -> None:

@@ -134,6 +134,7 @@ def words_of_table(result: dict[str, Any]) -> str:
     return (
         f"{result['out']}: {result['rows']:,} snapshots, {result['positives']:,} of them convert, "
         f"{result['features']:,} features"
+        + (f", made in {result['parts']:,} parts" if result["parts"] > 1 else "")
     )
 
 

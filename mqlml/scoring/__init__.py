@@ -1,18 +1,22 @@
 """Room 7, who is next: every open lead labelled by a version and the company's rules, and written whole."""
 
 from mqlml.scoring.batch import DISQUALIFIED, SCORE_COLUMNS, count_older, score, score_flat
+from mqlml.scoring.folders import check_folder, replace_folder
 from mqlml.scoring.rules import match_rules
-from mqlml.scoring.sinks import TABLE_SUFFIXES, check_target, write_table, write_text
+from mqlml.scoring.sinks import TABLE_SUFFIXES, check_target, write_batches, write_table, write_text
 
 __all__ = [
     "DISQUALIFIED",
     "SCORE_COLUMNS",
     "TABLE_SUFFIXES",
+    "check_folder",
     "check_target",
     "count_older",
     "match_rules",
+    "replace_folder",
     "score",
     "score_flat",
+    "write_batches",
     "write_table",
     "write_text",
 ]

@@ -60,12 +60,13 @@ def write_table(frame: pd.DataFrame, path: str | Path, *, rows_in_group: int | N
         _replace(target, lambda file: _write_csv(frame, file))
 
 
-def write_batches(batches: Iterator[pa.Table], path: str | Path) -> None:
+def write_batches(batches: Iterator[pa.Table], path: str | Path, *, whole_seconds: bool) -> None:
     """Write a table that comes in batches of Arrow tables, of which not all fit in memory; else as `write_table`.
 
     Parameters
     ----------
-    batches : at least one, all of one schema, as `write_table` writes it to Parquet; times in whole seconds.
+    batches : at least one, all of one schema, as `write_table` writes it to Parquet.
+    whole_seconds : whether all times of all batches are.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def write_batches(batches: Iterator[pa.Table], path: str | Path) -> None:
         every = itertools.chain([first], batches)
         if target.suffix.lower() != ".parquet":
             for number, batch in enumerate(every):
-                _write_csv(batch.to_pandas(), file, header=number == 0)
+                _write_csv(batch.to_pandas(), file, header=number == 0, whole_seconds=whole_seconds)
             return
         with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
             for batch in every:
@@ -200,17 +201,20 @@ def _write_parquet(frame: pd.DataFrame, file: BinaryIO, rows_in_group: int | Non
     pq.write_table(table, file, compression="zstd", row_group_size=rows_in_group)
 
 
-def _write_csv(frame: pd.DataFrame, file: BinaryIO, *, header: bool = True) -> None:
+def _write_csv(
+    frame: pd.DataFrame, file: BinaryIO, *, header: bool = True, whole_seconds: bool | None = None
+) -> None:
     shown = frame.copy(deep=False)
     for name, column in frame.items():
         if isinstance(column.dtype, pd.DatetimeTZDtype):
-            shown[name] = _iso(column)
+            shown[name] = _iso(column, whole_seconds)
     shown.to_csv(file, index=False, header=header, lineterminator="\n", encoding="utf-8")
 
 
-def _iso(times: pd.Series) -> pd.Series:
+def _iso(times: pd.Series, whole: bool | None) -> pd.Series:
     instants = times.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
     missing = np.isnat(instants)
-    whole = bool((instants[~missing].astype("int64") % 1_000_000 == 0).all())
+    if whole is None:
+        whole = bool((instants[~missing].astype("int64") % 1_000_000 == 0).all())
     text = np.datetime_as_string(instants, unit="s" if whole else "us", timezone="UTC")
     return pd.Series(text, index=times.index, dtype="str").mask(missing)

@@ -92,12 +92,16 @@ class Shelf:
             name: table.take(order[edges[number] : edges[number + 1]]).reset_index(drop=True)
             for name, (table, order, edges) in self._tables.items()
         }
-        return replace(self._journeys, events=events, **own)
+        return replace(
+            self._journeys,
+            leads=own["leads"],
+            events=events,
+            outcomes=own["outcomes"],
+            history=own["history"],
+        )
 
 
-def _sorted_by(
-    part: npt.NDArray[np.int32], parts: int
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+def _sorted_by(part: npt.NDArray[np.int32], parts: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
     """Row numbers part by part, and where each part begins and ends among them."""
     edges = np.zeros(parts + 1, np.int64)
     np.cumsum(np.bincount(part, minlength=parts), out=edges[1:])
