@@ -207,6 +207,35 @@ def score(
     _show(result, words_of_score(result), as_json)
 
 
+@app.command(
+    short_help="Say why one lead scores as it does.", epilog="Example: mqlml explain 1042 --as-of 2018-06-01"
+)
+def explain(
+    lead_id: Annotated[
+        str, typer.Argument(metavar="LEAD_ID", help="Which lead, by its id in the leads table.")
+    ],
+    as_of: AsOf = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="What to compare with; a week before, or the creation, if left out.",
+        ),
+    ] = None,
+    config: ConfigPath = DEFAULT,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Say why one open lead scores as it does: its acts, what speaks for and against it, and what has changed."""
+    from mqlml.pipeline import explain_one_lead, words_of_explain
+
+    result = explain_one_lead(
+        config, lead_id, as_of=as_of, since=since, model=model, now=_now(), progress=Terminal()
+    )
+    _show(result, words_of_explain(result), as_json)
+
+
 @app.command(short_help="Write a page about a version.", epilog="Example: mqlml report --out report.html")
 def report(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where the page goes.")] = Path(

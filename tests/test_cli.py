@@ -7,6 +7,7 @@ import csv
 import datetime as dt
 import io
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,7 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
         "dry": ["train", "--dry-run"],
         "train": ["train"],
         "score": ["score", "--as-of", AS_OF, "--out", "scores.csv"],
+        "explain": ["explain", "285", "--as-of", AS_OF],
         "report": ["report"],
     }
     done = {}
@@ -286,6 +288,66 @@ def test_scores_hold_one_row_per_open_lead(road: Road) -> None:
     for row in rows:
         reached = [name for name, threshold in thresholds.items() if float(row["probability"]) >= threshold]
         assert row["label"] == (reached[-1] if reached else "unqualified")
+
+
+def test_explain_says_what_the_scores_say_and_adds_up(
+    road: Road, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = road.done["explain"].result
+    row = next(row for row in read_rows(road.folder / "scores.csv") if row["lead_id"] == "285")
+    for name in ("probability", "raw_score", "score"):
+        assert result[name] == float(row[name])
+    assert (result["label"], result["label_reason"]) == (row["label"], row["label_reason"])
+    odds = result["probability"] / (1 - result["probability"])
+    added = result["base"] + sum(reason["points"] for reason in result["reasons"])
+    assert math.log(odds) == pytest.approx(added, abs=1e-9)
+    change = sum(change["points"] for change in result["changes"])
+    before = math.log(result["probability_before"] / (1 - result["probability_before"]))
+    assert math.log(odds) - before == pytest.approx(change, abs=1e-9)
+    assert [act["action"] for act in result["timeline"]] == ["visit"]
+
+    monkeypatch.chdir(road.folder)
+    code, out, err = run(["explain", "285", "--as-of", AS_OF], capsys)
+    assert (code, err) == (0, "")
+    assert f"score {result['score']:g}" in out.splitlines()[0]
+    assert f"{row['label'].upper()}: {row['label_reason']}" in out.splitlines()
+    assert {"Speaks for it", "Speaks against it"} < set(out.splitlines())
+    worst = next(reason["sentence"] for reason in result["reasons"] if reason["points"] < 0)
+    assert out.split("Speaks against it\n", 1)[1].splitlines()[0].endswith(f"  {worst}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "code", "says"),
+    [
+        (["2850", "--as-of", AS_OF], "ContractError", 1, "no lead has the id '2850' among 300; the nearest"),
+        (
+            ["WON", "--as-of", AS_OF],
+            "PopulationError",
+            1,
+            "is not open at 2024-04-06: its outcome was known on",
+        ),
+        (["285"], "UsageError", 2, "explain needs the moment to look from: add --as-of"),
+        (["285", "--as-of", AS_OF, "--since", "soon"], "UsageError", 2, "--since: a time is written as"),
+        (["285", "--as-of", AS_OF, "--since", "2024-05-01"], "UsageError", 2, "--since must lie before"),
+    ],
+    ids=["unknown", "closed", "no moment", "no time", "since in the future"],
+)
+def test_explain_refuses_in_words(
+    road: Road,
+    arguments: list[str],
+    kind: str,
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(road.folder)
+    won = read_rows(road.folder / "outcomes.csv")[0]["lead_id"]
+    arguments = [won if argument == "WON" else argument for argument in arguments]
+    found, out, err = run(["explain", *arguments, "--json"], capsys)
+    assert found == code
+    assert json.loads(out)["error"]["kind"] == kind
+    assert says in err
 
 
 def test_scoring_again_changes_the_time_of_scoring_only(

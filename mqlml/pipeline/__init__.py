@@ -3,6 +3,7 @@
 from mqlml.pipeline.backtest import backtest
 from mqlml.pipeline.check import check_data
 from mqlml.pipeline.demo import make_demo
+from mqlml.pipeline.explain import explain_one_lead
 from mqlml.pipeline.learn import Trained, train
 from mqlml.pipeline.logbook import Logbook
 from mqlml.pipeline.progress import Progress, Silent
@@ -12,6 +13,7 @@ from mqlml.pipeline.words import (
     words_of_backtest,
     words_of_check,
     words_of_demo,
+    words_of_explain,
     words_of_report,
     words_of_score,
     words_of_table,
@@ -25,6 +27,7 @@ __all__ = [
     "Trained",
     "backtest",
     "check_data",
+    "explain_one_lead",
     "make_demo",
     "register",
     "score_leads",
@@ -33,6 +36,7 @@ __all__ = [
     "words_of_backtest",
     "words_of_check",
     "words_of_demo",
+    "words_of_explain",
     "words_of_report",
     "words_of_score",
     "words_of_table",

@@ -36,7 +36,7 @@ from mqlml.scoring import (
 )
 from mqlml.timeutil import format_instant, parse_instant
 
-__all__ = ["register", "score_leads", "train_version", "write_report"]
+__all__ = ["load_model", "read_moment", "register", "score_leads", "train_version", "write_report"]
 
 
 def train_version(
@@ -110,17 +110,18 @@ def _params(bundle: Bundle, config: Config) -> dict[str, object]:
     }
 
 
-def _load(config: Config, model: str | None) -> tuple[Bundle, Version]:
+def load_model(config: Config, model: str | None) -> tuple[Bundle, Version]:
     """The version that ``NAME@ALIAS``, ``NAME@3`` or nothing (the champion) means."""
     name, _, which = (model or config.name).partition("@")
     return load_version(_store(config), name or config.name, which or CHAMPION)
 
 
-def _moment(as_of: str, zone: str) -> dt.datetime:
+def read_moment(text: str, zone: str, *, option: str) -> dt.datetime:
+    """The moment that an option names, in the config's zone where it names none."""
     try:
-        return parse_instant(as_of, zone)
+        return parse_instant(text, zone)
     except ConfigError as error:
-        raise UsageError(f"--as-of: {error}") from None
+        raise UsageError(f"{option}: {error}") from None
 
 
 def score_leads(
@@ -149,9 +150,9 @@ def score_leads(
     flat = config.data.flat is not None
     if as_of is None and not flat:
         raise UsageError("score needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
-    moment = now if as_of is None else _moment(as_of, config.data.timezone)
+    moment = now if as_of is None else read_moment(as_of, config.data.timezone, option="--as-of")
     with progress.step("load"):
-        bundle, version = _load(config, model)
+        bundle, version = load_model(config, model)
     if flat and leads is not None:
         with progress.step("read"):
             data: Any = read_flat(config, leads)
@@ -187,7 +188,7 @@ def write_report(
     config = read_config(config_path)
     target = check_target(out, suffixes=(".html",))
     with progress.step("load"):
-        bundle, version = _load(config, model)
+        bundle, version = load_model(config, model)
     data = replace(ReportData.from_dict(bundle.report), version=str(version.version), run_id=version.run_id)
     with progress.step("write"):
         write_text(render_report(data), target)

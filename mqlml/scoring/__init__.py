@@ -1,6 +1,6 @@
 """Room 7, who is next: every open lead labelled by a version and the company's rules, and written whole."""
 
-from mqlml.scoring.batch import DISQUALIFIED, SCORE_COLUMNS, count_older, score, score_flat
+from mqlml.scoring.batch import DISQUALIFIED, SCORE_COLUMNS, count_older, problem_of, score, score_flat
 from mqlml.scoring.folders import check_folder, replace_folder
 from mqlml.scoring.rules import match_rules
 from mqlml.scoring.sinks import TABLE_SUFFIXES, check_target, write_batches, write_table, write_text
@@ -13,6 +13,7 @@ __all__ = [
     "check_target",
     "count_older",
     "match_rules",
+    "problem_of",
     "replace_folder",
     "score",
     "score_flat",

@@ -25,7 +25,7 @@ from mqlml.scoring.why import WHY_COLUMNS, explain_scores
 from mqlml.timeutil import format_instant
 from mqlml.training import open_leads
 
-__all__ = ["DISQUALIFIED", "SCORE_COLUMNS", "count_older", "score", "score_flat"]
+__all__ = ["DISQUALIFIED", "SCORE_COLUMNS", "count_older", "problem_of", "score", "score_flat"]
 
 DISQUALIFIED = "disqualified"
 """The label of a lead that a rule turns away."""
@@ -96,7 +96,7 @@ def score(
     _check_zone(as_of, "as_of")
     _check_zone(scored_at, "scored_at")
     zone = config.data.timezone
-    snapshots = open_leads(journeys, as_of, _problem(bundle))
+    snapshots = open_leads(journeys, as_of, problem_of(bundle))
     if len(snapshots) == 0:
         raise PopulationError(
             f"no lead is open at {format_instant(as_of, zone)}: none was created by then and is within the age "
@@ -162,7 +162,7 @@ def count_older(bundle: Bundle, journeys: Journeys, scores: pd.DataFrame, as_of:
     Nothing was learned of such leads: who is still open then differs from who was. 0 for a calendar grid, which
     looks at leads of every age within the limits.
     """
-    ages = _problem(bundle).snapshots.ages
+    ages = problem_of(bundle).snapshots.ages
     if ages is None:
         return 0
     born = journeys.leads.set_index("lead_id")["created_at"].loc[scores["lead_id"]]
@@ -170,7 +170,14 @@ def count_older(bundle: Bundle, journeys: Journeys, scores: pd.DataFrame, as_of:
     return int(((pd.Timestamp(as_of) - born) > oldest).sum())
 
 
-def _problem(bundle: Bundle) -> Problem:
+def problem_of(bundle: Bundle) -> Problem:
+    """The problem that a version learned to solve, which says who is open.
+
+    Raises
+    ------
+    BundleError
+        If its config does not hold one.
+    """
     try:
         return Problem.model_validate(bundle.config["problem"])
     except (KeyError, ValidationError) as error:

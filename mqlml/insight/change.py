@@ -1,0 +1,68 @@
+"""Change: one lead's features at two moments go in, what each idea has moved its log-odds by comes out.
+
+The base is the same at both, so the changes of all ideas sum to the change of the log-odds, but for rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mqlml.features import Family, Feature
+from mqlml.features.sentences import say_value
+from mqlml.model import Contributions, group_ideas, sum_ideas
+
+__all__ = ["Change", "compare_moments"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one idea has moved the log-odds by.
+
+    Attributes
+    ----------
+    now, before : str
+        What is and was said of the feature that moved most; the same where another feature put it in another light.
+    points : float
+        Log-odds now less log-odds before.
+    family : str
+    """
+
+    now: str
+    before: str
+    points: float
+    family: Family
+
+
+def compare_moments(
+    contributions: Contributions, features: Sequence[Feature], table: pd.DataFrame
+) -> list[Change]:
+    """The ideas that moved, the largest change first.
+
+    Parameters
+    ----------
+    contributions : Contributions
+        Calibrated, of two rows: before and now.
+    features : sequence of Feature
+    table : DataFrame of two rows
+        The values that the contributions speak of.
+    """
+    ideas = group_ideas(features)
+    sums = sum_ideas(contributions, ideas)
+    moved = sums[1] - sums[0]
+    changes = []
+    for place in np.argsort(-np.abs(moved), kind="stable"):
+        if moved[place] == 0:
+            break
+        members = np.array(ideas[place].members)
+        each = (contributions.added[1, members] - contributions.added[0, members]) * np.sign(moved[place])
+        member = members[np.argmax(each)]
+        before, now = (
+            say_value(features[member], value, speaks_for=bool(moved[place] > 0))
+            for value in table.iloc[:, member]
+        )
+        changes.append(Change(now, before, float(moved[place]), features[member].family))
+    return changes

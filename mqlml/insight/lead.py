@@ -1,0 +1,282 @@
+"""One lead explained: a version, the journeys and a lead go in; its score, reasons, timeline and change come out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.config import Config, Problem
+from mqlml.errors import ContractError, PopulationError, UsageError
+from mqlml.features import FAMILIES, Family, build_features, build_flat
+from mqlml.features.sentences import say_value
+from mqlml.insight.change import Change, compare_moments
+from mqlml.insight.timeline import Act, read_timeline
+from mqlml.journeys import FlatTable, Journeys
+from mqlml.model import Contributions, calibrate, contribute, group_ideas, sum_ideas
+from mqlml.registry import Bundle, Version
+from mqlml.scoring import problem_of, score, score_flat
+from mqlml.timeutil import DAY, format_duration, format_instant, to_microseconds
+from mqlml.training import open_leads
+from mqlml.training.snapshots import NEVER, exit_times
+
+__all__ = ["Explanation", "Placement", "Reason", "explain_flat_lead", "explain_lead"]
+
+_WEEK = dt.timedelta(days=7)
+_NEAR = 3
+_LOOKED_THROUGH = 20_000
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One idea and the log-odds it adds; ``sentence`` is that of its strongest feature."""
+
+    sentence: str
+    points: float
+    family: Family
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Log-odds that fit or engagement add, and the percentage of the leads open at that moment with less.
+
+    Of those with the same, half count.
+    """
+
+    points: float
+    percentile: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What can be said of one lead at one moment.
+
+    Attributes
+    ----------
+    lead_id : int or str
+    as_of, created_at, since : str or None
+        ISO times in UTC; a flat table knows the first only.
+    probability, raw_score, score, label, label_reason : as in the scores.
+    log_odds, base : float
+        Of the calibrated probability; of the average training row. The reasons make the difference.
+    fit, engagement : Placement
+        Of profile; of channel and actions.
+    points : dict of family to log-odds.
+    reasons : tuple of Reason
+        Every idea that adds anything, the strongest first, whichever way.
+    probability_before : float or None
+        At ``since``.
+    changes : tuple of Change
+    timeline : tuple of Act
+        All acts known by then, the newest first.
+    """
+
+    lead_id: int | str
+    as_of: str
+    created_at: str | None
+    probability: float
+    raw_score: float
+    score: float
+    label: str
+    label_reason: str
+    log_odds: float
+    base: float
+    fit: Placement
+    engagement: Placement
+    points: dict[Family, float]
+    reasons: tuple[Reason, ...]
+    since: str | None
+    probability_before: float | None
+    changes: tuple[Change, ...]
+    timeline: tuple[Act, ...]
+
+
+def explain_lead(
+    bundle: Bundle,
+    journeys: Journeys,
+    config: Config,
+    lead_id: int | str,
+    *,
+    as_of: dt.datetime,
+    since: dt.datetime | None = None,
+    version: Version | None = None,
+) -> Explanation:
+    """Explain one open lead's score at a moment, and what has changed since an earlier one.
+
+    Parameters
+    ----------
+    lead_id : int or str
+        As text too where ids are numbers.
+    as_of : datetime with a zone
+    since : datetime with a zone, optional
+        When left out: a week before, or the lead's creation if that was later.
+
+    Raises
+    ------
+    ContractError
+        If no lead has this id; the message names the nearest ones.
+    PopulationError
+        If the lead is not open at ``as_of``, or did not exist at ``since``; the message says why.
+    UsageError
+        If ``since`` does not lie before ``as_of``.
+    """
+    zone = config.data.timezone
+    position, own_id = _find(journeys.leads["lead_id"], lead_id)
+    created = journeys.leads["created_at"].iloc[position].to_pydatetime()
+    problem = problem_of(bundle)
+    _check_open(journeys, problem, position, own_id, as_of, zone)
+    if since is None:
+        since = max(as_of - _WEEK, created)
+    elif since >= as_of:
+        raise UsageError(
+            f"--since must lie before --as-of; found {format_instant(since, zone)} and {format_instant(as_of, zone)}"
+        )
+    elif since < created:
+        raise PopulationError(
+            f"lead {own_id!r} was created on {format_instant(created, zone)}, after --since "
+            f"{format_instant(since, zone)}; name a later moment, or leave it out"
+        )
+    scores = score(bundle, journeys, config, as_of=as_of, scored_at=as_of, version=version)
+    moments = [since, as_of] if since < as_of else [as_of]
+    snapshots = pd.DataFrame({"lead_id": [own_id] * len(moments)}).astype(
+        {"lead_id": journeys.leads["lead_id"].dtype}
+    )
+    snapshots["cutoff_time"] = pd.Series(pd.DatetimeIndex(moments)).astype("datetime64[us, UTC]")
+    return _explain(
+        bundle,
+        scores,
+        own_id,
+        build_features(journeys, snapshots, bundle.plan),
+        as_of=as_of,
+        created_at=created,
+        since=since if since < as_of else None,
+        timeline=read_timeline(journeys, own_id, pd.Timestamp(as_of), zone),
+    )
+
+
+def explain_flat_lead(
+    bundle: Bundle,
+    flat: FlatTable,
+    config: Config,
+    lead_id: int | str,
+    *,
+    as_of: dt.datetime,
+    version: Version | None = None,
+) -> Explanation:
+    """Explain one lead of a flat table whose label is not known yet; it has no timeline and no earlier moment.
+
+    Raises
+    ------
+    ContractError
+        If no lead has this id.
+    PopulationError
+        If the lead has its label already.
+    """
+    position, own_id = _find(flat.leads["lead_id"], lead_id)
+    if not pd.isna(flat.label.iloc[position]):
+        raise PopulationError(f"lead {own_id!r} has its label already; explain one whose outcome is open")
+    scores = score_flat(bundle, flat, config, as_of=as_of, scored_at=as_of, version=version)
+    one = FlatTable(
+        leads=flat.leads.iloc[[position]].reset_index(drop=True),
+        label=flat.label.iloc[[position]].reset_index(drop=True),
+        order=flat.order.iloc[[position]].reset_index(drop=True),
+        quarantine=flat.quarantine,
+        rows_read=flat.rows_read,
+    )
+    features = build_flat(one, bundle.plan)
+    return _explain(bundle, scores, own_id, features, as_of=as_of, created_at=None, since=None, timeline=[])
+
+
+def _explain(
+    bundle: Bundle,
+    scores: pd.DataFrame,
+    lead_id: int | str,
+    features: pd.DataFrame,
+    *,
+    as_of: dt.datetime,
+    created_at: dt.datetime | None,
+    since: dt.datetime | None,
+    timeline: list[Act],
+) -> Explanation:
+    """``features`` hold the row before, where there is one, and the row now."""
+    found = calibrate(contribute(bundle.scorer, features), bundle.calibrator)
+    place = int(np.flatnonzero((scores["lead_id"] == lead_id).to_numpy())[0])
+    own = scores.iloc[place]
+    families = {family: scores[f"{family}_points"].to_numpy() for family in FAMILIES}
+    probabilities = bundle.calibrator.predict(bundle.scorer.decision_function(features))
+    return Explanation(
+        lead_id=lead_id,
+        as_of=format_instant(as_of),
+        created_at=None if created_at is None else format_instant(created_at),
+        **{name: float(own[name]) for name in ("probability", "raw_score", "score")},
+        label=str(own["label"]),
+        label_reason=str(own["label_reason"]),
+        log_odds=float(found.total[-1]),
+        base=found.base,
+        fit=_place(families["profile"], place),
+        engagement=_place(families["channel"] + families["actions"], place),
+        points={family: float(points[place]) for family, points in families.items()},
+        reasons=tuple(_reasons(bundle, found, features)),
+        since=None if since is None else format_instant(since),
+        probability_before=float(probabilities[0]) if since is not None else None,
+        changes=tuple(compare_moments(found, bundle.plan.features, features)) if since is not None else (),
+        timeline=tuple(timeline),
+    )
+
+
+def _place(points: npt.NDArray[np.float64], place: int) -> Placement:
+    own = points[place]
+    return Placement(float(own), float(50.0 * ((points < own).mean() + (points <= own).mean())))
+
+
+def _reasons(bundle: Bundle, found: Contributions, features: pd.DataFrame) -> list[Reason]:
+    described = bundle.plan.features
+    ideas = group_ideas(described)
+    points = sum_ideas(found, ideas)[-1]
+    reasons = []
+    for place in np.argsort(-np.abs(points), kind="stable"):
+        if points[place] == 0:
+            break
+        members = np.array(ideas[place].members)
+        member = members[np.argmax(found.added[-1, members] * np.sign(points[place]))]
+        sentence = say_value(described[member], features.iloc[-1, member], speaks_for=bool(points[place] > 0))
+        reasons.append(Reason(sentence, float(points[place]), described[member].family))
+    return reasons
+
+
+def _find(ids: pd.Series, lead_id: int | str) -> tuple[int, int | str]:
+    """The row of a lead, and its id as the table has it."""
+    asked = str(lead_id).strip()
+    texts = ids.astype("str")
+    found = np.flatnonzero((texts == asked).to_numpy())
+    if len(found):
+        return int(found[0]), ids.iloc[found].tolist()[0]
+    # Among those that begin alike, as comparing with every id of a large company takes minutes.
+    alike = texts[texts.str[:2] == asked[:2]]
+    near = difflib.get_close_matches(asked, alike.iloc[:_LOOKED_THROUGH].tolist(), n=_NEAR, cutoff=0.5)
+    hint = f"the nearest are {', '.join(map(repr, near))}" if near else f"one of them is {texts.iloc[0]!r}"
+    raise ContractError(f"no lead has the id {asked!r} among {len(ids):,}; {hint}")
+
+
+def _check_open(
+    journeys: Journeys, problem: Problem, position: int, lead_id: int | str, as_of: dt.datetime, zone: str
+) -> None:
+    if lead_id in set(open_leads(journeys, as_of, problem)["lead_id"]):
+        return
+    moment = format_instant(as_of, zone)
+    created = journeys.leads["created_at"].iloc[position].to_pydatetime()
+    ended = int(exit_times(journeys, problem)[position])
+    if created > as_of:
+        why = f"it was created on {format_instant(created, zone)}; name a later moment"
+    elif ended != NEVER and ended < to_microseconds(as_of):
+        known = pd.Timestamp(ended, unit="us", tz="UTC").to_pydatetime()
+        why = f"its outcome was known on {format_instant(known, zone)}; name an earlier moment"
+    else:
+        low, high = (format_duration(limit) for limit in problem.age_limits)
+        days = (to_microseconds(as_of) - to_microseconds(created)) // DAY
+        why = f"it is {days:,} days old then, and problem.age_limits are {low} to {high}; name another moment"
+    raise PopulationError(f"lead {lead_id!r} is not open at {moment}: {why}")

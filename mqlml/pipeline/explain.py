@@ -1,0 +1,65 @@
+"""``explain``: a config, a lead and a moment go in; what there is to say of the lead comes out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from mqlml.config import read_config
+from mqlml.errors import UsageError
+from mqlml.insight import explain_flat_lead, explain_lead
+from mqlml.journeys import FlatTable
+from mqlml.pipeline.check import read_data
+from mqlml.pipeline.progress import Progress
+from mqlml.pipeline.version import load_model, read_moment
+from mqlml.plain import to_plain
+
+__all__ = ["explain_one_lead"]
+
+
+def explain_one_lead(
+    config_path: str | Path,
+    lead_id: str,
+    *,
+    as_of: str | None,
+    since: str | None = None,
+    model: str | None = None,
+    now: dt.datetime,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Say what one open lead's score is made of, and what has changed since an earlier moment.
+
+    Parameters
+    ----------
+    as_of : str or None
+        ISO date or time, in the config's zone where it names none. A flat table needs none: then ``now``.
+    since : str, optional
+        The earlier moment; a week before ``as_of``, or the lead's creation, if left out.
+    model : ``NAME@ALIAS`` or ``NAME@NUMBER``; the champion if left out.
+    """
+    config = read_config(config_path)
+    zone = config.data.timezone
+    flat = config.data.flat is not None
+    if as_of is None and not flat:
+        raise UsageError("explain needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
+    if flat and since is not None:
+        raise UsageError("a flat table knows one moment only; leave --since out")
+    moment = now if as_of is None else read_moment(as_of, zone, option="--as-of")
+    earlier = None if since is None else read_moment(since, zone, option="--since")
+    with progress.step("load"):
+        bundle, version = load_model(config, model)
+    data = read_data(config, progress, now=now)
+    with progress.step("explain"):
+        if isinstance(data, FlatTable):
+            found = explain_flat_lead(bundle, data, config, lead_id, as_of=moment, version=version)
+        else:
+            found = explain_lead(bundle, data, config, lead_id, as_of=moment, since=earlier, version=version)
+    explained: dict[str, Any] = to_plain(found)
+    return {
+        **explained,
+        "timezone": zone,
+        "model": bundle.name,
+        "version": version.version,
+        "run_id": version.run_id,
+    }
