@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from mqlml.config.conditions import Condition
 from mqlml.config.custom import Aggregate
 from mqlml.config.groups import Groups, Pair
-from mqlml.config.values import Duration, Name, Section
+from mqlml.config.values import Duration, Name, Reason, Section
 from mqlml.timeutil import DAY, HOUR
 
 __all__ = ["Features"]
@@ -34,7 +34,7 @@ class Features(Section):
     max_channels: int = Field(default=8, ge=1, le=500)
     session_gap: Duration = Field(default=HOUR // 2, gt=0)
     undesirable_actions: list[str] | None = None
-    force: dict[str, str] = {}
+    force: dict[str, Reason] = {}
     undesirable_channels: list[str] | None = None
     undesirable_profiles: dict[Name, Annotated[dict[str, Condition], Field(min_length=1)]] = {}
     custom: list[Aggregate] = []

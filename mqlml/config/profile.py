@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from mqlml.config.values import Name, Section
+from mqlml.config.values import Name, Reason, Section
 
 __all__ = ["MailDomains", "Profile", "TitleWords"]
 
@@ -40,7 +40,7 @@ class Profile(Section):
 
     static: list[str] | Literal["auto"] = "auto"
     history: list[str] = []
-    force: dict[str, str] = {}
+    force: dict[str, Reason] = {}
     email: str | None = None
     job_title: str | None = None
     company_size: str | None = None

@@ -8,7 +8,16 @@ import re
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PlainSerializer, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+)
 
 from mqlml.errors import ConfigError
 from mqlml.timeutil import format_duration, parse_duration, parse_instant
@@ -21,6 +30,7 @@ __all__ = [
     "Duration",
     "Name",
     "Order",
+    "Reason",
     "Section",
     "Size",
     "Stage",
@@ -109,6 +119,16 @@ def check_windows(value: list[Window]) -> list[Window]:
     if "all" in value[:-1]:
         raise ValueError("'all' must be the last of 'windows'")
     return value
+
+
+def _reason(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must say why it is known at the cutoff; the reason goes into the version")
+    return value.strip()
+
+
+Reason = Annotated[str, AfterValidator(_reason)]
+"""Why the leakage audit is overruled."""
 
 
 class Section(BaseModel):

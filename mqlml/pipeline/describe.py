@@ -12,6 +12,7 @@ from mqlml import __version__, report
 from mqlml.config import Config, LabelRule
 from mqlml.evaluation import CalibrationBand, Decile, Importance, ImportanceRow
 from mqlml.journeys import FlatTable, Journeys
+from mqlml.pipeline.words import say_proof
 from mqlml.plain import to_plain
 from mqlml.timeutil import format_instant
 from mqlml.training import Step, TrainingTable, refused_columns
@@ -184,6 +185,7 @@ def make_report(
             report.Leak(leak.column, leak.reason, leak.action, leak.severity, _KIND_WORDS[leak.kind])
             for leak in table.leaks
         ),
+        proof=say_proof(describe_proof(table)),
         left_out=tuple(report.LeftOut(**found) for found in describe_left_out(table)),
     )
 

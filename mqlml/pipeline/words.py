@@ -9,6 +9,7 @@ from typing import Any
 from mqlml.timeutil import format_instant, parse_instant
 
 __all__ = [
+    "say_proof",
     "words_of_backtest",
     "words_of_check",
     "words_of_demo",
@@ -22,6 +23,10 @@ __all__ = [
 
 _KINDS = {"action": "event type", "feature": "feature"}
 _LEAK_ACTIONS = ("refused", "forced", "noted")
+_FORCED_BY = {
+    "column": "a refused column all the same: profile: {force: {COLUMN",
+    "action": "a refused event type all the same: features: {force: {EVENT TYPE",
+}
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -59,26 +64,28 @@ def _leaks(leaks: list[dict[str, Any]]) -> list[str]:
         return []
     counts = [(sum(leak["action"] == action for leak in leaks), action) for action in _LEAK_ACTIONS]
     found = ", ".join(f"{n:,} {action}" for n, action in counts if n)
-    lines = [f"Warning: leakage audit, written after the outcome it seems: {found}"]
+    lines = [f"Warning: some of it seems to be written with the outcome or after it: {found}"]
     for leak in leaks:
         kind = "" if leak["kind"] == "column" else f"{_KINDS[leak['kind']]} "
         lines.append(f"  {kind}{leak['column']} ({leak['action']}, {leak['severity']}): {leak['reason']}")
+    kinds = {leak["kind"] for leak in leaks if leak["action"] == "refused"} & set(_FORCED_BY)
+    for kind in sorted(kinds, reverse=True):
+        lines.append(f"  To keep {_FORCED_BY[kind]}: why it is known at the cutoff}}}}")
     return lines
 
 
-def _proof(result: dict[str, Any]) -> list[str]:
-    proof = result["proof"]
+def say_proof(proof: dict[str, Any] | None) -> str:
+    """What was tried to make the future move a feature, and what came of it."""
     if proof is None:
-        return [
+        return (
             "No proof against leaks: a flat table has no times, so nobody can see when a column was written"
-        ]
+        )
     rows = proof["changed"] + proof["removed"] + proof["added"]
     tried = f"{rows:,} rows at or after {proof['snapshots']:,} cutoffs changed, removed or added at random"
     n, moved = proof["features"], len(proof["moved"])
-    return [
-        f"Proof: {tried}: "
-        + (f"not one of {n:,} features moved" if not moved else f"{moved:,} of {n:,} moved")
-    ]
+    return f"Proof: {tried}: " + (
+        f"not one of {n:,} features moved" if not moved else f"{moved:,} of {n:,} moved"
+    )
 
 
 def _waterfall(population: dict[str, Any]) -> list[str]:
@@ -117,7 +124,7 @@ def words_of_check(result: dict[str, Any]) -> str:
     holdout = result["holdout"]
     since, until = (_moment(holdout[end], result["timezone"]) for end in ("from", "until"))
     lines.append(f"Held out: {holdout['n']:,} snapshots from {since} until {until}")
-    lines += [*_leaks(result["leaks"]), *_proof(result)]
+    lines += [*_leaks(result["leaks"]), say_proof(result["proof"])]
     if result["left_out"]:
         lines.append("Left out")
         lines += [f"  {entry['column']}: {entry['reason']}" for entry in result["left_out"]]
@@ -154,7 +161,12 @@ def words_of_train(result: dict[str, Any]) -> str:
     if result["set_aside_in"]:
         tables = ", ".join(result["set_aside_in"])
         lines.append(f"Note: Some rows were set aside ({tables}); mqlml check says which and why.")
-    lines += ["Population", *_waterfall(result["population"]), *_leaks(result["leaks"]), *_proof(result)]
+    lines += [
+        "Population",
+        *_waterfall(result["population"]),
+        *_leaks(result["leaks"]),
+        say_proof(result["proof"]),
+    ]
     since, until = (_moment(holdout[end], result["timezone"]) for end in ("from", "until"))
     lines.append(
         f"Judged on the last period, {since} until {until}: {holdout['n']:,} snapshots, "

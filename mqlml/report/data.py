@@ -261,6 +261,7 @@ class ReportData:
     deciles : highest rank first
     labels : lowest label first
     leaks, left_out, disqualified : as their classes say
+    proof : whether changing the future moved a feature, in a sentence without its full stop; None if not tried
     confidence : float
         What the intervals hold: 0.95.
     """
@@ -283,6 +284,7 @@ class ReportData:
     deciles: tuple[DecileRow, ...] = ()
     labels: tuple[LabelSummary, ...] = ()
     leaks: tuple[Leak, ...] = ()
+    proof: str | None = None
     left_out: tuple[LeftOut, ...] = ()
     disqualified: tuple[ReasonCount, ...] = ()
     confidence: float = 0.95

@@ -158,6 +158,18 @@ JOURNEYS = [
         3,
     ),
     Bad(
+        "force-without-a-reason",
+        setting("profile.force", {"lead_status": " "}),
+        r"profile\.force\.lead_status: must say why it is known at the cutoff",
+        "ConfigError",
+    ),
+    Bad(
+        "force-absent-event-type",
+        setting("features.force", {"pagevisit": "set at creation"}),
+        r"features\.force names 'pagevisit', which is no event type of the events; ",
+        "ConfigError",
+    ),
+    Bad(
         "force-absent",
         setting("profile.force", {"owner": "set at creation"}),
         r"profile\.force names 'owner', which is no attribute of the leads; there are 'country', 'lead_status'",

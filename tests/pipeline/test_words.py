@@ -62,6 +62,33 @@ def test_what_was_set_aside_names_no_value_that_is_missing_and_no_column_that_th
     assert "  leads: 1 × line has fewer fields than the header (first in row 3: '7')" in said
 
 
+LEAK = {"kind": "column", "reason": "the name says 'status'", "severity": "likely", "evidence": []}
+PROOF = {"snapshots": 300, "features": 56, "changed": 700, "removed": 300, "added": 1800, "moved": []}
+
+
+def test_check_tells_leaks_with_what_was_done_and_what_can_be() -> None:
+    leaks = [
+        {**LEAK, "column": "lead_status", "action": "refused"},
+        {**LEAK, "column": "checkout", "action": "noted", "kind": "action"},
+    ]
+    said = words_of_check({**CHECKED, "leaks": leaks, "proof": PROOF}).splitlines()
+    start = said.index(
+        "Warning: some of it seems to be written with the outcome or after it: 1 refused, 1 noted"
+    )
+    assert said[start + 1 : start + 5] == [
+        "  lead_status (refused, likely): the name says 'status'",
+        "  event type checkout (noted, likely): the name says 'status'",
+        "  To keep a refused column all the same: profile: {force: {COLUMN: why it is known at the cutoff}}",
+        "Proof: 2,800 rows at or after 300 cutoffs changed, removed or added at random: not one of 56 features moved",
+    ]
+
+
+def test_check_says_where_there_is_no_proof_and_where_it_fails() -> None:
+    assert "No proof against leaks: a flat table has no times" in words_of_check(CHECKED)
+    failed = {**PROOF, "moved": [{"feature": "profile__hint__value"}]}
+    assert "at random: 1 of 56 moved" in words_of_check({**CHECKED, "proof": failed})
+
+
 @pytest.mark.parametrize(
     ("zone", "moment"), [("UTC", "2026-05-30T22:00:00Z"), ("Europe/Berlin", "2026-05-31")]
 )

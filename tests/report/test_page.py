@@ -232,6 +232,7 @@ def test_every_word_that_was_given_is_shown(name: str) -> None:
     wanted = (texts_in([stored[part] for part in parts]) - known) | set(stored["data"]["rows"])
     wanted |= {effect["sentence"] for effect in stored["importance"]["features"]}
     wanted |= {effect["name"] for effect in stored["importance"]["features"]}
+    wanted |= {data.proof or data.name} | {leak.severity or data.name for leak in data.leaks}
     wanted |= {data.name, data.run_id or data.name, data.question.sentence}
     assert {words for words in wanted if words not in text} == set()
 
