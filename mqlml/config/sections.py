@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -32,7 +32,10 @@ _DEFAULT_LABELS = {
 
 
 class Config(Section):
-    """All of ``mqlml.yml``. ``folder`` is where it stands; ``written`` is what it says, ``${NAME}`` as such."""
+    """All of ``mqlml.yml``. ``folder`` is where it stands; ``written`` is what it says, ``${NAME}`` as such.
+
+    ``slices`` names columns of the leads, or features, by whose values the model is judged group by group.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     data: Data
@@ -44,6 +47,7 @@ class Config(Section):
     labels: Labels = _DEFAULT_LABELS
     rules: Rules = Rules()
     gate: Gate = Gate()
+    slices: list[str] | Literal["auto"] = "auto"
     tracking: Tracking = Tracking()
     folder: Path = Field(default=Path("."), exclude=True)
     written: dict[str, Any] = Field(default={}, exclude=True, repr=False)

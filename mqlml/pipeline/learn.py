@@ -27,6 +27,7 @@ from mqlml.evaluation import (
 )
 from mqlml.evaluation.backtest import Forward, predict_across, predict_forward
 from mqlml.evaluation.heldout import HeldOut, Opened, Period
+from mqlml.evaluation.slices import warn_of_slices
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import LeadScorer, SigmoidCalibrator
 from mqlml.pipeline.check import make_table, read_data
@@ -48,6 +49,7 @@ from mqlml.pipeline.judge import (
 from mqlml.pipeline.labelling import choose_labels, forward_periods, team_values
 from mqlml.pipeline.logbook import describe_opened, warn_of_openings
 from mqlml.pipeline.progress import Progress, Silent
+from mqlml.pipeline.slicing import check_slices, find_slices
 from mqlml.plain import to_plain
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
 from mqlml.report import ReportData
@@ -121,10 +123,10 @@ def train(
     """
     progress = progress or Silent()
     data = read_data(config, progress, now=now) if data is None else data
-    whole = make_table(data, config, progress)
-    require_proof(whole.proof)
-    held = HeldOut(whole, record=record)
+    held = HeldOut(make_table(data, config, progress), record=record)
     past = held.past  # every choice is made on it; the last period is opened to judge them, and not before
+    require_proof(past.proof)
+    check_slices(data, past, config)
     scorer = LeadScorer(random_state=RANDOM_STATE)
     positives = int(past.label[past.holdout.train].sum())
     if positives < config.gate.min_positives:
@@ -164,6 +166,9 @@ def train(
         positives=positives,
     )
     gate = _with_notes(gate, forward, calibrator, held.opened)
+    with progress.step("slices"):
+        slices = find_slices(data, table, judged, config)
+    gate = replace(gate, warnings=(*gate.warnings, *warn_of_slices(slices)))
 
     labels: dict[str, dict[str, Any]] = {}
     importance: Importance | None = None
@@ -189,6 +194,7 @@ def train(
             "population": describe_population(table),
             "holdout": {**describe_holdout(table), **judged.metrics, **describe_opened(held.opened)},
             "by_age": judged.by_age,
+            "slices": slices,
             "baselines": judged.baselines,
             "labels": labels,
             "leaks": describe_leaks(table),

@@ -45,7 +45,8 @@ SKILL, LINE = Estimate(0.1, 0.08, 0.12), Estimate(0.02, 0.01, 0.03)
         (
             Ageing((), SKILL, LINE, 200, 31),
             True,
-            "Train anew every 31 days, or sooner: a model loses about 20% of its skill over the base rate in 30 days.",
+            "Train anew every 31 days, or sooner: a model loses about 20% of its skill over the base rate in 30 "
+            "days.",
         ),
     ],
     ids=["no dates", "no pair", "too few", "no skill", "no sign", "little", "retrain"],

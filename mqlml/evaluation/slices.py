@@ -1,0 +1,245 @@
+"""Slices: held-out leads by region, source, persona, age; how well promises and ranking hold in each comes out.
+
+Over many slices some look bad by chance. Warnings are therefore given by tests whose chance of a single false alarm
+among all of them is held at five in a hundred (Holm), and only where a failure is also large enough to matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import expit, gammainc, gammaincc, logit, ndtr
+
+from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
+from mqlml.evaluation.metrics import log_losses
+from mqlml.evaluation.ranking import Ranking
+
+__all__ = ["Slice", "judge_slices", "warn_of_slices"]
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
+
+LEAST_ROWS = 50
+"""Smaller slices are not judged."""
+
+_FALSE_ALARM = 0.05
+_MATTERS = 1.25
+"""Promised and observed shares that differ by a smaller factor are no failure, however sure the difference is."""
+
+_LEAST_EXPECTED = 10.0
+_LEAST_CLASS = 20
+_MOST_RANKED = 20_000
+_MOST_SAID = 6
+_N_BOOTSTRAP = 300
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One group of held-out leads.
+
+    Attributes
+    ----------
+    column, value : str, as people read them: ``"Country"``, ``"US"``.
+    n, positives : int
+    rate, promised : float, the share that converted, and the mean probability.
+    too_much : Estimate, ``promised`` minus ``rate``, with a 95 % interval over clusters.
+    gain : Estimate, by how much the log loss (nats per lead) is lower than that of the base rate known when training.
+    roc_auc : Estimate or None, within the slice; None with fewer than 20 leads of either class.
+    fails : tuple of str
+        ``"promises too much"``, ``"promises too little"``, ``"hardly ranks"``: what fails beyond chance.
+    """
+
+    column: str
+    value: str
+    n: int
+    positives: int
+    rate: float
+    promised: float
+    too_much: Estimate
+    gain: Estimate
+    roc_auc: Estimate | None
+    fails: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Test:
+    """One test of one slice: its place, what has failed if it rejects, its p-value, and whether it would matter."""
+
+    slice: int
+    says: str
+    p: float
+    matters: bool
+
+
+def judge_slices(
+    slices: Mapping[str, npt.NDArray[np.object_]],
+    y: npt.ArrayLike,
+    probability: npt.ArrayLike,
+    *,
+    raw: npt.ArrayLike,
+    base_rate: float,
+    clusters: npt.ArrayLike,
+    random_state: int,
+) -> tuple[Slice, ...]:
+    """Judge each slice, and mark those in which calibration or ranking fails.
+
+    *Calibration.* All probabilities are first moved, in log-odds, by the one number that makes their mean the share
+    that converted: a fault that all slices share is no fault of any. In a slice the conversions are then compared
+    with their expected number by the Poisson distribution, whose variance is at least that of independent leads,
+    with both numbers divided by the variance inflation that clusters cause over all leads.
+
+    *Ranking.* The ROC AUC within a slice must not lie below the middle between a coin's and that of all leads. It is
+    lower than the latter by nature, as what tells slices apart tells nothing within one. Its standard error comes
+    from resampled clusters.
+
+    Parameters
+    ----------
+    slices : mapping of a column's title to the value of each row, texts.
+    y : array of shape (n,), 0 or 1
+    probability, raw : arrays of shape (n,), calibrated, and what to rank by.
+    base_rate : float, the share known when training.
+    clusters : array of shape (n,)
+    random_state : int
+
+    Returns
+    -------
+    tuple of Slice, by column in the order given, largest first within one; slices of fewer than `LEAST_ROWS` rows
+    are left out.
+
+    References
+    ----------
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
+    """
+    target = np.asarray(y, dtype=np.float64)
+    chance = np.asarray(probability, dtype=np.float64)
+    rank_by = np.asarray(raw, dtype=np.float64)
+    members = pd.factorize(np.asarray(clusters))[0]
+    centred = _centre(target, chance)
+    inflation = _inflation(target - centred, centred, members)
+    whole = Ranking(target, rank_by).measure(np.ones((1, len(target))))[0][0]
+    least_auc = 0.5 + (whole - 0.5) / 2
+    base = log_losses(target, np.full(len(target), base_rate))
+    gain = base - log_losses(target, chance)
+
+    found: list[Slice] = []
+    tests: list[_Test] = []
+    for column, values in slices.items():
+        names, counts = np.unique(values, return_counts=True)
+        for value in names[np.argsort(-counts, kind="stable")]:
+            rows = np.flatnonzero(values == value)
+            if len(rows) < LEAST_ROWS or len(np.unique(members[rows])) < 2:
+                continue
+            bootstrap = ClusterBootstrap(members[rows], n_bootstrap=_N_BOOTSTRAP, random_state=random_state)
+            gap = chance[rows] - target[rows]
+            size, gaps, gains = bootstrap.sums(np.ones(len(rows)), gap, gain[rows])
+            auc, error = _rank(target[rows], rank_by[rows], members[rows], random_state)
+            place = len(found)
+            found.append(
+                Slice(
+                    column=str(column),
+                    value=str(value),
+                    n=len(rows),
+                    positives=int(target[rows].sum()),
+                    rate=float(target[rows].mean()),
+                    promised=float(chance[rows].mean()),
+                    too_much=make_estimate(float(gap.mean()), gaps / size),
+                    gain=make_estimate(float(gain[rows].mean()), gains / size),
+                    roc_auc=auc,
+                )
+            )
+            if (test := _test_promise(place, target[rows], centred[rows], inflation)) is not None:
+                tests.append(test)
+            if auc is not None and error > 0:
+                p = float(ndtr((auc.value - least_auc) / error))
+                tests.append(_Test(place, "hardly ranks", p, matters=True))
+    for test in _holm(tests):
+        found[test.slice] = replace(found[test.slice], fails=(*found[test.slice].fails, test.says))
+    return tuple(found)
+
+
+def _centre(target: Floats, chance: Floats) -> Floats:
+    """Probabilities moved in log-odds so that their mean is the share that converted."""
+    odds = logit(np.clip(chance, 1e-12, 1 - 1e-12))
+    share = target.mean()
+    if not 0 < share < 1:
+        return chance
+    move = brentq(lambda step: float(expit(odds + step).mean() - share), -40.0, 40.0)
+    moved: Floats = expit(odds + move)
+    return moved
+
+
+def _inflation(error: Floats, chance: Floats, members: Rows) -> float:
+    """How many times the variance of independent leads clusters give to the number of conversions; at least 1."""
+    together = np.bincount(members, weights=error)
+    return max(1.0, float((together**2).sum() / (chance * (1 - chance)).sum()))
+
+
+def _test_promise(place: int, target: Floats, expected: Floats, inflation: float) -> _Test | None:
+    """Whether a slice's conversions fit their expected number; None where too few of either kind are expected."""
+    seen, due = float(target.sum()), float(expected.sum())
+    says = "promises too little" if seen > due else "promises too much"
+    matters = max(seen, 0.5) / due >= _MATTERS or due / max(seen, 0.5) >= _MATTERS
+    rest = len(target) - due
+    if min(due, rest) / inflation < _LEAST_EXPECTED:
+        return None
+    if rest < due:  # by those that do not convert, the rarer event
+        seen, due = len(target) - seen, rest
+    few, many = seen / inflation, due / inflation
+    at_least = float(gammainc(few, many)) if few > 0 else 1.0
+    at_most = float(gammaincc(few + 1, many))
+    return _Test(place, says, min(1.0, 2 * min(at_least, at_most)), matters)
+
+
+def _rank(target: Floats, score: Floats, members: Rows, random_state: int) -> tuple[Estimate | None, float]:
+    """ROC AUC within a slice with its interval, and its standard error."""
+    if min(target.sum(), len(target) - target.sum()) < _LEAST_CLASS:
+        return None, 0.0
+    if len(target) > _MOST_RANKED:  # enough for a standard error far below what matters
+        kept = np.random.default_rng(random_state).choice(len(target), _MOST_RANKED, replace=False)
+        target, score, members = target[kept], score[kept], members[kept]
+    ranking = Ranking(target, score)
+    value = ranking.measure(np.ones((1, len(target))))[0][0]
+    bootstrap = ClusterBootstrap(members, n_bootstrap=_N_BOOTSTRAP, random_state=random_state)
+    drawn = np.concatenate([ranking.measure(counts[:, bootstrap.codes])[0] for counts in bootstrap.draws()])
+    return make_estimate(float(value), drawn), float(np.nanstd(drawn))
+
+
+def _holm(tests: Sequence[_Test]) -> list[_Test]:
+    """The tests that reject, with at most `_FALSE_ALARM` chance that any of them does so wrongly."""
+    rejected = []
+    ordered = sorted(tests, key=lambda test: test.p)
+    for number, test in enumerate(ordered):
+        if test.p > _FALSE_ALARM / (len(ordered) - number):
+            break
+        if test.matters:
+            rejected.append(test)
+    return sorted(rejected, key=lambda test: (test.slice, test.says))
+
+
+def warn_of_slices(slices: Sequence[Slice]) -> tuple[str, ...]:
+    """A sentence for each slice that fails, the largest first; of very many the rest is counted."""
+    said = []
+    for found in sorted(slices, key=lambda found: -found.n):
+        who = f"{found.column}: {found.value}"
+        for fault in found.fails:
+            if fault == "hardly ranks":
+                assert found.roc_auc is not None
+                said.append(
+                    f"{who}: it hardly ranks the {found.n:,} looks at these leads, ROC AUC "
+                    f"{found.roc_auc.value:.2f}, and 0.5 is chance."
+                )
+            else:
+                said.append(
+                    f"{who}: it {fault}, {found.promised:.1%} against {found.rate:.1%} that converted, of "
+                    f"{found.n:,} looks at these leads; for all leads together it is less far off."
+                )
+    if len(said) > _MOST_SAID:
+        said[_MOST_SAID - 1 :] = [
+            f"In {len(said) - _MOST_SAID + 1} more groups of leads promises or ranking fail as well; see the slices."
+        ]
+    return tuple(said)
