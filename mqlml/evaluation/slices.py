@@ -200,7 +200,8 @@ def _rank(target: Floats, score: Floats, members: Rows, random_state: int) -> tu
     if min(target.sum(), len(target) - target.sum()) < _LEAST_CLASS:
         return None, 0.0
     if len(target) > _MOST_RANKED:  # enough for a standard error far below what matters
-        kept = np.random.default_rng(random_state).choice(len(target), _MOST_RANKED, replace=False)
+        rng = np.random.default_rng(random_state)
+        kept = rng.choice(len(target), _MOST_RANKED, replace=False)
         target, score, members = target[kept], score[kept], members[kept]
     ranking = Ranking(target, score)
     value = ranking.measure(np.ones((1, len(target))))[0][0]
