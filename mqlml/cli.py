@@ -122,6 +122,24 @@ def check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
     _show(result, words_of_check(result), as_json)
 
 
+@app.command(
+    short_help="List the features, and what was left out.",
+    epilog="Example: mqlml features --model leads@champion",
+)
+def features(config: ConfigPath = DEFAULT, model: Model = None, as_json: Json = False) -> None:
+    """List every feature of your config and data, or of a version: name, family, what it says, window, source.
+
+    What became no feature is listed with the reason. Features of your own are put to the checks.
+    """
+    from mqlml.pipeline import list_features, list_version_features, words_of_features
+
+    if model is None:
+        result = list_features(config, now=_now(), progress=Terminal())
+    else:
+        result = list_version_features(config, model=model, progress=Terminal())
+    _show(result, words_of_features(result), as_json)
+
+
 @app.command(short_help="Write the training table.", epilog="Example: mqlml table --out training.parquet")
 def table(
     out: Annotated[

@@ -9,6 +9,7 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "ContractError",
+    "FeatureError",
     "GateRefused",
     "HeldOutError",
     "LabelPolicyError",
@@ -67,6 +68,10 @@ class LabelPolicyError(MqlmlError):
 
 class BundleError(MqlmlError):
     """A saved version cannot be trusted or read: a missing file, a wrong hash, an unexpected type or tree."""
+
+
+class FeatureError(MqlmlError):
+    """A feature of the user's own does not pass the checks that every feature must pass."""
 
 
 class LeakageError(MqlmlError):

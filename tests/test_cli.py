@@ -83,6 +83,7 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     desk.save()
     commands = {
         "check": ["check"],
+        "features": ["features"],
         "backtest": ["backtest"],
         "table": ["table", "--out", "table.parquet"],
         "dry": ["train", "--dry-run"],
@@ -90,6 +91,7 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
         "score": ["score", "--as-of", AS_OF, "--out", "scores.csv"],
         "explain": ["explain", "285", "--as-of", AS_OF],
         "report": ["report"],
+        "features_of_version": ["features", "--model", "leads@champion"],
     }
     done = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -114,11 +116,30 @@ def run_captured(arguments: list[str]) -> tuple[int, str, str]:
     return stopped.value.code, out.getvalue(), err.getvalue()
 
 
-@pytest.mark.parametrize("command", ["check", "table", "backtest", "dry", "train", "score", "report"])
+@pytest.mark.parametrize(
+    "command",
+    ["check", "features", "features_of_version", "table", "backtest", "dry", "train", "score", "report"],
+)
 def test_json_is_one_line_and_nothing_is_said_beside_it(command: str, road: Road) -> None:
     done = road.done[command]
     assert done.out == json.dumps(done.result, ensure_ascii=False) + "\n"
     assert done.err == ""
+
+
+def test_features_of_the_data_and_of_the_version_are_the_columns_of_the_table(road: Road) -> None:
+    result, version = road.done["features"].result, road.done["features_of_version"].result
+    assert result["features"] == version["features"]
+    columns = list(pd.read_parquet(road.folder / "table.parquet").columns)
+    assert columns == [
+        "lead_id",
+        "cutoff_time",
+        "label",
+        *(feature["name"] for feature in result["features"]),
+    ]
+    assert set(result["features"][0]) == {"name", "family", "sentence", "kind", "window", "source", "words"}
+    assert (result["version"], version["version"]) == (None, 1)
+    assert all(entry["reason"] for entry in result["left_out"])
+    assert "group pairs" in {entry["what"] for entry in result["left_out"]}
 
 
 def test_train_prints_what_is_promised(road: Road) -> None:

@@ -2,7 +2,9 @@
 
 from mqlml.features.build import build_features, build_flat, plan_flat
 from mqlml.features.catalogue import FAMILIES, Family, Feature
+from mqlml.features.checks import check_own
 from mqlml.features.facts import EventFacts, gather_facts
+from mqlml.features.functions import FeatureFunction, Known
 from mqlml.features.plan import FeaturePlan, plan_features
 
 __all__ = [
@@ -10,9 +12,12 @@ __all__ = [
     "EventFacts",
     "Family",
     "Feature",
+    "FeatureFunction",
     "FeaturePlan",
+    "Known",
     "build_features",
     "build_flat",
+    "check_own",
     "gather_facts",
     "plan_features",
     "plan_flat",

@@ -11,8 +11,8 @@ import pandas as pd
 
 from mqlml.config import Config
 from mqlml.errors import ContractError
-from mqlml.features.builder import Block, Builder, Source
-from mqlml.features.catalogue import Family, Feature
+from mqlml.features.builder import Block, Builder, Part, Source
+from mqlml.features.catalogue import Feature
 from mqlml.features.flat import choose_flat, describe_flat, fill_flat
 from mqlml.features.plan import BUILDERS, FeaturePlan
 from mqlml.features.vocabulary import read_words
@@ -55,22 +55,24 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
     born = np.where(created <= asked.cutoff, asked.lead, -1)
     source = Source(leads, journeys.history, asked, born, journeys.leads, position)
     active = [builder for builder in BUILDERS if plan.settings(builder) is not None]
-    features = {builder.family: builder.describe(plan.settings(builder)) for builder in active}
+    features = {builder.part: builder.describe(plan.settings(builder)) for builder in active}
     numbers, blocks = _make_blocks(len(snapshots), active, features)
     for builder in active:
         if builder.from_leads is not None:
-            builder.from_leads(source, plan.settings(builder), blocks[builder.family])
+            builder.from_leads(source, plan.settings(builder), blocks[builder.part])
     reading = [builder for builder in active if builder.from_events is not None]
     windows = {window for builder in reading for window in builder.windows(plan.settings(builder))}
-    if reading:
+    whole = [builder for builder in active if builder.from_accounts or builder.from_journeys]
+    if reading or whole:
         events = Events(_without(journeys.events, plan.refused_actions))
-        for walk in make_walks(events, asked, tuple(windows)):
+        for walk in make_walks(events, asked, tuple(windows)) if reading else ():
             for builder in reading:
                 assert builder.from_events is not None
-                builder.from_events(walk, events, plan.settings(builder), blocks[builder.family])
-        for builder in reading:
-            if builder.from_accounts is not None:
-                builder.from_accounts(source, events, plan.settings(builder), blocks[builder.family])
+                builder.from_events(walk, events, plan.settings(builder), blocks[builder.part])
+        for builder in whole:
+            for fill in (builder.from_accounts, builder.from_journeys):
+                if fill is not None:
+                    fill(source, events, plan.settings(builder), blocks[builder.part])
     return _make_frame(plan.features, numbers, list(blocks.values()), snapshots.index)
 
 
@@ -128,15 +130,14 @@ def build_flat(flat: FlatTable, plan: FeaturePlan) -> pd.DataFrame:
 
 
 def _make_blocks(
-    rows: int, builders: Sequence[Builder], features: dict[Family, tuple[Feature, ...]]
-) -> tuple[npt.NDArray[np.float32], dict[Family, Block]]:
-    """One array for all numbers, and each family's part of it."""
-    widths = [sum(f.kind == "number" for f in features[builder.family]) for builder in builders]
+    rows: int, builders: Sequence[Builder], features: dict[Part, tuple[Feature, ...]]
+) -> tuple[npt.NDArray[np.float32], dict[Part, Block]]:
+    """One array for all numbers, and each builder's part of it."""
+    widths = [sum(f.kind == "number" for f in features[builder.part]) for builder in builders]
     numbers: npt.NDArray[np.float32] = np.full((rows, sum(widths)), np.nan, np.float32)
     firsts = np.cumsum([0, *widths])
     return numbers, {
-        builder.family: Block(numbers, int(first))
-        for builder, first in zip(builders, firsts[:-1], strict=True)
+        builder.part: Block(numbers, int(first)) for builder, first in zip(builders, firsts[:-1], strict=True)
     }
 
 

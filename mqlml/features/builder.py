@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ from mqlml.journeys import Journeys
 from mqlml.timeutil import to_microseconds
 
 __all__ = ["Block", "Builder", "Evidence", "LeftOut", "Source", "check_words"]
+
+Part = Literal[Family, "custom", "functions"]
 
 LeftOut = tuple[str, str]
 """A column that became no feature, and why."""
@@ -157,17 +159,18 @@ class Block:
 
 @dataclass(frozen=True)
 class Builder:
-    """One family: how it plans, what it then consists of, and how its columns are filled.
+    """One part of the catalogue: how it plans, what it then consists of, and how its columns are filled.
 
     Attributes
     ----------
-    family : str
+    part : where `FeaturePlan` keeps its settings: one of the families, or the user's own features.
     plan : ``plan(evidence)`` gives the family's settings, a frozen dataclass of plain values, or None if there is
         nothing to make features from; and the columns left out.
     describe : ``describe(settings)`` gives the features in order.
     windows : ``windows(settings)`` gives the lookback windows that ``from_events`` needs.
     from_events : fills the columns that come from events, for the snapshots of one walk.
     from_leads : fills the columns that come from leads and history, for all snapshots.
+    from_journeys : fills the columns that come from leads and events together, for all snapshots.
     from_accounts : fills the columns that come from the other leads of each lead's account, for all snapshots.
 
     A builder looks at the rows of one lead at a time, but for ``from_accounts``: where a plan has such columns
@@ -175,10 +178,11 @@ class Builder:
     partition by ``account_id`` where a lead has one, else by ``lead_id``.
     """
 
-    family: Family
+    part: Part
     plan: Callable[[Evidence], tuple[Any, list[LeftOut]]]
     describe: Callable[[Any], tuple[Feature, ...]]
     windows: Callable[[Any], tuple[Window, ...]] = lambda _: ()
     from_events: Callable[[Walk, Events, Any, Block], None] | None = None
     from_leads: Callable[[Source, Any, Block], None] | None = None
     from_accounts: Callable[[Source, Events, Any, Block], None] | None = None
+    from_journeys: Callable[[Source, Events, Any, Block], None] | None = None

@@ -31,6 +31,7 @@ class Requirement:
     negated : whether the value must be outside the list.
     low, high : the range's ends, included; None where it has none.
     truths : the listed values that YAML read as true or false.
+    exact : whether words are compared as they are, case and blanks included.
     """
 
     words: tuple[str, ...] | None = None
@@ -38,6 +39,7 @@ class Requirement:
     low: float | None = None
     high: float | None = None
     truths: tuple[bool, ...] = ()
+    exact: bool = False
 
     def within(self, number: float) -> bool:
         """Whether a number lies in the range."""
@@ -85,7 +87,7 @@ def meets(found: Sequence[object], test: Requirement, where: str) -> list[bool]:
     if test.words is None:
         return [number is not None and test.within(number) for number in map(_number, found)]
     listed = frozenset(test.words)
-    words = [_plain(value) for value in found]
+    words = [str(value) if test.exact else _plain(value) for value in found]
     _check_booleans(test, words, where)
     return [(word in listed) != test.negated for word in words]
 

@@ -11,21 +11,30 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mqlml.config import Config
-from mqlml.errors import BundleError
-from mqlml.features import actions, channel, profile, undesirables
+from mqlml.errors import BundleError, ConfigError
+from mqlml.features import actions, channel, custom, functions, profile, undesirables
 from mqlml.features.actions import ActionsPlan
-from mqlml.features.builder import Builder, Evidence, LeftOut
+from mqlml.features.builder import Builder, Evidence, LeftOut, Part
 from mqlml.features.catalogue import Feature
 from mqlml.features.channel import ChannelPlan
+from mqlml.features.custom import CustomPlan
 from mqlml.features.facts import EventFacts
 from mqlml.features.flat import FlatPlan, describe_flat
+from mqlml.features.functions import FunctionsPlan
 from mqlml.features.profile import ProfilePlan
 from mqlml.features.undesirables import UndesirablesPlan
 from mqlml.journeys import Journeys
 
-__all__ = ["BUILDERS", "FeaturePlan", "plan_features"]
+__all__ = ["BUILDERS", "FeaturePlan", "only_parts", "plan_features"]
 
-BUILDERS: tuple[Builder, ...] = (profile.BUILDER, channel.BUILDER, actions.BUILDER, undesirables.BUILDER)
+BUILDERS: tuple[Builder, ...] = (
+    profile.BUILDER,
+    channel.BUILDER,
+    actions.BUILDER,
+    undesirables.BUILDER,
+    custom.BUILDER,
+    functions.BUILDER,
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class FeaturePlan:
     left_out : tuple of (column, reason)
         Columns that became no feature.
     profile, channel, actions, undesirables : each family's settings, None where it has no features.
+    custom, functions : the user's own features: aggregates of the config, and functions of other packages.
     flat : settings for a flat table; then the families' are None.
     """
 
@@ -48,6 +58,8 @@ class FeaturePlan:
     channel: ChannelPlan | None = None
     actions: ActionsPlan | None = None
     undesirables: UndesirablesPlan | None = None
+    custom: CustomPlan | None = None
+    functions: FunctionsPlan | None = None
     refused_actions: tuple[str, ...] = ()
     flat: FlatPlan | None = None
 
@@ -90,7 +102,7 @@ class FeaturePlan:
 
     def settings(self, builder: Builder) -> Any:
         """What a family's builder learned; None where it has no features."""
-        return getattr(self, builder.family)
+        return getattr(self, builder.part)
 
 
 @cache
@@ -147,9 +159,25 @@ def plan_features(
     learned: dict[str, Any] = {}
     left_out: list[LeftOut] = []
     for builder in BUILDERS:
-        learned[builder.family], unfit = builder.plan(evidence)
+        learned[builder.part], unfit = builder.plan(evidence)
         left_out += unfit
     plan = FeaturePlan(
         features=(), left_out=tuple(left_out), refused_actions=tuple(sorted(refused_actions)), **learned
     )
-    return replace(plan, features=_describe(plan))
+    features = _describe(plan)
+    _check_names(features)
+    return replace(plan, features=features)
+
+
+def only_parts(plan: FeaturePlan, parts: Collection[Part]) -> FeaturePlan:
+    """The plan with the features of some builders only."""
+    others: dict[str, Any] = {builder.part: None for builder in BUILDERS if builder.part not in parts}
+    kept: FeaturePlan = replace(plan, **others)
+    return replace(kept, features=_describe(kept))
+
+
+def _check_names(features: tuple[Feature, ...]) -> None:
+    names = [feature.name for feature in features]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"two features are called {twice!r}; give your own another name")

@@ -4,11 +4,18 @@ from mqlml.pipeline.backtest import backtest
 from mqlml.pipeline.check import check_data
 from mqlml.pipeline.demo import make_demo
 from mqlml.pipeline.explain import explain_one_lead
+from mqlml.pipeline.features import list_features, words_of_features
 from mqlml.pipeline.learn import Trained, train
 from mqlml.pipeline.logbook import Logbook
 from mqlml.pipeline.progress import Progress, Silent
 from mqlml.pipeline.table import write_training_table
-from mqlml.pipeline.version import register, score_leads, train_version, write_report
+from mqlml.pipeline.version import (
+    list_version_features,
+    register,
+    score_leads,
+    train_version,
+    write_report,
+)
 from mqlml.pipeline.words import (
     words_of_backtest,
     words_of_check,
@@ -28,6 +35,8 @@ __all__ = [
     "backtest",
     "check_data",
     "explain_one_lead",
+    "list_features",
+    "list_version_features",
     "make_demo",
     "register",
     "score_leads",
@@ -37,6 +46,7 @@ __all__ = [
     "words_of_check",
     "words_of_demo",
     "words_of_explain",
+    "words_of_features",
     "words_of_report",
     "words_of_score",
     "words_of_table",

@@ -11,6 +11,7 @@ from mqlml.config import Config, describe_config, read_config
 from mqlml.errors import ConfigError, UsageError
 from mqlml.journeys import FlatTable, read_flat, read_lead_ids
 from mqlml.pipeline.check import read_data
+from mqlml.pipeline.features import describe_features
 from mqlml.pipeline.learn import Trained, train
 from mqlml.pipeline.logbook import Logbook
 from mqlml.pipeline.progress import Progress
@@ -36,7 +37,7 @@ from mqlml.scoring import (
 )
 from mqlml.timeutil import format_instant, parse_instant
 
-__all__ = ["load_model", "read_moment", "register", "score_leads", "train_version", "write_report"]
+__all__ = ["list_version_features", "load_model", "read_moment", "register", "score_leads", "train_version", "write_report"]
 
 
 def train_version(
@@ -179,6 +180,16 @@ def score_leads(
         "version": version.version,
         "run_id": version.run_id,
     }
+
+
+def list_version_features(
+    config_path: str | Path, *, model: str | None, progress: Progress
+) -> dict[str, Any]:
+    """The catalogue of a version, as `list_features` gives that of a config."""
+    config = read_config(config_path)
+    with progress.step("load"):
+        bundle, version = load_model(config, model)
+    return {"model": bundle.name, "version": version.version, **describe_features(bundle.plan)}
 
 
 def write_report(

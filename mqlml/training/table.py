@@ -12,7 +12,15 @@ import pandas as pd
 
 from mqlml.config import Config
 from mqlml.errors import ContractError, PopulationError
-from mqlml.features import EventFacts, FeaturePlan, build_features, build_flat, plan_features, plan_flat
+from mqlml.features import (
+    EventFacts,
+    FeaturePlan,
+    build_features,
+    build_flat,
+    check_own,
+    plan_features,
+    plan_flat,
+)
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.timeutil import DAY
 from mqlml.training.audit import (
@@ -256,7 +264,9 @@ def _from_journeys(journeys: Journeys, config: Config) -> TrainingTable:
     plan, leaks = learn_plan(journeys, config, rows)
     snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
     sample = sample_snapshots(journeys.leads, snapshots)
-    proof = prove(take_leads(journeys, sample), sample, plan)
+    sampled = take_leads(journeys, sample)
+    check_own(sampled, sample, plan)
+    proof = prove(sampled, sample, plan)
     return rows.with_features(build_features(journeys, snapshots, plan), plan, leaks, proof=proof)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
@@ -18,14 +17,44 @@ from mqlml.config import Config
 from mqlml.config.groups import Groups
 from mqlml.features import FAMILIES, FeaturePlan, build_features, plan_features
 from mqlml.features.builder import Builder
-from mqlml.features.plan import BUILDERS
+from mqlml.features.checks import CHECKS, Trial, run_checks
+from mqlml.features.plan import BUILDERS, only_parts
 from mqlml.journeys import Journeys
 from mqlml.journeys.contract import empty_table
+from tests.features.plugin import documented_module, install
 from tests.features.worlds import START, make_config_of, make_snapshots, make_world, spread_snapshots
 
 CONFIG = make_config_of(
     windows=["1d", "7d", "30d", "all"],
-    features={"max_actions": 4, "max_channels": 2, "groups": dict.fromkeys(Groups.model_fields, True)},
+    features={
+        "max_actions": 4,
+        "max_channels": 2,
+        "groups": dict.fromkeys(Groups.model_fields, True),
+        "undesirable_profiles": {"far": {"country": {"not_in": ["US", "DE"]}}},
+        "custom": [
+            {
+                "name": f"own_{aggregate}",
+                "family": "actions",
+                "sentence": "One of mine",
+                "aggregate": aggregate,
+                "action": ["page_view", "webinar"],
+                "where": {"channel": {"not_in": ["ads"]}},
+                **({"column": column} if column else {}),
+                **({"windows": ["3d", "all"]} if aggregate != "days_since" else {}),
+            }
+            for aggregate, column in (
+                ("count", None),
+                ("sum", "value"),
+                ("mean", "value"),
+                ("min", "value"),
+                ("max", "value"),
+                ("distinct", "campaign"),
+                ("days_since", None),
+            )
+        ],
+        "functions": ["weekend_share"],
+    },
+    personas={"buyer": {"seniority": {"in": ["vp", "manager"]}, "size": {"min": 2}, "plan": {"in": [2, 30]}}},
     profile={"history": ["plan", "seats"]},
 )
 CUTOFF = START + pd.Timedelta(days=35)
@@ -42,10 +71,7 @@ def discover() -> list[Builder]:
 
 def plan_of(builder: Builder, journeys: Journeys, config: Config = CONFIG) -> FeaturePlan:
     """A plan with this builder's features only."""
-    plan = plan_features(journeys, config, before=None)
-    others = {other.family: None for other in BUILDERS if other is not builder}
-    settings = plan.settings(builder)
-    return replace(plan, **others, features=builder.describe(settings))
+    return only_parts(plan_features(journeys, config, before=None), [builder.part])
 
 
 def at(journeys: Journeys, cutoff: pd.Timestamp) -> pd.DataFrame:
@@ -58,86 +84,49 @@ def shuffled(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     return table.sample(frac=1, random_state=seed).reset_index(drop=True)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A package with the documented feature function is installed."""
+    site = install(tmp_path_factory.mktemp("plugin"), documented_module(), {"weekend_share": "WEEKEND_SHARE"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(site)
+        yield
+
+
 @pytest.fixture(scope="module", params=[False, True], ids=["integer ids", "text ids"])
 def world(request: pytest.FixtureRequest) -> Journeys:
     return make_world(11, text_ids=request.param)
 
 
-every_builder = pytest.mark.parametrize("builder", discover(), ids=lambda builder: builder.family)
+every_builder = pytest.mark.parametrize("builder", discover(), ids=lambda builder: builder.part)
 
 
 def test_every_family_has_a_builder_and_every_builder_is_used() -> None:
-    assert {builder.family for builder in discover()} == set(FAMILIES)
-    assert sorted(discover(), key=lambda b: b.family) == sorted(BUILDERS, key=lambda b: b.family)
-
-
-def _later(table: pd.DataFrame, *times: str) -> np.ndarray:
-    later = np.zeros(len(table), bool)
-    for column in times:
-        later |= (table[column] >= CUTOFF).to_numpy()
-    return later
-
-
-def _remove(journeys: Journeys) -> Journeys:
-    return replace(
-        journeys,
-        events=journeys.events[~_later(journeys.events, "occurred_at", "recorded_at")],
-        history=journeys.history[~_later(journeys.history, "valid_from", "recorded_at")],
-    )
-
-
-def _change(journeys: Journeys) -> Journeys:
-    rng = np.random.default_rng(5)
-    events = journeys.events.copy()
-    rows = np.flatnonzero(_later(events, "occurred_at", "recorded_at"))
-    for column in ("action", "channel", "campaign"):
-        events.loc[events.index[rows], column] = rng.choice(events[column].cat.categories, len(rows))
-    events.loc[events.index[rows], "value"] = 1e9
-    events.loc[events.index[rows], "recorded_at"] = CUTOFF
-    history = journeys.history.copy()
-    history.loc[_later(history, "valid_from", "recorded_at"), "value"] = "999"
-    leads = journeys.leads.copy()
-    unborn = leads["created_at"] > CUTOFF
-    leads.loc[unborn, ["country", "job_title", "email"]] = ["XX", "Student", "z@gmail.com"]
-    leads.loc[unborn, "account_id"] = leads["account_id"].dropna().iloc[0]
-    leads.loc[unborn, "size"] = -1.0
-    return replace(journeys, events=events, history=history, leads=leads)
-
-
-def _add(journeys: Journeys) -> Journeys:
-    at_cutoff = journeys.events.assign(occurred_at=CUTOFF, recorded_at=CUTOFF)
-    recorded_late = journeys.events.assign(occurred_at=START, recorded_at=CUTOFF)
-    from_cutoff = journeys.history.assign(valid_from=CUTOFF)
-    told_late = journeys.history.assign(recorded_at=CUTOFF)
-    return replace(
-        journeys,
-        events=pd.concat([at_cutoff, journeys.events, recorded_late], ignore_index=True),
-        history=pd.concat([from_cutoff, journeys.history, told_late], ignore_index=True),
-    )
-
-
-def _win(journeys: Journeys) -> Journeys:
-    ids = journeys.leads["lead_id"]
-    outcomes = pd.DataFrame(
-        {"lead_id": ids, "stage": "closed_won", "occurred_at": START, "recorded_at": START}
-    )
-    return replace(journeys, outcomes=outcomes)
+    assert {builder.part for builder in discover()} == {*FAMILIES, "custom", "functions"}
+    assert sorted(discover(), key=lambda b: b.part) == sorted(BUILDERS, key=lambda b: b.part)
 
 
 @every_builder
-@pytest.mark.parametrize(
-    "alter", [_remove, _change, _add, _win], ids=["removed", "changed", "added", "outcomes"]
-)
-def test_what_is_not_known_at_the_cutoff_changes_nothing(
-    world: Journeys, builder: Builder, alter: Callable[[Journeys], Journeys]
-) -> None:
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_builder_passes_the_grid(world: Journeys, builder: Builder, check: str) -> None:
     plan = plan_of(builder, world)
-    snapshots = pd.concat(
-        [at(world, CUTOFF), at(world, CUTOFF + pd.Timedelta(days=60))]
-    )  # the later ones know more
-    first = slice(0, len(world.leads))
-    found = build_features(alter(world), snapshots, plan).iloc[first]
-    assert_frame_equal(found, build_features(world, snapshots, plan).iloc[first])
+
+    def make(journeys: Journeys, snapshots: pd.DataFrame) -> pd.DataFrame:
+        return build_features(journeys, snapshots, plan)
+
+    trial = Trial(make, plan.features, world, spread_snapshots(world, 4), plan.group_by_account)
+    assert not list(run_checks(trial, [check]))
+
+
+@every_builder
+def test_the_order_of_rows_does_not_change_the_plan(world: Journeys, builder: Builder) -> None:
+    mixed = replace(
+        world,
+        leads=shuffled(world.leads, 1),
+        events=shuffled(world.events, 2),
+        history=shuffled(world.history, 3),
+    )
+    assert plan_of(builder, mixed) == plan_of(builder, world)
 
 
 @every_builder
@@ -147,7 +136,7 @@ def test_what_was_known_a_microsecond_before_the_cutoff_does_count(world: Journe
     just = CUTOFF - pd.Timedelta(microseconds=1)
     lead = world.leads["lead_id"].iloc[[-1]]
     event = world.events.iloc[[0]].assign(
-        lead_id=lead.to_numpy(), occurred_at=just, recorded_at=just, action="unsubscribe"
+        lead_id=lead.to_numpy(), occurred_at=just, recorded_at=just, action="unsubscribe", channel="email"
     )
     act = event.assign(action="page_view")
     lasting = world.history[world.history["valid_to"].isna()]
@@ -164,47 +153,6 @@ def test_what_was_known_a_microsecond_before_the_cutoff_does_count(world: Journe
         replace(altered, events=world.events, history=world.history), snapshots, plan
     ).iloc[-1]
     assert not found.equals(known)
-
-
-@every_builder
-def test_the_order_of_rows_changes_nothing(world: Journeys, builder: Builder) -> None:
-    plan = plan_of(builder, world)
-    snapshots = spread_snapshots(world, 1)
-    mixed = replace(
-        world,
-        leads=shuffled(world.leads, 1),
-        events=shuffled(world.events, 2),
-        history=shuffled(world.history, 3),
-    )
-    assert plan_of(builder, mixed) == plan
-    table = build_features(world, snapshots, plan)
-    assert_frame_equal(build_features(mixed, snapshots, plan), table)
-    again = snapshots.sample(frac=1, random_state=4)
-    assert_frame_equal(build_features(world, again, plan), table.loc[again.index])
-
-
-@every_builder
-def test_one_row_per_snapshot_and_equal_rows_for_equal_snapshots(world: Journeys, builder: Builder) -> None:
-    plan = plan_of(builder, world)
-    once = spread_snapshots(world, 2)
-    twice = pd.concat([once, once])
-    table = build_features(world, twice, plan)
-    assert list(table.index) == list(twice.index)
-    assert list(table.columns) == [feature.name for feature in plan.features]
-    half = len(once)
-    assert_frame_equal(table.iloc[:half], table.iloc[half:])
-    for feature in plan.features:
-        dtype = table[feature.name].dtype
-        assert dtype == (np.float32 if feature.kind == "number" else pd.StringDtype(na_value=np.nan))
-
-
-@every_builder
-def test_nothing_given_is_changed(world: Journeys, builder: Builder) -> None:
-    snapshots = spread_snapshots(world, 3)
-    before = [table.copy(deep=True) for table in (world.leads, world.events, world.history, snapshots)]
-    build_features(world, snapshots, plan_of(builder, world))
-    for table, copy in zip((world.leads, world.events, world.history, snapshots), before, strict=True):
-        assert_frame_equal(table, copy)
 
 
 @every_builder
@@ -230,33 +178,8 @@ def test_a_lead_without_events_and_an_empty_journey_have_their_row(world: Journe
     assert none.shape == (0, len(plan.features))
 
 
-def _only(journeys: Journeys, ids: pd.Series) -> Journeys:
-    """Journeys that never heard of any other lead."""
-    tables = {name: getattr(journeys, name) for name in ("leads", "events", "history")}
-    part = replace(journeys, **{name: t[t["lead_id"].isin(ids)].copy() for name, t in tables.items()})
-    for column in ("action", "channel", "campaign", "content", "initiated_by"):
-        part.events[column] = part.events[column].cat.remove_unused_categories()
-    return part
-
-
-@every_builder
-def test_leads_in_partitions_equal_the_whole(world: Journeys, builder: Builder) -> None:
-    plan = plan_of(builder, world)
-    snapshots = spread_snapshots(world, 4)
-    table = build_features(world, snapshots, plan)
-    group = world.leads["lead_id"].astype("str")
-    if plan.group_by_account:
-        group = world.leads["account_id"].fillna("lead " + group)
-    parts = []
-    for _, leads in world.leads["lead_id"].groupby(group):
-        asked = snapshots[snapshots["lead_id"].isin(leads)]
-        parts.append(build_features(_only(world, leads), asked, plan))
-    assert len(parts) > 10
-    assert_frame_equal(pd.concat(parts).astype(table.dtypes).loc[snapshots.index], table)
-
-
 def test_only_actions_need_the_other_leads_of_an_account(world: Journeys) -> None:
-    grouped = {builder.family for builder in BUILDERS if plan_of(builder, world).group_by_account}
+    grouped = {builder.part for builder in BUILDERS if plan_of(builder, world).group_by_account}
     assert grouped == {"actions"}
     off = make_config_of(features={"groups": {"account": False}})
     assert not plan_features(world, off, before=None).group_by_account
@@ -299,7 +222,7 @@ def test_a_stored_plan_makes_the_same_table_on_words_never_seen(world: Journeys,
     table = build_features(news, at(news, CUTOFF), stored)
     assert list(table.columns) == [feature.name for feature in plan.features]
     for family in ("actions", "channel"):
-        if builder.family == family:
+        if builder.part == family:
             counts = table.filter(like=f"{family}__").filter(like="__count__all").sum()
             every = [f"{family}__other", "actions__any", "actions__colleagues"]
             unknown = counts.index.isin([f"{name}__count__all" for name in every])

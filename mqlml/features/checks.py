@@ -1,0 +1,339 @@
+"""The grid of checks that every feature is held to: a way to make features and journeys go in, failures come out.
+
+The tests hold mqlml's own builders to it; `check_own` holds the user's features to it, on a sample of their own
+journeys, before they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.errors import FeatureError, MqlmlError
+from mqlml.features.build import build_features
+from mqlml.features.catalogue import Feature
+from mqlml.features.plan import FeaturePlan, only_parts
+from mqlml.journeys import Journeys
+from mqlml.journeys.contract import WORDS, empty_table
+
+__all__ = ["CHECKS", "Failure", "Trial", "check_own", "run_checks"]
+
+Make = Callable[[Journeys, pd.DataFrame], pd.DataFrame]
+"""``make(journeys, snapshots)`` gives one row of features per snapshot."""
+
+_ALONE = 12
+"""Leads that are built one by one."""
+
+_LATER = pd.Timedelta(days=60)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is put to the checks.
+
+    Attributes
+    ----------
+    make : Make
+    features : the features it must give.
+    journeys : a sample of journeys, small.
+    snapshots : some snapshots of them.
+    together : whether a lead's features may tell of the other leads of its account.
+    """
+
+    make: Make
+    features: tuple[Feature, ...]
+    journeys: Journeys
+    snapshots: pd.DataFrame
+    together: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A feature that failed a check, at an example lead; None where the whole table is not what it must be."""
+
+    check: str
+    feature: str | None
+    lead: object
+    found: str
+
+
+def _said(column: pd.Series, row: int) -> str:
+    value = column.iloc[row]
+    return "missing" if pd.isna(value) else str(value)
+
+
+def _compare(
+    check: str, trial: Trial, snapshots: pd.DataFrame, found: pd.DataFrame, want: pd.DataFrame
+) -> Failure | None:
+    """The first feature whose values differ, and at which lead."""
+    for feature in trial.features:
+        one, other = found[feature.name], want[feature.name]
+        same = (one.to_numpy() == other.to_numpy()) | (one.isna().to_numpy() & other.isna().to_numpy())
+        if not np.asarray(same, np.bool_).all():
+            row = int(np.flatnonzero(~np.asarray(same, np.bool_))[0])
+            lead = snapshots["lead_id"].iloc[[row]].tolist()[0]
+            return Failure(check, feature.name, lead, f"{_said(other, row)} became {_said(one, row)}")
+    return None
+
+
+def _shape(trial: Trial) -> Failure | None:
+    check = "one row per snapshot, in its order, of the right kind"
+    snapshots = pd.concat([trial.snapshots, trial.snapshots.iloc[:3]])
+    table = trial.make(trial.journeys, snapshots)
+    names = [feature.name for feature in trial.features]
+    if list(table.columns) != names:
+        return Failure(check, None, None, f"columns {list(table.columns)[:5]!r}")
+    if not table.index.equals(snapshots.index):
+        return Failure(check, names[0], None, f"{len(table)} rows for {len(snapshots)} snapshots")
+    for feature in trial.features:
+        kind = table[feature.name].dtype
+        right = kind == np.float32 if feature.kind == "number" else kind == pd.StringDtype(na_value=np.nan)
+        if not right:
+            return Failure(check, feature.name, None, f"{kind}")
+    again = min(3, len(trial.snapshots))
+    return _compare(
+        check, trial, snapshots.iloc[:again], table.iloc[len(trial.snapshots) :], table.iloc[:again]
+    )
+
+
+def _repeat(trial: Trial) -> Failure | None:
+    first = trial.make(trial.journeys, trial.snapshots)
+    second = trial.make(trial.journeys, trial.snapshots)
+    return _compare("the same a second time", trial, trial.snapshots, second, first)
+
+
+def _order(trial: Trial) -> Failure | None:
+    def mixed(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+        return table.sample(frac=1, random_state=seed).reset_index(drop=True)
+
+    journeys = trial.journeys
+    other = replace(
+        journeys,
+        leads=mixed(journeys.leads, 1),
+        events=mixed(journeys.events, 2),
+        history=mixed(journeys.history, 3),
+    )
+    turned = np.random.default_rng(4).permutation(len(trial.snapshots))
+    found = trial.make(other, trial.snapshots.iloc[turned]).iloc[np.argsort(turned)]
+    want = trial.make(journeys, trial.snapshots)
+    return _compare("the order of rows changes nothing", trial, trial.snapshots, found, want)
+
+
+def _later(table: pd.DataFrame, cutoff: pd.Timestamp, *times: str) -> npt.NDArray[np.bool_]:
+    later = np.zeros(len(table), np.bool_)
+    for column in times:
+        later |= (table[column] >= cutoff).to_numpy(np.bool_)
+    return later
+
+
+def _removed(journeys: Journeys, cutoff: pd.Timestamp) -> Journeys:
+    return replace(
+        journeys,
+        events=journeys.events[~_later(journeys.events, cutoff, "occurred_at", "recorded_at")],
+        history=journeys.history[~_later(journeys.history, cutoff, "valid_from", "recorded_at")],
+    )
+
+
+def _changed(journeys: Journeys, cutoff: pd.Timestamp) -> Journeys:
+    rng = np.random.default_rng(5)
+    events, history = journeys.events.copy(), journeys.history.copy()
+    rows = _later(events, cutoff, "occurred_at", "recorded_at")
+    for column in WORDS:
+        if column in events:
+            words = events[column].to_numpy(object).copy()
+            words[rows] = rng.permutation(words[rows])
+            events[column] = pd.Series(words, events.index).astype(events[column].dtype)
+    if "value" in events:
+        events["value"] = events["value"].mask(pd.Series(rows, events.index), 1e9)
+    rows = _later(history, cutoff, "valid_from", "recorded_at")
+    values = history["value"].to_numpy(object).copy()
+    values[rows] = rng.permutation(values[rows])
+    return replace(
+        journeys, events=events, history=history.assign(value=pd.Series(values, history.index, dtype="str"))
+    )
+
+
+def _added(journeys: Journeys, cutoff: pd.Timestamp) -> Journeys:
+    at = {"occurred_at": cutoff, "recorded_at": cutoff}
+    events = [journeys.events.assign(**at), journeys.events, journeys.events.assign(recorded_at=cutoff)]
+    history = [
+        journeys.history.assign(valid_from=cutoff),
+        journeys.history,
+        journeys.history.assign(recorded_at=cutoff),
+    ]
+    return replace(
+        journeys, events=pd.concat(events, ignore_index=True), history=pd.concat(history, ignore_index=True)
+    )
+
+
+def _won(journeys: Journeys, cutoff: pd.Timestamp) -> Journeys:
+    won = journeys.leads[["lead_id"]].assign(stage="closed_won", occurred_at=cutoff, recorded_at=cutoff)
+    return replace(journeys, outcomes=won)
+
+
+def _cutoff(trial: Trial) -> Failure | None:
+    """Rows at or after the cutoff, or recorded there, are removed, changed and added, and outcomes as well."""
+    journeys = trial.journeys
+    ids = journeys.leads["lead_id"]
+    cutoffs = trial.snapshots["cutoff_time"].sort_values()
+    for cutoff in cutoffs.iloc[[len(cutoffs) // 3, 2 * len(cutoffs) // 3]]:
+        asked = [pd.DataFrame({"lead_id": ids, "cutoff_time": time}) for time in (cutoff, cutoff + _LATER)]
+        snapshots = pd.concat(asked, ignore_index=True).astype({"cutoff_time": "datetime64[us, UTC]"})
+        first = slice(0, len(ids))  # the later ones know more, and must not tell
+        want = trial.make(journeys, snapshots).iloc[first]
+        for what, alter in (("removed", _removed), ("changed", _changed), ("added", _added), ("won", _won)):
+            found = trial.make(alter(journeys, cutoff), snapshots).iloc[first]
+            check = f"rows at or after the cutoff change nothing ({what})"
+            if failure := _compare(check, trial, snapshots.iloc[first], found, want):
+                return failure
+    return None
+
+
+def _untouched(trial: Trial) -> Failure | None:
+    journeys = trial.journeys
+    given = {
+        "leads": journeys.leads,
+        "events": journeys.events,
+        "history": journeys.history,
+        "snapshots": trial.snapshots,
+    }
+    copies = {name: table.copy(deep=True) for name, table in given.items()}
+    trial.make(journeys, trial.snapshots)
+    for name, table in given.items():
+        if not table.equals(copies[name]):
+            return Failure(
+                "what is given is not changed", trial.features[0].name, None, f"{name} was changed"
+            )
+    return None
+
+
+def _empty(trial: Trial) -> Failure | None:
+    check = "a journey without events has its row"
+    ids = trial.journeys.leads["lead_id"].dtype
+    history = empty_table("history", ids)
+    for events in (trial.journeys.events.iloc[:0], empty_table("events", ids)):
+        table = trial.make(replace(trial.journeys, events=events, history=history), trial.snapshots)
+        if len(table) != len(trial.snapshots):
+            return Failure(check, trial.features[0].name, None, f"{len(table)} rows")
+    none = trial.make(trial.journeys, trial.snapshots.iloc[:0])
+    if none.shape != (0, len(trial.features)):
+        return Failure(check, trial.features[0].name, None, f"no snapshot gave the shape {none.shape}")
+    return None
+
+
+def _groups(trial: Trial) -> npt.NDArray[np.int64]:
+    """A number per lead: leads with one number must stay together."""
+    leads = trial.journeys.leads
+    alone = np.arange(len(leads))
+    if not (trial.together and "account_id" in leads):
+        return alone
+    account = pd.factorize(leads["account_id"])[0]
+    return np.where(account >= 0, account, len(leads) + alone)
+
+
+def take_leads(journeys: Journeys, ids: Collection[object]) -> Journeys:
+    """Some leads with everything that happened to them, their words without those of the others."""
+    tables = {}
+    for name in ("leads", "events", "outcomes", "history"):
+        table = getattr(journeys, name)
+        table = table[table["lead_id"].isin(ids)].reset_index(drop=True)
+        for column in table.columns:
+            if isinstance(table[column].dtype, pd.CategoricalDtype):
+                table[column] = table[column].cat.remove_unused_categories()
+        tables[name] = table
+    return replace(journeys, **tables)
+
+
+def _in_parts(trial: Trial, part: npt.NDArray[np.int64], check: str) -> Failure | None:
+    """Leads of one part at a time against all at once; -1 is in no part."""
+    ids = trial.journeys.leads["lead_id"]
+    of_snapshot = part[pd.Index(ids).get_indexer(pd.Index(trial.snapshots["lead_id"]))]
+    want = trial.make(trial.journeys, trial.snapshots)
+    for number in range(part.max() + 1):
+        rows = np.flatnonzero(of_snapshot == number)
+        if len(rows) == 0:
+            continue
+        asked = trial.snapshots.iloc[rows]
+        found = trial.make(take_leads(trial.journeys, ids[part == number].tolist()), asked)
+        if failure := _compare(check, trial, asked, found, want.iloc[rows]):
+            return failure
+    return None
+
+
+def _alone(trial: Trial) -> Failure | None:
+    groups = pd.factorize(_groups(trial))[0].astype(np.int64)
+    few = np.where(groups < _ALONE, groups, -1)
+    return _in_parts(trial, few, "a lead alone is as in a batch")
+
+
+def _partitions(trial: Trial) -> Failure | None:
+    return _in_parts(trial, _groups(trial) % 3, "partitions are as the whole")
+
+
+CHECKS: dict[str, Callable[[Trial], Failure | None]] = {
+    "shape": _shape,
+    "repeat": _repeat,
+    "order": _order,
+    "cutoff": _cutoff,
+    "untouched": _untouched,
+    "empty": _empty,
+    "alone": _alone,
+    "partitions": _partitions,
+}
+"""The grid: each gives None, or the first failure found."""
+
+
+def run_checks(trial: Trial, names: Sequence[str] = tuple(CHECKS)) -> Iterator[Failure]:
+    """The failures, check by check, each on a copy: a feature that writes where it reads spoils its own only."""
+    for name in names:
+        failure = CHECKS[name](_copied(trial))
+        if failure is not None:
+            yield failure
+
+
+def _copied(trial: Trial) -> Trial:
+    tables = {
+        name: getattr(trial.journeys, name).copy(deep=True)
+        for name in ("leads", "events", "outcomes", "history")
+    }
+    return replace(
+        trial, journeys=replace(trial.journeys, **tables), snapshots=trial.snapshots.copy(deep=True)
+    )
+
+
+def check_own(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> None:
+    """Hold the user's own features to the grid, each by itself.
+
+    Parameters
+    ----------
+    journeys : some leads with everything that happened to them.
+    snapshots : some snapshots of theirs.
+    plan : the plan; one without features of the user's own passes.
+
+    Raises
+    ------
+    FeatureError
+        At the first failure, with the feature, the check and a lead.
+    """
+    own = only_parts(plan, ("custom", "functions"))
+    if not own.features or len(snapshots) == 0:
+        return
+
+    def make(some: Journeys, asked: pd.DataFrame) -> pd.DataFrame:
+        return build_features(some, asked, own)
+
+    for name in CHECKS:
+        try:
+            failure = next(run_checks(Trial(make, own.features, journeys, snapshots), [name]), None)
+        except MqlmlError as error:
+            raise FeatureError(f"a feature of your own failed the check {name!r}: {error}") from error
+        if failure is not None:
+            lead = "" if failure.lead is None else f", for example at lead {failure.lead!r}"
+            raise FeatureError(
+                f"the feature {failure.feature!r} is refused: it fails the check that {failure.check}{lead}: "
+                f"{failure.found}. Mend it, or take it from features.custom or features.functions"
+            )

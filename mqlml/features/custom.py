@@ -1,0 +1,187 @@
+"""The user's own aggregates: what the config writes goes in; columns made by the windows' own kernel come out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mqlml.config import Aggregate
+from mqlml.errors import ConfigError
+from mqlml.features import kernel
+from mqlml.features.action_counts import sum_in_windows, whole_values
+from mqlml.features.acts import write_counts, write_last
+from mqlml.features.builder import Block, Builder, Evidence, LeftOut, check_words
+from mqlml.features.catalogue import Family, Feature, Window, feature_name, say_window, window_part
+from mqlml.features.compiled import Numbers
+from mqlml.features.conditions import Requirement, meets, read_condition
+from mqlml.features.extreme_kernel import write_extreme
+from mqlml.features.windows import UNIT, Events, Walk
+from mqlml.journeys.contract import WORDS
+
+__all__ = ["BUILDER", "CustomPlan"]
+
+_WORDS = tuple(word for word in WORDS if word not in ("stage", "field"))
+_COLUMNS = (*_WORDS, "value")
+"""The columns of the events that an aggregate can look at."""
+
+
+@dataclass(frozen=True)
+class AggregatePlan:
+    """One aggregate.
+
+    Attributes
+    ----------
+    column : the column that is aggregated; None where rows are only counted or dated.
+    windows : lookback windows, shortest first; none for the days since.
+    where : which rows: conditions on columns, all to be met.
+    """
+
+    name: str
+    family: Family
+    sentence: str
+    aggregate: Literal["count", "sum", "mean", "min", "max", "distinct", "days_since"]
+    column: str | None
+    windows: tuple[Window, ...]
+    where: tuple[tuple[str, Requirement], ...]
+
+
+@dataclass(frozen=True)
+class CustomPlan:
+    """The user's own aggregates, in the config's order."""
+
+    aggregates: tuple[AggregatePlan, ...]
+
+
+def _plan(evidence: Evidence) -> tuple[CustomPlan | None, list[LeftOut]]:
+    written = evidence.config.features.custom
+    if not written:
+        return None, []
+    return CustomPlan(tuple(_read(aggregate, evidence) for aggregate in written)), []
+
+
+def _read(written: Aggregate, evidence: Evidence) -> AggregatePlan:
+    place = f"features.custom.{written.name}"
+    allowed = ("value",) if written.aggregate in ("sum", "mean", "min", "max") else _WORDS
+    columns = [] if written.column is None else [(written.column, allowed, f"{place}.column")]
+    columns += [(column, _COLUMNS, f"{place}.where") for column in written.where]
+    for column, known, key in columns:
+        if column not in known:
+            near = difflib.get_close_matches(column, known, n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]!r}?" if near else f"it can be {', '.join(known)}"
+            raise ConfigError(f"{key} names {column!r}, which is no such column of the events; {hint}")
+        if not evidence.has_values(column):
+            raise ConfigError(
+                f"{key} names {column!r}, but no event known by then holds anything in it; map it under "
+                "data.events.columns, or remove the feature"
+            )
+    check_words(evidence, "action", written.action, f"{place}.action")
+    where = [
+        (column, read_condition(condition, f"{place}.where.{column}", evidence.config.folder))
+        for column, condition in written.where.items()
+    ]
+    if written.action:
+        listed = tuple(sorted(written.action))
+        where.insert(0, ("action", Requirement(listed, exact=True)))
+    windows = evidence.config.windows if written.windows is None else written.windows
+    return AggregatePlan(
+        written.name,
+        written.family,
+        written.sentence,
+        written.aggregate,
+        written.column,
+        () if written.aggregate == "days_since" else tuple(windows),
+        tuple(where),
+    )
+
+
+def _describe(plan: CustomPlan) -> tuple[Feature, ...]:
+    return tuple(feature for aggregate in plan.aggregates for feature in _features(aggregate))
+
+
+def _features(one: AggregatePlan) -> Iterator[Feature]:
+    columns = [*([one.column] if one.column else []), *(column for column, _ in one.where), "occurred_at"]
+    source = tuple(f"events.{column}" for column in dict.fromkeys(columns))
+    for window in one.windows or (None,):
+        part = None if window is None else window_part(window)
+        said = one.sentence if window is None else f"{one.sentence} {say_window(window)}"
+        yield Feature(
+            name=feature_name(one.family, one.name, one.aggregate, part),
+            family=one.family,
+            sentence=said,
+            window=part,
+            source=source,
+        )
+
+
+def _windows(plan: CustomPlan) -> tuple[Window, ...]:
+    return tuple(dict.fromkeys(window for one in plan.aggregates for window in one.windows))
+
+
+def _write(walk: Walk, events: Events, plan: CustomPlan, block: Block) -> None:
+    column = block.first
+    for one in plan.aggregates:
+        chosen = walk.only(_chosen(walk, events, one))
+        if one.aggregate == "days_since":
+            write_last(chosen, block.numbers, column)
+            column += 1
+        else:
+            _write_windows(chosen, events, one, block.numbers, column)
+            column += len(one.windows)
+
+
+def _chosen(walk: Walk, events: Events, one: AggregatePlan) -> npt.NDArray[np.bool_]:
+    """Which rows of the walk the aggregate is over."""
+    chosen = np.ones(len(walk.order), np.bool_)
+    for column, required in one.where:
+        where = f"features.custom.{one.name}.where.{column}"
+        if column == "value":
+            values = events.values()[walk.order]
+            different, place = np.unique(values, return_inverse=True)
+            met = [
+                not np.isnan(v) and m
+                for v, m in zip(different, meets(list(different), required, where), strict=True)
+            ]
+            chosen &= np.array(met, np.bool_)[place] if len(met) else False
+        else:
+            words = events.words(column)
+            known = events.kept(
+                ("custom", column, required), partial(_words_met, words.text, required, where)
+            )
+            chosen &= known[words.codes[walk.order]]
+    return chosen
+
+
+def _words_met(texts: tuple[str, ...], required: Requirement, where: str) -> npt.NDArray[np.bool_]:
+    """Whether each text meets a condition; the last entry is that of a missing one, which meets none."""
+    return np.array([*meets(texts, required, where), False], np.bool_)
+
+
+def _write_windows(walk: Walk, events: Events, one: AggregatePlan, out: Numbers, column: int) -> None:
+    start = walk.starts(one.windows)
+    place = (walk.unit, walk.turn, walk.row, start, walk.stop)
+    if one.aggregate == "count":
+        write_counts(walk, start, out, column)
+    elif one.aggregate == "distinct":
+        assert one.column is not None
+        words = events.words(one.column)
+        codes = words.codes[walk.order].astype(np.int32)
+        kernel.count_distinct(*place, codes, len(words.text), out, column)
+    elif one.aggregate in ("min", "max"):
+        value = events.values()[walk.order]
+        write_extreme(*place, value, 1 if one.aggregate == "max" else -1, out, column)
+    else:
+        whole, present = whole_values(walk, events.values()[walk.order])
+        found = sum_in_windows(whole, start, walk.stop) * UNIT
+        if one.aggregate == "mean":
+            number = sum_in_windows(present.astype(np.int64), start, walk.stop)
+            found = np.where(number > 0, found / np.maximum(number, 1), np.nan)
+        out[walk.row, column : column + len(one.windows)] = found.T
+
+
+BUILDER = Builder("custom", _plan, _describe, _windows, _write)

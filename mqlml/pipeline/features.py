@@ -1,0 +1,125 @@
+"""``features``: the catalogue of a config and its data, or of a version: what each feature says, and what was left out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mqlml.config import Config, read_config
+from mqlml.features import FAMILIES, Feature, FeaturePlan, check_own
+from mqlml.journeys import FlatTable, Journeys
+from mqlml.pipeline.check import read_data
+from mqlml.pipeline.progress import Progress
+from mqlml.training import build_table
+from mqlml.training.audit import Finding, refused_columns, sample_snapshots, take_leads
+from mqlml.training.table import choose_rows, learn_plan
+
+__all__ = ["describe_features", "learn_features", "list_features", "words_of_features"]
+
+_WIDTH = 100
+
+
+def learn_features(data: Journeys | FlatTable, config: Config) -> tuple[FeaturePlan, tuple[Finding, ...]]:
+    """The features that training would make, and what the leakage audit found; the user's own are checked."""
+    if isinstance(data, FlatTable):
+        table = build_table(data, config)
+        return table.plan, table.leaks
+    rows = choose_rows(data, config)
+    plan, leaks = learn_plan(data, config, rows)
+    snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
+    sample = sample_snapshots(data.leads, snapshots)
+    check_own(take_leads(data, sample), sample, plan)
+    return plan, leaks
+
+
+def list_features(config_path: str | Path, *, now: dt.datetime, progress: Progress) -> dict[str, Any]:
+    """The catalogue of a config and its data.
+
+    Returns
+    -------
+    dict
+        ``model``, ``features`` (each ``name``, ``family``, ``sentence``, ``kind``, ``window``, ``source``, ``words``)
+        and ``left_out`` (each ``what``, ``reason``).
+    """
+    config = read_config(config_path)
+    data = read_data(config, progress, now=now)
+    with progress.step("plan"):
+        plan, leaks = learn_features(data, config)
+    return {"model": config.name, "version": None, **describe_features(plan, config, leaks)}
+
+
+def describe_features(
+    plan: FeaturePlan, config: Config | None = None, leaks: tuple[Finding, ...] = ()
+) -> dict[str, Any]:
+    """A plan as plain values; of a version, neither the config's switches nor the findings are told anew."""
+    reasons = {str(leak.column): leak.reason for leak in leaks}
+    refused = refused_columns(leaks)
+    left_out = [(what, reasons.get(what, reason)) for what, reason in plan.left_out]
+    told = {what for what, _ in left_out}
+    left_out += [(column, reasons[column]) for column in sorted(refused) if column not in told]
+    if config is not None and plan.flat is None:
+        left_out += [
+            (f"group {name}", f"is switched off; features: {{groups: {{{name}: on}}}} makes it")
+            for name, on in config.features.groups
+            if not on
+        ]
+    return {
+        "features": [_plain(feature) for feature in plan.features],
+        "left_out": [{"what": what, "reason": reason} for what, reason in left_out],
+    }
+
+
+def _plain(feature: Feature) -> dict[str, Any]:
+    return {
+        "name": feature.name,
+        "family": feature.family,
+        "sentence": feature.sentence,
+        "kind": feature.kind,
+        "window": feature.window,
+        "source": list(feature.source),
+        "words": list(feature.words),
+    }
+
+
+def words_of_features(result: dict[str, Any]) -> str:
+    """What ``mqlml features`` prints: family by family, a feature with its windows in one entry."""
+    of = result["model"] if result["version"] is None else f"{result['model']} version {result['version']}"
+    lines = [f"{len(result['features']):,} features of {of}"]
+    for family in FAMILIES:
+        own = [feature for feature in result["features"] if feature["family"] == family]
+        if own:
+            lines += ["", f"{family.capitalize()} ({len(own):,})"]
+            lines += [line for entry in _entries(own) for line in entry]
+    if result["left_out"]:
+        lines += ["", f"Left out ({len(result['left_out']):,})"]
+        for entry in result["left_out"]:
+            lines += _wrapped(f"{entry['what']}: {entry['reason']}", "  ")
+    return "\n".join(lines)
+
+
+def _entries(features: list[dict[str, Any]]) -> Iterator[list[str]]:
+    """One entry for features that differ in their window only: name, then sentence, then source."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for feature in features:
+        name = feature["name"]
+        stem = name if feature["window"] is None else name.rpartition("__")[0]
+        groups.setdefault(stem, []).append(feature)
+    for stem, group in groups.items():
+        windows = [feature["window"] for feature in group if feature["window"] is not None]
+        name = f"{stem}__{{{', '.join(windows)}}}" if len(windows) > 1 else group[0]["name"]
+        last = group[-1]
+        said = last["sentence"] + (" (of text)" if last["kind"] == "category" else "")
+        source = ", ".join(last["source"])
+        words = f", in the source: {', '.join(map(repr, last['words']))}" if last["words"] else ""
+        yield [*_wrapped(name, "  "), *_wrapped(said, "      "), *_wrapped(f"from {source}{words}", "      ")]
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "    ", break_on_hyphens=False
+    )
