@@ -57,7 +57,7 @@ def test_only_tracking_imports_mlflow(path: Path) -> None:
     assert not found or room(path) == "registry/tracking.py"
 
 
-BUILDERS = ("actions", "channel", "profile", "undesirables")
+BUILDERS = ("actions", "channel", "custom", "functions", "profile", "undesirables")
 
 
 @pytest.mark.parametrize("builder", BUILDERS)

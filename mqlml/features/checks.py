@@ -117,7 +117,8 @@ def _order(trial: Trial) -> Failure | None:
         events=mixed(journeys.events, 2),
         history=mixed(journeys.history, 3),
     )
-    turned = np.random.default_rng(4).permutation(len(trial.snapshots))
+    rng = np.random.default_rng(4)
+    turned = rng.permutation(len(trial.snapshots))
     found = trial.make(other, trial.snapshots.iloc[turned]).iloc[np.argsort(turned)]
     want = trial.make(journeys, trial.snapshots)
     return _compare("the order of rows changes nothing", trial, trial.snapshots, found, want)

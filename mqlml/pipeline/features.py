@@ -1,4 +1,4 @@
-"""``features``: the catalogue of a config and its data, or of a version: what each feature says, and what was left out."""
+"""``features``: the catalogue of a config and its data, or of a version, and what was left out and why."""
 
 from __future__ import annotations
 
@@ -112,10 +112,12 @@ def _entries(features: list[dict[str, Any]]) -> Iterator[list[str]]:
     for stem, group in groups.items():
         windows = [feature["window"] for feature in group if feature["window"] is not None]
         name = f"{stem}__{{{', '.join(windows)}}}" if len(windows) > 1 else group[0]["name"]
-        last = group[-1]
-        said = last["sentence"] + (" (of text)" if last["kind"] == "category" else "")
-        source = ", ".join(last["source"])
-        words = f", in the source: {', '.join(map(repr, last['words']))}" if last["words"] else ""
+        first = group[0]
+        said = first["sentence"] + (" (a category)" if first["kind"] == "category" else "")
+        if len(windows) > 1:
+            said += f", and likewise {', '.join(windows[1:])}"
+        source = ", ".join(first["source"])
+        words = f", in the source: {', '.join(map(repr, first['words']))}" if first["words"] else ""
         yield [*_wrapped(name, "  "), *_wrapped(said, "      "), *_wrapped(f"from {source}{words}", "      ")]
 
 
