@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from mqlml import __version__
 from mqlml.config import Config, format_size
 from mqlml.errors import ConfigError
-from mqlml.features import EventFacts, FeaturePlan, gather_facts
+from mqlml.features import EventFacts, FeaturePlan, check_own, gather_facts
 from mqlml.journeys import Journeys
 from mqlml.journeys.dealt import DealtEvents, deal_events, find_dealt, open_events
 from mqlml.journeys.read import LeadIds, add_events
@@ -297,7 +297,9 @@ def _prove(journeys: Journeys, rows: Rows, plan: FeaturePlan, dealt: DealtEvents
     sample = sample_snapshots(journeys.leads, snapshots)
     few = take_leads(journeys, sample)
     asked = journeys.leads["lead_id"].isin(few.leads["lead_id"]).to_numpy()
-    return prove(replace(few, events=dealt.read_leads(asked, journeys.leads["lead_id"])), sample, plan)
+    few = replace(few, events=dealt.read_leads(asked, journeys.leads["lead_id"]))
+    check_own(few, sample, plan)
+    return prove(few, sample, plan)
 
 
 def _make(part: Journeys, recipe: Recipe, file: Path) -> None:

@@ -37,7 +37,15 @@ from mqlml.scoring import (
 )
 from mqlml.timeutil import format_instant, parse_instant
 
-__all__ = ["list_version_features", "load_model", "read_moment", "register", "score_leads", "train_version", "write_report"]
+__all__ = [
+    "list_version_features",
+    "load_model",
+    "read_moment",
+    "register",
+    "score_leads",
+    "train_version",
+    "write_report",
+]
 
 
 def train_version(
