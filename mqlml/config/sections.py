@@ -13,7 +13,7 @@ from mqlml.config.labels import Gate, LabelRule, Labels, Rules
 from mqlml.config.problem import Problem
 from mqlml.config.profile import Profile
 from mqlml.config.tables import Data
-from mqlml.config.values import Name, Section, Window, check_windows
+from mqlml.config.values import Name, Section, Tune, Window, check_windows
 from mqlml.timeutil import DAY
 
 __all__ = ["Config", "Tracking"]
@@ -48,6 +48,7 @@ class Config(Section):
     rules: Rules = Rules()
     gate: Gate = Gate()
     slices: list[str] | Literal["auto"] = "auto"
+    tune: Tune = "none"
     tracking: Tracking = Tracking()
     folder: Path = Field(default=Path("."), exclude=True)
     written: dict[str, Any] = Field(default={}, exclude=True, repr=False)

@@ -34,6 +34,7 @@ __all__ = [
     "Section",
     "Size",
     "Stage",
+    "Tune",
     "Window",
     "check_windows",
     "format_size",
@@ -44,6 +45,9 @@ __all__ = [
 
 Stage = Literal["mql", "sql", "opportunity", "closed_won", "closed_lost", "disqualified"]
 STAGES: tuple[Stage, ...] = ("mql", "sql", "opportunity", "closed_won", "closed_lost", "disqualified")
+Tune = Literal["none", "quick", "thorough"]
+"""How many settings of the model are tried: a budget in trials, the same on every machine."""
+
 TERMINAL_STAGES: tuple[Stage, ...] = ("closed_won", "closed_lost", "disqualified")
 
 

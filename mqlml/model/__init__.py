@@ -8,7 +8,8 @@ from mqlml.model.baselines import (
     PointsBaseline,
     make_baselines,
 )
-from mqlml.model.calibration import SigmoidCalibrator
+from mqlml.model.blend import Blend, choose_blend
+from mqlml.model.calibration import SigmoidCalibrator, hold_back
 from mqlml.model.contributions import (
     Contributions,
     calibrate,
@@ -16,6 +17,7 @@ from mqlml.model.contributions import (
     contribute_in_parts,
     family_points,
 )
+from mqlml.model.drift import Drift, follow_recent
 from mqlml.model.encode import TableEncoder
 from mqlml.model.policy import (
     UNQUALIFIED,
@@ -37,7 +39,9 @@ __all__ = [
     "UNQUALIFIED",
     "BaseRateBaseline",
     "Baseline",
+    "Blend",
     "Contributions",
+    "Drift",
     "Idea",
     "LabelOutcome",
     "LabelPolicy",
@@ -51,13 +55,16 @@ __all__ = [
     "TableEncoder",
     "add_promises",
     "calibrate",
+    "choose_blend",
     "choose_policy",
     "choose_reasons",
     "choose_thresholds",
     "contribute",
     "contribute_in_parts",
     "family_points",
+    "follow_recent",
     "group_ideas",
+    "hold_back",
     "make_baselines",
     "make_looks",
     "payoff",

@@ -58,6 +58,8 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Rows in a leaf, at least.
     l2_regularization : float
         Ridge on the leaves' values.
+    max_features : float, above 0 and at most 1
+        Share of the columns, drawn anew, that each split may choose from.
     min_category_count : float
         Rows a category's word needs to be told apart; see `TableEncoder`.
     tree_weight, linear_weight : float, 0 or above
@@ -67,7 +69,9 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     n_threads : int
         Threads of fit and predict. Predictions are the same to the bit for any number.
     random_state : int
-        Which rows the trees' bins are cut from, where there are more than 200,000.
+        Which rows the trees' bins are cut from, where there are more than 200,000; which columns a split may choose
+        from, where ``max_features`` is below 1; which rows the logistic regression sees, where there are more than
+        100,000.
 
     Attributes
     ----------
@@ -101,6 +105,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_leaf_nodes: int = 8,
         min_samples_leaf: int = 20,
         l2_regularization: float = 10.0,
+        max_features: float = 1.0,
         min_category_count: float = 20,
         tree_weight: float = 1.0,
         linear_weight: float = 0.0,
@@ -113,6 +118,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.max_leaf_nodes = max_leaf_nodes
         self.min_samples_leaf = min_samples_leaf
         self.l2_regularization = l2_regularization
+        self.max_features = max_features
         self.min_category_count = min_category_count
         self.tree_weight = tree_weight
         self.linear_weight = linear_weight
@@ -205,6 +211,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             max_leaf_nodes=self.max_leaf_nodes,
             min_samples_leaf=self.min_samples_leaf,
             l2_regularization=self.l2_regularization,
+            max_features=self.max_features,
             early_stopping=False,
             random_state=self.random_state,
         )

@@ -25,12 +25,14 @@ from mqlml.evaluation import (
     make_calibration_table,
     make_decile_table,
 )
-from mqlml.evaluation.backtest import Forward, predict_across, predict_forward
+from mqlml.evaluation.backtest import Forward
 from mqlml.evaluation.heldout import HeldOut, Opened, Period
 from mqlml.evaluation.slices import warn_of_slices
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import LeadScorer, SigmoidCalibrator
+from mqlml.model import Drift, LeadScorer, SigmoidCalibrator
 from mqlml.pipeline.check import make_table, read_data
+from mqlml.pipeline.choice_words import describe_choice, describe_drift, warn_of_drift
+from mqlml.pipeline.choose_model import Chosen, calibrate_forward, choose_model
 from mqlml.pipeline.describe import (
     describe_holdout,
     describe_leaks,
@@ -53,19 +55,12 @@ from mqlml.pipeline.slicing import check_slices, find_slices
 from mqlml.plain import to_plain
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
 from mqlml.report import ReportData
-from mqlml.training import TrainingTable, require_proof, rolling_folds
+from mqlml.training import TrainingTable, require_proof
 
 __all__ = ["Trained", "train"]
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
-
-N_FOLDS = 5
-FOLD_POSITIVES = 20
-"""A fold learns from at least this many conversions; with fewer its scores say little about the model that ships."""
-
-FORWARD_POSITIVES = 20
-"""Fewer conversions than this among the forward predictions, and folds are drawn across time instead."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +122,6 @@ def train(
     past = held.past  # every choice is made on it; the last period is opened to judge them, and not before
     require_proof(past.proof)
     check_slices(data, past, config)
-    scorer = LeadScorer(random_state=RANDOM_STATE)
     positives = int(past.label[past.holdout.train].sum())
     if positives < config.gate.min_positives:
         raise GateRefused(
@@ -137,23 +131,26 @@ def train(
         )
 
     with progress.step("forward folds"):
-        forward = _predict_past(scorer, past, progress)
+        chosen = choose_model(past, tune=config.tune, random_state=RANDOM_STATE, progress=progress)
+        scorer, forward = chosen.scorer, chosen.forward
     if np.ptp(forward.raw) == 0:
         raise GateRefused(
             "the model gives every lead the same score, so there is nothing to rank by: no column told converting "
             f"leads apart in {len(past.holdout.train):,} rows. Bring more columns or a longer history"
         )
-    calibrator = SigmoidCalibrator().fit(forward.raw, past.label[forward.rows])
-    with progress.step("labels"):
-        policy = choose_labels(
-            calibrator.predict(forward.raw),
-            past,
-            forward.rows,
-            forward_periods(past, forward),
-            data,
-            config,
-            random_state=RANDOM_STATE,
-        )
+    calibrator, drift = calibrate_forward(forward.raw, forward.rows, forward.periods, past)
+    policy = None
+    if calibrator.slope_ > 0:  # otherwise all have one probability, and no threshold parts them
+        with progress.step("labels"):
+            policy = choose_labels(
+                calibrator.predict(forward.raw),
+                past,
+                forward.rows,
+                forward_periods(past, forward),
+                data,
+                config,
+                random_state=RANDOM_STATE,
+            )
 
     with progress.step("held-out period"):
         table = held.open()
@@ -165,7 +162,7 @@ def train(
         min_positives=config.gate.min_positives,
         positives=positives,
     )
-    gate = _with_notes(gate, forward, calibrator, held.opened)
+    gate = _with_notes(gate, chosen, calibrator, drift, held.opened)
     with progress.step("slices"):
         slices = find_slices(data, table, judged, config)
     gate = replace(gate, warnings=(*gate.warnings, *warn_of_slices(slices)))
@@ -173,7 +170,7 @@ def train(
     labels: dict[str, dict[str, Any]] = {}
     importance: Importance | None = None
     bundle: Bundle | None = None
-    if gate.passed:
+    if gate.passed and policy is not None:
         labels = judge_policy(policy, judged, table, team_values(data, table, table.holdout.test, config))
         with progress.step("importance"):
             importance = judge_importance(fitted, calibrator, table)
@@ -195,6 +192,8 @@ def train(
             "holdout": {**describe_holdout(table), **judged.metrics, **describe_opened(held.opened)},
             "by_age": judged.by_age,
             "slices": slices,
+            "choice": describe_choice(chosen),
+            "calibration": describe_drift(drift, calibrator, past),
             "baselines": judged.baselines,
             "labels": labels,
             "leaks": describe_leaks(table),
@@ -218,43 +217,31 @@ def train(
     return Trained(summary=summary, gate=gate, bundle=bundle, report=report)
 
 
-def _predict_past(scorer: LeadScorer, table: TrainingTable, progress: Progress) -> Forward:
-    """Forward predictions inside the past; across time where the past is too short for them."""
-    past = table.holdout.train
-    folds = rolling_folds(
-        table.time,
-        table.label,
-        table.group,
-        past,
-        reach=table.reach,
-        n_folds=N_FOLDS,
-        min_positives=FOLD_POSITIVES,
-        dated=table.age is not None,
-    )
-    judged = [int(table.label[fold.test].sum()) for fold in folds]
-    others = sum(len(fold.test) for fold in folds) - sum(judged)
-    if min(sum(judged), others) >= FORWARD_POSITIVES:
-        return predict_forward(scorer, table.features, table.label, folds, track=progress.track)
-    return predict_across(scorer, table.features, table.label, table.group, past, random_state=RANDOM_STATE)
-
-
 def _fit(scorer: LeadScorer, table: TrainingTable, rows: Rows) -> LeadScorer:
     fitted: LeadScorer = clone(scorer).fit(table.features.iloc[rows], table.label[rows])
     return fitted
 
 
 def _with_notes(
-    gate: GateResult, forward: Forward, calibrator: SigmoidCalibrator, opened: Opened
+    gate: GateResult, chosen: Chosen, calibrator: SigmoidCalibrator, drift: Drift, opened: Opened
 ) -> GateResult:
     notes = list(warn_of_openings(opened))
-    if not forward.in_time:
+    if not chosen.forward.in_time:
         notes.append(
             "The history is too short to go forward in time before the held-out period: calibration and thresholds "
             "rest on folds drawn across time, and promise less."
         )
+    if drift.found:
+        notes.append(warn_of_drift(drift))
+    if chosen.stopped:
+        notes.append(
+            f"Tuning was stopped after {len(chosen.trials)} settings; the best of them was kept, and another run "
+            "may keep others."
+        )
+    reasons = gate.reasons
     if calibrator.note_:
-        notes.append(calibrator.note_)
-    return replace(gate, warnings=(*gate.warnings, *notes))
+        reasons = (*reasons, f"{calibrator.note_[:1].upper()}{calibrator.note_[1:]}.")
+    return GateResult(passed=not reasons, reasons=reasons, warnings=(*gate.warnings, *notes))
 
 
 def _ship(
@@ -269,10 +256,11 @@ def _ship(
     """The version that is registered: everything mature is learned from, and the last period, which has judged the
     model and is of no more use as a judge, joins the forward predictions behind calibration and thresholds."""
     last = table.holdout.test
-    rows = np.concatenate([forward.rows, last])
-    calibrator = SigmoidCalibrator().fit(np.concatenate([forward.raw, judged.raw]), table.label[rows])
-    probability = calibrator.predict(np.concatenate([forward.raw, judged.raw]))
     held = (table.holdout.start, table.holdout.end)
+    rows, raw = np.concatenate([forward.rows, last]), np.concatenate([forward.raw, judged.raw])
+    periods = (*forward.periods, held) if forward.in_time else ()
+    calibrator, _ = calibrate_forward(raw, rows, periods, table)
+    probability = calibrator.predict(raw)
     return Bundle(
         name=config.name,
         scorer=_fit(scorer, table, np.arange(len(table.label))),

@@ -1,0 +1,211 @@
+"""Calibration over time: forward predictions period by period go in, a calibrator that follows the recent ones and
+a verdict on whether the base rate moves come out.
+
+The slope of a calibration is learned from all periods, its level may be out of date. How fast the past is forgotten
+is chosen as everything else is: by the log loss on the period after.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.special import expit
+from scipy.stats import chi2
+
+from mqlml.model.calibration import SigmoidCalibrator
+
+__all__ = ["Drift", "PeriodLevel", "follow_recent"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_HALF_LIVES = (0.5, 1.0, 2.0, 4.0)
+"""In periods. Never forgetting is the other choice, and stays unless another one is better beyond noise."""
+
+_PSEUDO = 4.0
+"""The level moves as if this many expected conversions had come in as promised: few outcomes move it little."""
+
+_SURE = 0.01
+"""A calibration that holds in every period shows so large a difference between periods with this probability."""
+
+
+@dataclass(frozen=True)
+class PeriodLevel:
+    """One period: conversions promised by one calibration over all periods, and those that came.
+
+    ``deviations`` is the difference in its standard deviations, with accounts or leads as the units that vary.
+    """
+
+    start: int
+    end: int
+    n: int
+    promised: float
+    came: int
+    deviations: float
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Whether the level of conversions moves between the periods in a way the features do not tell.
+
+    Attributes
+    ----------
+    periods : tuple of PeriodLevel
+    p_value : float or None
+        Of so large deviations if one calibration held in all periods; None with fewer than two periods.
+    half_life : float or None
+        In the unit of the periods' time, how fast the level forgets; None: never, all periods count alike.
+    shift : float
+        What following the recent periods added to all log-odds.
+    """
+
+    periods: tuple[PeriodLevel, ...]
+    p_value: float | None
+    half_life: float | None
+    shift: float
+
+    @property
+    def found(self) -> bool:
+        """Whether the periods differ beyond noise, so that no calibration can be promised to hold in the next."""
+        return self.p_value is not None and self.p_value < _SURE
+
+
+def follow_recent(
+    calibrator: SigmoidCalibrator,
+    raw: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    time: npt.NDArray[np.int64],
+    group: npt.NDArray[np.intp],
+    reach: int,
+    periods: Sequence[tuple[int, int]],
+) -> tuple[SigmoidCalibrator, Drift]:
+    """The calibrator with its level moved to that of the recent periods, where that has been the better guess so far.
+
+    Parameters
+    ----------
+    calibrator : SigmoidCalibrator
+        Fitted on these rows.
+    raw, y : arrays of shape (n,)
+        Forward predictions and what became of them.
+    time, group : arrays of shape (n,)
+        Place in time, and account or lead, of each row.
+    reach : int
+        How much later an outcome is known; a period is predicted from outcomes known at its start only.
+    periods : sequence of (start, end)
+        First and last time of each period, both included. Fewer than two: nothing can be followed.
+    """
+    chance = np.asarray(calibrator.log_odds(raw), dtype=np.float64)
+    target = np.asarray(y, dtype=np.float64)
+    spans = sorted(periods)
+    levels = tuple(_level(chance, target, time, group, span) for span in spans)
+    if len(levels) < 2:
+        return calibrator, Drift(levels, None, None, 0.0)
+    # One level was fitted to all periods, which takes one degree of freedom.
+    p_value = float(chi2.sf(sum(level.deviations**2 for level in levels), len(levels) - 1))
+    length = (spans[-1][1] - spans[0][0]) / len(spans)
+    half_life = _choose_half_life(chance, target, time, group, reach, spans, length)
+    if half_life is None:
+        return calibrator, Drift(levels, p_value, None, 0.0)
+    shift = _shift(chance, target, _weights(time, spans[-1][1], half_life))
+    moved = copy.copy(calibrator)
+    moved.intercept_ = calibrator.intercept_ + shift
+    return moved, Drift(levels, p_value, half_life, shift)
+
+
+def _level(
+    chance: FloatArray,
+    y: FloatArray,
+    time: npt.NDArray[np.int64],
+    group: npt.NDArray[np.intp],
+    span: tuple[int, int],
+) -> PeriodLevel:
+    rows = (time >= span[0]) & (time <= span[1])
+    promised, came = expit(chance[rows]), y[rows]
+    _, unit = np.unique(group[rows], return_inverse=True)
+    # Under the promise a row varies by p (1 − p); rows of one account or lead share their fate, so their residuals
+    # are added up before they are squared, and the larger of the two variances counts.
+    per_unit = np.bincount(unit, weights=came - promised)
+    variance = max(float(per_unit @ per_unit), float((promised * (1 - promised)).sum()), 1e-12)
+    surplus = float((came - promised).sum())
+    return PeriodLevel(
+        start=span[0],
+        end=span[1],
+        n=int(rows.sum()),
+        promised=float(promised.sum()),
+        came=int(came.sum()),
+        deviations=surplus / math.sqrt(variance),
+    )
+
+
+def _weights(time: npt.NDArray[np.int64], now: int, half_life: float) -> FloatArray:
+    age = np.maximum(now - time, 0).astype(np.float64)
+    weights: FloatArray = np.exp2(-age / half_life)
+    return weights
+
+
+def _shift(chance: FloatArray, y: FloatArray, weight: FloatArray) -> float:
+    """What must be added to the log-odds for the weighted conversions to be as many as promised.
+
+    As many more as `_PSEUDO` are added to both sides, spread over the rows like the promise itself, which holds the
+    shift towards 0. The difference falls without end in the shift, so there is one root.
+    """
+    expected = float(weight @ expit(chance))
+    own = weight * (1 + _PSEUDO / max(expected, 1e-12))
+    wanted = float(weight @ y) + _PSEUDO
+
+    def short(shift: float) -> float:
+        return wanted - float(own @ expit(chance + shift))
+
+    return float(brentq(short, -20.0, 20.0)) if short(-20.0) > 0 > short(20.0) else 0.0
+
+
+def _choose_half_life(
+    chance: FloatArray,
+    y: FloatArray,
+    time: npt.NDArray[np.int64],
+    group: npt.NDArray[np.intp],
+    reach: int,
+    spans: Sequence[tuple[int, int]],
+    length: float,
+) -> float | None:
+    """The half-life of least log loss on the periods after, or None if never forgetting is as good within noise."""
+    gains: list[FloatArray] = []
+    groups: list[npt.NDArray[np.intp]] = []
+    for start, end in spans[1:]:
+        known, judged = time + reach <= start, (time >= start) & (time <= end)
+        if not known.any() or not judged.any():
+            continue
+        # Never forgetting means one level for all that was known then, found in the same way.
+        plain = chance[judged] + _shift(chance[known], y[known], np.ones(int(known.sum())))
+        losses = np.column_stack(
+            [
+                _loss(
+                    chance[judged]
+                    + _shift(chance[known], y[known], _weights(time[known], start, half_life * length)),
+                    y[judged],
+                )
+                for half_life in _HALF_LIVES
+            ]
+        )
+        gains.append(_loss(plain, y[judged])[:, None] - losses)
+        groups.append(group[judged])
+    if not gains:
+        return None
+    gain = np.concatenate(gains)
+    unit = np.unique(np.concatenate(groups), return_inverse=True)[1]
+    best = int(np.argmax(gain.sum(axis=0)))
+    per_unit = np.bincount(unit, weights=gain[:, best] - gain[:, best].mean())
+    if gain[:, best].sum() <= math.sqrt(float(per_unit @ per_unit)):
+        return None
+    return _HALF_LIVES[best] * length
+
+
+def _loss(log_odds: FloatArray, y: FloatArray) -> FloatArray:
+    loss: FloatArray = np.logaddexp(0.0, log_odds) - y * log_odds
+    return loss

@@ -1,0 +1,198 @@
+"""Choosing the model: the past goes in; a scorer with its settings and blend, and its forward predictions, come out.
+
+Everything is judged on predictions of later leads inside the past. The held-out period, which will judge what is
+chosen here, has no part in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+from sklearn.base import clone
+
+from mqlml.config.values import Tune
+from mqlml.evaluation.backtest import Forward, predict_across, predict_forward
+from mqlml.evaluation.metrics import log_losses
+from mqlml.model import (
+    Blend,
+    Drift,
+    LeadScorer,
+    SigmoidCalibrator,
+    choose_blend,
+    follow_recent,
+    hold_back,
+)
+from mqlml.model.tuning import Trial, make_trials
+from mqlml.pipeline.progress import Progress
+from mqlml.training import TrainingTable, rolling_folds
+
+__all__ = ["Chosen", "calibrate_forward", "choose_model"]
+
+Floats = npt.NDArray[np.float64]
+
+N_FOLDS = 5
+FOLD_POSITIVES = 20
+"""A fold learns from at least this many conversions; with fewer its scores say little about the model that ships."""
+
+FORWARD_POSITIVES = 20
+"""Fewer conversions than this among the forward predictions, and folds are drawn across time instead."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was chosen, and what it was chosen on.
+
+    Attributes
+    ----------
+    scorer : LeadScorer, not fitted.
+    forward : Forward
+        Its forward predictions.
+    blend : Blend
+        The weights of its parts and the forward log loss of each.
+    trials : tuple of Trial
+        The settings tried, in their order, with their forward log loss; the first are those without tuning.
+    stopped : bool
+        Whether somebody stopped the tuning before its last trial.
+    """
+
+    scorer: LeadScorer
+    forward: Forward
+    blend: Blend
+    trials: tuple[Trial, ...]
+    stopped: bool
+
+
+class _Judge:
+    """Forward predictions of the past by any scorer, on the same folds each time."""
+
+    def __init__(self, table: TrainingTable, *, random_state: int) -> None:
+        self.table = table
+        self.random_state = random_state
+        self.folds = rolling_folds(
+            table.time,
+            table.label,
+            table.group,
+            table.holdout.train,
+            reach=table.reach,
+            n_folds=N_FOLDS,
+            min_positives=FOLD_POSITIVES,
+            dated=table.age is not None,
+        )
+        judged = [int(table.label[fold.test].sum()) for fold in self.folds]
+        others = sum(len(fold.test) for fold in self.folds) - sum(judged)
+        self.in_time = min(sum(judged), others) >= FORWARD_POSITIVES
+
+    def predict(self, scorer: LeadScorer) -> Forward:
+        """Forward predictions in time; across time where the past is too short for that."""
+        table = self.table
+        if self.in_time:
+            return predict_forward(scorer, table.features, table.label, self.folds)
+        return predict_across(
+            scorer,
+            table.features,
+            table.label,
+            table.group,
+            table.holdout.train,
+            random_state=self.random_state,
+        )
+
+
+def choose_model(table: TrainingTable, *, tune: Tune, random_state: int, progress: Progress) -> Chosen:
+    """Try settings, blend their parts, and keep what predicts later leads best.
+
+    Trees and logistic part are judged apart and blended as `choose_blend` says. Other settings replace the best so
+    far only if their blend's forward log loss is lower by more than the standard error of the difference, over
+    accounts or leads: the lowest of many noisy numbers is low by luck, too.
+
+    Parameters
+    ----------
+    table : TrainingTable
+        ``holdout.train`` is the past; nothing else of the table is looked at.
+    tune : ``"none"``, ``"quick"`` or ``"thorough"``
+    random_state : int
+    progress : Progress
+        Shows the trials. An interruption (Ctrl-C) once the first trial is done ends the tuning, not the training:
+        the best so far is kept.
+    """
+    judge = _Judge(table, random_state=random_state)
+    start = LeadScorer(random_state=random_state)
+    none = judge.predict(clone(start).set_params(tree_weight=0.0, linear_weight=0.0))
+    settings = make_trials(tune, random_state=random_state)
+    linear: dict[tuple[float, float], Floats] = {}
+    trials: list[Trial] = []
+    best: tuple[int, _Candidate] | None = None
+    stopped = False
+    try:
+        for number, changed in enumerate(progress.track(settings, "trying settings")):
+            scorer = clone(start).set_params(**changed)
+            key = scorer.linear_spread, scorer.min_category_count
+            if key not in linear:
+                alone = clone(scorer).set_params(tree_weight=0.0, linear_weight=1.0)
+                linear[key] = judge.predict(alone).raw
+            tried = _blend(table, scorer, none, judge.predict(scorer).raw, linear[key])
+            trials.append(Trial(changed, tried.blend.blend_loss))
+            if best is None or _beats(tried, best[1], table.group[none.rows]):
+                best = number, tried
+    except KeyboardInterrupt:
+        if best is None:
+            raise
+        stopped = True
+    assert best is not None, "the first trial, the defaults, is never left out"
+    number, kept = best
+    trials[number] = replace(trials[number], chosen=True)
+    return Chosen(kept.scorer, replace(none, raw=kept.raw), kept.blend, tuple(trials), stopped)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """Settings with their blend: forward log-odds, and each row's loss after the shift that fits them best."""
+
+    scorer: LeadScorer
+    blend: Blend
+    raw: Floats
+    losses: Floats
+
+
+def _blend(
+    table: TrainingTable, scorer: LeadScorer, none: Forward, trees: Floats, linear: Floats
+) -> _Candidate:
+    target = table.label[none.rows]
+    blend = choose_blend(none.raw, trees, linear, target, group=table.group[none.rows])
+    weights = {"tree_weight": blend.tree_weight, "linear_weight": blend.linear_weight}
+    raw = blend.mix(none.raw, trees, linear)
+    return _Candidate(
+        clone(scorer).set_params(**weights),
+        blend,
+        raw,
+        log_losses(target.astype(np.float64), expit(raw + blend.shift)),
+    )
+
+
+def _beats(one: _Candidate, other: _Candidate, group: npt.NDArray[np.intp]) -> bool:
+    """Whether the first has the lower loss, beyond the standard error of the difference."""
+    gain = other.losses - one.losses
+    per_group = np.bincount(group, weights=gain - gain.mean())
+    return bool(gain.sum() > math.sqrt(float(per_group @ per_group)))
+
+
+def calibrate_forward(
+    raw: Floats, rows: npt.NDArray[np.intp], periods: Sequence[tuple[int, int]], table: TrainingTable
+) -> tuple[SigmoidCalibrator, Drift]:
+    """The calibration that predictions of later leads bear out, at the level of the recent periods.
+
+    Parameters
+    ----------
+    raw, rows : arrays of shape (n,)
+        Log-odds by models that had not seen these rows of the table.
+    periods : the time that each fold covers; empty where time was not respected.
+    """
+    target, group = table.label[rows], table.group[rows]
+    calibrator = hold_back(SigmoidCalibrator().fit(raw, target), raw, target, group=group)
+    return follow_recent(
+        calibrator, raw, target, time=table.time[rows], group=group, reach=table.reach, periods=periods
+    )
