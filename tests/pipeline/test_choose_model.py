@@ -1,0 +1,134 @@
+"""Choosing the model on a table of its own: what it picks, what stops it, and that later rows have no say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mqlml.config.values import Tune
+from mqlml.evaluation.backtest import predict_forward
+from mqlml.pipeline.choice_words import describe_choice
+from mqlml.pipeline.choose_model import choose_model
+from mqlml.pipeline.progress import Silent
+from mqlml.training import TrainingTable, rolling_folds
+from mqlml.training.splits import holdout_split
+from tests.model.tables import make_table
+
+
+@dataclass
+class Stops:
+    """A progress that is interrupted before the given trial."""
+
+    before: int
+
+    def step(self, _name: str, /) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def track(self, items: Sequence[Any], _name: str, /) -> Iterable[Any]:
+        def given() -> Iterator[Any]:
+            for number, item in enumerate(items):
+                if number == self.before:
+                    raise KeyboardInterrupt
+                yield item
+
+        return given()
+
+
+def table(n: int, *, seed: int, signal: bool = True) -> TrainingTable:
+    """A flat training table; the columns tell something about the label, or nothing."""
+    features, label, _ = make_table(n, seed=seed)
+    if not signal:
+        label = np.random.default_rng(seed).permutation(label)
+    time = np.arange(n, dtype=np.int64)
+    return TrainingTable(
+        lead_id=pd.Series(time),
+        cutoff_time=pd.Series(pd.NaT, index=features.index, dtype="datetime64[us, UTC]"),
+        age=None,
+        label=label.astype(np.int8),
+        features=features,
+        time=time,
+        reach=0,
+        group=time.astype(np.intp),
+        lead=time.astype(np.intp),
+        holdout=holdout_split(time, time.astype(np.intp), reach=0, share=0.3),
+        plan=None,  # type: ignore[arg-type]
+        leaks=(),
+        waterfall=(),
+    )
+
+
+def choose(made: TrainingTable, tune: Tune = "none", progress: Any = None) -> Any:
+    return choose_model(made, tune=tune, random_state=0, progress=progress or Silent())
+
+
+def test_a_straight_truth_is_left_to_the_logistic_part_for_the_most() -> None:
+    chosen = choose(table(1_500, seed=1))
+    assert chosen.blend.linear_weight > chosen.blend.tree_weight
+    losses = chosen.blend
+    assert losses.blend_loss <= min(losses.base_rate_loss, losses.tree_loss, losses.linear_loss) + 1e-3
+    assert chosen.scorer.tree_weight == losses.tree_weight
+    assert describe_choice(chosen)["trials"] == [
+        {"settings": {}, "forward_log_loss": losses.blend_loss, "chosen": True}
+    ]
+
+
+def test_forward_predictions_are_those_of_the_scorer_chosen() -> None:
+    """The blend of two forward runs is the forward run of the blend."""
+    made = table(600, seed=2)
+    chosen = choose(made)
+    folds = rolling_folds(
+        made.time, made.label, made.group, made.holdout.train, reach=0, n_folds=5, min_positives=20
+    )
+    again = predict_forward(chosen.scorer, made.features, made.label, folds)
+    np.testing.assert_array_equal(again.rows, chosen.forward.rows)
+    np.testing.assert_allclose(again.raw, chosen.forward.raw, atol=1e-9)
+
+
+def test_the_held_out_period_has_no_say() -> None:
+    made = table(600, seed=3)
+    turned = made.label.copy()
+    turned[made.holdout.test] = 1 - turned[made.holdout.test]
+    one, other = choose(made), choose(replace(made, label=turned))
+    assert one.blend == other.blend
+    np.testing.assert_array_equal(one.forward.raw, other.forward.raw)
+
+
+@pytest.fixture(scope="module")
+def tuned() -> Any:
+    return choose(table(300, seed=4), "quick")
+
+
+def test_tuning_tries_its_budget_and_keeps_what_it_says(tuned: Any) -> None:
+    assert len(tuned.trials) == 8
+    assert not tuned.stopped
+    chosen = [trial for trial in tuned.trials if trial.chosen]
+    assert len(chosen) == 1
+    assert chosen[0].loss <= tuned.trials[0].loss
+    kept = tuned.scorer.get_params()
+    assert {name: kept[name] for name in chosen[0].settings} == chosen[0].settings
+
+
+def test_an_interruption_keeps_the_best_so_far(tuned: Any) -> None:
+    stopped = choose(table(300, seed=4), "quick", Stops(before=2))
+    assert stopped.stopped
+    assert [(trial.settings, trial.loss) for trial in stopped.trials] == [
+        (trial.settings, trial.loss) for trial in tuned.trials[:2]
+    ]
+    assert sum(trial.chosen for trial in stopped.trials) == 1
+
+
+def test_an_interruption_before_anything_is_found_ends_the_training() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        choose(table(300, seed=4), "quick", Stops(before=0))
+
+
+def test_too_little_for_forward_folds_is_judged_across_time() -> None:
+    chosen = choose(table(130, seed=5))
+    assert not chosen.forward.in_time
+    assert np.isfinite(chosen.forward.raw).all()
