@@ -8,7 +8,7 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +19,12 @@ from mqlml.errors import ScorerError
 from mqlml.evaluation.bootstrap import ClusterBootstrap, make_estimate
 from mqlml.evaluation.metrics import check_judged, log_losses
 
-__all__ = ["Importance", "ImportanceRow", "measure_importance"]
+__all__ = ["Importance", "ImportanceGroup", "ImportanceRow", "measure_importance"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Shuffled = Callable[[list[str], IntArray], npt.ArrayLike]
+"""Probabilities if the columns named were put in another order, together."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,18 @@ class ImportanceRow:
 
 
 @dataclass(frozen=True)
+class ImportanceGroup:
+    """The same for features that say nearly the same, shuffled together; the most important of them first."""
+
+    names: tuple[str, ...]
+    drop: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Importance:
-    """Families and features, the most important first.
+    """Families, features and groups of features, the most important first.
 
     ``n_rows`` is how many held-out rows were used, which is less than there are where they were thinned out.
     """
@@ -50,6 +62,7 @@ class Importance:
     features: tuple[ImportanceRow, ...]
     n_rows: int
     metric: str = "log_loss"
+    groups: tuple[ImportanceGroup, ...] = ()
 
 
 def measure_importance(
@@ -61,6 +74,8 @@ def measure_importance(
     clusters: npt.ArrayLike,
     random_state: int,
     used: Collection[str] | None = None,
+    groups: Sequence[Sequence[str]] = (),
+    shuffled: Callable[[IntArray], Shuffled] | None = None,
     n_repeats: int = 3,
     max_rows: int = 5_000,
     n_bootstrap: int = 500,
@@ -82,6 +97,11 @@ def measure_importance(
     random_state : int
     used : collection of str, optional
         The columns that can move a prediction, where that is known; the others are not shuffled.
+    groups : sequence of sequences of str, optional
+        Columns to be shuffled together.
+    shuffled : function, optional
+        A quicker way than ``predict`` on a shuffled table: given the rows that are used, the function that predicts
+        them with some columns shuffled.
     n_repeats : int
         Shuffles whose losses are averaged.
     max_rows : int
@@ -97,11 +117,11 @@ def measure_importance(
         raise ScorerError(f"every column needs a family; {len(unfiled)} have none, the first {unfiled[0]!r}")
     rng = np.random.default_rng(random_state)
     target, members = np.asarray(y, dtype=np.float64), np.asarray(clusters)
+    rows = np.arange(len(X))
     if len(X) > max_rows:
         rows = np.sort(rng.choice(len(X), size=max_rows, replace=False))
         X, target, members = X.iloc[rows], target[rows], members[rows]
-    # A copy, since its columns are shuffled in place and put back.
-    table = X.reset_index(drop=True).copy()
+    table = X.reset_index(drop=True)
     target, chance = check_judged(target, predict(table))
     before = log_losses(target, chance)
     bootstrap = ClusterBootstrap(members, n_bootstrap=n_bootstrap, random_state=random_state)
@@ -110,34 +130,56 @@ def measure_importance(
 
     columns = [str(name) for name in table.columns]
     used = set(columns if used is None else used)
-    groups: list[tuple[str, str, list[str]]] = [(name, families[name], [name]) for name in columns]
-    for family in dict.fromkeys(families[name] for name in columns):
-        groups.append((family, family, [name for name in columns if families[name] == family]))
+    together: list[list[str]] = [[name] for name in columns]
+    names_of_families = list(dict.fromkeys(families[name] for name in columns))
+    together += [[name for name in columns if families[name] == family] for family in names_of_families]
+    together += [list(group) for group in groups]
+    ask = _on_table(predict, table) if shuffled is None else shuffled(rows)
     rises = np.column_stack(
         [
-            _rise(predict, table, [n for n in names if n in used], target, chance, before, shuffles)
-            for _, _, names in groups
+            _rise(ask, [name for name in names if name in used], target, chance, before, shuffles)
+            for names in together
         ]
     )
     size, *totals = bootstrap.sums(np.ones(len(table)), *rises.T)
-    measured = []
-    for (name, family, _), rise, total in zip(groups, rises.T, totals, strict=True):
-        estimate = make_estimate(rise.mean(), total / size)
-        measured.append(ImportanceRow(name, family, estimate.value, estimate.low, estimate.high))
+    found = [make_estimate(rise.mean(), total / size) for rise, total in zip(rises.T, totals, strict=True)]
+    of_families = found[len(columns) : len(columns) + len(names_of_families)]
+    worth = {name: one.value for name, one in zip(columns, found[: len(columns)], strict=True)}
+    measured = [
+        ImportanceGroup(
+            tuple(sorted(group, key=lambda name: (-worth[name], name))), one.value, one.low, one.high
+        )
+        for group, one in zip(groups, found[len(columns) + len(names_of_families) :], strict=True)
+    ]
     return Importance(
-        families=_sorted(measured[len(columns) :]),
-        features=_sorted(measured[: len(columns)]),
+        families=_sorted(
+            ImportanceRow(name, name, one.value, one.low, one.high)
+            for name, one in zip(names_of_families, of_families, strict=True)
+        ),
+        features=_sorted(
+            ImportanceRow(name, families[name], one.value, one.low, one.high)
+            for name, one in zip(columns, found[: len(columns)], strict=True)
+        ),
         n_rows=len(table),
+        groups=tuple(sorted(measured, key=lambda group: (-group.drop, group.names))),
     )
 
 
-def _sorted(rows: Sequence[ImportanceRow]) -> tuple[ImportanceRow, ...]:
+def _sorted(rows: Iterable[ImportanceRow]) -> tuple[ImportanceRow, ...]:
     return tuple(sorted(rows, key=lambda row: (-row.drop, row.name)))
 
 
+def _on_table(predict: Callable[[pd.DataFrame], npt.ArrayLike], table: pd.DataFrame) -> Shuffled:
+    def ask(names: list[str], order: IntArray) -> npt.ArrayLike:
+        return predict(
+            table.assign(**{name: table[name].take(order).set_axis(table.index) for name in names})
+        )
+
+    return ask
+
+
 def _rise(
-    predict: Callable[[pd.DataFrame], npt.ArrayLike],
-    table: pd.DataFrame,
+    ask: Shuffled,
     names: list[str],
     y: FloatArray,
     chance: FloatArray,
@@ -145,14 +187,11 @@ def _rise(
     shuffles: list[IntArray],
 ) -> FloatArray:
     """Rise of each row's log loss, averaged over the shuffles of these columns, moved together row by row."""
-    kept = {name: table[name] for name in names}
-    rise = np.zeros(len(table))
+    rise = np.zeros(len(y))
     if not names:
         return rise
     for number, shuffle in enumerate(shuffles):
-        shuffled = {name: column.take(shuffle).set_axis(table.index) for name, column in kept.items()}
-        changed = table.assign(**shuffled)
-        after = np.asarray(predict(changed), dtype=np.float64)
+        after = np.asarray(ask(names, shuffle), dtype=np.float64)
         if number == 0 and np.array_equal(after, chance):
             return rise  # the model does not look at these columns; other shuffles would show it again
         rise += log_losses(y, after) - before

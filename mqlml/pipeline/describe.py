@@ -11,7 +11,9 @@ import pandas as pd
 from mqlml import __version__, report
 from mqlml.config import Config, LabelRule
 from mqlml.evaluation import CalibrationBand, Decile, Importance, ImportanceRow
+from mqlml.evaluation.shape import Shape
 from mqlml.journeys import FlatTable, Journeys
+from mqlml.plain import to_plain
 from mqlml.pipeline.words import say_proof
 from mqlml.plain import to_plain
 from mqlml.timeutil import format_instant
@@ -20,6 +22,7 @@ from mqlml.training import Step, TrainingTable, refused_columns
 __all__ = [
     "describe_data",
     "describe_holdout",
+    "describe_importance",
     "describe_leaks",
     "describe_left_out",
     "describe_population",
@@ -117,6 +120,28 @@ def describe_holdout(table: TrainingTable) -> dict[str, Any]:
     cutoffs = table.cutoff_time.iloc[fold.test]
     first, last = cutoffs.min(), cutoffs.max()
     return {"from": format_instant(first), "until": format_instant(last), "n": len(fold.test)}
+
+
+def describe_importance(importance: Importance | None, shapes: Sequence[Shape]) -> dict[str, Any] | None:
+    """What each family, group of alike features and feature is worth; features that the model does not look at are
+    left out. A feature whose shape was measured has it beside it."""
+    if importance is None:
+        return None
+    shape = {found.name: found for found in shapes}
+    plain: dict[str, Any] = to_plain(
+        {
+            "metric": importance.metric,
+            "n": importance.n_rows,
+            "families": importance.families,
+            "groups": importance.groups,
+            "features": [row for row in importance.features if (row.low, row.high) != (0.0, 0.0)],
+        }
+    )
+    for row in plain["features"]:
+        if row["name"] in shape:
+            found = to_plain(shape[row["name"]])
+            row |= {"direction": found["direction"], "points": found["points"]}
+    return plain
 
 
 def make_report(

@@ -5,7 +5,7 @@ Nothing is chosen here: the model, its calibration and its thresholds come from 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,10 @@ from mqlml.evaluation import (
     evaluate_probabilities,
     measure_importance,
 )
+from mqlml.evaluation.groups import group_alike
+from mqlml.evaluation.shape import Shape, measure_shapes
 from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, make_baselines
+from mqlml.model.partial import PartialScores
 from mqlml.timeutil import parse_duration
 from mqlml.training import TrainingTable
 
@@ -39,6 +42,9 @@ Floats = npt.NDArray[np.float64]
 
 RANDOM_STATE = 0
 """The seed of everything drawn: folds, resamples, shuffles. The same data gives the same version."""
+
+SHAPES, SHAPE_ROWS = 15, 2_000
+"""For how many features, the most important ones, and on how many leads a shape is measured."""
 
 AGE_POSITIVES = 10
 """Fewer conversions than this at an age of the lead, and nothing is said about that age."""
@@ -142,20 +148,41 @@ def judge_policy(
 
 def judge_importance(
     fitted: Sequence[LeadScorer], calibrator: SigmoidCalibrator, table: TrainingTable
-) -> Importance:
-    """What each feature and family is worth to the model on the held-out period, or on the first of its parts."""
+) -> tuple[Importance, tuple[Shape, ...]]:
+    """What each feature, group of features and family is worth to the model on the held-out period, or on the first
+    of its parts; and how the probability moves with the features that are worth most."""
     # Shuffling the encoded matrix says the same as shuffling the table, and encodes once instead of each time.
     model, (_, last) = fitted[0], table.holdout.parts[0]
     matrix = model.encoder_.transform(table.features.iloc[last])
-    return measure_importance(
+    names = [str(name) for name in model.get_feature_names_out()]
+    used = model.used_features_
+
+    def shuffled(rows: npt.NDArray[np.int64]) -> Callable[[list[str], npt.NDArray[np.int64]], Floats]:
+        scores = PartialScores(model, matrix[rows])
+        return lambda columns, order: calibrator.predict(scores.shuffle(columns, order))
+
+    importance = measure_importance(
         lambda X: calibrator.predict(model.predict_matrix(np.asfortranarray(X.to_numpy()))),
-        pd.DataFrame(matrix, columns=model.get_feature_names_out()),
+        pd.DataFrame(matrix, columns=names),
         table.label[last],
         {feature.name: feature.family for feature in table.plan.features},
         clusters=table.group[last],
         random_state=RANDOM_STATE,
-        used=model.used_features_,
+        used=used,
+        groups=group_alike(matrix, names, random_state=RANDOM_STATE),
+        shuffled=shuffled,
     )
+    asked = np.random.default_rng(RANDOM_STATE)
+    some = (
+        matrix if len(matrix) <= SHAPE_ROWS else matrix[asked.choice(len(matrix), SHAPE_ROWS, replace=False)]
+    )
+    shapes = measure_shapes(
+        PartialScores(model, some),
+        calibrator.predict,
+        [row.name for row in importance.features if row.name in used][:SHAPES],
+        model.encoder_.levels_,
+    )
+    return importance, shapes
 
 
 def holdout_weeks(table: TrainingTable) -> float | None:

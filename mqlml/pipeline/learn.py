@@ -27,6 +27,7 @@ from mqlml.evaluation import (
 )
 from mqlml.evaluation.backtest import Forward
 from mqlml.evaluation.heldout import HeldOut, Opened, Period
+from mqlml.evaluation.shape import Shape
 from mqlml.evaluation.slices import warn_of_slices
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import Drift, LeadScorer, SigmoidCalibrator
@@ -35,6 +36,7 @@ from mqlml.pipeline.choice_words import describe_choice, describe_drift, warn_of
 from mqlml.pipeline.choose_model import Chosen, calibrate_forward, choose_model
 from mqlml.pipeline.describe import (
     describe_holdout,
+    describe_importance,
     describe_leaks,
     describe_population,
     describe_proof,
@@ -169,11 +171,12 @@ def train(
 
     labels: dict[str, dict[str, Any]] = {}
     importance: Importance | None = None
+    shapes: tuple[Shape, ...] = ()
     bundle: Bundle | None = None
     if gate.passed and policy is not None:
         labels = judge_policy(policy, judged, table, team_values(data, table, table.holdout.test, config))
         with progress.step("importance"):
-            importance = judge_importance(fitted, calibrator, table)
+            importance, shapes = judge_importance(fitted, calibrator, table)
         with progress.step("refit"):
             bundle = _ship(scorer, table, forward, judged, config, data, now)
         for shipped in bundle.policy.outcomes:
@@ -194,6 +197,7 @@ def train(
             "slices": slices,
             "choice": describe_choice(chosen),
             "calibration": describe_drift(drift, calibrator, past),
+            "importance": describe_importance(importance, shapes),
             "baselines": judged.baselines,
             "labels": labels,
             "leaks": describe_leaks(table),

@@ -1,0 +1,82 @@
+"""Scores after a change of a few columns: a scorer and encoded rows go in, raw scores for other values come out.
+
+Only the trees that split on a changed column are asked again, and only its own effects of the logistic part. Asking
+for each of many columns in turn so costs as often as trees split, not as often as there are columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from mqlml.model.scorer import LeadScorer
+
+__all__ = ["PartialScores"]
+
+Floats = npt.NDArray[np.float64]
+
+
+class PartialScores:
+    """Raw scores of some rows, as they are and with other values in a few columns.
+
+    Parameters
+    ----------
+    scorer : LeadScorer, fitted
+    matrix : ndarray of float64, shape (n, columns of ``scorer.get_feature_names_out()``)
+        Encoded rows; copied.
+
+    Attributes
+    ----------
+    matrix : ndarray of float64, the copy.
+    raw : ndarray of float64, shape (n,), the scores as they are.
+    place : dict of str to int, the column of each feature.
+    """
+
+    def __init__(self, scorer: LeadScorer, matrix: Floats) -> None:
+        self.matrix = np.array(matrix, order="F")
+        self.raw = scorer.predict_matrix(self.matrix)
+        self.place = {str(name): at for at, name in enumerate(scorer.get_feature_names_out())}
+        self._tree_weight, self._linear_weight = scorer.tree_weight, scorer.linear_weight
+        self._effects = scorer.linear_.effects if scorer.linear_ is not None else None
+        self._trees = (
+            [] if scorer.trees_ is None else [tree for step in scorer.trees_._predictors for tree in step]
+        )
+        self._maps = (
+            None if scorer.trees_ is None else scorer.trees_._bin_mapper.make_known_categories_bitsets()
+        )
+        self._said = [self._ask(tree) for tree in self._trees]
+        self._splits: dict[int, list[int]] = {}
+        for number, tree in enumerate(self._trees):
+            nodes = tree.nodes
+            for column in np.unique(nodes["feature_idx"][nodes["is_leaf"] == 0]):
+                self._splits.setdefault(int(column), []).append(number)
+
+    def _ask(self, tree: object) -> Floats:
+        assert self._maps is not None
+        said: Floats = tree.predict(self.matrix, *self._maps, 1)  # type: ignore[attr-defined]
+        return said
+
+    def change(self, columns: Mapping[str, Floats | float]) -> Floats:
+        """Raw scores, shape (n,), if these columns of the matrix held these values."""
+        raw = self.raw.copy()
+        places = {self.place[name]: values for name, values in columns.items()}
+        kept = {at: self.matrix[:, at].copy() for at in places}
+        try:
+            for at, values in places.items():
+                self.matrix[:, at] = values
+            for number in sorted({number for at in places for number in self._splits.get(at, ())}):
+                raw += self._tree_weight * (self._ask(self._trees[number]) - self._said[number])
+            if self._effects is not None:
+                for at, before in kept.items():
+                    effect = self._effects[at]
+                    raw += self._linear_weight * (effect.add(self.matrix[:, at]) - effect.add(before))
+        finally:
+            for at, before in kept.items():
+                self.matrix[:, at] = before
+        return raw
+
+    def shuffle(self, names: list[str], order: npt.NDArray[np.int64]) -> Floats:
+        """Raw scores if these columns were shuffled, together, among the rows."""
+        return self.change({name: self.matrix[order, self.place[name]] for name in names})
