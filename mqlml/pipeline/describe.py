@@ -13,7 +13,6 @@ from mqlml.config import Config, LabelRule
 from mqlml.evaluation import CalibrationBand, Decile, Importance, ImportanceRow
 from mqlml.evaluation.shape import Shape
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.plain import to_plain
 from mqlml.pipeline.words import say_proof
 from mqlml.plain import to_plain
 from mqlml.timeutil import format_instant

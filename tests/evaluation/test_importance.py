@@ -137,3 +137,41 @@ def test_a_column_without_a_family_is_refused() -> None:
     families = dict.fromkeys(("strong", "weak", "unused"), "profile")
     with pytest.raises(ScorerError, match=r"every column needs a family; 2 have none, the first 'twin_1'"):
         measure_importance(predict, table, label, families, clusters=np.arange(50), random_state=0)
+
+
+def test_a_group_is_shuffled_as_one_and_named_by_its_most_important_member() -> None:
+    found = _measure(groups=[("weak", "strong"), ("twin_2", "twin_1")])
+    family = {row.name: row for row in found.families}
+    by_members = {frozenset(group.names): group for group in found.groups}
+    twins = by_members[frozenset({"twin_1", "twin_2"})]
+    assert (twins.drop, twins.low, twins.high) == (
+        family["channel"].drop,
+        family["channel"].low,
+        family["channel"].high,
+    )
+    worth = {row.name: row.drop for row in found.features}
+    assert worth[twins.names[0]] >= worth[twins.names[1]]
+    assert by_members[frozenset({"strong", "weak"})].names == ("strong", "weak")
+    assert [group.drop for group in found.groups] == sorted(
+        (group.drop for group in found.groups), reverse=True
+    )
+
+
+def test_a_quicker_way_to_ask_gives_the_same() -> None:
+    table, label = _world(900)
+    asked = []
+
+    def quick(rows: np.ndarray):  # type: ignore[no-untyped-def]
+        used = table.iloc[rows].reset_index(drop=True)
+
+        def ask(names: list[str], order: np.ndarray) -> np.ndarray:
+            asked.append(names)
+            moved = {name: used[name].to_numpy()[order] for name in names}
+            return predict(used.assign(**moved))
+
+        return ask
+
+    settings = {"clusters": np.arange(900), "random_state": 0, "max_rows": 500}
+    slow = measure_importance(predict, table, label, FAMILIES, **settings)
+    assert measure_importance(predict, table, label, FAMILIES, shuffled=quick, **settings) == slow
+    assert ["twin_1", "twin_2"] in asked
