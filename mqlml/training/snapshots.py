@@ -68,6 +68,14 @@ def micros(times: pd.Series) -> Micros:
     return np.where(times.isna().to_numpy(), NEVER, values)
 
 
+def group_leads(leads: pd.DataFrame) -> npt.NDArray[np.intp]:
+    """A number for each lead's account, or one of its own where it has none."""
+    if "account_id" not in leads:
+        return np.arange(len(leads))
+    account = pd.factorize(leads["account_id"])[0]
+    return np.where(account >= 0, account, len(leads) + np.arange(len(leads)))
+
+
 def _first_per_lead(journeys: Journeys, rows: pd.DataFrame, times: Micros) -> Micros:
     """The earliest of ``times`` for each row of ``journeys.leads``, `NEVER` where a lead has none."""
     first = np.full(len(journeys.leads), NEVER)

@@ -39,7 +39,7 @@ from mqlml.training.audit import (
     take_leads,
 )
 from mqlml.training.labels import assign_labels
-from mqlml.training.snapshots import Step, build_snapshots, micros
+from mqlml.training.snapshots import Step, build_snapshots, group_leads, micros
 from mqlml.training.splits import Fold, holdout_split
 
 __all__ = ["Rows", "TrainingTable", "build_table", "choose_rows", "learn_plan"]
@@ -112,11 +112,7 @@ class TrainingTable:
 def _groups(leads: pd.DataFrame, lead_id: pd.Series) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Codes of lead and of account (or lead, where there is none) for each snapshot."""
     lead = pd.Index(leads["lead_id"]).get_indexer(pd.Index(lead_id))
-    if "account_id" not in leads:
-        return lead, lead
-    account = pd.factorize(leads["account_id"])[0]
-    group = np.where(account >= 0, account, len(leads) + np.arange(len(leads)))
-    return lead, group[lead]
+    return lead, group_leads(leads)[lead]
 
 
 def _check_classes(label: npt.NDArray[np.int8], what: str, remedy: str) -> None:

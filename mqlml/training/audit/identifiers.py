@@ -6,6 +6,7 @@ import math
 import re
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from mqlml.training.audit.alone import filled_rows
@@ -26,8 +27,7 @@ times (``exp(-14)``), however they were distributed; numbers that still all diff
 _CODE = re.compile(r"(?!\d{4}-\d\d-\d\d)(?=.*\d)[0-9A-Za-z_:-]{4,}")
 """One word with a digit in it, no date: a code, not somebody's name, nor a mail address that can be parsed."""
 
-_LOOKED_AT = 200
-_SOME = 5_000
+_SOME = 2_000
 
 
 def check_identifier(values: pd.Series) -> Clue | None:
@@ -39,19 +39,14 @@ def check_identifier(values: pd.Series) -> Clue | None:
     filled = values[filled_rows(values)]
     if len(filled) < _ENOUGH:
         return None
-    # What repeats itself among a few rows does so among all; counting all texts of a large table takes a while.
+    # What is no code, or repeats itself among a few rows, need not be counted among all, which takes a while.
     some = filled.iloc[:: max(len(filled) // _SOME, 1)]
-    if some.nunique() < _OWN * len(some):
+    numeric = values.dtype.kind in "fiub"
+    coded = bool((some % 1 == 0).all()) if numeric else _are_codes(some)
+    if not coded or some.nunique() < _OWN * len(some):
         return None
     distinct = int(filled.nunique())
-    if distinct < _OWN * len(filled):
-        return None
-    if values.dtype.kind in "fiub":
-        given_out = _is_counted(filled.to_numpy(np.float64), distinct)
-    else:
-        shown = filled.iloc[:: max(len(filled) // _LOOKED_AT, 1)].astype("str")
-        given_out = bool(shown.str.fullmatch(_CODE).mean() > _OWN)
-    if not given_out:
+    if distinct < _OWN * len(filled) or (numeric and not _is_counted(filled.to_numpy(np.float64), distinct)):
         return None
     return Clue(
         "identifier",
@@ -62,8 +57,12 @@ def check_identifier(values: pd.Series) -> Clue | None:
     )
 
 
-def _is_counted(numbers: np.ndarray, distinct: int) -> bool:
-    if distinct < len(numbers) or not np.isfinite(numbers).all() or (numbers % 1 != 0).any():
+def _are_codes(texts: pd.Series) -> bool:
+    return bool(texts.astype("str").str.fullmatch(_CODE).mean() > _OWN)
+
+
+def _is_counted(numbers: npt.NDArray[np.float64], distinct: int) -> bool:
+    if distinct < len(numbers) or not np.isfinite(numbers).all():
         return False
     span = float(numbers.max() - numbers.min()) + 1
     return math.comb(len(numbers), 2) / span >= _COLLISIONS

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from mqlml.config import Config
+from mqlml.features.vocabulary import read_words
 from mqlml.journeys import Journeys
 from mqlml.timeutil import to_microseconds
 from mqlml.training.audit.bounds import AUDIT_ERROR
@@ -14,6 +17,7 @@ from mqlml.training.audit.changes import count_changes, judge_changes
 from mqlml.training.audit.columns import audit_columns
 from mqlml.training.audit.creation import audit_creation
 from mqlml.training.audit.findings import Finding
+from mqlml.training.audit.names import split_words
 from mqlml.training.audit.times import Moments
 from mqlml.training.snapshots import NEVER, conversion_times, micros
 
@@ -29,6 +33,16 @@ def _looked_at(leads: pd.DataFrame, snapshots: pd.DataFrame) -> npt.NDArray[np.i
     lead = pd.Index(leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     np.minimum.at(first, lead, micros(snapshots["cutoff_time"]))
     return first
+
+
+def _columns_of_fields(history: pd.DataFrame, columns: Iterable[str]) -> dict[str, str]:
+    """The column of the leads that each field of the history tells of: ``LeadSource`` is ``lead_source``."""
+    plain = {tuple(word.lower() for word in split_words(column)): column for column in columns}
+    said = {
+        field: tuple(word.lower() for word in split_words(field))
+        for field in read_words(history["field"]).text
+    }
+    return {field: plain[words] for field, words in said.items() if words in plain}
 
 
 def audit_journeys(journeys: Journeys, snapshots: pd.DataFrame, config: Config) -> tuple[Finding, ...]:
@@ -50,9 +64,11 @@ def audit_journeys(journeys: Journeys, snapshots: pd.DataFrame, config: Config) 
     moments = Moments(created, _looked_at(leads, snapshots), converted, until, config.data.zone)
     attributes = leads.drop(columns=list(_NOT_ATTRIBUTES), errors="ignore")
     lead = pd.Index(leads["lead_id"]).get_indexer(pd.Index(journeys.history["lead_id"]))
-    counts = count_changes(journeys.history, attributes.columns, lead, moments.looked_at, converted)
+    columns = _columns_of_fields(journeys.history, attributes.columns)
+    counts = count_changes(journeys.history, columns, lead, moments.looked_at, converted)
+    changes = judge_changes(counts, error=AUDIT_ERROR / max(len(counts.table), 1))
     outcomes = config.data.outcomes
-    columns = audit_columns(
+    findings = audit_columns(
         attributes,
         (converted < NEVER).astype(np.int8),
         created,
@@ -60,11 +76,11 @@ def audit_journeys(journeys: Journeys, snapshots: pd.DataFrame, config: Config) 
         # A lead that has not had its horizon yet is neither won nor lost, and younger leads are less filled in.
         settled=created + problem.gap + problem.horizon <= until,
         moments=moments,
-        changes=judge_changes(counts, error=AUDIT_ERROR / max(len(counts.table), 1)),
+        changes={columns[field]: clue for field, clue in changes.items()},
         targets=(problem.outcome,),
         written=set() if outcomes is None else {outcomes.column(name) for name in _OUTCOME_COLUMNS},
     )
-    return (*columns, *audit_creation(moments))
+    return (*findings, *audit_creation(moments))
 
 
 def audit_flat(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mqlml.errors import LeakageError
@@ -17,7 +16,7 @@ from mqlml.features import FeaturePlan, build_features
 from mqlml.journeys import Journeys
 from mqlml.training.audit.disturb import disturb
 from mqlml.training.audit.findings import Clue, Finding
-from mqlml.training.snapshots import micros
+from mqlml.training.snapshots import group_leads, micros
 
 __all__ = ["Moved", "Proof", "moved_findings", "prove", "require_proof", "sample_snapshots", "take_leads"]
 
@@ -60,14 +59,6 @@ class Proof:
     moved: tuple[Moved, ...]
 
 
-def _accounts(leads: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """A number for each lead's account, or for the lead where it has none."""
-    if "account_id" not in leads:
-        return np.arange(len(leads))
-    account = pd.factorize(leads["account_id"])[0]
-    return np.where(account >= 0, account, len(leads) + np.arange(len(leads)))
-
-
 def sample_snapshots(leads: pd.DataFrame, snapshots: pd.DataFrame) -> pd.DataFrame:
     """A few hundred of the snapshots, drawn with a fixed seed, no two of one account.
 
@@ -82,7 +73,7 @@ def sample_snapshots(leads: pd.DataFrame, snapshots: pd.DataFrame) -> pd.DataFra
     -------
     DataFrame with ``lead_id``, ``cutoff_time``.
     """
-    account = _accounts(leads)
+    account = group_leads(leads)
     lead = pd.Index(leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     rng = np.random.default_rng(_SEED)
     drawn = rng.permutation(len(snapshots))
@@ -97,7 +88,7 @@ def sample_snapshots(leads: pd.DataFrame, snapshots: pd.DataFrame) -> pd.DataFra
 
 def take_leads(journeys: Journeys, snapshots: pd.DataFrame) -> Journeys:
     """The journeys of the leads that are asked for and of all others of their accounts."""
-    account = _accounts(journeys.leads)
+    account = group_leads(journeys.leads)
     asked = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     leads = journeys.leads[np.isin(account, account[asked])].reset_index(drop=True)
     ids = pd.Index(leads["lead_id"])
@@ -123,7 +114,7 @@ def prove(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> Pro
     snapshots : from `sample_snapshots`: at most one for each account.
     plan : any plan; whatever it makes is held to the proof.
     """
-    account = _accounts(journeys.leads)
+    account = group_leads(journeys.leads)
     asked = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     at = pd.Series(micros(snapshots["cutoff_time"]), index=account[asked])
     cutoff = at.reindex(account).to_numpy(np.int64)

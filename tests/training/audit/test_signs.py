@@ -15,6 +15,7 @@ import pytest
 from mqlml.config import Profile
 from mqlml.journeys.times import NO_TIME
 from mqlml.timeutil import DAY, HOUR
+from mqlml.training.audit import audit_journeys
 from mqlml.training.audit.alone import split_halves
 from mqlml.training.audit.changes import count_changes, judge_changes
 from mqlml.training.audit.columns import audit_columns
@@ -23,7 +24,8 @@ from mqlml.training.audit.findings import Clue, conclude
 from mqlml.training.audit.gaps import check_gaps
 from mqlml.training.audit.identifiers import check_identifier
 from mqlml.training.audit.times import Moments, check_times, read_instants
-from tests.by_hand import instant, table
+from tests.by_hand import instant, journeys, table
+from tests.features.worlds import make_config_of
 
 NEVER = np.iinfo(np.int64).max
 START = instant("01-01").value // 1000
@@ -123,6 +125,27 @@ class TestHistory:
             leads, label, np.arange(100), Profile(history=["status"]), changes=self.changes(0.05)
         )
         assert (finding.column, finding.action, finding.severity) == ("plan", "refused", "certain")
+
+    def test_a_field_is_matched_to_its_column_however_it_is_written(self) -> None:
+        days = 40
+        leads = [
+            {
+                "lead_id": lead,
+                "created_at": f"01-{1 + lead % 28:02}",
+                "plan_name": ("pro", "free")[lead % 9 == 0],
+            }
+            for lead in range(days)
+        ]
+        rows = [
+            {"lead_id": lead, "field": "PlanName", "value": value, "valid_from": since, "recorded_at": since}
+            for lead in range(days)
+            for value, since in (("free", f"01-{1 + lead % 28:02}"), ("pro", "03-01"))
+        ]
+        made = journeys(leads, history=rows)
+        snapshots = made.leads[["lead_id"]].assign(cutoff_time=made.leads["created_at"])
+        (finding,) = audit_journeys(made, snapshots, make_config_of())
+        assert (finding.column, finding.action, finding.severity) == ("plan_name", "refused", "certain")
+        assert "profile: {history: [PlanName]}" in finding.reason
 
 
 class TestTimes:
