@@ -1,4 +1,4 @@
-"""The switches of the features made from events: which groups are made, and which ordered pairs of acts."""
+"""The switches of the features: which groups are made, and which ordered pairs of acts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ __all__ = ["Groups", "Pair"]
 
 
 class Groups(Section):
-    """Which groups of features are made from events; each is switched by its name: ``{pairs: on, paid: off}``.
+    """Which groups of features are made; each is switched by its name: ``{pairs: on, paid: off}``.
+
+    Profile: ``parsed`` (kind of mail address, seniority, function, size band), ``completeness``, ``age``. The
+    attributes themselves are chosen by ``profile.static`` and ``profile.history``, personas by ``personas``.
+
+    Undesirables: ``unwelcome`` (acts and channels), ``silence``, ``flags`` (undesirable profiles).
 
     Channel: ``touches`` (first, last, how many different), ``channels`` (count and share of each), ``switches``,
     ``paid`` (paid or organic), ``breadth`` (campaigns and channels within a set period).
@@ -23,6 +28,12 @@ class Groups(Section):
     other leads did).
     """
 
+    parsed: bool = True
+    completeness: bool = True
+    age: bool = True
+    unwelcome: bool = True
+    silence: bool = True
+    flags: bool = True
     touches: bool = True
     channels: bool = True
     switches: bool = False

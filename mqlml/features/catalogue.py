@@ -30,7 +30,7 @@ Family = Literal["profile", "channel", "actions", "undesirables"]
 FAMILIES: tuple[Family, ...] = ("profile", "channel", "actions", "undesirables")
 
 _OTHER = re.compile(r"[\W_]+")
-_PLAIN_NOUN = re.compile(r"[a-z ]*[a-z](?<!ed)(?<!ing)(?<!s)")
+_PLAIN_NOUN = re.compile(r"[a-z ]*[a-z](?<!ed)(?<!ing)(?<!s)(?<!sent)")
 
 
 @dataclass(frozen=True)

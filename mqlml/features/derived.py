@@ -76,10 +76,16 @@ def plan_derived(
     ConfigError, LeakageError
         If a persona uses an attribute that is not there, or that the audit refused.
     """
+    on = config.features.groups
     changing = [name for name in config.profile.history if name not in refused]
     counted = [Attribute(name, table) for name in columns] + [Attribute(name, "history") for name in changing]
     personas = read_groups(config, "personas", roles=roles, columns=columns, refused=refused, table=table)
-    return DerivedPlan(roles, read_parsing(config), tuple(counted), personas)
+    return DerivedPlan(
+        roles if on.parsed else Roles(),
+        read_parsing(config),
+        tuple(counted) if on.completeness else (),
+        personas,
+    )
 
 
 def read_groups(

@@ -49,6 +49,8 @@ def plan_flags(
     table: Literal["leads", "flat"] = "leads",
 ) -> FlagsPlan | None:
     """The plan, or None where there is nothing to raise a flag about; arguments as `plan_derived`'s."""
+    if not config.features.groups.flags:
+        return None
     profiles = read_groups(
         config, "undesirable_profiles", roles=roles, columns=columns, refused=refused, table=table
     )

@@ -31,14 +31,16 @@ class ProfilePlan:
     static : lead attributes that are features as they are.
     history : attributes read from the history table as of the cutoff.
     derived : what is read out of them: kinds, bands, personas, completeness.
+    age : whether the lead's age is one.
     """
 
     static: Attributes
     history: Attributes
     derived: DerivedPlan
+    age: bool
 
 
-def _plan(evidence: Evidence) -> tuple[ProfilePlan, list[LeftOut]]:
+def _plan(evidence: Evidence) -> tuple[ProfilePlan | None, list[LeftOut]]:
     profile, leads, refused = evidence.config.profile, evidence.leads, evidence.refused
     attributes = [column for column in leads.columns if column not in NOT_ATTRIBUTES]
     if profile.static == "auto":
@@ -56,7 +58,8 @@ def _plan(evidence: Evidence) -> tuple[ProfilePlan, list[LeftOut]]:
         (column, f"{reason}; parsed instead" if column in parsed else reason) for column, reason in unfit
     ]
     derived = plan_derived(evidence.config, roles=roles, columns=columns, refused=refused)
-    return ProfilePlan(static, history, derived), left_out + unfit + unfit_history
+    plan = ProfilePlan(static, history, derived, evidence.config.features.groups.age)
+    return (plan if _describe(plan) else None), left_out + unfit + unfit_history
 
 
 def _plan_history(evidence: Evidence) -> tuple[Attributes, list[LeftOut]]:
@@ -95,6 +98,8 @@ def _columns(plan: ProfilePlan) -> Iterator[Column]:
             )
             yield feature, partial(read_known_numbers if number else read_known_text, attribute=attribute)
     yield from derived_columns(plan.derived)
+    if not plan.age:
+        return
     feature = make(
         name=feature_name("profile", "lead", "age"),
         sentence="Days since the lead was created",

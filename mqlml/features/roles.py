@@ -81,11 +81,14 @@ def find_email(table: pd.DataFrame, profile: Profile, refused: Collection[str] =
 
 
 def _usual(table: pd.DataFrame, role: str, profile: Profile, refused: Collection[str]) -> str | None:
-    for column in table.columns:
+    columns = [str(column) for column in table.columns]
+    if role == "company_size":  # a number says more than a range
+        columns.sort(key=lambda column: is_text(table[column]))
+    for column in columns:
         allowed = (profile.static == "auto" or column in profile.static) and column not in refused
         text = is_text(table[column]) or role in ("company_size", "phone")
         if allowed and text and plain_name(column) in _USUAL[role]:
-            return str(column)
+            return column
     return None
 
 

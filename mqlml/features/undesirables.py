@@ -54,7 +54,7 @@ class UndesirablesPlan:
     ----------
     acts, channels : what is unwelcome among the actions and the channels.
     windows : lookback windows, shortest first.
-    silence : whether there are events to be silent between.
+    silence : whether the days since the last event are a feature.
     flags : the undesirable profiles; None where no attribute tells of one.
     """
 
@@ -82,8 +82,9 @@ def _plan(evidence: Evidence) -> tuple[UndesirablesPlan | None, list[LeftOut]]:
     ]
     roles = find_roles(leads, config.profile, refused=refused)
     flags = plan_flags(config, roles=roles, columns=columns, refused=refused)
-    plan = UndesirablesPlan(acts, channels, tuple(config.windows), evidence.has_events, flags)
-    return (plan if plan.silence or flags else None), left_out + unknown
+    silence = evidence.has_events and settings.groups.silence
+    plan = UndesirablesPlan(acts, channels, tuple(config.windows), silence, flags)
+    return (plan if _describe(plan) else None), left_out + unknown
 
 
 def _unwelcome(
@@ -94,7 +95,7 @@ def _unwelcome(
     most: int,
 ) -> tuple[Unwelcome, list[LeftOut]]:
     listed = None if written is None else tuple(written)
-    if not evidence.has_values(column):
+    if not (evidence.has_values(column) and evidence.config.features.groups.unwelcome):
         return Unwelcome((), listed), []
     words = learn_vocabulary(
         evidence.count_words(column), most=most, include=lambda word: include(word, listed)

@@ -19,7 +19,7 @@ from mqlml.training import build_table
 from mqlml.training.audit import Finding, refused_columns, sample_snapshots, take_leads
 from mqlml.training.table import choose_rows, learn_plan
 
-__all__ = ["describe_features", "learn_features", "list_features", "words_of_features"]
+__all__ = ["describe_features", "group_windows", "learn_features", "list_features", "words_of_features"]
 
 _WIDTH = 100
 
@@ -62,11 +62,12 @@ def describe_features(
     left_out = [(what, reasons.get(what, reason)) for what, reason in plan.left_out]
     told = {what for what, _ in left_out}
     left_out += [(column, reasons[column]) for column in sorted(refused) if column not in told]
-    if config is not None and plan.flat is None:
+    if config is not None:
+        of_tables = ("parsed", "completeness", "flags")  # the groups that a flat table has as well
         left_out += [
             (f"group {name}", f"is switched off; features: {{groups: {{{name}: on}}}} makes it")
             for name, on in config.features.groups
-            if not on
+            if not on and (plan.flat is None or name in of_tables)
         ]
     return {
         "features": [_plain(feature) for feature in plan.features],
@@ -94,7 +95,7 @@ def words_of_features(result: dict[str, Any]) -> str:
         own = [feature for feature in result["features"] if feature["family"] == family]
         if own:
             lines += ["", f"{family.capitalize()} ({len(own):,})"]
-            lines += [line for entry in _entries(own) for line in entry]
+            lines += [line for name, group in group_windows(own) for line in _entry(name, group)]
     if result["left_out"]:
         lines += ["", f"Left out ({len(result['left_out']):,})"]
         for entry in result["left_out"]:
@@ -102,23 +103,27 @@ def words_of_features(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _entries(features: list[dict[str, Any]]) -> Iterator[list[str]]:
-    """One entry for features that differ in their window only: name, then sentence, then source."""
+def group_windows(features: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Features that differ in their window only, under one name, as ``actions__any__count__{7d, all}``."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for feature in features:
         name = feature["name"]
         stem = name if feature["window"] is None else name.rpartition("__")[0]
         groups.setdefault(stem, []).append(feature)
     for stem, group in groups.items():
-        windows = [feature["window"] for feature in group if feature["window"] is not None]
-        name = f"{stem}__{{{', '.join(windows)}}}" if len(windows) > 1 else group[0]["name"]
-        first = group[0]
-        said = first["sentence"] + (" (a category)" if first["kind"] == "category" else "")
-        if len(windows) > 1:
-            said += f", and likewise {', '.join(windows[1:])}"
-        source = ", ".join(first["source"])
-        words = f", in the source: {', '.join(map(repr, first['words']))}" if first["words"] else ""
-        yield [*_wrapped(name, "  "), *_wrapped(said, "      "), *_wrapped(f"from {source}{words}", "      ")]
+        windows = ", ".join(str(feature["window"]) for feature in group)
+        yield (f"{stem}__{{{windows}}}" if len(group) > 1 else group[0]["name"]), group
+
+
+def _entry(name: str, group: list[dict[str, Any]]) -> list[str]:
+    """A name, then what it says, then where it comes from."""
+    first = group[0]
+    said = first["sentence"] + (" (a category)" if first["kind"] == "category" else "")
+    if len(group) > 1:
+        said += f", and likewise {', '.join(feature['window'] for feature in group[1:])}"
+    words = f", in the source: {', '.join(map(repr, first['words']))}" if first["words"] else ""
+    source = f"from {', '.join(first['source']) or 'what its function reads'}{words}"
+    return [*_wrapped(name, "  "), *_wrapped(said, "      "), *_wrapped(source, "      ")]
 
 
 def _wrapped(text: str, indent: str) -> list[str]:

@@ -361,6 +361,8 @@ def test_groups_switched_off_leave_nothing_behind() -> None:
     plan = plan_of(journeys, off)
     assert plan.actions is None
     assert plan.channel is None
+    assert plan.undesirables is None
+    assert {feature.name.split("__")[2] for feature in plan.features} <= {"value", "as_of"}
     for group in Groups.model_fields:
         only = dict.fromkeys(Groups.model_fields, False) | {group: True}
         table = plan_of(journeys, make_config_of(features={"groups": only}))
