@@ -77,16 +77,19 @@ def contribute_in_parts(scorer: LeadScorer, X: Any) -> Iterator[Contributions]:
     names = tuple(scorer.encoder_.feature_names_)
     place = {name: position for position, name in enumerate(names)}
     used = [place[name] for name in scorer.encoder_.matrix_names_]
-    trees = None if scorer.trees_ is None else TreeShapley(scorer.trees_)
-    base = (1.0 - scorer.tree_weight - scorer.linear_weight) * scorer.prior_
+    weight = scorer.tree_weight
+    trees = (
+        None
+        if scorer.trees_ is None
+        else TreeShapley(scorer.trees_, weight=weight, places=used, width=len(names))
+    )
+    base = (1.0 - weight - scorer.linear_weight) * scorer.prior_
     if trees is not None:
-        base += scorer.tree_weight * trees.expected
+        base += trees.expected
     if scorer.linear_ is not None:
         base += scorer.linear_weight * scorer.linear_.base
     for matrix in matrices:
-        added = np.zeros((len(names), len(matrix)))
-        if trees is not None:
-            added[used] = scorer.tree_weight * trees.values(matrix).T
+        added = np.zeros((len(names), len(matrix))) if trees is None else trees.values(matrix).T
         if scorer.linear_ is not None:
             for position, effect, column in zip(used, scorer.linear_.effects, matrix.T, strict=True):
                 added[position] += scorer.linear_weight * effect.add(column)

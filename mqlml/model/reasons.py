@@ -26,6 +26,9 @@ __all__ = ["Idea", "Reasons", "choose_reasons", "group_ideas", "sum_ideas"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+_ROWS = 256
+"""Rows whose sums are chosen from at a time, so that they stay in the cache."""
+
 _LEAST = 0.02
 """Log-odds below which an idea is no reason: it moves the odds by less than 2 %."""
 
@@ -101,7 +104,9 @@ def choose_reasons(
     said = np.full(chosen.shape, -1, dtype=np.int64)
     for half, speaks_for in ((slice(number), True), (slice(number, None), False)):
         picked, out = chosen[half].ravel(), np.full(chosen[half].size, -1, dtype=np.int64)
-        order = np.argsort(picked, kind="stable")
+        # Numbers of 16 bits are sorted digit by digit, five times faster.
+        small = picked.astype(np.int16) if len(features) < 2**15 else picked
+        order = np.argsort(small, kind="stable")
         starts = np.searchsorted(picked[order], np.arange(len(features) + 1))
         for position, feature in enumerate(features):
             places = order[starts[position] : starts[position + 1]]
@@ -141,29 +146,35 @@ def _choose(values: FloatArray, members: IntArray, first: IntArray, least: float
 
     ``values`` has the shape (columns, n); idea ``i`` is ``members[first[i]:first[i + 1]]``. Of equals the first wins.
     """
-    number, n = len(chosen) // 2, values.shape[1]
+    number, n, ideas = len(chosen) // 2, values.shape[1], len(first) - 1
     size = np.empty(number)
     best = np.empty(number, np.int64)
-    for row in range(n):
-        for half in range(2):
-            sign = 1.0 if half == 0 else -1.0
-            found = 0
-            for idea in range(len(first) - 1):
-                total = 0.0
-                for at in range(first[idea], first[idea + 1]):
-                    total += values[members[at], row]
-                total *= sign
-                if total < least or (found == number and total <= size[number - 1]):
-                    continue
-                place = min(found, number - 1)
-                found = min(found + 1, number)
-                while place > 0 and size[place - 1] < total:
-                    size[place], best[place] = size[place - 1], best[place - 1]
-                    place -= 1
-                size[place], best[place] = total, idea
-            for place in range(found):
-                strongest = members[first[best[place]]]
-                for at in range(first[best[place]], first[best[place] + 1]):
-                    if sign * values[members[at], row] > sign * values[strongest, row]:
-                        strongest = members[at]
-                chosen[half * number + place, row] = strongest
+    sums = np.empty((ideas, _ROWS))
+    for low in range(0, n, _ROWS):
+        high = min(low + _ROWS, n)
+        sums[:] = 0.0
+        for idea in range(ideas):
+            for at in range(first[idea], first[idea + 1]):
+                added = values[members[at], low:high]
+                for row in range(high - low):
+                    sums[idea, row] += added[row]
+        for row in range(low, high):
+            for half in range(2):
+                sign = 1.0 if half == 0 else -1.0
+                found = 0
+                for idea in range(ideas):
+                    total = sign * sums[idea, row - low]
+                    if total < least or (found == number and total <= size[number - 1]):
+                        continue
+                    place = min(found, number - 1)
+                    found = min(found + 1, number)
+                    while place > 0 and size[place - 1] < total:
+                        size[place], best[place] = size[place - 1], best[place - 1]
+                        place -= 1
+                    size[place], best[place] = total, idea
+                for place in range(found):
+                    strongest = members[first[best[place]]]
+                    for at in range(first[best[place]], first[best[place] + 1]):
+                        if sign * values[members[at], row] > sign * values[strongest, row]:
+                            strongest = members[at]
+                    chosen[half * number + place, row] = strongest

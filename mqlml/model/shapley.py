@@ -88,11 +88,16 @@ class TreeShapley:
     Parameters
     ----------
     trees : HistGradientBoostingClassifier, fitted
+    weight : float
+        What the log-odds are multiplied by.
+    places : array of int, one for each of the trees' columns, optional
+        Where each column stands among ``width`` columns of a wider result; the others get 0.
+    width : int, optional
 
     Attributes
     ----------
     expected : float
-        The mean of the log-odds over the training rows, as the nodes count them.
+        The mean of the weighted log-odds over the training rows, as the nodes count them.
 
     References
     ----------
@@ -102,18 +107,31 @@ class TreeShapley:
     algorithm", 2025: one table of answers for all rows.
     """
 
-    def __init__(self, trees: HistGradientBoostingClassifier) -> None:
+    def __init__(
+        self,
+        trees: HistGradientBoostingClassifier,
+        *,
+        weight: float = 1.0,
+        places: Sequence[int] | None = None,
+        width: int | None = None,
+    ) -> None:
         grown = [predictor.nodes for (predictor,) in trees._predictors]
-        self.expected = float(trees._baseline_prediction[0, 0]) + sum(map(_mean, grown))
+        self.expected = weight * (float(trees._baseline_prediction[0, 0]) + sum(map(_mean, grown)))
+        self._width = trees.n_features_in_ if width is None else width
+        place = np.arange(trees.n_features_in_) if places is None else np.array(places, dtype=np.int64)
         self._tables: list[_Table] = []
         self._deep: list[_Way] = []
         for nodes in (tree for tree in grown if len(tree) > 1):
             for leaves in _groups(nodes):
                 questions = sorted({question for leaf in leaves for question in leaf.questions})
                 if len(questions) <= _MOST_QUESTIONS:
-                    self._tables.append(_make_table(nodes, leaves, questions))
+                    table = _make_table(nodes, leaves, questions)
+                    self._tables.append(
+                        table._replace(players=place[table.players], values=weight * table.values)
+                    )
                 else:
-                    self._deep += [_make_way(nodes, leaf) for leaf in leaves]
+                    for way in (_make_way(nodes, leaf) for leaf in leaves):
+                        self._deep.append(way._replace(players=place[way.players], terms=weight * way.terms))
 
     def values(self, matrix: FloatArray) -> FloatArray:
         """What each column adds to ``expected``; with it, each row sums to the trees' log-odds.
@@ -124,10 +142,10 @@ class TreeShapley:
 
         Returns
         -------
-        ndarray of float64, shape (n, columns), Fortran order.
+        ndarray of float64, shape (n, width), Fortran order.
         """
         columns = np.ascontiguousarray(matrix.T)
-        out = np.zeros(columns.shape)
+        out = np.zeros((self._width, len(matrix)))
         for low in range(0, len(matrix), _ROWS):
             high = min(low + _ROWS, len(matrix))
             for (feature, threshold, missing_left), players, found in self._tables:
