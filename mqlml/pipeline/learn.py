@@ -51,6 +51,7 @@ from mqlml.pipeline.judge import (
     judge_policy,
 )
 from mqlml.pipeline.labelling import choose_labels, forward_periods, team_values
+from mqlml.pipeline.learning_curve import measure_curve
 from mqlml.pipeline.logbook import describe_opened, warn_of_openings
 from mqlml.pipeline.progress import Progress, Silent
 from mqlml.pipeline.slicing import check_slices, find_slices
@@ -140,6 +141,8 @@ def train(
             "the model gives every lead the same score, so there is nothing to rank by: no column told converting "
             f"leads apart in {len(past.holdout.train):,} rows. Bring more columns or a longer history"
         )
+    with progress.step("learning curve"):
+        curve = measure_curve(scorer, past, chosen.folds, random_state=RANDOM_STATE)
     calibrator, drift = calibrate_forward(forward.raw, forward.rows, forward.periods, past)
     policy = None
     if calibrator.slope_ > 0:  # otherwise all have one probability, and no threshold parts them
@@ -196,6 +199,7 @@ def train(
             "by_age": judged.by_age,
             "slices": slices,
             "choice": describe_choice(chosen),
+            "learning_curve": curve,
             "calibration": describe_drift(drift, calibrator, past),
             "importance": describe_importance(importance, shapes),
             "baselines": judged.baselines,

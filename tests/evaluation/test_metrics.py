@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +79,11 @@ def test_it_has_the_keys_that_were_promised_and_becomes_json() -> None:
         "brier",
         "brier_base_rate",
         "ece",
+        "ece_low",
+        "ece_high",
         "lift_top_decile",
+        "lift_top_decile_low",
+        "lift_top_decile_high",
     ]
     plain = {k: v.to_dict() if isinstance(v, Estimate) else v for k, v in found.items()}
     assert set(json.loads(json.dumps(plain))["roc_auc"]) == {"value", "low", "high"}
@@ -265,3 +270,31 @@ def test_rows_without_an_account_are_one_cluster_and_any_type_of_id_will_do() ->
     assert bootstrap.codes[1] == bootstrap.codes[3]
     (total,) = bootstrap.sums(np.ones(4))
     assert total.shape == (3,)
+
+
+def test_intervals_of_calibration_error_and_lift_hold_what_larger_samples_show() -> None:
+    """60 draws of 800 leads: the lift of a million leads lies inside about 57 of 60 intervals."""
+    rng = np.random.default_rng(8)
+
+    def draw(n: int) -> tuple[Any, Any]:
+        chance = 1 / (1 + np.exp(2.0 - rng.normal(size=n)))
+        return (rng.random(n) < chance).astype(int), chance
+
+    label, chance = draw(1_000_000)
+    top = chance >= np.quantile(chance, 0.9)
+    truth = label[top].mean() / label.mean()
+    inside = 0
+    for _ in range(60):
+        label, chance = draw(800)
+        found = _evaluate(label, chance, n_bootstrap=100)
+        inside += found["lift_top_decile_low"] <= truth <= found["lift_top_decile_high"]
+        assert 0 <= found["ece_low"] <= found["ece"] <= found["ece_high"]
+    assert inside >= 51
+
+
+def test_an_error_far_from_none_has_an_interval_that_says_so() -> None:
+    rng = np.random.default_rng(9)
+    chance = np.repeat([0.2, 0.6], 2_000)
+    label = rng.random(4_000) < chance - 0.15
+    found = _evaluate(label, chance, n_bootstrap=200)
+    assert 0.12 < found["ece_low"] < found["ece"] < found["ece_high"] < 0.18

@@ -15,6 +15,7 @@ from mqlml.config.values import Tune
 from mqlml.evaluation.backtest import predict_forward
 from mqlml.pipeline.choice_words import describe_choice
 from mqlml.pipeline.choose_model import choose_model
+from mqlml.pipeline.learning_curve import measure_curve
 from mqlml.pipeline.progress import Silent
 from mqlml.training import TrainingTable, rolling_folds
 from mqlml.training.splits import holdout_split
@@ -132,3 +133,24 @@ def test_too_little_for_forward_folds_is_judged_across_time() -> None:
     chosen = choose(table(130, seed=5))
     assert not chosen.forward.in_time
     assert np.isfinite(chosen.forward.raw).all()
+
+
+def test_the_learning_curve_falls_with_more_of_the_past() -> None:
+    made = table(2_000, seed=6)
+    chosen = choose(made)
+    curve = measure_curve(chosen.scorer, made, chosen.folds, random_state=0)
+    # The second last fold has too few conversions in an eighth of its past.
+    assert [point["share"] for point in curve] == [0.25, 0.5, 1.0]
+    losses = [point["log_loss"] for point in curve]
+    assert all(loss.low < loss.value < loss.high for loss in losses)
+    assert losses[-1].value < losses[0].value
+    assert curve[0]["saved"] is None
+    assert curve[-1]["saved"].value == pytest.approx(losses[-2].value - losses[-1].value)
+    assert curve[-1]["rows"] == len(chosen.folds[-1].train)
+    assert curve[-1]["positives"] == made.label[chosen.folds[-1].train].sum()
+    assert 0.4 < curve[-2]["rows"] / curve[-1]["rows"] < 0.6
+
+
+def test_without_forward_folds_there_is_no_learning_curve() -> None:
+    chosen = choose(table(130, seed=5))
+    assert measure_curve(chosen.scorer, table(130, seed=5), chosen.folds, random_state=0) == []
