@@ -83,7 +83,8 @@ def find_email(table: pd.DataFrame, profile: Profile, refused: Collection[str] =
 def _usual(table: pd.DataFrame, role: str, profile: Profile, refused: Collection[str]) -> str | None:
     columns = [str(column) for column in table.columns]
     if role == "company_size":  # a number says more than a range
-        columns.sort(key=lambda column: is_text(table[column]))
+        numbers = [column for column in columns if not is_text(table[column])]
+        columns = [*numbers, *(column for column in columns if column not in numbers)]
     for column in columns:
         allowed = (profile.static == "auto" or column in profile.static) and column not in refused
         text = is_text(table[column]) or role in ("company_size", "phone")
