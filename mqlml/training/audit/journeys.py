@@ -48,6 +48,9 @@ def _columns_of_fields(history: pd.DataFrame, columns: Iterable[str]) -> dict[st
 def audit_journeys(journeys: Journeys, snapshots: pd.DataFrame, config: Config) -> tuple[Finding, ...]:
     """Look for what was written afterwards in the leads.
 
+    All leads are looked at, those of the held-out period too: a refusal only ever takes away what looks too good, so
+    that period judges no model better for it.
+
     Parameters
     ----------
     snapshots : DataFrame with ``lead_id`` and ``cutoff_time``, the ones that are learned from.

@@ -36,13 +36,15 @@ _AFTERWARDS: dict[str, str] = {
 """Words in a column's name that mean it is written after the journey began, and why."""
 
 _HARMLESS: dict[str, set[str]] = {
-    "last": {"name"},  # a surname
+    "last": {"name", "funding"},  # a surname; the company's last round
+    "latest": {"funding"},
     "stage": {"funding", "company", "startup", "growth"},  # the company's, not the deal's
     "status": {"marital", "employment", "civil", "residence"},
     "owner": {"home", "house", "business", "car", "product"},
     "reason": {"visit", "contact", "enquiry", "inquiry", "interest"},  # what a form asks
-    "amount": {"requested", "loan", "desired"},
+    "amount": {"requested", "loan", "desired", "funding", "raised"},
     "revenue": {"annual", "company", "yearly"},  # the company's size
+    "arr": {"company"},
     "conversion": {"first"},  # the form by which the lead came
     "converted": {"first"},
     "profile": {"url", "linkedin", "link"},

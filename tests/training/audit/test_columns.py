@@ -11,6 +11,7 @@ import pytest
 from mqlml.config import Profile
 from mqlml.errors import ConfigError, LeakageError
 from mqlml.training import audit_columns, refused_columns
+from mqlml.training.audit.names import check_action_name, check_name
 
 N = 2000
 
@@ -29,11 +30,15 @@ def words(_label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 AFTERWARDS = [
     "Owner", "lead_status", "LifecycleStage", "closeDate", "converted_at", "Lost Reason", "deal-amount",
     "Last Activity", "lastTouchChannel", "Tags", "Lead Quality", "Lead Profile", "won", "Opportunity ID",
-    "Asymmetrique Activity Index", "Deal Revenue", "is_closed",
+    "Asymmetrique Activity Index", "Deal Revenue", "is_closed", "sales_rep", "assigned_to", "latestTouch",
+    "updated_at", "modifiedDate", "churned", "contract_value", "onboarding_date", "Disqualification Code", "win_rate",
 ]  # fmt: skip
 BEFOREHAND = [
     "country", "Last Name", "last_name", "annual_revenue", "source", "employees", "stagecoach", "browser",
-    "Reasoning", "wonder", "closest_office", "Specialization", "landing_page_id", "A free copy",
+    "Reasoning", "wonder", "funding_stage", "marital status", "contact_reason", "loan_amount", "home_owner",
+    "first_conversion_page", "linkedinProfileUrl", "credit_rating", "last_funding_round", "window", "lostine_county",
+    "utm_source", "number_of_employees", "preferred_language", "product_interest", "budget", "opted_in", "form_id",
+    "closest_office", "Specialization", "landing_page_id", "A free copy",
 ]  # fmt: skip
 
 
@@ -48,6 +53,42 @@ def test_names_that_mean_afterwards(column: str) -> None:
 @pytest.mark.parametrize("column", BEFOREHAND)
 def test_names_that_do_not(column: str) -> None:
     assert audit({column: words}) == ()
+
+
+@pytest.mark.parametrize(
+    "column", ["Converted", "is_converted", "converted_flag", "ConvertedDate", "target", "y"]
+)
+def test_names_that_are_what_is_predicted(column: str) -> None:
+    clue = check_name(column, targets=("Converted",))
+    assert clue is not None
+    assert "what is predicted" in clue.says or "what is to be predicted" in clue.says
+
+
+def test_a_label_with_an_everyday_name_does_not_taint_others() -> None:
+    assert check_name("employment_status", targets=("Status",)) is None
+    assert check_name("browser", targets=("",)) is None
+
+
+def test_a_column_that_the_outcomes_have_too() -> None:
+    clue = check_name("signed_on", written={"signed_on", "sum"})
+    assert clue is not None
+    assert clue.says.startswith("the outcomes table has a column 'signed_on', too")
+
+
+@pytest.mark.parametrize(
+    "action", ["3 - checkout", "Purchase", "contract_signed", "orderPlaced", "invoice paid"]
+)
+def test_event_types_named_after_the_deal_are_told(action: str) -> None:
+    clue = check_action_name(action)
+    assert clue is not None
+    assert (clue.severity, clue.refuses) == ("suspicious", False)
+
+
+@pytest.mark.parametrize(
+    "action", ["paid_search_click", "sample order", "abandoned cart", "demo_request", "signup"]
+)
+def test_event_types_that_are_not(action: str) -> None:
+    assert check_action_name(action) is None
 
 
 def test_a_column_that_tells_the_outcome_by_itself() -> None:
@@ -73,8 +114,10 @@ def test_an_honestly_good_column_passes() -> None:
     assert audit({"budget": intent}) == ()
 
 
-def test_ids_pass_although_each_row_is_told_apart() -> None:
-    assert audit({"ref": np.array([f"x{i}" for i in range(N)])}) == ()
+def test_an_identifier_gives_nothing_away_and_teaches_nothing() -> None:
+    (finding,) = audit({"ref": np.array([f"x{i:04}" for i in range(N)])})
+    assert [clue.check for clue in finding.evidence] == ["identifier"]
+    assert (finding.action, finding.severity) == ("refused", "suspicious")
 
 
 def test_few_winners_are_no_evidence() -> None:
