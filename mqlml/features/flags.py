@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -128,7 +128,7 @@ def flag_columns(plan: FlagsPlan, *, timed: bool) -> Iterator[Column]:
 
     ``timed`` is whether cutoffs are instants: then "days since" says since when the first flag has been up.
     """
-    flags = tuple(_flags(plan))
+    flags = tuple(replace(flag, read=_once(flag.read)) for flag in _flags(plan))
     for flag in flags:
         feature = Feature(
             name=feature_name("undesirables", flag.name, "flag"),
@@ -153,6 +153,18 @@ def flag_columns(plan: FlagsPlan, *, timed: bool) -> Iterator[Column]:
             source=sources,
         )
         yield since, partial(_days_since, flags=flags)
+
+
+def _once(read: Callable[[Source], npt.NDArray[np.float64]]) -> Callable[[Source], npt.NDArray[np.float64]]:
+    """The same reader, but what it read last is kept: a flag is read for itself, for the count and for the days."""
+    kept: list[tuple[Source, npt.NDArray[np.float64]]] = []
+
+    def read_or_keep(source: Source) -> npt.NDArray[np.float64]:
+        if not kept or kept[0][0] is not source:
+            kept[:] = [(source, read(source))]
+        return kept[0][1]
+
+    return read_or_keep
 
 
 def _count(source: Source, *, flags: tuple[_Flag, ...]) -> npt.NDArray[np.float64]:

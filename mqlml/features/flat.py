@@ -50,6 +50,7 @@ def choose_flat(
     for key, written in (
         ("profile.history", config.profile.history),
         ("features.custom", config.features.custom),
+        ("features.functions", config.features.functions),
     ):
         if written:
             raise ConfigError(
