@@ -214,13 +214,24 @@ def score(
         str | None,
         typer.Option("--leads", metavar="FILE", help="Score only the leads whose ids this file holds."),
     ] = None,
+    previous: Annotated[
+        str | None,
+        typer.Option("--previous", metavar="FILE", help="The last scores, for labels with hold or exit."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Label every lead that is open at one moment."""
     from mqlml.pipeline import score_leads, words_of_score
 
     result = score_leads(
-        config, as_of=as_of, out=out, model=model, leads=leads, now=_now(), progress=Terminal()
+        config,
+        as_of=as_of,
+        out=out,
+        model=model,
+        leads=leads,
+        previous=previous,
+        now=_now(),
+        progress=Terminal(),
     )
     _show(result, words_of_score(result), as_json)
 

@@ -106,6 +106,7 @@ DISK_ROOMS = {
     "pipeline/workroom.py": "keeps what a long job has finished",
     "scoring/folders.py": "puts a finished folder in its place",
     "scoring/sinks.py": "writes results, whole or not at all",
+    "scoring/previous.py": "reads what an earlier run wrote",
     "cli.py": "the front door",
 }
 

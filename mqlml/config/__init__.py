@@ -3,7 +3,7 @@
 from mqlml.config.conditions import Condition
 from mqlml.config.custom import Aggregate
 from mqlml.config.features import Features
-from mqlml.config.labels import Gate, LabelRule, Rules, Teams
+from mqlml.config.labels import Gate, LabelRule, Promote, Rules, Teams
 from mqlml.config.problem import Problem, Snapshots
 from mqlml.config.profile import MailDomains, Profile, TitleWords
 from mqlml.config.reading import describe_config, make_config, read_config
@@ -27,6 +27,7 @@ __all__ = [
     "Outcomes",
     "Problem",
     "Profile",
+    "Promote",
     "Rules",
     "Snapshots",
     "Stage",

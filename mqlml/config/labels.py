@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from mqlml.config.conditions import Condition
-from mqlml.config.values import Section
+from mqlml.config.values import Duration, Section
 
-__all__ = ["Disqualify", "Gate", "LabelRule", "Labels", "Rules", "Teams"]
+__all__ = ["Act", "Disqualify", "Gate", "LabelRule", "Labels", "Promote", "Rules", "Teams"]
 
 _USUAL_LEVELS = ("iql", "mql", "sql")
 _TAKEN = ("disqualified", "unqualified")
@@ -31,6 +31,10 @@ class LabelRule(Section):
     ``gain`` (of a lead that converts) and ``cost`` (of one follow-up), and may take ``too_early`` (what following up
     a lead that does not convert costs besides) and ``too_late`` (what a conversion nobody was told of costs; an
     earlier name of it is ``missed_cost``), all in one currency.
+
+    Whatever the policy: ``min_fit`` and ``min_engagement`` (0 to 100, percentiles of the version's reference leads)
+    are what a lead must have besides; once reached, the label is kept for ``hold`` at least, and until the
+    probability is below ``exit`` times the threshold.
     """
 
     policy: Literal["fixed", "min_precision", "min_recall", "capacity", "value"]
@@ -42,6 +46,10 @@ class LabelRule(Section):
     too_early: float = Field(default=0.0, ge=0)
     too_late: float = Field(default=0.0, ge=0)
     missed_cost: float = Field(default=0.0, ge=0)
+    min_fit: float | None = Field(default=None, ge=0, le=100)
+    min_engagement: float | None = Field(default=None, ge=0, le=100)
+    hold: Duration | None = None
+    exit: float | None = Field(default=None, gt=0, le=1)
 
     @model_validator(mode="after")
     def _keys_of_policy(self) -> LabelRule:
@@ -54,6 +62,7 @@ class LabelRule(Section):
         if self.teams is not None:
             needed = needed - {"per_week"}
             optional = optional | {"per_week"}
+        given -= {"min_fit", "min_engagement", "hold", "exit"}
         if missing := sorted(needed - given):
             raise ValueError(f"policy {self.policy!r} needs {missing[0]!r}")
         if extra := sorted(given - needed - optional):
@@ -96,10 +105,26 @@ class Disqualify(Section):
     reason: str
 
 
+class Act(Section):
+    """An act of a lead: an event whose ``action`` meets the condition, at most ``within`` ago (ever, if left out)."""
+
+    action: Condition
+    within: Duration | None = None
+
+
+class Promote(Section):
+    """An act that gives a lead at least the label ``to`` at once, whatever its probability."""
+
+    when: Act
+    to: str
+    reason: str
+
+
 class Rules(Section):
-    """What overrules the model."""
+    """What overrules the model: who can never have a label, and who has one at once."""
 
     disqualify: list[Disqualify] = []
+    promote: list[Promote] = []
 
 
 class Gate(Section):

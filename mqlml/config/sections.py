@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mqlml.config.conditions import Condition
 from mqlml.config.features import Features
@@ -57,6 +57,16 @@ class Config(Section):
     @classmethod
     def _windows(cls, value: list[Window]) -> list[Window]:
         return check_windows(value)
+
+    @model_validator(mode="after")
+    def _promotions(self) -> Config:
+        for number, rule in enumerate(self.rules.promote):
+            if rule.to not in self.labels:
+                raise ValueError(
+                    f"rules.promote[{number}].to must be one of the labels, {', '.join(self.labels)}; "
+                    f"found {rule.to!r}"
+                )
+        return self
 
     def path(self, text: str) -> Path:
         """A path of the config as one that can be opened: relative ones start at the config's folder."""

@@ -4,7 +4,7 @@ from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.curves import CalibrationBand, Decile, make_calibration_table, make_decile_table
 from mqlml.evaluation.gate import GateResult, check_gate
 from mqlml.evaluation.importance import Importance, ImportanceRow, measure_importance
-from mqlml.evaluation.labels import evaluate_policy
+from mqlml.evaluation.labels import evaluate_policy, judge_selection
 from mqlml.evaluation.metrics import compare_log_loss, evaluate_baselines, evaluate_probabilities
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "evaluate_baselines",
     "evaluate_policy",
     "evaluate_probabilities",
+    "judge_selection",
     "make_calibration_table",
     "make_decile_table",
     "measure_importance",

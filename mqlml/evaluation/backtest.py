@@ -19,10 +19,11 @@ from mqlml.errors import PopulationError
 from mqlml.model import LeadScorer
 from mqlml.training import Fold
 
-__all__ = ["Forward", "predict_across", "predict_forward"]
+__all__ = ["Forward", "Measure", "predict_across", "predict_forward"]
 
 Rows = npt.NDArray[np.intp]
 Track = Callable[[Sequence[Fold], str], Iterable[Fold]]
+Measure = Callable[[LeadScorer, pd.DataFrame], npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -36,20 +37,29 @@ class Forward:
     periods : tuple of (start, end), the time each fold covers; empty when time was not respected.
     in_time : bool
         False where the history was too short to go forward and folds were drawn across time instead.
+    measured : ndarray of float64 or None
+        What `Measure` gave for the rows, aligned with them.
     """
 
     rows: Rows
     raw: npt.NDArray[np.float64]
     periods: tuple[tuple[int, int], ...]
     in_time: bool
+    measured: npt.NDArray[np.float64] | None = None
 
 
 def _fit_predict(
-    scorer: LeadScorer, features: pd.DataFrame, label: npt.NDArray[np.int8], train: Rows, test: Rows
-) -> npt.NDArray[np.float64]:
+    scorer: LeadScorer,
+    features: pd.DataFrame,
+    label: npt.NDArray[np.int8],
+    train: Rows,
+    test: Rows,
+    measure: Measure | None,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
     fitted = clone(scorer).fit(features.iloc[train], label[train])
-    raw: npt.NDArray[np.float64] = fitted.decision_function(features.iloc[test])
-    return raw
+    judged = features.iloc[test]
+    raw: npt.NDArray[np.float64] = fitted.decision_function(judged)
+    return raw, None if measure is None else measure(fitted, judged)
 
 
 def predict_forward(
@@ -59,6 +69,7 @@ def predict_forward(
     folds: Sequence[Fold],
     *,
     track: Track = lambda folds, _: folds,
+    measure: Measure | None = None,
 ) -> Forward:
     """Raw scores of each fold's later rows by a model that learned from its earlier rows.
 
@@ -68,18 +79,25 @@ def predict_forward(
     features, label : the whole table, row by row.
     folds : at least one, with disjoint ``test`` rows.
     track : wraps the folds to show progress.
+    measure : asked of each fold's model about the rows it judges, one row of numbers each.
     """
-    raws = [
-        _fit_predict(scorer, features, label, train, test)
+    found = [
+        _fit_predict(scorer, features, label, train, test, measure)
         for fold in track(folds, "learning from the past, predicting the next period")
         for train, test in fold.parts
     ]
     return Forward(
         rows=np.concatenate([fold.test for fold in folds]),
-        raw=np.concatenate(raws),
+        raw=np.concatenate([raw for raw, _ in found]),
         periods=tuple((fold.start, fold.end) for fold in folds),
         in_time=True,
+        measured=_together([measured for _, measured in found]),
     )
+
+
+def _together(parts: Sequence[npt.NDArray[np.float64] | None]) -> npt.NDArray[np.float64] | None:
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known else None
 
 
 def predict_across(
@@ -91,6 +109,7 @@ def predict_across(
     *,
     n_splits: int = 5,
     random_state: int = 0,
+    measure: Measure | None = None,
 ) -> Forward:
     """Raw scores by cross-validation within ``rows``, accounts kept together: the way out for short histories.
 
@@ -108,7 +127,17 @@ def predict_across(
             "Bring more accounts or a longer history, or check data.leads.columns.account_id"
         )
     splitter = StratifiedGroupKFold(n_splits=min(n_splits, accounts), shuffle=True, random_state=random_state)
-    raw = np.empty(len(rows))
-    for train, test in splitter.split(rows, label[rows], group[rows]):
-        raw[test] = _fit_predict(scorer, features, label, rows[train], rows[test])
-    return Forward(rows=rows, raw=raw, periods=(), in_time=False)
+    splits = list(splitter.split(rows, label[rows], group[rows]))
+    found = [
+        _fit_predict(scorer, features, label, rows[train], rows[test], measure) for train, test in splits
+    ]
+    # Back from the order of the splits to that of the rows.
+    back = np.argsort(np.concatenate([test for _, test in splits]), kind="stable")
+    measured = _together([part for _, part in found])
+    return Forward(
+        rows=rows,
+        raw=np.concatenate([raw for raw, _ in found])[back],
+        periods=(),
+        in_time=False,
+        measured=None if measured is None else measured[back],
+    )

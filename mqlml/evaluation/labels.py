@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,9 @@ import numpy.typing as npt
 from mqlml.config import LabelRule
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import check_judged
-from mqlml.model import LabelOutcome, LabelPolicy, payoff
+from mqlml.model import LabelOutcome, LabelPolicy, Traits, payoff
 
-__all__ = ["evaluate_policy"]
+__all__ = ["evaluate_policy", "judge_selection"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,7 +26,7 @@ def evaluate_policy(
     clusters: npt.ArrayLike,
     random_state: int,
     leads: npt.ArrayLike | None = None,
-    teams: Mapping[str, npt.ArrayLike] | None = None,
+    traits: Traits | None = None,
     n_bootstrap: int = 500,
 ) -> dict[str, dict[str, Any]]:
     """Precision, recall, volume and value of each label on leads it was not chosen on, all who reach it counted.
@@ -41,8 +40,8 @@ def evaluate_policy(
     leads : array of shape (n,), optional
         Which lead each row is a look at; a lead that is selected at several looks counts once in ``per_week`` and
         ``value``.
-    teams : mapping of column to array of shape (n,), optional
-        Needed where thresholds differ by team.
+    traits : Traits, optional
+        Needed where thresholds differ by team, or a label has a gate.
     clusters : array of shape (n,)
         The account, or else the lead, of each row.
     random_state, n_bootstrap : int
@@ -58,10 +57,34 @@ def evaluate_policy(
     """
     target, chance = check_judged(y, probability)
     bootstrap = ClusterBootstrap(clusters, n_bootstrap=n_bootstrap, random_state=random_state)
-    reached = policy.reach(chance, teams=teams).astype(np.float64)
+    reached = policy.reach(chance, traits).astype(np.float64)
     return {
         outcome.label: _judge(outcome, reached[:, level], target, leads, weeks, bootstrap)
         for level, outcome in enumerate(policy.outcomes)
+    }
+
+
+def judge_selection(
+    selected: npt.NDArray[np.bool_], y: npt.ArrayLike, *, clusters: npt.ArrayLike, random_state: int
+) -> dict[str, Any]:
+    """How many of some rows converted: ``selected``, ``converted`` and ``precision`` with its 95 % interval.
+
+    The precision and its ends are None where no row is selected.
+    """
+    label = np.asarray(y, dtype=np.float64)
+    n, converted = int(selected.sum()), int(label[selected].sum())
+    estimate = None
+    if n:
+        bootstrap = ClusterBootstrap(clusters, n_bootstrap=500, random_state=random_state)
+        drawn, hits = bootstrap.sums(selected.astype(np.float64), selected * label)
+        with np.errstate(invalid="ignore"):
+            estimate = make_estimate(converted / n, hits / drawn)
+    return {
+        "selected": n,
+        "converted": converted,
+        "precision": estimate.value if estimate else None,
+        "precision_low": estimate.low if estimate else None,
+        "precision_high": estimate.high if estimate else None,
     }
 
 

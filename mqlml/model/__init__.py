@@ -20,22 +20,29 @@ from mqlml.model.contributions import (
 from mqlml.model.drift import Drift, follow_recent
 from mqlml.model.encode import TableEncoder
 from mqlml.model.policy import (
+    KEPT_BY_HOLD,
     UNQUALIFIED,
     LabelOutcome,
     LabelPolicy,
     Looks,
     Promise,
+    Remembered,
+    Traits,
     add_promises,
+    assign_with_memory,
     choose_policy,
     choose_thresholds,
+    interest_points,
     make_looks,
     payoff,
+    percentile,
 )
 from mqlml.model.reasons import Idea, Reasons, choose_reasons, group_ideas, sum_ideas
 from mqlml.model.scorer import LeadScorer
 
 __all__ = [
     "BASELINES",
+    "KEPT_BY_HOLD",
     "UNQUALIFIED",
     "BaseRateBaseline",
     "Baseline",
@@ -51,9 +58,12 @@ __all__ = [
     "PointsBaseline",
     "Promise",
     "Reasons",
+    "Remembered",
     "SigmoidCalibrator",
     "TableEncoder",
+    "Traits",
     "add_promises",
+    "assign_with_memory",
     "calibrate",
     "choose_blend",
     "choose_policy",
@@ -65,8 +75,10 @@ __all__ = [
     "follow_recent",
     "group_ideas",
     "hold_back",
+    "interest_points",
     "make_baselines",
     "make_looks",
     "payoff",
+    "percentile",
     "sum_ideas",
 ]

@@ -16,7 +16,7 @@ from scipy.special import expit
 from sklearn.base import clone
 
 from mqlml.config.values import Tune
-from mqlml.evaluation.backtest import Forward, predict_across, predict_forward
+from mqlml.evaluation.backtest import Forward, Measure, predict_across, predict_forward
 from mqlml.evaluation.metrics import log_losses
 from mqlml.model import (
     Blend,
@@ -31,7 +31,7 @@ from mqlml.model.tuning import Trial, make_trials
 from mqlml.pipeline.progress import Progress
 from mqlml.training import Fold, TrainingTable, rolling_folds
 
-__all__ = ["Chosen", "calibrate_forward", "choose_model"]
+__all__ = ["Chosen", "calibrate_forward", "choose_model", "measure_past"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -94,11 +94,11 @@ class _Judge:
         others = sum(len(fold.test) for fold in self.folds) - sum(judged)
         self.in_time = min(sum(judged), others) >= FORWARD_POSITIVES
 
-    def predict(self, scorer: LeadScorer) -> Forward:
+    def predict(self, scorer: LeadScorer, measure: Measure | None = None) -> Forward:
         """Forward predictions in time; across time where the past is too short for that."""
         table = self.table
         if self.in_time:
-            return predict_forward(scorer, table.features, table.label, self.folds)
+            return predict_forward(scorer, table.features, table.label, self.folds, measure=measure)
         return predict_across(
             scorer,
             table.features,
@@ -106,7 +106,15 @@ class _Judge:
             table.group,
             table.holdout.train,
             random_state=self.random_state,
+            measure=measure,
         )
+
+
+def measure_past(
+    table: TrainingTable, scorer: LeadScorer, measure: Measure, *, random_state: int
+) -> npt.NDArray[np.float64] | None:
+    """What forward models of the chosen settings say of the rows they judge, in the order of `Forward.rows`."""
+    return _Judge(table, random_state=random_state).predict(scorer, measure).measured
 
 
 def choose_model(table: TrainingTable, *, tune: Tune, random_state: int, progress: Progress) -> Chosen:

@@ -245,7 +245,20 @@ def _label(name: str, found: dict[str, Any], rule: LabelRule, n: int) -> report.
         precision=measured("precision"),
         recall=measured("recall"),
         per_week=measured("per_week"),
+        value=measured("value"),
+        promised={what: report.Measured(**promise) for what, promise in found["promised"].items()},
+        kept=found["kept"],
+        coming={what: report.Measured(**promise) for what, promise in found["next"].items()},
+        teams=found["teams"] or {},
     )
+
+
+def _promotion(found: dict[str, Any]) -> report.Promotion:
+    precision = None
+    if found["precision"] is not None:
+        ends = (found["precision_low"], found["precision_high"])
+        precision = report.Measured(found["precision"], *ends)
+    return report.Promotion(found["reason"], found["to"], found["selected"], found["raised"], precision)
 
 
 def _importance(found: Importance | None, table: TrainingTable) -> report.Importance | None:

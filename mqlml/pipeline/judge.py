@@ -5,7 +5,7 @@ Nothing is chosen here: the model, its calibration and its thresholds come from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,10 @@ from mqlml.evaluation import (
     evaluate_probabilities,
     measure_importance,
 )
+from mqlml.evaluation.backtest import Measure
 from mqlml.evaluation.groups import group_alike
 from mqlml.evaluation.shape import Shape, measure_shapes
-from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, make_baselines
+from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, Traits, make_baselines
 from mqlml.model.partial import PartialScores
 from mqlml.timeutil import parse_duration
 from mqlml.training import TrainingTable
@@ -59,6 +60,7 @@ class Judged:
     baselines: dict[str, dict[str, Any]]
     probability: Floats
     raw: Floats
+    interest: Floats | None = None
 
 
 def fit_past(scorer: LeadScorer, table: TrainingTable) -> tuple[LeadScorer, ...]:
@@ -68,8 +70,13 @@ def fit_past(scorer: LeadScorer, table: TrainingTable) -> tuple[LeadScorer, ...]
     )
 
 
-def judge_model(fitted: Sequence[LeadScorer], calibrator: SigmoidCalibrator, table: TrainingTable) -> Judged:
-    """All that is measured on the held-out period, the baselines beside it."""
+def judge_model(
+    fitted: Sequence[LeadScorer],
+    calibrator: SigmoidCalibrator,
+    table: TrainingTable,
+    measure: Measure | None = None,
+) -> Judged:
+    """All that is measured on the held-out period, the baselines beside it; and what ``measure`` gives there."""
     past, last = table.holdout.train, table.holdout.test
     target, group = table.label[last], table.group[last]
     base_rate = float(table.label[past].mean())
@@ -102,6 +109,14 @@ def judge_model(fitted: Sequence[LeadScorer], calibrator: SigmoidCalibrator, tab
         ),
         probability=probability,
         raw=raw,
+        interest=None
+        if measure is None
+        else np.concatenate(
+            [
+                measure(model, table.features.iloc[test])
+                for model, (_, test) in zip(fitted, parts, strict=True)
+            ]
+        ),
     )
 
 
@@ -130,7 +145,7 @@ def _judge_by_age(
 
 
 def judge_policy(
-    policy: LabelPolicy, judged: Judged, table: TrainingTable, teams: Mapping[str, npt.NDArray[np.str_]]
+    policy: LabelPolicy, judged: Judged, table: TrainingTable, traits: Traits
 ) -> dict[str, dict[str, Any]]:
     """What each label's threshold, chosen on the past, gives on the held-out period, beside what it promised."""
     last = table.holdout.test
@@ -140,7 +155,7 @@ def judge_policy(
         table.label[last],
         weeks=holdout_weeks(table),
         leads=table.lead[last],
-        teams=teams,
+        traits=traits,
         clusters=table.group[last],
         random_state=RANDOM_STATE,
     )

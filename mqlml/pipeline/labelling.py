@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from mqlml.config import Config
-from mqlml.evaluation.backtest import Forward
+from mqlml.evaluation import judge_selection
+from mqlml.evaluation.backtest import Forward, Measure
+from mqlml.features import FeaturePlan
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import LabelPolicy, Looks, add_promises, choose_policy, make_looks
+from mqlml.model import LabelPolicy, Looks, Traits, add_promises, choose_policy, interest_points, make_looks
+from mqlml.pipeline.judge import RANDOM_STATE
+from mqlml.scoring import match_acts
 from mqlml.timeutil import DAY
 from mqlml.training import TrainingTable
 
-__all__ = ["choose_labels", "forward_periods", "team_values"]
+__all__ = ["ask_interest", "choose_labels", "forward_periods", "judge_acts", "make_traits"]
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -30,12 +35,43 @@ def forward_periods(table: TrainingTable, forward: Forward) -> Periods:
     return forward.periods or ((int(table.time[past].min()), int(table.time[past].max())),)
 
 
+def ask_interest(config: Config, plan: FeaturePlan) -> Measure | None:
+    """How a model is asked for the fit and engagement of leads; None where no label has a gate on them."""
+    rules = config.labels.values()
+    if all(rule.min_fit is None and rule.min_engagement is None for rule in rules):
+        return None
+    families = [feature.family for feature in plan.features]
+    return lambda model, features: interest_points(model, features, families)
+
+
+def make_traits(
+    data: Journeys | FlatTable,
+    table: TrainingTable,
+    rows: Rows,
+    config: Config,
+    points: Floats | None,
+) -> Traits:
+    """What besides the probability decides the labels of some rows.
+
+    Parameters
+    ----------
+    points : fit and engagement of the rows, as `ask_interest` has them; None where no label has a gate.
+    """
+    columns = {rule.teams.column for rule in config.labels.values() if rule.teams is not None}
+    teams: dict[str, npt.ArrayLike] = {
+        column: _teams_of(data.leads, table.lead_id.iloc[rows], column)
+        for column in sorted(columns)
+        if column in data.leads
+    }
+    return Traits(teams) if points is None else Traits(teams, fit=points[:, 0], engagement=points[:, 1])
+
+
 def choose_labels(
     probability: Floats,
     table: TrainingTable,
     rows: Rows,
     periods: Periods,
-    data: Journeys | FlatTable,
+    traits: Traits,
     config: Config,
     *,
     random_state: int,
@@ -46,27 +82,52 @@ def choose_labels(
     ----------
     probability : calibrated, of ``rows`` of the table, by models that had not seen their outcomes
     periods : first and last cutoff of each stretch that ``rows`` cover
+    traits : of ``rows``
     """
-    looks = _looks(probability, table, rows, periods, team_values(data, table, rows, config))
+    looks = _looks(probability, table, rows, periods, traits)
     policy = choose_policy(looks, config.labels)
     held = (table.holdout.start, table.holdout.end)
     length = sum(end - start for start, end in _stretches(table, [held]))
     return add_promises(policy, looks, config.labels, length=length, random_state=random_state)
 
 
-def team_values(
-    data: Journeys | FlatTable, table: TrainingTable, rows: Rows, config: Config
-) -> dict[str, npt.NDArray[np.str_]]:
-    """By column that some label tells teams by: the value of each row's lead, the empty text where it has none."""
-    columns = {rule.teams.column for rule in config.labels.values() if rule.teams is not None}
-    return {
-        column: teams_of(data.leads, table.lead_id.iloc[rows], column)
-        for column in sorted(columns)
-        if column in data.leads
-    }
+def judge_acts(
+    data: Journeys | FlatTable, table: TrainingTable, reached: npt.NDArray[np.bool_], config: Config
+) -> list[dict[str, Any]]:
+    """What each rule of ``rules.promote`` would have done in the held-out period.
+
+    Parameters
+    ----------
+    reached : of shape (rows held out, number of labels), who has each label without an act
+
+    Returns
+    -------
+    list of dict, one for each rule: ``reason``, ``to``; ``selected`` and ``converted`` (rows with such an act),
+    ``raised`` (those of them that the model alone would have left lower), ``precision`` and its 95 % interval.
+    """
+    if isinstance(data, FlatTable) or not config.rules.promote:
+        return []
+    rows = table.holdout.test
+    looks = pd.DataFrame({"lead_id": table.lead_id.iloc[rows], "cutoff_time": table.cutoff_time.iloc[rows]})
+    names = list(config.labels)
+    found = []
+    for rule in config.rules.promote:
+        level, _ = match_acts(data.events, looks, [rule], names, folder=config.folder)
+        acted = level > 0
+        found.append(
+            {
+                "reason": rule.reason,
+                "to": rule.to,
+                "raised": int((acted & ~reached[:, names.index(rule.to)]).sum()),
+                **judge_selection(
+                    acted, table.label[rows], clusters=table.group[rows], random_state=RANDOM_STATE
+                ),
+            }
+        )
+    return found
 
 
-def teams_of(leads: pd.DataFrame, lead_id: pd.Series, column: str) -> npt.NDArray[np.str_]:
+def _teams_of(leads: pd.DataFrame, lead_id: pd.Series, column: str) -> npt.NDArray[np.str_]:
     """The value of one column for some leads as text, blanks at its ends left out; empty where it is missing."""
     place = pd.Index(leads["lead_id"]).get_indexer(pd.Index(lead_id))
     text = leads[column].iloc[place].astype("str").str.strip().fillna("")
@@ -85,7 +146,7 @@ def _looks(
     table: TrainingTable,
     rows: Rows,
     periods: Periods,
-    teams: dict[str, npt.NDArray[np.str_]],
+    traits: Traits,
 ) -> Looks:
     stretches = _stretches(table, periods)
     dated = table.age is not None
@@ -97,5 +158,5 @@ def _looks(
         account=table.group[rows],
         time=table.time[rows] / _WEEK if dated else table.time[rows],
         periods=stretches,
-        teams=teams,
+        traits=traits,
     )

@@ -33,7 +33,7 @@ from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import Drift, LeadScorer, SigmoidCalibrator
 from mqlml.pipeline.check import make_table, read_data
 from mqlml.pipeline.choice_words import describe_choice, describe_drift, warn_of_drift
-from mqlml.pipeline.choose_model import Chosen, calibrate_forward, choose_model
+from mqlml.pipeline.choose_model import Chosen, calibrate_forward, choose_model, measure_past
 from mqlml.pipeline.describe import (
     describe_holdout,
     describe_importance,
@@ -50,7 +50,7 @@ from mqlml.pipeline.judge import (
     judge_model,
     judge_policy,
 )
-from mqlml.pipeline.labelling import choose_labels, forward_periods, team_values
+from mqlml.pipeline.labelling import ask_interest, choose_labels, forward_periods, judge_acts, make_traits
 from mqlml.pipeline.learning_curve import measure_curve
 from mqlml.pipeline.logbook import describe_opened, warn_of_openings
 from mqlml.pipeline.progress import Progress, Silent
@@ -136,6 +136,10 @@ def train(
     with progress.step("forward folds"):
         chosen = choose_model(past, tune=config.tune, random_state=RANDOM_STATE, progress=progress)
         scorer, forward = chosen.scorer, chosen.forward
+        interest = ask_interest(config, past.plan)
+        if interest is not None:
+            measured = measure_past(past, scorer, interest, random_state=RANDOM_STATE)
+            forward = replace(forward, measured=measured)
     if np.ptp(forward.raw) == 0:
         raise GateRefused(
             "the model gives every lead the same score, so there is nothing to rank by: no column told converting "
@@ -152,7 +156,7 @@ def train(
                 past,
                 forward.rows,
                 forward_periods(past, forward),
-                data,
+                make_traits(data, past, forward.rows, config, forward.measured),
                 config,
                 random_state=RANDOM_STATE,
             )
@@ -160,7 +164,7 @@ def train(
     with progress.step("held-out period"):
         table = held.open()
         fitted = fit_past(scorer, table)
-        judged = judge_model(fitted, calibrator, table)
+        judged = judge_model(fitted, calibrator, table, interest)
     gate = check_gate(
         judged.metrics,
         judged.baselines,
@@ -173,11 +177,14 @@ def train(
     gate = replace(gate, warnings=(*gate.warnings, *warn_of_slices(slices)))
 
     labels: dict[str, dict[str, Any]] = {}
+    acts: list[dict[str, Any]] = []
     importance: Importance | None = None
     shapes: tuple[Shape, ...] = ()
     bundle: Bundle | None = None
     if gate.passed and policy is not None:
-        labels = judge_policy(policy, judged, table, team_values(data, table, table.holdout.test, config))
+        traits = make_traits(data, table, table.holdout.test, config, judged.interest)
+        labels = judge_policy(policy, judged, table, traits)
+        acts = judge_acts(data, table, policy.reach(judged.probability, traits), config)
         with progress.step("importance"):
             importance, shapes = judge_importance(fitted, calibrator, table)
         with progress.step("refit"):
@@ -204,6 +211,7 @@ def train(
             "importance": describe_importance(importance, shapes),
             "baselines": judged.baselines,
             "labels": labels,
+            "promoted": acts,
             "leaks": describe_leaks(table),
             "proof": describe_proof(table),
             "gate": gate,
@@ -269,6 +277,9 @@ def _ship(
     periods = (*forward.periods, held) if forward.in_time else ()
     calibrator, _ = calibrate_forward(raw, rows, periods, table)
     probability = calibrator.predict(raw)
+    points = None
+    if forward.measured is not None and judged.interest is not None:
+        points = np.concatenate([forward.measured, judged.interest])
     return Bundle(
         name=config.name,
         scorer=_fit(scorer, table, np.arange(len(table.label))),
@@ -278,7 +289,7 @@ def _ship(
             table,
             rows,
             [*forward_periods(table, forward), held],
-            data,
+            make_traits(data, table, rows, config, points),
             config,
             random_state=RANDOM_STATE,
         ),

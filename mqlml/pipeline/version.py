@@ -30,6 +30,7 @@ from mqlml.scoring import (
     TABLE_SUFFIXES,
     check_target,
     count_older,
+    read_scores,
     score,
     score_flat,
     write_table,
@@ -140,6 +141,7 @@ def score_leads(
     out: str | Path,
     model: str | None = None,
     leads: str | Path | None = None,
+    previous: str | Path | None = None,
     now: dt.datetime,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -153,6 +155,8 @@ def score_leads(
     model : ``NAME@ALIAS`` or ``NAME@NUMBER``; the champion if left out.
     leads : path, optional
         Score these leads only: a table with the column of lead ids; for a flat table, a file of new rows.
+    previous : path, optional
+        Earlier scores, for labels that are held (``hold``, ``exit``); those of ``as_of`` or later change nothing.
     """
     config = read_config(config_path)
     target = check_target(out, suffixes=TABLE_SUFFIXES)
@@ -162,6 +166,7 @@ def score_leads(
     moment = now if as_of is None else read_moment(as_of, config.data.timezone, option="--as-of")
     with progress.step("load"):
         bundle, version = load_model(config, model)
+        before = None if previous is None else read_scores(previous)
     if flat and leads is not None:
         with progress.step("read"):
             data: Any = read_flat(config, leads)
@@ -169,11 +174,22 @@ def score_leads(
         data = read_data(config, progress, now=now)
     with progress.step("score"):
         if isinstance(data, FlatTable):
-            table = score_flat(bundle, data, config, as_of=moment, scored_at=now, version=version)
+            table = score_flat(
+                bundle, data, config, as_of=moment, scored_at=now, version=version, previous=before
+            )
             older = 0
         else:
             ids = None if leads is None else read_lead_ids(config, leads)
-            table = score(bundle, data, config, as_of=moment, scored_at=now, version=version, lead_ids=ids)
+            table = score(
+                bundle,
+                data,
+                config,
+                as_of=moment,
+                scored_at=now,
+                version=version,
+                lead_ids=ids,
+                previous=before,
+            )
             older = count_older(bundle, data, table, moment)
     with progress.step("write"):
         write_table(table, target)

@@ -196,6 +196,7 @@ def words_of_train(result: dict[str, Any]) -> str:
     if result["labels"]:
         lines.append("Labels")
         lines += [_label(name, label) for name, label in result["labels"].items()]
+        lines += [_promoted(found) for found in result["promoted"]]
     gate = result["gate"]
     lines += [f"Note: {warning}" for warning in gate["warnings"]]
     if not gate["passed"]:
@@ -216,6 +217,26 @@ def _label(name: str, label: dict[str, Any]) -> str:
         text += f", {label['per_week']:.1f} leads a week"
     if f"{label['judged_at']:.3f}" != f"{label['threshold']:.3f}":
         text += f" (measured at {label['judged_at']:.3f}, before the last period was learned from)"
+    promised = [
+        f"{_percent(promise['low'])} to {_percent(promise['high'])} convert"
+        if what == "precision"
+        else f"{promise['low']:.1f} to {promise['high']:.1f} leads a week"
+        for what, promise in label["promised"].items()
+        if what in ("precision", "per_week")
+    ]
+    if promised:
+        missed = [
+            kept for what, kept in label["kept"].items() if what in ("precision", "per_week") and not kept
+        ]
+        verdict = "kept" if not missed else "kept in part" if len(missed) < len(promised) else "not kept"
+        text += f"\n    promised for that period, with 90 % confidence: {', '.join(promised)}: {verdict}"
+    return text
+
+
+def _promoted(found: dict[str, Any]) -> str:
+    text = f"  At once {found['to'].upper()}, {found['reason']}: {found['selected']:,} snapshots"
+    if found["precision"] is not None:
+        text += f", {_percent(found['precision'])} of them convert; {found['raised']:,} were lower without it"
     return text
 
 

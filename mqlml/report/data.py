@@ -29,6 +29,7 @@ __all__ = [
     "LeftOut",
     "Measured",
     "Metrics",
+    "Promotion",
     "Quarantined",
     "Question",
     "ReasonCount",
@@ -183,12 +184,12 @@ class DecileRow:
 
 @dataclasses.dataclass(frozen=True)
 class LabelSummary:
-    """What one threshold means on held-out data; it counts all at or above it, so MQL includes SQL.
+    """What one threshold means on held-out data; it counts all who reach it, so MQL includes SQL.
 
     Attributes
     ----------
     name : str
-        ``"mql"`` or ``"sql"``.
+        ``"mql"``, ``"sql"``, or what the user calls it.
     threshold : float
         The probability from which a lead gets the label.
     policy : str
@@ -199,6 +200,15 @@ class LabelSummary:
         Of those above it, how many converted; of those that converted, how many are above it.
     per_week : Measured or None
         Leads a week at or above the threshold; None where the data has no dates.
+    value : Measured or None
+        What the follow-ups brought against none, a week or (without dates) a look; None for other policies.
+    promised : dict of str to Measured
+        What the threshold promised of these four for the held-out period, before it was opened.
+    kept : dict of str to bool, whether what came lies within that; None where it could not be measured.
+    coming : dict of str to Measured
+        What the version that ships promises for a period as long as the held-out one.
+    teams : dict of str to float
+        Threshold by team, where each has its own.
     """
 
     name: str
@@ -208,6 +218,25 @@ class LabelSummary:
     precision: Measured | None = None
     recall: Measured | None = None
     per_week: Measured | None = None
+    value: Measured | None = None
+    promised: dict[str, Measured] = dataclasses.field(default_factory=dict)
+    kept: dict[str, bool | None] = dataclasses.field(default_factory=dict)
+    coming: dict[str, Measured] = dataclasses.field(default_factory=dict)
+    teams: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Promotion:
+    """What a rule that promotes at once did on the held-out period.
+
+    ``n`` counts the looks after such an act, ``raised`` those of them that the model alone would have left lower.
+    """
+
+    reason: str
+    to: str
+    n: int
+    raised: int
+    precision: Measured | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,7 +289,7 @@ class ReportData:
     calibration : lowest probability first
     deciles : highest rank first
     labels : lowest label first
-    leaks, left_out, disqualified : as their classes say
+    leaks, left_out, disqualified, promoted : as their classes say
     proof : whether changing the future moved a feature, in a sentence without its full stop; None if not tried
     confidence : float
         What the intervals hold: 0.95.
@@ -287,6 +316,7 @@ class ReportData:
     proof: str | None = None
     left_out: tuple[LeftOut, ...] = ()
     disqualified: tuple[ReasonCount, ...] = ()
+    promoted: tuple[Promotion, ...] = ()
     confidence: float = 0.95
 
     def to_dict(self) -> dict[str, Any]:

@@ -32,6 +32,7 @@ def _environment() -> Environment:
         decimal=marked.decimal,
         interval=marked.interval,
         date=words.date,
+        label_name=words.label_name,
     )
     return environment
 
@@ -87,8 +88,12 @@ def render_report(data: ReportData) -> str:
             strips=parts.strips(data),
             caught_by_label=story.caught_by_label(data),
             tones=[
-                ("unqualified", "Neither"),
-                *((label.name, words.label_name(label.name)) for label in data.labels),
+                ("unqualified", parts.no_label(data)),
+                *zip(
+                    parts.label_tones(data.labels),
+                    (words.label_name(label.name) for label in data.labels),
+                    strict=True,
+                ),
             ][::-1],
             ages=parts.age_rows(data.by_age),
             waterfall=parts.waterfall(data.population),

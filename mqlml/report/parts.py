@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from mqlml.report import marked, story, words
 from mqlml.report.charts import Scale, Segment, interval_bar, share_strip, zero_scale
-from mqlml.report.data import AgeGroup, Importance, Measured, Metrics, ReportData, Step
+from mqlml.report.data import AgeGroup, Importance, LabelSummary, Measured, Metrics, ReportData, Step
 
 __all__ = [
     "EffectRow",
@@ -19,7 +19,9 @@ __all__ = [
     "drop_words",
     "effect_rows",
     "label_cards",
+    "label_tones",
     "metric_rows",
+    "no_label",
     "strips",
     "waterfall",
 ]
@@ -74,6 +76,17 @@ class EffectRow:
 
 
 @dataclass(frozen=True)
+class PromiseRow:
+    """What a threshold promised, what came, whether that is within, and what it promises next."""
+
+    title: str
+    promised: Markup
+    came: Markup
+    kept: str
+    coming: Markup
+
+
+@dataclass(frozen=True)
 class LabelCard:
     """What one threshold means, ready to be shown."""
 
@@ -82,6 +95,8 @@ class LabelCard:
     threshold: Markup
     policy: str
     figures: list[tuple[str, Markup, Markup]]
+    promises: list[PromiseRow]
+    teams: list[tuple[str, Markup]]
 
 
 def _drop(value: float | None, importance: Importance, metrics: Metrics | None) -> Markup:
@@ -162,9 +177,62 @@ def _weekly(per_week: Measured | None) -> tuple[Markup, Markup]:
     return marked.decimal(value, decimals), between
 
 
+_PROMISES = {
+    "precision": "share that converts",
+    "recall": "conversions among them",
+    "per_week": "leads a week",
+    "value": "worth of the follow-ups",
+}
+
+
+def _said(what: str, measured: Measured | None) -> Markup:
+    """A promise: its middle and the interval behind it."""
+    value = marked.value_of(measured)
+    if measured is None or value is None:
+        return Markup("–")
+    if what in ("precision", "recall"):
+        middle, ends = marked.percent(value), marked.interval(measured)
+    else:
+        decimals = 1 if abs(value) < 9.95 else 0
+        low, high = (marked.decimal(end, decimals) for end in (measured.low, measured.high))
+        middle, ends = marked.decimal(value, decimals), Markup("{} to {}").format(low, high)
+    return middle + (
+        Markup(' <span class="range">{}</span>').format(ends) if marked.between(measured) else ""
+    )
+
+
+def _promise_rows(label: LabelSummary) -> list[PromiseRow]:
+    verdicts = {True: "kept", False: "not kept", None: "not known"}
+    came = {
+        "precision": label.precision,
+        "recall": label.recall,
+        "per_week": label.per_week,
+        "value": label.value,
+    }
+    return [
+        PromiseRow(
+            title,
+            _said(what, label.promised.get(what)),
+            _said(what, came[what]),
+            verdicts[label.kept.get(what)],
+            _said(what, label.coming.get(what)),
+        )
+        for what, title in _PROMISES.items()
+        if what in label.promised or what in label.coming
+    ]
+
+
+def label_tones(labels: Sequence[LabelSummary]) -> list[str]:
+    """The colour of each label: the highest strongest, the next weaker, all below these pale."""
+    if len(labels) == 1:
+        return ["mql"]
+    return [*["low"] * (len(labels) - 2), "mql", "sql"][-len(labels) :] if labels else []
+
+
 def label_cards(data: ReportData) -> list[LabelCard]:
     """Highest label first, as a reader asks for it."""
     cards = []
+    tones = dict(zip((label.name for label in data.labels), label_tones(data.labels), strict=True))
     for label in reversed(data.labels):
         or_better = "" if label is data.labels[-1] else " or better"
         precision, recall = label.precision, label.recall
@@ -185,13 +253,20 @@ def label_cards(data: ReportData) -> list[LabelCard]:
         cards.append(
             LabelCard(
                 words.label_name(label.name) + or_better,
-                label.name,
+                tones[label.name],
                 marked.percent(label.threshold, 1),
                 label.policy,
                 figures,
+                _promise_rows(label),
+                [(team, marked.percent(threshold, 1)) for team, threshold in label.teams.items()],
             )
         )
     return cards
+
+
+def no_label(data: ReportData) -> str:
+    """What leads are called that have none of the labels."""
+    return "Neither" if len(data.labels) == 2 else "No label"
 
 
 def strips(data: ReportData) -> list[tuple[str, Markup]]:
@@ -209,8 +284,8 @@ def strips(data: ReportData) -> list[tuple[str, Markup]]:
         steps = [1.0, *known]
         if len(known) < len(values) or not known or steps != sorted(steps, reverse=True) or known[-1] < 0:
             continue
-        names = ["Neither", *(words.label_name(label.name) for label in data.labels)]
-        tones = ["unqualified", *(label.name for label in data.labels)]
+        names = [no_label(data), *(words.label_name(label.name) for label in data.labels)]
+        tones = ["unqualified", *label_tones(data.labels)]
         below = [*known, 0.0]
         segments = [
             Segment(step - less, tone, name)

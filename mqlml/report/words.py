@@ -160,7 +160,21 @@ def question_in_words(problem: Problem, *, flat: bool = False) -> Question:
 
 
 def policy_in_words(rule: LabelRule) -> str:
-    """How a threshold was chosen, without a full stop."""
+    """How a threshold was chosen and what else a label takes, without a full stop."""
+    gates = [
+        f"{what} of at least {least:g} in 100"
+        for what, least in (("a fit", rule.min_fit), ("an engagement", rule.min_engagement))
+        if least is not None
+    ]
+    kept = [f"for {_length(rule.hold)} at least"] if rule.hold else []
+    kept += [f"until the probability is below {percent(rule.exit)} of the threshold"] if rule.exit else []
+    said = [_threshold_in_words(rule)]
+    said += [f"it also takes {join(gates)}"] if gates else []
+    said += [f"once given, it is kept {join(kept)}"] if kept else []
+    return "; ".join(said)
+
+
+def _threshold_in_words(rule: LabelRule) -> str:
     if rule.policy == "capacity":
         return f"Set so that {_capacity_in_words(rule)}"
     if rule.policy == "value":

@@ -1,7 +1,10 @@
 """Room 7, who is next: every open lead labelled by a version and the company's rules, and written whole."""
 
-from mqlml.scoring.batch import DISQUALIFIED, SCORE_COLUMNS, count_older, problem_of, score, score_flat
+from mqlml.scoring.batch import SCORE_COLUMNS, count_older, problem_of, score, score_flat
 from mqlml.scoring.folders import check_folder, replace_folder
+from mqlml.scoring.labels import DISQUALIFIED
+from mqlml.scoring.previous import read_scores
+from mqlml.scoring.promote import match_acts
 from mqlml.scoring.rules import match_rules
 from mqlml.scoring.sinks import TABLE_SUFFIXES, check_target, write_batches, write_table, write_text
 
@@ -12,8 +15,10 @@ __all__ = [
     "check_folder",
     "check_target",
     "count_older",
+    "match_acts",
     "match_rules",
     "problem_of",
+    "read_scores",
     "replace_folder",
     "score",
     "score_flat",

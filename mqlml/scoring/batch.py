@@ -15,20 +15,20 @@ import pandas as pd
 from pydantic import ValidationError
 
 from mqlml.config import Config, Problem
-from mqlml.errors import BundleError, ContractError, PopulationError
+from mqlml.errors import BundleError, ConfigError, ContractError, PopulationError
 from mqlml.features import build_features, build_flat
 from mqlml.journeys import FlatTable, Journeys
+from mqlml.model import Traits, interest_points, percentile
 from mqlml.registry import Bundle, Version
-from mqlml.scoring.labels import label_leads, team_values
+from mqlml.scoring.labels import DISQUALIFIED, label_leads, team_values
+from mqlml.scoring.previous import NOTHING_BEFORE, last_labels
+from mqlml.scoring.promote import match_acts
 from mqlml.scoring.rules import match_rules
 from mqlml.scoring.why import WHY_COLUMNS, explain_scores
-from mqlml.timeutil import format_instant
+from mqlml.timeutil import format_instant, to_microseconds
 from mqlml.training import open_leads
 
 __all__ = ["DISQUALIFIED", "SCORE_COLUMNS", "count_older", "problem_of", "score", "score_flat"]
-
-DISQUALIFIED = "disqualified"
-"""The label of a lead that a rule turns away."""
 
 SCORE_COLUMNS = (
     "lead_id",
@@ -43,6 +43,7 @@ SCORE_COLUMNS = (
     "model_version",
     "run_id",
     "scored_at",
+    "label_since",
 )
 """The columns of the scores, in their order."""
 
@@ -58,6 +59,7 @@ def score(
     scored_at: dt.datetime,
     version: Version | None = None,
     lead_ids: Collection[int | str] | None = None,
+    previous: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Label every lead that is open at a moment, from what was known before it.
 
@@ -76,6 +78,9 @@ def score(
         What the store calls the bundle; its columns are missing without.
     lead_ids : collection, optional
         Score these only, if they are open.
+    previous : DataFrame, optional
+        Earlier scores, as by `read_scores`: what leads were called before ``as_of`` counts where a label has ``hold``
+        or ``exit``.
 
     Returns
     -------
@@ -112,7 +117,24 @@ def score(
     rows = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     leads = journeys.leads.iloc[rows].reset_index(drop=True)
     features = build_features(journeys, snapshots, bundle.plan)
-    return _scores(bundle, leads, features, config, as_of=as_of, scored_at=scored_at, version=version)
+    acts = match_acts(
+        journeys.events,
+        snapshots,
+        config.rules.promote,
+        list(bundle.policy.thresholds),
+        folder=config.folder,
+    )
+    return _scores(
+        bundle,
+        leads,
+        features,
+        config,
+        as_of=as_of,
+        scored_at=scored_at,
+        version=version,
+        acts=acts,
+        previous=previous,
+    )
 
 
 def score_flat(
@@ -124,6 +146,7 @@ def score_flat(
     scored_at: dt.datetime,
     version: Version | None = None,
     lead_ids: Collection[int | str] | None = None,
+    previous: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Label every lead of a flat table whose label is not known yet; see `score`.
 
@@ -153,7 +176,20 @@ def score_flat(
         rows_read=flat.rows_read,
     )
     features = build_flat(part, bundle.plan)
-    return _scores(bundle, part.leads, features, config, as_of=as_of, scored_at=scored_at, version=version)
+    if config.rules.promote:
+        raise ConfigError("rules.promote needs events, and a flat table has none; leave it out")
+    nothing = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), None, dtype=object)
+    return _scores(
+        bundle,
+        part.leads,
+        features,
+        config,
+        as_of=as_of,
+        scored_at=scored_at,
+        version=version,
+        acts=nothing,
+        previous=previous,
+    )
 
 
 def count_older(bundle: Bundle, journeys: Journeys, scores: pd.DataFrame, as_of: dt.datetime) -> int:
@@ -228,14 +264,21 @@ def _scores(
     as_of: dt.datetime,
     scored_at: dt.datetime,
     version: Version | None,
+    acts: tuple[npt.NDArray[np.int64], npt.NDArray[np.object_]],
+    previous: pd.DataFrame | None,
 ) -> pd.DataFrame:
     raw = bundle.scorer.decision_function(features)
     probability = bundle.calibrator.predict(raw)
-    label, why = label_leads(bundle.policy, probability, team_values(leads, bundle.policy))
-    rule = match_rules(leads, config.rules, folder=config.folder, email=config.profile.email)
-    turned_away = rule.notna().to_numpy()
-    label[turned_away] = DISQUALIFIED
-    why[turned_away] = rule.to_numpy()[turned_away]
+    turned_away = match_rules(leads, config.rules, folder=config.folder, email=config.profile.email)
+    labelled = label_leads(
+        bundle.policy,
+        probability,
+        _traits(bundle, leads, features),
+        acts=acts,
+        last=last_labels(NOTHING_BEFORE if previous is None else previous, leads["lead_id"], as_of),
+        turned_away=turned_away,
+        now=to_microseconds(as_of),
+    )
 
     n = len(leads)
     table = pd.DataFrame(
@@ -244,25 +287,25 @@ def _scores(
             "cutoff_time": pd.Series([pd.Timestamp(as_of)] * n, dtype=_TIME),
             "probability": probability,
             "raw_score": raw,
-            "score": _percentile(probability, bundle.reference),
-            "label": pd.Series(label, dtype="str"),
-            "label_reason": pd.Series(why, dtype="str"),
+            "score": np.round(percentile(probability, bundle.reference), 1),
+            "label": pd.Series(labelled.label, dtype="str"),
+            "label_reason": pd.Series(labelled.reason, dtype="str"),
             **explain_scores(bundle, features),
             "model_name": pd.Series([bundle.name] * n, dtype="str"),
             "model_version": pd.Series([version.version if version else None] * n, dtype="Int64"),
             "run_id": pd.Series([version.run_id if version else None] * n, dtype="str"),
             "scored_at": pd.Series([pd.Timestamp(scored_at)] * n, dtype=_TIME),
+            "label_since": pd.Series(labelled.since.view("datetime64[us]")).dt.tz_localize("UTC"),
         }
     )
     table = table.sort_values(["raw_score", "lead_id"], ascending=[False, True], ignore_index=True)
     return table[list(SCORE_COLUMNS)]
 
 
-def _percentile(
-    probability: npt.NDArray[np.float64], reference: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Percentage of the reference below each probability; of those equal to it, half."""
-    below = np.searchsorted(reference, probability, side="left")
-    up_to = np.searchsorted(reference, probability, side="right")
-    percentile: npt.NDArray[np.float64] = 50.0 * (below + up_to) / len(reference)
-    return np.round(percentile, 1)
+def _traits(bundle: Bundle, leads: pd.DataFrame, features: pd.DataFrame) -> Traits:
+    """What besides the probability decides the labels; fit and engagement only where a label has a gate."""
+    teams = team_values(leads, bundle.policy)
+    if not bundle.policy.gated:
+        return Traits(teams)
+    points = interest_points(bundle.scorer, features, [feature.family for feature in bundle.plan.features])
+    return Traits(teams, fit=points[:, 0], engagement=points[:, 1])

@@ -1,24 +1,48 @@
-"""Labels of open leads: probabilities, a policy and the leads go in; each lead's label and its reason come out."""
+"""Labels of open leads: probabilities, a policy, rules and the last labels go in; labels and their reasons come out.
+
+In order: the levels that probability, team, fit and engagement reach; an act that promotes at once; what a lead keeps
+of its last label; and last, for it overrules all, a rule that turns it away.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from mqlml.errors import ContractError
-from mqlml.model import LabelPolicy
+from mqlml.model import KEPT_BY_HOLD, LabelPolicy, Remembered, Traits, assign_with_memory
 
-__all__ = ["label_leads", "team_values"]
+__all__ = ["DISQUALIFIED", "Labelled", "label_leads", "team_values"]
 
 Floats = npt.NDArray[np.float64]
-Texts = npt.NDArray[np.str_]
+Integers = npt.NDArray[np.int64]
+Objects = npt.NDArray[np.object_]
+
+DISQUALIFIED = "disqualified"
+"""The label of a lead that a rule turns away."""
 
 
-def team_values(leads: pd.DataFrame, policy: LabelPolicy) -> dict[str, Texts]:
+@dataclass(frozen=True)
+class Labelled:
+    """What each lead is called, why, and since when; arrays of shape (n,).
+
+    Attributes
+    ----------
+    label, reason : ndarrays of str objects
+    since : ndarray of int64
+        Microseconds from when the lead has had this label, or a higher one, as far as the last scores tell.
+    """
+
+    label: Objects
+    reason: Objects
+    since: Integers
+
+
+def team_values(leads: pd.DataFrame, policy: LabelPolicy) -> dict[str, npt.ArrayLike]:
     """By column that tells whose threshold counts: each lead's value, the empty text where it has none.
 
     Raises
@@ -32,49 +56,117 @@ def team_values(leads: pd.DataFrame, policy: LabelPolicy) -> dict[str, Texts]:
                 f"this version's thresholds differ by {column!r}, which the leads lack; bring the column, or train "
                 "with one capacity for all"
             )
-    return {column: _text(leads[column]) for column in policy.team_columns}
-
-
-def _text(column: pd.Series) -> Texts:
-    return np.asarray(column.astype("str").str.strip().fillna(""), dtype=np.str_)
+    return {
+        column: np.asarray(leads[column].astype("str").str.strip().fillna(""), dtype=np.str_)
+        for column in policy.team_columns
+    }
 
 
 def label_leads(
-    policy: LabelPolicy, probability: Floats, teams: Mapping[str, Texts]
-) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
-    """The label of each lead, and why: the threshold its probability reaches, or the lowest, which it does not.
+    policy: LabelPolicy,
+    probability: Floats,
+    traits: Traits,
+    *,
+    acts: tuple[Integers, Objects],
+    last: pd.DataFrame,
+    turned_away: pd.Series,
+    now: int,
+) -> Labelled:
+    """Label every lead.
 
     Parameters
     ----------
     policy : LabelPolicy
     probability : ndarray of shape (n,)
-    teams : as by `team_values`
-
-    Returns
-    -------
-    labels, reasons : ndarrays of str objects, shape (n,)
+    traits : Traits, fit and engagement in points
+    acts : level that an act gives each lead at once (0 for none), and why
+    last : DataFrame of n rows
+        ``label`` (missing where a lead was not scored before) and ``since`` in microseconds.
+    turned_away : Series of str
+        Why a rule turns the lead away; missing where none does.
+    now : int, microseconds
     """
     n = len(probability)
-    levels = policy.reach(probability, teams=teams).sum(axis=1)
-    labels = policy.names[levels].astype(object)
-    why = np.empty(n, dtype=object)
-    for level, outcome in enumerate(policy.outcomes):
-        bar = outcome.bar
-        rows = np.flatnonzero(levels == level + 1 if level else levels <= 1)
-        bars = bar.of({name: values[rows] for name, values in teams.items()}, len(rows))
-        own = teams[bar.column][rows] if bar.column is not None else None
-        for place, (row, threshold) in enumerate(zip(rows, bars.tolist(), strict=True)):
-            team = str(own[place]) if own is not None else ""
-            if math.isinf(threshold):
-                why[row] = f"nobody takes leads of {bar.column} {team!r} as {outcome.label.upper()}"
-                continue
-            value_text, threshold_text = _told_apart(float(probability[row]), threshold)
-            sign = "≥" if levels[row] else "<"
-            whose = f" of {team}" if team in bar.teams else ""
-            why[row] = (
-                f"probability {value_text} {sign} {outcome.label.upper()} threshold {threshold_text}{whose}"
+    by_itself = policy.reach(probability, traits).sum(axis=1).astype(np.int64)
+    promoted = acts[0] > by_itself
+    level = np.maximum(by_itself, acts[0])
+    names = policy.names
+    order = {name: number for number, name in enumerate(names.tolist())}
+    before = Remembered(
+        last["label"].map(order).fillna(0).to_numpy(dtype=np.int64), last["since"].to_numpy(dtype=np.int64)
+    )
+    bars = policy.bars(traits, n)
+    found, since, kept = assign_with_memory(
+        probability, level, bars, before, now=now, staying=[outcome.staying for outcome in policy.outcomes]
+    )
+    label = names[found].astype(object)
+    away = turned_away.notna().to_numpy()
+    label[away] = DISQUALIFIED
+    # Of leads without a level, only those of the same label the last time are what they were.
+    same = label == last["label"].to_numpy(dtype=object)
+    since = np.where((found > 0) & ~away, since, np.where(same, before.since, now))
+
+    reason = _reasons(policy, probability, traits, by_itself, bars)
+    reason[promoted] = acts[1][promoted]
+    for row in np.flatnonzero(kept):
+        outcome = policy.outcomes[found[row] - 1]
+        if kept[row] == KEPT_BY_HOLD:
+            reason[row] = (
+                f"{_shown(outcome.label)} since {_date(since[row])}, kept for {outcome.rule['hold']}"
             )
-    return labels, why
+        else:
+            threshold = outcome.staying.exit or 1.0
+            value, least = _told_apart(float(probability[row]), threshold * bars[row, found[row] - 1])
+            reason[row] = (
+                f"{_shown(outcome.label)} since {_date(since[row])}, kept while probability {value} ≥ {least}"
+            )
+    reason[away] = turned_away.to_numpy()[away]
+    return Labelled(label, reason, since)
+
+
+def _reasons(
+    policy: LabelPolicy, probability: Floats, traits: Traits, level: Integers, bars: Floats
+) -> Objects:
+    """The threshold that each probability reaches, or what keeps the lead from the lowest label."""
+    why = np.empty(len(level), dtype=object)
+    ranked = traits.ranked(policy.references)
+    for number, outcome in enumerate(policy.outcomes, start=1):
+        rows = np.flatnonzero(np.maximum(level, 1) == number)
+        bar, name = outcome.bar, _shown(outcome.label)
+        team = None if bar.column is None else np.asarray(traits.teams[bar.column], dtype=np.str_)[rows]
+        gates = [
+            (what, least, found[rows])
+            for what, least, found in (
+                ("fit", bar.min_fit, ranked.fit),
+                ("engagement", bar.min_engagement, ranked.engagement),
+            )
+            if least is not None and found is not None
+        ]
+        for place, (row, threshold) in enumerate(zip(rows, bars[rows, number - 1].tolist(), strict=True)):
+            own = "" if team is None else str(team[place])
+            whose = f" of {own}" if own in bar.teams else ""
+            lacking = [
+                f"{what} {found[place]:.0f} < {least:g}, the least for {name}"
+                for what, least, found in gates
+                if found[place] < least
+            ]
+            if math.isinf(threshold):
+                why[row] = f"nobody takes leads of {bar.column} {own!r} as {name}"
+            elif not level[row] and probability[row] >= threshold and lacking:
+                why[row] = lacking[0]
+            else:
+                value, least = _told_apart(float(probability[row]), threshold)
+                sign = "≥" if level[row] else "<"
+                why[row] = f"probability {value} {sign} {name} threshold {least}{whose}"
+    return why
+
+
+def _shown(label: str) -> str:
+    return label.upper() if len(label) <= 3 else label
+
+
+def _date(microseconds: int) -> str:
+    return str(np.datetime64(int(microseconds), "us").astype("datetime64[D]"))
 
 
 def _told_apart(value: float, threshold: float) -> tuple[str, str]:

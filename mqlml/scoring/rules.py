@@ -19,7 +19,7 @@ from mqlml.errors import ConfigError
 from mqlml.features.conditions import meets, read_condition
 from mqlml.features.roles import find_email
 
-__all__ = ["MAIL_DOMAIN", "match_rules"]
+__all__ = ["MAIL_DOMAIN", "match_rules", "meets_condition"]
 
 MAIL_DOMAIN = "mail_domain"
 """The attribute that rules may use though no source has it: what stands after the ``@`` of the e-mail."""
@@ -66,7 +66,7 @@ def _holds(
 ) -> npt.NDArray[np.bool_]:
     holds = np.ones(len(leads), dtype=bool)
     for name, condition in when.items():
-        holds &= _meets(_column(leads, name, where, email), condition, f"{where}.{name}", folder)
+        holds &= meets_condition(_column(leads, name, where, email), condition, f"{where}.{name}", folder)
     return holds
 
 
@@ -96,7 +96,9 @@ def _mail_domain(leads: pd.DataFrame, where: str, email: str | None) -> pd.Serie
     return domain.where(domain.str.contains(".", regex=False).fillna(False))
 
 
-def _meets(column: pd.Series, condition: Condition, where: str, folder: Path) -> npt.NDArray[np.bool_]:
+def meets_condition(
+    column: pd.Series, condition: Condition, where: str, folder: Path
+) -> npt.NDArray[np.bool_]:
     """Whether each value meets a condition; False where the value is missing."""
     required = read_condition(condition, where, folder)
     codes, found = pd.factorize(column)  # each different value is compared once

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
-from mqlml.model import LabelPolicy, Looks, choose_policy, choose_thresholds, make_looks
+from mqlml.model import LabelPolicy, Looks, Traits, choose_policy, choose_thresholds, make_looks
 
 FIVE = ([0.1, 0.2, 0.4, 0.4, 0.8], [0, 1, 0, 1, 1])
 judged = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 1)), min_size=1, max_size=25).filter(
@@ -382,7 +382,11 @@ def test_the_value_of_follow_ups_counts_each_lead_once_and_at_its_first_selected
 def _weekly(n: int, region: list[str], **keys) -> Looks:
     """One lead a day for ``n`` days, of falling probability, every other one converting."""
     return make_looks(
-        np.linspace(0.9, 0.1, n), np.arange(n) % 2, weeks=n / 7, teams={"region": region}, **keys
+        np.linspace(0.9, 0.1, n),
+        np.arange(n) % 2,
+        weeks=n / 7,
+        traits=Traits(teams={"region": region}),
+        **keys,
     )
 
 
@@ -395,7 +399,7 @@ def test_each_team_has_a_threshold_for_its_own_capacity() -> None:
     assert (sql.threshold, sql.others, sql.selected, sql.per_week) == (p[7], None, 6, 3.0)
     policy = LabelPolicy((sql,))
     named = {"region": ["EMEA", "EMEA", "US", "APAC", ""]}
-    assert policy.assign_labels([p[2], p[3], p[7], 1.0, 1.0], teams=named).tolist() == [
+    assert policy.assign_labels([p[2], p[3], p[7], 1.0, 1.0], Traits(teams=named)).tolist() == [
         "sql",
         "unqualified",
         "sql",
@@ -413,7 +417,7 @@ def test_a_capacity_beside_teams_is_for_all_others() -> None:
     sql = choose_policy(looks, {"sql": rule}).outcomes[0]
     p = looks.probability
     assert (sql.teams, sql.others, sql.selected) == ({"EMEA": p[1]}, p[7], 5)
-    assert LabelPolicy((sql,)).assign_labels([p[7]], teams={"region": ["new"]}).tolist() == ["sql"]
+    assert LabelPolicy((sql,)).assign_labels([p[7]], Traits(teams={"region": ["new"]})).tolist() == ["sql"]
 
 
 def test_no_team_may_take_leads_that_have_not_reached_the_label_below() -> None:
@@ -433,13 +437,13 @@ def test_a_lead_of_two_kinds_of_team_must_reach_both_thresholds() -> None:
         np.linspace(0.9, 0.1, 8),
         [1] * 8,
         weeks=1,
-        teams={"region": ["EMEA", "US"] * 4, "line": ["x"] * 4 + ["y"] * 4},
+        traits=Traits(teams={"region": ["EMEA", "US"] * 4, "line": ["x"] * 4 + ["y"] * 4}),
     )
     rules = {
         "mql": LabelRule(policy="capacity", teams={"column": "region", "per_week": {"EMEA": 1, "US": 4}}),
         "sql": LabelRule(policy="capacity", teams={"column": "line", "per_week": {"x": 4, "y": 1}}),
     }
-    reached = choose_policy(looks, rules).reach(looks.probability, teams=looks.teams)
+    reached = choose_policy(looks, rules).reach(looks.probability, looks.traits)
     assert reached.tolist()[:5] == [[True, True], [True, True], [False, False], [True, True], [False, False]]
     assert (reached[:, 0] >= reached[:, 1]).all()
 
@@ -467,7 +471,7 @@ def test_a_lead_of_two_kinds_of_team_must_reach_both_thresholds() -> None:
     ids=["column", "team", "dates", "too few"],
 )
 def test_teams_that_cannot_be_served_are_refused(teams: dict, weeks: float | None, message: str) -> None:
-    looks = make_looks([0.5, 0.4], [1, 0], weeks=weeks, teams={"region": ["EMEA", "US"]})
+    looks = make_looks([0.5, 0.4], [1, 0], weeks=weeks, traits=Traits(teams={"region": ["EMEA", "US"]}))
     with pytest.raises(LabelPolicyError, match=message):
         choose_policy(looks, {"mql": LabelRule(policy="capacity", teams=teams)})
 
@@ -510,3 +514,37 @@ def test_a_week_without_leads_is_a_week_and_a_hole_between_periods_is_none() -> 
     assert parted[1] == pytest.approx(whole[1])
     assert whole[1] < 2
     assert make_looks(*near, weeks=2).recency()[1] == 2
+
+
+def test_a_gate_keeps_out_who_does_not_fit_whatever_the_probability() -> None:
+    looks = make_looks(
+        [0.9, 0.8, 0.7, 0.6],
+        [0, 1, 1, 1],
+        weeks=1,
+        traits=Traits(fit=np.array([-2.0, 0.5, 1.0, 2.0]), engagement=np.array([3.0, 2.0, -1.0, 1.0])),
+    )
+    rules = {
+        "iql": LabelRule(policy="min_recall", value=1),
+        "mql": LabelRule(policy="min_precision", value=1, min_fit=20),
+        "sql": LabelRule(policy="capacity", per_week=9, min_fit=20, min_engagement=30),
+    }
+    policy = choose_policy(looks, rules)
+    assert policy.thresholds == {"iql": 0.6, "mql": 0.6, "sql": 0.6}
+    assert [outcome.selected for outcome in policy.outcomes] == [4, 3, 2]
+    assert policy.assign_labels(looks.probability, looks.traits).tolist() == ["iql", "sql", "mql", "sql"]
+    again = LabelPolicy.from_dict(json.loads(json.dumps(policy.to_dict())))
+    assert again == policy
+    assert again.assign_labels([0.9], Traits(fit=np.array([9.0]), engagement=np.array([9.0])))[0] == "sql"
+    with pytest.raises(LabelPolicyError, match="a label with min_fit needs the fit of each lead"):
+        policy.assign_labels([0.5])
+
+
+def test_a_gate_that_nobody_passes_or_that_forbids_the_recall_is_refused() -> None:
+    traits = Traits(fit=np.array([0.0, 0.0, 0.0, 1.0]))
+    looks = make_looks([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], weeks=1, traits=traits)
+    with pytest.raises(LabelPolicyError, match="labels.mql: no past lead passes its gates"):
+        choose_policy(looks, {"mql": LabelRule(policy="fixed", value=0.1, min_fit=100)})
+    with pytest.raises(
+        LabelPolicyError, match=r"no threshold reaches a recall of 0.5; the best is 0, of all leads"
+    ):
+        choose_policy(looks, {"mql": LabelRule(policy="min_recall", value=0.5, min_fit=80)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.model.policy.labels import Bar, LabelOutcome, LabelPolicy, reach
 from mqlml.model.policy.looks import Curve, Looks, Ranked, make_looks
+from mqlml.model.policy.traits import make_references
 from mqlml.model.policy.value import bayes_threshold, payoff
 
 __all__ = ["Chooser", "choose_policy", "choose_thresholds", "value_rate"]
@@ -83,13 +84,16 @@ def choose_policy(looks: Looks, rules: Mapping[str, LabelRule]) -> LabelPolicy:
             f"thresholds need leads that converted; found none among {len(looks.label)}. Take a longer history or "
             "horizon"
         )
+    references = make_references(looks.traits)
+    looks = replace(looks, traits=looks.traits.ranked(references))
     bars, notes = Chooser(looks, rules).choose_strictly()
-    reached = reach(bars, looks.probability, looks.teams)
+    reached = reach(bars, looks.probability, looks.traits)
     return LabelPolicy(
-        tuple(
+        outcomes=tuple(
             _outcome(looks, name, rule, bar, reached[:, level], note)
             for level, ((name, rule), bar, note) in enumerate(zip(rules.items(), bars, notes, strict=True))
-        )
+        ),
+        references=references,
     )
 
 
@@ -104,14 +108,26 @@ class _Part:
 
 
 class Chooser:
-    """The rules over one set of looks, sorted once, so that thresholds can be chosen again on each resample."""
+    """The rules over one set of looks, sorted once, so that thresholds can be chosen again on each resample.
+
+    Fit and engagement of the looks are percentiles here.
+    """
 
     def __init__(self, looks: Looks, rules: Mapping[str, LabelRule]) -> None:
-        everyone = Ranked(looks)
-        self.levels = [
-            (name, rule, _parts(looks, name, rule, everyone if rule.teams is None else None))
-            for name, rule in rules.items()
-        ]
+        self.levels = []
+        ranked: dict[bytes, Ranked] = {}  # labels with the same gates, mostly none, share one
+        admitted = np.ones(len(looks.probability), dtype=bool)
+        for name, rule in rules.items():
+            gate = Bar(None, None, {}, rule.min_fit, rule.min_engagement)
+            admitted = admitted & gate.admits(looks.traits, len(admitted))
+            if not admitted.any():
+                raise LabelPolicyError(
+                    f"labels.{name}: no past lead passes its gates (min_fit, min_engagement); lower them"
+                )
+            key = admitted.tobytes()
+            if rule.teams is None and key not in ranked:
+                ranked[key] = Ranked(looks, admitted)
+            self.levels.append((name, rule, _parts(looks, name, rule, admitted, ranked.get(key))))
 
     def choose(self, weight: FloatArray, weeks: float | None) -> list[Bar]:
         """Thresholds on a resample, see `Ranked.curve`; where a rule cannot be kept, the nearest ones."""
@@ -150,24 +166,27 @@ class Chooser:
                 else:
                     teams[part.team] = threshold
                 said += [note if part.team is None or note is None else f"{part.team}: {note}"]
-            bars.append(Bar(everyone, rule.teams.column if rule.teams else None, teams))
+            column = rule.teams.column if rule.teams else None
+            bars.append(Bar(everyone, column, teams, rule.min_fit, rule.min_engagement))
             notes.append("; ".join(note for note in said if note) or None)
         return bars, notes
 
 
-def _parts(looks: Looks, name: str, rule: LabelRule, everyone: Ranked | None) -> list[_Part]:
+def _parts(
+    looks: Looks, name: str, rule: LabelRule, admitted: BoolArray, everyone: Ranked | None
+) -> list[_Part]:
     if rule.teams is None:
         assert everyone is not None
         return [_Part(None, everyone, rule, f"labels.{name}")]
     column, capacities = rule.teams.column, rule.teams.per_week
     if looks.weeks is None:
         raise LabelPolicyError(_no_dates(f"labels.{name}.teams", "a capacity by team"))
-    if column not in looks.teams:
+    if column not in looks.traits.teams:
         raise LabelPolicyError(
             f"labels.{name}.teams: the leads have no column {column!r} that teams could be told by; check "
             "data.leads.columns, or give one capacity for all (per_week)"
         )
-    of_row = looks.teams[column]
+    of_row = np.asarray(looks.traits.teams[column], dtype=np.str_)
     parts = []
     for team, per_week in capacities.items():
         if not (of_row == team).any():
@@ -177,11 +196,13 @@ def _parts(looks: Looks, name: str, rule: LabelRule, everyone: Ranked | None) ->
                 "name, or leave the team out"
             )
         own = rule.model_copy(update={"per_week": per_week, "teams": None})
-        parts.append(_Part(team, Ranked(looks, of_row == team), own, f"labels.{name}.teams, {team}"))
+        parts.append(
+            _Part(team, Ranked(looks, admitted & (of_row == team)), own, f"labels.{name}.teams, {team}")
+        )
     others = ~np.isin(of_row, list(capacities))
     if rule.per_week is not None:
         # Where all past leads had a team, those without one are taken to be like all.
-        ranked = Ranked(looks, others if others.any() else None)
+        ranked = Ranked(looks, admitted & others if others.any() else admitted)
         parts.append(_Part(None, ranked, rule, f"labels.{name}, leads of no team"))
     return parts
 

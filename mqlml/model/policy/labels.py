@@ -10,14 +10,16 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.model.policy.looks import check_probabilities
+from mqlml.model.policy.memory import Staying
+from mqlml.model.policy.traits import Traits
 
 __all__ = ["UNQUALIFIED", "Bar", "LabelOutcome", "LabelPolicy", "Promise"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-TeamColumns = Mapping[str, npt.ArrayLike]
 
 UNQUALIFIED = "unqualified"
 
@@ -42,18 +44,22 @@ class Bar:
     column : str or None
         Whose values the teams are.
     teams : dict of str to float
+    min_fit, min_engagement : float or None
+        Percentiles that a lead must have besides; None for no such gate.
     """
 
     everyone: float | None
     column: str | None = None
     teams: Mapping[str, float] = field(default_factory=dict)
+    min_fit: float | None = None
+    min_engagement: float | None = None
 
     @property
     def lowest(self) -> float:
         """Below this probability nobody reaches the level."""
         return min([*self.teams.values(), *([] if self.everyone is None else [self.everyone])])
 
-    def of(self, teams: TeamColumns, n: int) -> FloatArray:
+    def of(self, traits: Traits, n: int) -> FloatArray:
         """The threshold of each of ``n`` leads; infinite where nobody takes them.
 
         Raises
@@ -64,15 +70,37 @@ class Bar:
         bars = np.full(n, math.inf if self.everyone is None else self.everyone)
         if self.column is None:
             return bars
-        if self.column not in teams:
+        if self.column not in traits.teams:
             raise LabelPolicyError(
                 f"thresholds by team need the column {self.column!r} of the leads; found "
-                f"{', '.join(map(repr, teams)) or 'none'}. Bring the column, or train with one capacity for all"
+                f"{', '.join(map(repr, traits.teams)) or 'none'}. Bring it, or train with one capacity for all"
             )
-        team = np.asarray(teams[self.column], dtype=np.str_)
+        team = np.asarray(traits.teams[self.column], dtype=np.str_)
         for name, threshold in self.teams.items():
             bars[team == name] = threshold
         return bars
+
+    def admits(self, traits: Traits, n: int) -> BoolArray:
+        """Which of ``n`` leads pass the gates on fit and engagement, which ``traits`` give in percentiles.
+
+        Raises
+        ------
+        LabelPolicyError
+            If what a gate asks for is missing.
+        """
+        passed = np.ones(n, dtype=bool)
+        for what, least, found in (
+            ("fit", self.min_fit, traits.fit),
+            ("engagement", self.min_engagement, traits.engagement),
+        ):
+            if least is None:
+                continue
+            if found is None:
+                raise LabelPolicyError(
+                    f"a label with min_{what} needs the {what} of each lead, and it was not given; see Traits"
+                )
+            passed &= found >= least
+        return passed
 
 
 @dataclass(frozen=True)
@@ -123,15 +151,28 @@ class LabelOutcome:
 
     @property
     def bar(self) -> Bar:
-        """The threshold of each team, or of everyone."""
+        """The threshold of each team, or of everyone, and the gates."""
+        gates = self.rule.get("min_fit"), self.rule.get("min_engagement")
         if self.teams is None:
-            return Bar(self.threshold)
-        return Bar(self.others, self.rule["teams"]["column"], self.teams)
+            return Bar(self.threshold, None, {}, *gates)
+        return Bar(self.others, self.rule["teams"]["column"], self.teams, *gates)
+
+    @property
+    def staying(self) -> Staying:
+        """How the label is kept once it is reached."""
+        rule = LabelRule.model_validate(self.rule)
+        return Staying(rule.hold or 0, rule.exit)
 
 
 @dataclass(frozen=True)
 class LabelPolicy:
     """Thresholds, lowest label first, each not below the one before.
+
+    Attributes
+    ----------
+    outcomes : tuple of LabelOutcome
+    references : dict of str to tuple of float
+        Quantiles of ``fit`` and ``engagement``, in points, where a gate asks for them.
 
     Examples
     --------
@@ -146,6 +187,7 @@ class LabelPolicy:
     """
 
     outcomes: tuple[LabelOutcome, ...]
+    references: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -163,13 +205,20 @@ class LabelPolicy:
         columns = (outcome.bar.column for outcome in self.outcomes)
         return tuple(dict.fromkeys(column for column in columns if column is not None))
 
-    def reach(self, probability: npt.ArrayLike, *, teams: TeamColumns | None = None) -> BoolArray:
+    @property
+    def gated(self) -> bool:
+        """Whether some label asks for fit or engagement besides the probability."""
+        bars = [outcome.bar for outcome in self.outcomes]
+        return any(bar.min_fit is not None or bar.min_engagement is not None for bar in bars)
+
+    def reach(self, probability: npt.ArrayLike, traits: Traits | None = None) -> BoolArray:
         """Which leads have each label or a higher one: nobody reaches a level who has not reached those below.
 
         Parameters
         ----------
         probability : array of shape (n,)
-        teams : mapping of column to array of shape (n,), for `team_columns`
+        traits : Traits, optional
+            For thresholds by team (`team_columns`) and gates; fit and engagement in points.
 
         Returns
         -------
@@ -178,21 +227,26 @@ class LabelPolicy:
         Raises
         ------
         LabelPolicyError
-            If a probability is missing or outside 0 and 1, or a team column is missing.
+            If a probability is missing or outside 0 and 1, or a trait is missing.
         """
         values = check_probabilities(probability)
-        return reach([outcome.bar for outcome in self.outcomes], values, teams or {})
+        bars = [outcome.bar for outcome in self.outcomes]
+        return reach(bars, values, (traits or Traits()).ranked(self.references))
 
-    def assign_labels(
-        self, probability: npt.ArrayLike, *, teams: TeamColumns | None = None
-    ) -> npt.NDArray[np.str_]:
+    def assign_labels(self, probability: npt.ArrayLike, traits: Traits | None = None) -> npt.NDArray[np.str_]:
         """The highest label that each lead reaches, or ``"unqualified"``; see `reach`."""
-        labels: npt.NDArray[np.str_] = self.names[self.reach(probability, teams=teams).sum(axis=1)]
+        labels: npt.NDArray[np.str_] = self.names[self.reach(probability, traits).sum(axis=1)]
         return labels
+
+    def bars(self, traits: Traits, n: int) -> FloatArray:
+        """The threshold of each label for each of ``n`` leads: array of shape (n, number of labels)."""
+        bars = np.column_stack([outcome.bar.of(traits, n) for outcome in self.outcomes])
+        return np.maximum.accumulate(bars, axis=1)
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON can hold; `from_dict` gives an equal policy."""
-        return {"labels": [asdict(outcome) for outcome in self.outcomes]}
+        labels = [asdict(outcome) for outcome in self.outcomes]
+        return {"labels": labels, "references": {name: list(q) for name, q in self.references.items()}}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -205,6 +259,10 @@ class LabelPolicy:
         """
         try:
             outcomes = tuple(_outcome(dict(outcome)) for outcome in values["labels"])
+            references = {
+                name: tuple(float(number) for number in found)
+                for name, found in values.get("references", {}).items()
+            }
             thresholds = [float(outcome.threshold) for outcome in outcomes]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LabelPolicyError(
@@ -214,7 +272,7 @@ class LabelPolicy:
             raise LabelPolicyError(
                 f"a stored label policy must hold rising thresholds, lowest label first; found {thresholds!r}"
             )
-        return cls(outcomes)
+        return cls(outcomes, references)
 
 
 def _outcome(values: dict[str, Any]) -> LabelOutcome:
@@ -224,11 +282,12 @@ def _outcome(values: dict[str, Any]) -> LabelOutcome:
     return outcome
 
 
-def reach(bars: list[Bar], probability: FloatArray, teams: TeamColumns) -> BoolArray:
-    """See `LabelPolicy.reach`; the probabilities are taken as checked."""
-    reached = np.empty((len(probability), len(bars)), dtype=bool)
-    below = np.ones(len(probability), dtype=bool)
+def reach(bars: list[Bar], probability: FloatArray, traits: Traits) -> BoolArray:
+    """See `LabelPolicy.reach`; the probabilities are taken as checked, fit and engagement are percentiles."""
+    n = len(probability)
+    reached = np.empty((n, len(bars)), dtype=bool)
+    below = np.ones(n, dtype=bool)
     for level, bar in enumerate(bars):
-        below = below & (probability >= bar.of(teams, len(probability)))
+        below = below & (probability >= bar.of(traits, n)) & bar.admits(traits, n)
         reached[:, level] = below
     return reached

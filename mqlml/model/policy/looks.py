@@ -7,13 +7,14 @@ or not at all, since nothing tells them apart tomorrow either.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from mqlml.errors import LabelPolicyError
+from mqlml.model.policy.traits import Traits
 
 __all__ = ["HALF_LIFE", "Curve", "Looks", "Ranked", "check_probabilities", "make_looks"]
 
@@ -40,8 +41,8 @@ class Looks:
     periods : tuple of (start, end)
         What the looks cover, in the unit of ``time``; a week without a lead in them is a week.
     dated : bool
-    teams : dict of str to ndarray of str
-        By column: whose lead each row is; the empty text where that is not known.
+    traits : Traits
+        What besides the probability decides.
     """
 
     probability: FloatArray
@@ -51,7 +52,7 @@ class Looks:
     time: FloatArray | None
     periods: tuple[tuple[float, float], ...]
     dated: bool
-    teams: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+    traits: Traits = field(default_factory=Traits)
 
     @property
     def length(self) -> float:
@@ -85,7 +86,7 @@ def make_looks(
     account: npt.ArrayLike | None = None,
     time: npt.ArrayLike | None = None,
     periods: Sequence[tuple[float, float]] | None = None,
-    teams: Mapping[str, npt.ArrayLike] | None = None,
+    traits: Traits | None = None,
 ) -> Looks:
     """Checked `Looks`; what is left out is as plain as can be: every row a lead of its own, all weeks alike.
 
@@ -99,7 +100,8 @@ def make_looks(
         In weeks where the data has dates, else a place in an order.
     periods : sequence of (start, end), optional
         What the looks cover, in the unit of ``time``.
-    teams : mapping of column to array of shape (n,), optional
+    traits : Traits, optional
+        Fit and engagement in points.
 
     Raises
     ------
@@ -130,7 +132,7 @@ def make_looks(
         time=None if time is None else np.asarray(time, dtype=np.float64),
         periods=tuple(periods or ((0.0, length),)),
         dated=weeks is not None,
-        teams={name: np.asarray(values, dtype=np.str_) for name, values in (teams or {}).items()},
+        traits=(traits or Traits()).take(slice(None)),
     )
 
 

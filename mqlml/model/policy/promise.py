@@ -88,7 +88,7 @@ def add_promises(
         replace(outcome, promises=_promises(outcome, alike[name], apart[name], chance, draws.n_periods))
         for name, outcome in zip(rules, policy.outcomes, strict=True)
     )
-    return LabelPolicy(outcomes)
+    return replace(policy, outcomes=outcomes)
 
 
 def _promises(
@@ -127,7 +127,7 @@ def _widening(variance: float, moved: float, by_chance: float, n_periods: float)
     if variance <= 0:
         return 1.0
     difference = moved - 2 * by_chance
-    freedom = max(n_periods, 2.0)
+    freedom = max(n_periods, float(_FEWEST_PERIODS))
     error = max(moved - by_chance, by_chance, variance) * math.sqrt(2 / freedom)
     place = difference / error
     between = difference + error * math.exp(stats.norm.logpdf(place) - stats.norm.logcdf(place))
@@ -164,7 +164,8 @@ class _Draws:
     def __init__(
         self, looks: Looks, rules: Mapping[str, LabelRule], policy: LabelPolicy, length: float
     ) -> None:
-        self.looks, self.rules = _in_time(looks), rules
+        self.looks = _in_time(replace(looks, traits=looks.traits.ranked(policy.references)))
+        self.rules = rules
         self.chooser = Chooser(self.looks, rules)
         assert self.looks.time is not None
         place = _without_holes(self.looks.time, looks.periods)
@@ -252,9 +253,7 @@ class _Draws:
         """What each level brings in a drawn period; ``weeks`` where recent weeks count more towards the volume."""
         looks, rows, weight = self.looks, drawn.rows, drawn.weight
         label = looks.label[rows]
-        reached = reach(
-            bars, looks.probability[rows], {name: team[rows] for name, team in looks.teams.items()}
-        )
+        reached = reach(bars, looks.probability[rows], looks.traits.take(rows))
         positives = float(weight @ label)
         found = []
         for level, rule in enumerate(self.rules.values()):
@@ -318,7 +317,7 @@ def _in_time(looks: Looks) -> Looks:
         lead=looks.lead[order],
         account=looks.account[order],
         time=looks.time[order],
-        teams={name: team[order] for name, team in looks.teams.items()},
+        traits=looks.traits.take(order),
     )
 
 

@@ -1,0 +1,83 @@
+"""The last scores: a file that an earlier run wrote goes in; each lead's last label, and since when, comes out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mqlml.errors import SourceError
+from mqlml.timeutil import to_microseconds
+
+__all__ = ["NOTHING_BEFORE", "last_labels", "read_scores"]
+
+NOTHING_BEFORE = pd.DataFrame(
+    {
+        "lead_id": pd.Series(dtype="str"),
+        "cutoff_time": pd.Series(dtype="datetime64[us, UTC]"),
+        "label": pd.Series(dtype="str"),
+        "label_since": pd.Series(dtype="datetime64[us, UTC]"),
+    }
+)
+"""The scores of a first run."""
+
+_TIMES = ("cutoff_time", "label_since")
+
+
+def read_scores(path: str | Path) -> pd.DataFrame:
+    """Lead, cutoff, label and since when, from scores in Parquet or CSV, of one run or of several.
+
+    Scores of a release that did not write ``label_since`` yet stand as labels since their cutoff.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read or holds no scores.
+    """
+    path = Path(path)
+    try:
+        frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path, dtype="str")
+        if "label_since" not in frame and "cutoff_time" in frame:
+            frame["label_since"] = frame["cutoff_time"]
+        found = frame[list(NOTHING_BEFORE.columns)].copy()
+        found["lead_id"] = found["lead_id"].astype("str")
+        for name in _TIMES:
+            found[name] = pd.to_datetime(found[name], utc=True, format="ISO8601").dt.as_unit("us")
+    except (OSError, KeyError, ValueError) as error:
+        raise SourceError(
+            "--previous must be scores that mqlml wrote (.parquet or .csv, with lead_id, cutoff_time and label); "
+            f"{str(path)!r} cannot be read as such: {error}"
+        ) from None
+    return found
+
+
+def last_labels(scores: pd.DataFrame, lead_id: pd.Series, as_of: dt.datetime) -> pd.DataFrame:
+    """What each lead was called when it was last scored before a moment.
+
+    Scores of that moment or later are passed over, so that a job that is run again, or for an earlier day, gives
+    what it gave.
+
+    Parameters
+    ----------
+    scores : as by `read_scores`
+    lead_id : Series of the leads asked for
+    as_of : datetime with a zone
+
+    Returns
+    -------
+    DataFrame with a row for each lead: ``label`` (missing if it was not scored) and ``since``, int64 microseconds.
+    """
+    earlier = scores[scores["cutoff_time"] < pd.Timestamp(as_of)].sort_values("cutoff_time", kind="stable")
+    latest = earlier.drop_duplicates("lead_id", keep="last").set_index("lead_id")
+    found = latest.reindex(lead_id.astype("str"))
+    now = to_microseconds(as_of)
+    since = found["label_since"].to_numpy(dtype="datetime64[us]").astype(np.int64)
+    known = found["label"].notna().to_numpy() & found["label_since"].notna().to_numpy()
+    return pd.DataFrame(
+        {
+            "label": found["label"].astype(object).where(known, None).to_numpy(),
+            "since": np.where(known, np.minimum(since, now), now),
+        }
+    )
