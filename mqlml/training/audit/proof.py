@@ -1,7 +1,8 @@
 """The proof: a sample of the user's journeys and a plan go in; whether the future moves a feature comes out.
 
 For a few hundred snapshots everything that was not known at the cutoff is changed, removed and added to at random
-(`disturb`), and the features are made anew, the user's own included. Not one may be another, to the last bit.
+(`disturb`), and the features are made anew, the user's own included. Not one may be another, to the last bit. What a
+function of the user's reads elsewhere, as in a file of its own, this cannot see.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,14 @@ import mqlml.features.plan
 from mqlml.errors import LeakageError
 from mqlml.features import FeaturePlan, plan_features, profile
 from mqlml.features.builder import Block, Builder, Source
+from mqlml.features.plan import only_parts
 from mqlml.features.windows import to_micros
 from mqlml.journeys import Journeys
 from mqlml.journeys.simulate import simulate
 from mqlml.training.audit import Proof, moved_findings, prove, require_proof, sample_snapshots, take_leads
 from mqlml.training.audit.disturb import disturb
 from mqlml.training.audit.proof import SNAPSHOTS
+from tests.features.plugin import install
 from tests.features.worlds import make_config_of, make_world, spread_snapshots
 
 CONFIG = make_config_of(windows=["7d", "30d", "all"], profile={"history": ["plan", "seats"]})
@@ -162,3 +165,40 @@ def test_what_was_known_stays_row_by_row(seed: int) -> None:
         first, second = (table[columns].sort_values(columns).reset_index(drop=True) for table in known)
         pd.testing.assert_frame_equal(first, second)
         assert len(first) > 10
+
+
+PLUGIN = '''
+import sys
+import numpy as np
+from mqlml.features.functions import FeatureFunction
+
+def honest_days(known):
+    events = known.events
+    days = events["occurred_at"].dt.floor("D").groupby(events["snapshot"]).nunique()
+    return days.reindex(np.arange(len(known.snapshots)), fill_value=0).to_numpy()
+
+def all_rows(known):
+    """The leak: it climbs out of what it is given, to the whole table of events."""
+    frame = sys._getframe()
+    while not hasattr(frame.f_locals.get("events"), "table"):
+        frame = frame.f_back
+    rows = frame.f_locals["events"].table.groupby("lead_id").size()
+    return known.snapshots["lead_id"].map(rows).fillna(0).to_numpy()
+
+honest = FeatureFunction("actions", "honest_days", "Days with an act", honest_days)
+leaking = FeatureFunction("actions", "all_rows", "All rows, of the future too", all_rows)
+'''
+
+
+def test_features_of_the_users_own_are_held_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = {"honest": "honest", "leaking": "leaking"}
+    monkeypatch.syspath_prepend(install(tmp_path, PLUGIN, entries, name="proof_features"))
+    own = {"name": "webinars", "family": "actions", "sentence": "Webinars", "aggregate": "count"}
+    config = make_config_of(
+        features={"functions": ["honest", "leaking"], "custom": [{**own, "action": ["webinar"]}]}
+    )
+    world = without_accounts(make_world(3, leads=40, events=800))
+    plan = only_parts(plan_features(world, config, before=None), ("custom", "functions"))
+    proof = proven(world, spread_snapshots(world, 4, 200), plan)
+    assert proof.features >= 3
+    assert [moved.feature for moved in proof.moved] == ["actions__all_rows__function"]
