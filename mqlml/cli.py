@@ -254,13 +254,23 @@ def explain(
     ] = None,
     config: ConfigPath = DEFAULT,
     model: Model = None,
+    leads: Annotated[
+        str | None, typer.Option("--leads", metavar="FILE", help="For a flat table: a file of new rows.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say why one open lead scores as it does: its acts, what speaks for and against it, and what has changed."""
     from mqlml.pipeline import explain_one_lead, words_of_explain
 
     result = explain_one_lead(
-        config, lead_id, as_of=as_of, since=since, model=model, now=_now(), progress=Terminal()
+        config,
+        lead_id,
+        as_of=as_of,
+        since=since,
+        model=model,
+        leads=leads,
+        now=_now(),
+        progress=Terminal(),
     )
     _show(result, words_of_explain(result), as_json)
 

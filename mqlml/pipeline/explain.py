@@ -9,7 +9,7 @@ from typing import Any
 from mqlml.config import read_config
 from mqlml.errors import UsageError
 from mqlml.insight import explain_flat_lead, explain_lead
-from mqlml.journeys import FlatTable
+from mqlml.journeys import FlatTable, Journeys, read_flat
 from mqlml.pipeline.check import read_data
 from mqlml.pipeline.progress import Progress
 from mqlml.pipeline.version import load_model, read_moment
@@ -25,6 +25,7 @@ def explain_one_lead(
     as_of: str | None,
     since: str | None = None,
     model: str | None = None,
+    leads: str | Path | None = None,
     now: dt.datetime,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -37,6 +38,8 @@ def explain_one_lead(
     since : str, optional
         The earlier moment; a week before ``as_of``, or the lead's creation, if left out.
     model : ``NAME@ALIAS`` or ``NAME@NUMBER``; the champion if left out.
+    leads : path, optional
+        For a flat table: a file of new rows, one of which is the lead.
     """
     config = read_config(config_path)
     zone = config.data.timezone
@@ -45,11 +48,17 @@ def explain_one_lead(
         raise UsageError("explain needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
     if flat and since is not None:
         raise UsageError("a flat table knows one moment only; leave --since out")
+    if leads is not None and not flat:
+        raise UsageError("--leads brings new rows of a flat table; with journeys, leave it out")
     moment = now if as_of is None else read_moment(as_of, zone, option="--as-of")
     earlier = None if since is None else read_moment(since, zone, option="--since")
     with progress.step("load"):
         bundle, version = load_model(config, model)
-    data = read_data(config, progress, now=now)
+    if leads is not None:
+        with progress.step("read"):
+            data: Journeys | FlatTable = read_flat(config, leads)
+    else:
+        data = read_data(config, progress, now=now)
     with progress.step("explain"):
         if isinstance(data, FlatTable):
             found = explain_flat_lead(bundle, data, config, lead_id, as_of=moment, version=version)
