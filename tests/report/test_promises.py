@@ -1,0 +1,92 @@
+"""What the report says of promises: promised, came, kept, and what comes next."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from mqlml.config import LabelRule
+from mqlml.report import LabelSummary, Measured, Promotion, ReportData, policy_in_words, render_report
+from mqlml.report.parts import label_cards, label_tones
+from tests.report.report_samples import normal
+
+
+def with_labels(*labels: LabelSummary) -> ReportData:
+    return dataclasses.replace(normal(), labels=labels)
+
+
+PROMISING = LabelSummary(
+    "hot_lead",
+    0.2,
+    "Set so that at most 20 leads a week reach it",
+    0.1,
+    Measured(0.3, 0.25, 0.35),
+    Measured(0.5),
+    Measured(31.0, 28.0, 34.0),
+    promised={"precision": Measured(0.32, 0.21, 0.44), "per_week": Measured(20.0, 15.0, 26.0)},
+    kept={"precision": True, "per_week": False},
+    coming={"precision": Measured(0.31, 0.22, 0.41), "per_week": Measured(22.0, 16.0, 29.0)},
+    teams={"EMEA": 0.2, "US": 0.25},
+)
+
+
+def test_a_card_says_what_was_promised_what_came_and_what_comes_next() -> None:
+    rows = label_cards(with_labels(PROMISING))[0].promises
+    assert [(row.title, row.kept) for row in rows] == [
+        ("share that converts", "kept"),
+        ("leads a week", "not kept"),
+    ]
+    page = render_report(with_labels(PROMISING))
+    assert ">not kept</td>" in page
+    for number in ("0.32", "0.21", "0.44", "26.0", "31.0", "0.41"):
+        assert f'<data value="{number}">' in page
+    assert "EMEA from" in page
+
+
+def test_a_report_without_promises_shows_none() -> None:
+    assert label_cards(normal())[0].promises == []
+    assert "Promised with" not in render_report(normal())
+
+
+@pytest.mark.parametrize(
+    ("n", "tones"),
+    [(1, ["mql"]), (2, ["mql", "sql"]), (4, ["low", "low", "mql", "sql"])],
+    ids=["one", "two", "four"],
+)
+def test_the_highest_label_is_strongest_whatever_it_is_called(n: int, tones: list[str]) -> None:
+    labels = [dataclasses.replace(PROMISING, name=f"level_{number}") for number in range(n)]
+    assert label_tones(labels) == tones
+    assert "Hot lead" in render_report(with_labels(PROMISING))
+
+
+def test_acts_that_promote_are_counted_with_what_became_of_them() -> None:
+    rule = Promotion("asked for a demo", "sql", 11, 5, Measured(0.1818, 0.0, 0.5))
+    page = render_report(dataclasses.replace(normal(), promoted=(rule,)))
+    assert "asked for a demo, at least SQL" in page
+    assert "Promoted at once" not in render_report(normal())
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (
+            {"policy": "value", "gain": 900, "cost": 60, "too_early": 40, "too_late": 100},
+            "Set where it pays best: a conversion gains 900, a follow-up costs 60, 40 more if it comes too early, a "
+            "missed one costs 100",
+        ),
+        (
+            {"policy": "capacity", "teams": {"column": "region", "per_week": {"EMEA": 20, "US": 30}}},
+            "Set so that at most 20 of EMEA and 30 of US reach it a week, and none of any other region",
+        ),
+        (
+            {"policy": "fixed", "value": 0.5, "min_fit": 40, "hold": "14d", "exit": 0.8},
+            "Fixed by hand at a probability of 50 %; it also takes a fit of at least 40 in 100; once given, it is "
+            "kept for 14 days at least and until the probability is below 80 % of the threshold",
+        ),
+    ],
+    ids=["value", "teams", "gates and memory"],
+)
+def test_a_rule_in_words(rule: dict, words: str) -> None:
+    found = policy_in_words(LabelRule.model_validate(rule))
+    assert found.replace("\N{NO-BREAK SPACE}", " ").replace("%", " %").replace("  %", " %") == words
