@@ -87,6 +87,8 @@ def write_plan(folder: Path) -> None:
     from mqlml.config import make_config
     from mqlml.features import plan_features
 
+    # without those that no other engine makes
+    groups = dict.fromkeys(("switches", "breadth", "usual", "account"), False)
     config = make_config(
         {
             "name": "benchmark",
@@ -96,7 +98,7 @@ def write_plan(folder: Path) -> None:
                 "outcomes": {"path": "none", "stage": "closed_won"},
             },
             "windows": list(WINDOWS),
-            "features": {"max_actions": KEPT_ACTIONS, "max_channels": KEPT_CHANNELS},
+            "features": {"max_actions": KEPT_ACTIONS, "max_channels": KEPT_CHANNELS, "groups": groups},
         },
         folder=folder,
     )

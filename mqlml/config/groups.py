@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
 
 from mqlml.config.values import Section
 
@@ -10,7 +12,9 @@ __all__ = ["Groups", "Pair"]
 
 
 class Groups(Section):
-    """Which groups of features are made; each is switched by its name: ``{pairs: on, paid: off}``.
+    """Which groups of features are made, each switched by its name as ``{pairs: on, usual: off}``.
+
+    ``all`` switches on every one. Those on by default were no burden on small data when measured.
 
     Profile: ``parsed`` (kind of mail address, seniority, function, size band), ``completeness``, ``age``. The
     attributes themselves are chosen by ``profile.static`` and ``profile.history``, personas by ``personas``.
@@ -25,7 +29,7 @@ class Groups(Section):
     ``decay`` (acts that fade with a half-life), ``visits`` (returns, time on site, acts a visit), ``rhythm`` (longest
     silence, regular hours and weekdays), ``intent`` (high-intent acts), ``proactive`` (acts the lead began),
     ``content`` (different contents, downloads), ``pairs`` (one act before another), ``account`` (what the account's
-    other leads did).
+    other leads did; ``auto`` from some thousand accounts with several leads on).
     """
 
     parsed: bool = True
@@ -36,14 +40,14 @@ class Groups(Section):
     flags: bool = True
     touches: bool = True
     channels: bool = True
-    switches: bool = False
+    switches: bool = True
     paid: bool = False
-    breadth: bool = False
+    breadth: bool = True
     counts: bool = True
     action_days: bool = False
     action_values: bool = False
     totals: bool = True
-    usual: bool = False
+    usual: bool = True
     decay: bool = False
     visits: bool = False
     rhythm: bool = False
@@ -51,7 +55,12 @@ class Groups(Section):
     proactive: bool = False
     content: bool = False
     pairs: bool = False
-    account: bool = False
+    account: Literal["auto", True, False] = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all(cls, value: Any) -> Any:
+        return dict.fromkeys(cls.model_fields, True) if value == "all" else value
 
 
 class Pair(Section):

@@ -25,11 +25,19 @@ __all__ = ["describe_accounts", "has_accounts", "write_accounts"]
 _OTHERS = ("leads.account_id", "events.action", "events.occurred_at")
 
 
+_ENOUGH = 1_500
+"""Accounts of several leads from which on ``auto`` looks at colleagues: with fewer, what they did tells one account
+from another rather than what follows from it. In simulated worlds it moved the share of the best possible gain over
+the base rate by -0.09 to +0.02 with some 550 such accounts, by +0.005 to +0.017 with 1,600, by +0.014 with 4,000."""
+
+
 def has_accounts(evidence: Evidence) -> bool:
-    """Whether any account had two leads by then, and may be looked at."""
-    if "account_id" in evidence.refused or "account_id" not in evidence.leads:
+    """Whether accounts may be looked at, and had several leads by then: any, or with ``auto`` very many."""
+    wish = evidence.config.features.groups.account
+    if wish is False or "account_id" in evidence.refused or "account_id" not in evidence.leads:
         return False
-    return bool(evidence.leads["account_id"].dropna().duplicated().any())
+    several = int((evidence.leads["account_id"].value_counts() > 1).sum())
+    return several >= (_ENOUGH if wish == "auto" else 1)
 
 
 def describe_accounts(plan: ActionsPlan) -> list[Feature]:

@@ -61,7 +61,7 @@ def _plan(evidence: Evidence) -> tuple[ActionsPlan | None, list[LeftOut]]:
         visits=on.visits,
         rhythm=on.rhythm,
         intent=on.intent and any(map(high_intent.holds, welcome)),
-        account=on.account and has_accounts(evidence),
+        account=has_accounts(evidence),
         usual=choose_usual(valued, kept) if on.usual and value else (),
         half_lives=tuple(settings.half_lives) if on.decay else (),
         high_intent=high_intent,

@@ -355,6 +355,20 @@ def test_a_word_that_no_event_has_is_refused(features: dict[str, Any], says: str
         plan_of(journeys, config_of(**features))
 
 
+def test_all_groups_are_switched_on_at_once_and_colleagues_only_where_they_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journeys = account_acts()
+    assert plan_of(journeys, make_config_of(features={"groups": "all"})) == plan_of(
+        journeys, make_config_of(features={"groups": ON})
+    )
+    assert not plan_of(journeys, make_config_of()).group_by_account
+    monkeypatch.setattr("mqlml.features.accounts._ENOUGH", 1)
+    assert plan_of(journeys, make_config_of()).group_by_account
+    monkeypatch.setattr("mqlml.features.accounts._ENOUGH", 2)
+    assert not plan_of(journeys, make_config_of()).group_by_account
+
+
 def test_groups_switched_off_leave_nothing_behind() -> None:
     journeys = account_acts()
     off = make_config_of(features={"groups": dict.fromkeys(Groups.model_fields, False)})
