@@ -33,6 +33,10 @@ _KIND_WORDS = {"column": "column", "action": "event type", "feature": "feature"}
 """What a finding is about, in a marketer's words."""
 
 
+SHOWN = 50
+"""Features in ``train --json``; the report has all."""
+
+
 def describe_data(data: Journeys | FlatTable) -> dict[str, Any]:
     """Rows read per table, and what was set aside: one entry per table, column and reason, with an example."""
     aside = data.quarantine
@@ -122,8 +126,8 @@ def describe_holdout(table: TrainingTable) -> dict[str, Any]:
 
 
 def describe_importance(importance: Importance | None, shapes: Sequence[Shape]) -> dict[str, Any] | None:
-    """What each family, group of alike features and feature is worth; features that the model does not look at are
-    left out. A feature whose shape was measured has it beside it."""
+    """What each family, group of alike features and feature is worth; the least important features
+    are left out. A feature whose shape was measured has it beside it."""
     if importance is None:
         return None
     shape = {found.name: found for found in shapes}
@@ -133,7 +137,7 @@ def describe_importance(importance: Importance | None, shapes: Sequence[Shape]) 
             "n": importance.n_rows,
             "families": importance.families,
             "groups": importance.groups,
-            "features": [row for row in importance.features if (row.low, row.high) != (0.0, 0.0)],
+            "features": [row for row in importance.features if (row.low, row.high) != (0.0, 0.0)][:SHOWN],
         }
     )
     for row in plain["features"]:
@@ -150,6 +154,7 @@ def make_report(
     summary: dict[str, Any],
     *,
     importance: Importance | None,
+    shapes: Sequence[Shape],
     calibration: Sequence[CalibrationBand],
     deciles: Sequence[Decile],
     now: dt.datetime,
@@ -159,7 +164,7 @@ def make_report(
     Parameters
     ----------
     summary : what ``train --json`` prints, as plain values.
-    importance : None for a model that was refused.
+    importance, shapes : None, and none, for a model that was refused.
     """
     holdout, gate = summary["holdout"], summary["gate"]
     described = describe_data(data)
@@ -186,12 +191,14 @@ def make_report(
             n=holdout["n"],
             positives=holdout["positives"],
             base_rate=holdout["positives"] / holdout["n"],
+            opened_before=holdout["opened_with_other_settings"],
         ),
         metrics=_metrics(holdout),
         by_age=tuple(report.AgeGroup(age, _metrics(found)) for age, found in summary["by_age"].items()),
         baselines={name: _metrics(found) for name, found in summary["baselines"].items()},
         gate=report.GateResult(gate["passed"], tuple(gate["reasons"]), tuple(gate["warnings"])),
-        importance=_importance(importance, table),
+        slices=tuple(_slice(found) for found in summary["slices"]),
+        importance=_importance(importance, shapes, table),
         calibration=tuple(
             report.CalibrationRow(band.mean_predicted, band.observed, band.low, band.high, band.n)
             for band in calibration
@@ -261,17 +268,64 @@ def _promotion(found: dict[str, Any]) -> report.Promotion:
     return report.Promotion(found["reason"], found["to"], found["selected"], found["raised"], precision)
 
 
-def _importance(found: Importance | None, table: TrainingTable) -> report.Importance | None:
+def _slice(found: dict[str, Any]) -> report.SliceRow:
+    promised, gap = found["promised"], found["too_much"]
+    known = gap["low"] is not None
+    rate = report.Measured(
+        found["rate"],
+        max(0.0, promised - gap["high"]) if known else None,
+        min(1.0, promised - gap["low"]) if known else None,
+    )
+    return report.SliceRow(
+        column=found["column"],
+        value=found["value"],
+        n=found["n"],
+        positives=found["positives"],
+        promised=promised,
+        rate=rate,
+        roc_auc=_measured(found["roc_auc"]),
+        fails=tuple(found["fails"]),
+    )
+
+
+def _importance(
+    found: Importance | None, shapes: Sequence[Shape], table: TrainingTable
+) -> report.Importance | None:
     if found is None:
         return None
     sentences = {feature.name: feature.sentence for feature in table.plan.features}
+    families = {feature.name: feature.family for feature in table.plan.features}
+    shape = {one.name: one for one in shapes}
 
     def effect(row: ImportanceRow) -> report.Effect:
         sentence = sentences.get(row.name, row.name)
-        return report.Effect(row.name, row.family, sentence, row.drop, row.low, row.high)
+        curve = shape.get(row.name)
+        points = tuple(report.ShapePoint(one.value, one.probability) for one in curve.points) if curve else ()
+        return report.Effect(
+            row.name,
+            row.family,
+            sentence,
+            row.drop,
+            row.low,
+            row.high,
+            direction=curve.direction if curve else None,
+            points=points,
+        )
 
     return report.Importance(
         families=tuple(map(effect, found.families)),
         features=tuple(map(effect, found.features)),
         metric=found.metric,
+        groups=tuple(
+            report.Effect(
+                group.names[0],
+                families[group.names[0]],
+                sentences[group.names[0]],
+                group.drop,
+                group.low,
+                group.high,
+                alike=len(group.names) - 1,
+            )
+            for group in found.groups
+        ),
     )

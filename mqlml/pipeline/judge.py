@@ -194,7 +194,10 @@ def judge_importance(
     shapes = measure_shapes(
         PartialScores(model, some),
         calibrator.predict,
-        [row.name for row in importance.features if row.name in used][:SHAPES],
+        # Those that clearly help first, as the report lists them.
+        [row.name for row in sorted(importance.features, key=lambda row: row.low <= 0) if row.name in used][
+            :SHAPES
+        ],
         model.encoder_.levels_,
     )
     return importance, shapes

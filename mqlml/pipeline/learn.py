@@ -224,6 +224,7 @@ def train(
         table,
         summary,
         importance=importance,
+        shapes=shapes,
         calibration=make_calibration_table(target, judged.probability),
         deciles=make_decile_table(target, judged.raw),
         now=now,

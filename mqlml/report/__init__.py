@@ -19,6 +19,8 @@ from mqlml.report.data import (
     Question,
     ReasonCount,
     ReportData,
+    ShapePoint,
+    SliceRow,
     Step,
 )
 from mqlml.report.page import render_report
@@ -43,6 +45,8 @@ __all__ = [
     "Question",
     "ReasonCount",
     "ReportData",
+    "ShapePoint",
+    "SliceRow",
     "Step",
     "policy_in_words",
     "question_in_words",

@@ -22,7 +22,9 @@ __all__ = [
     "decile_chart",
     "dot_grid",
     "interval_bar",
+    "kept_bar",
     "nice_ticks",
+    "shape_line",
     "share_strip",
     "zero_scale",
 ]
@@ -229,6 +231,46 @@ def interval_bar(
         '<svg class="rowbar" viewBox="0 0 100 20" preserveAspectRatio="none" aria-hidden="true" '
         f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )
+
+
+def shape_line(values: Sequence[float], *, title: str, steps: bool) -> str:
+    """A small curve for one table row, from 0 up: a line through numbers, or ``steps`` for words.
+
+    It is hidden from screen readers: its words stand next to it in the same row.
+    """
+    top = max([*values, 1e-9])
+    up = Scale(0, top, 22, 2)
+    slot = 100 / max(len(values), 1)
+    parts = [f"<title>{escape(title)}</title>", _line(0, 22, 100, 22, "zero")]
+    if steps:
+        parts += [
+            _bar(place * slot + slot * 0.15, up(value), slot * 0.7, 22 - up(value), "bar plain")
+            for place, value in enumerate(values)
+        ]
+    else:
+        across = Scale(0, max(len(values) - 1, 1), 2, 98)
+        points = " ".join(f"{_n(across(place))},{_n(up(value))}" for place, value in enumerate(values))
+        parts.append(f'<polyline class="curve" points="{points}"/>')
+    return (
+        '<svg class="shape" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true" '
+        f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
+    )
+
+
+def kept_bar(
+    promised: float | None,
+    rate: float | None,
+    low: float | None,
+    high: float | None,
+    *,
+    scale: Scale,
+    title: str,
+) -> str:
+    """A bar for what happened, with its interval, and a mark where it was promised to end."""
+    bar = interval_bar(rate, low, high, scale=scale, tone="bar plain", title=title)
+    if promised is None or not math.isfinite(promised):
+        return bar
+    return bar.removesuffix("</svg>") + _line(scale(promised), 1, scale(promised), 19, "promise") + "</svg>"
 
 
 def share_strip(segments: Sequence[Segment], *, title: str, key: str) -> str:

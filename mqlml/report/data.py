@@ -34,6 +34,8 @@ __all__ = [
     "Question",
     "ReasonCount",
     "ReportData",
+    "ShapePoint",
+    "SliceRow",
     "Step",
 ]
 
@@ -109,13 +111,17 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Holdout:
-    """The later period the version was judged on: ISO dates, or places in the order of a flat table."""
+    """The later period the version was judged on: ISO dates, or places in the order of a flat table.
+
+    ``opened_before`` counts the other settings that were judged on it before.
+    """
 
     start: str
     until: str
     n: int
     positives: int
     base_rate: float
+    opened_before: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,10 +142,21 @@ class GateResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class Effect:
-    """How much worse the model does on later data when one feature, or one family, is shuffled.
+class ShapePoint:
+    """One value of a feature (None: missing), and the mean probability if every lead had it."""
 
-    ``drop`` above 0 means that it helps. For a family, ``name`` and ``family`` are the same.
+    value: float | str | None
+    probability: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """How much worse the model does on later data when one feature, one family, or a group of alike features is
+    shuffled.
+
+    ``drop`` above 0 means that it helps. For a family, ``name`` and ``family`` are the same. ``direction`` is how the
+    probability moves with a feature's values (``rises``, ``falls``, ``peaks``, ``dips``, ``varies``, ``differs``,
+    ``flat``), and ``points`` are the curve. ``alike`` counts the other features of a group.
     """
 
     name: str
@@ -148,15 +165,33 @@ class Effect:
     drop: float | None
     low: float | None = None
     high: float | None = None
+    direction: str | None = None
+    points: tuple[ShapePoint, ...] = ()
+    alike: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Importance:
-    """Effects by family and by feature; ``metric`` is the field of `Metrics` that gets worse."""
+    """Effects by family, feature and group of alike ones; ``metric`` is the field of `Metrics` that gets worse."""
 
     families: tuple[Effect, ...] = ()
     features: tuple[Effect, ...] = ()
     metric: str = "log_loss"
+    groups: tuple[Effect, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class SliceRow:
+    """One group of held-out leads: what was promised, what happened, how well it ranks there, and what fails."""
+
+    column: str
+    value: str
+    n: int
+    positives: int
+    promised: float | None
+    rate: Measured
+    roc_auc: Measured | None = None
+    fails: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -283,6 +318,7 @@ class ReportData:
     holdout : Holdout or None
     metrics : Metrics or None, on the held-out period
     by_age : youngest first
+    slices : by column, largest first within one
     baselines : ``base_rate``, ``points``, ``logistic`` to their metrics, those that were run
     gate : GateResult or None
     importance : Importance or None
@@ -306,6 +342,7 @@ class ReportData:
     holdout: Holdout | None = None
     metrics: Metrics | None = None
     by_age: tuple[AgeGroup, ...] = ()
+    slices: tuple[SliceRow, ...] = ()
     baselines: dict[str, Metrics] = dataclasses.field(default_factory=dict)
     gate: GateResult | None = None
     importance: Importance | None = None

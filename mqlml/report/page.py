@@ -10,11 +10,13 @@ from markupsafe import Markup
 from mqlml.report import marked, parts, story, words
 from mqlml.report.charts import calibration_chart, decile_chart, dot_grid
 from mqlml.report.data import Importance, ReportData
+from mqlml.report.inside import slice_groups
 from mqlml.report.trust import verdict
 
 __all__ = ["render_report"]
 
 SHOWN_FEATURES = 12
+SHOWN_GROUPS = 8
 
 
 @functools.cache
@@ -62,7 +64,7 @@ def render_report(data: ReportData) -> str:
                 min(filled, head.total), head.total, title=f"{name}: {filled} convert", key=f"dots-{key}"
             )
             dots.append({"name": name, "filled": filled, "chart": Markup(chart), "key": key})
-    features = parts.effect_rows(data, families=False)
+    features = parts.effect_rows(data, "features")
     head_of_drops, drops = parts.drop_words(data.importance or Importance())
     shown = len(features) if len(features) <= SHOWN_FEATURES + 3 else SHOWN_FEATURES
     heads, metric_rows = parts.metric_rows(data)
@@ -76,7 +78,9 @@ def render_report(data: ReportData) -> str:
             dots=dots,
             verdict=verdict(data),
             unit=story.unit(data),
-            families=parts.effect_rows(data, families=True),
+            families=parts.effect_rows(data, "families"),
+            groups=[row for row in parts.effect_rows(data, "groups") if row.kind == "helps"][:SHOWN_GROUPS],
+            slices=slice_groups(data),
             features=features[:shown],
             more_features=features[shown:],
             drop_words=head_of_drops,

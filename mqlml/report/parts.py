@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from markupsafe import Markup
 
 from mqlml.report import marked, story, words
 from mqlml.report.charts import Scale, Segment, interval_bar, share_strip, zero_scale
 from mqlml.report.data import AgeGroup, Importance, LabelSummary, Measured, Metrics, ReportData, Step
+from mqlml.report.inside import shape_of
 
 __all__ = [
     "EffectRow",
@@ -73,6 +74,8 @@ class EffectRow:
     kind: str
     bar: Markup
     number: Markup
+    moves: str
+    curve: Markup
 
 
 @dataclass(frozen=True)
@@ -129,10 +132,14 @@ def drop_words(importance: Importance) -> tuple[str, str]:
     return head, f"larger mqlml’s error on later leads (the {name}) gets when it may not see one thing"
 
 
-def effect_rows(data: ReportData, *, families: bool) -> list[EffectRow]:
+def effect_rows(data: ReportData, of: Literal["families", "groups", "features"]) -> list[EffectRow]:
     """The strongest first: those that clearly help, then the rest by size."""
     importance = data.importance or Importance()
-    effects = importance.families if families else importance.features
+    effects = {
+        "families": importance.families,
+        "groups": importance.groups,
+        "features": importance.features,
+    }[of]
     scale = zero_scale(value for effect in effects for value in (effect.drop, effect.low, effect.high))
     rows = []
     for effect in sorted(
@@ -144,8 +151,11 @@ def effect_rows(data: ReportData, *, families: bool) -> list[EffectRow]:
         ),
     ):
         kind = story.effect_kind(effect)
-        if families:
+        moves, curve = shape_of(effect) or ("", Markup(""))
+        if of == "families":
             title, detail = _FAMILIES.get(effect.family, (words.label_name(effect.family), ""))
+        elif of == "groups":
+            title, detail = effect.sentence, f"and {words.plural(effect.alike, 'other')} like it"
         else:
             title, detail = effect.sentence, effect.name if effect.name != effect.sentence else ""
         tone = effect.family if effect.family in _FAMILIES else "other"
@@ -162,7 +172,7 @@ def effect_rows(data: ReportData, *, families: bool) -> list[EffectRow]:
             tone=f"bar none {tone}" if kind == "none" else f"bar {tone}",
             title=f"{title}: {words.decimal(effect.drop, 4)}",
         )
-        rows.append(EffectRow(title, detail, tone, kind, Markup(bar), number))
+        rows.append(EffectRow(title, detail, tone, kind, Markup(bar), number, moves, curve))
     return rows
 
 

@@ -30,7 +30,7 @@ def bar(svg: str) -> ET.Element:
 
 
 def test_the_strongest_clear_effect_comes_first_and_unclear_ones_last() -> None:
-    rows = effect_rows(normal(), families=False)
+    rows = effect_rows(normal(), "features")
     kinds = [row.kind for row in rows]
     assert rows[0].detail == "actions__demo_request__count__30d"
     assert kinds == sorted(kinds, key=lambda kind: kind != "helps")
@@ -39,7 +39,7 @@ def test_the_strongest_clear_effect_comes_first_and_unclear_ones_last() -> None:
 
 
 def test_a_bar_has_the_colour_of_its_family_only_where_the_effect_is_clear() -> None:
-    tones = {row.title: bar(row.bar).attrib["class"] for row in effect_rows(normal(), families=True)}
+    tones = {row.title: bar(row.bar).attrib["class"] for row in effect_rows(normal(), "families")}
     assert tones == {
         "Actions": "bar actions",
         "Profile": "bar profile",
@@ -49,22 +49,20 @@ def test_a_bar_has_the_colour_of_its_family_only_where_the_effect_is_clear() -> 
 
 
 def test_bars_of_one_list_share_a_scale() -> None:
-    actions, profile, *_ = (
-        float(bar(row.bar).attrib["width"]) for row in effect_rows(normal(), families=True)
-    )
+    actions, profile, *_ = (float(bar(row.bar).attrib["width"]) for row in effect_rows(normal(), "families"))
     assert actions / profile == pytest.approx(0.1183 / 0.0571, rel=0.01)
 
 
 def test_a_family_nobody_knows_still_gets_its_row() -> None:
     data = dataclasses.replace(normal(), importance=Importance((Effect("fit_score", "fit_score", "?", 0.1),)))
-    (row,) = effect_rows(data, families=True)
+    (row,) = effect_rows(data, "families")
     assert (row.title, row.tone, row.kind) == ("Fit score", "other", "unknown")
 
 
 def test_a_feature_named_like_its_sentence_or_its_family_is_shown_once() -> None:
     effect = Effect("profile", "profile", "profile", 0.1, 0.05, 0.2)
     data = dataclasses.replace(normal(), importance=Importance((), (effect,)))
-    (row,) = effect_rows(data, families=False)
+    (row,) = effect_rows(data, "features")
     assert (row.title, row.detail) == ("profile", "")
 
 
@@ -90,7 +88,7 @@ def test_an_effect_is_shown_in_the_unit_of_its_metric(
 ) -> None:
     importance = Importance((), (Effect("f", "actions", "F", 0.05),), metric)
     data = dataclasses.replace(normal(), metrics=metrics, importance=importance)
-    (row,) = effect_rows(data, families=False)
+    (row,) = effect_rows(data, "features")
     assert row.number == f'<data value="0.05">{said}</data>'
     assert drop_words(importance)[0].lower() == head
 

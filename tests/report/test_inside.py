@@ -1,0 +1,101 @@
+"""Group by group and thing by thing: what the page says for numbers made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mqlml.report import Effect, Measured, ShapePoint, SliceRow, render_report
+from mqlml.report.inside import shape_of, slice_groups
+from mqlml.report.words import NBSP
+from tests.report.report_samples import normal
+
+ROWS = (
+    SliceRow("Country", "US", 1200, 60, 0.1, Measured(0.05, 0.03, 0.07), fails=("promises too much",)),
+    SliceRow("Country", "<b>", 300, 30, 0.1, Measured(0.1, None, None)),
+    SliceRow("Age of the lead", "7d", 900, 90, 0.1, Measured(0.1, 0.08, 0.12)),
+)
+
+
+def test_groups_are_shown_by_column_on_one_scale() -> None:
+    country, age = slice_groups(replace(normal(), slices=ROWS))
+    assert (country.title, country.fails, age.title, age.fails) == ("Country", 1, "Age of the lead", 0)
+    assert [row.said for row in country.rows] == ["promises too much", ""]
+    us, other = country.rows
+    assert us.happened == f'<data value="0.05">5.0{NBSP}%</data>'
+    assert us.promised == f'<data value="0.1">10{NBSP}%</data>'
+    assert us.looked_at == '<data value="1200">1,200</data> looked at, <data value="60">60</data> converted'
+    assert age.rows[0].title == f"7{NBSP}days after creation"
+    # The widest interval ends at 12 %, so 10 % is at 83 of 100 in every row.
+    for row in (us, other, age.rows[0]):
+        assert '<line class="promise" x1="83.33"' in row.bar
+        assert row.bar.endswith("</svg>")
+    assert '<rect class="bar plain" x="0" y="4" width="41.67"' in us.bar
+
+
+def test_the_page_says_for_whom_it_holds() -> None:
+    page = render_report(replace(normal(), slices=ROWS))
+    assert "For whom does it hold?" in page
+    assert "Take care: it promises too much" in page
+    assert "&lt;b&gt;" in page
+    assert "<summary><b>" not in page
+    assert page.count("<details open>") == 1
+    healthy = render_report(replace(normal(), slices=ROWS[1:]))
+    assert "In no group do promises or ranking fail beyond chance." in healthy
+    assert "For whom does it hold?" not in render_report(normal())
+
+
+def effect(direction: str | None, *points: tuple[float | str | None, float]) -> Effect:
+    return Effect(
+        "x", "profile", "X", 0.1, 0.05, 0.2, direction, tuple(ShapePoint(*point) for point in points)
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (effect("rises", (0, 0.02), (5, 0.08)), f"more is better: 2.0{NBSP}% to 8.0{NBSP}%"),
+        (
+            effect("falls", (0, 0.08), (5, 0.02), (None, 0.5)),
+            f"less is better: 8.0{NBSP}% down to 2.0{NBSP}%",
+        ),
+        (effect("peaks", (0, 0.02), (1200, 0.08), (2000, 0.02)), f"best at about 1,200: 8.0{NBSP}%"),
+        (effect("dips", (0, 0.08), (2.5, 0.02), (9, 0.08)), f"worst at about 2.5: 2.0{NBSP}%"),
+        (effect("differs", ("a", 0.08), ("b", 0.02)), f"best “a” 8.0{NBSP}%, worst “b” 2.0{NBSP}%"),
+        (effect("varies", (0, 0.1), (1, 0.2), (2, 0.1), (3, 0.2)), f"up and down: 10{NBSP}% to 20{NBSP}%"),
+        (effect("flat", (0, 0.1), (1, 0.1)), "hardly moves it by itself"),
+    ],
+    ids=lambda value: value.direction if isinstance(value, Effect) else "",
+)
+def test_how_a_thing_moves_the_probability_in_words(given: Effect, said: str) -> None:
+    found = shape_of(given)
+    assert found is not None
+    words, curve = found
+    assert words == said
+    assert ("polyline" in curve) == (given.direction != "differs")
+    assert curve.count("<rect") == (2 if given.direction == "differs" else 0)
+
+
+def test_nothing_is_said_without_a_curve() -> None:
+    assert shape_of(effect(None)) is None
+    assert shape_of(effect("rises", (1, 0.2), (None, 0.3))) is None
+
+
+def test_groups_of_alike_features_stand_on_the_page() -> None:
+    data = normal()
+    assert data.importance is not None
+    twins = replace(effect(None), sentence="Visits to the pricing page", alike=3)
+    page = render_report(replace(data, importance=replace(data.importance, groups=(twins,))))
+    assert "Features that say nearly the same, together" in page
+    assert f"and 3{NBSP}others like it" in page
+    assert "Features that say nearly the same, together" not in render_report(data)
+
+
+def test_a_period_that_was_opened_before_is_not_called_untouched() -> None:
+    data = normal()
+    assert data.holdout is not None
+    assert "which no choice was made on" in render_report(data)
+    page = render_report(replace(data, holdout=replace(data.holdout, opened_before=2)))
+    assert "which no choice was made on" not in page
+    assert 'which <data value="2">2</data> other settings were judged on before' in page
