@@ -252,6 +252,10 @@ def explain(
             help="What to compare with; a week before, or the creation, if left out.",
         ),
     ] = None,
+    previous: Annotated[
+        str | None,
+        typer.Option("--previous", metavar="FILE", help="The last scores: compare with when they were made."),
+    ] = None,
     config: ConfigPath = DEFAULT,
     model: Model = None,
     leads: Annotated[
@@ -267,6 +271,7 @@ def explain(
         lead_id,
         as_of=as_of,
         since=since,
+        previous=previous,
         model=model,
         leads=leads,
         now=_now(),

@@ -103,6 +103,7 @@ def explain_lead(
     *,
     as_of: dt.datetime,
     since: dt.datetime | None = None,
+    previous: pd.DataFrame | None = None,
     version: Version | None = None,
 ) -> Explanation:
     """Explain one open lead's score at a moment, and what has changed since an earlier one.
@@ -113,7 +114,10 @@ def explain_lead(
         As text too where ids are numbers.
     as_of : datetime with a zone
     since : datetime with a zone, optional
-        When left out: a week before, or the lead's creation if that was later.
+        When left out: when ``previous`` last scored the lead before ``as_of``; else a week before, or the lead's
+        creation if that was later.
+    previous : DataFrame, optional
+        Earlier scores, as by `read_scores`; they also tell which label is held.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def explain_lead(
     problem = problem_of(bundle)
     _check_open(journeys, problem, position, own_id, as_of, zone)
     if since is None:
-        since = max(as_of - _WEEK, created)
+        since = max(_last_scored(previous, own_id, as_of) or as_of - _WEEK, created)
     elif since >= as_of:
         raise UsageError(
             f"--since must lie before --as-of; found {format_instant(since, zone)} and {format_instant(as_of, zone)}"
@@ -140,7 +144,7 @@ def explain_lead(
             f"lead {own_id!r} was created on {format_instant(created, zone)}, after --since "
             f"{format_instant(since, zone)}; name a later moment, or leave it out"
         )
-    scores = score(bundle, journeys, config, as_of=as_of, scored_at=as_of, version=version)
+    scores = score(bundle, journeys, config, as_of=as_of, scored_at=as_of, version=version, previous=previous)
     moments = [since, as_of] if since < as_of else [as_of]
     snapshots = pd.DataFrame({"lead_id": [own_id] * len(moments)}).astype(
         {"lead_id": journeys.leads["lead_id"].dtype}
@@ -189,6 +193,14 @@ def explain_flat_lead(
     )
     features = build_flat(one, bundle.plan)
     return _explain(bundle, scores, own_id, features, as_of=as_of, created_at=None, since=None, timeline=[])
+
+
+def _last_scored(previous: pd.DataFrame | None, lead_id: int | str, as_of: dt.datetime) -> dt.datetime | None:
+    if previous is None:
+        return None
+    times = previous.loc[previous["lead_id"] == str(lead_id), "cutoff_time"]
+    earlier = times[times < pd.Timestamp(as_of)]
+    return None if earlier.empty else earlier.max().to_pydatetime()
 
 
 def _explain(

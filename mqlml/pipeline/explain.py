@@ -14,6 +14,7 @@ from mqlml.pipeline.check import read_data
 from mqlml.pipeline.progress import Progress
 from mqlml.pipeline.version import load_model, read_moment
 from mqlml.plain import to_plain
+from mqlml.scoring import read_scores
 
 __all__ = ["explain_one_lead"]
 
@@ -24,6 +25,7 @@ def explain_one_lead(
     *,
     as_of: str | None,
     since: str | None = None,
+    previous: str | Path | None = None,
     model: str | None = None,
     leads: str | Path | None = None,
     now: dt.datetime,
@@ -36,7 +38,10 @@ def explain_one_lead(
     as_of : str or None
         ISO date or time, in the config's zone where it names none. A flat table needs none: then ``now``.
     since : str, optional
-        The earlier moment; a week before ``as_of``, or the lead's creation, if left out.
+        The earlier moment; when it was last scored in ``previous``, else a week before ``as_of`` or the lead's creation,
+        if left out.
+    previous : path, optional
+        Earlier scores.
     model : ``NAME@ALIAS`` or ``NAME@NUMBER``; the champion if left out.
     leads : path, optional
         For a flat table: a file of new rows, one of which is the lead.
@@ -48,6 +53,7 @@ def explain_one_lead(
         raise UsageError("explain needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
     if flat and since is not None:
         raise UsageError("a flat table knows one moment only; leave --since out")
+    before = None if previous is None else read_scores(previous)
     if leads is not None and not flat:
         raise UsageError("--leads brings new rows of a flat table; with journeys, leave it out")
     moment = now if as_of is None else read_moment(as_of, zone, option="--as-of")
@@ -63,7 +69,9 @@ def explain_one_lead(
         if isinstance(data, FlatTable):
             found = explain_flat_lead(bundle, data, config, lead_id, as_of=moment, version=version)
         else:
-            found = explain_lead(bundle, data, config, lead_id, as_of=moment, since=earlier, version=version)
+            found = explain_lead(
+                bundle, data, config, lead_id, as_of=moment, since=earlier, previous=before, version=version
+            )
     explained: dict[str, Any] = to_plain(found)
     return {
         **explained,

@@ -55,9 +55,8 @@ def measure_curve(
     judged = np.concatenate([test for _, test in parts])
     y, group = table.label[judged].astype(np.float64), table.group[judged]
     # Places are dealt once, so that each share holds the smaller ones.
-    place = np.random.default_rng(random_state).permutation(int(table.group.max()) + 1) / (
-        int(table.group.max()) + 1
-    )
+    rng = np.random.default_rng(random_state)
+    place = rng.permutation(int(table.group.max()) + 1) / (int(table.group.max()) + 1)
     curve: list[dict[str, Any]] = []
     before: npt.NDArray[np.float64] | None = None
     for share in _SHARES:

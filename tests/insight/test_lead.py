@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ from scipy.special import logit
 from mqlml.errors import ContractError, PopulationError, UsageError
 from mqlml.insight import Explanation, explain_lead, read_timeline
 from mqlml.journeys import Journeys
-from mqlml.scoring import score
+from mqlml.scoring import read_scores, score, write_table
 from tests.registry.versions import Made, make_version
 
 AS_OF = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
@@ -148,6 +149,21 @@ def test_without_since_it_is_a_week_or_the_creation(made: Made, scores: pd.DataF
     young = next(lead for lead in scores["lead_id"] if born[lead] > pd.Timestamp("2025-02-23", tz="UTC"))
     found = explain_lead(made.bundle, made.journeys, made.config, young, as_of=AS_OF)
     assert pd.Timestamp(found.since).floor("s") == born[young].floor("s")
+
+
+def test_the_last_scores_before_say_since_when(made: Made, moved: int, tmp_path: Path) -> None:
+    parts = [
+        score(made.bundle, made.journeys, made.config, as_of=moment, scored_at=moment, lead_ids=[moved])
+        for moment in (SINCE, SINCE + dt.timedelta(days=3), AS_OF)
+    ]
+    write_table(pd.concat(parts), tmp_path / "scores.csv")
+    previous = read_scores(tmp_path / "scores.csv")
+    keys = {"as_of": AS_OF, "previous": previous}
+    found = explain_lead(made.bundle, made.journeys, made.config, moved, **keys)
+    assert found.since == "2025-02-17"
+    assert found.probability_before == parts[1]["probability"].iloc[0]
+    asked = explain_lead(made.bundle, made.journeys, made.config, moved, since=SINCE, **keys)
+    assert asked.since == "2025-02-14"
 
 
 def test_what_happens_later_changes_no_word(made: Made, moved: int, explained: Explanation) -> None:
