@@ -206,16 +206,16 @@ def deal_events(
     with ids:
         for batch in stream.batches():
             reader = TableReader("events", spec, config, batch, forms=stream.forms)
-            parsed, lead_ids, event_ids = parse_events(reader, leads)
-            columns = tuple(parsed)
+            parsed = parse_events(reader, leads)
+            columns = tuple(parsed.columns)
             tally.add(reader.ledger)
             good = ~reader.ledger.bad
-            if event_ids is not None:
+            if parsed.event_ids is not None:
                 ids.add(batch, good, place)
-            lead = leads.positions(lead_ids.filter(pa.array(good)))
+            lead = parsed.lead[good]
             rows = np.empty(len(lead), _record(columns))
             rows["lead"], rows["place"] = lead, place + np.flatnonzero(good)
-            for column, values in parsed.items():
+            for column, values in parsed.columns.items():
                 rows[column] = _numbers(column, values[good], vocabulary)
             counts += _write(rows, part[lead], len(counts), folder)
             place += len(good)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,27 +36,37 @@ class LeadIds:
     kept: Any
     aside: Any
 
-    def resolve(self, reader: TableReader) -> Any:
-        """The lead ids of another table's rows. Rows whose lead is not among the kept are set aside."""
+    @cached_property
+    def _numbers(self) -> pd.Index[Any]:
+        numbers: pd.Index[Any] = pd.Index(np.asarray(self.kept))
+        return numbers
+
+    def find(self, ids: Any) -> npt.NDArray[np.int32]:
+        """The place of each id among the kept leads, -1 where it is not among them or missing."""
+        if pa.types.is_int64(ids.type) and pa.types.is_int64(self.kept.type):
+            # The index keeps its table of hashes, which Arrow makes anew for every batch of a long table.
+            places = self._numbers.get_indexer(pd.Index(np.asarray(pc.fill_null(ids, 0))))
+            return np.where(np.asarray(pc.is_valid(ids)), places, -1).astype(np.int32)
+        kept, ids = (pc.cast(values, pa.string()) for values in (self.kept, ids))
+        found = pc.index_in(ids, value_set=kept.combine_chunks(), skip_nulls=True)
+        return np.asarray(pc.fill_null(found, -1), np.int32)
+
+    def resolve(self, reader: TableReader) -> tuple[Any, npt.NDArray[np.int32]]:
+        """The lead ids of another table's rows, and their places. Rows without a kept lead are set aside."""
         ids = reader.ids("lead_id")
-        kept, aside = self.kept, self.aside
-        if ids.type != kept.type:
-            ids, kept, aside = (pc.cast(values, pa.string()) for values in (ids, kept, aside))
+        places = self.find(ids)
         present = np.asarray(pc.is_valid(ids))
-        known = np.asarray(pc.is_in(ids, value_set=kept)) & present
-        fell = np.asarray(pc.is_in(ids, value_set=aside)) & present & ~known
+        strange = present & (places < 0)
+        fell = np.zeros(len(places), dtype=bool)
+        if strange.any():
+            rows, aside = ids, self.aside
+            if rows.type != aside.type:
+                rows, aside = (pc.cast(values, pa.string()) for values in (rows, aside))
+            fell = np.asarray(pc.is_in(rows, value_set=aside)) & strange
         reader.refuse(fell, "lead_id", "its lead is in quarantine")
         leads = "check that data.leads holds all leads, and that lead_id is written alike in both tables"
-        reader.refuse(present & ~known & ~fell, "lead_id", "unknown lead", leads)
-        return ids
-
-    def positions(self, ids: Any) -> npt.NDArray[np.int32]:
-        """The place among the kept leads of each of these ids, all of which are kept ones."""
-        kept = self.kept if ids.type == self.kept.type else pc.cast(self.kept, pa.string())
-        if isinstance(kept, pa.ChunkedArray):
-            kept = kept.combine_chunks()
-        places: npt.NDArray[np.int32] = pc.index_in(ids, value_set=kept).to_numpy()
-        return places
+        reader.refuse(strange & ~fell, "lead_id", "unknown lead", leads)
+        return ids, places
 
     def column(self, ids: Any, reader: TableReader) -> pd.Series:
         """The ids of the rows that are kept, in the type that leads have."""
@@ -87,8 +98,19 @@ def _read_leads(reader: TableReader) -> tuple[pd.DataFrame, LeadIds]:
     return _keep(reader, leads, ids, known | attributes), leads
 
 
-def parse_events(reader: TableReader, leads: LeadIds) -> tuple[dict[str, Any], Any, Any]:
-    """Our columns of events but ``lead_id``; the lead ids; and the event ids, None where the source has none."""
+@dataclass(frozen=True)
+class ParsedEvents:
+    """Events as they were parsed, good rows and bad ones: our columns but ``lead_id``; the lead ids, and the place of
+    each among the kept leads; the event ids, None where the source has none."""
+
+    columns: dict[str, Any]
+    ids: Any
+    lead: npt.NDArray[np.int32]
+    event_ids: Any
+
+
+def parse_events(reader: TableReader, leads: LeadIds) -> ParsedEvents:
+    """Parse all columns of events; what is wrong with a row goes to the reader's ledger."""
     happened = reader.times("occurred_at")
     columns: dict[str, Any] = {
         "occurred_at": to_instants(happened),
@@ -100,15 +122,17 @@ def parse_events(reader: TableReader, leads: LeadIds) -> tuple[dict[str, Any], A
             columns[word] = reader.words(word)
     if reader.has("value"):
         columns["value"] = reader.numbers("value")
-    ids = leads.resolve(reader)
-    return columns, ids, reader.ids("event_id", required=False) if reader.has("event_id") else None
+    ids, lead = leads.resolve(reader)
+    event_ids = reader.ids("event_id", required=False) if reader.has("event_id") else None
+    return ParsedEvents(columns, ids, lead, event_ids)
 
 
 def _read_events(reader: TableReader, leads: LeadIds) -> pd.DataFrame:
-    columns, ids, events = parse_events(reader, leads)
-    if events is not None:
-        reader.refuse(later_duplicates(events, ~reader.ledger.bad), "event_id", DUPLICATE)
-    return _keep(reader, leads, ids, columns)
+    parsed = parse_events(reader, leads)
+    if parsed.event_ids is not None:
+        repeated = later_duplicates(parsed.event_ids, ~reader.ledger.bad)
+        reader.refuse(repeated, "event_id", DUPLICATE)
+    return _keep(reader, leads, parsed.ids, parsed.columns)
 
 
 def _categorical(codes: npt.NDArray[np.int8], stages: Sequence[str]) -> pd.Categorical:
@@ -157,7 +181,7 @@ def _read_outcomes(reader: TableReader, leads: LeadIds, spec: Outcomes) -> pd.Da
         columns["amount"] = reader.numbers("amount")
     if reader.has("reason"):
         columns["reason"] = reader.text("reason")
-    return _keep(reader, leads, leads.resolve(reader), columns)
+    return _keep(reader, leads, leads.resolve(reader)[0], columns)
 
 
 def _read_history(reader: TableReader, leads: LeadIds) -> pd.DataFrame:
@@ -173,7 +197,7 @@ def _read_history(reader: TableReader, leads: LeadIds) -> pd.DataFrame:
         "valid_to": to_instants(until),
         "recorded_at": to_instants(reader.recorded(since)),
     }
-    return _keep(reader, leads, leads.resolve(reader), columns)
+    return _keep(reader, leads, leads.resolve(reader)[0], columns)
 
 
 def read_journeys(config: Config) -> Journeys:

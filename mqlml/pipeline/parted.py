@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -243,11 +244,9 @@ def _each(
 ) -> list[Item]:
     """Do some work for each part, several at a time. In threads: they share what is held in memory, the compiled
     walks run side by side, and none of them outlives a process that is killed."""
-    parallel = joblib.Parallel(
-        n_jobs=min(workers, max(len(numbers), 1)), prefer="threads", return_as="generator"
-    )
-    results = parallel(joblib.delayed(work)(number) for number in numbers)
-    return [next(results) for _ in progress.track(numbers, name)]
+    with ThreadPoolExecutor(workers) as pool:
+        results = pool.map(work, numbers)
+        return [next(results) for _ in progress.track(numbers, name)]
 
 
 def _deal(

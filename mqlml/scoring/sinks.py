@@ -11,8 +11,6 @@ import errno
 import itertools
 import os
 import secrets
-import threading
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -189,16 +187,22 @@ def _sentence(target: Path, error: OSError) -> str:
     return f"{str(target)!r} cannot be written: {why} ({error.strerror or error}){kept}. To mend it, {remedy}"
 
 
-_CONVERTING = threading.Lock()
-"""Which warnings are shown is a matter of the whole process, and parts of a table are written by several threads."""
-
-
 def _write_parquet(frame: pd.DataFrame, file: BinaryIO, rows_in_group: int | None) -> None:
-    with _CONVERTING, warnings.catch_warnings():
-        # pyarrow 25 reads columns of times in a way that pandas 3.1 means to change; the result is right in both.
-        warnings.filterwarnings("ignore", message="Series.values returning an ndarray that drops timezone")
-        table = pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
-    pq.write_table(table, file, compression="zstd", row_group_size=rows_in_group)
+    pq.write_table(_to_arrow(frame), file, compression="zstd", row_group_size=rows_in_group)
+
+
+def _to_arrow(frame: pd.DataFrame) -> pa.Table:
+    # pyarrow 25 reads columns of times with a zone in a way that pandas 3.1 warns of; so they go without it.
+    plain = frame.copy(deep=False)
+    zoned = [name for name, column in frame.items() if isinstance(column.dtype, pd.DatetimeTZDtype)]
+    for name in zoned:
+        plain[name] = frame[name].dt.tz_convert(None)
+    table = pa.Table.from_pandas(plain, preserve_index=False, nthreads=1)
+    for name in zoned:
+        place = table.schema.get_field_index(str(name))
+        instants = table.column(place).cast(pa.timestamp(table.schema.field(place).type.unit, tz="UTC"))
+        table = table.set_column(place, str(name), instants)
+    return table
 
 
 def _write_csv(

@@ -1,0 +1,286 @@
+"""A training table on Spark: tables in a cluster go in, the rows that `build_table` gives come out, to the last bit.
+
+Leads, outcomes and attribute changes come to the driver, where the rows are chosen and the plan is learned; events
+stay where they are. They are put together by the part of their lead, and each part is made by one call of the very
+function that makes it on one machine.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from mqlml.config import Config
+from mqlml.errors import ConfigError, ContractError, UsageError
+from mqlml.features import FeaturePlan, gather_facts
+from mqlml.journeys import Journeys, empty_quarantine
+from mqlml.journeys.contract import REQUIRED, TIMES, WORDS, empty_table
+from mqlml.timeutil import to_microseconds
+from mqlml.training.audit import count_events, prove, require_proof, sample_snapshots, take_leads
+from mqlml.training.parts import Recipe, Shelf, build_part, deal_leads, make_recipe
+from mqlml.training.table import choose_rows, learn_plan
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["build_table_on_spark"]
+
+_PART = "mqlml_part"
+_SHELF = "mqlml_shelf"
+
+
+def build_table_on_spark(
+    session: SparkSession,
+    config: Config,
+    *,
+    leads: DataFrame,
+    events: DataFrame,
+    outcomes: DataFrame,
+    history: DataFrame | None = None,
+) -> DataFrame:
+    """Make the training table that the config describes from Spark tables.
+
+    Parameters
+    ----------
+    session : a running session of Spark 4. Its workers need mqlml installed. There are as many parts as
+        ``spark.sql.shuffle.partitions`` says; one part and what is made of it must fit in a worker's memory, and
+        leads, outcomes and attribute changes in the driver's.
+    config : its ``data`` says how long outcomes were observed; where and how files are read does not count here.
+    leads, events, outcomes, history : tables in the columns of the contract (data/README.md): ``lead_id`` a whole
+        number or text, the same in all; times as ``timestamp``; ``stage`` in our words; every event's lead in
+        ``leads``. ``recorded_at``, where it is missing, is when it happened.
+
+    Returns
+    -------
+    DataFrame
+        ``lead_id, cutoff_time, label`` and the features (``float``, or ``string``), in no order.
+
+    Raises
+    ------
+    UsageError
+        If pyspark is not installed.
+    ContractError
+        If a table lacks a column, or holds one of another type, a lead twice, or a row without a known lead.
+    PopulationError, LeakageError
+        As `mqlml.build_table`.
+
+    Examples
+    --------
+    >>> table = build_table_on_spark(session, config, leads=leads, events=events, outcomes=won)  # doctest: +SKIP
+    >>> table.write.parquet("training")  # doctest: +SKIP
+    """
+    try:
+        from pyspark.sql import functions
+    except ImportError:
+        raise UsageError(
+            "building on Spark needs pyspark 4; install it with: pip install 'mqlml[spark]'"
+        ) from None
+    until = config.data.observed_until
+    if until is None:
+        raise ConfigError("the config describes a flat table (data.flat), which has no events to build from")
+    few = {"leads": leads, "outcomes": outcomes} | ({} if history is None else {"history": history})
+    for name, table in (*few.items(), ("events", events)):
+        _check(name, table, leads)
+    tables = {name: _read(name, table.toArrow()) for name, table in few.items()}
+    ids = tables["leads"]["lead_id"]
+    journeys = Journeys(
+        leads=tables["leads"],
+        events=_read("events", events.limit(0).toArrow()),
+        outcomes=tables["outcomes"],
+        history=tables.get("history", empty_table("history", ids.dtype)),
+        observed_until=until.astimezone(dt.UTC),
+        quarantine=empty_quarantine(),
+        rows_read={},
+    )
+    _check_leads(journeys)
+    parts = int(session.conf.get("spark.sql.shuffle.partitions") or 200)
+    part = deal_leads(journeys.leads, parts)
+    where = session.createDataFrame(pa.table({"lead_id": _ids(ids), _PART: part}))
+    dealt = events.join(functions.broadcast(where), "lead_id", "left")
+    unknown = dealt.where(functions.col(_PART).isNull()).limit(1).toArrow()
+    if unknown.num_rows:
+        raise ContractError(
+            f"every event needs a lead that is in leads; found lead_id {unknown['lead_id'][0].as_py()!r}. Leave such "
+            "rows out, or bring the lead"
+        )
+    shelf = Shelf(journeys, part, parts)
+    shelves = session.createDataFrame(
+        pa.table({_PART: pa.array(range(parts), pa.int32()), _SHELF: list(_pack(shelf, journeys, parts))})
+    )
+
+    def each(work: Any, schema: str) -> DataFrame:
+        made: DataFrame = (
+            dealt.groupBy(_PART).cogroup(shelves.groupBy(_PART)).applyInArrow(_on_part(work), schema)
+        )
+        return made
+
+    rows = choose_rows(journeys, config)
+    look = _Look(to_microseconds(rows.holdout_start), config)
+    said = [pickle.loads(found) for found in each(look, "said binary").toArrow()["said"].to_pylist()]
+    plan, _ = learn_plan(
+        journeys,
+        config,
+        rows,
+        events=reduce(add, (facts for facts, _ in said)),
+        around=reduce(add, (counts for _, counts in said)),
+    )
+    snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
+    sample = sample_snapshots(journeys.leads, snapshots)
+    some = take_leads(journeys, sample)
+    asked = session.createDataFrame(pa.table({"lead_id": _ids(some.leads["lead_id"])}))
+    theirs = events.join(functions.broadcast(asked), "lead_id", "left_semi").toArrow()
+    require_proof(prove(_with_events(some, theirs), sample, plan))
+    return each(_Make(make_recipe(journeys.leads, config, plan)), _schema(ids, plan))
+
+
+class _Look:
+    """What the plan and the audit ask of the events of one part."""
+
+    def __init__(self, before: int, config: Config) -> None:
+        self._before, self._problem = before, config.problem
+
+    def __call__(self, part: Journeys) -> pa.Table:
+        facts = gather_facts(part.events, before=self._before)
+        said = pickle.dumps((facts, count_events(part, self._problem)))
+        return pa.table({"said": pa.array([said], pa.binary())})
+
+
+class _Make:
+    """The rows of one part."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+
+    def __call__(self, part: Journeys) -> pa.Table:
+        frame = build_part(part, self._recipe)
+        columns: dict[str, Any] = {}
+        for name, column in frame.items():
+            if name == "lead_id":
+                columns[name] = _ids(column)
+            elif name == "cutoff_time":
+                micros = column.dt.tz_convert(None).to_numpy("datetime64[us]")
+                columns[name] = pa.array(micros, pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
+            elif pd.api.types.is_numeric_dtype(column.dtype):
+                # A missing number is NaN, not null: as in the table that is made in memory.
+                columns[str(name)] = pa.array(column.to_numpy())
+            else:
+                columns[str(name)] = pa.array(column.array, pa.string(), from_pandas=True)
+        return pa.table(columns)
+
+
+def _on_part(work: Any) -> Any:
+    def run(events: pa.Table, shelf: pa.Table) -> pa.Table:
+        part: Journeys = pickle.loads(shelf[_SHELF][0].as_py())
+        return work(_with_events(part, events.drop_columns([_PART])))
+
+    return run
+
+
+def _pack(shelf: Shelf, journeys: Journeys, parts: int) -> Iterator[bytes]:
+    """The leads of each part with their outcomes and changes, as Python packs them for Python of the same session."""
+    for number in range(parts):
+        yield pickle.dumps(shelf.take(number, journeys.events))
+
+
+def _with_events(part: Journeys, events: pa.Table) -> Journeys:
+    return replace(part, events=_read("events", events))
+
+
+def _ids(ids: pd.Series) -> pa.Array:
+    if pd.api.types.is_integer_dtype(ids.dtype):
+        return pa.array(ids.to_numpy(np.int64))
+    return pa.array(ids.array, pa.string(), from_pandas=True)
+
+
+def _schema(ids: pd.Series, plan: FeaturePlan) -> str:
+    lead_id = "bigint" if pd.api.types.is_integer_dtype(ids.dtype) else "string"
+    kinds = [
+        f"`{feature.name}` {'float' if feature.kind == 'number' else 'string'}" for feature in plan.features
+    ]
+    return ", ".join([f"lead_id {lead_id}", "cutoff_time timestamp", "label tinyint", *kinds])
+
+
+def _check(name: str, table: DataFrame, leads: DataFrame) -> None:
+    """Refuse a table whose columns are not those of the contract."""
+    kinds = dict(table.dtypes)
+    for column in REQUIRED[name]:
+        if column not in kinds:
+            raise ContractError(
+                f"{name} must have the column {column!r}; found {', '.join(kinds)}. Rename or add it"
+            )
+    for column, kind in kinds.items():
+        if column in TIMES and kind != "timestamp":
+            raise ContractError(
+                f"{name}.{column} must be a timestamp, an instant; found {kind}. Convert it, as with to_timestamp"
+            )
+    kind, wanted = kinds["lead_id"], dict(leads.dtypes)["lead_id"]
+    if kind != wanted or kind not in ("bigint", "int", "string"):
+        raise ContractError(
+            f"lead_id must be bigint, int or string, the same in all tables; found {wanted} in leads and {kind} in "
+            f"{name}. Cast it"
+        )
+
+
+def _check_leads(journeys: Journeys) -> None:
+    ids = journeys.leads["lead_id"]
+    if ids.isna().any() or ids.duplicated().any():
+        wrong = ids[ids.isna() | ids.duplicated()].iloc[0]
+        raise ContractError(
+            f"every lead needs one row in leads, with an id; found {wrong!r} twice or missing"
+        )
+    if journeys.leads["created_at"].isna().any():
+        raise ContractError("every lead needs created_at; found leads without. Leave them out, or fill it")
+    for name, table in (("outcomes", journeys.outcomes), ("history", journeys.history)):
+        strange = table["lead_id"][~table["lead_id"].isin(ids)]
+        if len(strange):
+            raise ContractError(
+                f"every row of {name} needs a lead that is in leads; found lead_id {strange.iloc[0]!r}. Leave such "
+                "rows out, or bring the lead"
+            )
+
+
+def _read(name: str, table: pa.Table) -> pd.DataFrame:
+    """A table of the contract from Arrow, as `mqlml.journeys.read_journeys` would give it."""
+    columns: dict[str, Any] = {}
+    for column in table.column_names:
+        values = table.column(column)
+        if column in TIMES:
+            micros = values.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).fill_null(np.iinfo(np.int64).min)
+            instants = pd.Series(np.array(micros).view("datetime64[us]")).dt.tz_localize("UTC")
+            columns[column] = instants
+        elif column == "lead_id" and pa.types.is_integer(values.type):
+            columns[column] = pd.Series(np.array(values.cast(pa.int64())))
+        elif column in WORDS and name != "leads":
+            columns[column] = values.cast(pa.string()).to_pandas().astype("str").astype("category")
+        elif pa.types.is_boolean(values.type):
+            columns[column] = values.cast(pa.string()).to_pandas().astype("str")
+        elif (column, name) in (("value", "events"), ("amount", "outcomes")) or (
+            name == "leads" and column != "account_id" and _is_number(values.type)
+        ):
+            numbers = values.cast(pa.float64()).fill_null(np.nan)
+            columns[column] = pd.Series(np.array(numbers))
+        else:
+            columns[column] = values.cast(pa.string()).to_pandas().astype("str")
+    if name != "leads" and "recorded_at" not in columns:
+        columns["recorded_at"] = columns["valid_from" if name == "history" else "occurred_at"]
+    elif name != "leads":
+        since = columns["valid_from" if name == "history" else "occurred_at"]
+        columns["recorded_at"] = columns["recorded_at"].fillna(since)
+    if name == "history" and "valid_to" not in columns:
+        columns["valid_to"] = pd.Series(
+            pd.NaT, index=columns["valid_from"].index, dtype="datetime64[us, UTC]"
+        )
+    return pd.DataFrame(columns)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
