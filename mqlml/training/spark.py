@@ -233,7 +233,7 @@ def _check(name: str, table: DataFrame, leads: DataFrame) -> None:
 def _check_leads(journeys: Journeys) -> None:
     ids = journeys.leads["lead_id"]
     if ids.isna().any() or ids.duplicated().any():
-        wrong = ids[ids.isna() | ids.duplicated()].iloc[0]
+        wrong = ids[ids.isna() | ids.duplicated()].tolist()[0]
         raise ContractError(
             f"every lead needs one row in leads, with an id; found {wrong!r} twice or missing"
         )
@@ -243,8 +243,8 @@ def _check_leads(journeys: Journeys) -> None:
         strange = table["lead_id"][~table["lead_id"].isin(ids)]
         if len(strange):
             raise ContractError(
-                f"every row of {name} needs a lead that is in leads; found lead_id {strange.iloc[0]!r}. Leave such "
-                "rows out, or bring the lead"
+                f"every row of {name} needs a lead that is in leads; found lead_id {strange.tolist()[0]!r}. Leave "
+                "such rows out, or bring the lead"
             )
 
 
