@@ -79,9 +79,7 @@ def main() -> None:
     parser.add_argument("--activity", type=float, default=1.08, help="1.08 gives about 50 events a lead")
     parser.add_argument("--limit", default="1.5GB")
     options = parser.parse_args()
-    print(
-        "| leads | events | snapshots | parts | peak, MB | CPU s | wall s |\n|---|---|---|---|---|---|---|"
-    )
+    print("| leads | events | snapshots | parts | peak, MB | CPU s | wall s |\n|---|---|---|---|---|---|---|")
     for leads in options.leads:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

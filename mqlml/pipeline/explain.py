@@ -38,8 +38,8 @@ def explain_one_lead(
     as_of : str or None
         ISO date or time, in the config's zone where it names none. A flat table needs none: then ``now``.
     since : str, optional
-        The earlier moment. When left out: when ``previous`` last scored it, else a week before ``as_of`` or the lead's
-        creation.
+        The earlier moment. When left out: when ``previous`` last scored it, else a week before ``as_of``, or when the
+        lead was created.
     previous : path, optional
         Earlier scores.
     model : ``NAME@ALIAS`` or ``NAME@NUMBER``; the champion if left out.
