@@ -116,4 +116,5 @@ def test_dbt_crm_is_refused_for_lack_of_skill(
         "does not rank later leads better than chance" in reason for reason in result["gate"]["reasons"]
     )
     assert "the gate refused this model; nothing was registered" in said
-    assert not (tmp_path / "models").exists()
+    # That the held-out period was opened is on record; a store there is none yet.
+    assert not (tmp_path / "models" / "mlflow.db").exists()

@@ -18,7 +18,7 @@ from mqlml.model.contributions import (
     family_points,
 )
 from mqlml.model.drift import Drift, follow_recent
-from mqlml.model.encode import TableEncoder
+from mqlml.model.encode import NothingVariesError, TableEncoder
 from mqlml.model.policy import (
     KEPT_BY_HOLD,
     UNQUALIFIED,
@@ -55,6 +55,7 @@ __all__ = [
     "LeadScorer",
     "LogisticBaseline",
     "Looks",
+    "NothingVariesError",
     "PointsBaseline",
     "Promise",
     "Reasons",

@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from mqlml.errors import PopulationError, ScorerError
 
-__all__ = ["EmptyClassError", "TableEncoder", "TableError", "check_table"]
+__all__ = ["EmptyClassError", "NothingVariesError", "TableEncoder", "TableError", "check_table"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -33,6 +33,10 @@ _SHOWN = 5
 
 class TableError(ScorerError, ValueError):
     """A `ScorerError` that scikit-learn's own tools, which expect a `ValueError`, understand as well."""
+
+
+class NothingVariesError(TableError):
+    """A `TableError`: every row says the same, so there is nothing to learn from."""
 
 
 class KindError(ScorerError, TypeError):
@@ -205,7 +209,7 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
             n for n, kind in zip(self.feature_names_, self.kinds_, strict=True) if kind != "unused"
         ]
         if not self.matrix_names_:
-            raise TableError(
+            raise NothingVariesError(
                 f"at least one column must vary over the {len(X)} training rows; all {X.shape[1]} are constant, "
                 f"missing, or of words with fewer than {self.min_count:g} rows each: {_names(self.feature_names_)}. "
                 "Bring more columns, or more rows"

@@ -18,7 +18,7 @@ from mqlml.errors import PopulationError
 from mqlml.evaluation import compare_log_loss
 from mqlml.evaluation.bootstrap import ClusterBootstrap, make_estimate
 from mqlml.evaluation.metrics import log_losses
-from mqlml.model import LeadScorer
+from mqlml.model import LeadScorer, NothingVariesError
 from mqlml.training import Fold, TrainingTable
 
 __all__ = ["measure_curve"]
@@ -47,7 +47,7 @@ def measure_curve(
     list of dict
         ``share`` of accounts or leads; ``rows`` and ``positives`` learned from (of the last fold); ``log_loss``
         (nats) with a 95 % interval; ``saved``, the loss less than with half as much, paired row by row, or None at
-        the first point. A share with under 10 conversions to learn from is left out.
+        the first point. A share with under 10 conversions to learn from, or no column that varies, is left out.
     """
     parts = [part for fold in folds[-_LAST_FOLDS:] for part in fold.parts]
     if not parts:
@@ -64,7 +64,10 @@ def measure_curve(
         wins = [int(table.label[train].sum()) for train, _ in shares]
         if min(min(won, len(train) - won) for won, (train, _) in zip(wins, shares, strict=True)) < _POSITIVES:
             continue
-        chance = np.concatenate([_predict(scorer, table, train, test) for train, test in shares])
+        try:
+            chance = np.concatenate([_predict(scorer, table, train, test) for train, test in shares])
+        except NothingVariesError:
+            continue  # so few rows that no word is frequent enough to be told apart
         try:
             curve.append(
                 {
