@@ -16,6 +16,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 from sklearn.base import clone
 
+from mqlml.errors import ScorerError
 from mqlml.evaluation.metrics import log_losses
 from mqlml.model import LeadScorer
 from mqlml.training import Fold
@@ -63,12 +64,9 @@ def predict_ahead(
     """
     forecasts = []
     for made in track(range(len(folds)), "a model for each period"):
-        models = [clone(scorer).fit(features.iloc[train], label[train]) for train, _ in folds[made].parts]
+        models = [_learn(scorer, features.iloc[train], label[train]) for train, _ in folds[made].parts]
         known = [np.unique(group[train]) for train, _ in folds[made].parts]
-        raw = [
-            model.decision_function(features.iloc[test])
-            for model, (_, test) in zip(models, folds[made].parts, strict=True)
-        ]
+        raw = [model(features.iloc[test]) for model, (_, test) in zip(models, folds[made].parts, strict=True)]
         forecasts.append(Forecast(made, made, folds[made].test, np.concatenate(raw)))
         for period in range(made + 1, len(folds) if later else 0):
             rows, raw = [], []
@@ -77,11 +75,21 @@ def predict_ahead(
                 foreign = ~np.isin(group[left], learned)
                 if foreign.any():
                     rows.append(left[foreign])
-                    raw.append(model.decision_function(features.iloc[left[foreign]]))
+                    raw.append(model(features.iloc[left[foreign]]))
                 left = left[~foreign]
             if rows:
                 forecasts.append(Forecast(made, period, np.concatenate(rows), np.concatenate(raw)))
     return tuple(forecasts)
+
+
+def _learn(scorer: LeadScorer, features: pd.DataFrame, label: Labels) -> Callable[[pd.DataFrame], Floats]:
+    """The raw scores of a model that learned from these rows; where none of them can be used, the base rate's."""
+    try:
+        fitted: LeadScorer = clone(scorer).fit(features, label)
+    except ScorerError:  # no column varies in so few rows
+        rate = float(logit(label.mean()))
+        return lambda table: np.full(len(table), rate)
+    return fitted.decision_function
 
 
 def of_one_size(folds: Sequence[Fold]) -> list[Fold]:

@@ -257,3 +257,11 @@ def test_a_period_in_which_nobody_converts_is_shown_without_metrics() -> None:
     assert judged[2]["roc_auc"] is not None
     assert together is not None
     assert together["n"] == sum(len(fold.test) for fold in folds)
+
+
+def test_a_model_that_has_nothing_to_learn_from_says_the_base_rate() -> None:
+    label = np.tile([0, 0, 0, 1], 50).astype(np.int8)
+    features = pd.DataFrame({"constant": np.ones(200)})
+    fold = Fold(np.arange(100), np.arange(100, 200), ((np.arange(100), np.arange(100, 200)),), 100, 199, 0)
+    (found,) = predict_ahead(SCORER, features, label, np.arange(200), [fold], later=True)
+    assert found.raw == pytest.approx(logit(0.25))
