@@ -2,7 +2,8 @@
 a verdict on whether the base rate moves come out.
 
 The slope of a calibration is learned from all periods, its level may be out of date. How fast the past is forgotten
-is chosen as everything else is: by the log loss on the period after.
+is chosen as everything else is: by the log loss on what came after. That is all later periods, not the next alone: a
+season that raises the next one would be followed into its end.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ __all__ = ["Drift", "PeriodLevel", "follow_recent"]
 
 FloatArray = npt.NDArray[np.float64]
 
-_HALF_LIVES = (0.5, 1.0, 2.0, 4.0)
+_HALF_LIVES = (1.0, 2.0, 4.0)
 """In periods. Never forgetting is the other choice, and stays unless another one is better beyond noise."""
+
+_ERRORS = 2.0
+"""How many standard errors of the difference are beyond noise."""
 
 _PSEUDO = 4.0
 """The level moves as if this many expected conversions had come in as promised: few outcomes move it little."""
@@ -174,11 +178,11 @@ def _choose_half_life(
     spans: Sequence[tuple[int, int]],
     length: float,
 ) -> float | None:
-    """The half-life of least log loss on the periods after, or None if never forgetting is as good within noise."""
+    """The half-life of least log loss on all periods after, or None if never forgetting is as good within noise."""
     gains: list[FloatArray] = []
     groups: list[npt.NDArray[np.intp]] = []
-    for start, end in spans[1:]:
-        known, judged = time + reach <= start, (time >= start) & (time <= end)
+    for start, _ in spans[1:]:
+        known, judged = time + reach <= start, (time >= start) & (time <= spans[-1][1])
         if not known.any() or not judged.any():
             continue
         # Never forgetting means one level for all that was known then, found in the same way.
@@ -201,7 +205,7 @@ def _choose_half_life(
     unit = np.unique(np.concatenate(groups), return_inverse=True)[1]
     best = int(np.argmax(gain.sum(axis=0)))
     per_unit = np.bincount(unit, weights=gain[:, best] - gain[:, best].mean())
-    if gain[:, best].sum() <= math.sqrt(float(per_unit @ per_unit)):
+    if gain[:, best].sum() <= _ERRORS * math.sqrt(float(per_unit @ per_unit)):
         return None
     return _HALF_LIVES[best] * length
 

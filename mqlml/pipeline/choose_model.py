@@ -167,8 +167,8 @@ def choose_model(table: TrainingTable, *, tune: Tune, random_state: int, progres
 def _start(table: TrainingTable, random_state: int) -> LeadScorer:
     """The settings without tuning: the scorer's own; with many conversions, more trees and a freer logistic part.
 
-    On 50,000 simulated leads (3,763 conversions) a logistic part of spread 3 rather than 1 raised its own share of the
-    oracle's gain from 0.78 to 0.80, and 240 rather than 120 trees that of the blend from 0.837 to 0.843.
+    On 50,000 simulated leads (3,763 conversions) a logistic part of spread 3 rather than 1 raised its own share of
+    the oracle's gain from 0.78 to 0.80, and 240 rather than 120 trees that of the blend from 0.837 to 0.843.
     """
     many = int(table.label[table.holdout.train].sum()) >= MANY_POSITIVES
     if many:
