@@ -69,8 +69,8 @@ _ROW_BYTES = 100
 _READ_BYTES = 150
 """What an event takes more while the whole table is read in one piece."""
 
-_ROWS_AT_ONCE = 4096
-"""Rows in a row group of a part, so that all parts can be read side by side."""
+_SIDE_BY_SIDE = 16
+"""All parts are read side by side when they are put in one file: a row group of each takes this part of the limit."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,10 @@ class PartedTable:
     proof: Proof
     journeys: Journeys
 
-    def batches(self, size: int) -> Iterator[pa.Table]:
-        """The rows in the order of the table, so many at a time."""
+    def batches(self, limit: int) -> Iterator[pa.Table]:
+        """The rows in the order of the table, as many at a time as the limit (bytes) bears."""
         readers = [_Reader(file) for file in self.files]
+        size = _rows_within(limit // 4, self.plan, 1)
         for start in range(0, len(self.part), size):
             part = self.part[start : start + size]
             counts = np.bincount(part, minlength=len(self.files))
@@ -112,16 +113,23 @@ class _Reader:
     """The rows of one file, one after another."""
 
     def __init__(self, file: Path) -> None:
-        self._batches = pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE)
+        self._file = pq.ParquetFile(file, pre_buffer=False)
+        self._group = 0
         self._left: pa.Table | None = None
 
     def take(self, number: int) -> pa.Table:
         pieces = [] if self._left is None else [self._left]
         while sum(piece.num_rows for piece in pieces) < number:
-            pieces.append(pa.Table.from_batches([next(self._batches)]))
+            pieces.append(self._file.read_row_group(self._group, use_threads=False))
+            self._group += 1
         found = pa.concat_tables(pieces)
         self._left = found.slice(number)
         return found.slice(0, number)
+
+
+def _rows_within(limit: int, plan: FeaturePlan, files: int) -> int:
+    """How many rows of each of so many files may be held at a time."""
+    return min(max(limit // (_SIDE_BY_SIDE * files * (_ROW_BYTES + 4 * len(plan.features))), 128), 1 << 16)
 
 
 def identify(config: Config, journeys: Journeys) -> str:
@@ -233,9 +241,16 @@ def build_parts(
     finished = folder / "parts"
     finished.mkdir(exist_ok=True)
     files = tuple(finished / f"part-{number:04d}.parquet" for number in range(parts))
+    group = _rows_within(limit, plan, parts)
     with progress.step("features"):
         missing = [number for number in range(parts) if not files[number].exists()]
-        _each(lambda number: _make(take(number), recipe, files[number]), missing, workers, progress, "parts")
+        _each(
+            lambda number: _make(take(number), recipe, files[number], group),
+            missing,
+            workers,
+            progress,
+            "parts",
+        )
     return PartedTable(rows, part[rows.lead], files, plan, leaks, proof, journeys)
 
 
@@ -301,5 +316,5 @@ def _prove(journeys: Journeys, rows: Rows, plan: FeaturePlan, dealt: DealtEvents
     return prove(few, sample, plan)
 
 
-def _make(part: Journeys, recipe: Recipe, file: Path) -> None:
-    write_table(build_part(part, recipe), file, rows_in_group=_ROWS_AT_ONCE)
+def _make(part: Journeys, recipe: Recipe, file: Path, group: int) -> None:
+    write_table(build_part(part, recipe), file, rows_in_group=group)

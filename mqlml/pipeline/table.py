@@ -31,8 +31,6 @@ from mqlml.training.table import Rows, choose_rows
 
 __all__ = ["make_any_table", "write_training_table"]
 
-_ROWS_AT_ONCE = 1 << 16
-
 
 def write_training_table(
     config_path: str | Path,
@@ -65,7 +63,7 @@ def write_training_table(
     with make_any_table(config, work, now=now, progress=progress) as table:
         require_proof(table.proof)
         with progress.step("write"):
-            _write(table, target, work, whole_file)
+            _write(table, target, work, whole_file, config.data.memory_limit)
         label, parts = (
             (table.rows.label, len(table.files)) if isinstance(table, PartedTable) else (table.label, 1)
         )
@@ -86,11 +84,13 @@ def _limited(config: Config, memory_limit: str) -> Config:
     return config.model_copy(update={"data": config.data.model_copy(update={"memory_limit": limit})})
 
 
-def _write(table: TrainingTable | PartedTable, target: Path, work: Path, whole_file: bool) -> None:
+def _write(
+    table: TrainingTable | PartedTable, target: Path, work: Path, whole_file: bool, limit: int
+) -> None:
     if isinstance(table, PartedTable):
         if whole_file:
             whole_seconds = bool((table.rows.time % 1_000_000 == 0).all())
-            write_batches(table.batches(_ROWS_AT_ONCE), target, whole_seconds=whole_seconds)
+            write_batches(table.batches(limit), target, whole_seconds=whole_seconds)
         else:
             replace_folder(table.files[0].parent, target)
     elif whole_file:
