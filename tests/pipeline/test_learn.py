@@ -126,10 +126,10 @@ def test_the_same_data_gives_the_same_version(world: Simulation, trained: Traine
 
 
 def without_later_wins(journeys: Journeys, start: pd.Timestamp) -> Journeys:
-    """Every eighth win at or after a moment was a loss; whoever was open then still is."""
+    """One win in 25 at or after a moment was a loss; whoever was open then still is."""
     outcomes = journeys.outcomes.copy()
     late = (outcomes["stage"] == "closed_won") & (outcomes["occurred_at"] >= start)
-    outcomes.loc[late & (outcomes["lead_id"].astype("int64") % 8 == 0), "stage"] = "closed_lost"
+    outcomes.loc[late & (outcomes["lead_id"].astype("int64") % 25 == 0), "stage"] = "closed_lost"
     return replace(journeys, outcomes=outcomes)
 
 
