@@ -203,6 +203,16 @@ def make_report(
             report.CalibrationRow(band.mean_predicted, band.observed, band.low, band.high, band.n)
             for band in calibration
         ),
+        learning_curve=tuple(
+            report.LearningPoint(
+                share=point["share"],
+                rows=point["rows"],
+                positives=point["positives"],
+                log_loss=report.Measured(**point["log_loss"]),
+                saved=_measured(point["saved"]),
+            )
+            for point in summary["learning_curve"]
+        ),
         deciles=tuple(
             report.DecileRow(row.decile, row.n, row.positives, row.rate, row.cumulative_share, row.lift)
             for row in deciles
@@ -218,6 +228,7 @@ def make_report(
         ),
         proof=say_proof(describe_proof(table)),
         left_out=tuple(report.LeftOut(**found) for found in describe_left_out(table)),
+        promoted=tuple(_promotion(found) for found in summary["promoted"]),
     )
 
 

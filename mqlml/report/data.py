@@ -26,6 +26,7 @@ __all__ = [
     "Importance",
     "LabelSummary",
     "Leak",
+    "LearningPoint",
     "LeftOut",
     "Measured",
     "Metrics",
@@ -289,6 +290,20 @@ class Leak:
 
 
 @dataclasses.dataclass(frozen=True)
+class LearningPoint:
+    """The error on the same later leads of a model that learned from a ``share`` of the history before them.
+
+    ``rows`` and ``positives`` were learned from; ``saved`` is how much smaller the error is than with half as much.
+    """
+
+    share: float
+    rows: int
+    positives: int
+    log_loss: Measured
+    saved: Measured | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class LeftOut:
     """A column that did not become a feature, and why."""
 
@@ -323,6 +338,7 @@ class ReportData:
     gate : GateResult or None
     importance : Importance or None
     calibration : lowest probability first
+    learning_curve : least history first
     deciles : highest rank first
     labels : lowest label first
     leaks, left_out, disqualified, promoted : as their classes say
@@ -347,6 +363,7 @@ class ReportData:
     gate: GateResult | None = None
     importance: Importance | None = None
     calibration: tuple[CalibrationRow, ...] = ()
+    learning_curve: tuple[LearningPoint, ...] = ()
     deciles: tuple[DecileRow, ...] = ()
     labels: tuple[LabelSummary, ...] = ()
     leaks: tuple[Leak, ...] = ()

@@ -7,7 +7,7 @@ import functools
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mqlml.report import marked, parts, story, words
+from mqlml.report import history, marked, parts, story, words
 from mqlml.report.charts import calibration_chart, decile_chart, dot_grid
 from mqlml.report.data import Importance, ReportData
 from mqlml.report.inside import slice_groups
@@ -100,6 +100,8 @@ def render_report(data: ReportData) -> str:
                 ),
             ][::-1],
             ages=parts.age_rows(data.by_age),
+            more_history=history.more_history(data.learning_curve),
+            doublings=history.doublings(data.learning_curve),
             waterfall=parts.waterfall(data.population),
             quarantined=quarantined,
             metric_heads=heads,

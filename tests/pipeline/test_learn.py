@@ -42,9 +42,16 @@ def world() -> Simulation:
     return simulate(5000, random_state=11)
 
 
+RULES = {
+    "promote": [
+        {"when": {"action": {"in": ["demo_request"]}, "within": "14d"}, "to": "sql", "reason": "asked"}
+    ]
+}
+
+
 @pytest.fixture(scope="module")
 def trained(world: Simulation) -> Trained:
-    return train(config(), world.journeys(), now=NOW)
+    return train(config(rules=RULES), world.journeys(), now=NOW)
 
 
 def later_looks(world: Simulation) -> pd.DataFrame:
@@ -99,6 +106,19 @@ def test_the_summary_has_what_the_interface_promises(trained: Trained) -> None:
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 
 
+def test_the_report_has_the_learning_curve_and_the_acts_of_the_summary(trained: Trained) -> None:
+    curve, found = trained.summary["learning_curve"], trained.report.learning_curve
+    assert [point["share"] for point in curve] == [point.share for point in found]
+    assert len(found) > 1
+    assert found[-1].saved is not None
+    assert curve[-1]["saved"]["low"] == found[-1].saved.low
+    assert curve[-1]["positives"] == found[-1].positives
+    assert "Would more history help?" in render_report(trained.report)
+    (act,), (rule,) = trained.summary["promoted"], trained.report.promoted
+    assert (rule.reason, rule.to, rule.n, rule.raised) == ("asked", "sql", act["selected"], act["raised"])
+    assert rule.n > 0
+
+
 def test_labels_are_judged_at_the_thresholds_of_the_past(trained: Trained) -> None:
     assert trained.bundle is not None
     for name in ("mql", "sql"):
@@ -117,7 +137,7 @@ def test_the_same_data_gives_the_same_version(world: Simulation, trained: Traine
         events=shuffled.events.sample(frac=1, random_state=1),
         outcomes=shuffled.outcomes.sample(frac=1, random_state=2),
     )
-    again = train(config(), shuffled, now=NOW)
+    again = train(config(rules=RULES), shuffled, now=NOW)
     assert again.summary == trained.summary
     assert again.bundle is not None
     assert trained.bundle is not None

@@ -15,6 +15,7 @@ from mqlml.report import (
     Importance,
     LabelSummary,
     Leak,
+    LearningPoint,
     LeftOut,
     Measured,
     Metrics,
@@ -118,6 +119,13 @@ _FEATURES = [
     ),
     ("profile__company_size__band", "profile", "Company size band", -0.0052, -0.0098, -0.0011),
 ]
+
+
+CURVE = (
+    LearningPoint(0.25, 2790, 231, Measured(0.2680, 0.2511, 0.2862)),
+    LearningPoint(0.5, 5604, 470, Measured(0.2560, 0.2398, 0.2733), Measured(0.0120, 0.0062, 0.0181)),
+    LearningPoint(1.0, 11147, 927, Measured(0.2496, 0.2337, 0.2664), Measured(0.0064, 0.0021, 0.0109)),
+)
 
 
 def _features() -> tuple[Effect, ...]:
@@ -231,6 +239,7 @@ def normal() -> ReportData:
             features=_features(),
         ),
         calibration=calibration,
+        learning_curve=CURVE,
         deciles=tuple(deciles),
         labels=(
             LabelSummary(
