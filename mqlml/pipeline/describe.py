@@ -203,6 +203,7 @@ def make_report(
             report.CalibrationRow(band.mean_predicted, band.observed, band.low, band.high, band.n)
             for band in calibration
         ),
+        drifts=summary["calibration"]["drift"],
         learning_curve=tuple(
             report.LearningPoint(
                 share=point["share"],

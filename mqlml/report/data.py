@@ -338,6 +338,9 @@ class ReportData:
     gate : GateResult or None
     importance : Importance or None
     calibration : lowest probability first
+    drifts : bool or None
+        Whether, from period to period of the past, more or fewer leads convert than one calibration explains; None
+        if not known.
     learning_curve : least history first
     deciles : highest rank first
     labels : lowest label first
@@ -363,6 +366,7 @@ class ReportData:
     gate: GateResult | None = None
     importance: Importance | None = None
     calibration: tuple[CalibrationRow, ...] = ()
+    drifts: bool | None = None
     learning_curve: tuple[LearningPoint, ...] = ()
     deciles: tuple[DecileRow, ...] = ()
     labels: tuple[LabelSummary, ...] = ()

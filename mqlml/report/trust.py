@@ -140,6 +140,12 @@ def _promises(data: ReportData) -> Check:
         "; ".join(parts), percent(drift[0]), percent(drift[1])
     )
     state: State = "good" if fits >= 0.7 * len(kept) else "care" if fits >= 0.4 * len(kept) else "bad"
+    if data.drifts:
+        answer += Markup(
+            " Whether they come true for later leads cannot be promised: from one period of the past to the next, "
+            "more or fewer leads converted than chance explains."
+        )
+        state = "care" if state == "good" else state
     return Check(state, question, answer)
 
 

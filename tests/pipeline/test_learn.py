@@ -114,6 +114,7 @@ def test_the_report_has_the_learning_curve_and_the_acts_of_the_summary(trained: 
     assert curve[-1]["saved"]["low"] == found[-1].saved.low
     assert curve[-1]["positives"] == found[-1].positives
     assert "Would more history help?" in render_report(trained.report)
+    assert trained.report.drifts is trained.summary["calibration"]["drift"]
     (act,), (rule,) = trained.summary["promoted"], trained.report.promoted
     assert (rule.reason, rule.to, rule.n, rule.raised) == ("asked", "sql", act["selected"], act["raised"])
     assert rule.n > 0

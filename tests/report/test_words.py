@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_samples import empty, normal, refused, tiny
+from report_samples import drifting, empty, normal, refused, tiny
 
 from mqlml.config import LabelRule, Problem
 from mqlml.report import (
@@ -20,6 +20,7 @@ from mqlml.report import (
     Metrics,
     policy_in_words,
     question_in_words,
+    render_report,
 )
 from mqlml.report.story import caught_by_label, caught_by_top, effect_kind, headline
 from mqlml.report.trust import verdict
@@ -259,6 +260,35 @@ def test_all_well_is_a_yes() -> None:
 def test_a_warning_is_never_a_plain_yes() -> None:
     data = dataclasses.replace(normal(), gate=GateResult(True, (), ("Few conversions.",)))
     assert verdict(data).title == "Yes, with care"
+
+
+def test_promises_that_move_from_period_to_period_are_not_called_good() -> None:
+    state, answer = _state(drifting(), "promises come true")
+    assert state == "care"
+    assert answer.endswith(
+        "Whether they come true for later leads cannot be promised: from one period of the past to the next, more or "
+        "fewer leads converted than chance explains."
+    )
+    assert verdict(drifting()).title == "Yes, with care"
+    for steady in (False, None):
+        assert _state(dataclasses.replace(drifting(), drifts=steady), "promises come true")[0] == "good"
+
+
+def test_promises_that_failed_stay_failed_where_they_move() -> None:
+    broken = dataclasses.replace(drifting(), calibration=refused().calibration)
+    assert (
+        _state(broken, "promises come true")[0]
+        == _state(dataclasses.replace(broken, drifts=False), "promises come true")[0]
+    )
+    assert _state(broken, "promises come true")[0] != "good"
+
+
+def test_the_warning_of_drift_stands_on_the_page() -> None:
+    page = render_report(drifting())
+    trust = page[page.index('<section id="trust"') : page.index('<section id="matters"')]
+    assert "To keep in mind" in trust
+    assert "<li>Calibration cannot be promised: from period to period" in trust
+    assert "Calibration cannot be promised" not in render_report(normal())
 
 
 def test_a_brier_score_no_better_than_the_base_rate_is_said_to_be() -> None:
