@@ -12,7 +12,7 @@ import pandas as pd
 
 from mqlml.config import Config
 from mqlml.errors import ConfigError
-from mqlml.features.attributes import Attributes, check_columns, choose_attributes
+from mqlml.features.attributes import Attributes, check_columns, choose_attributes, is_filled
 from mqlml.features.builder import Block, LeftOut, Source
 from mqlml.features.catalogue import FAMILIES, Family, Feature, feature_name, name_parts, say_word
 from mqlml.features.derived import Column, DerivedPlan, derived_columns, plan_derived, write_columns
@@ -80,7 +80,19 @@ def choose_flat(
     own = tuple(a for a in derived.counted if families.get(a.name, "profile") == "profile")
     derived = replace(derived, counted=own)
     flags = plan_flags(config, roles=roles, columns=columns, refused=refused, table="flat")
-    return FlatPlan(chosen, kept, derived, flags), left_out + unfit
+    plan = FlatPlan(chosen, kept, derived, flags)
+    alone = replace(plan, derived=replace(derived, counted=()))
+    if not describe_flat(alone) and not _fills_differ(known, own):
+        plan = alone  # else a table without any usable column would seem to have one, the same for every lead
+    return plan, left_out + unfit
+
+
+def _fills_differ(known: pd.DataFrame, counted: tuple[Attribute, ...]) -> bool:
+    """Whether some leads have more of these filled in than others."""
+    filled = np.zeros(len(known), np.int64)
+    for attribute in counted:
+        filled += is_filled(known, attribute.name)
+    return bool((filled != filled[:1]).any())
 
 
 def _columns(plan: FlatPlan) -> Iterator[Column]:

@@ -303,21 +303,23 @@ def read_source(
     )
 
 
-def estimate_rows(spec: Table, *, base: Path) -> int | None:
+def estimate_rows(spec: Table, *, where: str, base: Path) -> int | None:
     """About how many rows a section stands for: exact for Parquet, by the length of the first lines for CSV, None for
     a query, which would have to be run."""
     if spec.path is None:
         return None
-    rows = 0
-    for _, path in find_files(spec, base):
-        if is_parquet(path):
-            with opened_parquet(path, ()) as file:
-                rows += file.metadata.num_rows
-            continue
-        with path.open("rb") as plain:
-            head = plain.read(1 << 16)
-        lines = max(head.count(b"\n"), 1)
-        # Compressed text has hardly any line ends to count; a line of an export packs to some ten bytes.
-        each = 10 if head.startswith(b"\x1f\x8b") else len(head) / lines
-        rows += int(path.stat().st_size / each)
-    return rows
+    with blaming(where):
+        return sum(_estimate_file(path) for _, path in find_files(spec, base))
+
+
+def _estimate_file(path: Path) -> int:
+    if is_parquet(path):
+        with opened_parquet(path, ()) as file:
+            rows: int = file.metadata.num_rows
+        return rows
+    with path.open("rb") as plain:
+        head = plain.read(1 << 16)
+    lines = max(head.count(b"\n"), 1)
+    # Compressed text has hardly any line ends to count; a line of an export packs to some ten bytes.
+    each = 10 if head.startswith(b"\x1f\x8b") else len(head) / lines
+    return int(path.stat().st_size / each)

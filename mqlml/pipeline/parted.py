@@ -31,7 +31,7 @@ from mqlml.features import EventFacts, FeaturePlan, check_own, gather_facts
 from mqlml.journeys import Journeys
 from mqlml.journeys.dealt import DealtEvents, deal_events, find_dealt, open_events
 from mqlml.journeys.read import LeadIds, add_events
-from mqlml.journeys.sources import find_files
+from mqlml.journeys.sources import blaming, find_files
 from mqlml.journeys.stream import fingerprint_query
 from mqlml.pipeline.progress import Progress
 from mqlml.pipeline.workroom import fingerprint_file, fingerprint_values
@@ -138,7 +138,8 @@ def identify(config: Config, journeys: Journeys) -> str:
     if spec is None:
         events = []
     elif spec.path is not None:
-        events = [fingerprint_file(path) for _, path in find_files(spec, config.folder)]
+        with blaming("data.events"):
+            events = [fingerprint_file(path) for _, path in find_files(spec, config.folder)]
     else:
         events = [fingerprint_query(spec, where="data.events", base=config.folder, zone=config.data.timezone)]
     tables = {"leads": journeys.leads, "outcomes": journeys.outcomes, "history": journeys.history}

@@ -46,7 +46,8 @@ def write_training_table(
 
     Parameters
     ----------
-    out : path ending in ``.parquet`` or ``.csv``, or without an ending: then a folder.
+    out : path ending in ``.parquet`` or ``.csv``, or without an ending: then a folder, which is new, empty, or holds
+        an earlier table of parts and nothing else.
     memory_limit : in place of ``data.memory_limit``, as ``"800MB"``.
 
     Returns
@@ -57,7 +58,8 @@ def write_training_table(
     config = read_config(config_path)
     if memory_limit is not None:
         config = _limited(config, memory_limit)
-    whole_file = bool(Path(out).suffix) and not Path(out).is_dir()
+    suffix = Path(out).suffix.lower()
+    whole_file = suffix in TABLE_SUFFIXES or (bool(suffix) and not Path(out).is_dir())
     target = check_target(out, suffixes=TABLE_SUFFIXES) if whole_file else check_folder(out)
     work = target.with_name(f".{target.name}.mqlml-work")
     with make_any_table(config, work, now=now, progress=progress) as table:
@@ -130,7 +132,8 @@ def make_any_table(
 
 def _fits(config: Config, journeys: Journeys, rows: Rows) -> bool:
     """Whether all of it can be in memory at once."""
-    events = 0 if config.data.events is None else estimate_rows(config.data.events, base=config.folder)
+    spec = config.data.events
+    events = 0 if spec is None else estimate_rows(spec, where="data.events", base=config.folder)
     return events is not None and memory_needed(events, journeys, rows) <= config.data.memory_limit
 
 

@@ -8,11 +8,15 @@ import secrets
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from mqlml.errors import OutputError
 
 __all__ = ["check_folder", "replace_folder"]
 
-_PART = re.compile(r"part-\d+\.parquet")
+_PART = re.compile(r"part-\d{4,}\.parquet")
+_FIRST_COLUMNS = ["lead_id", "cutoff_time", "label"]
 
 
 def check_folder(path: str | Path) -> Path:
@@ -25,7 +29,7 @@ def check_folder(path: str | Path) -> Path:
         anything else than the parts of an earlier result.
     """
     target = Path(os.path.realpath(path))
-    if target.is_file():
+    if target.exists() and not target.is_dir():
         raise OutputError(f"{str(path)!r} is a file; name a folder, or a file that ends in .parquet or .csv")
     if not target.parent.is_dir():
         raise OutputError(
@@ -36,14 +40,33 @@ def check_folder(path: str | Path) -> Path:
             f"{str(path)!r} cannot be written: no permission to write in {str(target.parent)!r}; allow it, or name "
             "another folder"
         )
-    items = target.iterdir() if target.exists() else ()
-    other = sorted(item.name for item in items if not _PART.fullmatch(item.name))
-    if other:
+    if other := _find_other(target):
         raise OutputError(
-            f"the folder {str(path)!r} would be replaced, and holds {other[0]!r}, which is no part of a table; "
+            f"the folder {str(path)!r} would be replaced, and holds {other!r}, which is no part of a training table; "
             "name a new folder, or empty it"
         )
     return target
+
+
+def _find_other(folder: Path) -> str | None:
+    """The first item in a folder that is not a part of a training table."""
+    try:
+        items = sorted(folder.iterdir()) if folder.exists() else []
+    except OSError as error:
+        raise OutputError(
+            f"the folder {str(folder)!r} cannot be looked into ({error.strerror}); allow it, or name another folder"
+        ) from error
+    return next((item.name for item in items if not _is_part(item)), None)
+
+
+def _is_part(item: Path) -> bool:
+    """By name and by columns: Spark and pyarrow name the parts of any table so, an export of events too."""
+    if not _PART.fullmatch(item.name) or not item.is_file():
+        return False
+    try:
+        return bool(pq.read_schema(item).names[:3] == _FIRST_COLUMNS)
+    except (pa.ArrowException, OSError):
+        return False
 
 
 def replace_folder(finished: Path, target: Path) -> None:
@@ -52,13 +75,19 @@ def replace_folder(finished: Path, target: Path) -> None:
     Raises
     ------
     OutputError
-        If the system refuses.
+        If `check_folder` refuses what is there by now, or the system refuses; then ``target`` is as it was.
     """
+    check_folder(target)
     before = target.with_name(f".{target.name}.{secrets.token_hex(6)}.before")
     try:
         if target.exists():
             os.rename(target, before)
-        os.rename(finished, target)
+        try:
+            os.rename(finished, target)
+        except OSError:
+            if before.exists():
+                os.rename(before, target)
+            raise
         shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
         raise OutputError(

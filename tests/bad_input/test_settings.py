@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import copy
+import io
+import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.bad_input.front_door import (
@@ -300,18 +304,22 @@ def test_no_words_at_all_show_the_help(capsys: pytest.CaptureFixture[str]) -> No
     assert err.startswith("Usage: mqlml [OPTIONS] COMMAND")
 
 
+def parquet_of(**columns: list[object]) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file)
+    return file.getvalue()
+
+
 OUTPUTS = {
     "no-such-folder": (
         "there/table.csv",
         r"'there/table\.csv' cannot be written: there is no folder '.*there'; make it first",
     ),
-    "a-folder": ("results", "'results' is a folder; name a file in it"),
     "a-folder-named-as-a-table": ("results.csv", r"'results\.csv' is a folder; name a file in it"),
     "unknown-suffix": (
         "table.xlsx",
         r"a table is written as \.parquet or \.csv; found 'table\.xlsx'\. Change its",
     ),
-    "no-suffix": ("table", r"a table is written as \.parquet or \.csv; found 'table'"),
     "a-file-for-a-folder": ("leads.csv/table.csv", r"there is no folder '.*leads\.csv'; make it first"),
     "a-file-of-the-system": ("/proc/version/table.csv", "no folder '/proc/version'"),
 }
@@ -322,10 +330,61 @@ OUTPUTS = {
 def test_a_place_that_cannot_be_written_is_refused(
     command: str, out: str, says: str, desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("results", "results.csv"):
-        desk.path(name).mkdir()
+    desk.path("results.csv").mkdir()
     desk.save()
     before = names_in(desk.folder)
     arguments = [command, "--out", out] + (["--as-of", "2024-06-01"] if command == "score" else [])
     judge(arguments, Bad("", lambda _: None, says, "OutputError", 4), capsys)
     assert names_in(desk.folder) == before
+
+
+@pytest.mark.parametrize(
+    ("out", "says"),
+    [
+        ("results", "'results' is a folder; name a file in it"),
+        ("scores", r"a table is written as \.parquet or \.csv; found 'scores'"),
+    ],
+    ids=["a-folder", "no-suffix"],
+)
+def test_scores_go_to_a_file_only(
+    out: str, says: str, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.path("results").mkdir()
+    desk.save()
+    before = names_in(desk.folder)
+    arguments = ["score", "--out", out, "--as-of", "2024-06-01"]
+    judge(arguments, Bad("", lambda _: None, says, "OutputError", 4), capsys)
+    assert names_in(desk.folder) == before
+
+
+FOLDERS = {
+    "notes": ("notes.txt", b"mine"),
+    "text-named-as-a-part": ("part-0000.parquet", b"mine"),
+    "events-in-parts": ("part-0000.parquet", parquet_of(lead_id=["1"], occurred_at=["2024-01-01"])),
+    "a-part-of-another-program": ("part-0.parquet", parquet_of(lead_id=["1"], cutoff_time=[0], label=[0])),
+    "a-hidden-file": (".keep", b""),
+}
+
+
+@pytest.mark.parametrize(("name", "data"), FOLDERS.values(), ids=FOLDERS.keys())
+def test_a_folder_that_is_no_earlier_table_is_left_alone(
+    name: str, data: bytes, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.path("results").mkdir()
+    desk.path("results").joinpath(name).write_bytes(data)
+    desk.save()
+    before = names_in(desk.folder)
+    says = f"the folder 'results' would be replaced, and holds {re.escape(repr(name))}, which is no part of a"
+    judge(["table", "--out", "results"], Bad("", lambda _: None, says, "OutputError", 4), capsys)
+    assert names_in(desk.folder) == before
+    assert desk.path("results").joinpath(name).read_bytes() == data
+
+
+def test_a_table_for_a_folder_cannot_take_a_files_place(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.write("table", "mine")
+    desk.save()
+    says = r"'table' is a file; name a folder, or a file that ends in \.parquet or \.csv"
+    judge(["table", "--out", "table"], Bad("", lambda _: None, says, "OutputError", 4), capsys)
+    assert desk.path("table").read_text(encoding="utf-8") == "mine"
