@@ -115,6 +115,7 @@ def prove(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> Pro
     snapshots : from `sample_snapshots`: at most one for each account.
     plan : any plan; whatever it makes is held to the proof.
     """
+    journeys = _in_order(journeys)
     account = group_leads(journeys.leads)
     asked = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     at = pd.Series(micros(snapshots["cutoff_time"]), index=account[asked])
@@ -131,6 +132,21 @@ def prove(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> Pro
             moved.setdefault(found.feature, found)
     changed, removed, added = (int(count) for count in counts)
     return Proof(len(snapshots), honest.shape[1], ROUNDS, changed, removed, added, tuple(moved.values()))
+
+
+def _in_order(journeys: Journeys) -> Journeys:
+    """The same rows in an order of their own: draws go by place, and must not depend on how the rows came."""
+
+    def order(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+        return table.sort_values(["lead_id", *columns], kind="stable", ignore_index=True)
+
+    return replace(
+        journeys,
+        leads=order(journeys.leads),
+        events=order(journeys.events, "occurred_at", "recorded_at"),
+        outcomes=order(journeys.outcomes, "occurred_at", "recorded_at"),
+        history=order(journeys.history, "valid_from", "recorded_at"),
+    )
 
 
 def _compare(honest: pd.DataFrame, again: pd.DataFrame, lead_id: pd.Series) -> list[Moved]:

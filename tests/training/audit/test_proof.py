@@ -57,6 +57,20 @@ def test_honest_features_stand_still(text_ids: bool, accounts: bool) -> None:
     require_proof(proof)
 
 
+def test_the_proof_is_the_same_however_the_rows_came() -> None:
+    world = with_accounts(make_world(3, leads=80, events=2000))
+    sample = sample_snapshots(world.leads, spread_snapshots(world, 4, 400))
+    plan = plan_features(world, CONFIG, before=None)
+    mixed = replace(
+        world,
+        **{
+            name: getattr(world, name).sample(frac=1, random_state=1)
+            for name in ("leads", "events", "history", "outcomes")
+        },
+    )
+    assert prove(take_leads(mixed, sample), sample, plan) == prove(take_leads(world, sample), sample, plan)
+
+
 def test_a_simulated_company_is_proven_on_a_few_hundred_snapshots() -> None:
     world = simulate(1500, random_state=4, days=200, leaky_columns=True)
     journeys = world.journeys()
