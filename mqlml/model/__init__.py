@@ -17,7 +17,7 @@ from mqlml.model.contributions import (
     contribute_in_parts,
     family_points,
 )
-from mqlml.model.drift import Drift, follow_recent
+from mqlml.model.drift import Drift, fit_within_periods, follow_recent
 from mqlml.model.encode import NothingVariesError, TableEncoder
 from mqlml.model.policy import (
     KEPT_BY_HOLD,
@@ -73,6 +73,7 @@ __all__ = [
     "contribute",
     "contribute_in_parts",
     "family_points",
+    "fit_within_periods",
     "follow_recent",
     "group_ideas",
     "hold_back",

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from mqlml.errors import PopulationError, ScorerError
 
-__all__ = ["SigmoidCalibrator", "hold_back"]
+__all__ = ["SigmoidCalibrator", "hold_back", "solve_level"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -179,7 +179,7 @@ def hold_back(
     strength = calibrator.slope_**2 * share * float(bend @ (scores - centre) ** 2)
     held = SigmoidCalibrator()
     held.slope_ = calibrator.slope_ * max(0.0, 1.0 - 1.0 / strength) if strength > 0 else 0.0
-    held.intercept_ = _level(held.slope_ * scores, float(expit(log_odds).sum()))
+    held.intercept_ = solve_level(held.slope_ * scores, float(expit(log_odds).sum()))
     held.note_ = None
     if held.slope_ == 0:
         held.note_ = (
@@ -189,7 +189,7 @@ def hold_back(
     return held
 
 
-def _level(log_odds: FloatArray, expected: float) -> float:
+def solve_level(log_odds: FloatArray, expected: float) -> float:
     """The shift of these log-odds at which they promise this many conversions, between 0 and all."""
 
     def short(shift: float) -> float:

@@ -1,9 +1,10 @@
 """Calibration over time: forward predictions period by period go in, a calibrator that follows the recent ones and
 a verdict on whether the base rate moves come out.
 
-The slope of a calibration is learned from all periods, its level may be out of date. How fast the past is forgotten
-is chosen as everything else is: by the log loss on what came after. That is all later periods, not the next alone: a
-season that raises the next one would be followed into its end.
+A model is at the level of the past that it learned from. The next period may lie above or below it, by a season or by
+chance, and that is no fault of its calibration: the slope is learned within periods, and the level moves only where
+the periods agree that it must (`fit_within_periods`), or where forgetting the older ones has been the better guess
+(`follow_recent`). In both the unit that varies is the period, since all leads of one share what moves it.
 """
 
 from __future__ import annotations
@@ -17,19 +18,25 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import expit
-from scipy.stats import chi2
+from scipy.stats import chi2, t
 
-from mqlml.model.calibration import SigmoidCalibrator
+from mqlml.model.calibration import SigmoidCalibrator, solve_level
 
-__all__ = ["Drift", "PeriodLevel", "follow_recent"]
+__all__ = ["Drift", "PeriodLevel", "fit_within_periods", "follow_recent"]
 
 FloatArray = npt.NDArray[np.float64]
 
 _HALF_LIVES = (1.0, 2.0, 4.0)
 """In periods. Never forgetting is the other choice, and stays unless another one is better beyond noise."""
 
-_ERRORS = 2.0
-"""How many standard errors of the difference are beyond noise."""
+_NOISE = 0.05
+"""What periods of one level show with at most this probability is beyond noise."""
+
+_TURNS = 8
+"""After so many turns slope and levels no longer move in their fourth digit."""
+
+_FEWEST = 3
+"""Fewer periods than this do not tell how periods differ."""
 
 _PSEUDO = 4.0
 """The level moves as if this many expected conversions had come in as promised: few outcomes move it little."""
@@ -79,6 +86,59 @@ class Drift:
         return self.p_value is not None and self.p_value < _SURE
 
 
+def fit_within_periods(
+    raw: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    time: npt.NDArray[np.int64],
+    periods: Sequence[tuple[int, int]],
+) -> SigmoidCalibrator:
+    """Sigmoid calibration from forward predictions, period by period.
+
+    The slope is that of least log loss with a level of its own for each period. The level is the one that the models
+    had from their training, unless the mean of what the periods lie above it differs from 0 in a t-test in which each
+    period counts once; then it is moved by that mean. With fewer than three periods all rows are fitted together.
+
+    Parameters
+    ----------
+    raw, y : arrays of shape (n,)
+        Log-odds of models that learned from what came before each period, and what became of the rows.
+    time : int64 array of shape (n,)
+    periods : sequence of (start, end)
+        First and last time of each period, both included.
+    """
+    scores, target = np.asarray(raw, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    inside = [(time >= start) & (time <= end) for start, end in periods]
+    inside = [rows for rows in inside if 0 < target[rows].sum() < rows.sum()]
+    pooled = SigmoidCalibrator().fit(scores, target)
+    if len(inside) < _FEWEST or pooled.slope_ == 0:
+        return pooled
+    fitted, level = pooled, np.zeros(len(scores))
+    for _ in range(_TURNS):  # levels for the slope found, then the slope for these levels
+        for rows in inside:
+            alone = fitted.slope_ * scores[rows]
+            level[rows] = _shift(alone, target[rows], np.ones(int(rows.sum()))) / fitted.slope_
+        fitted = SigmoidCalibrator().fit(scores + level, target)
+        if fitted.slope_ == 0:
+            break
+    if fitted.slope_ == 0:
+        return fitted
+    sloped = fitted.slope_ * scores
+    # The level of the training: as many conversions promised as the models themselves promise.
+    fitted.intercept_ = solve_level(sloped, float(expit(scores).sum()))
+    chance = sloped + fitted.intercept_
+    above = np.array([_shift(chance[rows], target[rows], np.ones(int(rows.sum()))) for rows in inside])
+    if _differs(above):
+        fitted.intercept_ += float(above.mean())
+    return fitted
+
+
+def _differs(values: FloatArray) -> bool:
+    """Whether the mean of a few values is above or below 0 beyond noise."""
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    return abs(float(values.mean())) > float(t.isf(_NOISE, len(values) - 1)) * error
+
+
 def follow_recent(
     calibrator: SigmoidCalibrator,
     raw: npt.ArrayLike,
@@ -107,13 +167,15 @@ def follow_recent(
     chance = np.asarray(calibrator.log_odds(raw), dtype=np.float64)
     target = np.asarray(y, dtype=np.float64)
     spans = sorted(periods)
-    levels = tuple(_level(chance, target, time, group, span) for span in spans)
+    # One calibration over all periods, whatever level the models have from their training.
+    common = chance + _shift(chance, target, np.ones(len(chance))) if len(spans) > 1 else chance
+    levels = tuple(_level(common, target, time, group, span) for span in spans)
     if len(levels) < 2:
         return calibrator, Drift(levels, None, None, 0.0)
     # One level was fitted to all periods, which takes one degree of freedom.
     p_value = float(chi2.sf(sum(level.deviations**2 for level in levels), len(levels) - 1))
     length = (spans[-1][1] - spans[0][0]) / len(spans)
-    half_life = _choose_half_life(chance, target, time, group, reach, spans, length)
+    half_life = _choose_half_life(chance, target, time, reach, spans, length)
     if half_life is None:
         return calibrator, Drift(levels, p_value, None, 0.0)
     shift = _shift(chance, target, _weights(time, spans[-1][1], half_life))
@@ -173,14 +235,12 @@ def _choose_half_life(
     chance: FloatArray,
     y: FloatArray,
     time: npt.NDArray[np.int64],
-    group: npt.NDArray[np.intp],
     reach: int,
     spans: Sequence[tuple[int, int]],
     length: float,
 ) -> float | None:
     """The half-life of least log loss on all periods after, or None if never forgetting is as good within noise."""
     gains: list[FloatArray] = []
-    groups: list[npt.NDArray[np.intp]] = []
     for start, _ in spans[1:]:
         known, judged = time + reach <= start, (time >= start) & (time <= spans[-1][1])
         if not known.any() or not judged.any():
@@ -197,15 +257,12 @@ def _choose_half_life(
                 for half_life in _HALF_LIVES
             ]
         )
-        gains.append(_loss(plain, y[judged])[:, None] - losses)
-        groups.append(group[judged])
-    if not gains:
+        gains.append((_loss(plain, y[judged])[:, None] - losses).mean(axis=0))
+    if len(gains) < _FEWEST:
         return None
-    gain = np.concatenate(gains)
-    unit = np.unique(np.concatenate(groups), return_inverse=True)[1]
+    gain = np.stack(gains)
     best = int(np.argmax(gain.sum(axis=0)))
-    per_unit = np.bincount(unit, weights=gain[:, best] - gain[:, best].mean())
-    if gain[:, best].sum() <= _ERRORS * math.sqrt(float(per_unit @ per_unit)):
+    if gain[:, best].mean() <= 0 or not _differs(gain[:, best]):
         return None
     return _HALF_LIVES[best] * length
 

@@ -24,6 +24,7 @@ from mqlml.model import (
     LeadScorer,
     SigmoidCalibrator,
     choose_blend,
+    fit_within_periods,
     follow_recent,
     hold_back,
 )
@@ -211,7 +212,7 @@ def _beats(one: _Candidate, other: _Candidate, group: npt.NDArray[np.intp]) -> b
 def calibrate_forward(
     raw: Floats, rows: npt.NDArray[np.intp], periods: Sequence[tuple[int, int]], table: TrainingTable
 ) -> tuple[SigmoidCalibrator, Drift]:
-    """The calibration that predictions of later leads bear out, at the level of the recent periods.
+    """The calibration that predictions of later leads bear out, and how its level moved between the periods.
 
     Parameters
     ----------
@@ -220,7 +221,8 @@ def calibrate_forward(
     periods : the time that each fold covers; empty where time was not respected.
     """
     target, group = table.label[rows], table.group[rows]
-    calibrator = hold_back(SigmoidCalibrator().fit(raw, target), raw, target, group=group)
+    fitted = fit_within_periods(raw, target, time=table.time[rows], periods=periods)
+    calibrator = hold_back(fitted, raw, target, group=group)
     return follow_recent(
         calibrator, raw, target, time=table.time[rows], group=group, reach=table.reach, periods=periods
     )

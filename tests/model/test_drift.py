@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from mqlml.model import Drift, SigmoidCalibrator, follow_recent
+from mqlml.model import Drift, SigmoidCalibrator, fit_within_periods, follow_recent
 
 LENGTH = 1_000
 PERIODS = [(number * LENGTH, (number + 1) * LENGTH - 1) for number in range(6)]
@@ -90,5 +90,43 @@ def test_promised_and_came_by_hand() -> None:
         reach=0,
         periods=[(0, 3), (4, 7)],
     )
-    assert [(p.promised, p.came, p.deviations) for p in drift.periods] == [(2.0, 1, -1.0), (2.0, 3, 1.0)]
+    found = [(p.promised, p.came, p.deviations) for p in drift.periods]
+    assert found == [pytest.approx((2.0, 1, -1.0)), pytest.approx((2.0, 3, 1.0))]
     assert drift.p_value == pytest.approx(0.1573, abs=1e-4)  # chi-squared of 2 with one degree of freedom
+
+
+def within(levels: list[float], *, seed: int = 0, n: int = 4_000) -> SigmoidCalibrator:
+    """A calibration of scores whose true log-odds are half of them, plus each period's own level."""
+    rng = np.random.default_rng(seed)
+    raw = rng.normal(-2.0, 1.0, n * len(levels))
+    y = rng.random(len(raw)) < expit(-1.0 + 0.5 * raw + np.repeat(levels, n))
+    time = np.repeat(np.arange(len(levels)) * LENGTH, n)
+    spans = [(number * LENGTH, (number + 1) * LENGTH - 1) for number in range(len(levels))]
+    return fit_within_periods(raw, y, time=time, periods=spans)
+
+
+def promised(calibrator: SigmoidCalibrator) -> float:
+    """Mean log-odds of the promise above the truth of a period that lies at level 0."""
+    raw = np.linspace(-4.0, 0.0, 101)
+    return float((calibrator.log_odds(raw) - (-1.0 + 0.5 * raw)).mean())
+
+
+def test_the_slope_is_that_within_periods() -> None:
+    """Levels far apart would bend a slope that is fitted to all rows together where scores differ, too."""
+    assert within([-1.0, 1.0, 0.0, 0.8, -0.9]).slope_ == pytest.approx(0.5, abs=0.04)
+
+
+def test_periods_that_disagree_leave_the_level_of_the_training() -> None:
+    """The scores promise 13 to 14 conversions in a hundred, at half the slope as well, wherever the periods lie."""
+    raw = np.random.default_rng(0).normal(-2.0, 1.0, 20_000)
+    apart = within([-0.6, 0.9, 0.1, -0.2, 0.5])
+    assert expit(apart.log_odds(raw)).mean() == pytest.approx(expit(raw).mean(), abs=0.005)
+
+
+@pytest.mark.parametrize("level", [-0.8, 0.8], ids=["below", "above"])
+def test_periods_that_agree_move_the_level(level: float) -> None:
+    assert promised(within([level - 0.05, level, level + 0.1, level - 0.02])) == pytest.approx(level, abs=0.1)
+
+
+def test_two_periods_are_fitted_together() -> None:
+    assert promised(within([0.7, 0.7])) == pytest.approx(0.7, abs=0.1)
