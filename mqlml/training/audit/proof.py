@@ -88,19 +88,14 @@ def sample_snapshots(leads: pd.DataFrame, snapshots: pd.DataFrame) -> pd.DataFra
 
 
 def take_leads(journeys: Journeys, snapshots: pd.DataFrame) -> Journeys:
-    """The journeys of the leads that are asked for and of all others of their accounts.
-
-    Rows come in an order of their own, so that what is then drawn does not hang on the order they were read in.
-    """
+    """The journeys of the leads that are asked for and of all others of their accounts."""
     account = group_leads(journeys.leads)
     asked = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     leads = journeys.leads[np.isin(account, account[asked])].reset_index(drop=True)
     ids = pd.Index(leads["lead_id"])
 
     def take(table: pd.DataFrame) -> pd.DataFrame:
-        rows = table[table["lead_id"].isin(ids).to_numpy()]
-        keys = [pd.factorize(rows[name].astype("str"), sort=True)[0] for name in reversed(rows.columns)]
-        return rows.iloc[np.lexsort(keys)].reset_index(drop=True)
+        return table[table["lead_id"].isin(ids).to_numpy()].reset_index(drop=True)
 
     return replace(
         journeys,
