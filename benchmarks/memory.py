@@ -1,14 +1,18 @@
-"""Memory of `mqlml table` on data larger than it may hold: simulated journeys of any size; a line a run comes out.
+"""Memory and growth of `mqlml table` on data larger than it may hold: simulated journeys; a line a run comes out.
 
-    python benchmarks/memory.py --leads 100000 200000 --limit 1.5GB    # twice the leads and events
-    python benchmarks/memory.py --leads 500000                         # the size of the issue: 25 million events
+    python benchmarks/memory.py --leads 100000 200000           # twice the leads, and events and snapshots with them
+    python benchmarks/memory.py --leads 50000 --activity 1.08 2.16 --snapshots 1 2 4 52 --limit 400MB
+    python benchmarks/memory.py --leads 500000 --out table.parquet    # the size of the issue: 25 million events
 
 Each run is a process of its own; the peak is that of its resident memory, less what it held after all imports.
+Every look is taken at each lead that is open then, so there are fewer snapshots than leads times looks.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
+import itertools
 import json
 import subprocess
 import sys
@@ -23,24 +27,31 @@ AT_ONCE = 100_000
 """Leads simulated at a time; the simulator itself needs more memory than what is measured."""
 
 RUN = """
-import datetime as dt, json, resource, sys, time
+import contextlib, datetime as dt, json, resource, sys, time
 import psutil
 import mqlml.pipeline.table
 from mqlml.pipeline import Silent, write_training_table
+steps = {}
+class Steps(Silent):
+    @contextlib.contextmanager
+    def step(self, name):
+        start = time.process_time()
+        yield
+        steps[name] = round(steps.get(name, 0) + time.process_time() - start, 1)
 base = psutil.Process().memory_info().rss
 wall, cpu = time.perf_counter(), time.process_time()
-result = write_training_table(sys.argv[1], sys.argv[2], memory_limit=sys.argv[3], progress=Silent(),
+result = write_training_table(sys.argv[1], sys.argv[2], memory_limit=sys.argv[3], progress=Steps(),
                               now=dt.datetime(2030, 1, 1, tzinfo=dt.UTC))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(json.dumps(result | {"peak": peak - base, "imports": base, "cpu": time.process_time() - cpu,
-                           "wall": time.perf_counter() - wall}))
+                           "wall": time.perf_counter() - wall, "steps": steps}))
 """
 
 
-def write_world(folder: Path, leads: int, ages: list[str], *, activity: float) -> int:
-    """Simulated journeys as Parquet, and a config beside them; the number of events."""
+def write_world(folder: Path, leads: int, *, activity: float) -> tuple[int, dt.datetime]:
+    """Simulated journeys as Parquet; the number of events, and when they end."""
     (folder / "events").mkdir()
-    people, ends, events, until = [], [], 0, None
+    people, ends, events = [], [], 0
     for number, start in enumerate(range(0, leads, AT_ONCE)):
         world = simulate(min(AT_ONCE, leads - start), random_state=number, activity=activity)
         shift = number * 10_000_000
@@ -53,9 +64,14 @@ def write_world(folder: Path, leads: int, ages: list[str], *, activity: float) -
         world.events.to_parquet(folder / "events" / f"{number}.parquet", index=False)
         people.append(world.leads)
         ends.append(world.outcomes)
-        events, until = events + len(world.events), world.observed_until
+        events += len(world.events)
     pd.concat(people).to_parquet(folder / "leads.parquet", index=False)
     pd.concat(ends).to_parquet(folder / "outcomes.parquet", index=False)
+    return events, world.observed_until
+
+
+def write_config(folder: Path, until: dt.datetime, looks: int) -> Path:
+    """A config for a world: so many looks at each lead, a week apart; where it is."""
     config = {
         "name": "big",
         "data": {
@@ -64,10 +80,15 @@ def write_world(folder: Path, leads: int, ages: list[str], *, activity: float) -
             "events": {"path": "events"},
             "outcomes": {"path": "outcomes.parquet"},
         },
-        "problem": {"horizon": "60d", "snapshots": {"ages": ages}, "age_limits": ["0d", "400d"]},
+        "problem": {
+            "horizon": "60d",
+            "snapshots": {"ages": [f"{7 * week}d" for week in range(looks)]},
+            "age_limits": ["0d", "400d"],
+        },
     }
-    (folder / "mqlml.yml").write_text(json.dumps(config), encoding="utf-8")
-    return events
+    path = folder / "mqlml.yml"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return path
 
 
 def main() -> None:
@@ -75,31 +96,37 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--leads", type=int, nargs="+", default=[500_000])
-    parser.add_argument("--snapshots", type=int, default=2, help="looks at each lead, a week apart")
-    parser.add_argument("--activity", type=float, default=1.08, help="1.08 gives about 50 events a lead")
+    parser.add_argument(
+        "--activity", type=float, nargs="+", default=[1.08], help="1.08: about 50 events a lead"
+    )
+    parser.add_argument(
+        "--snapshots", type=int, nargs="+", default=[2], help="looks at each lead, a week apart"
+    )
     parser.add_argument("--limit", default="1.5GB")
+    parser.add_argument(
+        "--out", nargs="+", default=["table"], help="'table' is a folder, 'table.parquet' a file"
+    )
     options = parser.parse_args()
-    print("| leads | events | snapshots | parts | peak, MB | CPU s | wall s |\n|---|---|---|---|---|---|---|")
-    for leads in options.leads:
+    print(
+        "| leads | events | snapshots | features | result | parts | peak, MB | CPU s | wall s | CPU s of the steps |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for leads, activity in itertools.product(options.leads, options.activity):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            ages = [f"{7 * week}d" for week in range(options.snapshots)]
-            events = write_world(folder, leads, ages, activity=options.activity)
-            command = [
-                sys.executable,
-                "-c",
-                RUN,
-                str(folder / "mqlml.yml"),
-                str(folder / "table"),
-                options.limit,
-            ]
-            done = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-            cells = (leads, events, done["rows"], done["parts"], round(done["peak"] / 1e6))
-            print(
-                "| "
-                + " | ".join(f"{cell:,}" for cell in cells)
-                + f" | {done['cpu']:.0f} | {done['wall']:.0f} |"
-            )
+            events, until = write_world(folder, leads, activity=activity)
+            for looks, out in itertools.product(options.snapshots, options.out):
+                config = write_config(folder, until, looks)
+                command = [sys.executable, "-c", RUN, str(config), str(folder / out), options.limit]
+                done = json.loads(
+                    subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+                )
+                steps = ", ".join(f"{step} {seconds:.1f}" for step, seconds in done["steps"].items())
+                print(
+                    f"| {leads:,} | {events:,} | {done['rows']:,} | {done['features']} | {out} | {done['parts']} "
+                    f"| {done['peak'] / 1e6:.0f} | {done['cpu']:.1f} | {done['wall']:.0f} | {steps} |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -206,6 +206,7 @@ def build_parts(
     folder: Path,
     *,
     limit: int,
+    one_file: bool,
     progress: Progress,
 ) -> PartedTable:
     """Make all parts, or those that an earlier run left to be made.
@@ -216,6 +217,8 @@ def build_parts(
     rows : from `choose_rows`.
     folder : a work folder that holds nothing, or what an earlier run of the same table finished.
     limit : bytes that may be used.
+    one_file : whether the parts will be read side by side, by `PartedTable.batches`. They are then written in row
+        groups as small as that needs, which cost more to write.
 
     Raises
     ------
@@ -241,8 +244,10 @@ def build_parts(
     recipe = make_recipe(journeys.leads, config, plan)
     finished = folder / "parts"
     finished.mkdir(exist_ok=True)
+    for unfinished in finished.glob(".*.part"):  # of the parts that were being written when a run was killed
+        unfinished.unlink()
     files = tuple(finished / f"part-{number:04d}.parquet" for number in range(parts))
-    group = _rows_within(limit, plan, parts)
+    group = _rows_within(limit, plan, parts) if one_file else None
     with progress.step("features"):
         missing = [number for number in range(parts) if not files[number].exists()]
         _each(
@@ -317,5 +322,5 @@ def _prove(journeys: Journeys, rows: Rows, plan: FeaturePlan, dealt: DealtEvents
     return prove(few, sample, plan)
 
 
-def _make(part: Journeys, recipe: Recipe, file: Path, group: int) -> None:
+def _make(part: Journeys, recipe: Recipe, file: Path, group: int | None) -> None:
     write_table(build_part(part, recipe), file, rows_in_group=group)

@@ -22,6 +22,7 @@ from mqlml.scoring import (
     check_folder,
     check_target,
     match_rules,
+    replace_file,
     replace_folder,
     write_batches,
     write_table,
@@ -62,7 +63,7 @@ def write_training_table(
     whole_file = suffix in TABLE_SUFFIXES or (bool(suffix) and not Path(out).is_dir())
     target = check_target(out, suffixes=TABLE_SUFFIXES) if whole_file else check_folder(out)
     work = target.with_name(f".{target.name}.mqlml-work")
-    with make_any_table(config, work, now=now, progress=progress) as table:
+    with make_any_table(config, work, one_file=whole_file, now=now, progress=progress) as table:
         require_proof(table.proof)
         with progress.step("write"):
             _write(table, target, work, whole_file, config.data.memory_limit)
@@ -92,7 +93,10 @@ def _write(
     if isinstance(table, PartedTable):
         if whole_file:
             whole_seconds = bool((table.rows.time % 1_000_000 == 0).all())
-            write_batches(table.batches(limit), target, whole_seconds=whole_seconds)
+            # In the work folder, where the next run takes away what a kill leaves of a large file.
+            finished = work / f"whole{target.suffix}"
+            write_batches(table.batches(limit), finished, whole_seconds=whole_seconds)
+            replace_file(finished, target)
         else:
             replace_folder(table.files[0].parent, target)
     elif whole_file:
@@ -106,10 +110,10 @@ def _write(
 
 @contextmanager
 def make_any_table(
-    config: Config, work: Path, *, now: dt.datetime, progress: Progress
+    config: Config, work: Path, *, one_file: bool, now: dt.datetime, progress: Progress
 ) -> Iterator[TrainingTable | PartedTable]:
     """The training table that a config describes: in memory, or where that takes more than ``data.memory_limit``,
-    in parts in a work folder, which is taken away afterwards."""
+    in parts in a work folder, which is taken away afterwards; made to be read side by side if for one file."""
     if config.data.flat is not None:
         yield make_table(read_data(config, progress, now=now), config, progress)
         return
@@ -126,7 +130,14 @@ def make_any_table(
         key = identify(config, journeys)
     with working_in(work, key):
         yield build_parts(
-            config, journeys, ids, rows, work, limit=config.data.memory_limit, progress=progress
+            config,
+            journeys,
+            ids,
+            rows,
+            work,
+            limit=config.data.memory_limit,
+            one_file=one_file,
+            progress=progress,
         )
 
 

@@ -6,7 +6,14 @@ from mqlml.scoring.labels import DISQUALIFIED
 from mqlml.scoring.previous import read_scores
 from mqlml.scoring.promote import match_acts
 from mqlml.scoring.rules import match_rules
-from mqlml.scoring.sinks import TABLE_SUFFIXES, check_target, write_batches, write_table, write_text
+from mqlml.scoring.sinks import (
+    TABLE_SUFFIXES,
+    check_target,
+    replace_file,
+    write_batches,
+    write_table,
+    write_text,
+)
 
 __all__ = [
     "DISQUALIFIED",
@@ -19,6 +26,7 @@ __all__ = [
     "match_rules",
     "problem_of",
     "read_scores",
+    "replace_file",
     "replace_folder",
     "score",
     "score_flat",

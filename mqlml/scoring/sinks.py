@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from mqlml.errors import OutputError
 
-__all__ = ["TABLE_SUFFIXES", "check_target", "write_batches", "write_table", "write_text"]
+__all__ = ["TABLE_SUFFIXES", "check_target", "replace_file", "write_batches", "write_table", "write_text"]
 
 TABLE_SUFFIXES = (".parquet", ".csv")
 """The kinds of file that `write_table` writes."""
@@ -85,6 +85,22 @@ def write_batches(batches: Iterator[pa.Table], path: str | Path, *, whole_second
                 writer.write_table(batch)
 
     _replace(target, write)
+
+
+def replace_file(finished: Path, target: Path) -> None:
+    """Put a finished file, on the same disk, in the place of ``target``, in one step.
+
+    Raises
+    ------
+    OutputError
+        If the system refuses.
+    """
+    try:
+        _take_rights(target, finished)
+        os.replace(finished, target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise OutputError(_sentence(target, error)) from error
 
 
 def write_text(text: str, path: str | Path) -> None:
@@ -155,15 +171,19 @@ def _beside(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
     descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     file = os.fdopen(descriptor, "wb")
     try:
-        if target.exists():
-            with contextlib.suppress(OSError):  # the owner may differ; then the usual rights will do
-                os.chmod(name, target.stat().st_mode & 0o777)
+        _take_rights(target, name)
         yield file, name
     finally:
         with contextlib.suppress(OSError):  # on a full disk, closing tries once more to write the rest
             file.close()
         with contextlib.suppress(OSError):
             name.unlink(missing_ok=True)
+
+
+def _take_rights(target: Path, name: Path) -> None:
+    if target.exists():
+        with contextlib.suppress(OSError):  # the owner may differ; then the usual rights will do
+            os.chmod(name, target.stat().st_mode & 0o777)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -131,13 +132,37 @@ def test_killed_at_any_moment_it_is_finished_later(company: Path, tmp_path: Path
     assert not work.exists()
 
 
+def test_killed_at_random_moments_it_is_finished_later(company: Path, tmp_path: Path) -> None:
+    """Three kills at moments drawn from the length of a run, then a run to the end: the same bytes, nothing left."""
+    begin = time.monotonic()
+    process = start(company, tmp_path / "at once.parquet")
+    errors = process.communicate()[1]
+    assert process.returncode == 0, errors.decode()
+    length = time.monotonic() - begin
+    expected = (tmp_path / "at once.parquet").read_bytes()
+    moments = np.random.default_rng(5).uniform(0.2, length, 3)
+    out = tmp_path / "table.parquet"
+    for moment in moments:
+        process = start(company, out)
+        try:
+            errors = process.communicate(timeout=moment)[1]
+            assert process.returncode == 0, errors.decode()
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        assert not out.exists() or out.read_bytes() == expected
+    make(company, out)
+    assert out.read_bytes() == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["at once.parquet", "table.parquet"]
+
+
 def test_finished_parts_are_not_made_again(
     company: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
     really = parted._make
 
-    def count(part: Any, recipe: Any, file: Path, group: int) -> None:
+    def count(part: Any, recipe: Any, file: Path, group: int | None) -> None:
         if len(made) == 4:
             raise KeyboardInterrupt
         made.append(file.name)
@@ -148,6 +173,8 @@ def test_finished_parts_are_not_made_again(
         make(company, tmp_path / "table")
     assert finished(tmp_path / ".table.mqlml-work").keys() == set(made)
     first = set(made)
+    # What a kill leaves of a part that is being written.
+    (tmp_path / ".table.mqlml-work" / "parts" / ".0123456789ab.part").touch()
     made[:] = ["so that none stops it"] * 5
     make(company, tmp_path / "table")
     assert first.isdisjoint(made)
