@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
 from mqlml.errors import PopulationError, ScorerError
 from mqlml.features.catalogue import Feature
 from mqlml.model.calibration import SigmoidCalibrator
 from mqlml.model.encode import TableEncoder
+from mqlml.model.threads import limit_threads
 
 __all__ = [
     "BASELINES",
@@ -113,14 +113,14 @@ class LogisticBaseline:
         self._spread = np.where(spread > 0, spread, 1.0)
         self._regression = LogisticRegression(max_iter=2_000)
         # Sums over rows that BLAS shares out among threads end in other last digits.
-        with threadpool_limits(limits=1):
+        with limit_threads(1):
             self._regression.fit((columns - self._mean) / self._spread, target)
         return self
 
     def predict(self, X: pd.DataFrame) -> FloatArray:
         """Probability of conversion, shape (n,)."""
         columns = (self._expand(self._encoder.transform(X)) - self._mean) / self._spread
-        with threadpool_limits(limits=1):
+        with limit_threads(1):
             probability: FloatArray = self._regression.predict_proba(columns)[:, 1]
         return probability
 

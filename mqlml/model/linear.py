@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
-from threadpoolctl import threadpool_limits
 
 from mqlml.model.encode import TableEncoder
+from mqlml.model.threads import limit_threads
 
 __all__ = ["ColumnEffect", "LinearPart", "NumberEffect", "WordEffect", "fit_linear"]
 
@@ -212,7 +212,7 @@ def fit_linear(
         for name, values in zip(encoder.matrix_names_, matrix.T, strict=True)
     ]
     # Sums over rows that BLAS shares out among threads end in other last digits.
-    with threadpool_limits(limits=1):
+    with limit_threads(1):
         design = _expand(columns, matrix)
         intercept, weights = _minimise(design, y, weight, ridge=len(columns) / spread**2)
     effects = []

@@ -19,10 +19,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
-from threadpoolctl import threadpool_limits
 
 from mqlml.model.encode import EmptyClassError, TableEncoder, TableError, check_table
 from mqlml.model.linear import LinearPart, fit_linear
+from mqlml.model.threads import limit_threads
 
 __all__ = ["LeadScorer"]
 
@@ -222,7 +222,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             early_stopping=False,
             random_state=self.random_state,
         )
-        with threadpool_limits(limits=self.n_threads):
+        with limit_threads(self.n_threads):
             return trees.fit(matrix, target, sample_weight=weight)
 
     def decision_function(self, X: Any) -> FloatArray:
@@ -270,7 +270,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         # Written so that the trees alone, at weight 1, come out as they are to the bit.
         held_back = (1.0 - self.tree_weight - self.linear_weight) * self.prior_
         raw = np.full(len(matrix), held_back)
-        with threadpool_limits(limits=self.n_threads):
+        with limit_threads(self.n_threads):
             for low in range(0, len(matrix), _PREDICTED_ROWS):
                 rows = matrix[low : low + _PREDICTED_ROWS]
                 if self.trees_ is not None:

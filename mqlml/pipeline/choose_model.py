@@ -155,7 +155,7 @@ def choose_model(table: TrainingTable, *, tune: Tune, random_state: int, progres
             if best is None or _beats(tried, best[1], table.group[none.rows]):
                 best = number, tried
     except KeyboardInterrupt:
-        if best is None:
+        if best is None or len(settings) == 1:  # without tuning there is nothing to cut short
             raise
         stopped = True
     assert best is not None, "the first trial, the defaults, is never left out"
