@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mqlml.errors import ContractError
-from mqlml.features import kernel
+from mqlml.features import catalogue, kernel
 from mqlml.features.acts import RESERVED, ActionsPlan, Acts, Group, write_counts, write_last
 from mqlml.features.catalogue import (
     Feature,
@@ -16,9 +16,7 @@ from mqlml.features.catalogue import (
     feature_name,
     name_parts,
     say_acts,
-    say_window,
     say_word,
-    window_part,
 )
 from mqlml.features.compiled import Codes, Floats, Ints, Numbers
 from mqlml.features.vocabulary import OTHER, Vocabulary
@@ -56,17 +54,7 @@ def over_windows(
     words: tuple[str, ...] = (),
 ) -> list[Feature]:
     """One feature for each window; ``said`` is followed by the window in words."""
-    return [
-        Feature(
-            name=feature_name("actions", what, aggregate, window_part(window)),
-            family="actions",
-            sentence=f"{said} {say_window(window)}",
-            window=window_part(window),
-            source=source,
-            words=words,
-        )
-        for window in plan.windows
-    ]
+    return catalogue.over_windows("actions", plan.windows, what, aggregate, said, source=source, words=words)
 
 
 def _describe_counts(plan: ActionsPlan) -> list[Feature]:

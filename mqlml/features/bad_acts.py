@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from mqlml.features.word_kinds import any_of
 
 __all__ = ["is_undesirable", "is_undesirable_channel"]
 
@@ -27,16 +27,8 @@ _CHANNELS = (
 )
 """As for actions, of a channel."""
 
-_MATCH_ACT = re.compile(r"\b(" + "|".join(_ACTS) + r")\b")
-_MATCH_CHANNEL = re.compile(r"\b(" + "|".join(_CHANNELS) + r")\b")
-_OTHER = re.compile(r"[\W_]+")
-_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
-
-
-def _says(word: str, listed: tuple[str, ...] | None, pattern: re.Pattern[str]) -> bool:
-    if listed is not None:
-        return word in listed
-    return pattern.search(_OTHER.sub(" ", _HUMPS.sub(" ", word)).lower()) is not None
+_is_bad_act = any_of(*_ACTS)
+_is_bad_channel = any_of(*_CHANNELS)
 
 
 def is_undesirable(action: str, listed: tuple[str, ...] | None) -> bool:
@@ -47,7 +39,7 @@ def is_undesirable(action: str, listed: tuple[str, ...] | None) -> bool:
     >>> is_undesirable("demo_request", None), is_undesirable("demo_request", ("demo_request",))
     (False, True)
     """
-    return _says(action, listed, _MATCH_ACT)
+    return _is_bad_act(action) if listed is None else action in listed
 
 
 def is_undesirable_channel(channel: str, listed: tuple[str, ...] | None) -> bool:
@@ -56,4 +48,4 @@ def is_undesirable_channel(channel: str, listed: tuple[str, ...] | None) -> bool
     >>> [is_undesirable_channel(word, None) for word in ("Careers page", "coupon-site", "Organic search")]
     [True, True, False]
     """
-    return _says(channel, listed, _MATCH_CHANNEL)
+    return _is_bad_channel(channel) if listed is None else channel in listed

@@ -16,6 +16,7 @@ __all__ = [
     "Window",
     "feature_name",
     "name_parts",
+    "over_windows",
     "say_acts",
     "say_length",
     "say_window",
@@ -99,9 +100,37 @@ def window_part(window: Window) -> str:
     return window if isinstance(window, str) else format_duration(window)
 
 
+def over_windows(
+    family: Family,
+    windows: Sequence[Window],
+    what: str,
+    aggregate: str,
+    said: str,
+    *,
+    source: tuple[str, ...],
+    words: tuple[str, ...] = (),
+) -> list[Feature]:
+    """One number feature for each window; ``said`` is followed by the window in words."""
+    return [
+        Feature(
+            name=feature_name(family, what, aggregate, window_part(window)),
+            family=family,
+            sentence=f"{said} {say_window(window)}",
+            window=window_part(window),
+            source=source,
+            words=words,
+        )
+        for window in windows
+    ]
+
+
+def _size_and_unit(length: int) -> tuple[float, str]:
+    return (length / DAY, "day") if length % DAY == 0 else (length / HOUR, "hour")
+
+
 def say_length(length: int) -> str:
     """A length of time in words: ``"7 days"``, ``"an hour"``."""
-    size, unit = (length / DAY, "day") if length % DAY == 0 else (length / HOUR, "hour")
+    size, unit = _size_and_unit(length)
     return {"day": "a day", "hour": "an hour"}[unit] if size == 1 else f"{size:g} {unit}s"
 
 
@@ -113,7 +142,7 @@ def say_window(window: Window) -> str:
     """
     if isinstance(window, str):
         return "so far"
-    size, unit = (window / DAY, "day") if window % DAY == 0 else (window / HOUR, "hour")
+    size, unit = _size_and_unit(window)
     return f"in the last {unit}" if size == 1 else f"in the last {size:g} {unit}s"
 
 

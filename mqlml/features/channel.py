@@ -15,6 +15,7 @@ from mqlml.features.catalogue import (
     Window,
     feature_name,
     name_parts,
+    over_windows,
     say_length,
     say_window,
     say_word,
@@ -97,17 +98,7 @@ def _said(word: str) -> str:
 def _over_windows(
     plan: ChannelPlan, what: str, aggregate: str, said: str, words: tuple[str, ...] = ()
 ) -> list[Feature]:
-    return [
-        Feature(
-            name=feature_name("channel", what, aggregate, window_part(window)),
-            family="channel",
-            sentence=f"{said} {say_window(window)}",
-            window=window_part(window),
-            source=_SOURCE,
-            words=words,
-        )
-        for window in plan.windows
-    ]
+    return over_windows("channel", plan.windows, what, aggregate, said, source=_SOURCE, words=words)
 
 
 def _describe(plan: ChannelPlan) -> tuple[Feature, ...]:

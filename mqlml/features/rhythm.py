@@ -102,7 +102,7 @@ def _describe_rhythm(plan: ActionsPlan) -> list[Feature]:
     ]
 
 
-def _write_rhythm(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> None:  # noqa: ARG001 (a group's shape)
+def _write_rhythm(acts: Acts, _plan: ActionsPlan, out: Numbers, column: int) -> None:
     walk = acts.walk
     place = (walk.unit, walk.turn, walk.row, walk.stop, walk.cutoff, walk.occurred)
     rhythm_kernel.write_rhythm(*place, acts.local, acts.ranks[1], out, column)

@@ -17,10 +17,9 @@ from mqlml.features.catalogue import (
     Window,
     feature_name,
     name_parts,
+    over_windows,
     say_acts,
-    say_window,
     say_word,
-    window_part,
 )
 from mqlml.features.derived import write_columns
 from mqlml.features.flags import FlagsPlan, flag_columns, plan_flags
@@ -130,7 +129,8 @@ def _describe_words(unwelcome: Unwelcome, windows: tuple[Window, ...], column: s
         return []
     acts = column == "events.action"
     prefix = "" if acts else "via "
-    make = partial(Feature, family="undesirables", source=(column, "events.occurred_at"))
+    source = (column, "events.occurred_at")
+    make = partial(Feature, family="undesirables", source=source)
     parts = name_parts([prefix + word for word in unwelcome.words], reserved=(*_RESERVED, "via_any"))
     features: list[Feature] = []
     for word in (*unwelcome.words, None):
@@ -139,15 +139,7 @@ def _describe_words(unwelcome: Unwelcome, windows: tuple[Window, ...], column: s
             said = "Undesirable acts of any kind" if word is None else say_acts(word)
         else:
             said = "Touches through " + ("any undesirable channel" if word is None else f"“{say_word(word)}”")
-        for window in windows:
-            features.append(
-                make(
-                    name=feature_name("undesirables", part, "count", window_part(window)),
-                    sentence=f"{said} {say_window(window)}",
-                    window=window_part(window),
-                    words=kept,
-                )
-            )
+        features += over_windows("undesirables", windows, part, "count", said, source=source, words=kept)
     last = "Days since the last "
     for word in (*unwelcome.words, None):
         part, kept = _named(word, prefix, parts)

@@ -6,19 +6,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Kind", "is_download", "is_high_intent", "is_lead", "is_paid"]
+__all__ = ["Kind", "any_of", "is_download", "is_high_intent", "is_lead", "is_paid"]
 
 _OTHER = re.compile(r"[\W_]+")
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
-def _any_of(*patterns: str) -> Callable[[str], bool]:
+def any_of(*patterns: str) -> Callable[[str], bool]:
     """Whether one of the patterns matches whole words of a text, in lower case, its other characters as spaces."""
     match = re.compile(r"\b(" + "|".join(patterns) + r")\b")
     return lambda word: match.search(_OTHER.sub(" ", _HUMPS.sub(" ", word)).lower()) is not None
 
 
-is_high_intent = _any_of(
+is_high_intent = any_of(
     r"demos?|demonstration\w*|(free )?trials?|test drive",
     r"pric(e|es|ing)|quotes?|quotation\w*|proposals?|rf[pqi]|angebot\w*|preis\w*",
     r"(buy|buyer|buyers|buying|purchas\w*) guides?|kaufberat\w*",
@@ -28,17 +28,17 @@ is_high_intent = _any_of(
 )
 """Whether an action shows that its lead is about to choose: demo, trial, price, buying guide, basket and the like."""
 
-is_download = _any_of(
+is_download = any_of(
     r"download\w*|white ?papers?|e ?books?|brochures?|data ?sheets?|buying guides?|buyers? guides?|pdfs?"
 )
 """Whether an action is the download of some content."""
 
-is_lead = _any_of(
+is_lead = any_of(
     r"leads?|contacts?|customers?|clients?|prospects?|visitors?|users?|buyers?|inbound|person|self|consumer"
 )
 """Whether the word in ``initiated_by`` means the lead itself."""
 
-is_paid = _any_of(
+is_paid = any_of(
     r"paid\w*|pp[cl]|cp[acmv]|se[am]|ads?|adwords|advert\w*|display|sponsor\w*|promoted|banners?",
     r"re ?(target|market)\w*|affiliat\w*|programmatic|print|tv|radio|billboards?|anzeigen?|werbung",
 )

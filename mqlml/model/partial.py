@@ -7,6 +7,7 @@ for each of many columns in turn so costs as often as trees split, not as often 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,9 +54,9 @@ class PartialScores:
             for column in np.unique(nodes["feature_idx"][nodes["is_leaf"] == 0]):
                 self._splits.setdefault(int(column), []).append(number)
 
-    def _ask(self, tree: object) -> Floats:
+    def _ask(self, tree: Any) -> Floats:
         assert self._maps is not None
-        said: Floats = tree.predict(self.matrix, *self._maps, 1)  # type: ignore[attr-defined]
+        said: Floats = tree.predict(self.matrix, *self._maps, 1)
         return said
 
     def change(self, columns: Mapping[str, Floats | float]) -> Floats:

@@ -199,8 +199,8 @@ def load_scorer(values: object, trees: HistGradientBoostingClassifier | None) ->
     if trees is not None and len(matrix_names) != trees.n_features_in_:
         raise _damaged(f"{len(matrix_names)} matrix columns for trees of {trees.n_features_in_} features")
     try:
-        scorer = LeadScorer(**state.settings)  # type: ignore[arg-type]
-        encoder = TableEncoder(**saved.settings)  # type: ignore[arg-type]
+        scorer: LeadScorer = LeadScorer().set_params(**state.settings)
+        encoder: TableEncoder = TableEncoder().set_params(**saved.settings)
         classes = np.array(state.classes, dtype=np.dtype(state.classes_dtype))
     except (TypeError, ValueError, OverflowError) as error:
         raise _damaged(str(error)) from None

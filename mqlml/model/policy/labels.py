@@ -278,7 +278,9 @@ class LabelPolicy:
 def _outcome(values: dict[str, Any]) -> LabelOutcome:
     promises = {name: Promise(**found) for name, found in values.pop("promises", {}).items()}
     outcome = LabelOutcome(**values, promises=promises)
-    outcome.bar  # noqa: B018 - a rule without its teams' column is found out here, not at the first lead
+    # Found out here, not at the first lead.
+    if outcome.teams is not None and not isinstance(column := outcome.rule["teams"]["column"], str):
+        raise TypeError(f"the teams' column must be text, not {column!r}")
     return outcome
 
 
