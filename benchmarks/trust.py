@@ -54,7 +54,7 @@ def find_ageing(seed: int, drift: float) -> str:
     share = found.per_30_days.value / found.skill.value
     return (
         f"drift {drift:3.1f}  seed {seed:2d}  found {found.found!s:5}  retrain every {found.retrain_every}  "
-        f"{share:+.1%} of the skill in 30 days"
+        f"safe for {found.safe_days} days  {share:+.1%} of the skill in 30 days"
     )
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mqlml.errors import PopulationError
 from mqlml.evaluation.ahead import Forecast, fit_slope, shrink
-from mqlml.evaluation.bootstrap import ClusterBootstrap, make_estimate
+from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import evaluate_probabilities, log_losses
 from mqlml.training import Fold
 
@@ -99,7 +99,7 @@ _METRICS = ("roc_auc", "average_precision", "log_loss", "brier", "ece")
 def _judge(
     label: Labels, promised: Floats, known: Floats, clusters: npt.NDArray[np.intp], random_state: int
 ) -> dict[str, Any]:
-    """``n``, ``positives``, the share that converted, and the metrics of `evaluate_probabilities`.
+    """``n``, ``positives``, the share that converted, and the metrics of `evaluate_probabilities` as `Estimate`.
 
     Beside them stand ``log_loss_base_rate`` and ``brier_base_rate``, of promising everyone the base rate known when
     training; ``gain``, how much lower the log loss is than that (nats per lead, paired); and ``promised``, the mean
@@ -131,6 +131,7 @@ def _judge(
     return {
         **found,
         **{name: metrics[name] for name in _METRICS},
+        "ece": Estimate(metrics["ece"], metrics["ece_low"], metrics["ece_high"]),
         **{
             name: make_estimate(float(values.mean()), total / size)
             for (name, values), total in zip(rows.items(), totals, strict=True)

@@ -150,23 +150,38 @@ def _describe_fold(fold: Fold, table: TrainingTable) -> dict[str, Any]:
 
 def _describe_ageing(ageing: Ageing) -> dict[str, Any]:
     described: dict[str, Any] = to_plain(ageing)
-    return {**described, "found": ageing.found, "tolerated_share": TOLERATED}
+    return {
+        **described,
+        "found": ageing.found,
+        "safe_days": ageing.safe_days,
+        "tolerated_share": TOLERATED,
+    }
+
+
+_MONTH = 30
+"""Days. Outcomes of fewer days change a model little, so that nobody is told to train more often without evidence."""
+
+_UNTIL_THEN = "Until more is known, train anew with every new month of outcomes."
 
 
 def advise(ageing: Ageing | None, *, dated: bool) -> str:
-    """One sentence on when to train anew."""
+    """What was seen of how a model ages, how sure that is, and when to train anew."""
     if not dated:
         return "How a model ages cannot be told: the table has an order but no dates."
     if ageing is None or ageing.per_30_days is None:
-        return "How a model ages cannot be told: it takes at least three periods that older models can judge."
-    if not ageing.skill.low > 0:
+        return (
+            "How a model ages cannot be told: it takes at least three periods that older models can judge. "
+            f"{_UNTIL_THEN}"
+        )
+    if not ageing.skill.low > 0 or ageing.safe_days is None:
         return (
             "How a model ages cannot be told yet: models that learn from as little as there was for the first period "
-            "gain nothing over the base rate, beyond noise."
+            f"gain nothing over the base rate, beyond noise. {_UNTIL_THEN}"
         )
-    share = ageing.per_30_days.value / ageing.skill.value
+    line, skill = ageing.per_30_days, ageing.skill.value
+    share = line.value / skill
     if not ageing.found:
-        return f"No sign of ageing within the {ageing.observed} days observed."
+        return _advise_unsure(share, line.low / skill, line.high / skill, ageing.safe_days, ageing.observed)
     if ageing.retrain_every is None:
         return (
             f"A model loses about {share:.0%} of its skill over the base rate in 30 days, but at no age within the "
@@ -175,4 +190,32 @@ def advise(ageing: Ageing | None, *, dated: bool) -> str:
     return (
         f"Train anew every {ageing.retrain_every} days, or sooner: a model loses about {share:.0%} of its skill over "
         "the base rate in 30 days."
+    )
+
+
+def _advise_unsure(share: float, low: float, high: float, safe_days: int, observed: int) -> str:
+    """Where 0 lies in the interval: a loss that is surely small is told from one that may be large or none."""
+    if safe_days >= observed:
+        return (
+            f"No ageing that matters: with 95% confidence the {observed} days observed cost a model no more than "
+            f"{TOLERATED:.0%} of its skill over the base rate. Train anew at least that often."
+        )
+    at_most = (
+        f"with 95% confidence 30 days of age cost no more than {high:.0%} of the skill over the base rate"
+    )
+    if safe_days >= _MONTH:
+        return (
+            f"No ageing was found: {at_most}. Training anew every {safe_days} days is often enough, for by then even "
+            f"that comes to no more than {TOLERATED:.0%}."
+        )
+    unknown = "Whether a model ages cannot be told yet."
+    if share < 0.005:
+        return (
+            f"{unknown} All ages together, older models did no worse than fresh ones, but so few conversions show no "
+            f"more than that {at_most}. {_UNTIL_THEN}"
+        )
+    return (
+        f"{unknown} All ages together, older models did worse than fresh ones: each 30 days of age cost about "
+        f"{share:.0%} of the skill over the base rate. That may be chance: with 95% confidence the cost lies between "
+        f"{low:.0%} and {high:.0%}. {_UNTIL_THEN}"
     )

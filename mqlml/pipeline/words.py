@@ -146,6 +146,11 @@ def words_of_table(result: dict[str, Any]) -> str:
     )
 
 
+def _with_ends(metrics: dict[str, Any], name: str) -> dict[str, float]:
+    """A metric whose interval stands beside it, as one estimate."""
+    return {"value": metrics[name], "low": metrics[f"{name}_low"], "high": metrics[f"{name}_high"]}
+
+
 def _estimate(name: str, estimate: dict[str, float], digits: int = 3) -> tuple[str, str, str]:
     return (
         name,
@@ -172,27 +177,34 @@ def words_of_train(result: dict[str, Any]) -> str:
         f"Judged on the last period, {since} until {until}: {holdout['n']:,} snapshots, "
         f"{holdout['positives']:,} convert ({_percent(holdout['positives'] / holdout['n'])})"
     )
-    rows = [("", "value", "95 % interval")]
+    rows: list[tuple[str, ...]] = [("", "value", "95 % interval")]
     rows += [
         _estimate("ROC AUC", holdout["roc_auc"]),
         _estimate("average precision", holdout["average_precision"]),
         _estimate("log loss", holdout["log_loss"], 4),
         _estimate("Brier score", holdout["brier"], 4),
-        ("Brier score of the base rate known when training", f"{holdout['brier_base_rate']:.4f}", ""),
-        ("calibration error", f"{holdout['ece']:.4f}", ""),
-        ("lift of the top tenth", f"{holdout['lift_top_decile']:.2f}", ""),
+        _estimate(
+            "Brier score of the base rate known when training",
+            result["baselines"]["base_rate"]["brier"],
+            4,
+        ),
+        _estimate("calibration error", _with_ends(holdout, "ece"), 4),
+        _estimate("lift of the top tenth", _with_ends(holdout, "lift_top_decile"), 2),
     ]
     lines += _columns(rows)
-    lines += ["Beside it (ROC AUC, log loss, Brier score)"]
-    lines += _columns(
+    lines.append("Beside it, on the same leads")
+    rows = [("", "ROC AUC", "log loss", "Brier score", "mqlml's log loss minus this, 95 % interval")]
+    rows += [
         (
             name.replace("_", " "),
             f"{metrics['roc_auc']['value']:.3f}",
             f"{metrics['log_loss']['value']:.4f}",
             f"{metrics['brier']['value']:.4f}",
+            _range(metrics.get("log_loss_difference"), 4, sign="+") if name != "mqlml" else "",
         )
         for name, metrics in [("mqlml", holdout), *result["baselines"].items()]
-    )
+    ]
+    lines += _columns(rows)
     if result["labels"]:
         lines.append("Labels")
         lines += [_label(name, label) for name, label in result["labels"].items()]
@@ -245,25 +257,23 @@ def words_of_backtest(result: dict[str, Any]) -> str:
     periods, zone = result["periods"], result["timezone"]
     lines = ["Each period, judged by a model that learned from what was known when it began"]
     rows: list[tuple[str, ...]] = [
-        ("from", "learned from", "convert", "judged", "convert", "known", "came", "promised")
+        ("from", "learned from", "convert", "base rate known", "judged", "convert")
     ]
     rows += [
         (
             _day(period["from"], zone),
             f"{period['learned_from']['n']:,}",
             f"{period['learned_from']['positives']:,}",
+            _percent(period["base_rate_known"]),
             f"{period['n']:,}",
             f"{period['positives']:,}",
-            _percent(period["base_rate_known"]),
-            _percent(period["rate"]),
-            _percent(period["promised"]),
         )
         for period in periods
     ]
     lines += _columns(rows)
     lines.append("How good it was, with 95 % intervals (log loss and Brier score: less is better)")
-    rows = [("from", "ROC AUC", "log loss", "base rate's", "Brier score", "base rate's", "promised too much")]
-    named = [(_day(period["from"], zone), period) for period in periods]
+    rows = [("from", "ROC AUC", "log loss", "base rate's", "Brier score", "base rate's")]
+    judged = [*((_day(period["from"], zone), period) for period in periods), ("all", result["together"])]
     rows += [
         (
             name,
@@ -272,9 +282,21 @@ def words_of_backtest(result: dict[str, Any]) -> str:
             _value(period["log_loss_base_rate"]),
             _range(period["brier"], 4),
             _value(period["brier_base_rate"]),
-            _range(period["promised_too_much"], sign="+"),
         )
-        for name, period in [*named, ("all", result["together"])]
+        for name, period in judged
+    ]
+    lines += _columns(rows)
+    lines.append("Whether its promises came true, with 95 % intervals")
+    rows = [("from", "promised", "came", "promised too much", "calibration error")]
+    rows += [
+        (
+            name,
+            _percent(period["promised"]),
+            _percent(period["rate"]),
+            _range(period["promised_too_much"], sign="+"),
+            _range(period["ece"]),
+        )
+        for name, period in judged
     ]
     lines += _columns(rows)
     ageing = result["ageing"]
@@ -299,7 +321,9 @@ def words_of_backtest(result: dict[str, Any]) -> str:
             f"  skill (log loss of the base rate less that of fresh models): {_range(ageing['skill'], 4)}"
         )
         if ageing["per_30_days"] is not None:
-            lines.append(f"  log loss added by 30 days: {_range(ageing['per_30_days'], 4, sign='+')}")
+            lines.append(
+                f"  log loss added by 30 days, all ages together: {_range(ageing['per_30_days'], 4, sign='+')}"
+            )
     lines.append(result["advice"])
     held = result["held_out"]
     since, until = (_day(held[end], zone) for end in ("from", "until"))

@@ -63,6 +63,8 @@ def test_where_the_world_stays_age_is_not_found() -> None:
         assert found.skill.low > 0
         assert found.per_30_days is not None
         assert abs(found.per_30_days.value) < 0.05 * found.skill.value
+        assert found.safe_days is not None
+        assert 30 < found.safe_days <= found.observed
 
 
 @pytest.mark.parametrize("seed", [4, 5])
@@ -196,6 +198,23 @@ def test_the_interval_recommended(
     assert recommend(steps, skill, line) == expected
 
 
+@pytest.mark.parametrize(
+    ("line", "skill", "expected"),
+    [
+        # A tenth of the skill is 0.01 nats: twice what 30 days may cost.
+        (Estimate(0.002, -0.001, 0.005), SKILL, 60),
+        (Estimate(0.001, -0.001, 0.0001), SKILL, 200),
+        (Estimate(-0.002, -0.003, -0.001), SKILL, 200),
+        (Estimate(0.02, -0.01, 0.05), SKILL, 6),
+        (None, SKILL, None),
+        (CLEAR, Estimate(0.1, -0.01, 0.2), None),
+    ],
+    ids=["by the upper end", "as far as observed", "better with age", "hardly", "too few folds", "no skill"],
+)
+def test_how_long_a_model_surely_keeps(line: Estimate | None, skill: Estimate, expected: int | None) -> None:
+    assert Ageing((), skill, line, 200, None).safe_days == expected
+
+
 def test_a_slope_of_one_keeps_what_is_sure_already_and_overconfidence_is_shrunk() -> None:
     rng = np.random.default_rng(0)
     raw = rng.normal(-2, 1, 20_000)
@@ -230,6 +249,8 @@ def test_periods_are_judged_with_what_was_known_then() -> None:
             "log_loss_base_rate",
             "brier_base_rate",
             "promised_too_much",
+            "average_precision",
+            "ece",
         ):
             estimate = period[name]
             assert isinstance(estimate, Estimate)
