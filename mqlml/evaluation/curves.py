@@ -105,8 +105,10 @@ def make_decile_table(y: npt.ArrayLike, score: npt.ArrayLike) -> tuple[Decile, .
     return tuple(table)
 
 
-def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+def wilson_interval(successes: float, n: float) -> tuple[float, float]:
     """95 % interval of a share; unlike the normal one it stays within 0 and 1 and holds for few successes.
+
+    Numbers need not be whole: rows that share their fate are worth fewer independent ones.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
     """

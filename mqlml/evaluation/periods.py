@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import evaluate_probabilities, log_losses
 from mqlml.training import Fold
 
-__all__ = ["judge_folds"]
+__all__ = ["judge_folds", "judge_losses"]
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int8]
@@ -52,25 +53,94 @@ def judge_folds(
     list of dict, one per fold: see `_judge`, with ``slope``; and the same for all together. None, or all metrics
     None, where nobody or everybody converted.
     """
+    told = _foretell(forecasts, label, time, folds, reach)
+    judged = [
+        {
+            "base_rate_known": one.rate,
+            "slope": one.slope,
+            **_judge(label[one.rows], one.promised, one.known, clusters[one.rows], random_state),
+        }
+        for one in told
+    ]
+    rows = np.concatenate([one.rows for one in told])
+    promised, known = (
+        np.concatenate([one.promised for one in told]),
+        np.concatenate([one.known for one in told]),
+    )
+    return judged, _judge(label[rows], promised, known, clusters[rows], random_state)
+
+
+def judge_losses(
+    forecasts: Sequence[Forecast],
+    label: Labels,
+    time: npt.NDArray[np.int64],
+    folds: Sequence[Fold],
+    *,
+    reach: int,
+    clusters: npt.NDArray[np.intp],
+    random_state: int,
+) -> list[dict[str, Any]]:
+    """The part of `judge_folds` that costs next to nothing, and is known even where nobody converted.
+
+    Returns
+    -------
+    list of dict, one per fold: ``n``, ``positives``, and as `Estimate`, or None where all are of one account,
+    ``log_loss``, ``log_loss_base_rate`` and ``gain``, the difference of the two, paired.
+    """
+    judged: list[dict[str, Any]] = []
+    for one in _foretell(forecasts, label, time, folds, reach):
+        target = label[one.rows].astype(np.float64)
+        base, loss = log_losses(target, one.known), log_losses(target, one.promised)
+        columns = {"log_loss": loss, "log_loss_base_rate": base, "gain": base - loss}
+        estimates: Mapping[str, Estimate | None]
+        try:
+            estimates = _means(columns, clusters[one.rows], random_state)
+        except PopulationError:
+            estimates = dict.fromkeys(columns)
+        judged.append({"n": len(target), "positives": int(target.sum()), **estimates})
+    return judged
+
+
+@dataclass(frozen=True)
+class _Foretold:
+    """What one fold's model promised its period; arrays aligned with ``rows``, ``known`` the base rate of old."""
+
+    rows: npt.NDArray[np.intp]
+    promised: Floats
+    known: Floats
+    rate: float
+    slope: float
+
+
+def _foretell(
+    forecasts: Sequence[Forecast],
+    label: Labels,
+    time: npt.NDArray[np.int64],
+    folds: Sequence[Fold],
+    reach: int,
+) -> list[_Foretold]:
+    """Raw scores as probabilities, with what was known when each fold's model was trained and no more."""
     own = {found.made: found for found in forecasts if found.made == found.period}
     rates = [float(label[fold.train].mean()) for fold in folds]
-    known = np.full(len(label), np.nan)
-    promised = np.full(len(label), np.nan)
-    judged = []
-    for number in range(len(folds)):
+    told = []
+    for number, rate in enumerate(rates):
         slope = _slope_before(number, own, label, time, folds, rates, reach)
         rows = own[number].rows
-        promised[rows] = shrink(own[number].raw, base_rate=rates[number], slope=slope)
-        known[rows] = rates[number]
-        judged.append(
-            {
-                "base_rate_known": rates[number],
-                "slope": slope,
-                **_judge(label[rows], promised[rows], known[rows], clusters[rows], random_state),
-            }
-        )
-    rows = np.concatenate([own[number].rows for number in range(len(folds))])
-    return judged, _judge(label[rows], promised[rows], known[rows], clusters[rows], random_state)
+        promised = shrink(own[number].raw, base_rate=rate, slope=slope)
+        told.append(_Foretold(rows, promised, np.full(len(rows), rate), rate, slope))
+    return told
+
+
+def _means(
+    columns: Mapping[str, Floats], clusters: npt.NDArray[np.intp], random_state: int
+) -> dict[str, Estimate]:
+    """The mean of each column with its interval over clusters."""
+    bootstrap = ClusterBootstrap(clusters, n_bootstrap=_N_BOOTSTRAP, random_state=random_state)
+    size, *totals = bootstrap.sums(np.ones(len(clusters)), *columns.values())
+    return {
+        name: make_estimate(float(values.mean()), total / size)
+        for (name, values), total in zip(columns.items(), totals, strict=True)
+    }
 
 
 def _slope_before(
@@ -119,21 +189,16 @@ def _judge(
         )
     except PopulationError:  # nobody or everybody converted, or all are of one account
         return found
-    bootstrap = ClusterBootstrap(clusters, n_bootstrap=_N_BOOTSTRAP, random_state=random_state)
     base = log_losses(target, known)
-    rows = {
+    columns = {
         "log_loss_base_rate": base,
         "brier_base_rate": (target - known) ** 2,
         "gain": base - log_losses(target, promised),
         "promised_too_much": promised - target,
     }
-    size, *totals = bootstrap.sums(np.ones_like(target), *rows.values())
     return {
         **found,
         **{name: metrics[name] for name in _METRICS},
         "ece": Estimate(metrics["ece"], metrics["ece_low"], metrics["ece_high"]),
-        **{
-            name: make_estimate(float(values.mean()), total / size)
-            for (name, values), total in zip(rows.items(), totals, strict=True)
-        },
+        **_means(columns, clusters, random_state),
     }

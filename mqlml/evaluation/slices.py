@@ -19,7 +19,7 @@ from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import log_losses
 from mqlml.evaluation.ranking import Ranking
 
-__all__ = ["Slice", "judge_slices", "warn_of_slices"]
+__all__ = ["Slice", "cluster_inflation", "judge_slices", "warn_of_slices"]
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -120,7 +120,7 @@ def judge_slices(
     rank_by = np.asarray(raw, dtype=np.float64)
     members = pd.factorize(np.asarray(clusters))[0]
     centred = _centre(target, chance)
-    inflation = _inflation(target - centred, centred, members)
+    inflation = cluster_inflation(target - centred, centred, members)
     whole = Ranking(target, rank_by).measure(np.ones((1, len(target))))[0][0]
     least_auc = 0.5 + (whole - 0.5) / 2
     base = log_losses(target, np.full(len(target), base_rate))
@@ -173,7 +173,7 @@ def _centre(target: Floats, chance: Floats) -> Floats:
     return moved
 
 
-def _inflation(error: Floats, chance: Floats, members: Rows) -> float:
+def cluster_inflation(error: Floats, chance: Floats, members: Rows) -> float:
     """How many times the variance of independent leads clusters give to the number of conversions; at least 1."""
     together = np.bincount(members, weights=error)
     return max(1.0, float((together**2).sum() / (chance * (1 - chance)).sum()))

@@ -6,8 +6,6 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from mqlml.config import read_config
 from mqlml.errors import PopulationError
 from mqlml.evaluation.ageing import TOLERATED, Ageing, measure_ageing
@@ -17,9 +15,9 @@ from mqlml.evaluation.periods import judge_folds
 from mqlml.model import LeadScorer
 from mqlml.pipeline.check import make_table, read_data
 from mqlml.pipeline.judge import RANDOM_STATE
+from mqlml.pipeline.over_time import describe_place
 from mqlml.pipeline.progress import Progress
 from mqlml.plain import to_plain
-from mqlml.timeutil import format_instant
 from mqlml.training import Fold, TrainingTable, rolling_folds
 
 __all__ = ["backtest"]
@@ -90,8 +88,8 @@ def backtest(
             "model": config.name,
             "timezone": config.data.timezone,
             "held_out": {
-                "from": _place(period.start, table),
-                "until": _place(period.end, table),
+                "from": describe_place(period.start, table),
+                "until": describe_place(period.end, table),
                 "n": period.rows,
                 "opened": False,
             },
@@ -128,18 +126,13 @@ def _folds(table: TrainingTable, periods: int) -> list[Fold]:
     return folds
 
 
-def _place(time: int, table: TrainingTable) -> str:
-    """A moment as text, or a place in an order as it is."""
-    return str(time) if table.age is None else format_instant(pd.Timestamp(time, unit="us", tz="UTC"))
-
-
 def _describe_fold(fold: Fold, table: TrainingTable) -> dict[str, Any]:
     return {
-        "from": _place(fold.start, table),
-        "until": _place(fold.end, table),
+        "from": describe_place(fold.start, table),
+        "until": describe_place(fold.end, table),
         "learned_from": {
-            "from": _place(int(table.time[fold.train].min()), table),
-            "until": _place(int(table.time[fold.train].max()), table),
+            "from": describe_place(int(table.time[fold.train].min()), table),
+            "until": describe_place(int(table.time[fold.train].max()), table),
             "n": len(fold.train),
             "positives": int(table.label[fold.train].sum()),
             "purged": fold.purged,

@@ -214,6 +214,11 @@ def make_report(
             )
             for point in summary["learning_curve"]
         ),
+        periods=tuple(_period(found) for found in summary["over_time"]),
+        placements=tuple(
+            report.Placement(**{**found, "rate": report.Measured(**found["rate"])})
+            for found in summary["placements"]
+        ),
         deciles=tuple(
             report.DecileRow(row.decile, row.n, row.positives, row.rate, row.cumulative_share, row.lift)
             for row in deciles
@@ -229,6 +234,10 @@ def make_report(
         ),
         proof=say_proof(describe_proof(table)),
         left_out=tuple(report.LeftOut(**found) for found in describe_left_out(table)),
+        disqualified=tuple(
+            report.ReasonCount(found["reason"], found["selected"], found["converted"])
+            for found in summary["disqualified"]
+        ),
         promoted=tuple(_promotion(found) for found in summary["promoted"]),
     )
 
@@ -278,6 +287,19 @@ def _promotion(found: dict[str, Any]) -> report.Promotion:
         ends = (found["precision_low"], found["precision_high"])
         precision = report.Measured(found["precision"], *ends)
     return report.Promotion(found["reason"], found["to"], found["selected"], found["raised"], precision)
+
+
+def _period(found: dict[str, Any]) -> report.Period:
+    return report.Period(
+        start=found["from"],
+        until=found["until"],
+        n=found["n"],
+        positives=found["positives"],
+        log_loss=_measured(found["log_loss"]),
+        base_rate=_measured(found["log_loss_base_rate"]),
+        saved=_measured(found["gain"]),
+        held_out=found["held_out"],
+    )
 
 
 def _slice(found: dict[str, Any]) -> report.SliceRow:

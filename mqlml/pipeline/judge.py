@@ -23,6 +23,7 @@ from mqlml.evaluation import (
 )
 from mqlml.evaluation.backtest import Measure
 from mqlml.evaluation.groups import group_alike
+from mqlml.evaluation.placement import Placement, measure_placements
 from mqlml.evaluation.shape import Shape, measure_shapes
 from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, Traits, make_baselines
 from mqlml.model.partial import PartialScores
@@ -36,6 +37,7 @@ __all__ = [
     "holdout_weeks",
     "judge_importance",
     "judge_model",
+    "judge_placements",
     "judge_policy",
 ]
 
@@ -53,14 +55,14 @@ AGE_POSITIVES = 10
 
 @dataclass(frozen=True)
 class Judged:
-    """The model of the past on the held-out period."""
+    """The model of the past on the held-out period; ``interest`` is the fit and engagement of its rows."""
 
     metrics: dict[str, Any]
     by_age: dict[str, dict[str, Any]]
     baselines: dict[str, dict[str, Any]]
     probability: Floats
     raw: Floats
-    interest: Floats | None = None
+    interest: Floats
 
 
 def fit_past(scorer: LeadScorer, table: TrainingTable) -> tuple[LeadScorer, ...]:
@@ -74,9 +76,9 @@ def judge_model(
     fitted: Sequence[LeadScorer],
     calibrator: SigmoidCalibrator,
     table: TrainingTable,
-    measure: Measure | None = None,
+    interest: Measure,
 ) -> Judged:
-    """All that is measured on the held-out period, the baselines beside it; and what ``measure`` gives there."""
+    """All that is measured on the held-out period, the baselines beside it; and what ``interest`` gives there."""
     past, last = table.holdout.train, table.holdout.test
     target, group = table.label[last], table.group[last]
     base_rate = float(table.label[past].mean())
@@ -109,11 +111,9 @@ def judge_model(
         ),
         probability=probability,
         raw=raw,
-        interest=None
-        if measure is None
-        else np.concatenate(
+        interest=np.concatenate(
             [
-                measure(model, table.features.iloc[test])
+                interest(model, table.features.iloc[test])
                 for model, (_, test) in zip(fitted, parts, strict=True)
             ]
         ),
@@ -142,6 +142,18 @@ def _judge_by_age(
                 score=raw[rows],
             )
     return found
+
+
+def judge_placements(judged: Judged, table: TrainingTable) -> tuple[Placement, ...]:
+    """Promised and realised conversion by thirds of fit and of engagement."""
+    last = table.holdout.test
+    return measure_placements(
+        judged.interest[:, 0],
+        judged.interest[:, 1],
+        table.label[last],
+        judged.probability,
+        clusters=table.group[last],
+    )
 
 
 def judge_policy(

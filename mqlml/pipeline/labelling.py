@@ -16,11 +16,19 @@ from mqlml.features import FeaturePlan
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import LabelPolicy, Looks, Traits, add_promises, choose_policy, interest_points, make_looks
 from mqlml.pipeline.judge import RANDOM_STATE
-from mqlml.scoring import match_acts
+from mqlml.scoring import match_acts, match_rules
 from mqlml.timeutil import DAY
 from mqlml.training import TrainingTable
 
-__all__ = ["ask_interest", "choose_labels", "forward_periods", "judge_acts", "make_traits"]
+__all__ = [
+    "ask_interest",
+    "choose_labels",
+    "count_turned_away",
+    "forward_periods",
+    "judge_acts",
+    "make_traits",
+    "measure_interest",
+]
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -40,6 +48,11 @@ def ask_interest(config: Config, plan: FeaturePlan) -> Measure | None:
     rules = config.labels.values()
     if all(rule.min_fit is None and rule.min_engagement is None for rule in rules):
         return None
+    return measure_interest(plan)
+
+
+def measure_interest(plan: FeaturePlan) -> Measure:
+    """How a model is asked for the fit and engagement of leads."""
     families = [feature.family for feature in plan.features]
     return lambda model, features: interest_points(model, features, families)
 
@@ -122,6 +135,35 @@ def judge_acts(
                 **judge_selection(
                     acted, table.label[rows], clusters=table.group[rows], random_state=RANDOM_STATE
                 ),
+            }
+        )
+    return found
+
+
+def count_turned_away(
+    data: Journeys | FlatTable, table: TrainingTable, config: Config
+) -> list[dict[str, Any]]:
+    """Whom each rule of ``rules.disqualify`` turns away in the held-out period, the first rule that holds counting.
+
+    Returns
+    -------
+    list of dict, one for each rule: ``reason``, ``selected`` and ``converted`` (rows).
+    """
+    rows = table.holdout.test
+    place = pd.Index(data.leads["lead_id"]).get_indexer(pd.Index(table.lead_id.iloc[rows]))
+    leads = data.leads.iloc[place]
+    left = np.ones(len(rows), dtype=bool)
+    found = []
+    for rule in config.rules.disqualify:
+        rules = config.rules.model_copy(update={"disqualify": [rule]})
+        reasons = match_rules(leads, rules, folder=config.folder, email=config.profile.email)
+        away = left & reasons.notna().to_numpy()
+        left &= ~away
+        found.append(
+            {
+                "reason": rule.reason,
+                "selected": int(away.sum()),
+                "converted": int(table.label[rows][away].sum()),
             }
         )
     return found

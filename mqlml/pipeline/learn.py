@@ -48,11 +48,21 @@ from mqlml.pipeline.judge import (
     fit_past,
     judge_importance,
     judge_model,
+    judge_placements,
     judge_policy,
 )
-from mqlml.pipeline.labelling import ask_interest, choose_labels, forward_periods, judge_acts, make_traits
+from mqlml.pipeline.labelling import (
+    ask_interest,
+    choose_labels,
+    count_turned_away,
+    forward_periods,
+    judge_acts,
+    make_traits,
+    measure_interest,
+)
 from mqlml.pipeline.learning_curve import measure_curve
 from mqlml.pipeline.logbook import describe_opened, warn_of_openings
+from mqlml.pipeline.over_time import judge_over_time
 from mqlml.pipeline.progress import Progress, Silent
 from mqlml.pipeline.slicing import check_slices, find_slices
 from mqlml.plain import to_plain
@@ -164,7 +174,7 @@ def train(
     with progress.step("held-out period"):
         table = held.open()
         fitted = fit_past(scorer, table)
-        judged = judge_model(fitted, calibrator, table, interest)
+        judged = judge_model(fitted, calibrator, table, measure_interest(table.plan))
     gate = check_gate(
         judged.metrics,
         judged.baselines,
@@ -178,13 +188,16 @@ def train(
 
     labels: dict[str, dict[str, Any]] = {}
     acts: list[dict[str, Any]] = []
+    turned_away: list[dict[str, Any]] = []
     importance: Importance | None = None
     shapes: tuple[Shape, ...] = ()
     bundle: Bundle | None = None
     if gate.passed and policy is not None:
-        traits = make_traits(data, table, table.holdout.test, config, judged.interest)
+        gated = None if interest is None else judged.interest
+        traits = make_traits(data, table, table.holdout.test, config, gated)
         labels = judge_policy(policy, judged, table, traits)
         acts = judge_acts(data, table, policy.reach(judged.probability, traits), config)
+        turned_away = count_turned_away(data, table, config)
         with progress.step("importance"):
             importance, shapes = judge_importance(fitted, calibrator, table)
         with progress.step("refit"):
@@ -204,7 +217,9 @@ def train(
             "population": describe_population(table),
             "holdout": {**describe_holdout(table), **judged.metrics, **describe_opened(held.opened)},
             "by_age": judged.by_age,
+            "over_time": judge_over_time(chosen, judged, table),
             "slices": slices,
+            "placements": judge_placements(judged, table),
             "choice": describe_choice(chosen),
             "learning_curve": curve,
             "calibration": describe_drift(drift, calibrator, past),
@@ -212,6 +227,7 @@ def train(
             "baselines": judged.baselines,
             "labels": labels,
             "promoted": acts,
+            "disqualified": turned_away,
             "leaks": describe_leaks(table),
             "proof": describe_proof(table),
             "gate": gate,
@@ -279,7 +295,7 @@ def _ship(
     calibrator, _ = calibrate_forward(raw, rows, periods, table)
     probability = calibrator.predict(raw)
     points = None
-    if forward.measured is not None and judged.interest is not None:
+    if forward.measured is not None:
         points = np.concatenate([forward.measured, judged.interest])
     return Bundle(
         name=config.name,

@@ -209,6 +209,10 @@ def words_of_train(result: dict[str, Any]) -> str:
         lines.append("Labels")
         lines += [_label(name, label) for name, label in result["labels"].items()]
         lines += [_promoted(found) for found in result["promoted"]]
+        lines += [
+            f"  Never, {found['reason']}: {found['selected']:,} snapshots, {found['converted']:,} of them convert"
+            for found in result["disqualified"]
+        ]
     gate = result["gate"]
     lines += [f"Note: {warning}" for warning in gate["warnings"]]
     if not gate["passed"]:

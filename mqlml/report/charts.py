@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from markupsafe import escape
 
-from mqlml.report.data import CalibrationRow, DecileRow
-from mqlml.report.words import NBSP, finite, percent
+from mqlml.report.data import CalibrationRow, DecileRow, Measured, Period
+from mqlml.report.words import NBSP, decimal, finite, percent, short_date
 
 __all__ = [
     "Scale",
@@ -26,6 +26,7 @@ __all__ = [
     "nice_ticks",
     "shape_line",
     "share_strip",
+    "time_chart",
     "zero_scale",
 ]
 
@@ -189,6 +190,65 @@ def decile_chart(rows: Sequence[DecileRow], base_rate: float | None, *, key: str
         f"{said}." if said else "Nothing was ranked.",
         [*columns, *guide, *axis, *labels],
     )
+
+
+def time_chart(periods: Sequence[Period], *, key: str = "over-time") -> str:
+    """The error of each period with its interval, beside that of the base rate; the held-out period on a ground."""
+    left, right, top, bottom = 40.0, 356.0, 30.0, 224.0
+    ends = [
+        end
+        for row in periods
+        for found in (row.log_loss, row.base_rate)
+        if found is not None
+        for end in (found.value, found.low, found.high)
+        if end is not None and math.isfinite(end)
+    ]
+    ticks = nice_ticks(max(ends, default=1.0))
+    up = Scale(0, ticks[-1], bottom, top)
+    slot = (right - left) / max(len(periods), 1)
+    ground, marks = [], []
+    labels = [_text(left - 36, 14, "↑ Error (log loss): lower is better", anchor="start", tone="axis")]
+    labels += [_text(left - 7, up(tick) + 4, f"{tick:g}", anchor="end") for tick in ticks]
+    year = ""
+    for place, row in enumerate(periods):
+        middle = left + (place + 0.5) * slot
+        if row.held_out:
+            ground.append(_bar(left + place * slot, top - 8, slot, bottom - top + 8, "ground"))
+            labels.append(_text(middle, bottom - 6, "held out", tone="note"))
+        apart = min(slot * 0.14, 9.0)
+        marks += _measured_mark(row.base_rate, middle + apart, up, "base-mark")
+        marks += _measured_mark(row.log_loss, middle - apart, up, "model-mark")
+        day, of_year = short_date(row.start)
+        labels.append(_text(middle, bottom + 16, day))
+        if of_year != year:
+            labels.append(_text(middle, bottom + 30, of_year))
+            year = of_year
+    said = "; ".join(
+        f"{'held out, ' if row.held_out else ''}from {' '.join(short_date(row.start)).strip()}: "
+        f"{decimal(row.log_loss.value if row.log_loss else None)} against "
+        f"{decimal(row.base_rate.value if row.base_rate else None)}"
+        for row in periods
+    )
+    return _chart(
+        key,
+        bottom + 36,
+        "The error of each period, beside that of the base rate",
+        f"Log loss of mqlml against the base rate’s, by period: {said}." if said else "Nothing was measured.",
+        [*ground, *(_line(left, up(tick), right, up(tick), "grid") for tick in ticks), *marks, *labels],
+    )
+
+
+def _measured_mark(found: Measured | None, x: float, up: Scale, tone: str) -> list[str]:
+    """A dot with its interval; nothing where it was not measured."""
+    if found is None or found.value is None or not math.isfinite(found.value):
+        return []
+    parts = []
+    if found.low is not None and found.high is not None and finite(found.low) and finite(found.high):
+        parts.append(_line(x, up(found.low), x, up(found.high), f"whisker {tone}"))
+    y = up(found.value)
+    if tone == "base-mark":  # told apart by shape, too
+        return [*parts, _bar(x - 4, y - 4, 8, 8, f"point {tone}")]
+    return [*parts, f'<circle class="point {tone}" cx="{_n(x)}" cy="{_n(y)}" r="4.5"/>']
 
 
 def dot_grid(filled: int, total: int, *, title: str, key: str) -> str:

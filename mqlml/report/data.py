@@ -30,6 +30,8 @@ __all__ = [
     "LeftOut",
     "Measured",
     "Metrics",
+    "Period",
+    "Placement",
     "Promotion",
     "Quarantined",
     "Question",
@@ -304,6 +306,36 @@ class LearningPoint:
 
 
 @dataclasses.dataclass(frozen=True)
+class Period:
+    """One period of the past, or the held-out one, judged by a model that learned from what was known before it.
+
+    ``start`` and ``until`` are ISO times or places in an order; ``base_rate`` is the error of quoting the base rate
+    known then to everyone, and ``saved`` how much smaller the model's is.
+    """
+
+    start: str
+    until: str
+    n: int
+    positives: int
+    log_loss: Measured | None
+    base_rate: Measured | None
+    saved: Measured | None
+    held_out: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Held-out leads of one third by fit and one by engagement (0 lowest, 2 highest): promised, and what happened."""
+
+    fit: int
+    engagement: int
+    n: int
+    positives: int
+    promised: float | None
+    rate: Measured
+
+
+@dataclasses.dataclass(frozen=True)
 class LeftOut:
     """A column that did not become a feature, and why."""
 
@@ -313,10 +345,14 @@ class LeftOut:
 
 @dataclasses.dataclass(frozen=True)
 class ReasonCount:
-    """How many held-out leads a rule disqualifies, with the rule's reason."""
+    """How many held-out leads a rule disqualifies, with the rule's reason, and how many of them converted.
+
+    ``converted`` is None in the report of a version that was made before it was counted.
+    """
 
     reason: str
     n: int
+    converted: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -342,6 +378,8 @@ class ReportData:
         Whether, from period to period of the past, more or fewer leads convert than one calibration explains; None
         if not known.
     learning_curve : least history first
+    periods : earliest first; the held-out one is the last
+    placements : lowest fit first, lowest engagement first within one
     deciles : highest rank first
     labels : lowest label first
     leaks, left_out, disqualified, promoted : as their classes say
@@ -368,6 +406,8 @@ class ReportData:
     calibration: tuple[CalibrationRow, ...] = ()
     drifts: bool | None = None
     learning_curve: tuple[LearningPoint, ...] = ()
+    periods: tuple[Period, ...] = ()
+    placements: tuple[Placement, ...] = ()
     deciles: tuple[DecileRow, ...] = ()
     labels: tuple[LabelSummary, ...] = ()
     leaks: tuple[Leak, ...] = ()

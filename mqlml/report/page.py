@@ -11,6 +11,8 @@ from mqlml.report import history, marked, parts, story, words
 from mqlml.report.charts import calibration_chart, decile_chart, dot_grid
 from mqlml.report.data import Importance, ReportData
 from mqlml.report.inside import slice_groups
+from mqlml.report.over_time import over_time
+from mqlml.report.placements import placement_grid
 from mqlml.report.trust import verdict
 
 __all__ = ["render_report"]
@@ -102,6 +104,8 @@ def render_report(data: ReportData) -> str:
             ages=parts.age_rows(data.by_age),
             more_history=history.more_history(data.learning_curve),
             doublings=history.doublings(data.learning_curve),
+            over_time=over_time(data.periods),
+            grid=placement_grid(data.placements),
             waterfall=parts.waterfall(data.population),
             quarantined=quarantined,
             metric_heads=heads,

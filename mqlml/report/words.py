@@ -24,11 +24,14 @@ __all__ = [
     "plural",
     "policy_in_words",
     "question_in_words",
+    "short_date",
     "times",
 ]
 
 NBSP = "\N{NO-BREAK SPACE}"
 UNKNOWN = "not measured"
+_SHORT = 8
+"""Characters: as many as a chart has room for under one of six periods."""
 
 _STAGES = {
     "mql": ("become an MQL", "An MQL"),
@@ -100,6 +103,20 @@ def date(text: str | None) -> str:
         moment = moment.astimezone(dt.UTC)
     day = f"{moment.day}{NBSP}{moment:%B %Y}"
     return day if moment.time() == dt.time(0) else f"{day}, {moment:%H:%M} UTC"
+
+
+def short_date(text: str) -> tuple[str, str]:
+    """Day with month, and year, of ISO text; other text as it is, cut short, and no year.
+
+    >>> short_date("2018-11-14T09:31:00Z"), short_date("623118")
+    (('14\\xa0Nov', '2018'), ('623118', ''))
+    """
+    try:
+        # Without the dash a place in an order could pass for a date.
+        moment = dt.datetime.fromisoformat(text if text[4:5] == "-" else "")
+    except ValueError:
+        return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…", ""
+    return f"{moment.day}{NBSP}{moment:%b}", f"{moment.year}"
 
 
 def plural(number: float, one: str, many: str | None = None) -> str:

@@ -11,7 +11,7 @@ from mqlml.evaluation.ageing import Ageing, AgeStep, measure_ageing, recommend
 from mqlml.evaluation.ahead import Forecast, fit_slope, of_one_size, predict_ahead, shrink
 from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.heldout import HeldOut
-from mqlml.evaluation.periods import judge_folds
+from mqlml.evaluation.periods import judge_folds, judge_losses
 from mqlml.journeys.simulate import simulate
 from mqlml.model import LeadScorer
 from mqlml.timeutil import DAY
@@ -278,6 +278,14 @@ def test_a_period_in_which_nobody_converts_is_shown_without_metrics() -> None:
     assert judged[2]["roc_auc"] is not None
     assert together is not None
     assert together["n"] == sum(len(fold.test) for fold in folds)
+    # Losses are known all the same, and where both are, they are the same numbers.
+    losses = judge_losses(forecasts, label, time, folds, reach=20 * DAY, clusters=group, random_state=0)
+    assert losses[1]["positives"] == 0
+    assert losses[1]["log_loss"].value == pytest.approx(-np.log1p(-judged[1]["promised"]), rel=0.2)
+    assert (losses[2]["n"], losses[2]["positives"]) == (judged[2]["n"], judged[2]["positives"])
+    for name in ("log_loss", "log_loss_base_rate", "gain"):
+        found, known = losses[2][name], judged[2][name]
+        assert (found.value, found.low, found.high) == pytest.approx((known.value, known.low, known.high))
 
 
 def test_a_model_that_has_nothing_to_learn_from_says_the_base_rate() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,14 @@ def world() -> Simulation:
 RULES = {
     "promote": [
         {"when": {"action": {"in": ["demo_request"]}, "within": "14d"}, "to": "sql", "reason": "asked"}
-    ]
+    ],
+    "disqualify": [
+        {"when": {"job_title": {"in": ["student", "intern"]}}, "reason": "not a buyer"},
+        {
+            "when": {"job_title": {"in": ["Student"]}, "country": {"in": ["US"]}},
+            "reason": "not a buyer, twice",
+        },
+    ],
 }
 
 
@@ -104,6 +112,61 @@ def test_the_summary_has_what_the_interface_promises(trained: Trained) -> None:
     assert set(summary["baselines"]) == {"base_rate", "points", "logistic"}
     assert summary["baselines"]["base_rate"]["brier"]["value"] == pytest.approx(holdout["brier_base_rate"])
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_those_a_rule_turns_away_are_counted_once_and_by_the_first_rule(
+    world: Simulation, trained: Trained
+) -> None:
+    first, second = trained.summary["disqualified"]
+    held = trained.summary["holdout"]
+    titles = world.leads["job_title"].isin(["Student", "Intern"])
+    assert 0 < first["selected"] < 2 * titles.mean() * held["n"]
+    assert 0 <= first["converted"] <= 0.5 * first["selected"]
+    assert second == {"reason": "not a buyer, twice", "selected": 0, "converted": 0}
+    shown = [(one.reason, one.n, one.converted) for one in trained.report.disqualified]
+    assert shown == [("not a buyer", first["selected"], first["converted"]), ("not a buyer, twice", 0, 0)]
+    assert "not a buyer" in render_report(trained.report)
+
+
+def test_the_error_over_time_ends_with_that_of_the_held_out_period(trained: Trained) -> None:
+    periods, held = trained.summary["over_time"], trained.summary["holdout"]
+    assert len(periods) >= 3
+    assert [period["held_out"] for period in periods] == [*[False] * (len(periods) - 1), True]
+    assert [period["from"] for period in periods] == sorted(period["from"] for period in periods)
+    assert all(before["until"] < after["from"] for before, after in itertools.pairwise(periods))
+    last = periods[-1]
+    assert (last["n"], last["positives"], last["log_loss"]) == (
+        held["n"],
+        held["positives"],
+        held["log_loss"],
+    )
+    for period in periods:
+        gain = period["log_loss_base_rate"]["value"] - period["log_loss"]["value"]
+        assert period["gain"]["value"] == pytest.approx(gain)
+        assert period["gain"]["low"] < gain < period["gain"]["high"]
+    assert [row.held_out for row in trained.report.periods] == [period["held_out"] for period in periods]
+    # Forward periods were predicted by the chosen model: together they gain what the choice says they do.
+    known = trained.summary["choice"]["forward_log_loss"]
+    past = periods[:-1]
+    n = sum(period["n"] for period in past)
+    loss = sum(period["n"] * period["log_loss"]["value"] for period in past) / n
+    assert loss == pytest.approx(known["blend"], abs=0.01)
+
+
+def test_fit_and_engagement_place_all_held_out_looks_and_rank_them(trained: Trained) -> None:
+    cells, held = trained.summary["placements"], trained.summary["holdout"]
+    assert sum(cell["n"] for cell in cells) == held["n"]
+    assert sum(cell["positives"] for cell in cells) == held["positives"]
+    rate = {(cell["fit"], cell["engagement"]): cell["rate"]["value"] for cell in cells}
+    promised = {(cell["fit"], cell["engagement"]): cell["promised"] for cell in cells}
+    assert len(rate) == 9
+    assert rate[2, 2] > rate[0, 0]
+    for third in range(3):
+        assert promised[third, 2] > promised[third, 1] > promised[third, 0]
+        assert promised[2, third] > promised[1, third] > promised[0, third]
+    assert [(cell.fit, cell.engagement, cell.n) for cell in trained.report.placements] == [
+        (cell["fit"], cell["engagement"], cell["n"]) for cell in cells
+    ]
 
 
 def test_the_report_has_the_learning_curve_and_the_acts_of_the_summary(trained: Trained) -> None:

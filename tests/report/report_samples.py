@@ -19,6 +19,8 @@ from mqlml.report import (
     LeftOut,
     Measured,
     Metrics,
+    Period,
+    Placement,
     Quarantined,
     Question,
     ReasonCount,
@@ -143,6 +145,54 @@ def _features() -> tuple[Effect, ...]:
         for w in (7, 30, 90)
     ]
     return (*few, *many)
+
+
+PERIODS = (
+    Period(
+        "2017-09-04T05:11:00Z",
+        "2017-11-03T22:40:00Z",
+        1411,
+        122,
+        Measured(0.2644, 0.2311, 0.2971),
+        Measured(0.2952, 0.2588, 0.3314),
+        Measured(0.0308, 0.0171, 0.0447),
+    ),
+    Period(
+        "2017-11-04T00:03:00Z",
+        "2018-01-10T21:59:00Z",
+        1208,
+        97,
+        Measured(0.2599, 0.2244, 0.2955),
+        Measured(0.2749, 0.2382, 0.3109),
+        Measured(0.0150, -0.0021, 0.0323),
+    ),
+    Period(
+        "2018-03-14T00:00:00Z",
+        "2018-05-31T00:00:00Z",
+        2143,
+        179,
+        Measured(0.2461, 0.2301, 0.2633),
+        Measured(0.2904, 0.2741, 0.3077),
+        Measured(0.0443, 0.0331, 0.0552),
+        held_out=True,
+    ),
+)
+"""Two forward periods, of which the first is beyond chance, and the held-out one."""
+
+PLACEMENTS = tuple(
+    Placement(fit, engagement, n, won, promised, Measured(won / n, low, high))
+    for fit, engagement, n, won, promised, low, high in (
+        (0, 0, 318, 6, 0.0231, 0.0087, 0.0404),
+        (0, 1, 243, 11, 0.0412, 0.0254, 0.0793),
+        (0, 2, 154, 15, 0.0877, 0.0599, 0.1543),
+        (1, 0, 214, 9, 0.0419, 0.0223, 0.0780),
+        (1, 1, 262, 17, 0.0703, 0.0409, 0.1016),
+        (1, 2, 238, 30, 0.1251, 0.0898, 0.1743),
+        (2, 0, 182, 10, 0.0598, 0.0302, 0.0983),
+        (2, 1, 210, 21, 0.1042, 0.0663, 0.1480),
+        (2, 2, 322, 60, 0.1949, 0.1475, 0.2325),
+    )
+)
 
 
 def normal() -> ReportData:
@@ -275,7 +325,9 @@ def normal() -> ReportData:
             LeftOut("newsletter_flag", "the same value for every lead"),
             LeftOut("internal_reference_number", "a different value for every lead"),
         ),
-        disqualified=(ReasonCount("outside our region", 41), ReasonCount("competitor", 3)),
+        disqualified=(ReasonCount("outside our region", 41, 2), ReasonCount("competitor", 3)),
+        periods=PERIODS,
+        placements=PLACEMENTS,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mqlml.report import CalibrationRow, DecileRow
+from mqlml.report import CalibrationRow, DecileRow, Measured, Period
 from mqlml.report.charts import (
     Scale,
     Segment,
@@ -20,6 +20,7 @@ from mqlml.report.charts import (
     interval_bar,
     nice_ticks,
     share_strip,
+    time_chart,
     zero_scale,
 )
 
@@ -112,6 +113,72 @@ def test_ticks_start_at_zero_rise_evenly_and_reach_the_top(top: float) -> None:
 )
 def test_ticks_are_round(top: float, expected: list[float]) -> None:
     assert nice_ticks(top) == pytest.approx(expected)
+
+
+measured = st.one_of(st.none(), st.builds(Measured, rates, rates, rates))
+
+
+@unhurried
+@given(
+    st.lists(
+        st.builds(
+            Period,
+            st.one_of(
+                st.sampled_from(["2018-01-01T00:00:00Z", "2018-01-01", "6468"]),
+                st.text(st.characters(exclude_categories=("C",)), max_size=30),
+            ),
+            st.just("2018-02-01"),
+            st.integers(0, 10**9),
+            st.integers(0, 10**9),
+            measured,
+            measured,
+            measured,
+            st.booleans(),
+        ),
+        max_size=8,
+    )
+)
+def test_time_chart_stays_inside(periods: list[Period]) -> None:
+    described(inside(time_chart(periods)))
+
+
+def test_a_time_chart_says_in_words_what_it_shows_and_marks_what_was_held_out() -> None:
+    periods = [
+        Period(
+            "2017-11-04T00:00:00Z",
+            "2018-01-02T00:00:00Z",
+            90,
+            9,
+            Measured(0.25, 0.2, 0.3),
+            Measured(0.5),
+            None,
+        ),
+        Period(
+            "2018-03-14T00:00:00Z", "2018-05-31T00:00:00Z", 90, 9, Measured(0.5), None, None, held_out=True
+        ),
+    ]
+    root = inside(time_chart(periods))
+    desc = root.find(f"{SVG}desc")
+    assert desc is not None
+    assert desc.text is not None
+    assert desc.text.replace("\xa0", " ").endswith(
+        "by period: from 4 Nov 2017: 0.250 against 0.500; held out, from 14 Mar 2018: 0.500 against not measured."
+    )
+    dots = [
+        mark for mark in root.iter() if "model-mark" in mark.attrib.get("class", "") and "cy" in mark.attrib
+    ]
+    squares = [mark for mark in root.iter() if "base-mark" in mark.attrib.get("class", "")]
+    ground = [mark for mark in root.iter() if mark.attrib.get("class") == "ground"]
+    assert [float(dot.attrib["cy"]) for dot in dots] == sorted(
+        (float(dot.attrib["cy"]) for dot in dots), reverse=True
+    )  # the larger error is drawn higher up
+    assert len(squares) == len(ground) == 1
+    left = float(ground[0].attrib["x"])
+    assert float(dots[0].attrib["cx"]) < left < float(dots[1].attrib["cx"])
+    assert float(squares[0].attrib["y"]) + 4 == pytest.approx(float(dots[1].attrib["cy"]))  # both 0.5
+    text = [mark.text for mark in root.iter(f"{SVG}text")]
+    assert "held out" in text
+    assert [word for word in text if word in {"2017", "2018"}] == ["2017", "2018"]
 
 
 @unhurried

@@ -31,6 +31,7 @@ from mqlml.report import (
     Leak,
     LeftOut,
     Measured,
+    Period,
     Quarantined,
     Question,
     ReasonCount,
@@ -279,6 +280,8 @@ def test_hostile_words_stay_words() -> None:
         leaks=(Leak(HOSTILE, HOSTILE, HOSTILE),),
         left_out=(LeftOut(HOSTILE, HOSTILE),),
         disqualified=(ReasonCount(HOSTILE, 1),),
+        periods=(Period(HOSTILE, HOSTILE, 80, 7, Measured(0.2), Measured(0.3), Measured(0.1)),) * 2,
+        placements=(),
     )
     text = render_report(data)
     page = Page(text)

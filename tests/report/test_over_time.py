@@ -1,0 +1,100 @@
+"""What is said of the model period by period, and of fit by engagement, holds for the numbers given."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from mqlml.report import Measured, Period, Placement, render_report
+from mqlml.report.over_time import over_time
+from mqlml.report.placements import placement_grid
+from tests.report.report_samples import PERIODS, PLACEMENTS, normal
+
+SURELY, PERHAPS, WORSE = (
+    Measured(0.02, 0.01, 0.03),
+    Measured(0.02, -0.01, 0.05),
+    Measured(-0.03, -0.05, -0.01),
+)
+HELD = PERIODS[-1]
+
+
+def period(saved: Measured) -> Period:
+    return dataclasses.replace(PERIODS[0], saved=saved)
+
+
+BETTER = "its error was smaller than that of quoting the base rate to everyone"
+
+
+@pytest.mark.parametrize(
+    ("saved", "said"),
+    [
+        ([SURELY], f"In it {BETTER}, beyond chance."),
+        ([PERHAPS], f"In it {BETTER}."),
+        ([SURELY, SURELY], f"In both {BETTER}, beyond chance."),
+        ([SURELY, PERHAPS], f"In both {BETTER}, in 1 beyond chance."),
+        (
+            [SURELY, PERHAPS, WORSE],
+            f"In 2 of them {BETTER}, in 1 beyond chance, in 1 it was larger beyond chance.",
+        ),
+        ([WORSE, WORSE], f"In none of them {BETTER}, in 2 it was larger beyond chance."),
+    ],
+    ids=["one", "one perhaps", "both", "both, one surely", "mixed", "worse"],
+)
+def test_the_sentence_counts_periods_and_what_is_beyond_chance(saved: list[Measured], said: str) -> None:
+    found = over_time((*map(period, saved), HELD))
+    assert found is not None
+    assert found.sentence.endswith(said)
+    assert found.sentence.startswith(f"{len(saved)}")
+
+
+def test_with_the_held_out_period_alone_nothing_is_said_of_time() -> None:
+    assert over_time((HELD,)) is None
+    assert over_time(()) is None
+    assert over_time((dataclasses.replace(PERIODS[0], log_loss=None), HELD)) is None
+    page = render_report(dataclasses.replace(normal(), periods=(HELD,)))
+    assert "was not measured: for that the history before the held-out period was too short" in page
+
+
+def test_the_page_holds_every_period_and_every_cell() -> None:
+    page = render_report(normal())
+    assert 'id="over-time-title"' in page
+    for row in PERIODS:
+        for found in (row.log_loss, row.base_rate, row.saved):
+            assert found is not None
+            assert all(f'<data value="{end!r}">' in page for end in (found.value, found.low, found.high))
+    for cell in PLACEMENTS:
+        assert f'<data value="{cell.rate.value!r}">' in page
+        assert f'<data value="{cell.promised!r}">' in page
+        assert f'<data value="{cell.n}">' in page
+
+
+def test_the_grid_has_the_best_fit_on_top_and_the_most_engaged_to_the_right() -> None:
+    grid = placement_grid(PLACEMENTS)
+    assert grid is not None
+    assert grid.heads == ("Low", "Middle", "High")
+    assert [name for name, _ in grid.rows] == ["High", "Middle", "Low"]
+    shown = [[cell.n.striptags() if cell else None for cell in cells] for _, cells in grid.rows]
+    assert shown == [["182", "210", "322"], ["214", "262", "238"], ["318", "243", "154"]]
+    tones = [[cell.tone if cell else None for cell in cells] for _, cells in grid.rows]
+    assert tones == [[1, 2, 4], [1, 1, 3], [0, 1, 2]]  # of four: each rate by the highest, 60 of 322
+    assert grid.sentence.striptags().replace("\xa0", " ") == (
+        "19 % of those high in both, 5.5 % of those with a good fit that are hardly engaged, 9.7 % of those engaged "
+        "without a fit and 1.9 % of those low in both converted."
+    )
+
+
+def test_where_nobody_is_the_grid_says_nobody() -> None:
+    grid = placement_grid(PLACEMENTS[1:])
+    assert grid is not None
+    assert grid.rows[-1][1][0] is None
+    page = render_report(dataclasses.replace(normal(), placements=PLACEMENTS[1:]))
+    assert page.count("nobody") == render_report(normal()).count("nobody") + 1
+
+
+def test_without_two_sides_there_is_no_grid() -> None:
+    same = tuple(Placement(cell.fit, 1, cell.n, 1, 0.1, cell.rate) for cell in PLACEMENTS[::3])
+    assert placement_grid(same) is None
+    page = render_report(dataclasses.replace(normal(), placements=same))
+    assert "the model tells leads apart by one of the two at most" in page
+    assert "Fit and engagement together" not in page
