@@ -12,6 +12,7 @@ import pandas as pd
 from mqlml.config import Config, read_config
 from mqlml.errors import ConfigError
 from mqlml.journeys import FlatTable, Journeys, read_flat, read_journeys
+from mqlml.pipeline.cautions import find_cautions
 from mqlml.pipeline.describe import (
     describe_data,
     describe_holdout,
@@ -105,7 +106,7 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
     -------
     dict
         ``tables``, ``quarantine``, ``population``, ``observed_until``, ``timezone``, ``holdout``,
-        ``base_rate``, ``leaks``, ``proof``, ``features``, ``left_out``, ``enough``.
+        ``base_rate``, ``leaks``, ``proof``, ``cautions``, ``features``, ``left_out``, ``enough``.
     """
     config = read_config(config_path)
     data = read_data(config, progress, now=now)
@@ -120,6 +121,7 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
         "base_rate": _over_time(table, config.data.timezone),
         "leaks": describe_leaks(table),
         "proof": describe_proof(table),
+        "cautions": find_cautions(data, table.plan, config),
         "features": len(table.plan.features),
         "left_out": describe_left_out(table),
         "enough": _enough(table, config.gate.min_positives),

@@ -9,10 +9,9 @@ from typing import Any
 from mqlml.config import read_config
 from mqlml.errors import UsageError
 from mqlml.insight import explain_flat_lead, explain_lead
-from mqlml.journeys import FlatTable, Journeys, read_flat
-from mqlml.pipeline.check import read_data
+from mqlml.journeys import FlatTable
+from mqlml.pipeline.opening import open_version, read_moment
 from mqlml.pipeline.progress import Progress
-from mqlml.pipeline.version import load_model, read_moment
 from mqlml.plain import to_plain
 from mqlml.scoring import read_scores
 
@@ -49,22 +48,16 @@ def explain_one_lead(
     config = read_config(config_path)
     zone = config.data.timezone
     flat = config.data.flat is not None
-    if as_of is None and not flat:
-        raise UsageError("explain needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
     if flat and since is not None:
         raise UsageError("a flat table knows one moment only; leave --since out")
-    before = None if previous is None else read_scores(previous)
     if leads is not None and not flat:
         raise UsageError("--leads brings new rows of a flat table; with journeys, leave it out")
-    moment = now if as_of is None else read_moment(as_of, zone, option="--as-of")
     earlier = None if since is None else read_moment(since, zone, option="--since")
-    with progress.step("load"):
-        bundle, version = load_model(config, model)
-    if leads is not None:
-        with progress.step("read"):
-            data: Journeys | FlatTable = read_flat(config, leads)
-    else:
-        data = read_data(config, progress, now=now)
+    before = None if previous is None else read_scores(previous)
+    opened = open_version(
+        config, command="explain", as_of=as_of, model=model, leads=leads, now=now, progress=progress
+    )
+    bundle, version, data, moment = opened.bundle, opened.version, opened.data, opened.moment
     with progress.step("explain"):
         if isinstance(data, FlatTable):
             found = explain_flat_lead(bundle, data, config, lead_id, as_of=moment, version=version)

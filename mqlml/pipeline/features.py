@@ -13,6 +13,7 @@ import pandas as pd
 from mqlml.config import Config, read_config
 from mqlml.features import FAMILIES, Feature, FeaturePlan, check_own
 from mqlml.journeys import FlatTable, Journeys
+from mqlml.pipeline.cautions import find_cautions
 from mqlml.pipeline.check import read_data
 from mqlml.pipeline.progress import Progress
 from mqlml.training import build_table
@@ -44,13 +45,18 @@ def list_features(config_path: str | Path, *, now: dt.datetime, progress: Progre
     -------
     dict
         ``model``, ``features`` (each ``name``, ``family``, ``sentence``, ``kind``, ``window``, ``source``, ``words``)
-        and ``left_out`` (each ``what``, ``reason``).
+        ``left_out`` (each ``what``, ``reason``), and ``cautions``, what the config asks for in vain.
     """
     config = read_config(config_path)
     data = read_data(config, progress, now=now)
     with progress.step("plan"):
         plan, leaks = learn_features(data, config)
-    return {"model": config.name, "version": None, **describe_features(plan, config, leaks)}
+    return {
+        "model": config.name,
+        "version": None,
+        **describe_features(plan, config, leaks),
+        "cautions": find_cautions(data, plan, config),
+    }
 
 
 def describe_features(
@@ -100,6 +106,8 @@ def words_of_features(result: dict[str, Any]) -> str:
         lines += ["", f"Left out ({len(result['left_out']):,})"]
         for entry in result["left_out"]:
             lines += _wrapped(f"{entry['what']}: {entry['reason']}", "  ")
+    for caution in result.get("cautions", ()):
+        lines += ["", *_wrapped(f"Note: {caution}", "")]
     return "\n".join(lines)
 
 

@@ -31,6 +31,7 @@ from mqlml.evaluation.shape import Shape
 from mqlml.evaluation.slices import warn_of_slices
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import Drift, LeadScorer, SigmoidCalibrator
+from mqlml.pipeline.cautions import find_cautions
 from mqlml.pipeline.check import make_table, read_data
 from mqlml.pipeline.choice_words import describe_choice, describe_drift, warn_of_drift
 from mqlml.pipeline.choose_model import Chosen, calibrate_forward, choose_model, measure_past
@@ -184,7 +185,8 @@ def train(
     gate = _with_notes(gate, chosen, calibrator, drift, held.opened)
     with progress.step("slices"):
         slices = find_slices(data, table, judged, config)
-    gate = replace(gate, warnings=(*gate.warnings, *warn_of_slices(slices)))
+    cautions = find_cautions(data, table.plan, config)
+    gate = replace(gate, warnings=(*gate.warnings, *warn_of_slices(slices), *cautions))
 
     labels: dict[str, dict[str, Any]] = {}
     acts: list[dict[str, Any]] = []

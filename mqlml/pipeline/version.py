@@ -8,23 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mqlml.config import Config, describe_config, read_config
-from mqlml.errors import ConfigError, UsageError
-from mqlml.journeys import FlatTable, read_flat, read_lead_ids
-from mqlml.pipeline.check import read_data
+from mqlml.journeys import FlatTable, read_lead_ids
 from mqlml.pipeline.features import describe_features
 from mqlml.pipeline.learn import Trained, train
 from mqlml.pipeline.logbook import Logbook
+from mqlml.pipeline.opening import find_store, load_model, open_version
 from mqlml.pipeline.progress import Progress
-from mqlml.registry import (
-    CHAMPION,
-    Bundle,
-    Store,
-    Version,
-    check_store,
-    load_version,
-    make_store,
-    register_bundle,
-)
+from mqlml.registry import Bundle, Version, check_store, register_bundle
 from mqlml.report import ReportData, render_report
 from mqlml.scoring import (
     TABLE_SUFFIXES,
@@ -36,12 +26,10 @@ from mqlml.scoring import (
     write_table,
     write_text,
 )
-from mqlml.timeutil import format_instant, parse_instant
+from mqlml.timeutil import format_instant
 
 __all__ = [
     "list_version_features",
-    "load_model",
-    "read_moment",
     "register",
     "score_leads",
     "train_version",
@@ -59,7 +47,7 @@ def train_version(
     dict, what ``train --json`` prints; ``version`` and ``run_id`` are None for a model that was not registered.
     """
     config = read_config(config_path)
-    store = _store(config)
+    store = find_store(config)
     if register_it:
         check_store(store)
     logbook = Logbook(config, store, now=now, needed=register_it)
@@ -94,7 +82,7 @@ def register(trained: Trained, config: Config, *, now: dt.datetime, opening: str
         **({"opening": opening} if opening else {}),
     }
     return register_bundle(
-        _store(config),
+        find_store(config),
         bundle,
         created=now,
         params=_params(bundle, config),
@@ -102,10 +90,6 @@ def register(trained: Trained, config: Config, *, now: dt.datetime, opening: str
         tags=tags,
         texts={"report.html": render_report(trained.report)},
     )
-
-
-def _store(config: Config) -> Store:
-    return make_store(config.tracking.uri, folder=config.folder)
 
 
 def _params(bundle: Bundle, config: Config) -> dict[str, object]:
@@ -118,20 +102,6 @@ def _params(bundle: Bundle, config: Config) -> dict[str, object]:
         **{f"scorer.{key}": value for key, value in bundle.scorer.get_params().items()},
         "features": len(bundle.plan.features),
     }
-
-
-def load_model(config: Config, model: str | None) -> tuple[Bundle, Version]:
-    """The version that ``NAME@ALIAS``, ``NAME@3`` or nothing (the champion) means."""
-    name, _, which = (model or config.name).partition("@")
-    return load_version(_store(config), name or config.name, which or CHAMPION)
-
-
-def read_moment(text: str, zone: str, *, option: str) -> dt.datetime:
-    """The moment that an option names, in the config's zone where it names none."""
-    try:
-        return parse_instant(text, zone)
-    except ConfigError as error:
-        raise UsageError(f"{option}: {error}") from None
 
 
 def score_leads(
@@ -160,18 +130,11 @@ def score_leads(
     """
     config = read_config(config_path)
     target = check_target(out, suffixes=TABLE_SUFFIXES)
-    flat = config.data.flat is not None
-    if as_of is None and not flat:
-        raise UsageError("score needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
-    moment = now if as_of is None else read_moment(as_of, config.data.timezone, option="--as-of")
-    with progress.step("load"):
-        bundle, version = load_model(config, model)
-        before = None if previous is None else read_scores(previous)
-    if flat and leads is not None:
-        with progress.step("read"):
-            data: Any = read_flat(config, leads)
-    else:
-        data = read_data(config, progress, now=now)
+    before = None if previous is None else read_scores(previous)
+    opened = open_version(
+        config, command="score", as_of=as_of, model=model, leads=leads, now=now, progress=progress
+    )
+    bundle, version, data, moment = opened.bundle, opened.version, opened.data, opened.moment
     with progress.step("score"):
         if isinstance(data, FlatTable):
             table = score_flat(
@@ -179,7 +142,6 @@ def score_leads(
             )
             older = 0
         else:
-            ids = None if leads is None else read_lead_ids(config, leads)
             table = score(
                 bundle,
                 data,
@@ -187,7 +149,7 @@ def score_leads(
                 as_of=moment,
                 scored_at=now,
                 version=version,
-                lead_ids=ids,
+                lead_ids=None if leads is None else read_lead_ids(config, leads),
                 previous=before,
             )
             older = count_older(bundle, data, table, moment)

@@ -129,6 +129,7 @@ def words_of_check(result: dict[str, Any]) -> str:
         lines.append("Left out")
         lines += [f"  {entry['column']}: {entry['reason']}" for entry in result["left_out"]]
     lines.append(f"Features: {result['features']:,}")
+    lines += [f"Note: {caution}" for caution in result["cautions"]]
     enough = result["enough"]
     lines.append(
         f"Enough data: {'yes' if enough['enough'] else 'no'}; {enough['positives_to_learn_from']:,} conversions to "

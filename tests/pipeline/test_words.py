@@ -40,6 +40,7 @@ CHECKED: dict[str, Any] = {
     "leaks": [],
     "proof": None,
     "left_out": [],
+    "cautions": [],
     "features": 1,
     "enough": {"positives_to_learn_from": 1, "positives_to_judge_on": 0, "needed": 50, "enough": False},
 }
