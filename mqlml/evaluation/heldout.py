@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mqlml.errors import HeldOutError
-from mqlml.training import TrainingTable
+from mqlml.training import OpenLooks, TrainingTable
 
 __all__ = ["HeldOut", "Opened", "Period"]
 
@@ -76,6 +76,8 @@ class HeldOut:
     past : TrainingTable
         The rows whose outcomes were known when the held-out period began, at the same positions as in the whole
         table; its ``holdout`` has the rows to learn from and none to judge on.
+    recent : OpenLooks
+        The looks between that past and the held-out period, without their outcomes, which were still to come.
     period : Period
     opened : Opened
         Who opened the period before; nobody, as long as it was not opened here.
@@ -86,6 +88,7 @@ class HeldOut:
         self._record = record
         self.opened = Opened()
         self.past = _before(table)
+        self.recent = _since(table, len(self.past.label))
         self.period = _describe(table)
 
     def open(self) -> TrainingTable:
@@ -123,6 +126,21 @@ def _before(table: TrainingTable) -> TrainingTable:
         group=table.group[:n],
         lead=table.lead[:n],
         holdout=replace(fold, test=nobody, parts=tuple((train, nobody) for train, _ in fold.parts)),
+    )
+
+
+def _since(table: TrainingTable, first: int) -> OpenLooks:
+    """The rows from ``first`` on that came before the held-out period."""
+    start = table.holdout.start
+    rows = slice(first, int(np.searchsorted(table.time, start, side="left")))
+    return OpenLooks(
+        lead_id=table.lead_id.iloc[rows],
+        features=table.features.iloc[rows],
+        time=table.time[rows],
+        group=table.group[rows],
+        lead=table.lead[rows],
+        start=start - table.reach,
+        end=start,
     )
 
 

@@ -34,6 +34,7 @@ from mqlml.model.policy import (
     choose_thresholds,
     interest_points,
     make_looks,
+    make_open_looks,
     payoff,
     percentile,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "interest_points",
     "make_baselines",
     "make_looks",
+    "make_open_looks",
     "payoff",
     "percentile",
     "sum_ideas",

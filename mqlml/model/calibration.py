@@ -110,6 +110,18 @@ class SigmoidCalibrator:
             self.slope_, self.intercept_ = slope / spread, intercept - slope / spread * centre
         return self
 
+    def at_rate(self, base_rate: float) -> Self:
+        """The calibrator of a model without skill, with another rate for everyone.
+
+        That of all leads of the past, say, is known better than that of the later ones it was fitted on.
+        """
+        if self.slope_ != 0:
+            raise ScorerError(f"a rate for everyone needs a slope of 0; found {self.slope_!r}")
+        moved = type(self)()
+        moved.slope_, moved.intercept_ = 0.0, math.log(base_rate / (1 - base_rate))
+        moved.note_ = self.note_ and f"{self.note_.rpartition(', ')[0]}, {base_rate:.3g}"
+        return moved
+
     def predict(self, raw: npt.ArrayLike) -> FloatArray:
         """Calibrated probabilities, never exactly 0 or 1; the order of the raw scores is kept."""
         log_odds = np.clip(self.log_odds(raw), -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS)

@@ -97,7 +97,8 @@ def fit_within_periods(
 
     The slope is that of least log loss with a level of its own for each period. The level is the one that the models
     had from their training, unless the mean of what the periods lie above it differs from 0 in a t-test in which each
-    period counts once; then it is moved by that mean. With fewer than three periods all rows are fitted together.
+    period counts once; then it is moved by that mean. So one period alone, which may be a season,
+    moves nothing, and two hardly ever do. Without periods, where folds ignored time, all rows are fitted together.
 
     Parameters
     ----------
@@ -111,7 +112,7 @@ def fit_within_periods(
     inside = [(time >= start) & (time <= end) for start, end in periods]
     inside = [rows for rows in inside if 0 < target[rows].sum() < rows.sum()]
     pooled = SigmoidCalibrator().fit(scores, target)
-    if len(inside) < _FEWEST or pooled.slope_ == 0:
+    if not inside or pooled.slope_ == 0:
         return pooled
     fitted, level = pooled, np.zeros(len(scores))
     for _ in range(_TURNS):  # levels for the slope found, then the slope for these levels
@@ -134,7 +135,9 @@ def fit_within_periods(
 
 
 def _differs(values: FloatArray) -> bool:
-    """Whether the mean of a few values is above or below 0 beyond noise."""
+    """Whether the mean of a few values is above or below 0 beyond noise; a single one does not tell."""
+    if len(values) < 2:
+        return False
     error = float(values.std(ddof=1)) / math.sqrt(len(values))
     return abs(float(values.mean())) > float(t.isf(_NOISE, len(values) - 1)) * error
 

@@ -59,8 +59,7 @@ def measure_interest(plan: FeaturePlan) -> Measure:
 
 def make_traits(
     data: Journeys | FlatTable,
-    table: TrainingTable,
-    rows: Rows,
+    lead_id: pd.Series,
     config: Config,
     points: Floats | None,
 ) -> Traits:
@@ -68,13 +67,12 @@ def make_traits(
 
     Parameters
     ----------
+    lead_id : whom each row is a look at.
     points : fit and engagement of the rows, as `ask_interest` has them; None where no label has a gate.
     """
     columns = {rule.teams.column for rule in config.labels.values() if rule.teams is not None}
     teams: dict[str, npt.ArrayLike] = {
-        column: _teams_of(data.leads, table.lead_id.iloc[rows], column)
-        for column in sorted(columns)
-        if column in data.leads
+        column: _teams_of(data.leads, lead_id, column) for column in sorted(columns) if column in data.leads
     }
     return Traits(teams) if points is None else Traits(teams, fit=points[:, 0], engagement=points[:, 1])
 
@@ -87,6 +85,7 @@ def choose_labels(
     traits: Traits,
     config: Config,
     *,
+    recent: Looks | None,
     random_state: int,
 ) -> LabelPolicy:
     """Thresholds by the config's rules, each with what it promises for a period as long as the held-out one.
@@ -96,12 +95,13 @@ def choose_labels(
     probability : calibrated, of ``rows`` of the table, by models that had not seen their outcomes
     periods : first and last cutoff of each stretch that ``rows`` cover
     traits : of ``rows``
+    recent : the latest looks, see `look_recently`; None where volumes can only be read off ``rows``.
     """
     looks = _looks(probability, table, rows, periods, traits)
-    policy = choose_policy(looks, config.labels)
+    policy = choose_policy(looks, config.labels, recent=recent)
     held = (table.holdout.start, table.holdout.end)
     length = sum(end - start for start, end in _stretches(table, [held]))
-    return add_promises(policy, looks, config.labels, length=length, random_state=random_state)
+    return add_promises(policy, looks, config.labels, length=length, recent=recent, random_state=random_state)
 
 
 def judge_acts(

@@ -25,7 +25,7 @@ from mqlml.evaluation import (
     make_calibration_table,
     make_decile_table,
 )
-from mqlml.evaluation.backtest import Forward
+from mqlml.evaluation.backtest import Forward, Measure
 from mqlml.evaluation.heldout import HeldOut, Opened, Period
 from mqlml.evaluation.shape import Shape
 from mqlml.evaluation.slices import warn_of_slices
@@ -65,11 +65,12 @@ from mqlml.pipeline.learning_curve import measure_curve
 from mqlml.pipeline.logbook import describe_opened, warn_of_openings
 from mqlml.pipeline.over_time import judge_over_time
 from mqlml.pipeline.progress import Progress, Silent
+from mqlml.pipeline.recent import look_recently
 from mqlml.pipeline.slicing import check_slices, find_slices
 from mqlml.plain import to_plain
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
 from mqlml.report import ReportData
-from mqlml.training import TrainingTable, require_proof
+from mqlml.training import TrainingTable, build_open, require_proof
 
 __all__ = ["Trained", "train"]
 
@@ -159,22 +160,27 @@ def train(
     with progress.step("learning curve"):
         curve = measure_curve(scorer, past, chosen.folds, random_state=RANDOM_STATE)
     calibrator, drift = calibrate_forward(forward.raw, forward.rows, forward.periods, past)
+    if calibrator.slope_ == 0 and drift.half_life is None:
+        calibrator = calibrator.at_rate(float(past.label[past.holdout.train].mean()))
+    with progress.step("fit"):
+        fitted = fit_past(scorer, past)
     policy = None
     if calibrator.slope_ > 0:  # otherwise all have one probability, and no threshold parts them
         with progress.step("labels"):
+            learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
             policy = choose_labels(
                 calibrator.predict(forward.raw),
                 past,
                 forward.rows,
                 forward_periods(past, forward),
-                make_traits(data, past, forward.rows, config, forward.measured),
+                make_traits(data, past.lead_id.iloc[forward.rows], config, forward.measured),
                 config,
+                recent=look_recently(learned, past, held.recent, calibrator, data, config, interest),
                 random_state=RANDOM_STATE,
             )
 
     with progress.step("held-out period"):
         table = held.open()
-        fitted = fit_past(scorer, table)
         judged = judge_model(fitted, calibrator, table, measure_interest(table.plan))
     gate = check_gate(
         judged.metrics,
@@ -196,14 +202,14 @@ def train(
     bundle: Bundle | None = None
     if gate.passed and policy is not None:
         gated = None if interest is None else judged.interest
-        traits = make_traits(data, table, table.holdout.test, config, gated)
+        traits = make_traits(data, table.lead_id.iloc[table.holdout.test], config, gated)
         labels = judge_policy(policy, judged, table, traits)
         acts = judge_acts(data, table, policy.reach(judged.probability, traits), config)
         turned_away = count_turned_away(data, table, config)
         with progress.step("importance"):
             importance, shapes = judge_importance(fitted, calibrator, table)
         with progress.step("refit"):
-            bundle = _ship(scorer, table, forward, judged, config, data, now)
+            bundle = _ship(scorer, table, forward, judged, config, data, interest, now)
         for shipped in bundle.policy.outcomes:
             labels[shipped.label] |= {
                 "judged_at": labels[shipped.label]["threshold"],
@@ -286,6 +292,7 @@ def _ship(
     judged: Judged,
     config: Config,
     data: Journeys | FlatTable,
+    interest: Measure | None,
     now: dt.datetime,
 ) -> Bundle:
     """The version that is registered: everything mature is learned from, and the last period, which has judged the
@@ -299,17 +306,24 @@ def _ship(
     points = None
     if forward.measured is not None:
         points = np.concatenate([forward.measured, judged.interest])
+    everything = np.arange(len(table.label))
+    shipped = _fit(scorer, table, everything)
+    recent = None
+    if isinstance(data, Journeys):
+        looks = build_open(data, config, table.plan)
+        recent = look_recently([(shipped, everything)], table, looks, calibrator, data, config, interest)
     return Bundle(
         name=config.name,
-        scorer=_fit(scorer, table, np.arange(len(table.label))),
+        scorer=shipped,
         calibrator=calibrator,
         policy=choose_labels(
             probability,
             table,
             rows,
             [*forward_periods(table, forward), held],
-            make_traits(data, table, rows, config, points),
+            make_traits(data, table.lead_id.iloc[rows], config, points),
             config,
+            recent=recent,
             random_state=RANDOM_STATE,
         ),
         plan=table.plan,

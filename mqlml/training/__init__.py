@@ -4,18 +4,20 @@ from mqlml.training.audit import Clue, Finding, Proof, audit_columns, refused_co
 from mqlml.training.labels import assign_labels
 from mqlml.training.snapshots import Snapshots, Step, build_snapshots, open_leads
 from mqlml.training.splits import Fold, holdout_split, rolling_folds
-from mqlml.training.table import TrainingTable, build_table
+from mqlml.training.table import OpenLooks, TrainingTable, build_open, build_table
 
 __all__ = [
     "Clue",
     "Finding",
     "Fold",
+    "OpenLooks",
     "Proof",
     "Snapshots",
     "Step",
     "TrainingTable",
     "assign_labels",
     "audit_columns",
+    "build_open",
     "build_snapshots",
     "build_table",
     "holdout_split",

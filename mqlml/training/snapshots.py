@@ -24,6 +24,7 @@ __all__ = [
     "Step",
     "build_snapshots",
     "exit_times",
+    "find_open",
     "find_snapshots",
     "fix_grid",
     "open_leads",
@@ -171,10 +172,36 @@ def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
 
 def find_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     """As `build_snapshots`, for leads of whom perhaps nobody is left, as in a part of a larger table."""
-    leads = journeys.leads
-    created = micros(leads["created_at"])
     observed_until = to_microseconds(journeys.observed_until)
     reach = problem.gap + problem.horizon
+    lead, cutoff, steps = _population(journeys, problem, last=observed_until - reach)
+    mature = cutoff + reach <= observed_until
+    lead, cutoff = lead[mature], cutoff[mature]
+    steps.append(
+        Step(f"mature: all {format_duration(reach)} observed", len(lead), len(np.unique(lead))),
+    )
+    return Snapshots(table=_tabulate(journeys, problem, lead, cutoff), waterfall=tuple(steps))
+
+
+def find_open(journeys: Journeys, problem: Problem) -> pd.DataFrame:
+    """The snapshots of the population that are not mature yet: known leads with an outcome still to come.
+
+    Returns
+    -------
+    DataFrame as `Snapshots.table`; without a row where the snapshots named end earlier.
+    """
+    observed_until = to_microseconds(journeys.observed_until)
+    lead, cutoff, _ = _population(journeys, problem, last=observed_until)
+    unknown = (cutoff + problem.gap + problem.horizon > observed_until) & (cutoff <= observed_until)
+    return _tabulate(journeys, problem, lead[unknown], cutoff[unknown])
+
+
+def _population(
+    journeys: Journeys, problem: Problem, *, last: int
+) -> tuple[npt.NDArray[np.int64], Micros, list[Step]]:
+    """Who is looked at when, as rows of ``journeys.leads`` and moments; a grid goes on until ``last``."""
+    leads = journeys.leads
+    created = micros(leads["created_at"])
     low, high = problem.age_limits
     policy = problem.snapshots
 
@@ -182,7 +209,7 @@ def find_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
         lead, cutoff = _at_ages(policy.ages, created)
         steps = [Step("looked at, at the ages named", len(lead), len(created))]
     else:
-        first, every, points = _grid(problem, created, observed_until - reach)
+        first, every, points = _grid(problem, created, last)
         lead, cutoff, n, n_leads = _at_grid(created, first, every, points, problem.age_limits)
         steps = [Step("known on a day of the grid", n, n_leads)]
 
@@ -196,8 +223,14 @@ def find_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     keep("still open at that moment", exit_times(journeys, problem)[lead] >= cutoff)
     # Sales knew of these only later: not open in truth, and no conversion that was still to come.
     keep("no earlier conversion recorded late", conversion_times(journeys, problem)[lead] >= cutoff)
-    keep(f"mature: all {format_duration(reach)} observed", cutoff + reach <= observed_until)
+    return lead, cutoff, steps
 
+
+def _tabulate(
+    journeys: Journeys, problem: Problem, lead: npt.NDArray[np.int64], cutoff: Micros
+) -> pd.DataFrame:
+    leads, policy = journeys.leads, problem.snapshots
+    created = micros(leads["created_at"])
     bands = np.sort(np.array(policy.ages if policy.ages is not None else _AGE_BANDS))
     words = np.array([format_duration(int(age)) for age in bands])
     text = words[np.searchsorted(bands, cutoff - created[lead], side="right") - 1]
@@ -210,7 +243,7 @@ def find_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
         }
     )
     table["lead_id"] = table["lead_id"].astype(leads["lead_id"].dtype)
-    return Snapshots(table=table, waterfall=tuple(steps))
+    return table
 
 
 def _nobody(steps: list[Step], created: Micros, observed_until: int, reach: int) -> PopulationError:

@@ -22,7 +22,7 @@ from mqlml.features import (
     plan_flat,
 )
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.timeutil import DAY
+from mqlml.timeutil import DAY, to_microseconds
 from mqlml.training.audit import (
     EventCounts,
     Finding,
@@ -39,10 +39,10 @@ from mqlml.training.audit import (
     take_leads,
 )
 from mqlml.training.labels import assign_labels
-from mqlml.training.snapshots import Step, build_snapshots, group_leads, micros
+from mqlml.training.snapshots import Step, build_snapshots, find_open, group_leads, micros
 from mqlml.training.splits import Fold, holdout_split
 
-__all__ = ["Rows", "TrainingTable", "build_table", "choose_rows", "learn_plan"]
+__all__ = ["OpenLooks", "Rows", "TrainingTable", "build_open", "build_table", "choose_rows", "learn_plan"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,43 @@ class TrainingTable:
         Otherwise a period has at least a day.
         """
         return None if self.age is None else max(end - start + self.every, DAY) / (7 * DAY)
+
+
+@dataclass(frozen=True)
+class OpenLooks:
+    """Looks at leads whose outcome was not known yet, one per row in order of time; attributes as in `TrainingTable`.
+
+    They say nothing on what converts, but who comes and what a model makes of them.
+
+    Attributes
+    ----------
+    start, end : int
+        The time that they cover; whoever was looked at in it is here.
+    """
+
+    lead_id: pd.Series
+    features: pd.DataFrame
+    time: npt.NDArray[np.int64]
+    group: npt.NDArray[np.intp]
+    lead: npt.NDArray[np.intp]
+    start: int
+    end: int
+
+
+def build_open(journeys: Journeys, config: Config, plan: FeaturePlan) -> OpenLooks:
+    """The looks of the config's population that are too recent for a training table, with the features of a plan."""
+    looks = find_open(journeys, config.problem)
+    lead, group = _groups(journeys.leads, looks["lead_id"])
+    end = to_microseconds(journeys.observed_until)
+    return OpenLooks(
+        lead_id=looks["lead_id"],
+        features=build_features(journeys, looks[["lead_id", "cutoff_time"]], plan),
+        time=micros(looks["cutoff_time"]),
+        group=group,
+        lead=lead,
+        start=end - config.problem.gap - config.problem.horizon,
+        end=end,
+    )
 
 
 def _groups(leads: pd.DataFrame, lead_id: pd.Series) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -130,3 +130,11 @@ def test_periods_that_agree_move_the_level(level: float) -> None:
 
 def test_two_periods_are_fitted_together() -> None:
     assert promised(within([0.7, 0.7])) == pytest.approx(0.7, abs=0.1)
+
+
+@pytest.mark.parametrize("levels", [[0.7], [0.2, 0.9]], ids=["one", "two that differ"])
+def test_a_period_that_may_be_a_season_leaves_the_level_of_the_training(levels: list[float]) -> None:
+    raw = np.random.default_rng(0).normal(-2.0, 1.0, 20_000)
+    found = within(levels)
+    assert found.slope_ == pytest.approx(0.5, abs=0.05)
+    assert expit(found.log_odds(raw)).mean() == pytest.approx(expit(raw).mean(), abs=0.005)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,15 @@ from scipy.special import expit
 
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
-from mqlml.model import LabelPolicy, Looks, Traits, choose_policy, choose_thresholds, make_looks
+from mqlml.model import (
+    LabelPolicy,
+    Looks,
+    Traits,
+    choose_policy,
+    choose_thresholds,
+    make_looks,
+    make_open_looks,
+)
 
 FIVE = ([0.1, 0.2, 0.4, 0.4, 0.8], [0, 1, 0, 1, 1])
 judged = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 1)), min_size=1, max_size=25).filter(
@@ -505,6 +515,50 @@ def test_recent_weeks_count_more_towards_a_capacity() -> None:
         probability, looks.label, {"sql": LabelRule(policy="capacity", per_week=5)}, weeks=60
     )
     assert (probability[week >= 40] >= plain.outcomes[0].threshold).sum() / 20 > 6.5
+
+
+def _recent(probability: list[float], lead: list[int], **teams: list[str]) -> Looks:
+    n = len(probability)
+    return make_open_looks(
+        probability, lead=lead, time=np.full(n, 9.999), period=(8, 10), traits=Traits(teams=teams)
+    )
+
+
+def test_volumes_are_read_off_the_recent_weeks_where_there_are_some() -> None:
+    """Four weeks ago the same threshold took half as many: fewer leads came, and the model thought less of them."""
+    looks = make_looks(
+        [0.5, 0.4, 0.3, 0.2], [1, 0, 0, 0], weeks=1, time=[6.1, 6.2, 6.3, 6.4], periods=[(6, 7)]
+    )
+    recent = _recent([0.7, 0.6, 0.6, 0.45, 0.45, 0.3], [1, 2, 1, 3, 4, 5])
+    # What two weeks at the edge count, each lead once.
+    once = len({1, 2, 3, 4}) * 0.5 ** (0.001 / 8) / (8 / math.log(2) * (1 - 0.5 ** (2 / 8)))
+    rules = {
+        "mql": LabelRule(policy="fixed", value=0.45),
+        "sql": LabelRule(policy="capacity", per_week=once * 0.99),
+    }
+    mql, sql = choose_policy(looks, rules, recent=recent).outcomes
+    assert (mql.selected, mql.precision) == (1, 1.0)
+    assert mql.per_week == pytest.approx(once)
+    assert sql.threshold == 0.6
+    assert sql.per_week == pytest.approx(once / 2)
+    assert choose_policy(looks, {"sql": rules["sql"]}).outcomes[0].threshold == 0.4
+
+
+def test_a_team_nobody_of_which_came_lately_has_the_threshold_of_before() -> None:
+    looks = _weekly(14, ["EMEA", "US"] * 7)
+    teams = {"column": "region", "per_week": {"EMEA": 1, "US": 1}}
+    rule = LabelRule(policy="capacity", teams=teams)
+    recent = _recent([0.95, 0.94, 0.93, 0.92, 0.91], [1, 2, 3, 4, 5], region=["US"] * 5)
+    found = choose_policy(looks, {"sql": rule}, recent=recent).outcomes[0]
+    assert found.teams == {"EMEA": looks.probability[2], "US": 0.95}
+
+
+def test_gates_hold_for_recent_looks_too() -> None:
+    traits = Traits(fit=np.array([1.0, 2.0, 3.0, 4.0]))
+    looks = make_looks([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], weeks=1, traits=traits)
+    recent = replace(_recent([0.9, 0.8, 0.7], [1, 2, 3]), traits=Traits(fit=np.array([1.0, 4.0, 4.0])))
+    rule = LabelRule(policy="capacity", per_week=0.6, min_fit=50)
+    assert choose_policy(looks, {"sql": rule}, recent=recent).outcomes[0].threshold == 0.8
 
 
 def test_a_week_without_leads_is_a_week_and_a_hole_between_periods_is_none() -> None:

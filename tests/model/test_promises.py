@@ -9,7 +9,7 @@ from scipy.special import expit
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.evaluation import evaluate_policy
-from mqlml.model import LabelPolicy, Looks, add_promises, choose_policy, make_looks
+from mqlml.model import LabelPolicy, Looks, add_promises, choose_policy, make_looks, make_open_looks
 
 RULES = {
     "mql": LabelRule(policy="value", gain=1000, cost=150, too_early=50, too_late=100),
@@ -137,6 +137,31 @@ def test_ten_of_ten_do_not_promise_certainty() -> None:
     found = add_promises(choose_policy(looks, rules), looks, rules, length=NEXT * 2, random_state=0)
     assert found.outcomes[0].precision == 1.0
     assert found.outcomes[0].promises["precision"].low < 0.9
+
+
+def test_a_volume_is_promised_around_that_of_the_recent_weeks() -> None:
+    """Twice as many leads came lately as in the past that is known; what converts is promised as it was."""
+    looks = past_of(world(0), WEEKS)
+    lately = world(1, per_week=50, weeks=10)
+    recent = make_open_looks(
+        lately["probability"],
+        lead=np.arange(len(lately["time"])),
+        time=WEEKS + lately["time"],
+        period=(WEEKS, WEEKS + 10),
+    )
+    rules = {"mql": LabelRule(policy="capacity", per_week=8), "sql": LabelRule(policy="fixed", value=0.6)}
+    policy = choose_policy(looks, rules, recent=recent)
+    mql, sql = add_promises(
+        policy, looks, rules, length=NEXT, recent=recent, random_state=0, n_resamples=100
+    ).outcomes
+    assert mql.per_week == pytest.approx(8, abs=0.2)
+    assert mql.promises["per_week"].low < 8 < mql.promises["per_week"].high
+    assert mql.promises["per_week"].value == pytest.approx(8, rel=0.1)
+    plain = promise_by(looks, {"sql": rules["sql"]}).outcomes[0]
+    assert sql.promises["per_week"].value == pytest.approx(2 * plain.promises["per_week"].value, rel=0.4)
+    assert sql.promises["precision"].value == pytest.approx(plain.promises["precision"].value, abs=0.02)
+    truth = lately["probability"][lately["probability"] >= mql.threshold].mean()
+    assert mql.promises["precision"].low < truth < mql.promises["precision"].high
 
 
 def test_the_same_looks_promise_the_same_and_json_keeps_it(policy: LabelPolicy) -> None:

@@ -2,7 +2,7 @@
 
 from mqlml.model.policy.choose import choose_policy, choose_thresholds
 from mqlml.model.policy.labels import UNQUALIFIED, LabelOutcome, LabelPolicy, Promise
-from mqlml.model.policy.looks import Looks, make_looks
+from mqlml.model.policy.looks import Looks, make_looks, make_open_looks
 from mqlml.model.policy.memory import (
     KEPT_BY_EXIT,
     KEPT_BY_HOLD,
@@ -33,6 +33,7 @@ __all__ = [
     "choose_thresholds",
     "interest_points",
     "make_looks",
+    "make_open_looks",
     "payoff",
     "percentile",
 ]

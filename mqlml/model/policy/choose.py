@@ -15,7 +15,7 @@ from mqlml.model.policy.looks import Curve, Looks, Ranked, make_looks
 from mqlml.model.policy.traits import make_references
 from mqlml.model.policy.value import bayes_threshold, payoff
 
-__all__ = ["Chooser", "choose_policy", "choose_thresholds", "value_rate"]
+__all__ = ["Chooser", "choose_policy", "choose_thresholds", "rules_among", "value_rate"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -48,7 +48,9 @@ def choose_thresholds(
     return choose_policy(make_looks(probability, label, weeks=weeks, lead=leads), rules)
 
 
-def choose_policy(looks: Looks, rules: Mapping[str, LabelRule]) -> LabelPolicy:
+def choose_policy(
+    looks: Looks, rules: Mapping[str, LabelRule], *, recent: Looks | None = None
+) -> LabelPolicy:
     """Thresholds that keep each rule on leads whose outcome is known.
 
     - ``fixed``: the value itself.
@@ -72,6 +74,9 @@ def choose_policy(looks: Looks, rules: Mapping[str, LabelRule]) -> LabelPolicy:
     ----------
     looks : Looks
     rules : mapping of label to LabelRule, lowest label first
+    recent : Looks, optional
+        Of the latest weeks, by the model that will be used, whatever comes of them: volumes are read off these. The
+        capacity of a team that has none there is chosen for on ``looks``.
 
     Raises
     ------
@@ -86,11 +91,15 @@ def choose_policy(looks: Looks, rules: Mapping[str, LabelRule]) -> LabelPolicy:
         )
     references = make_references(looks.traits)
     looks = replace(looks, traits=looks.traits.ranked(references))
-    bars, notes = Chooser(looks, rules).choose_strictly()
+    if recent is not None:
+        recent = replace(recent, traits=recent.traits.ranked(references))
+    bars, notes = Chooser(looks, rules, recent=recent).choose_strictly()
+    latest = looks if recent is None else recent
+    volumes = reach(bars, latest.probability, latest.traits)
     reached = reach(bars, looks.probability, looks.traits)
     return LabelPolicy(
         outcomes=tuple(
-            _outcome(looks, name, rule, bar, reached[:, level], note)
+            _outcome(looks, name, rule, bar, reached[:, level], weekly_rate(latest, volumes[:, level]), note)
             for level, ((name, rule), bar, note) in enumerate(zip(rules.items(), bars, notes, strict=True))
         ),
         references=references,
@@ -105,6 +114,13 @@ class _Part:
     ranked: Ranked
     rule: LabelRule
     where: str
+    recent: Ranked | None = None
+
+    def curve(self, weight: FloatArray | None, weeks: float | None) -> Curve:
+        """What the threshold is picked from; a resample has no recent weeks of its own."""
+        if weight is None and self.rule.policy == "capacity" and self.recent is not None:
+            return self.recent.curve()
+        return self.ranked.curve(weight, weeks)
 
 
 class Chooser:
@@ -113,13 +129,14 @@ class Chooser:
     Fit and engagement of the looks are percentiles here.
     """
 
-    def __init__(self, looks: Looks, rules: Mapping[str, LabelRule]) -> None:
+    def __init__(self, looks: Looks, rules: Mapping[str, LabelRule], *, recent: Looks | None = None) -> None:
         self.levels = []
         ranked: dict[bytes, Ranked] = {}  # labels with the same gates, mostly none, share one
         admitted = np.ones(len(looks.probability), dtype=bool)
+        bars: list[Bar] = []
         for name, rule in rules.items():
-            gate = Bar(None, None, {}, rule.min_fit, rule.min_engagement)
-            admitted = admitted & gate.admits(looks.traits, len(admitted))
+            bars.append(Bar(0.0, None, {}, rule.min_fit, rule.min_engagement))
+            admitted = admitted & bars[-1].admits(looks.traits, len(admitted))
             if not admitted.any():
                 raise LabelPolicyError(
                     f"labels.{name}: no past lead passes its gates (min_fit, min_engagement); lower them"
@@ -127,7 +144,10 @@ class Chooser:
             key = admitted.tobytes()
             if rule.teams is None and key not in ranked:
                 ranked[key] = Ranked(looks, admitted)
-            self.levels.append((name, rule, _parts(looks, name, rule, admitted, ranked.get(key))))
+            parts = _parts(looks, name, rule, admitted, ranked.get(key))
+            if recent is not None and rule.policy == "capacity":
+                parts = [replace(part, recent=_recently(recent, bars, rule, part.team)) for part in parts]
+            self.levels.append((name, rule, parts))
 
     def choose(self, weight: FloatArray, weeks: float | None) -> list[Bar]:
         """Thresholds on a resample, see `Ranked.curve`; where a rule cannot be kept, the nearest ones."""
@@ -144,7 +164,7 @@ class Chooser:
             teams: dict[str, float] = {}
             everyone, said = None, []
             for part in parts:
-                curve = part.ranked.curve(weight, weeks)
+                curve = part.curve(weight, weeks)
                 threshold, kept = pick_threshold(curve, part.rule)
                 if weight is None and not kept:
                     raise _unreachable(curve, part.rule, part.where)
@@ -205,6 +225,17 @@ def _parts(
         ranked = Ranked(looks, admitted & others if others.any() else admitted)
         parts.append(_Part(None, ranked, rule, f"labels.{name}, leads of no team"))
     return parts
+
+
+def _recently(recent: Looks, gates: list[Bar], rule: LabelRule, team: str | None) -> Ranked | None:
+    """The recent looks that pass the gates up to this level and are of this team; None where there are none."""
+    allowed = reach(gates, recent.probability, recent.traits)[:, -1]
+    if rule.teams is not None:
+        if rule.teams.column not in recent.traits.teams:
+            return None
+        of_row = np.asarray(recent.traits.teams[rule.teams.column], dtype=np.str_)
+        allowed &= of_row == team if team is not None else ~np.isin(of_row, list(rule.teams.per_week))
+    return Ranked(recent, allowed) if allowed.any() else None
 
 
 def _bar_below(bars: list[Bar], rule: LabelRule, team: str | None) -> float | None:
@@ -314,7 +345,13 @@ def _check_raised(
 
 
 def _outcome(
-    looks: Looks, name: str, rule: LabelRule, bar: Bar, reached: BoolArray, note: str | None
+    looks: Looks,
+    name: str,
+    rule: LabelRule,
+    bar: Bar,
+    reached: BoolArray,
+    per_week: float | None,
+    note: str | None,
 ) -> LabelOutcome:
     selected = int(reached.sum())
     converted = int(looks.label[reached].sum())
@@ -327,7 +364,7 @@ def _outcome(
         threshold=bar.lowest,
         precision=converted / selected if selected else None,
         recall=converted / float(looks.label.sum()),
-        per_week=weekly_rate(looks, reached),
+        per_week=per_week,
         selected=selected,
         converted=converted,
         note="; ".join(part for part in (note, few) if part) or None,
@@ -335,6 +372,31 @@ def _outcome(
         teams=dict(bar.teams) if bar.column else None,
         others=bar.everyone if bar.column else None,
     )
+
+
+def rules_among(looks: Looks, rules: Mapping[str, LabelRule], policy: LabelPolicy) -> dict[str, LabelRule]:
+    """The rules with each capacity changed to what the policy's thresholds come to among these looks.
+
+    So thresholds chosen again on resamples of the looks are those of the policy, whatever looks they were chosen on.
+    """
+    bars = [outcome.bar for outcome in policy.outcomes]
+    reached = reach(bars, looks.probability, looks.traits)
+    found = dict(rules)
+    for level, (name, rule) in enumerate(rules.items()):
+        if rule.policy != "capacity":
+            continue
+        if rule.teams is None:
+            found[name] = rule.model_copy(update={"per_week": weekly_rate(looks, reached[:, level])})
+            continue
+        of_row = np.asarray(looks.traits.teams[rule.teams.column], dtype=np.str_)
+        capacities = {
+            team: weekly_rate(looks, reached[:, level] & (of_row == team)) for team in rule.teams.per_week
+        }
+        others = weekly_rate(looks, reached[:, level] & ~np.isin(of_row, list(capacities)))
+        teams = rule.teams.model_copy(update={"per_week": capacities})
+        update = {"teams": teams, "per_week": others if rule.per_week is not None else None}
+        found[name] = rule.model_copy(update=update)
+    return found
 
 
 def weekly_rate(looks: Looks, reached: BoolArray) -> float | None:

@@ -1,4 +1,4 @@
-"""Past looks at leads: probabilities, outcomes, whose and when go in; what each threshold would select comes out.
+"""Looks at leads: probabilities, outcomes, whose and when go in; what each threshold would select comes out.
 
 A threshold is always a statement about the leads at or above it (`>=`). Leads of equal probability are taken together
 or not at all, since nothing tells them apart tomorrow either.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mqlml.errors import LabelPolicyError
 from mqlml.model.policy.traits import Traits
 
-__all__ = ["HALF_LIFE", "Curve", "Looks", "Ranked", "check_probabilities", "make_looks"]
+__all__ = ["HALF_LIFE", "Curve", "Looks", "Ranked", "check_probabilities", "make_looks", "make_open_looks"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -29,12 +29,12 @@ the number of leads that arrive a week changes over a history of years; the shar
 
 @dataclass(frozen=True)
 class Looks:
-    """Looks at leads whose outcome is known, one per row.
+    """Looks at leads, one per row; their outcome is known, or for all of them still to come.
 
     Attributes
     ----------
     probability : ndarray of float64, calibrated and from forward predictions
-    label : ndarray of float64, 0 or 1
+    label : ndarray of float64, 0 or 1; NaN where it is still to come
     lead, account : ndarray of int64, equal for rows of one lead, or of one account (or lead without one)
     time : ndarray of float64 or None
         In weeks where ``dated``, else a place in an order; None where it is not known.
@@ -134,6 +134,31 @@ def make_looks(
         dated=weeks is not None,
         traits=(traits or Traits()).take(slice(None)),
     )
+
+
+def make_open_looks(
+    probability: npt.ArrayLike,
+    *,
+    lead: npt.ArrayLike,
+    time: npt.ArrayLike,
+    period: tuple[float, float],
+    traits: Traits | None = None,
+) -> Looks:
+    """Looks of recent weeks whose outcome is still to come: of a threshold they tell the volume, and no more.
+
+    Parameters
+    ----------
+    probability, lead : arrays of shape (n,), see `make_looks`
+    time : array of shape (n,), in weeks
+    period : start and end of what the looks cover, in weeks.
+    traits : Traits, optional
+    """
+    start, end = period
+    known = np.zeros(len(np.asarray(time)))
+    looks = make_looks(
+        probability, known, weeks=end - start, lead=lead, time=time, periods=[period], traits=traits
+    )
+    return replace(looks, label=np.full_like(known, math.nan))
 
 
 def check_probabilities(probability: npt.ArrayLike) -> FloatArray:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from mqlml.config import LabelRule
-from mqlml.model.policy.choose import Chooser
+from mqlml.model.policy.choose import Chooser, rules_among
 from mqlml.model.policy.labels import Bar, LabelOutcome, LabelPolicy, Promise, reach
 from mqlml.model.policy.looks import HALF_LIFE, Looks
 from mqlml.model.policy.value import payoff
@@ -44,6 +44,7 @@ def add_promises(
     *,
     length: float,
     random_state: int,
+    recent: Looks | None = None,
     n_resamples: int = 400,
 ) -> LabelPolicy:
     """The policy with an interval for what each label should bring in the next period.
@@ -76,12 +77,15 @@ def add_promises(
     rules : mapping of label to LabelRule
     length : float
         Of the next period, in the unit of ``looks.time``.
+    recent : Looks, optional
+        Those that `choose_policy` had besides.
     random_state, n_resamples : int
     """
     if looks.time is None:
         return policy
     n_resamples = int(np.clip(_CELLS // len(looks.probability), 100, n_resamples))
-    draws = _Draws(looks, rules, policy, length)
+    looks = _in_time(replace(looks, traits=looks.traits.ranked(policy.references)))
+    draws = _Draws(looks, rules if recent is None else rules_among(looks, rules, policy), policy, length)
     alike, _ = draws.errors(n_resamples, random_state, apart=False)
     apart, chance = draws.errors(n_resamples // 2, random_state, apart=True)
     outcomes = tuple(
@@ -164,7 +168,7 @@ class _Draws:
     def __init__(
         self, looks: Looks, rules: Mapping[str, LabelRule], policy: LabelPolicy, length: float
     ) -> None:
-        self.looks = _in_time(replace(looks, traits=looks.traits.ranked(policy.references)))
+        self.looks = looks
         self.rules = rules
         self.chooser = Chooser(self.looks, rules)
         assert self.looks.time is not None

@@ -1,0 +1,359 @@
+"""Does the whole road keep its word? Simulated companies go through what ``mqlml train`` does, and the truth judges.
+
+    python benchmarks/whole_road.py [--worlds 60] [--drift 0 0.5 -0.5] [--out rows.jsonl]
+
+Each world is a company of its own: journeys are simulated, the table is built, a model chosen on forward folds and
+calibrated, thresholds are chosen with their promises, and the held-out period, whose true probabilities are known,
+judges them. Nothing but the report and the registry of ``mqlml train`` is left out. Printed for each kind of world:
+how often what came lay within the stated 90 % interval, by policy and by what is promised; how many leads a week came
+for each that a capacity allowed; the expected log loss beside that of the base rate known when training; and how far
+the probabilities are from the truth, beside a calibration that stays at the level of the training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import expit
+
+from mqlml.config import Config, make_config
+from mqlml.errors import LabelPolicyError, MqlmlError
+from mqlml.evaluation import evaluate_policy
+from mqlml.evaluation.heldout import HeldOut
+from mqlml.evaluation.metrics import log_losses
+from mqlml.journeys import Journeys
+from mqlml.journeys.simulate import simulate
+from mqlml.model import SigmoidCalibrator
+from mqlml.model.calibration import solve_level
+from mqlml.pipeline.choose_model import calibrate_forward, choose_model
+from mqlml.pipeline.judge import fit_past, holdout_weeks
+from mqlml.pipeline.labelling import choose_labels, forward_periods, make_traits
+from mqlml.pipeline.progress import Silent
+from mqlml.pipeline.recent import look_recently
+from mqlml.timeutil import DAY
+from mqlml.training import TrainingTable, build_table
+
+Floats = npt.NDArray[np.float64]
+
+HORIZON = 60
+NOISE = 1.645
+"""Standard errors of a paired difference beyond which it is more than noise, at 5 % on one side."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the worlds of one row have in common."""
+
+    leads: tuple[int, int]
+    days: int
+    drift: float
+    signal: float
+
+    @property
+    def name(self) -> str:
+        low, high = self.leads
+        what = (
+            "no signal" if self.signal == 0 else f"drift {self.drift:+g} a year" if self.drift else "steady"
+        )
+        return f"{what}, {low:,} to {high:,} leads in {self.days} days"
+
+
+def rules(base_rate: float, leads_per_week: float) -> dict[str, dict[str, Any]]:
+    """What each policy is asked for; in terms of the company, as its people would."""
+    return {
+        "min_precision": {"policy": "min_precision", "value": round(2 * base_rate, 3)},
+        "min_recall": {"policy": "min_recall", "value": 0.4},
+        "capacity": {"policy": "capacity", "per_week": max(1.0, round(0.15 * leads_per_week))},
+        "value": {"policy": "value", "gain": 1000, "cost": 100, "too_early": 20, "too_late": 100},
+    }
+
+
+def configure(until: str, labels: dict[str, Any]) -> Config:
+    return make_config(
+        {
+            "name": "simulated",
+            "data": {"observed_until": until, "leads": {"path": "leads"}, "outcomes": {"path": "outcomes"}},
+            "problem": {"horizon": f"{HORIZON}d", "snapshots": {"ages": ["0d", "7d", "30d"]}},
+            "windows": ["7d", "30d", "all"],
+            "labels": labels,
+        },
+        folder=Path(),
+    )
+
+
+def walk(kind: Kind, seed: int) -> dict[str, Any]:
+    """One company, from its journeys to the judgement."""
+    begin = time.process_time()
+    low, high = kind.leads
+    n_leads = round(low * (high / low) ** float(np.random.default_rng(seed).random()))
+    world = simulate(n_leads, random_state=seed, drift=kind.drift, signal=kind.signal, days=kind.days)
+    until = world.observed_until.date().isoformat()
+    data = world.journeys()
+    table = build_table(data, configure(until, {"mql": {"policy": "fixed", "value": 0.1}}))
+    looks = pd.DataFrame({"lead_id": table.lead_id, "cutoff_time": table.cutoff_time})
+    truth = world.true_probability(looks, HORIZON * DAY)[table.holdout.test]
+    held = HeldOut(table)
+    past = held.past
+    row: dict[str, Any] = {
+        "kind": kind.name,
+        "seed": seed,
+        "leads": n_leads,
+        "positives": int(past.label[past.holdout.train].sum()),
+        "later_positives": int(table.label[table.holdout.test].sum()),
+    }
+    base_rate = float(past.label[past.holdout.train].mean())
+    asked = rules(base_rate, n_leads / (kind.days / 7))
+    configs = {name: configure(until, {"mql": rule}) for name, rule in asked.items()}
+    try:
+        found = learn(held, data, configs)
+    except MqlmlError as error:  # refused: everyone would get the base rate, which costs nothing against it
+        return row | {"refused": str(error), "seconds": time.process_time() - begin}
+    row |= judge_chances(table, truth, base_rate, found) | {"labels": found.labels}
+    return row | {"seconds": time.process_time() - begin}
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What came of one company: probabilities of the held-out rows, and each policy with what came of it."""
+
+    probability: Floats
+    frozen: Floats
+    drift: bool
+    half_life: float | None
+    in_time: bool
+    labels: dict[str, dict[str, Any]]
+
+
+def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
+    """What `mqlml.pipeline.train` does with a table, from the choice of the model to the judgement of the labels."""
+    past = held.past
+    chosen = choose_model(past, tune="none", random_state=0, progress=Silent())
+    forward = chosen.forward
+    calibrator, drift = calibrate_forward(forward.raw, forward.rows, forward.periods, past)
+    if calibrator.slope_ == 0 and drift.half_life is None:
+        calibrator = calibrator.at_rate(float(past.label[past.holdout.train].mean()))
+    fitted = fit_past(chosen.scorer, past)
+    learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
+    first = next(iter(configs.values()))
+    recent = look_recently(learned, past, held.recent, calibrator, data, first, None)
+    policies = {}
+    for name, config in configs.items():
+        if calibrator.slope_ > 0:
+            try:
+                policies[name] = choose_labels(
+                    calibrator.predict(forward.raw),
+                    past,
+                    forward.rows,
+                    forward_periods(past, forward),
+                    make_traits(data, past.lead_id.iloc[forward.rows], config, None),
+                    config,
+                    recent=recent,
+                    random_state=0,
+                )
+            except LabelPolicyError:
+                continue  # no threshold reaches what is asked for: nothing is promised
+    table = held.open()
+    last = table.holdout.test
+    raw = np.concatenate(
+        [
+            model.decision_function(table.features.iloc[test])
+            for model, (_, test) in zip(fitted, table.holdout.parts, strict=True)
+        ]
+    )
+    probability = calibrator.predict(raw)
+    labels = {}
+    for name, policy in policies.items():
+        came = evaluate_policy(
+            policy,
+            probability,
+            table.label[last],
+            weeks=holdout_weeks(table),
+            leads=table.lead[last],
+            clusters=table.group[last],
+            random_state=0,
+            n_bootstrap=2,
+        )["mql"]
+        promises = policy.outcomes[0].promises
+        labels[name] = {
+            "asked": configs[name].labels["mql"].per_week or configs[name].labels["mql"].value,
+            "threshold": came["threshold"],
+            **{
+                what: [came[what], promise.low, promise.value, promise.high]
+                for what, promise in promises.items()
+            },
+        }
+    return Learned(
+        probability,
+        at_level_of_training(calibrator, forward.raw).predict(raw),
+        drift.found,
+        drift.half_life,
+        forward.in_time,
+        labels,
+    )
+
+
+def at_level_of_training(calibrator: SigmoidCalibrator, forward: Floats) -> SigmoidCalibrator:
+    """The same slope, with as many conversions promised as the models of the forward folds themselves promised."""
+    frozen = SigmoidCalibrator()
+    frozen.slope_, frozen.note_ = calibrator.slope_, None
+    frozen.intercept_ = solve_level(calibrator.slope_ * forward, float(expit(forward).sum()))
+    return frozen
+
+
+def judge_chances(table: TrainingTable, truth: Floats, base_rate: float, found: Learned) -> dict[str, Any]:
+    """Losses and calibration errors of the held-out rows, under their true probabilities."""
+    last = table.holdout.test
+    y, unit = table.label[last].astype(np.float64), np.unique(table.group[last], return_inverse=True)[1]
+    base = np.full(len(last), base_rate)
+    came = log_losses(y, found.probability) - log_losses(y, base)
+    per_unit = np.bincount(unit, weights=came - came.mean())
+    return {
+        "rows": len(last),
+        "noise": NOISE * math.sqrt(float(per_unit @ per_unit)) / len(last),
+        "lost": expected_loss(truth, found.probability) - expected_loss(truth, base),
+        "lost_by_outcomes": float(came.mean()),
+        "oracle": expected_loss(truth, truth) - expected_loss(truth, base),
+        "calibration_error": calibration_error(truth, found.probability),
+        "calibration_error_frozen": calibration_error(truth, found.frozen),
+        "level": level(truth, found.probability),
+        "level_frozen": level(truth, found.frozen),
+        "base_rate": base_rate,
+        "true_rate": float(truth.mean()),
+        "drift": found.drift,
+        "half_life": found.half_life,
+        "in_time": found.in_time,
+    }
+
+
+def expected_loss(truth: Floats, chance: Floats) -> float:
+    """The log loss to be expected of these promises under the true probabilities."""
+    won, not_won = log_losses(np.ones_like(truth), chance), log_losses(np.zeros_like(truth), chance)
+    return float((truth * won + (1 - truth) * not_won).mean())
+
+
+def calibration_error(truth: Floats, chance: Floats) -> float:
+    """Mean distance of promise and truth, in ten bands of the promise."""
+    bands = np.array_split(np.argsort(chance, kind="stable"), 10)
+    return float(sum(abs(float((chance[band] - truth[band]).sum())) for band in bands) / len(truth))
+
+
+def level(truth: Floats, chance: Floats) -> float:
+    """Conversions to be expected for each that was promised."""
+    return float(truth.sum() / chance.sum())
+
+
+def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One kind of world: what is printed."""
+    told = [row for row in rows if "lost" in row]
+    found: dict[str, Any] = {
+        "kind": rows[0]["kind"],
+        "worlds": len(rows),
+        "refused": len(rows) - len(told),
+        "conversions": [min(row["positives"] for row in rows), max(row["positives"] for row in rows)],
+        "seconds": round(float(np.mean([row["seconds"] for row in rows])), 1),
+    }
+    lost = np.array([row.get("lost", 0.0) for row in rows])
+    noise = np.array([row.get("noise", 0.0) for row in rows])
+    outcome = np.array([row.get("lost_by_outcomes", 0.0) for row in rows])
+    oracle = np.array([row["oracle"] for row in told])
+    found["expected_log_loss_minus_base_rates"] = {
+        "mean": round(float(lost.mean()), 5),
+        "worst": round(float(lost.max()), 5),
+        "worse": share(lost > 0),
+        "worse_beyond_noise": share(lost > np.maximum(noise, 1e-12)),
+        "worse_beyond_noise_by_outcomes": share(outcome > np.maximum(noise, 1e-12)),
+        "oracle": round(float(oracle.mean()), 5) if len(oracle) else None,
+    }
+    if told:
+        found["calibration"] = {
+            name: round(float(np.mean([row[name] for row in told])), 4)
+            for name in ("calibration_error", "calibration_error_frozen")
+        } | {
+            "off_level": round(float(np.mean([abs(math.log(row["level"])) for row in told])), 3),
+            "off_level_frozen": round(
+                float(np.mean([abs(math.log(row["level_frozen"])) for row in told])), 3
+            ),
+            "drift_found": share(np.array([row["drift"] for row in told])),
+            "followed": share(np.array([row["half_life"] is not None for row in told])),
+        }
+    found["kept"] = {
+        f"{name}: {what}": {"worlds": len(values), **kept(values)}
+        for name in ("min_precision", "min_recall", "capacity", "value")
+        for what in ("precision", "recall", "per_week", "value")
+        if (
+            values := [
+                row["labels"][name][what]
+                for row in told
+                if what in row["labels"].get(name, {}) and row["labels"][name][what][0] is not None
+            ]
+        )
+    }
+    ratios = [
+        row["labels"]["capacity"]["per_week"][0] / row["labels"]["capacity"]["asked"]
+        for row in told
+        if "per_week" in row["labels"].get("capacity", {})
+    ]
+    if ratios:
+        quantiles = np.quantile(ratios, [0.05, 0.25, 0.5, 0.75, 0.95])
+        found["came_per_lead_a_week_asked"] = [round(float(value), 2) for value in quantiles]
+        found["capacity_off"] = round(float(np.mean(np.abs(np.log(np.maximum(ratios, 1e-3))))), 3)
+    return found
+
+
+def kept(values: Sequence[Sequence[float]]) -> dict[str, float]:
+    """How often what came lies within, above and below the interval, and how wide it is against its middle."""
+    came, low, middle, high = np.array(values).T
+    return {
+        "kept": share((low <= came) & (came <= high)),
+        "below": share(came < low),
+        "above": share(came > high),
+        "width": round(float(np.median((high - low) / np.maximum(np.abs(middle), 1e-9))), 2),
+    }
+
+
+def share(which: npt.NDArray[np.bool_]) -> float:
+    return round(float(which.mean()), 3)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--worlds", type=int, default=60, help="of each kind")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--leads", type=int, nargs=2, default=(2_000, 4_000), metavar=("LOW", "HIGH"))
+    parser.add_argument("--days", type=int, default=540, help="of each company's history")
+    parser.add_argument(
+        "--drift", type=float, nargs="*", default=[0.0, 0.5, -0.5], help="a year, see simulate"
+    )
+    parser.add_argument(
+        "--no-signal", action="store_true", help="also worlds in which nothing tells leads apart"
+    )
+    parser.add_argument("--out", type=Path, help="append a line of JSON for each world to this file")
+    chosen = parser.parse_args()
+    low, high = chosen.leads
+    kinds = [Kind((low, high), chosen.days, drift, 1.0) for drift in chosen.drift]
+    if chosen.no_signal:
+        kinds.append(Kind((low, high), chosen.days, 0.0, 0.0))
+    for kind in kinds:
+        rows = []
+        for seed in range(chosen.first_seed, chosen.first_seed + chosen.worlds):
+            rows.append(walk(kind, seed))
+            if chosen.out:
+                with chosen.out.open("a") as file:
+                    file.write(json.dumps(rows[-1]) + "\n")
+        print(json.dumps(summarise(rows)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
