@@ -31,7 +31,9 @@ app = typer.Typer(
 
 Item = TypeVar("Item")
 
-ConfigPath = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="What to read and predict.")]
+ConfigPath = Annotated[
+    Path, typer.Option("--config", "-c", metavar="FILE", help="The file that says what to read and predict.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
 Out = Annotated[
     Path, typer.Option("--out", "-o", metavar="FILE", help="Where the result goes: .parquet or .csv.")
@@ -46,7 +48,11 @@ AsOf = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option("--model", metavar="NAME@ALIAS", help="Another version than the champion, as leads@3."),
+    typer.Option(
+        "--model",
+        metavar="NAME@VERSION",
+        help="A version other than the champion, by number or alias, as leads@3.",
+    ),
 ]
 
 DEFAULT = Path("mqlml.yml")
@@ -172,7 +178,7 @@ def table(
 @app.command(short_help="Go through the past, period by period.", epilog="Example: mqlml backtest --json")
 def backtest(
     config: ConfigPath = DEFAULT,
-    periods: Annotated[int, typer.Option(min=2, max=60, help="Cut the past into at most so many.")] = 12,
+    periods: Annotated[int, typer.Option(min=2, max=60, help="Cut the past into at most this many.")] = 12,
     as_json: Json = False,
 ) -> None:
     """Judge a model per period of the past and see how models age; the held-out period stays closed."""
@@ -212,7 +218,11 @@ def score(
     model: Model = None,
     leads: Annotated[
         str | None,
-        typer.Option("--leads", metavar="FILE", help="Score only the leads whose ids this file holds."),
+        typer.Option(
+            "--leads",
+            metavar="FILE",
+            help="Score only the leads whose ids this file holds; for a flat table, the new rows that it holds.",
+        ),
     ] = None,
     previous: Annotated[
         str | None,
@@ -310,7 +320,8 @@ def _complain(kind: str, message: str, as_json: bool) -> None:
 def _usage_in_words(error: Any) -> str:
     message = " ".join(str(error.format_message()).split()).rstrip(".")
     command = error.ctx.command_path if error.ctx is not None else "mqlml"
-    return f"{message[:1].lower()}{message[1:]}; see '{command} --help'"
+    said = f"{message[:1].lower()}{message[1:]}".replace(". Did you mean", "; did you mean")
+    return f"{said}{'' if said.endswith('?') else ';'} see '{command} --help'"
 
 
 def _system_in_words(error: OSError) -> str:

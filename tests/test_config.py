@@ -185,7 +185,7 @@ MISTAKES = {
     ),
     "a label in capitals": (
         put("labels", {"MQL": {"policy": "fixed", "value": 0.5}}),
-        "labels: a label is lower-case letters, digits and '_'; found 'MQL'",
+        "labels: a label is lower-case letters, digits and '_'; found 'MQL'; write 'mql'",
     ),
     "usual labels upside down among others": (
         put("labels", {name: {"policy": "fixed", "value": 0.5} for name in ("sql", "hot", "mql")}),

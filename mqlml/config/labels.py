@@ -13,6 +13,7 @@ from mqlml.config.values import Duration, Section
 __all__ = ["Act", "Disqualify", "Gate", "LabelRule", "Labels", "Promote", "Rules", "Teams"]
 
 _USUAL_LEVELS = ("iql", "mql", "sql")
+_LABEL = r"[a-z][a-z0-9_]*"
 _TAKEN = ("disqualified", "unqualified")
 
 
@@ -82,8 +83,9 @@ def _levels(value: dict[str, LabelRule]) -> dict[str, LabelRule]:
     if not value:
         raise ValueError("needs at least one label, as mql")
     for name in value:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            raise ValueError(f"a label is lower-case letters, digits and '_'; found {name!r}")
+        if not re.fullmatch(_LABEL, name):
+            hint = f"; write {name.lower()!r}" if re.fullmatch(_LABEL, name.lower()) else ""
+            raise ValueError(f"a label is lower-case letters, digits and '_'; found {name!r}{hint}")
         if name in _TAKEN:
             raise ValueError(f"{name!r} is what leads without a label are called; choose another name")
     usual = [name for name in _USUAL_LEVELS if name in value]

@@ -1,9 +1,11 @@
 """The road: what each command does from end to end, as functions that return what it prints."""
 
 from mqlml.pipeline.backtest import backtest
+from mqlml.pipeline.backtest_words import words_of_backtest
 from mqlml.pipeline.check import check_data
 from mqlml.pipeline.demo import make_demo
 from mqlml.pipeline.explain import explain_one_lead
+from mqlml.pipeline.explain_words import words_of_explain
 from mqlml.pipeline.features import list_features, words_of_features
 from mqlml.pipeline.learn import Trained, train
 from mqlml.pipeline.logbook import Logbook
@@ -17,10 +19,8 @@ from mqlml.pipeline.version import (
     write_report,
 )
 from mqlml.pipeline.words import (
-    words_of_backtest,
     words_of_check,
     words_of_demo,
-    words_of_explain,
     words_of_report,
     words_of_score,
     words_of_table,

@@ -227,13 +227,13 @@ def find_version(store: Store, name: str, which: str = CHAMPION) -> Version:
     for version in versions:
         if which in version.aliases or which == str(version.version):
             return version
-    aliases = sorted({alias for version in versions for alias in version.aliases})
+    aliases = ", ".join(sorted({alias for version in versions for alias in version.aliases})) or "none"
     numbers = ", ".join(str(version.version) for version in versions[:10]) + (
         ", …" if len(versions) > 10 else ""
     )
     raise VersionError(
-        f"the model {name!r} has no version {which!r}; it has the aliases {', '.join(aliases) or '(none)'} and the "
-        f"versions {numbers or '(none)'}. Name one of these"
+        f"the model {name!r} has no version {which!r}; its versions: {numbers or 'none'}; its aliases: {aliases}. "
+        "Name one of these"
     )
 
 
@@ -254,10 +254,12 @@ def list_versions(store: Store, name: str) -> tuple[Version, ...]:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             known = [found.name for found in client.search_registered_models(max_results=20)]
-            has = f"it has {', '.join(map(repr, known))}" if known else "it has none"
-            raise VersionError(
-                f"there is no model {name!r} in {store}; {has}. Run 'mqlml train' first"
-            ) from None
+            has = (
+                f"it has {', '.join(map(repr, known))}. Name one of these, or run"
+                if known
+                else "it has none. Run"
+            )
+            raise VersionError(f"there is no model {name!r} in {store}; {has} 'mqlml train' first") from None
         pointing: dict[int, list[str]] = {}
         for alias, number in model.aliases.items():
             pointing.setdefault(int(number), []).append(alias)

@@ -104,8 +104,9 @@ def score(
     snapshots = open_leads(journeys, as_of, problem_of(bundle))
     if len(snapshots) == 0:
         raise PopulationError(
-            f"no lead is open at {format_instant(as_of, zone)}: none was created by then and is within the age "
-            f"limits without an outcome ({_span(journeys, zone)}). See that --as-of lies in the data's own time"
+            f"no lead is open at {format_instant(as_of, zone)}: none was created by then, is young enough for "
+            f"problem.age_limits and had no final outcome yet ({_span(journeys, zone)}). See that --as-of lies "
+            "in the data's own time"
         )
     wanted = _choose(snapshots["lead_id"], journeys.leads["lead_id"], lead_ids)
     snapshots = snapshots[wanted].reset_index(drop=True)

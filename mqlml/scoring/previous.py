@@ -48,9 +48,16 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     except (OSError, KeyError, ValueError) as error:
         raise SourceError(
             "--previous must be scores that mqlml wrote (.parquet or .csv, with lead_id, cutoff_time and label); "
-            f"{str(path)!r} cannot be read as such: {error}"
+            f"{str(path)!r} cannot be read as such: {_why(error)}"
         ) from None
     return found
+
+
+def _why(error: Exception) -> str:
+    """The cause in words: a system's own without its number, a missing column by its name."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error.args[0]) if isinstance(error, KeyError) else str(error)
 
 
 def last_labels(scores: pd.DataFrame, lead_id: pd.Series, as_of: dt.datetime) -> pd.DataFrame:

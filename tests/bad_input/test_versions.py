@@ -126,18 +126,22 @@ BAD = [
     version(
         "another-name",
         setting("name", "deals"),
-        r"there is no model 'deals' in .*; it has 'leads'\. Run 'mqlml",
+        r"there is no model 'deals' in .*; it has 'leads'\. Name one of these, or run 'mqlml",
     ),
     version("unknown-model", nothing, r"there is no model 'leeds' in .*; it has 'leads'", "--model", "leeds"),
     version(
         "unknown-alias",
         nothing,
-        r"'leads' has no version 'challenger'; it has the aliases champion and the versions 1\. Name one of these",
+        r"'leads' has no version 'challenger'; its versions: 1; its aliases: champion\. Name one of these",
         "--model",
         "leads@challenger",
     ),
     version(
-        "unknown-version", nothing, r"'leads' has no version '7'; .* versions 1\. Name", "--model", "leads@7"
+        "unknown-version",
+        nothing,
+        r"'leads' has no version '7'; its versions: 1; .*\. Name",
+        "--model",
+        "leads@7",
     ),
     store(
         "store-no-database",

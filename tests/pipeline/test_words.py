@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mqlml.pipeline import words_of_check, words_of_score
+from mqlml.pipeline.explain_words import words_of_explain
 
 CHECKED: dict[str, Any] = {
     "tables": {"leads": {"rows": 3, "quarantined": 2}},
@@ -30,6 +31,7 @@ CHECKED: dict[str, Any] = {
     ],
     "population": {
         "waterfall": [{"step": "looked at", "snapshots": 1, "leads": 1}],
+        "snapshots": 1,
         "positives": 1,
         "base_rate": 1.0,
     },
@@ -74,7 +76,7 @@ def test_check_tells_leaks_with_what_was_done_and_what_can_be() -> None:
     ]
     said = words_of_check({**CHECKED, "leaks": leaks, "proof": PROOF}).splitlines()
     start = said.index(
-        "Warning: some of it seems to be written with the outcome or after it: 1 refused, 1 noted"
+        "Warning: some of the data seems to be written with the outcome or after it: 1 refused, 1 noted"
     )
     assert said[start + 1 : start + 5] == [
         "  lead_status (refused, likely): the name says 'status'",
@@ -103,3 +105,45 @@ def test_score_says_the_moment_as_it_was_asked_for(zone: str, moment: str) -> No
         "older_than_learned": 0,
     }
     assert words_of_score(result) == f"s.csv: 2 open leads as of {moment}: 2 mql"
+
+
+EXPLAINED: dict[str, Any] = {
+    "timezone": "UTC",
+    "lead_id": "7",
+    "as_of": "2026-02-01T00:00:00Z",
+    "probability": 0.25,
+    "score": 97.0,
+    "label": "mql",
+    "label_reason": "probability 0.25 ≥ MQL threshold 0.10",
+    "reasons": [],
+    "fit": {"points": 0.5, "percentile": 99.9},
+    "engagement": {"points": -0.5, "percentile": 0.2},
+    "points": {"undesirables": 0.0},
+    "base": -1.0,
+    "log_odds": -1.0,
+    "since": "2026-01-25T00:00:00Z",
+    "probability_before": 0.2,
+    "changes": [
+        {"points": 0.3, "now": "acts against the usual: 1.43", "before": "acts against the usual: 0.76"},
+        {"points": 0.2, "now": "last visit 5 days ago", "before": "no visit so far"},
+        {"points": 0.1, "now": "region: north", "before": "country: north"},
+    ],
+    "created_at": None,
+    "model": "leads",
+    "version": 1,
+}
+
+
+def test_a_lead_is_never_above_all_the_open_leads_of_which_it_is_one() -> None:
+    said = words_of_explain(EXPLAINED)
+    assert "above over 99 % of the open leads" in said
+    assert "above under 1 % of the open leads" in said
+    plain = {**EXPLAINED, "fit": {"points": 0.5, "percentile": 57.3}}
+    assert "above 57 % of the open leads" in words_of_explain(plain)
+
+
+def test_what_changed_is_said_once_with_the_value_before() -> None:
+    lines = words_of_explain(EXPLAINED).splitlines()
+    assert "  +0.30  acts against the usual: 1.43 (before: 0.76)" in lines
+    assert "  +0.20  last visit 5 days ago (before: no visit so far)" in lines
+    assert "  +0.10  region: north (before: country: north)" in lines

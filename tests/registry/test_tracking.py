@@ -214,13 +214,13 @@ def test_many_parameters_and_metrics(bundle_folder: Path, store: Store) -> None:
         (
             "leads",
             "best",
-            r"'leads' has no version 'best'; it has the aliases challenger, champion and the versions 2, 1",
+            r"'leads' has no version 'best'; its versions: 2, 1; its aliases: challenger, champion\. Name one",
         ),
         ("leads", "3", r"'leads' has no version '3'"),
         (
             "lead",
             "champion",
-            r"no model 'lead' in sqlite:.*; it has 'leads', 'other'\. Run 'mqlml train' first",
+            r"no model 'lead' in sqlite:.*; it has 'leads', 'other'\. Name one of these, or run 'mqlml train' first",
         ),
         ("it's", "champion", r'no model "it\'s" in'),
     ],
@@ -365,7 +365,9 @@ def test_a_kill_leaves_no_half_version_under_an_alias(
             list_versions(store, "leads")
     else:
         assert [version.aliases for version in list_versions(store, "leads")] == [()] * versions
-        with pytest.raises(TrackingError, match=r"no version 'champion'; it has the aliases \(none\)"):
+        with pytest.raises(
+            TrackingError, match=r"no version 'champion'; its versions: .*; its aliases: none"
+        ):
             find_version(store, "leads")
     again = log(store, bundle_folder)
     assert (again.version, again.aliases) == ((versions or 0) + 1, ("champion",))
