@@ -11,6 +11,9 @@ from mqlml.training import TrainingTable
 
 __all__ = ["describe_choice", "describe_drift", "warn_of_drift"]
 
+_FEW_PERIODS = 3
+"""Fewer periods than this do not tell how periods differ."""
+
 
 def describe_choice(chosen: Chosen) -> dict[str, Any]:
     """The blend, the forward log loss of each part, and the settings tried."""
@@ -60,8 +63,17 @@ def describe_drift(drift: Drift, calibrator: SigmoidCalibrator, table: TrainingT
     }
 
 
-def warn_of_drift(drift: Drift) -> str:
-    """The warning where conversions move between periods beyond noise."""
+def warn_of_drift(drift: Drift) -> str | None:
+    """The warning where conversions move between periods beyond noise, or where too few periods could show it."""
+    if 0 < len(drift.periods) < _FEW_PERIODS and not drift.found:
+        known = "one period" if len(drift.periods) == 1 else f"{len(drift.periods)} periods"
+        return (
+            f"Calibration cannot be promised yet: only {known} could be predicted before the held-out one, too few "
+            "to tell whether more or fewer leads convert from period to period, by season or for good. Watch what is "
+            "realised, and train anew as the history grows."
+        )
+    if not drift.found:
+        return None
     first, last = drift.periods[0], drift.periods[-1]
     follows = (
         "the probabilities follow the most recent of them"

@@ -272,8 +272,9 @@ def _with_notes(
             "The history is too short to go forward in time before the held-out period: calibration and thresholds "
             "rest on folds drawn across time, and promise less."
         )
-    if drift.found:
-        notes.append(warn_of_drift(drift))
+    moves = warn_of_drift(drift)
+    if moves is not None:
+        notes.append(moves)
     if chosen.stopped:
         notes.append(
             f"Tuning was stopped after {len(chosen.trials)} settings; the best of them was kept, and another run "

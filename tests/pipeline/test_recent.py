@@ -134,6 +134,15 @@ def test_every_promise_of_the_road_has_an_interval(trained: Trained) -> None:
         assert set(found["kept"]) == promised
 
 
+def test_two_periods_cannot_promise_calibration_and_the_report_says_so(trained: Trained) -> None:
+    assert len(trained.summary["calibration"]["periods"]) == 2
+    assert not trained.summary["calibration"]["drift"]
+    said = [warning for warning in trained.gate.warnings if "Calibration cannot be promised yet" in warning]
+    assert len(said) == 1
+    assert "only 2 periods could be predicted before the held-out one" in said[0]
+    assert said[0] in trained.report.gate.warnings
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_where_nothing_tells_leads_apart_everyone_has_the_base_rate(seed: int) -> None:
     """A model without skill is refused, and what it would have promised is the base rate within noise."""
