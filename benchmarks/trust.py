@@ -1,7 +1,8 @@
 """How often ageing is found in simulated worlds with and without drift, and how often a healthy slice warns.
 
 ``python benchmarks/trust.py [SEEDS]``: 5,000 leads over two years, looked at on creation and after 30 days, the
-settings of ``mqlml backtest``; and worlds of 48 slices whose probabilities are the true ones.
+settings of ``mqlml backtest``; worlds of 48 slices whose probabilities are the true ones; and, 15 for each seed and
+size, worlds in which nothing ages, for how often an interval of what age costs leaves 0 out.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit
 
 from mqlml.config import make_config
@@ -19,6 +21,7 @@ from mqlml.evaluation.heldout import HeldOut
 from mqlml.evaluation.slices import judge_slices
 from mqlml.journeys.simulate import simulate
 from mqlml.model import LeadScorer
+from mqlml.timeutil import DAY
 from mqlml.training import build_table, rolling_folds
 
 
@@ -58,6 +61,26 @@ def find_ageing(seed: int, drift: float) -> str:
     )
 
 
+def leave_out_zero(seed: int, n: int) -> tuple[int, int, int]:
+    """Of a year without change: ages looked at, those whose interval leaves 0 out, and whether the line's does."""
+    rng = np.random.default_rng(seed)
+    time = (np.sort(rng.uniform(0, 360, n)) * DAY).astype(np.int64)
+    features = pd.DataFrame(rng.normal(size=(n, 3)), columns=["one", "two", "three"])
+    odds = -2 + 1.2 * features["one"] + 0.6 * features["two"]
+    label = (rng.random(n) < expit(odds)).astype(np.int8)
+    rows = np.arange(n)
+    folds = of_one_size(
+        rolling_folds(time, label, rows, rows, reach=20 * DAY, n_folds=9, min_positives=n // 25, dated=True)
+    )
+    scorer = LeadScorer(n_trees=20, random_state=0)
+    forecasts = predict_ahead(scorer, features, label, rows, folds, later=True)
+    found = measure_ageing(forecasts, label, time, folds, clusters=rows, random_state=0)
+    assert found is not None
+    assert found.per_30_days is not None
+    out = [not one.low <= 0 <= one.high for one in (*(step.added for step in found.steps), found.per_30_days)]
+    return len(out) - 1, sum(out[:-1]), int(out[-1])
+
+
 def warns(seed: int, n: int = 6000) -> bool:
     rng = np.random.default_rng(seed)
     account = rng.integers(0, n // 4, n)
@@ -85,4 +108,12 @@ if __name__ == "__main__":
         for seed in seeds:
             print(find_ageing(seed, drift), flush=True)
     alarms = sum(warns(seed) for seed in seeds)
+    for n in (1500, 5000):
+        counts = [leave_out_zero(seed, n) for seed in range(15 * len(seeds))]
+        ages, some, lines = (sum(column) for column in zip(*counts, strict=True))
+        print(
+            f"{n:,} leads, nothing ages: the intervals of {some} of {ages} ages leave 0 out, and those of "
+            f"{lines} of {len(counts)} lines",
+            flush=True,
+        )
     print(f"healthy worlds of 48 slices that warn: {alarms} of {len(seeds)}")

@@ -45,7 +45,11 @@ def world() -> Simulation:
 
 RULES = {
     "promote": [
-        {"when": {"action": {"in": ["demo_request"]}, "within": "14d"}, "to": "sql", "reason": "asked"}
+        {
+            "when": {"action": {"in": ["demo_request", "demo_requst"]}, "within": "14d"},
+            "to": "sql",
+            "reason": "asked",
+        }
     ],
     "disqualify": [
         {"when": {"job_title": {"in": ["student", "intern"]}}, "reason": "not a buyer"},
@@ -126,6 +130,14 @@ def test_those_a_rule_turns_away_are_counted_once_and_by_the_first_rule(
     shown = [(one.reason, one.n, one.converted) for one in trained.report.disqualified]
     assert shown == [("not a buyer", first["selected"], first["converted"]), ("not a buyer, twice", 0, 0)]
     assert "not a buyer" in render_report(trained.report)
+
+
+def test_what_the_config_asks_for_in_vain_is_among_the_warnings(trained: Trained) -> None:
+    told = [warning for warning in trained.gate.warnings if "'demo_requst', which no event has" in warning]
+    assert len(told) == 1
+    assert told[0].endswith("did you mean 'demo_request'?")
+    assert trained.report.gate is not None
+    assert told[0] in trained.report.gate.warnings
 
 
 def test_the_error_over_time_ends_with_that_of_the_held_out_period(trained: Trained) -> None:
