@@ -58,9 +58,9 @@ def choose_policy(
       the most leads. Precision does not fall evenly as a threshold falls, so higher thresholds may miss the value.
     - ``min_recall``: the highest threshold that still selects this share of the converting rows.
     - ``capacity``: the lowest threshold that selects at most ``per_week`` leads a week, recent weeks counting more
-      (`mqlml.model.policy.looks.HALF_LIFE`); a lead counts once, as sales is handed it once. With ``teams``, each
-      team has a threshold of its own, ``per_week`` is for the leads of no team named, and without it nobody takes
-      those.
+      (`mqlml.model.policy.looks.HALF_LIFE`), of the ``recent`` looks where there are some; a lead counts once, as
+      sales is handed it once. With ``teams``, each team has a threshold of its own, ``per_week`` is for the leads
+      of no team named, and without it nobody takes those.
     - ``value``: the probability from which a follow-up pays, `bayes_threshold`. The threshold is this one, not the
       one that would have been best on these leads: with calibrated probabilities both aim at the same, and this one
       carries no noise.
