@@ -1,21 +1,23 @@
 """How good probabilities are: mqlml against plain models and AutoML, on simulated and real leads, judged later.
 
-Everyone learns from the very table that ``mqlml table`` writes, up to the held-out period, and is judged on that
-period. On simulated leads the true probability of each is known as well: how far promises are from it, and which
-share of the oracle's gain over the base rate a model reaches. The options: ``python benchmarks/quality.py --help``.
+Everyone learns from the very table that ``mqlml table`` writes. On real leads that is the table before the held-out
+period, which then judges. On simulated leads it is the whole table, as for the version that ships, and leads of the
+time after it judge; the true probability of each is known as well: how far promises are from it, and which share of
+the oracle's gain over the base rate a model reaches. The options: ``python benchmarks/quality.py --help``.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
+import hashlib
 import json
 import os
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,65 +25,129 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mqlml.config import make_config, read_config
+from mqlml.config import Config, make_config, read_config
+from mqlml.config.values import Tune
+from mqlml.errors import GateRefused
 from mqlml.evaluation import compare_log_loss
 from mqlml.evaluation.bootstrap import ClusterBootstrap
 from mqlml.evaluation.metrics import log_losses
 from mqlml.evaluation.ranking import Ranking
+from mqlml.features import build_features
 from mqlml.journeys.simulate import simulate
 from mqlml.model.baselines import LogisticBaseline
 from mqlml.pipeline.check import make_table, read_data
 from mqlml.pipeline.choose_model import calibrate_forward, choose_model
 from mqlml.pipeline.judge import fit_past
+from mqlml.pipeline.learn import train
 from mqlml.pipeline.progress import Silent
 from mqlml.training import TrainingTable, build_table
 
 Floats = npt.NDArray[np.float64]
+FitPredict = Callable[[pd.DataFrame, Any, pd.DataFrame], Floats]
 
 REAL = ("olist", "relax", "xeducation", "codecademy", "dbt_crm")
 HORIZON = 60
+DAYS, LATER_DAYS = 540, 400
+LATER_LEADS = 50_000
+"""Of whom those of the later days are judged."""
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Case:
-    """A table to learn from and be judged on; ``truth`` holds each row's true probability, where it is known."""
+    """What is learned from, and by whom it is judged.
+
+    Attributes
+    ----------
+    name : str
+    parts : what is learned from, features and labels, and the features of those who are judged by it; mostly one.
+    label, group : of all who are judged, part after part.
+    truth : the true probability of each of them, or None where nobody knows it.
+    learn : gives mqlml's probabilities for all of them; its argument is `tune`.
+    """
 
     name: str
-    table: TrainingTable
+    parts: list[tuple[pd.DataFrame, npt.NDArray[Any], pd.DataFrame]]
+    label: npt.NDArray[Any]
+    group: npt.NDArray[Any]
     truth: Floats | None
+    learn: Callable[[Tune], Floats]
 
 
-def simulated(n_leads: int, seed: int, drift: float, ages: list[str]) -> Case:
-    world = simulate(n_leads, random_state=seed, drift=drift)
-    config = make_config(
+def make_simulated_config(until: dt.datetime, ages: list[str], tune: Tune = "none") -> Config:
+    return make_config(
         {
             "name": "simulated",
             "data": {
-                "observed_until": world.observed_until.date().isoformat(),
+                "observed_until": until.date().isoformat(),
                 "leads": {"path": "leads"},
                 "outcomes": {"path": "outcomes"},
             },
             "problem": {"horizon": f"{HORIZON}d", "snapshots": {"ages": ages}},
             "windows": ["7d", "30d", "all"],
+            "labels": {"mql": {"policy": "capacity", "per_week": 20}},
+            "tune": tune,
         },
         folder=Path(),
     )
-    table = build_table(world.journeys(), config)
-    looks = pd.DataFrame({"lead_id": table.lead_id, "cutoff_time": table.cutoff_time})
-    truth = world.true_probability(looks, HORIZON * 86_400_000_000)
-    return Case(f"simulated, {n_leads:,} leads" + (f", drift {drift:g}" if drift else ""), table, truth)
+
+
+def simulated(n_leads: int, seed: int, drift: float, ages: list[str]) -> Case:
+    """A company's whole history, and other leads of the same world in the year and a month after it."""
+    world = simulate(n_leads, random_state=seed, drift=drift)
+    journeys, until = world.journeys(), world.observed_until
+    table = build_table(journeys, make_simulated_config(until, ages))
+    after = simulate(LATER_LEADS, random_state=1_000 + seed, drift=drift, days=DAYS + LATER_DAYS)
+    later = build_table(after.journeys(), make_simulated_config(after.observed_until, ages))
+    new = np.flatnonzero(later.cutoff_time >= until)
+    looks = pd.DataFrame({"lead_id": later.lead_id, "cutoff_time": later.cutoff_time}).iloc[new]
+    judged = build_features(after.journeys(), looks, table.plan)
+
+    def learn(tune: Tune) -> Floats:
+        """What `mqlml train` ships, and `mqlml score` then says; the base rate where it refuses to ship."""
+        config = make_simulated_config(until, ages, tune)
+        try:
+            bundle = train(config, journeys, now=until).bundle
+        except GateRefused as refusal:
+            print(json.dumps({"refused": str(refusal)}), flush=True)
+            bundle = None
+        if bundle is None:
+            return np.full(len(new), float(table.label.mean()))
+        print(
+            json.dumps({"chose": bundle.scorer.get_params(), "slope": bundle.calibrator.slope_}), flush=True
+        )
+        return bundle.calibrator.predict(bundle.scorer.decision_function(judged))
+
+    return Case(
+        name=f"simulated, {n_leads:,} leads, seed {seed}" + (f", drift {drift:g}" if drift else ""),
+        parts=[(table.features, table.label, judged)],
+        label=later.label[new],
+        group=later.group[new],
+        truth=after.true_probability(looks, HORIZON * 86_400_000_000),
+        learn=learn,
+    )
 
 
 def real(name: str) -> Case:
     config = read_config(Path(__file__).parent.parent / "examples" / f"{name}.yml")
-    now = dt.datetime.now(dt.UTC)
-    return Case(name, make_table(read_data(config, Silent(), now=now), config, Silent()), None)
+    table = make_table(read_data(config, Silent(), now=dt.datetime.now(dt.UTC)), config, Silent())
+    last = table.holdout.test
+    return Case(
+        name=name,
+        parts=[
+            (table.features.iloc[past], table.label[past], table.features.iloc[test])
+            for past, test in table.holdout.parts
+        ],
+        label=table.label[last],
+        group=table.group[last],
+        truth=None,
+        learn=lambda tune: choose_and_judge(table, tune),
+    )
 
 
-def by_mqlml(table: TrainingTable, tune: str) -> Floats:
+def choose_and_judge(table: TrainingTable, tune: Tune) -> Floats:
     """What `mqlml train` does up to the judgement: choose on forward folds, calibrate, fit the past."""
-    chosen = choose_model(table, tune=tune, random_state=SEED, progress=Silent())  # type: ignore[arg-type]
+    chosen = choose_model(table, tune=tune, random_state=SEED, progress=Silent())
     forward = chosen.forward
     calibrator, _ = calibrate_forward(forward.raw, forward.rows, forward.periods, table)
     fitted = fit_past(chosen.scorer, table)
@@ -93,16 +159,8 @@ def by_mqlml(table: TrainingTable, tune: str) -> Floats:
     return calibrator.predict(np.concatenate(raw))
 
 
-def by_parts(
-    table: TrainingTable, fit_predict: Callable[[pd.DataFrame, Any, pd.DataFrame], Floats]
-) -> Floats:
-    features = table.features
-    return np.concatenate(
-        [
-            fit_predict(features.iloc[train], table.label[train], features.iloc[test])
-            for train, test in table.holdout.parts
-        ]
-    )
+def by_parts(case: Case, fit_predict: FitPredict) -> Floats:
+    return np.concatenate([fit_predict(*part) for part in case.parts])
 
 
 def logistic(X: pd.DataFrame, y: Any, later: pd.DataFrame) -> Floats:
@@ -123,7 +181,7 @@ def lightgbm(X: pd.DataFrame, y: Any, later: pd.DataFrame) -> Floats:
     return np.asarray(model.predict_proba(later.assign(**known).astype(words)))[:, 1]
 
 
-def flaml(python: str, seconds: float) -> Callable[[pd.DataFrame, Any, pd.DataFrame], Floats]:
+def flaml(python: str, seconds: float) -> FitPredict:
     def fit_predict(X: pd.DataFrame, y: Any, later: pd.DataFrame) -> Floats:
         with tempfile.TemporaryDirectory() as folder:
             learn, judge, out = (
@@ -169,17 +227,16 @@ def expected_loss(truth: Floats, chance: Floats) -> float:
 
 
 def judge(case: Case, chances: dict[str, Floats], seconds: dict[str, float]) -> list[dict[str, Any]]:
-    table, last = case.table, case.table.holdout.test
-    y, group = table.label[last], table.group[last]
-    base_rate = float(table.label[table.holdout.train].mean())
-    chances = {"base rate": np.full(len(last), base_rate), **chances}
+    y = case.label
+    learned = np.concatenate([label for _, label, _ in case.parts])
+    chances = {"base rate": np.full(len(y), float(learned.mean())), **chances}
     ours = chances["mqlml"]
     rows = []
     for name, chance in chances.items():
         loss = log_losses(y.astype(np.float64), chance)
         row: dict[str, Any] = {
             "data": case.name,
-            "positives": int(table.label[table.holdout.train].sum()),
+            "positives": int(learned.sum()),
             "model": name,
             "log_loss": float(loss.mean()),
             "average_precision": float(
@@ -188,11 +245,13 @@ def judge(case: Case, chances: dict[str, Floats], seconds: dict[str, float]) -> 
             "cpu_seconds": round(seconds.get(name, 0.0), 1),
         }
         if name != "mqlml":
-            difference = compare_log_loss(y, ours, chance, clusters=group, random_state=SEED)
+            difference = compare_log_loss(y, ours, chance, clusters=case.group, random_state=SEED)
             row["log_loss_of_mqlml_minus_its"] = [difference.value, difference.low, difference.high]
-            row["average_precision_of_mqlml_minus_its"] = average_precision_difference(y, ours, chance, group)
+            row["average_precision_of_mqlml_minus_its"] = average_precision_difference(
+                y, ours, chance, case.group
+            )
         if case.truth is not None:
-            truth = case.truth[last]
+            truth = case.truth
             least, most = expected_loss(truth, truth), expected_loss(truth, chances["base rate"])
             bands = np.array_split(np.argsort(chance, kind="stable"), 10)
             row["calibration_error"] = float(
@@ -202,6 +261,28 @@ def judge(case: Case, chances: dict[str, Floats], seconds: dict[str, float]) -> 
             row["oracles_log_loss"] = float(log_losses(y.astype(np.float64), truth).mean())
         rows.append(row)
     return rows
+
+
+def remember(folder: Path | None, name: str, case: Case, make: Callable[[], Floats]) -> tuple[Floats, float]:
+    """Somebody's probabilities and CPU seconds; from the folder, if they were asked about this very table before."""
+    file = None
+    if folder is not None:
+        digest = hashlib.sha256()
+        for learn, label, judged in case.parts:
+            for table in (learn, judged):
+                digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+            digest.update(label.tobytes())
+        file = folder / f"{name.replace(' ', '_')}-{digest.hexdigest()[:16]}.npz"
+        if file.exists():
+            kept = np.load(file)
+            return kept["chance"], float(kept["seconds"])
+    begin = sum(os.times()[:4])  # of this process and of those it waited for
+    chance = make()
+    seconds = sum(os.times()[:4]) - begin
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(file, chance=chance, seconds=seconds)
+    return chance, seconds
 
 
 def main() -> None:
@@ -218,14 +299,13 @@ def main() -> None:
     parser.add_argument("--tune", default="none", choices=["none", "quick", "thorough"])
     parser.add_argument("--flaml", metavar="PYTHON", help="the Python of an environment with flaml[automl]")
     parser.add_argument("--flaml-seconds", type=float, default=600.0)
+    parser.add_argument("--remember", type=Path, metavar="FOLDER", help="where answers of peers are kept")
+    parser.add_argument("--peers-only", action="store_true", help="ask the peers, to remember them, and stop")
     parser.add_argument("--out", type=Path, help="also append each row as a line of JSON to this file")
     chosen = parser.parse_args()
-    peers: dict[str, Callable[[pd.DataFrame, Any, pd.DataFrame], Floats]] = {
-        "logistic regression": logistic,
-        "LightGBM": lightgbm,
-    }
+    peers: dict[str, FitPredict] = {"logistic regression": logistic, "LightGBM": lightgbm}
     if chosen.flaml:
-        peers["FLAML"] = flaml(chosen.flaml, chosen.flaml_seconds)
+        peers[f"FLAML, {chosen.flaml_seconds:g} s"] = flaml(chosen.flaml, chosen.flaml_seconds)
     makers: list[Callable[[], Case]] = [lambda name=name: real(name) for name in chosen.real]  # type: ignore[misc]
     makers += [
         lambda n=n, seed=seed: simulated(n, seed, chosen.drift, chosen.ages)  # type: ignore[misc]
@@ -234,14 +314,17 @@ def main() -> None:
     ]
     for make in makers:
         case = make()
-        chances: dict[str, Floats] = {}
-        seconds: dict[str, float] = {}
-        for name in ("mqlml", *peers):
-            begin = time.process_time()
-            own = name == "mqlml"
-            chances[name] = by_mqlml(case.table, chosen.tune) if own else by_parts(case.table, peers[name])
-            seconds[name] = chosen.flaml_seconds if name == "FLAML" else time.process_time() - begin
-        for row in judge(case, chances, seconds):
+        answers = (
+            {}
+            if chosen.peers_only
+            else {"mqlml": remember(None, "mqlml", case, partial(case.learn, chosen.tune))}
+        )
+        for name, peer in peers.items():
+            answers[name] = remember(chosen.remember, name, case, partial(by_parts, case, peer))
+        if chosen.peers_only:
+            continue
+        chances = {name: chance for name, (chance, _) in answers.items()}
+        for row in judge(case, chances, {name: seconds for name, (_, seconds) in answers.items()}):
             line = json.dumps(row)
             print(line, flush=True)
             if chosen.out:

@@ -37,6 +37,7 @@ class Forward:
     periods : tuple of (start, end), the time each fold covers; empty when time was not respected.
     in_time : bool
         False where the history was too short to go forward and folds were drawn across time instead.
+    learned : ndarray of int64, the conversions that each row's model learned from, aligned with ``rows``.
     measured : ndarray of float64 or None
         What `Measure` gave for the rows, aligned with them.
     """
@@ -45,6 +46,7 @@ class Forward:
     raw: npt.NDArray[np.float64]
     periods: tuple[tuple[int, int], ...]
     in_time: bool
+    learned: npt.NDArray[np.int64]
     measured: npt.NDArray[np.float64] | None = None
 
 
@@ -91,6 +93,9 @@ def predict_forward(
         raw=np.concatenate([raw for raw, _ in found]),
         periods=tuple((fold.start, fold.end) for fold in folds),
         in_time=True,
+        learned=np.concatenate(
+            [np.full(len(test), label[train].sum()) for fold in folds for train, test in fold.parts]
+        ),
         measured=_together([measured for _, measured in found]),
     )
 
@@ -139,5 +144,8 @@ def predict_across(
         raw=np.concatenate([raw for raw, _ in found])[back],
         periods=(),
         in_time=False,
+        learned=np.concatenate([np.full(len(test), label[rows[train]].sum()) for train, test in splits])[
+            back
+        ],
         measured=None if measured is None else measured[back],
     )

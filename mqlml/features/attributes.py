@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -105,8 +106,8 @@ def is_text(column: pd.Series) -> bool:
     )
 
 
-def _refusal(column: str, values: pd.Series) -> str | None:
-    """Why a column cannot be a feature, or None."""
+def _refusal(column: str, values: pd.Series, most: int) -> str | None:
+    """Why a column cannot be a feature, or None; a text may have ``most`` different values."""
     filled = int(values.notna().sum())
     if filled == 0:
         return "is empty"
@@ -127,18 +128,23 @@ def _refusal(column: str, values: pd.Series) -> str | None:
         return "holds mail addresses"
     if distinct > max(_FEW, _NEARLY_ALL * filled):
         return f"is nearly unique: {distinct:,} different texts in {filled:,} rows"
-    if distinct > _MANY:
+    if distinct > most:
         return f"has too many different texts: {distinct:,}"
     return None
 
 
-def choose_attributes(table: pd.DataFrame, columns: Sequence[str]) -> tuple[Attributes, list[LeftOut]]:
-    """Sort columns into numbers, categories, and those left out with the reason."""
+def choose_attributes(
+    table: pd.DataFrame, columns: Sequence[str], *, most: Mapping[str, int] = MappingProxyType({})
+) -> tuple[Attributes, list[LeftOut]]:
+    """Sort columns into numbers, categories, and those left out with the reason.
+
+    ``most`` says for single columns how many different texts they may hold, instead of 1,000.
+    """
     numbers: list[str] = []
     categories: list[str] = []
     left_out: list[LeftOut] = []
     for column in columns:
-        reason = _refusal(column, table[column])
+        reason = _refusal(column, table[column], most.get(column, _MANY))
         if reason is not None:
             left_out.append((column, reason))
         elif is_text(table[column]):

@@ -17,10 +17,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
+
 from mqlml.config import Profile
 from mqlml.errors import ConfigError
 
-__all__ = ["TitleRow", "is_student", "read_titles", "title_function", "title_seniority"]
+__all__ = ["TitleRow", "is_student", "read_titles", "share_known", "title_function", "title_seniority"]
 
 What = Literal["seniority", "function"]
 
@@ -130,6 +132,20 @@ def title_function(title: str, added: tuple[TitleRow, ...] = ()) -> str:
     ('marketing', 'finance')
     """
     return _look_up(title, "function", added)
+
+
+def share_known(titles: pd.Series, added: tuple[TitleRow, ...] = ()) -> float:
+    """The share of the titles that are there whose seniority or function is known; 0 where there are none.
+
+    >>> share_known(pd.Series(["CFO", "Wizard", "Head of Sales", None, "CFO"]))
+    0.75
+    """
+    counts = titles.astype("str").value_counts()
+    known = [
+        title_seniority(title, added) != "other" or title_function(title, added) != "other"
+        for title in counts.index
+    ]
+    return float(counts[known].sum() / counts.sum()) if len(counts) else 0.0
 
 
 def is_student(title: str, added: tuple[TitleRow, ...] = ()) -> bool:

@@ -14,12 +14,18 @@ from mqlml.features.attributes import Attributes, check_columns, choose_attribut
 from mqlml.features.builder import Block, Builder, Evidence, LeftOut, Source
 from mqlml.features.catalogue import Feature, feature_name, name_parts, say_word
 from mqlml.features.derived import Column, DerivedPlan, derived_columns, plan_derived, write_columns
+from mqlml.features.job_title import read_titles, share_known
 from mqlml.features.known import NOT_ATTRIBUTES, Attribute, read_known_numbers, read_known_text
-from mqlml.features.roles import find_roles
+from mqlml.features.roles import Roles, find_roles
 from mqlml.features.windows import to_micros
 from mqlml.timeutil import DAY
 
 __all__ = ["BUILDER", "ProfilePlan"]
+
+_MOST_TITLES, _KNOWN_TITLES = 30, 0.8
+"""Of more titles than these, each says on few leads what its seniority and function say on many, if they are known of
+so many. On 50,000 simulated leads with 151 titles the logistic part reached 0.839 of the oracle's gain without them
+and 0.833 with them."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +59,22 @@ def _plan(evidence: Evidence) -> tuple[ProfilePlan | None, list[LeftOut]]:
     history, unfit_history = _plan_history(evidence)
     roles = find_roles(leads, profile, refused=refused)
     parsed = [role.name for role in (roles.email, roles.job_title, roles.company_size, roles.phone) if role]
-    static, unfit = choose_attributes(leads, columns)
+    static, unfit = choose_attributes(leads, columns, most=_most_texts(evidence, roles))
     unfit = [
         (column, f"{reason}; parsed instead" if column in parsed else reason) for column, reason in unfit
     ]
     derived = plan_derived(evidence.config, roles=roles, columns=columns, refused=refused)
     plan = ProfilePlan(static, history, derived, evidence.config.features.groups.age)
     return (plan if _describe(plan) else None), left_out + unfit + unfit_history
+
+
+def _most_texts(evidence: Evidence, roles: Roles) -> dict[str, int]:
+    """How many different texts an attribute may hold, where that is not as many as for any other."""
+    profile, title = evidence.config.profile, roles.job_title
+    if title is None or title.name not in evidence.leads:
+        return {}
+    known = share_known(evidence.leads[title.name], read_titles(profile, evidence.config.folder))
+    return {title.name: _MOST_TITLES} if known >= _KNOWN_TITLES else {}
 
 
 def _plan_history(evidence: Evidence) -> tuple[Attributes, list[LeftOut]]:

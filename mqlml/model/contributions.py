@@ -91,8 +91,8 @@ def contribute_in_parts(scorer: LeadScorer, X: Any) -> Iterator[Contributions]:
     for matrix in matrices:
         added = np.zeros((len(names), len(matrix))) if trees is None else trees.values(matrix).T
         if scorer.linear_ is not None:
-            for position, effect, column in zip(used, scorer.linear_.effects, matrix.T, strict=True):
-                added[position] += scorer.linear_weight * effect.add(column)
+            for place_in_matrix, values in scorer.linear_.share_out(matrix):
+                added[used[place_in_matrix]] += scorer.linear_weight * values
         yield Contributions(base, added.T, names)
 
 

@@ -1,30 +1,36 @@
 """The linear part of the score: the encoder's matrix goes in, log-odds come out that are a sum over the columns.
 
-A logistic regression with a ridge. It says less than trees can, and so needs far fewer conversions to say it well.
+A logistic regression with a ridge, and with the few pairs of words that clearly say more together than their sum. It
+says less than trees can, and so needs far fewer conversions to say it well.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
 
 from mqlml.model.encode import TableEncoder
+from mqlml.model.pairs import MOST_PAIRS, PairEffect, find_pair, place_words
 from mqlml.model.threads import limit_threads
 
 __all__ = ["ColumnEffect", "LinearPart", "NumberEffect", "WordEffect", "fit_linear"]
 
 FloatArray = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
 
 # Some hundred weights do not get better from more rows than these, drawn at random where there are more.
 _MOST_ROWS = 100_000
 _ROWS_AT_ONCE = 8_192
 _MOST_STEPS = 100
+_NEAR, _ROWS_AFAR, _STEPS_A_CURVATURE = 1e-3, 16_384, 4
 _TAIL = 0.005
 
 
@@ -65,9 +71,8 @@ class WordEffect:
 
     def add(self, values: FloatArray) -> FloatArray:
         """The effect of each code of the matrix's column, shape (n,)."""
-        # A missing code points at the last place.
-        codes = np.where(np.isnan(values), len(self.words), values).astype(np.int64)
-        return np.array([*self.words, self.missing])[codes] - self.offset
+        effects = np.array([*self.words, self.missing])
+        return effects[place_words(values, len(effects))] - self.offset
 
     @property
     def moves(self) -> bool:
@@ -90,18 +95,43 @@ class LinearPart:
         Log-odds of the average training row: every column's effects average 0 over the training rows.
     effects : tuple
         One for each of the encoder's ``matrix_names_``.
+    pairs : tuple of PairEffect
+        What pairs of columns add beyond that, mostly none.
     """
 
     encoder: TableEncoder = field(compare=False)
     base: float
     effects: tuple[ColumnEffect, ...]
+    pairs: tuple[PairEffect, ...] = ()
 
     def predict_matrix(self, matrix: FloatArray) -> FloatArray:
         """Log-odds of rows that are encoded already, shape (n,)."""
         raw = np.full(len(matrix), self.base)
-        for effect, values in zip(self.effects, matrix.T, strict=True):
-            raw += effect.add(values)
+        raw += self.add_columns(matrix, range(len(self.effects)))
         return raw
+
+    def add_columns(self, matrix: FloatArray, places: Collection[int]) -> FloatArray:
+        """What these columns of the matrix add to the log-odds, alone and in their pairs, shape (n,)."""
+        added = np.zeros(len(matrix))
+        for place in places:
+            added += self.effects[place].add(matrix[:, place])
+        for pair in self.pairs:
+            if pair.first in places or pair.second in places:
+                added += pair.add(matrix)
+        return added
+
+    def share_out(self, matrix: FloatArray) -> Iterator[tuple[int, FloatArray]]:
+        """What each column of the matrix adds to the log-odds: its place and an array of shape (n,), some twice.
+
+        All of them and the base are the log-odds. Half of what a pair adds goes to each of its two columns: a pair
+        averages nothing over the words of either column, so that is its Shapley value were they independent.
+        """
+        for place, effect in enumerate(self.effects):
+            yield place, effect.add(matrix[:, place])
+        for pair in self.pairs:
+            half = 0.5 * pair.add(matrix)
+            yield pair.first, half
+            yield pair.second, half
 
     def decision_function(self, X: pd.DataFrame) -> FloatArray:
         """Log-odds of a table with the columns of the training, shape (n,)."""
@@ -116,15 +146,17 @@ class LinearPart:
         matrix = self.encoder.transform(X)
         place = {name: position for position, name in enumerate(self.encoder.feature_names_)}
         added = np.zeros((len(matrix), len(place)))
-        for name, effect, values in zip(self.encoder.matrix_names_, self.effects, matrix.T, strict=True):
-            added[:, place[name]] = effect.add(values)
+        for column, values in self.share_out(matrix):
+            added[:, place[self.encoder.matrix_names_[column]]] += values
         return self.base, added
 
     @property
     def used_features(self) -> frozenset[str]:
         """The columns that can move the log-odds."""
-        names = zip(self.encoder.matrix_names_, self.effects, strict=True)
-        return frozenset(name for name, effect in names if effect.moves)
+        names = self.encoder.matrix_names_
+        paired = {names[place] for pair in self.pairs for place in (pair.first, pair.second)}
+        alone = {name for name, effect in zip(names, self.effects, strict=True) if effect.moves}
+        return frozenset(paired | alone)
 
 
 def compress(values: FloatArray) -> FloatArray:
@@ -166,11 +198,30 @@ class _Words:
     width: int
 
     def expand(self, values: FloatArray) -> list[npt.NDArray[Any]]:
-        codes = np.where(np.isnan(values), self.width - 1, values)
+        codes = place_words(values, self.width)
         return [codes == code for code in range(self.width)]
 
-    def effect(self, weights: FloatArray, offset: float) -> ColumnEffect:
+    def effect(self, weights: FloatArray, offset: float) -> WordEffect:
         return WordEffect(tuple(weights[:-1].tolist()), float(weights[-1]), offset)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """How two columns of words become columns of the design: one for each cell with rows enough."""
+
+    first: int
+    second: int
+    shape: tuple[int, int]
+    cells: npt.NDArray[np.intp]
+
+    @property
+    def width(self) -> int:
+        return len(self.cells)
+
+    def effect(self, weights: FloatArray) -> FloatArray:
+        cells = np.zeros(self.shape)
+        cells.flat[self.cells] = weights
+        return cells
 
 
 def fit_linear(
@@ -186,7 +237,8 @@ def fit_linear(
 
     Numbers come in standard units, words and "is missing" as 0 or 1; so a word that is seldom is also held back
     more. The ridge is stated as a belief about the answer, so that it needs no change with the number of columns:
-    before any data, log-odds have the standard deviation ``spread`` between leads.
+    before any data, log-odds have the standard deviation ``spread`` between leads. Pairs of words that `find_pair`
+    finds in what the columns leave over are learned beside them.
 
     Parameters
     ----------
@@ -211,19 +263,92 @@ def fit_linear(
         _Words(len(encoder.levels_[name]) + 2) if name in encoder.levels_ else _measure(values, weight)
         for name, values in zip(encoder.matrix_names_, matrix.T, strict=True)
     ]
+    words = {
+        place: (place_words(matrix[:, place], column.width), column.width)
+        for place, column in enumerate(columns)
+        if isinstance(column, _Words)
+    }
     # Sums over rows that BLAS shares out among threads end in other last digits.
     with limit_threads(1):
         design = _expand(columns, matrix)
-        intercept, weights = _minimise(design, y, weight, ridge=len(columns) / spread**2)
+        ridge = len(columns) / spread**2
+        parameters = _minimise(design, y, weight, ridge=ridge)
+        pairs: list[_Pair] = []
+        while len(pairs) < MOST_PAIRS:
+            chance = expit(design @ parameters)
+            found = find_pair(
+                words,
+                y - chance,
+                chance * (1 - chance),
+                weight,
+                min_count=encoder.min_count,
+                found=[(pair.first, pair.second) for pair in pairs],
+            )
+            if found is None:
+                break
+            pair, cell = _pair(*found, words, weight, encoder.min_count)
+            pairs.insert(0, pair)
+            design = np.column_stack([cell[:, None] == pair.cells, design])
+            start = np.append(np.zeros(pair.width), parameters)
+            ridge = (len(columns) + len(pairs)) / spread**2
+            parameters = _minimise(design, y, weight, ridge=ridge, start=start)
+    taken = 0
+    of_pairs = []
+    for pair in pairs:
+        of_pairs.append(pair.effect(parameters[taken : taken + pair.width]))
+        taken += pair.width
+    alone = []
+    for column in columns:
+        alone.append(column.effect(parameters[taken : taken + column.width], 0.0))
+        taken += column.width
+    return _centre(encoder, matrix, weight, float(parameters[-1]), alone, pairs, of_pairs)
+
+
+def _pair(
+    first: int, second: int, words: dict[int, tuple[Codes, int]], weight: FloatArray, min_count: float
+) -> tuple[_Pair, Codes]:
+    """A pair of columns, and the cell of each row."""
+    (one, n_first), (other, n_second) = words[first], words[second]
+    cell = one * n_second + other
+    held = np.bincount(cell, weights=weight, minlength=n_first * n_second)
+    return _Pair(first, second, (n_first, n_second), np.flatnonzero(held >= min_count)), cell
+
+
+def _centre(
+    encoder: TableEncoder,
+    matrix: FloatArray,
+    weight: FloatArray,
+    base: float,
+    alone: list[ColumnEffect],
+    pairs: list[_Pair],
+    of_pairs: list[FloatArray],
+) -> LinearPart:
+    """The same log-odds, with every effect averaging 0 over the training rows.
+
+    What a pair says of each of its words on average, over the other column's words as often as they come, is that
+    word's own effect and is moved there.
+    """
     effects = []
-    start, base = 0, intercept
-    for column, values in zip(columns, matrix.T, strict=True):
-        own = weights[start : start + column.width]
-        start += column.width
-        offset = float(np.average(column.effect(own, 0.0).add(values), weights=weight))
-        effects.append(column.effect(own, offset))
+    for pair, cells in zip(pairs, of_pairs, strict=True):
+        for place, other, axis in ((pair.first, pair.second, 1), (pair.second, pair.first, 0)):
+            width = cells.shape[axis]
+            share = np.bincount(place_words(matrix[:, other], width), weights=weight, minlength=width)
+            mean = np.average(cells, axis=axis, weights=share)
+            cells -= np.expand_dims(mean, axis)
+            effect = alone[place]
+            assert isinstance(effect, WordEffect)
+            own = np.array([*effect.words, effect.missing]) + mean
+            alone[place] = WordEffect(tuple(own[:-1].tolist()), float(own[-1]), 0.0)
+        added = PairEffect(pair.first, pair.second, tuple(map(tuple, cells.tolist()))).add(matrix)
+        offset = float(np.average(added, weights=weight))
+        effects.append(PairEffect(pair.first, pair.second, tuple(map(tuple, (cells - offset).tolist()))))
         base += offset
-    return LinearPart(encoder, base, tuple(effects))
+    centred = []
+    for effect, values in zip(alone, matrix.T, strict=True):
+        offset = float(np.average(effect.add(values), weights=weight))
+        centred.append(replace(effect, offset=offset))
+        base += offset
+    return LinearPart(encoder, base, tuple(centred), tuple(effects))
 
 
 def _measure(values: FloatArray, weight: FloatArray) -> _Number:
@@ -258,39 +383,55 @@ def _expand(columns: list[_Number | _Words], matrix: FloatArray) -> FloatArray:
 
 
 def _minimise(
-    design: FloatArray, y: FloatArray, weight: FloatArray, *, ridge: float
-) -> tuple[float, FloatArray]:
-    """Intercept and weights, by Newton's method with backtracking; the intercept carries no ridge.
+    design: FloatArray, y: FloatArray, weight: FloatArray, *, ridge: float, start: FloatArray | None = None
+) -> FloatArray:
+    """The weights and, last, the intercept, by Newton's method with backtracking; the intercept carries no ridge.
 
-    The loss is strictly convex in the weights, so this ends at its one minimum from anywhere.
+    The loss is strictly convex in the weights, so this ends at its one minimum from anywhere. Any curvature near the
+    true one leads there: far from the minimum that of some of the rows does, and near it one is used again and again.
     """
     width = design.shape[1]
     penalty = np.append(np.full(width - 1, ridge), 0.0)
     share = float(np.average(y, weights=weight))
-    parameters = np.append(np.zeros(width - 1), math.log(share / (1 - share)))
+    parameters = np.append(np.zeros(width - 1), math.log(share / (1 - share))) if start is None else start
 
-    def loss(parameters: FloatArray) -> float:
-        log_odds = design @ parameters
-        fit = weight @ (np.logaddexp(0.0, log_odds) - y * log_odds)
-        return float(fit + 0.5 * penalty @ parameters**2)
+    def loss(log_odds: FloatArray, parameters: FloatArray) -> float:
+        return float(weight @ (np.logaddexp(0.0, log_odds) - y * log_odds) + 0.5 * penalty @ parameters**2)
 
-    current = loss(parameters)
+    log_odds = design @ parameters
+    current = loss(log_odds, parameters)
+    near, taken, factor = False, 0, None
     for _ in range(_MOST_STEPS):
-        probability = expit(design @ parameters)
+        probability = expit(log_odds)
         gradient = design.T @ (weight * (probability - y)) + penalty * parameters
-        curvature = np.diag(penalty)
-        bend = weight * probability * (1 - probability)
-        for low in range(0, len(design), _ROWS_AT_ONCE):  # so that no second design is held
-            rows = slice(low, low + _ROWS_AT_ONCE)
-            curvature += (design[rows].T * bend[rows]) @ design[rows]
-        # The intercept's place stays above 0 where every probability is nearly 0 or 1.
-        curvature[-1, -1] += 1e-12 * np.trace(curvature)
-        step = np.linalg.solve(curvature, gradient)
-        length = 1.0
-        while (proposed := loss(parameters - length * step)) > current and length > 1e-10:
+        if factor is None or not near or taken == _STEPS_A_CURVATURE:
+            bend, taken = weight * probability * (1 - probability), 0
+            factor = cho_factor(_curvature(design, bend, penalty, most=None if near else _ROWS_AFAR))
+        step = cho_solve(factor, gradient)
+        along = design @ step
+        length, taken = 1.0, taken + 1
+        while (proposed := loss(log_odds - length * along, parameters - length * step)) > current:
             length /= 2
-        parameters = parameters - length * step
-        if current - proposed <= 1e-12 * abs(current):
+            if length < 1e-10:
+                break
+        parameters, log_odds = parameters - length * step, log_odds - length * along
+        gained, current = current - proposed, proposed
+        if near and gained <= 1e-12 * abs(current):
             break
-        current = proposed
-    return float(parameters[-1]), parameters[:-1]
+        if not near and gained <= _NEAR * abs(current):
+            near, factor = True, None
+    return parameters
+
+
+def _curvature(design: FloatArray, bend: FloatArray, penalty: FloatArray, *, most: int | None) -> FloatArray:
+    """The second derivative of the penalised loss, or its guess from about ``most`` rows, evenly spread."""
+    stride = 1 if most is None else max(1, len(design) // most)
+    root = np.sqrt(stride * bend[::stride])
+    curvature = np.diag(penalty)
+    for low in range(0, len(root), _ROWS_AT_ONCE):  # so that no second design is held
+        rows = slice(low, low + _ROWS_AT_ONCE)
+        part = design[::stride][rows] * root[rows, None]
+        curvature += part.T @ part
+    # The intercept's place stays above 0 where every probability is nearly 0 or 1.
+    curvature[-1, -1] += 1e-12 * np.trace(curvature)
+    return curvature

@@ -40,7 +40,7 @@ class PartialScores:
         self.raw = scorer.predict_matrix(self.matrix)
         self.place = {str(name): at for at, name in enumerate(scorer.get_feature_names_out())}
         self._tree_weight, self._linear_weight = scorer.tree_weight, scorer.linear_weight
-        self._effects = scorer.linear_.effects if scorer.linear_ is not None else None
+        self._linear = scorer.linear_
         self._trees = (
             [] if scorer.trees_ is None else [tree for step in scorer.trees_._predictors for tree in step]
         )
@@ -64,15 +64,15 @@ class PartialScores:
         raw = self.raw.copy()
         places = {self.place[name]: values for name, values in columns.items()}
         kept = {at: self.matrix[:, at].copy() for at in places}
+        if self._linear is not None:
+            raw -= self._linear_weight * self._linear.add_columns(self.matrix, places)
         try:
             for at, values in places.items():
                 self.matrix[:, at] = values
             for number in sorted({number for at in places for number in self._splits.get(at, ())}):
                 raw += self._tree_weight * (self._ask(self._trees[number]) - self._said[number])
-            if self._effects is not None:
-                for at, before in kept.items():
-                    effect = self._effects[at]
-                    raw += self._linear_weight * (effect.add(self.matrix[:, at]) - effect.add(before))
+            if self._linear is not None:
+                raw += self._linear_weight * self._linear.add_columns(self.matrix, places)
         finally:
             for at, before in kept.items():
                 self.matrix[:, at] = before

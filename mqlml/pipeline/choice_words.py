@@ -16,11 +16,12 @@ _FEW_PERIODS = 3
 
 
 def describe_choice(chosen: Chosen) -> dict[str, Any]:
-    """The blend, the forward log loss of each part, and the settings tried."""
+    """The blend as the model of the past has it, the forward log loss of each part, and the settings tried."""
     blend = chosen.blend
     return {
-        "tree_weight": blend.tree_weight,
-        "linear_weight": blend.linear_weight,
+        "tree_weight": chosen.scorer.tree_weight,
+        "linear_weight": chosen.scorer.linear_weight,
+        "optimism": blend.optimism,
         "forward_log_loss": {
             "base_rate": blend.base_rate_loss,
             "trees": blend.tree_loss,

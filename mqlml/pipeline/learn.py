@@ -209,7 +209,7 @@ def train(
         with progress.step("importance"):
             importance, shapes = judge_importance(fitted, calibrator, table)
         with progress.step("refit"):
-            bundle = _ship(scorer, table, forward, judged, config, data, interest, now)
+            bundle = _ship(chosen, table, forward, judged, config, data, interest, now)
         for shipped in bundle.policy.outcomes:
             labels[shipped.label] |= {
                 "judged_at": labels[shipped.label]["threshold"],
@@ -258,8 +258,9 @@ def train(
     return Trained(summary=summary, gate=gate, bundle=bundle, report=report)
 
 
-def _fit(scorer: LeadScorer, table: TrainingTable, rows: Rows) -> LeadScorer:
-    fitted: LeadScorer = clone(scorer).fit(table.features.iloc[rows], table.label[rows])
+def _fit(chosen: Chosen, table: TrainingTable) -> LeadScorer:
+    weights = chosen.blend.weights(int(table.label.sum()))
+    fitted: LeadScorer = clone(chosen.scorer).set_params(**weights).fit(table.features, table.label)
     return fitted
 
 
@@ -287,7 +288,7 @@ def _with_notes(
 
 
 def _ship(
-    scorer: LeadScorer,
+    chosen: Chosen,
     table: TrainingTable,
     forward: Forward,
     judged: Judged,
@@ -308,7 +309,7 @@ def _ship(
     if forward.measured is not None:
         points = np.concatenate([forward.measured, judged.interest])
     everything = np.arange(len(table.label))
-    shipped = _fit(scorer, table, everything)
+    shipped = _fit(chosen, table)
     recent = None
     if isinstance(data, Journeys):
         looks = build_open(data, config, table.plan)

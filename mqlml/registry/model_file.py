@@ -26,6 +26,7 @@ from mqlml.errors import BundleError
 from mqlml.model import LeadScorer
 from mqlml.model.encode import TableEncoder
 from mqlml.model.linear import LinearPart, NumberEffect, WordEffect
+from mqlml.model.pairs import PairEffect
 from mqlml.registry.tree_check import check_trees
 
 __all__ = ["load_scorer", "load_trees", "save_scorer", "save_trees"]
@@ -92,12 +93,22 @@ class _Words(BaseModel):
     offset: float
 
 
+class _Pair(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    first: int
+    second: int
+    cells: list[list[float]]
+
+
 class _Linear(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     base: float
     columns: list[str]
     effects: list[_Number | _Words]
+    # Versions of before there were pairs have none.
+    pairs: list[_Pair] = []
 
     def wrong(self, encoder: _Encoder) -> str | None:
         """What does not fit the encoder, or no prediction could use, if anything."""
@@ -111,6 +122,14 @@ class _Linear(BaseModel):
                 fits = levels is not None and len(effect.words) == len(levels) + 1
             if not fits:
                 return f"its linear part does not fit the column {name!r}"
+        for pair in self.pairs:
+            if not (0 <= pair.first < len(self.columns) and 0 <= pair.second < len(self.columns)):
+                return f"its linear part pairs columns {pair.first} and {pair.second} of {len(self.columns)}"
+            one, other = (encoder.levels.get(self.columns[place]) for place in (pair.first, pair.second))
+            if one is None or other is None or len(pair.cells) != len(one) + 2:
+                return f"its linear part does not fit the pair of columns {pair.first} and {pair.second}"
+            if any(len(row) != len(other) + 2 for row in pair.cells):
+                return f"its linear part does not fit the pair of columns {pair.first} and {pair.second}"
         return None
 
 
@@ -167,7 +186,13 @@ def _describe(linear: LinearPart) -> dict[str, Any]:
     for effect in effects:
         if "words" in effect:
             effect["words"] = list(effect["words"])
-    return {"base": linear.base, "columns": linear.encoder.matrix_names_, "effects": effects}
+    pairs = [{**asdict(pair), "cells": [list(row) for row in pair.cells]} for pair in linear.pairs]
+    return {
+        "base": linear.base,
+        "columns": linear.encoder.matrix_names_,
+        "effects": effects,
+        "pairs": pairs,
+    }
 
 
 def _make_linear(saved: _Linear, encoder: TableEncoder) -> LinearPart:
@@ -177,7 +202,8 @@ def _make_linear(saved: _Linear, encoder: TableEncoder) -> LinearPart:
         else WordEffect(tuple(effect.words), effect.missing, effect.offset)
         for effect in saved.effects
     )
-    return LinearPart(encoder, saved.base, tuple(effects))
+    pairs = (PairEffect(pair.first, pair.second, tuple(map(tuple, pair.cells))) for pair in saved.pairs)
+    return LinearPart(encoder, saved.base, tuple(effects), tuple(pairs))
 
 
 def load_scorer(values: object, trees: HistGradientBoostingClassifier | None) -> LeadScorer:

@@ -93,7 +93,9 @@ def test_one_account_with_half_the_leads_makes_nobody_surer_of_the_weights() -> 
     trees, linear = rng.normal(-1.0, 1.0, (2, 400))
     y = (rng.random(400) < 1 / (1 + np.exp(-trees))).astype(float)
     prior = np.full(400, -1.0)
-    alone = choose_blend(prior, trees, linear, y, group=np.arange(400))
-    giant = choose_blend(prior, trees, linear, y, group=np.maximum(np.arange(400), 199))
+    alone = choose_blend(prior, trees, linear, y, group=np.arange(400), learned=np.full(400, 30))
+    giant = choose_blend(
+        prior, trees, linear, y, group=np.maximum(np.arange(400), 199), learned=np.full(400, 30)
+    )
     assert abs(giant.tree_weight - 0.5) < abs(alone.tree_weight - 0.5)
     assert 0 < giant.linear_weight < 0.5
