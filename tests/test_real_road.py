@@ -98,10 +98,13 @@ def test_codecademy_says_plainly_what_little_it_shows(
     )  # it hovers at the base rate; the verdict and its reason must agree with the figures
     holdout = result["holdout"]
     assert 0.55 < holdout["roc_auc"]["value"] < 0.68
+    visible = result["calibration"]["slope"] > 0  # on the two forward periods, 33 conversions in all
     skilled = holdout["roc_auc"]["low"] > 0.5 and holdout["brier"]["value"] < holdout["brier_base_rate"]
-    assert result["gate"]["passed"] is skilled is (code == 0)
+    assert result["gate"]["passed"] is (visible and skilled) is (code == 0)
     if code == 3:
-        assert "no better than giving every lead the base rate" in " ".join(result["gate"]["reasons"])
+        why = " ".join(result["gate"]["reasons"])
+        assert ("every lead gets the base rate" in why) is not visible
+        assert visible or abs(holdout["brier"]["value"] - holdout["brier_base_rate"]) < 0.001
         assert "the gate refused this model; nothing was registered" in said
 
 

@@ -415,10 +415,11 @@ class Oracle:
     def _breadth(self, known: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
         micros = self.config.features.initiative_period
         name, period = _length(micros), dt.timedelta(microseconds=micros)
+        campaign = {id(row): row["campaign"] if self.any_campaign else None for row in known}
         touched = [
-            (row["occurred_at"], ("campaign", row["campaign"]) if row["campaign"] else row["channel"])
+            (row["occurred_at"], ("campaign", campaign[id(row)]) if campaign[id(row)] else row["channel"])
             for row in known
-            if row["campaign"] or row["channel"] is not None
+            if campaign[id(row)] or row["channel"] is not None
         ]
         most = max(
             (len({what for at, what in touched if time - period < at <= time}) for time, _ in touched),

@@ -134,18 +134,18 @@ def test_highest_first_and_equal_ones_by_id(made: Made) -> None:
 
 
 def test_labels_follow_the_thresholds_and_say_so(made: Made) -> None:
-    table = scored(made, bundle=dataclasses.replace(made.bundle, policy=thresholds(0.07, 0.1)))
+    table = scored(made, bundle=dataclasses.replace(made.bundle, policy=thresholds(0.06, 0.07)))
     p = table["probability"]
     assert set(table["label"]) == {"unqualified", "mql", "sql"}
-    assert (table["label"] == np.where(p >= 0.1, "sql", np.where(p >= 0.07, "mql", "unqualified"))).all()
-    said = table["label_reason"].str.extract(r"^probability (\S+) (. \w+) threshold (0\.0?[17]0*)$")
+    assert (table["label"] == np.where(p >= 0.07, "sql", np.where(p >= 0.06, "mql", "unqualified"))).all()
+    said = table["label_reason"].str.extract(r"^probability (\S+) (. \w+) threshold (0\.0[67]0*)$")
     assert dict(zip(table["label"], said[1], strict=True)) == {
         "sql": "≥ SQL",
         "mql": "≥ MQL",
         "unqualified": "< MQL",
     }
     assert (said[0].astype("float64") - p).abs().max() < 0.005
-    assert set(said[2].astype("float64")) == {0.07, 0.1}
+    assert set(said[2].astype("float64")) == {0.06, 0.07}
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_a_gate_asks_for_fit_and_engagement_besides(made: Made) -> None:
 
 
 def test_labels_are_held_and_a_second_run_gives_the_same(made: Made, tmp_path: Path) -> None:
-    bundle = with_policy(made, outcome("mql", 0.05, hold="14d"), outcome("sql", 0.1, hold="14d", exit=0.8))
+    bundle = with_policy(made, outcome("mql", 0.06, hold="14d"), outcome("sql", 0.07, hold="14d", exit=0.8))
     days = [AS_OF + dt.timedelta(days=n) for n in (0, 7, 20)]
     first = scored(made, bundle=bundle, as_of=days[0])
     assert (first["label_since"] == pd.Timestamp(days[0])).all()
