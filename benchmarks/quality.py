@@ -36,7 +36,7 @@ from mqlml.features import build_features
 from mqlml.journeys.simulate import simulate
 from mqlml.model.baselines import LogisticBaseline
 from mqlml.pipeline.check import make_table, read_data
-from mqlml.pipeline.choose_model import calibrate_forward, choose_model
+from mqlml.pipeline.choose_model import calibrate_past, choose_model
 from mqlml.pipeline.judge import fit_past
 from mqlml.pipeline.learn import train
 from mqlml.pipeline.progress import Silent
@@ -148,8 +148,7 @@ def real(name: str) -> Case:
 def choose_and_judge(table: TrainingTable, tune: Tune) -> Floats:
     """What `mqlml train` does up to the judgement: choose on forward folds, calibrate, fit the past."""
     chosen = choose_model(table, tune=tune, random_state=SEED, progress=Silent())
-    forward = chosen.forward
-    calibrator, _ = calibrate_forward(forward.raw, forward.rows, forward.periods, table)
+    calibrator, _ = calibrate_past(chosen.forward, table)
     fitted = fit_past(chosen.scorer, table)
     raw = [
         model.decision_function(table.features.iloc[test])

@@ -35,7 +35,7 @@ from mqlml.journeys import Journeys
 from mqlml.journeys.simulate import simulate
 from mqlml.model import SigmoidCalibrator
 from mqlml.model.calibration import solve_level
-from mqlml.pipeline.choose_model import calibrate_forward, choose_model
+from mqlml.pipeline.choose_model import calibrate_past, choose_model
 from mqlml.pipeline.judge import fit_past, holdout_weeks
 from mqlml.pipeline.labelling import choose_labels, forward_periods, make_traits
 from mqlml.pipeline.progress import Silent
@@ -139,9 +139,7 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
     past = held.past
     chosen = choose_model(past, tune="none", random_state=0, progress=Silent())
     forward = chosen.forward
-    calibrator, drift = calibrate_forward(forward.raw, forward.rows, forward.periods, past)
-    if calibrator.slope_ == 0 and drift.half_life is None:
-        calibrator = calibrator.at_rate(float(past.label[past.holdout.train].mean()))
+    calibrator, drift = calibrate_past(forward, past)
     fitted = fit_past(chosen.scorer, past)
     learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
     first = next(iter(configs.values()))

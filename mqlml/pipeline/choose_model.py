@@ -32,7 +32,7 @@ from mqlml.model.tuning import Trial, make_trials
 from mqlml.pipeline.progress import Progress
 from mqlml.training import Fold, TrainingTable, rolling_folds
 
-__all__ = ["Chosen", "calibrate_forward", "choose_model", "measure_past"]
+__all__ = ["Chosen", "calibrate_forward", "calibrate_past", "choose_model", "measure_past"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -209,6 +209,17 @@ def _beats(one: _Candidate, other: _Candidate, group: npt.NDArray[np.intp]) -> b
     gain = other.losses - one.losses
     per_group = np.bincount(group, weights=gain - gain.mean())
     return bool(gain.sum() > math.sqrt(float(per_group @ per_group)))
+
+
+def calibrate_past(forward: Forward, past: TrainingTable) -> tuple[SigmoidCalibrator, Drift]:
+    """The calibration of the model that the held-out period judges, and how its level moved between the periods.
+
+    Without skill everyone has the rate of the whole past, which is better known than that of the forward periods.
+    """
+    calibrator, drift = calibrate_forward(forward.raw, forward.rows, forward.periods, past)
+    if calibrator.slope_ == 0 and drift.half_life is None:
+        calibrator = calibrator.at_rate(float(past.label[past.holdout.train].mean()))
+    return calibrator, drift
 
 
 def calibrate_forward(

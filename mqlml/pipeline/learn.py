@@ -34,7 +34,13 @@ from mqlml.model import Drift, LeadScorer, SigmoidCalibrator
 from mqlml.pipeline.cautions import find_cautions
 from mqlml.pipeline.check import make_table, read_data
 from mqlml.pipeline.choice_words import describe_choice, describe_drift, warn_of_drift
-from mqlml.pipeline.choose_model import Chosen, calibrate_forward, choose_model, measure_past
+from mqlml.pipeline.choose_model import (
+    Chosen,
+    calibrate_forward,
+    calibrate_past,
+    choose_model,
+    measure_past,
+)
 from mqlml.pipeline.describe import (
     describe_holdout,
     describe_importance,
@@ -159,9 +165,7 @@ def train(
         )
     with progress.step("learning curve"):
         curve = measure_curve(scorer, past, chosen.folds, random_state=RANDOM_STATE)
-    calibrator, drift = calibrate_forward(forward.raw, forward.rows, forward.periods, past)
-    if calibrator.slope_ == 0 and drift.half_life is None:
-        calibrator = calibrator.at_rate(float(past.label[past.holdout.train].mean()))
+    calibrator, drift = calibrate_past(forward, past)
     with progress.step("fit"):
         fitted = fit_past(scorer, past)
     policy = None

@@ -26,8 +26,9 @@ __all__ = ["measure_curve"]
 Rows = npt.NDArray[np.intp]
 
 _SHARES = (0.125, 0.25, 0.5, 1.0)
-_LAST_FOLDS = 2
-"""Judged on these forward folds only: earlier ones have less past to take a share of, and each costs four fits."""
+_LAST_FOLDS, _ENOUGH = 2, 200
+"""Judged on these forward folds only: earlier ones have less past to take a share of, and each costs four fits. Where
+the last one has conversions enough to judge by, it is the only one."""
 
 _POSITIVES = 10
 
@@ -49,7 +50,8 @@ def measure_curve(
         (nats) with a 95 % interval; ``saved``, the loss less than with half as much, paired row by row, or None at
         the first point. A share with under 10 conversions to learn from, or no column that varies, is left out.
     """
-    parts = [part for fold in folds[-_LAST_FOLDS:] for part in fold.parts]
+    alone = bool(folds) and int(table.label[folds[-1].test].sum()) >= _ENOUGH
+    parts = [part for fold in folds[-1 if alone else -_LAST_FOLDS :] for part in fold.parts]
     if not parts:
         return []
     judged = np.concatenate([test for _, test in parts])
