@@ -29,6 +29,10 @@ _CHANCE = 1e-6
 more than the rest: in a world of 50,000 leads with one true pair, that one had 1e-19, the next 2e-5."""
 
 
+_ENOUGH_PAIRS, _INFLATED = 10, 3.0
+"""Fewer pairs cannot tell how inflated they are: at least as if each lead had been looked at three times."""
+
+
 @dataclass(frozen=True)
 class PairEffect:
     """What two words add to the log-odds beyond what each adds alone.
@@ -75,9 +79,9 @@ def find_pair(
     Each pair's cells are asked by a score test: ``Σ (Σ weight · left_over)² / Σ weight · bend`` over the cells is
     chi-squared where nothing is left but noise. Looks at one lead are not independent, and a ridge leaves something
     of every column behind, both of which inflate all pairs alike: the statistic is divided by the median of its
-    ratio to its degrees of freedom (B. Devlin, K. Roeder, "Genomic control for association studies", Biometrics 55,
-    1999). Y. Lou and others, "Accurate intelligible models with pairwise interactions", KDD 2013, add pairs to a sum
-    one after the other in the same way.
+    ratio to its degrees of freedom among the others (B. Devlin, K. Roeder, "Genomic control for association studies",
+    Biometrics 55, 1999). Y. Lou and others, "Accurate intelligible models with pairwise interactions", KDD 2013, add
+    pairs to a sum one after the other in the same way.
 
     Parameters
     ----------
@@ -103,13 +107,13 @@ def find_pair(
         freedom = len(used) - len(np.unique(used // n_second)) - len(np.unique(used % n_second)) + 1
         if freedom > 0:
             tested.append((float((surplus[used] ** 2 / spread[used]).sum()), freedom, first, second))
-    if not tested:
-        return None
-    inflated = max(1.0, float(np.median([statistic / freedom for statistic, freedom, *_ in tested])))
-    chances = [
-        (float(chi2.logsf(statistic / inflated, freedom)), first, second)
-        for statistic, freedom, first, second in tested
-        if (first, second) not in found
-    ]
+    ratios = np.array([statistic / freedom for statistic, freedom, *_ in tested])
+    least = 1.0 if len(tested) >= _ENOUGH_PAIRS else _INFLATED
+    chances = []
+    for number, (statistic, freedom, first, second) in enumerate(tested):
+        if (first, second) not in found:
+            others = np.delete(ratios, number)
+            inflated = max(least, float(np.median(others))) if len(others) else least
+            chances.append((float(chi2.logsf(statistic / inflated, freedom)), first, second))
     best, first, second = min(chances, default=(0.0, 0, 0))
-    return (first, second) if best + math.log(len(tested)) < math.log(_CHANCE) else None
+    return (first, second) if best + math.log(max(len(tested), 1)) < math.log(_CHANCE) else None

@@ -46,8 +46,8 @@ def fit(table: pd.DataFrame, label: npt.ArrayLike) -> LinearPart:
 def test_the_pair_that_says_more_is_found_and_brings_the_truth_nearer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    table, label, _ = leads(8_000, together=1.0, seed=1)
-    later, _, truth = leads(4_000, together=1.0, seed=2)
+    table, label, _ = leads(12_000, together=1.2, seed=1)
+    later, _, truth = leads(4_000, together=1.2, seed=2)
     part = fit(table, label)
     assert [
         {part.encoder.matrix_names_[p.first], part.encoder.matrix_names_[p.second]} for p in part.pairs
@@ -81,7 +81,7 @@ def test_the_score_test_by_hand() -> None:
 
 
 def test_a_pair_averages_nothing_over_the_words_of_either_column() -> None:
-    table, label, _ = leads(8_000, together=1.0, seed=3)
+    table, label, _ = leads(12_000, together=1.2, seed=3)
     part = fit(table, label)
     (pair,) = part.pairs
     matrix = part.encoder.transform(table)
@@ -104,7 +104,7 @@ def test_effects_by_hand() -> None:
 
 @pytest.mark.parametrize("weights", [(0.0, 1.0), (0.5, 0.5)], ids=["logistic", "blend"])
 def test_contributions_and_changed_columns_add_up(weights: tuple[float, float]) -> None:
-    table, label, _ = leads(6_000, together=1.2, seed=4)
+    table, label, _ = leads(8_000, together=1.5, seed=4)
     scorer = LeadScorer(tree_weight=weights[0], linear_weight=weights[1], linear_spread=3.0).fit(table, label)
     assert scorer.linear_ is not None
     assert scorer.linear_.pairs

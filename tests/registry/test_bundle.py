@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from skops import io as skops_io
@@ -143,6 +144,46 @@ def test_a_blend_comes_back_to_the_bit(made: Made, blended: LeadScorer, tmp_path
     assert loaded.linear_ == blended.linear_
     assert loaded.prior_ == blended.prior_
     assert loaded.linear_.encoder is loaded.encoder_
+
+
+@pytest.fixture(scope="module")
+def paired() -> tuple[LeadScorer, pd.DataFrame]:
+    """A logistic part in which two words say more together: what is good for one is bad for the other."""
+    rng = np.random.default_rng(0)
+    one, other = rng.choice(["a", "b"], 4_000), rng.choice(["c", "d", "e"], 4_000)
+    table = pd.DataFrame({"one": one, "other": other, "x": rng.normal(size=4_000)})
+    target = rng.random(4_000) < np.where((one == "a") == (other == "c"), 0.4, 0.1)
+    return LeadScorer(tree_weight=0.0, linear_weight=1.0, linear_spread=3.0).fit(table, target), table
+
+
+def test_pairs_of_words_come_back_to_the_bit(paired: tuple[LeadScorer, pd.DataFrame]) -> None:
+    scorer, table = paired
+    assert scorer.linear_ is not None
+    assert scorer.linear_.pairs
+    loaded = load_scorer(json.loads(json.dumps(save_scorer(scorer))), None)
+    assert loaded.linear_ == scorer.linear_
+    assert (loaded.decision_function(table) == scorer.decision_function(table)).all()
+
+
+@pytest.mark.parametrize(
+    ("edit", "match"),
+    [
+        (lambda pair: pair.update(first=3), "pairs columns 3 and"),
+        (lambda pair: pair.update(second=-1), "pairs columns . and -1 of 3"),
+        (lambda pair: pair.update(second=2), "does not fit the pair of columns"),
+        (lambda pair: pair["cells"].pop(), "does not fit the pair of columns"),
+        (lambda pair: pair["cells"][0].append(0.0), "does not fit the pair of columns"),
+        (lambda pair: pair["cells"][0].__setitem__(0, float("inf")), "finite number"),
+    ],
+    ids=["no such column", "before the first", "a number", "too few", "too many", "endless"],
+)
+def test_a_crafted_pair(
+    paired: tuple[LeadScorer, pd.DataFrame], edit: Callable[[Any], object], match: str
+) -> None:
+    values = save_scorer(paired[0])
+    edit(values["linear"]["pairs"][0])
+    with pytest.raises(BundleError, match=match):
+        load_scorer(values, None)
 
 
 @pytest.mark.parametrize("linear", [0.0, 1.0], ids=["base rate alone", "linear alone"])
