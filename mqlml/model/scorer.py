@@ -21,7 +21,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
 
 from mqlml.model.encode import EmptyClassError, TableEncoder, TableError, check_table
-from mqlml.model.linear import LinearPart, fit_linear
+from mqlml.model.linear import LinearPart
+from mqlml.model.linear_fit import fit_linear
 from mqlml.model.threads import limit_threads
 
 __all__ = ["LeadScorer"]

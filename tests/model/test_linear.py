@@ -12,7 +12,8 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
 from mqlml.model import LeadScorer, TableEncoder
-from mqlml.model.linear import LinearPart, NumberEffect, WordEffect, compress, fit_linear
+from mqlml.model.linear import LinearPart, NumberEffect, WordEffect, compress
+from mqlml.model.linear_fit import fit_linear
 from tests.model.tables import make_table
 
 
@@ -106,7 +107,7 @@ def test_conversions_that_a_column_tells_perfectly_do_not_run_away() -> None:
 
 
 def test_more_rows_than_it_needs_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mqlml.model.linear._MOST_ROWS", 2_000)
+    monkeypatch.setattr("mqlml.model.linear_fit._MOST_ROWS", 2_000)
     table, label, truth = make_table(6_000, seed=6)
     few = fit(table, label)
     assert np.corrcoef(few.decision_function(table), truth)[0, 1] > 0.9

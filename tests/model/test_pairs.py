@@ -11,7 +11,8 @@ from scipy.special import expit
 from mqlml.model import LeadScorer
 from mqlml.model.contributions import contribute
 from mqlml.model.encode import TableEncoder
-from mqlml.model.linear import LinearPart, fit_linear
+from mqlml.model.linear import LinearPart
+from mqlml.model.linear_fit import fit_linear
 from mqlml.model.pairs import PairEffect, find_pair
 from mqlml.model.partial import PartialScores
 
@@ -52,7 +53,7 @@ def test_the_pair_that_says_more_is_found_and_brings_the_truth_nearer(
     assert [
         {part.encoder.matrix_names_[p.first], part.encoder.matrix_names_[p.second]} for p in part.pairs
     ] == [{"size", "role"}]
-    monkeypatch.setattr("mqlml.model.linear.MOST_PAIRS", 0)
+    monkeypatch.setattr("mqlml.model.linear_fit.MOST_PAIRS", 0)
     alone = fit(table, label)
     assert not alone.pairs
     off = [float(np.mean((one.decision_function(later) - truth) ** 2)) for one in (part, alone)]

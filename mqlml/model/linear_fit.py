@@ -1,0 +1,306 @@
+"""Learning the linear part: encoder's matrix and outcomes go in, the weights of least penalised loss come out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve
+from scipy.special import expit
+
+from mqlml.model.encode import TableEncoder
+from mqlml.model.linear import ColumnEffect, LinearPart, NumberEffect, WordEffect, compress
+from mqlml.model.pairs import MOST_PAIRS, PairEffect, find_pair, place_words
+from mqlml.model.threads import limit_threads
+
+__all__ = ["fit_linear"]
+
+FloatArray = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+
+_MOST_ROWS = 100_000
+"""Some hundred weights do not get better from more rows than these, drawn at random where there are more."""
+
+_ROWS_AT_ONCE = 8_192
+_MOST_STEPS = 100
+
+_NEAR = 1e-3
+"""Once a step gains no larger share of the loss than this, the minimum is near."""
+
+_ROWS_AFAR, _STEPS_A_CURVATURE = 16_384, 4
+_TAIL = 0.005
+
+
+@dataclass(frozen=True)
+class _Number:
+    """How a number's column becomes columns of the design: in standard units, and whether it is missing."""
+
+    low: float
+    high: float
+    centre: float
+    spread: float
+    has_missing: bool
+
+    @property
+    def width(self) -> int:
+        return 1 + self.has_missing
+
+    def expand(self, values: FloatArray) -> list[npt.NDArray[Any]]:
+        missing = np.isnan(values)
+        present = (np.clip(compress(values), self.low, self.high) - self.centre) / self.spread
+        return [np.where(missing, 0.0, present), *([missing] if self.has_missing else [])]
+
+    def effect(self, weights: FloatArray, offset: float) -> ColumnEffect:
+        missing = float(weights[1]) if self.has_missing else 0.0
+        return NumberEffect(
+            self.low, self.high, self.centre, float(weights[0]) / self.spread, missing, offset
+        )
+
+
+@dataclass(frozen=True)
+class _Words:
+    """How a category's codes become columns of the design: one for each code, one for missing."""
+
+    width: int
+
+    def expand(self, values: FloatArray) -> list[npt.NDArray[Any]]:
+        codes = place_words(values, self.width)
+        return [codes == code for code in range(self.width)]
+
+    def effect(self, weights: FloatArray, offset: float) -> WordEffect:
+        return WordEffect(tuple(weights[:-1].tolist()), float(weights[-1]), offset)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """How two columns of words become columns of the design: one for each cell with rows enough."""
+
+    first: int
+    second: int
+    shape: tuple[int, int]
+    cells: npt.NDArray[np.intp]
+
+    @property
+    def width(self) -> int:
+        return len(self.cells)
+
+    def effect(self, weights: FloatArray) -> FloatArray:
+        cells = np.zeros(self.shape)
+        cells.flat[self.cells] = weights
+        return cells
+
+
+def fit_linear(
+    encoder: TableEncoder,
+    matrix: FloatArray,
+    target: npt.ArrayLike,
+    *,
+    sample_weight: FloatArray | None = None,
+    spread: float,
+    random_state: int,
+) -> LinearPart:
+    """Learn the weights of least penalised log loss.
+
+    Numbers come in standard units, words and "is missing" as 0 or 1; so a word that is seldom is also held back
+    more. The ridge is stated as a belief about the answer, so that it needs no change with the number of columns:
+    before any data, log-odds have the standard deviation ``spread`` between leads. Pairs of words that `find_pair`
+    finds in what the columns leave over are learned beside them.
+
+    Parameters
+    ----------
+    encoder : TableEncoder, fitted
+    matrix : ndarray of float64, shape (n, columns)
+        What the encoder made of the training table.
+    target : array of shape (n,), 0 or 1, both present
+    sample_weight : ndarray of shape (n,), optional
+    spread : float, above 0
+    random_state : int
+        Which rows are drawn, where there are more than 100,000.
+    """
+    weight = np.ones(len(matrix)) if sample_weight is None else sample_weight
+    y = np.asarray(target, dtype=np.float64)
+    if len(matrix) > _MOST_ROWS:
+        rng = np.random.default_rng(random_state)
+        rows = np.sort(rng.choice(len(matrix), _MOST_ROWS, replace=False))
+        matrix, y, weight = matrix[rows], y[rows], weight[rows]
+    used = weight > 0
+    matrix, y, weight = matrix[used], y[used], weight[used]
+    columns = [
+        _Words(len(encoder.levels_[name]) + 2) if name in encoder.levels_ else _measure(values, weight)
+        for name, values in zip(encoder.matrix_names_, matrix.T, strict=True)
+    ]
+    words = {
+        place: (place_words(matrix[:, place], column.width), column.width)
+        for place, column in enumerate(columns)
+        if isinstance(column, _Words)
+    }
+    # Sums over rows that BLAS shares out among threads end in other last digits.
+    with limit_threads(1):
+        design = _expand(columns, matrix)
+        ridge = len(columns) / spread**2
+        parameters = _minimise(design, y, weight, ridge=ridge)
+        pairs: list[_Pair] = []
+        while len(pairs) < MOST_PAIRS:
+            chance = expit(design @ parameters)
+            found = find_pair(
+                words,
+                y - chance,
+                chance * (1 - chance),
+                weight,
+                min_count=encoder.min_count,
+                found=[(pair.first, pair.second) for pair in pairs],
+            )
+            if found is None:
+                break
+            pair, cell = _pair(*found, words, weight, encoder.min_count)
+            pairs.insert(0, pair)
+            design = np.column_stack([cell[:, None] == pair.cells, design])
+            start = np.append(np.zeros(pair.width), parameters)
+            ridge = (len(columns) + len(pairs)) / spread**2
+            parameters = _minimise(design, y, weight, ridge=ridge, start=start)
+    taken = 0
+    of_pairs = []
+    for pair in pairs:
+        of_pairs.append(pair.effect(parameters[taken : taken + pair.width]))
+        taken += pair.width
+    alone = []
+    for column in columns:
+        alone.append(column.effect(parameters[taken : taken + column.width], 0.0))
+        taken += column.width
+    return _centre(encoder, matrix, weight, float(parameters[-1]), alone, pairs, of_pairs)
+
+
+def _pair(
+    first: int, second: int, words: dict[int, tuple[Codes, int]], weight: FloatArray, min_count: float
+) -> tuple[_Pair, Codes]:
+    """A pair of columns, and the cell of each row."""
+    (one, n_first), (other, n_second) = words[first], words[second]
+    cell = one * n_second + other
+    held = np.bincount(cell, weights=weight, minlength=n_first * n_second)
+    return _Pair(first, second, (n_first, n_second), np.flatnonzero(held >= min_count)), cell
+
+
+def _centre(
+    encoder: TableEncoder,
+    matrix: FloatArray,
+    weight: FloatArray,
+    base: float,
+    alone: list[ColumnEffect],
+    pairs: list[_Pair],
+    of_pairs: list[FloatArray],
+) -> LinearPart:
+    """The same log-odds, with every effect averaging 0 over the training rows.
+
+    What a pair says of each of its words on average, over the other column's words as often as they come, is that
+    word's own effect and is moved there.
+    """
+    effects = []
+    for pair, cells in zip(pairs, of_pairs, strict=True):
+        for place, other, axis in ((pair.first, pair.second, 1), (pair.second, pair.first, 0)):
+            width = cells.shape[axis]
+            share = np.bincount(place_words(matrix[:, other], width), weights=weight, minlength=width)
+            mean = np.average(cells, axis=axis, weights=share)
+            cells -= np.expand_dims(mean, axis)
+            effect = alone[place]
+            assert isinstance(effect, WordEffect)
+            own = np.array([*effect.words, effect.missing]) + mean
+            alone[place] = WordEffect(tuple(own[:-1].tolist()), float(own[-1]), 0.0)
+        added = PairEffect(pair.first, pair.second, tuple(map(tuple, cells.tolist()))).add(matrix)
+        offset = float(np.average(added, weights=weight))
+        effects.append(PairEffect(pair.first, pair.second, tuple(map(tuple, (cells - offset).tolist()))))
+        base += offset
+    centred = []
+    for effect, values in zip(alone, matrix.T, strict=True):
+        offset = float(np.average(effect.add(values), weights=weight))
+        centred.append(replace(effect, offset=offset))
+        base += offset
+    return LinearPart(encoder, base, tuple(centred), tuple(effects))
+
+
+def _measure(values: FloatArray, weight: FloatArray) -> _Number:
+    """Range, mean and standard deviation of a number, its outermost values left out where the others differ."""
+    present = ~np.isnan(values)
+    if not present.any():
+        return _Number(0.0, 0.0, 0.0, 1.0, True)
+    compressed, share = compress(values[present]), weight[present]
+    order = np.argsort(compressed, kind="stable")
+    ranked, passed = compressed[order], np.cumsum(share[order])
+    # The tail is counted from both ends, so that a weight of 2 says the same as a row that is there twice.
+    low = float(ranked[np.searchsorted(passed, _TAIL * passed[-1])])
+    high = float(ranked[np.searchsorted(passed, (1 - _TAIL) * passed[-1])])
+    if low == high:
+        low, high = float(ranked[0]), float(ranked[-1])
+    kept = np.clip(compressed, low, high)
+    centre = float(np.average(kept, weights=share))
+    deviation = math.sqrt(float(np.average((kept - centre) ** 2, weights=share)))
+    return _Number(low, high, centre, deviation if deviation > 0 else 1.0, not present.all())
+
+
+def _expand(columns: list[_Number | _Words], matrix: FloatArray) -> FloatArray:
+    """The design, with a last column of ones for the intercept."""
+    width = sum(column.width for column in columns) + 1
+    design = np.ones((len(matrix), width))
+    place = 0
+    for column, values in zip(columns, matrix.T, strict=True):
+        for part in column.expand(values):
+            design[:, place] = part
+            place += 1
+    return design
+
+
+def _minimise(
+    design: FloatArray, y: FloatArray, weight: FloatArray, *, ridge: float, start: FloatArray | None = None
+) -> FloatArray:
+    """The weights and, last, the intercept, by Newton's method with backtracking; the intercept carries no ridge.
+
+    The loss is strictly convex in the weights, so this ends at its one minimum from anywhere. Any curvature near the
+    true one leads there: far from the minimum that of some of the rows does, and near it one is used again and again.
+    """
+    width = design.shape[1]
+    penalty = np.append(np.full(width - 1, ridge), 0.0)
+    share = float(np.average(y, weights=weight))
+    parameters = np.append(np.zeros(width - 1), math.log(share / (1 - share))) if start is None else start
+
+    def loss(log_odds: FloatArray, parameters: FloatArray) -> float:
+        return float(weight @ (np.logaddexp(0.0, log_odds) - y * log_odds) + 0.5 * penalty @ parameters**2)
+
+    log_odds = design @ parameters
+    current = loss(log_odds, parameters)
+    near, taken, factor = False, 0, None
+    for _ in range(_MOST_STEPS):
+        probability = expit(log_odds)
+        gradient = design.T @ (weight * (probability - y)) + penalty * parameters
+        if factor is None or not near or taken == _STEPS_A_CURVATURE:
+            bend, taken = weight * probability * (1 - probability), 0
+            factor = cho_factor(_curvature(design, bend, penalty, most=None if near else _ROWS_AFAR))
+        step = cho_solve(factor, gradient)
+        along = design @ step
+        length, taken = 1.0, taken + 1
+        while (proposed := loss(log_odds - length * along, parameters - length * step)) > current:
+            length /= 2
+            if length < 1e-10:
+                break
+        parameters, log_odds = parameters - length * step, log_odds - length * along
+        gained, current = current - proposed, proposed
+        if near and gained <= 1e-12 * abs(current):
+            break
+        if not near and gained <= _NEAR * abs(current):
+            near, factor = True, None
+    return parameters
+
+
+def _curvature(design: FloatArray, bend: FloatArray, penalty: FloatArray, *, most: int | None) -> FloatArray:
+    """The second derivative of the penalised loss, or its guess from about ``most`` rows, evenly spread."""
+    stride = 1 if most is None else max(1, len(design) // most)
+    root = np.sqrt(stride * bend[::stride])
+    curvature = np.diag(penalty)
+    for low in range(0, len(root), _ROWS_AT_ONCE):  # so that no second design is held
+        rows = slice(low, low + _ROWS_AT_ONCE)
+        part = design[::stride][rows] * root[rows, None]
+        curvature += part.T @ part
+    # The intercept's place stays above 0 where every probability is nearly 0 or 1.
+    curvature[-1, -1] += 1e-12 * np.trace(curvature)
+    return curvature
