@@ -180,9 +180,11 @@ def test_no_folder_for_temporary_files(desk: Desk, temporary: Path) -> None:
 def test_ctrl_c_leaves_nothing_behind(desk: Desk, temporary: Path) -> None:
     flat_company(desk, n=60_000)  # so that training is still going when the key is pressed
     desk.save()
+    # What a shell starts in the background, and all that it starts, would ignore the key.
+    at_a_terminal = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     master, terminal = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", "from mqlml.cli import main; main(['train'])"],
+        [sys.executable, "-c", f"{at_a_terminal}; from mqlml.cli import main; main(['train'])"],
         cwd=desk.folder,
         env=environment(temporary),
         stdout=subprocess.PIPE,
