@@ -97,8 +97,8 @@ def fit_within_periods(
 
     The slope is that of least log loss with a level of its own for each period. The level is the one that the models
     had from their training, unless the mean of what the periods lie above it differs from 0 in a t-test in which each
-    period counts once; then it is moved by that mean. So one period alone, which may be a season,
-    moves nothing, and two hardly ever do. Without periods, where folds ignored time, all rows are fitted together.
+    period counts once; then it is moved by that mean. One or two periods, which may be a season, move nothing.
+    Without periods, where folds ignored time, all rows are fitted together.
 
     Parameters
     ----------
@@ -135,8 +135,8 @@ def fit_within_periods(
 
 
 def _differs(values: FloatArray) -> bool:
-    """Whether the mean of a few values is above or below 0 beyond noise; a single one does not tell."""
-    if len(values) < 2:
+    """Whether the mean of a few values is above or below 0 beyond noise; one or two do not tell."""
+    if len(values) < _FEWEST:
         return False
     error = float(values.std(ddof=1)) / math.sqrt(len(values))
     return abs(float(values.mean())) > float(t.isf(_NOISE, len(values) - 1)) * error

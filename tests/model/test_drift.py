@@ -128,11 +128,9 @@ def test_periods_that_agree_move_the_level(level: float) -> None:
     assert promised(within([level - 0.05, level, level + 0.1, level - 0.02])) == pytest.approx(level, abs=0.1)
 
 
-def test_two_periods_are_fitted_together() -> None:
-    assert promised(within([0.7, 0.7])) == pytest.approx(0.7, abs=0.1)
-
-
-@pytest.mark.parametrize("levels", [[0.7], [0.2, 0.9]], ids=["one", "two that differ"])
+@pytest.mark.parametrize(
+    "levels", [[0.7], [0.2, 0.9], [0.7, 0.7]], ids=["one", "two that differ", "two that agree"]
+)
 def test_a_period_that_may_be_a_season_leaves_the_level_of_the_training(levels: list[float]) -> None:
     raw = np.random.default_rng(0).normal(-2.0, 1.0, 20_000)
     found = within(levels)
