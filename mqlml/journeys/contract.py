@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import pandas as pd
 
@@ -66,6 +67,9 @@ class Journeys:
     rows_read : dict of table name to number of rows read, quarantined ones included.
     """
 
+    dated: ClassVar[Literal[True]] = True
+    """Whether rows have times; a flat table has an order only."""
+
     leads: pd.DataFrame
     events: pd.DataFrame
     outcomes: pd.DataFrame
@@ -87,6 +91,8 @@ class FlatTable:
     order : Series of int64, aligned with ``leads``: the row's place in time (ties share a number), earliest 0.
     quarantine, rows_read : as in `Journeys`.
     """
+
+    dated: ClassVar[Literal[False]] = False
 
     leads: pd.DataFrame
     label: pd.Series

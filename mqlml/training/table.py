@@ -93,6 +93,11 @@ class TrainingTable:
     every: int = 0
     proof: Proof | None = None
 
+    @property
+    def dated(self) -> bool:
+        """Whether rows have a cutoff in time; a flat table has an order only."""
+        return self.age is not None
+
     def frame(self) -> pd.DataFrame:
         """``lead_id, cutoff_time, label`` and the features, as ``mqlml table`` writes them."""
         keys = pd.DataFrame(
