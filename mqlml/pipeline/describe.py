@@ -74,7 +74,7 @@ def describe_population(table: TrainingTable) -> dict[str, Any]:
 
 
 def _step(step: Step) -> dict[str, Any]:
-    return {"step": step.name, "snapshots": step.snapshots, "leads": step.leads}
+    return {"step": step.step, "snapshots": step.snapshots, "leads": step.leads}
 
 
 def describe_leaks(table: TrainingTable) -> list[dict[str, Any]]:
@@ -184,7 +184,7 @@ def make_report(
             ),
             observed_until=format_instant(until) if until else None,
         ),
-        population=tuple(report.Step(step.name, step.snapshots) for step in table.waterfall),
+        population=tuple(report.Step(step.step, step.snapshots) for step in table.waterfall),
         holdout=report.Holdout(
             start=holdout["from"],
             until=holdout["until"],

@@ -17,6 +17,7 @@ import pandas as pd
 from mqlml.config import TERMINAL_STAGES, Problem
 from mqlml.errors import PopulationError
 from mqlml.journeys import Journeys
+from mqlml.results import Result
 from mqlml.timeutil import DAY, format_duration, format_instant, to_microseconds
 
 __all__ = [
@@ -39,10 +40,10 @@ _AGE_BANDS = [days * DAY for days in (0, 7, 30, 90, 180, 365)]
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Result):
     """One step of the population waterfall: how many snapshots, and of how many leads, are left after it."""
 
-    name: str
+    step: str
     snapshots: int
     leads: int
 
@@ -248,7 +249,7 @@ def _tabulate(
 
 def _nobody(steps: list[Step], created: Micros, observed_until: int, reach: int) -> PopulationError:
     """Why no snapshot is left, and what would help."""
-    emptied = next(step.name for step in steps if step.snapshots == 0)
+    emptied = next(step.step for step in steps if step.snapshots == 0)
     if not emptied.startswith("mature"):
         ended = emptied.startswith(("still open", "not already"))
         remedy = (

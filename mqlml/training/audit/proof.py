@@ -15,6 +15,7 @@ import pandas as pd
 from mqlml.errors import LeakageError
 from mqlml.features import FeaturePlan, build_features
 from mqlml.journeys import Journeys
+from mqlml.results import Result
 from mqlml.training.audit.disturb import disturb
 from mqlml.training.audit.findings import Clue, Finding
 from mqlml.training.snapshots import group_leads, micros
@@ -30,7 +31,7 @@ _SEED = 20_181_114
 
 
 @dataclass(frozen=True)
-class Moved:
+class Moved(Result):
     """A feature that the future moved: for how many snapshots, and one of them."""
 
     feature: str
@@ -41,7 +42,7 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Proof:
+class Proof(Result):
     """What was tried, and what moved.
 
     Attributes
