@@ -21,7 +21,7 @@ from mqlml.features.catalogue import (
 from mqlml.features.compiled import Codes, Floats, Ints, Numbers
 from mqlml.features.vocabulary import OTHER, Vocabulary
 from mqlml.features.windows import LARGEST, UNIT, Walk
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 
 __all__ = [
     "COUNTS",

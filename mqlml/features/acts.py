@@ -14,8 +14,9 @@ from mqlml.features.bad_acts import is_undesirable
 from mqlml.features.catalogue import Feature, Window
 from mqlml.features.compiled import Codes, Flags, Ints, Numbers
 from mqlml.features.vocabulary import Vocabulary
-from mqlml.features.windows import Events, Walk, to_local
+from mqlml.features.windows import Events, Walk
 from mqlml.features.word_kinds import Kind
+from mqlml.times import to_clock
 
 __all__ = ["ActionsPlan", "Acts", "Group", "PairPlan", "is_welcome", "write_counts", "write_last"]
 
@@ -129,7 +130,7 @@ class Acts:
     @cached_property
     def local(self) -> Ints:
         """Instants as the clocks of the plan's zone show them, microseconds."""
-        return to_local(self.walk.occurred, self.plan.timezone)
+        return to_clock(self.walk.occurred, self.plan.timezone)
 
     @cached_property
     def ranks(self) -> tuple[Codes, Codes]:

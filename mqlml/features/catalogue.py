@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mqlml.timeutil import DAY, HOUR, format_duration
+from mqlml.times import DAY, HOUR, format_duration
 
 __all__ = [
     "FAMILIES",

@@ -15,7 +15,7 @@ from mqlml.evaluation.shape import Shape
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.pipeline.words import say_proof
 from mqlml.plain import to_plain
-from mqlml.timeutil import format_instant
+from mqlml.times import format_instant
 from mqlml.training import Step, TrainingTable, refused_columns
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from mqlml.results import Result
-from mqlml.timeutil import format_instant
+from mqlml.times import format_instant
 from mqlml.training.audit import refused_columns
 from mqlml.training.snapshots import Step
 from mqlml.training.table import TrainingTable

@@ -9,7 +9,7 @@ import pytest
 from mqlml.features import FeaturePlan, plan_features
 from mqlml.features.bad_acts import is_undesirable
 from mqlml.features.catalogue import FAMILIES, name_parts, say_acts, say_window
-from mqlml.timeutil import DAY, HOUR
+from mqlml.times import DAY, HOUR
 from tests.features.worlds import make_config_of, make_world
 
 CONFIG = make_config_of(features={"max_actions": 4, "max_channels": 2}, profile={"history": ["plan"]})
