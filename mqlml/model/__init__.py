@@ -17,7 +17,7 @@ from mqlml.model.contributions import (
     contribute_in_parts,
     family_points,
 )
-from mqlml.model.drift import Drift, fit_within_periods, follow_recent
+from mqlml.model.drift import FEWEST_PERIODS, Drift, fit_within_periods, follow_recent
 from mqlml.model.encode import NothingVariesError, TableEncoder
 from mqlml.model.policy import (
     KEPT_BY_HOLD,
@@ -43,6 +43,7 @@ from mqlml.model.scorer import LeadScorer
 
 __all__ = [
     "BASELINES",
+    "FEWEST_PERIODS",
     "KEPT_BY_HOLD",
     "UNQUALIFIED",
     "BaseRateBaseline",

@@ -99,7 +99,7 @@ def contribute_in_parts(scorer: LeadScorer, X: Any) -> Iterator[Contributions]:
 def calibrate(contributions: Contributions, calibrator: SigmoidCalibrator) -> Contributions:
     """The contributions to the calibrated log-odds: scaled by the slope, the intercept added to the base.
 
-    Base and contributions then sum to ``calibrator.log_odds(raw)``, whose sigmoid is the probability.
+    Base and contributions then sum to ``calibrator.decision_function(raw)``, whose sigmoid is the probability.
     """
     slope = calibrator.slope_
     return Contributions(

@@ -9,7 +9,6 @@ the periods agree that it must (`fit_within_periods`), or where forgetting the o
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from scipy.stats import chi2, t
 
 from mqlml.model.calibration import SigmoidCalibrator, solve_level
 
-__all__ = ["Drift", "PeriodLevel", "fit_within_periods", "follow_recent"]
+__all__ = ["FEWEST_PERIODS", "Drift", "PeriodLevel", "fit_within_periods", "follow_recent"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -35,7 +34,7 @@ _NOISE = 0.05
 _TURNS = 8
 """After so many turns slope and levels no longer move in their fourth digit."""
 
-_FEWEST = 3
+FEWEST_PERIODS = 3
 """Fewer periods than this do not tell how periods differ."""
 
 _PSEUDO = 4.0
@@ -136,7 +135,7 @@ def fit_within_periods(
 
 def _differs(values: FloatArray) -> bool:
     """Whether the mean of a few values is above or below 0 beyond noise; one or two do not tell."""
-    if len(values) < _FEWEST:
+    if len(values) < FEWEST_PERIODS:
         return False
     error = float(values.std(ddof=1)) / math.sqrt(len(values))
     return abs(float(values.mean())) > float(t.isf(_NOISE, len(values) - 1)) * error
@@ -167,7 +166,7 @@ def follow_recent(
     periods : sequence of (start, end)
         First and last time of each period, both included. Fewer than two: nothing can be followed.
     """
-    chance = np.asarray(calibrator.log_odds(raw), dtype=np.float64)
+    chance = calibrator.decision_function(raw)
     target = np.asarray(y, dtype=np.float64)
     spans = sorted(periods)
     # One calibration over all periods, whatever level the models have from their training.
@@ -182,8 +181,7 @@ def follow_recent(
     if half_life is None:
         return calibrator, Drift(levels, p_value, None, 0.0)
     shift = _shift(chance, target, _weights(time, spans[-1][1], half_life))
-    moved = copy.copy(calibrator)
-    moved.intercept_ = calibrator.intercept_ + shift
+    moved = calibrator.with_sigmoid(calibrator.slope_, calibrator.intercept_ + shift, calibrator.note_)
     return moved, Drift(levels, p_value, half_life, shift)
 
 
@@ -261,7 +259,7 @@ def _choose_half_life(
             ]
         )
         gains.append((_loss(plain, y[judged])[:, None] - losses).mean(axis=0))
-    if len(gains) < _FEWEST:
+    if len(gains) < FEWEST_PERIODS:
         return None
     gain = np.stack(gains)
     best = int(np.argmax(gain.sum(axis=0)))

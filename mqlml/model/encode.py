@@ -53,7 +53,7 @@ def _names(words: Sequence[object]) -> str:
     return ", ".join(repr(word) for word in words[:_SHOWN]) + more
 
 
-def check_table(X: Any) -> tuple[pd.DataFrame, bool]:
+def check_table(X: Any, *, estimator: str = "LeadScorer") -> tuple[pd.DataFrame, bool]:
     """A table of unique columns from a DataFrame or a 2-D array, and whether its columns have names.
 
     Raises
@@ -64,9 +64,9 @@ def check_table(X: Any) -> tuple[pd.DataFrame, bool]:
         If ``X`` is sparse, or some column names are text and some are not.
     """
     if sparse.issparse(X):
-        raise KindError("LeadScorer takes a table or a dense array; found a sparse matrix. Use X.toarray()")
+        raise KindError(f"{estimator} takes a table or a dense array; found a sparse matrix. Use X.toarray()")
     if not isinstance(X, pd.DataFrame):
-        array = check_array(X, dtype=None, ensure_all_finite=False, estimator="LeadScorer")
+        array = check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator)
         return pd.DataFrame(array), False
     if X.shape[0] < 1:
         raise TableError(f"the table has 0 sample(s) (shape={X.shape}) while a minimum of 1 is required")

@@ -173,7 +173,7 @@ def train(
         with progress.step("labels"):
             learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
             policy = choose_labels(
-                calibrator.predict(forward.raw),
+                calibrator.predict_proba(forward.raw)[:, 1],
                 past,
                 forward.rows,
                 forward_periods(past, forward),
@@ -308,7 +308,7 @@ def _ship(
     rows, raw = np.concatenate([forward.rows, last]), np.concatenate([forward.raw, judged.raw])
     periods = (*forward.periods, held) if forward.in_time else ()
     calibrator, _ = calibrate_forward(raw, rows, periods, table)
-    probability = calibrator.predict(raw)
+    probability = calibrator.predict_proba(raw)[:, 1]
     points = None
     if forward.measured is not None:
         points = np.concatenate([forward.measured, judged.interest])

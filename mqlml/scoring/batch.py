@@ -269,7 +269,7 @@ def _scores(
     previous: pd.DataFrame | None,
 ) -> pd.DataFrame:
     raw = bundle.scorer.decision_function(features)
-    probability = bundle.calibrator.predict(raw)
+    probability = bundle.calibrator.predict_proba(raw)[:, 1]
     turned_away = match_rules(leads, config.rules, folder=config.folder, email=config.profile.email)
     labelled = label_leads(
         bundle.policy,
