@@ -186,12 +186,7 @@ def train(
     with progress.step("held-out period"):
         table = held.open()
         judged = judge_model(fitted, calibrator, table, measure_interest(table.plan))
-    gate = check_gate(
-        judged.metrics,
-        judged.baselines,
-        min_positives=config.gate.min_positives,
-        positives=positives,
-    )
+    gate = check_gate(judged.metrics, judged.baselines)
     gate = _with_notes(gate, chosen, calibrator, drift, held.opened)
     with progress.step("slices"):
         slices = find_slices(data, table, judged, config)

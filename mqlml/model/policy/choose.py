@@ -276,7 +276,7 @@ def _unreachable(curve: Curve, rule: LabelRule, where: str) -> LabelPolicyError:
     if rule.policy == "value":
         return LabelPolicyError(
             f"{where}: a follow-up costs {rule.cost:g}, more than a conversion brings "
-            f"({(rule.gain or 0.0) + rule.late_cost:g}), so no threshold is worth it; the best reachable value is 0, "
+            f"({(rule.gain or 0.0) + rule.too_late:g}), so no threshold is worth it; the best reachable value is 0, "
             "with nobody selected. Check gain and cost"
         )
     if rule.policy == "min_precision":

@@ -277,7 +277,10 @@ class LabelPolicy:
 
 def _outcome(values: dict[str, Any]) -> LabelOutcome:
     promises = {name: Promise(**found) for name, found in values.pop("promises", {}).items()}
-    outcome = LabelOutcome(**values, promises=promises)
+    rule = dict(values.pop("rule"))
+    if "missed_cost" in rule:  # as versions of before 0.2 call it
+        rule["too_late"] = rule.pop("missed_cost")
+    outcome = LabelOutcome(**values, rule=rule, promises=promises)
     # Found out here, not at the first lead.
     if outcome.teams is not None and not isinstance(column := outcome.rule["teams"]["column"], str):
         raise TypeError(f"the teams' column must be text, not {column!r}")
