@@ -41,8 +41,8 @@ from mqlml.pipeline.judge import fit_past
 from mqlml.pipeline.learn import train
 from mqlml.pipeline.progress import Silent
 from mqlml.training import TrainingTable, build_table
+from mqlml.types import Floats
 
-Floats = npt.NDArray[np.float64]
 FitPredict = Callable[[pd.DataFrame, Any, pd.DataFrame], Floats]
 
 REAL = ("olist", "relax", "xeducation", "codecademy", "dbt_crm")

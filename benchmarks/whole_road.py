@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 from scipy.stats import norm
@@ -43,8 +42,7 @@ from mqlml.pipeline.progress import Silent
 from mqlml.pipeline.recent import look_recently
 from mqlml.timeutil import DAY
 from mqlml.training import TrainingTable, build_table
-
-Floats = npt.NDArray[np.float64]
+from mqlml.types import Floats, Mask
 
 HORIZON = 60
 NOISE = float(norm.isf(0.05))
@@ -318,7 +316,7 @@ def kept(values: Sequence[Sequence[float]]) -> dict[str, float]:
     }
 
 
-def share(which: npt.NDArray[np.bool_]) -> float:
+def share(which: Mask) -> float:
     return round(float(which.mean()), 3)
 
 

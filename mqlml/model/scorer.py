@@ -23,10 +23,9 @@ from mqlml.model.inputs import check_new_rows, check_training_rows, pick_class, 
 from mqlml.model.linear import LinearPart
 from mqlml.model.linear_fit import fit_linear
 from mqlml.model.threads import limit_threads
+from mqlml.types import Floats, Objects, Rows
 
 __all__ = ["LeadScorer"]
-
-FloatArray = npt.NDArray[np.float64]
 
 # Trees predict a matrix in Fortran order five times faster than one in C order, and in slices that fit the cache a
 # tenth faster still (20,000 rows, 150 columns). Encoding takes larger steps, since its cost is per column.
@@ -179,7 +178,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _fit_trees(
-        self, matrix: FloatArray, target: npt.NDArray[np.intp], weight: FloatArray | None
+        self, matrix: Floats, target: Rows, weight: Floats | None
     ) -> HistGradientBoostingClassifier:
         trees = HistGradientBoostingClassifier(
             learning_rate=self.learning_rate,
@@ -194,7 +193,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with limit_threads(self.n_threads):
             return trees.fit(matrix, target, sample_weight=weight)
 
-    def decision_function(self, X: Any) -> FloatArray:
+    def decision_function(self, X: Any) -> Floats:
         """Raw log-odds of conversion, before any calibration; shape (n,).
 
         Raises
@@ -204,7 +203,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         return np.concatenate([self.predict_matrix(matrix) for matrix in self.encode_in_parts(X)])
 
-    def encode_in_parts(self, X: Any) -> Iterator[FloatArray]:
+    def encode_in_parts(self, X: Any) -> Iterator[Floats]:
         """The matrices of consecutive rows of a table, for `predict_matrix`.
 
         Raises
@@ -217,7 +216,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for start in range(0, len(table), _ENCODED_ROWS):
             yield self.encoder_.transform(table.iloc[start : start + _ENCODED_ROWS])
 
-    def predict_matrix(self, matrix: FloatArray) -> FloatArray:
+    def predict_matrix(self, matrix: Floats) -> Floats:
         """Raw log-odds of rows that are encoded already; see `TableEncoder.transform`.
 
         Parameters
@@ -251,7 +250,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         return used | {names[index] for part in splits for index in np.unique(part)}
 
-    def predict_proba(self, X: Any) -> FloatArray:
+    def predict_proba(self, X: Any) -> Floats:
         """Uncalibrated probabilities of both classes; shape (n, 2), rows sum to one."""
         return two_classes(expit(self.decision_function(X)))
 
@@ -259,7 +258,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The likelier class of each row."""
         return pick_class(self, self.decision_function(X) > 0)
 
-    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
+    def get_feature_names_out(self, input_features: Any = None) -> Objects:
         """Names of the columns of the matrix that both parts see: those of the training that vary.
 
         Parameters

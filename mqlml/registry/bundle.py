@@ -26,6 +26,7 @@ from mqlml.features import FeaturePlan
 from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator
 from mqlml.plain import to_plain
 from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save_trees
+from mqlml.types import Floats
 
 __all__ = ["Bundle", "library_versions", "load_bundle", "make_reference", "save_bundle"]
 
@@ -95,7 +96,7 @@ class Bundle:
     policy: LabelPolicy
     plan: FeaturePlan
     config: dict[str, Any]
-    reference: npt.NDArray[np.float64]
+    reference: Floats
     metrics: dict[str, Any]
     report: dict[str, Any]
     fingerprint: dict[str, Any]
@@ -104,7 +105,7 @@ class Bundle:
     libraries: dict[str, str] = field(default_factory=library_versions)
 
 
-def make_reference(probability: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def make_reference(probability: npt.ArrayLike) -> Floats:
     """What later scores are measured against: the 0, 0.1, … 100 % quantiles of these probabilities.
 
     Parameters
@@ -116,9 +117,7 @@ def make_reference(probability: npt.ArrayLike) -> npt.NDArray[np.float64]:
     -------
     ndarray of float64, shape (1001,), ascending.
     """
-    quantiles: npt.NDArray[np.float64] = np.quantile(
-        np.asarray(probability, dtype=np.float64), np.linspace(0, 1, 1001)
-    )
+    quantiles: Floats = np.quantile(np.asarray(probability, dtype=np.float64), np.linspace(0, 1, 1001))
     return quantiles
 
 
@@ -298,7 +297,7 @@ def _dict(value: object, name: str) -> dict[str, Any]:
     return value
 
 
-def _reference(value: object) -> npt.NDArray[np.float64]:
+def _reference(value: object) -> Floats:
     reference = np.array(value, dtype=np.float64)
     good = reference.ndim == 1 and len(reference) > 0 and (np.diff(reference) >= 0).all()
     if not (good and reference[0] >= 0 and reference[-1] <= 1):

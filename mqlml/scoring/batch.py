@@ -10,7 +10,6 @@ import datetime as dt
 from collections.abc import Collection
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pydantic import ValidationError
 
@@ -27,6 +26,7 @@ from mqlml.scoring.rules import match_rules
 from mqlml.scoring.why import WHY_COLUMNS, explain_scores
 from mqlml.timeutil import format_instant, to_microseconds
 from mqlml.training import open_leads
+from mqlml.types import Ints, Mask, Objects
 
 __all__ = ["DISQUALIFIED", "SCORE_COLUMNS", "count_older", "problem_of", "score", "score_flat"]
 
@@ -238,9 +238,7 @@ def _span(journeys: Journeys, zone: str) -> str:
     return f"leads were created from {format_instant(first, zone)} to {format_instant(last, zone)}"
 
 
-def _choose(
-    candidates: pd.Series, known: pd.Series, lead_ids: Collection[int | str] | None
-) -> npt.NDArray[np.bool_]:
+def _choose(candidates: pd.Series, known: pd.Series, lead_ids: Collection[int | str] | None) -> Mask:
     """Which of the candidates are asked for; an id that no lead has is an error."""
     if lead_ids is None:
         return np.ones(len(candidates), dtype=bool)
@@ -252,7 +250,7 @@ def _choose(
             f"every lead to score must be in the data; {unknown.nunique()} of {asked.nunique()} are not: {shown}. "
             "Leave them out, or bring their rows"
         )
-    chosen: npt.NDArray[np.bool_] = candidates.astype("str").isin(set(asked)).to_numpy()
+    chosen: Mask = candidates.astype("str").isin(set(asked)).to_numpy()
     return chosen
 
 
@@ -265,7 +263,7 @@ def _scores(
     as_of: dt.datetime,
     scored_at: dt.datetime,
     version: Version | None,
-    acts: tuple[npt.NDArray[np.int64], npt.NDArray[np.object_]],
+    acts: tuple[Ints, Objects],
     previous: pd.DataFrame | None,
 ) -> pd.DataFrame:
     raw = bundle.scorer.decision_function(features)

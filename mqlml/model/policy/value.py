@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mqlml.config import LabelRule
+from mqlml.types import Floats
 
 __all__ = ["bayes_threshold", "payoff"]
 
@@ -37,7 +38,7 @@ def bayes_threshold(rule: LabelRule) -> float:
     return (cost + rule.too_early) / (gain + rule.too_late + rule.too_early)
 
 
-def payoff(rule: LabelRule, label: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def payoff(rule: LabelRule, label: npt.ArrayLike) -> Floats:
     """What following up each lead was worth against following up nobody, in the rule's currency.
 
     Parameters
