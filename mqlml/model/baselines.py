@@ -229,7 +229,7 @@ class PointsBaseline(Baseline):
     >>> fitted.points(table)[:4].tolist()
     [0.0, 0.0, 10.0, 10.0]
     >>> fitted.predict_proba(table)[:4, 1].round(2).tolist()
-    [0.04, 0.04, 0.5, 0.5]
+    [0.03, 0.03, 0.47, 0.47]
     """
 
     base_rate_: float

@@ -136,6 +136,27 @@ def train(
         If the config names a leaking column without a reason, or a feature reads the future.
     GateRefused
         If there are too few conversions to learn from, or nothing was learned from them.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> from mqlml.config import Config
+    >>> from mqlml.journeys.simulate import simulate
+    >>> journeys = simulate(800, random_state=1).journeys()
+    >>> config = Config(
+    ...     name="leads",
+    ...     data={
+    ...         "observed_until": "2025-06-24",
+    ...         "leads": {"path": "leads.csv"},
+    ...         "outcomes": {"path": "deals.csv"},
+    ...     },
+    ...     problem={"horizon": "60d", "snapshots": {"ages": ["7d"]}},
+    ...     windows=["30d"],
+    ...     gate={"min_positives": 20},
+    ... )
+    >>> trained = train(config, journeys, now=dt.datetime(2025, 7, 1, tzinfo=dt.UTC))
+    >>> trained.gate.passed, list(trained.bundle.policy.thresholds)
+    (True, ['mql', 'sql'])
     """
     progress = progress or Silent()
     data = read_data(config, progress, now=now) if data is None else data

@@ -187,6 +187,50 @@ def load_bundle(folder: str | Path) -> Bundle:
     BundleError
         If a file is missing, damaged or not what training makes; if the bundle comes from a newer mqlml; or if it
         was trained with another minor release of scikit-learn, whose trees need not mean the same.
+
+    Examples
+    --------
+    A version made by hand, saved and loaded again:
+
+    >>> import tempfile
+    >>> from mqlml.config import Config, describe_config
+    >>> from mqlml.journeys.simulate import simulate
+    >>> from mqlml.model import choose_thresholds
+    >>> from mqlml.training import build_table
+    >>> config = Config(
+    ...     name="leads",
+    ...     data={
+    ...         "observed_until": "2025-06-24",
+    ...         "leads": {"path": "leads.csv"},
+    ...         "outcomes": {"path": "deals.csv"},
+    ...     },
+    ...     problem={"horizon": "60d", "snapshots": {"ages": ["7d"]}},
+    ...     windows=["30d"],
+    ... )
+    >>> table = build_table(simulate(300, random_state=1).journeys(), config)
+    >>> scorer = LeadScorer(n_trees=10).fit(table.features, table.label)
+    >>> raw = scorer.decision_function(table.features)
+    >>> calibrator = SigmoidCalibrator().fit(raw, table.label)
+    >>> probability = calibrator.predict_proba(raw)[:, 1]
+    >>> made = Bundle(
+    ...     name=config.name,
+    ...     scorer=scorer,
+    ...     calibrator=calibrator,
+    ...     policy=choose_thresholds(probability, table.label, config.labels, weeks=76),
+    ...     plan=table.plan,
+    ...     config=describe_config(config),
+    ...     reference=make_reference(probability),
+    ...     metrics={},
+    ...     report={},
+    ...     fingerprint={},
+    ...     git_commit="",
+    ...     created="2025-07-01T00:00:00Z",
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_bundle(made, Path(folder) / "version")
+    ...     bundle = load_bundle(Path(folder) / "version")
+    >>> bool((bundle.scorer.decision_function(table.features) == raw).all())
+    True
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -97,6 +97,29 @@ def score(
         If one of ``lead_ids`` is unknown, or the journeys lack a column that the version needs.
     ConfigError
         If a rule cannot be applied; see `match_rules`.
+
+    Examples
+    --------
+    >>> from mqlml import train
+    >>> from mqlml.config import Config
+    >>> from mqlml.journeys.simulate import simulate
+    >>> journeys = simulate(800, random_state=1).journeys()
+    >>> config = Config(
+    ...     name="leads",
+    ...     data={
+    ...         "observed_until": "2025-06-24",
+    ...         "leads": {"path": "leads.csv"},
+    ...         "outcomes": {"path": "deals.csv"},
+    ...     },
+    ...     problem={"horizon": "60d", "snapshots": {"ages": ["7d"]}},
+    ...     windows=["30d"],
+    ...     gate={"min_positives": 20},
+    ... )
+    >>> now = dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
+    >>> bundle = train(config, journeys, now=now).bundle
+    >>> scores = score(bundle, journeys, config, as_of=dt.datetime(2025, 6, 1, tzinfo=dt.UTC), scored_at=now)
+    >>> scores["probability"].is_monotonic_decreasing, scores["label"].iloc[0]
+    (True, 'sql')
     """
     _check_zone(as_of, "as_of")
     _check_zone(scored_at, "scored_at")
