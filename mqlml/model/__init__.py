@@ -1,7 +1,6 @@
 """Room 4, how likely: the scorer, its calibration, the policy that turns probability into labels, and baselines."""
 
 from mqlml.model.baselines import (
-    BASELINES,
     Baseline,
     BaseRateBaseline,
     LogisticBaseline,
@@ -42,7 +41,6 @@ from mqlml.model.reasons import Idea, Reasons, choose_reasons, group_ideas, sum_
 from mqlml.model.scorer import LeadScorer
 
 __all__ = [
-    "BASELINES",
     "FEWEST_PERIODS",
     "KEPT_BY_HOLD",
     "UNQUALIFIED",

@@ -22,16 +22,12 @@ from mqlml.model.threads import limit_threads
 from mqlml.types import Floats, Mask
 
 __all__ = [
-    "BASELINES",
     "BaseRateBaseline",
     "Baseline",
     "LogisticBaseline",
     "PointsBaseline",
     "make_baselines",
 ]
-
-BASELINES = ("base_rate", "points", "logistic")
-"""The baselines' names, as ``train --json`` has them."""
 
 _POINTS = 10.0
 _COUNTED = {"actions": ("count", "value"), "undesirables": ("count", "flag", "value")}
@@ -98,7 +94,7 @@ class Baseline(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
 
 def make_baselines(features: Sequence[Feature]) -> dict[str, Baseline]:
-    """One of each baseline, by name, ready to fit; ``features`` is the catalogue of the table's columns."""
+    """One of each baseline, by the name ``train --json`` gives it; ``features`` is the catalogue of the columns."""
     return {
         "base_rate": BaseRateBaseline(),
         "points": PointsBaseline(features),
