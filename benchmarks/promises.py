@@ -100,7 +100,7 @@ def judge(seed: int, scenario: Scenario, n_resamples: int) -> dict[tuple[str, st
     past = data["time"] < scenario.weeks
     later = ~past & (data["time"] < scenario.weeks + NEXT_WEEKS)
     calibrator = SigmoidCalibrator().fit(data["raw"][past], data["label"][past])
-    probability = calibrator.predict(data["raw"])
+    probability = calibrator.predict_proba(data["raw"])[:, 1]
     looks = make_looks(
         probability[past],
         data["label"][past],

@@ -41,8 +41,8 @@ from mqlml.pipeline.judge import fit_past
 from mqlml.pipeline.learn import train
 from mqlml.pipeline.progress import Silent
 from mqlml.training import TrainingTable, build_table
+from mqlml.types import Floats
 
-Floats = npt.NDArray[np.float64]
 FitPredict = Callable[[pd.DataFrame, Any, pd.DataFrame], Floats]
 
 REAL = ("olist", "relax", "xeducation", "codecademy", "dbt_crm")
@@ -116,7 +116,7 @@ def simulated(n_leads: int, seed: int, drift: float, ages: list[str]) -> Case:
         print(
             json.dumps({"chose": bundle.scorer.get_params(), "slope": bundle.calibrator.slope_}), flush=True
         )
-        return bundle.calibrator.predict(bundle.scorer.decision_function(judged))
+        return bundle.calibrator.predict_proba(bundle.scorer.decision_function(judged))[:, 1]
 
     return Case(
         name=f"simulated, {n_leads:,} leads, seed {seed}" + (f", drift {drift:g}" if drift else ""),
@@ -155,7 +155,7 @@ def choose_and_judge(table: TrainingTable, tune: Tune) -> Floats:
         for model, (_, test) in zip(fitted, table.holdout.parts, strict=True)
     ]
     print(json.dumps({"chose": chosen.scorer.get_params(), "slope": calibrator.slope_}), flush=True)
-    return calibrator.predict(np.concatenate(raw))
+    return calibrator.predict_proba(np.concatenate(raw))[:, 1]
 
 
 def by_parts(case: Case, fit_predict: FitPredict) -> Floats:
@@ -163,7 +163,7 @@ def by_parts(case: Case, fit_predict: FitPredict) -> Floats:
 
 
 def logistic(X: pd.DataFrame, y: Any, later: pd.DataFrame) -> Floats:
-    return LogisticBaseline().fit(X, y).predict(later)
+    return LogisticBaseline().fit(X, y).predict_proba(later)[:, 1]
 
 
 def lightgbm(X: pd.DataFrame, y: Any, later: pd.DataFrame) -> Floats:

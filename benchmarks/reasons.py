@@ -18,7 +18,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from numba import njit
 
@@ -28,8 +27,7 @@ from mqlml.model import LeadScorer, SigmoidCalibrator, contribute_in_parts
 from mqlml.model.shapley import TreeShapley
 from mqlml.scoring.why import explain_scores
 from mqlml.training import build_table
-
-FloatArray = npt.NDArray[np.float64]
+from mqlml.types import Floats
 
 SCORERS = {
     "default": {},  # 120 trees of 8 leaves
@@ -143,12 +141,12 @@ def measure_peers(table, scorer, rows: int) -> None:  # type: ignore[no-untyped-
     (matrix, *_) = scorer.encode_in_parts(draw(table.features, rows, seed=99))
     own = TreeShapley(scorer.trees_)
     own.values(matrix[:10])
-    exact: list[FloatArray] = []
+    exact: list[Floats] = []
     bare = cpu(lambda: scorer.predict_matrix(matrix)) / len(matrix) * MILLION
     spent = cpu(lambda: exact.append(TreeShapley(scorer.trees_).values(matrix))) / len(matrix) * MILLION
     target = scorer.trees_.decision_function(matrix)
 
-    def line(name: str, seconds: float, values: FloatArray, base: float) -> None:
+    def line(name: str, seconds: float, values: Floats, base: float) -> None:
         some = exact[0][: len(values)]
         top = np.mean(np.abs(values).argmax(axis=1) == np.abs(some).argmax(axis=1))
         off = np.abs(base + values.sum(axis=1) - target[: len(values)]).max()
@@ -173,7 +171,7 @@ def measure_peers(table, scorer, rows: int) -> None:  # type: ignore[no-untyped-
         import shap
         from woodelf import WoodelfExplainer
 
-        found: list[FloatArray] = []
+        found: list[Floats] = []
         frame = pd.DataFrame(matrix)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             seconds = cpu(

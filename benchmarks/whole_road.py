@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
+from scipy.stats import norm
 
 from mqlml.config import Config, make_config
 from mqlml.errors import LabelPolicyError, MqlmlError
@@ -42,11 +42,10 @@ from mqlml.pipeline.progress import Silent
 from mqlml.pipeline.recent import look_recently
 from mqlml.times import DAY
 from mqlml.training import TrainingTable, build_table
-
-Floats = npt.NDArray[np.float64]
+from mqlml.types import Floats, Mask
 
 HORIZON = 60
-NOISE = 1.645
+NOISE = float(norm.isf(0.05))
 """Standard errors of a paired difference beyond which it is more than noise, at 5 % on one side."""
 
 
@@ -149,7 +148,7 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
         if calibrator.slope_ > 0:
             try:
                 policies[name] = choose_labels(
-                    calibrator.predict(forward.raw),
+                    calibrator.predict_proba(forward.raw)[:, 1],
                     past,
                     forward.rows,
                     forward_periods(past, forward),
@@ -168,7 +167,7 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
             for model, (_, test) in zip(fitted, table.holdout.parts, strict=True)
         ]
     )
-    probability = calibrator.predict(raw)
+    probability = calibrator.predict_proba(raw)[:, 1]
     labels = {}
     for name, policy in policies.items():
         came = evaluate_policy(
@@ -192,7 +191,7 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
         }
     return Learned(
         probability,
-        at_level_of_training(calibrator, forward.raw).predict(raw),
+        at_level_of_training(calibrator, forward.raw).predict_proba(raw)[:, 1],
         drift.found,
         drift.half_life,
         forward.in_time,
@@ -202,10 +201,8 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
 
 def at_level_of_training(calibrator: SigmoidCalibrator, forward: Floats) -> SigmoidCalibrator:
     """The same slope, with as many conversions promised as the models of the forward folds themselves promised."""
-    frozen = SigmoidCalibrator()
-    frozen.slope_, frozen.note_ = calibrator.slope_, None
-    frozen.intercept_ = solve_level(calibrator.slope_ * forward, float(expit(forward).sum()))
-    return frozen
+    level = solve_level(calibrator.slope_ * forward, float(expit(forward).sum()))
+    return calibrator.with_sigmoid(calibrator.slope_, level, None)
 
 
 def judge_chances(table: TrainingTable, truth: Floats, base_rate: float, found: Learned) -> dict[str, Any]:
@@ -319,7 +316,7 @@ def kept(values: Sequence[Sequence[float]]) -> dict[str, float]:
     }
 
 
-def share(which: npt.NDArray[np.bool_]) -> float:
+def share(which: Mask) -> float:
     return round(float(which.mean()), 3)
 
 

@@ -35,9 +35,6 @@ ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="The file that says what to read and predict.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
-Out = Annotated[
-    Path, typer.Option("--out", "-o", metavar="FILE", help="Where the result goes: .parquet or .csv.")
-]
 AsOf = Annotated[
     str | None,
     typer.Option(

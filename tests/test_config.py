@@ -191,12 +191,9 @@ MISTAKES = {
         put("labels", {name: {"policy": "fixed", "value": 0.5} for name in ("sql", "hot", "mql")}),
         "labels: labels are written lowest first, so 'mql' before 'sql'",
     ),
-    "one cost by two names": (
-        put(
-            "labels",
-            {"mql": {"policy": "value", "gain": 9, "cost": 1, "too_late": 2, "missed_cost": 2}},
-        ),
-        r"labels\.mql: 'missed_cost' is an earlier name of 'too_late'; give one of them",
+    "a cost that is no key": (
+        put("labels", {"mql": {"policy": "value", "gain": 9, "cost": 1, "too_lat": 2}}),
+        r"labels\.mql\.too_lat: unknown key 'too_lat'; did you mean 'too_late'\?",
     ),
     "teams without a capacity": (
         put("labels", {"mql": {"policy": "capacity", "teams": {"column": "region", "per_week": {}}}}),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,19 +60,66 @@ def test_only_tracking_imports_mlflow(path: Path) -> None:
     assert not found or room(path) == "registry/tracking.py"
 
 
-BUILDERS = ("actions", "channel", "custom", "functions", "profile", "undesirables")
+def defines(path: Path, name: str) -> bool:
+    """Whether a module gives this name a value."""
+    return any(
+        isinstance(target, ast.Name) and target.id == name
+        for node in tree(path).body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    )
 
 
-@pytest.mark.parametrize("builder", BUILDERS)
-def test_a_builder_imports_no_label_and_no_other_builder(builder: str) -> None:
-    path = PACKAGE / "features" / f"{builder}.py"
+def dotted(path: Path) -> str:
+    """The name a module is imported by."""
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+
+
+BUILDERS = [path for path in MODULES if defines(path, "BUILDER")]
+
+
+def test_builders_are_found_where_the_plan_has_them() -> None:
+    from mqlml.features.plan import BUILDERS as PLANNED
+
+    found = [importlib.import_module(dotted(path)).BUILDER for path in BUILDERS]
+    assert {builder.part for builder in found} == {builder.part for builder in PLANNED}
+
+
+@pytest.mark.parametrize("path", BUILDERS, ids=room)
+def test_a_builder_imports_no_label_and_no_other_builder(path: Path) -> None:
     found = list(imports(path))
-    others = {f"mqlml.features.{other}" for other in BUILDERS if other != builder}
+    others = {dotted(other) for other in BUILDERS if other != path}
     assert not [name for name in found if name.startswith(("mqlml.training", "mqlml.model"))]
     assert not [name for name in found if any(name == o or name.startswith(f"{o}.") for o in others)]
     assert "outcomes" not in {
         node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)
     }, "features never look at outcomes"
+
+
+def test_every_top_module_has_its_layer() -> None:
+    settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    named = [name.strip() for layer in layers for name in layer.replace("|", ":").split(":")]
+    top = {
+        path.stem
+        for path in PACKAGE.iterdir()
+        if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").exists()
+    }
+    assert sorted(named) == sorted(f"mqlml.{name}" for name in top)
+
+
+def array_aliases(path: Path) -> list[str]:
+    """Names a module gives to an array type."""
+    return [
+        ast.unparse(node)
+        for node in tree(path).body
+        if isinstance(node, ast.Assign) and re.fullmatch(r"(npt?\.)?NDArray\[.*\]", ast.unparse(node.value))
+    ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_array_types_are_named_in_one_place(path: Path) -> None:
+    assert not array_aliases(path) or room(path) == "types.py"
 
 
 CLOCKS = ("time.time", "time.perf_counter", "time.monotonic", "datetime.now", "datetime.utcnow", "date.today")

@@ -30,8 +30,8 @@ class LabelRule(Section):
     ``fixed``, ``min_precision`` and ``min_recall`` take ``value`` (a probability or share). ``capacity`` takes
     ``per_week`` (leads), or ``teams``, or both: ``per_week`` is then for the leads of no team named. ``value`` takes
     ``gain`` (of a lead that converts) and ``cost`` (of one follow-up), and may take ``too_early`` (what following up
-    a lead that does not convert costs besides) and ``too_late`` (what a conversion nobody was told of costs; an
-    earlier name of it is ``missed_cost``), all in one currency.
+    a lead that does not convert costs besides) and ``too_late`` (what a conversion nobody was told of costs), all in
+    one currency.
 
     Whatever the policy: ``min_fit`` and ``min_engagement`` (0 to 100, percentiles of the version's reference leads)
     are what a lead must have besides; once reached, the label is kept for ``hold`` at least, and until the
@@ -46,7 +46,6 @@ class LabelRule(Section):
     cost: float | None = Field(default=None, gt=0)
     too_early: float = Field(default=0.0, ge=0)
     too_late: float = Field(default=0.0, ge=0)
-    missed_cost: float = Field(default=0.0, ge=0)
     min_fit: float | None = Field(default=None, ge=0, le=100)
     min_engagement: float | None = Field(default=None, ge=0, le=100)
     hold: Duration | None = None
@@ -55,9 +54,7 @@ class LabelRule(Section):
     @model_validator(mode="after")
     def _keys_of_policy(self) -> LabelRule:
         needed = {"capacity": {"per_week"}, "value": {"gain", "cost"}}.get(self.policy, {"value"})
-        optional = {"capacity": {"teams"}, "value": {"too_early", "too_late", "missed_cost"}}.get(
-            self.policy, set()
-        )
+        optional = {"capacity": {"teams"}, "value": {"too_early", "too_late"}}.get(self.policy, set())
         defaults = {name: field.default for name, field in type(self).model_fields.items()}
         given = {name for name in self.model_fields_set if getattr(self, name) != defaults[name]} - {"policy"}
         if self.teams is not None:
@@ -68,14 +65,7 @@ class LabelRule(Section):
             raise ValueError(f"policy {self.policy!r} needs {missing[0]!r}")
         if extra := sorted(given - needed - optional):
             raise ValueError(f"policy {self.policy!r} does not read {extra[0]!r}")
-        if self.too_late and self.missed_cost:
-            raise ValueError("'missed_cost' is an earlier name of 'too_late'; give one of them")
         return self
-
-    @property
-    def late_cost(self) -> float:
-        """What a conversion nobody was told of costs."""
-        return self.too_late or self.missed_cost
 
 
 def _levels(value: dict[str, LabelRule]) -> dict[str, LabelRule]:

@@ -148,6 +148,16 @@ def read_config(path: str | Path) -> Config:
     ------
     ConfigError
         If the file is missing, is not YAML, or does not say what it must.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> text = "{name: leads, data: {flat: {path: leads.csv, lead_id: id, label: won, positive: 1, order: id}}}"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = (Path(folder) / "mqlml.yml").write_text(text)
+    ...     config = read_config(Path(folder) / "mqlml.yml")
+    >>> config.name, config.data.flat.path
+    ('leads', 'leads.csv')
     """
     path = Path(path)
     try:

@@ -35,6 +35,20 @@ class Config(Section):
     """All of ``mqlml.yml``. ``folder`` is where it stands; ``written`` is what it says, ``${NAME}`` as such.
 
     ``slices`` names columns of the leads, or features, by whose values the model is judged group by group.
+
+    Examples
+    --------
+    >>> config = Config(
+    ...     name="leads",
+    ...     data={
+    ...         "observed_until": "2025-06-30",
+    ...         "leads": {"path": "leads.csv"},
+    ...         "outcomes": {"path": "deals.csv"},
+    ...     },
+    ...     labels={"mql": {"policy": "fixed", "value": 0.1}},
+    ... )
+    >>> config.data.observed_until.isoformat(), config.labels["mql"].value
+    ('2025-06-30T00:00:00+00:00', 0.1)
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binomtest, norm
 
 __all__ = [
     "CalibrationBand",
@@ -20,7 +21,7 @@ __all__ = [
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_Z = 1.959963984540054
+_Z = float(norm.isf(0.025))
 _N_BANDS = 10
 
 
@@ -76,8 +77,12 @@ def make_calibration_table(
     for band in np.unique(bands):
         rows = bands == band
         n, converted = int(rows.sum()), int(target[rows].sum())
-        low, high = wilson_interval(converted, n)
-        table.append(CalibrationBand(float(chance[rows].mean()), converted / n, low, high, n))
+        interval = binomtest(converted, n).proportion_ci(method="wilson")
+        table.append(
+            CalibrationBand(
+                float(chance[rows].mean()), converted / n, float(interval.low), float(interval.high), n
+            )
+        )
     return tuple(table)
 
 
@@ -108,7 +113,8 @@ def make_decile_table(y: npt.ArrayLike, score: npt.ArrayLike) -> tuple[Decile, .
 def wilson_interval(successes: float, n: float) -> tuple[float, float]:
     """95 % interval of a share; unlike the normal one it stays within 0 and 1 and holds for few successes.
 
-    Numbers need not be whole: rows that share their fate are worth fewer independent ones.
+    Numbers need not be whole, as scipy's ``binomtest`` has them: rows that share their fate are worth fewer
+    independent ones.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
     """

@@ -31,31 +31,17 @@ class GateResult:
     warnings: tuple[str, ...]
 
 
-def check_gate(
-    metrics: Mapping[str, Any],
-    baselines: Mapping[str, Mapping[str, Any]],
-    *,
-    min_positives: int,
-    positives: int,
-) -> GateResult:
-    """Refuse a model without skill on later data, or judged on too few conversions.
+def check_gate(metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]) -> GateResult:
+    """Refuse a model without skill on later data.
 
     Parameters
     ----------
     metrics : what `evaluate_probabilities` gave on the held-out period
     baselines : what `evaluate_baselines` gave there, by name
-    min_positives : int
-        ``gate.min_positives`` of the config.
-    positives : int
-        How many conversions there were to learn from.
     """
     auc: Estimate = metrics["roc_auc"]
     brier: Estimate = metrics["brier"]
     reasons = []
-    if positives < min_positives:
-        reasons.append(
-            f"There are {positives} conversions to learn from, and {min_positives} are needed (gate.min_positives)."
-        )
     # A NaN, from too few conversions for a single resample of both classes, shows no skill either.
     if not auc.low > 0.5:
         reasons.append(

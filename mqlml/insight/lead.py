@@ -221,7 +221,7 @@ def _explain(
     place = int(np.flatnonzero((scores["lead_id"] == lead_id).to_numpy())[0])
     own = scores.iloc[place]
     families = {family: scores[f"{family}_points"].to_numpy() for family in FAMILIES}
-    probabilities = bundle.calibrator.predict(bundle.scorer.decision_function(features))
+    probabilities = bundle.calibrator.predict_proba(bundle.scorer.decision_function(features))[:, 1]
     return Explanation(
         lead_id=lead_id,
         as_of=format_instant(as_of),

@@ -65,6 +65,13 @@ class Journeys:
         source's name; empty for a line that is no row), ``value`` (text as found), ``reason``, ``file``. A row
         stands here once for each thing that is wrong with it.
     rows_read : dict of table name to number of rows read, quarantined ones included.
+
+    Examples
+    --------
+    >>> from mqlml.journeys.simulate import simulate
+    >>> journeys = simulate(50, random_state=0).journeys()
+    >>> len(journeys.leads), list(journeys.outcomes.columns)[:3], len(journeys.quarantine)
+    (50, ['lead_id', 'stage', 'occurred_at'], 0)
     """
 
     dated: ClassVar[Literal[True]] = True

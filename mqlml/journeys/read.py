@@ -226,6 +226,33 @@ def read_journeys(config: Config) -> Journeys:
         If more than the share ``data.max_quarantined`` of a table's rows cannot be used.
     ConfigError
         If a section contradicts itself, or the config describes a flat table.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from mqlml.config import Config
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     leads = Path(folder) / "leads.csv"
+    ...     written = leads.write_text("lead_id,created_at\\n1,2025-01-01\\n2,2025-01-02\\n")
+    ...     deals = Path(folder) / "deals.csv"
+    ...     written = deals.write_text("lead_id,won\\n2,2025-02-01\\n")
+    ...     journeys = read_journeys(
+    ...         Config(
+    ...             name="leads",
+    ...             data={
+    ...                 "observed_until": "2025-06-30",
+    ...                 "leads": {"path": str(leads)},
+    ...                 "outcomes": {
+    ...                     "path": str(deals),
+    ...                     "columns": {"occurred_at": "won"},
+    ...                     "stage": "closed_won",
+    ...                 },
+    ...             },
+    ...         )
+    ...     )
+    >>> journeys.outcomes[["lead_id", "stage"]].to_numpy().tolist()
+    [[2, 'closed_won']]
     """
     journeys, leads = read_around_events(config)
     return read_events(config, journeys, leads)

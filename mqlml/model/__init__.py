@@ -1,7 +1,6 @@
 """Room 4, how likely: the scorer, its calibration, the policy that turns probability into labels, and baselines."""
 
 from mqlml.model.baselines import (
-    BASELINES,
     Baseline,
     BaseRateBaseline,
     LogisticBaseline,
@@ -17,7 +16,7 @@ from mqlml.model.contributions import (
     contribute_in_parts,
     family_points,
 )
-from mqlml.model.drift import Drift, fit_within_periods, follow_recent
+from mqlml.model.drift import FEWEST_PERIODS, Drift, fit_within_periods, follow_recent
 from mqlml.model.encode import NothingVariesError, TableEncoder
 from mqlml.model.policy import (
     KEPT_BY_HOLD,
@@ -42,7 +41,7 @@ from mqlml.model.reasons import Idea, Reasons, choose_reasons, group_ideas, sum_
 from mqlml.model.scorer import LeadScorer
 
 __all__ = [
-    "BASELINES",
+    "FEWEST_PERIODS",
     "KEPT_BY_HOLD",
     "UNQUALIFIED",
     "BaseRateBaseline",

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import check_is_fitted
 
-from mqlml.errors import PopulationError, ScorerError
 from mqlml.features.catalogue import Feature
 from mqlml.model.calibration import SigmoidCalibrator
 from mqlml.model.encode import TableEncoder
+from mqlml.model.inputs import check_new_rows, check_training_rows, pick_class, two_classes
+from mqlml.model.linear import compress
 from mqlml.model.threads import limit_threads
+from mqlml.types import Floats, Mask
 
 __all__ = [
-    "BASELINES",
     "BaseRateBaseline",
     "Baseline",
     "LogisticBaseline",
@@ -25,29 +29,72 @@ __all__ = [
     "make_baselines",
 ]
 
-FloatArray = npt.NDArray[np.float64]
-
-BASELINES = ("base_rate", "points", "logistic")
-"""The baselines' names, as ``train --json`` has them."""
-
 _POINTS = 10.0
 _COUNTED = {"actions": ("count", "value"), "undesirables": ("count", "flag", "value")}
 
 
-class Baseline(Protocol):
-    """A simpler idea of how likely a lead is to convert."""
+class Baseline(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
+    """A simpler idea of how likely a lead is to convert, as a scikit-learn classifier.
 
-    def fit(self, X: pd.DataFrame, y: npt.ArrayLike) -> Self:
-        """Learn from leads whose outcome is known."""
-        ...
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The two labels in sorted order; the second is the one whose probability is meant.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only if the training table had text column names.
+    """
 
-    def predict(self, X: pd.DataFrame) -> FloatArray:
+    classes_: npt.NDArray[Any]
+
+    def fit(self, X: Any, y: npt.ArrayLike) -> Self:
+        """Learn from leads whose outcome is known.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n, columns), or 2-D array of numbers
+        y : array of shape (n,)
+            Two different values; the greater one is the conversion.
+
+        Raises
+        ------
+        ScorerError
+            If table and labels do not fit together, or a column cannot be used.
+        PopulationError
+            If ``y`` holds one class only.
+        """
+        rows = check_training_rows(self, X, y)
+        self._learn(rows.table, rows.target.astype(np.float64))
+        return self
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Probabilities of both classes; shape (n, 2), rows sum to one."""
+        check_is_fitted(self)
+        return two_classes(self._rate(check_new_rows(self, X)))
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """The likelier class of each row."""
+        return pick_class(self, self.predict_proba(X)[:, 1] > 0.5)
+
+    @abstractmethod
+    def _learn(self, table: pd.DataFrame, target: Floats, /) -> None:
+        """Learn from a table that has been checked; ``target`` is 1 for a conversion, else 0."""
+
+    @abstractmethod
+    def _rate(self, table: pd.DataFrame) -> Floats:
         """Probability of conversion, shape (n,)."""
-        ...
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
 
 
 def make_baselines(features: Sequence[Feature]) -> dict[str, Baseline]:
-    """One of each baseline, by name, ready to fit; ``features`` is the catalogue of the table's columns."""
+    """One of each baseline, by the name ``train --json`` gives it; ``features`` is the catalogue of the columns."""
     return {
         "base_rate": BaseRateBaseline(),
         "points": PointsBaseline(features),
@@ -55,100 +102,102 @@ def make_baselines(features: Sequence[Feature]) -> dict[str, Baseline]:
     }
 
 
-def _check_target(y: npt.ArrayLike) -> FloatArray:
-    target = np.asarray(y, dtype=np.float64)
-    converted = int(target.sum())
-    if not 0 < converted < len(target):
-        raise PopulationError(
-            f"y must hold leads that converted and leads that did not; {converted} of {len(target)} converted. "
-            "Take a longer history, another outcome, or a longer horizon"
-        )
-    return target
-
-
-class BaseRateBaseline:
+class BaseRateBaseline(Baseline):
     """Everyone has the share of leads that converted in training: all that was known, were there no features.
 
     Attributes
     ----------
     base_rate_ : float
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"visits": [0, 1, 6, 9]})
+    >>> BaseRateBaseline().fit(table, [0, 0, 0, 1]).predict_proba(table)[:, 1].tolist()
+    [0.25, 0.25, 0.25, 0.25]
     """
 
-    base_rate_: float
-
-    def fit(self, X: pd.DataFrame, y: npt.ArrayLike) -> Self:
-        """Learn the base rate; see `Baseline`."""
-        target = _check_target(y)
-        if len(target) != len(X):
-            raise ScorerError(f"X and y must be of one length; found {len(X)} and {len(target)}")
+    def _learn(self, _table: pd.DataFrame, target: Floats, /) -> None:
         self.base_rate_ = float(target.mean())
-        return self
 
-    def predict(self, X: pd.DataFrame) -> FloatArray:
-        """The base rate, once per row."""
-        return np.full(len(X), self.base_rate_)
+    def _rate(self, table: pd.DataFrame) -> Floats:
+        return np.full(len(table), self.base_rate_)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True
+        return tags
 
 
-class LogisticBaseline:
+class LogisticBaseline(Baseline):
     """Logistic regression, given a fair chance: one column per frequent word, counts on a log scale.
 
     Numbers are taken as ``sign(x) · log(1 + |x|)``, since most are counts and days with long tails, a missing one as
     the training's median beside a column that says so. All columns are standardised, and the ridge is scikit-learn's
     default, so the fit is the same on every run.
+
+    Attributes
+    ----------
+    encoder_ : TableEncoder
+    medians_, has_missing_ : ndarrays of shape (matrix columns,)
+        Each column's median on the log scale, and whether any of its values was missing.
+    mean_, spread_ : ndarrays of shape (design columns,)
+    regression_ : LogisticRegression
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"visits": [0, 1, 6, 9] * 10})
+    >>> fitted = LogisticBaseline().fit(table, [0, 0, 1, 1] * 10)
+    >>> fitted.predict(pd.DataFrame({"visits": [0, 20]})).tolist()
+    [0, 1]
     """
 
-    _medians: FloatArray
-    _has_missing: npt.NDArray[np.bool_]
+    encoder_: TableEncoder
+    medians_: Floats
+    has_missing_: Mask
+    mean_: Floats
+    spread_: Floats
+    regression_: LogisticRegression
 
-    def fit(self, X: pd.DataFrame, y: npt.ArrayLike) -> Self:
-        """Learn the weights; see `Baseline`."""
-        target = _check_target(y)
-        self._encoder = TableEncoder().fit(X)
-        matrix = self._encoder.transform(X)
-        self._medians = np.nanquantile(_compress(matrix), 0.5, axis=0)
-        self._has_missing = np.logical_or.reduce(np.isnan(matrix), axis=0)
+    def _learn(self, table: pd.DataFrame, target: Floats, /) -> None:
+        self.encoder_ = TableEncoder().fit(table)
+        matrix = self.encoder_.transform(table)
+        self.medians_ = np.nanquantile(compress(matrix), 0.5, axis=0)
+        self.has_missing_ = np.logical_or.reduce(np.isnan(matrix), axis=0)
         columns = self._expand(matrix)
-        self._mean = columns.mean(axis=0)
+        self.mean_ = columns.mean(axis=0)
         spread = columns.std(axis=0)
-        self._spread = np.where(spread > 0, spread, 1.0)
-        self._regression = LogisticRegression(max_iter=2_000)
+        self.spread_ = np.where(spread > 0, spread, 1.0)
+        self.regression_ = LogisticRegression(max_iter=2_000)
         # Sums over rows that BLAS shares out among threads end in other last digits.
         with limit_threads(1):
-            self._regression.fit((columns - self._mean) / self._spread, target)
-        return self
+            self.regression_.fit((columns - self.mean_) / self.spread_, target)
 
-    def predict(self, X: pd.DataFrame) -> FloatArray:
-        """Probability of conversion, shape (n,)."""
-        columns = (self._expand(self._encoder.transform(X)) - self._mean) / self._spread
+    def _rate(self, table: pd.DataFrame) -> Floats:
+        columns = (self._expand(self.encoder_.transform(table)) - self.mean_) / self.spread_
         with limit_threads(1):
-            probability: FloatArray = self._regression.predict_proba(columns)[:, 1]
+            probability: Floats = self.regression_.predict_proba(columns)[:, 1]
         return probability
 
-    def _expand(self, matrix: FloatArray) -> FloatArray:
+    def _expand(self, matrix: Floats) -> Floats:
         columns: list[npt.NDArray[Any]] = []
-        compressed = _compress(matrix)
-        for position, name in enumerate(self._encoder.matrix_names_):
-            levels = self._encoder.levels_.get(name)
+        compressed = compress(matrix)
+        for position, name in enumerate(self.encoder_.matrix_names_):
+            levels = self.encoder_.levels_.get(name)
             values = matrix[:, position]
             if levels is None:
                 missing = np.isnan(values)
-                columns.append(np.where(missing, self._medians[position], compressed[:, position]))
-                if self._has_missing[position]:
+                columns.append(np.where(missing, self.medians_[position], compressed[:, position]))
+                if self.has_missing_[position]:
                     columns.append(missing)
             else:
                 # One per frequent word; the other words together are what is left when all of these are 0.
                 columns += [values == code for code in range(len(levels))]
-                if self._has_missing[position]:
+                if self.has_missing_[position]:
                     columns.append(np.isnan(values))
         return np.column_stack(columns).astype(np.float64)
 
 
-def _compress(values: FloatArray) -> FloatArray:
-    compressed: FloatArray = np.sign(values) * np.log1p(np.abs(values))
-    return compressed
-
-
-class PointsBaseline:
+class PointsBaseline(Baseline):
     """The usual points rule: +10 for each kind of act the lead has done, −10 for each undesirable.
 
     It looks at counts, flags and values of the families Actions and Undesirables, and gives the points for an act
@@ -159,28 +208,45 @@ class PointsBaseline:
     ----------
     features : sequence of Feature
         The catalogue of the table's columns.
+
+    Attributes
+    ----------
+    base_rate_ : float
+    calibrator_ : SigmoidCalibrator or None
+        None where all leads of the training have the same points.
+
+    Examples
+    --------
+    >>> demo = Feature(
+    ...     name="actions__demo__count__all", family="actions", sentence="Demo requests", kind="number"
+    ... )
+    >>> table = pd.DataFrame({demo.name: [0, 0, 1, 3] * 10})
+    >>> fitted = PointsBaseline([demo]).fit(table, [0, 0, 0, 1] * 10)
+    >>> fitted.points(table)[:4].tolist()
+    [0.0, 0.0, 10.0, 10.0]
+    >>> fitted.predict_proba(table)[:4, 1].round(2).tolist()
+    [0.03, 0.03, 0.47, 0.47]
     """
 
-    def __init__(self, features: Sequence[Feature]) -> None:
+    base_rate_: float
+    calibrator_: SigmoidCalibrator | None
+
+    def __init__(self, features: Sequence[Feature] = ()) -> None:
         self.features = features
 
-    def fit(self, X: pd.DataFrame, y: npt.ArrayLike) -> Self:
-        """Learn what the points are worth; see `Baseline`."""
-        target = _check_target(y)
-        points = self.points(X)
-        self._base_rate = float(target.mean())
-        self._calibrator = SigmoidCalibrator().fit(points, target) if np.ptp(points) > 0 else None
-        return self
+    def _learn(self, table: pd.DataFrame, target: Floats, /) -> None:
+        points = self.points(table)
+        self.base_rate_ = float(target.mean())
+        self.calibrator_ = SigmoidCalibrator().fit(points, target) if np.ptp(points) > 0 else None
 
-    def predict(self, X: pd.DataFrame) -> FloatArray:
-        """Probability of conversion, shape (n,)."""
-        if self._calibrator is None:
-            return np.full(len(X), self._base_rate)
-        return self._calibrator.predict(self.points(X))
+    def _rate(self, table: pd.DataFrame) -> Floats:
+        if self.calibrator_ is None:
+            return np.full(len(table), self.base_rate_)
+        return self.calibrator_.predict_proba(self.points(table))[:, 1]
 
-    def points(self, X: pd.DataFrame) -> FloatArray:
+    def points(self, X: pd.DataFrame) -> Floats:
         """The points of each lead, shape (n,)."""
-        acts: dict[tuple[str, str], npt.NDArray[np.bool_]] = {}
+        acts: dict[tuple[str, str], Mask] = {}
         for feature in self.features:
             family, what, aggregate = feature.name.split("__")[:3]
             # "any" adds up acts that have a column, and points, of their own.
@@ -192,3 +258,8 @@ class PointsBaseline:
         for (family, _), done in acts.items():
             points += np.where(done, _POINTS if family == "actions" else -_POINTS, 0.0)
         return points
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True
+        return tags

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
-__all__ = ["Blend", "choose_blend"]
+from mqlml.types import Floats
 
-FloatArray = npt.NDArray[np.float64]
+__all__ = ["Blend", "choose_blend"]
 
 # Before any evidence: half and half, and the weights are believed within about this much of it. On 40 to 60 forward
 # conversions the data then say more than the belief does.
@@ -62,13 +62,11 @@ class Blend:
         named = {"tree_weight": kept * self.tree_weight, "linear_weight": kept * self.linear_weight}
         return {name: round(weight, 3) if weight >= _LEAST else 0.0 for name, weight in named.items()}
 
-    def mix(
-        self, prior: FloatArray, trees: FloatArray, linear: FloatArray, *, learned: FloatArray
-    ) -> FloatArray:
+    def mix(self, prior: Floats, trees: Floats, linear: Floats, *, learned: Floats) -> Floats:
         """The blend's log-odds, each row with the weights of a model that ``learned`` from so many conversions."""
         kept = np.maximum(0.0, 1.0 - self.optimism / learned)
         moved = self.tree_weight * (trees - prior) + self.linear_weight * (linear - prior)
-        mixed: FloatArray = prior + kept * moved
+        mixed: Floats = prior + kept * moved
         return mixed
 
 
@@ -115,16 +113,16 @@ def choose_blend(
     held = typical / known
     most = 0.9 / float(held.max())
 
-    def log_odds(point: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def log_odds(point: Floats) -> tuple[Floats, Floats, Floats]:
         moved, kept = moves @ point[:2], 1.0 - point[2] * held
         return start + kept * moved + point[3], moved, kept
 
-    def losses(point: FloatArray) -> FloatArray:
+    def losses(point: Floats) -> Floats:
         odds, _, _ = log_odds(point)
-        loss: FloatArray = np.logaddexp(0.0, odds) - target * odds
+        loss: Floats = np.logaddexp(0.0, odds) - target * odds
         return loss
 
-    def objective(point: FloatArray) -> tuple[float, FloatArray]:
+    def objective(point: Floats) -> tuple[float, Floats]:
         odds, moved, kept = log_odds(point)
         error = expit(odds) - target
         away = np.append(point[:2] - _DEFAULT, point[2])
@@ -134,7 +132,7 @@ def choose_blend(
         gradient[:3] += away / belief**2
         return value, gradient
 
-    def best(fixed: dict[int, float]) -> FloatArray:
+    def best(fixed: dict[int, float]) -> Floats:
         first = np.array([_DEFAULT, _DEFAULT, 0.0, 0.0])
         bounds: list[tuple[float | None, float | None]] = [
             (0.0, None),
@@ -152,7 +150,7 @@ def choose_blend(
             bounds=bounds,
             options={"ftol": 1e-12, "gtol": 1e-8},
         )
-        point: FloatArray = found.x
+        point: Floats = found.x
         return point
 
     free = best({})

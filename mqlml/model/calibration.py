@@ -13,28 +13,37 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils.validation import check_array, check_is_fitted
 
-from mqlml.errors import PopulationError, ScorerError
+from mqlml.errors import ScorerError
+from mqlml.model.encode import EmptyClassError, TableError
+from mqlml.model.inputs import check_labels, pick_class, two_classes
+from mqlml.types import Floats
 
 __all__ = ["SigmoidCalibrator", "hold_back", "solve_level"]
-
-FloatArray = npt.NDArray[np.float64]
 
 # Beyond this the sigmoid rounds to exactly 1 in float64, which would claim certainty.
 _LARGEST_LOG_ODDS = 36.0
 _MOST_STEPS = 100
 
 
-class SigmoidCalibrator:
+class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """``probability = 1 / (1 + exp(−(slope · raw + intercept)))``, fitted by maximum likelihood.
 
     Attributes
     ----------
+    classes_ : ndarray of shape (2,)
+        The two labels in sorted order; the second is the one whose probability is meant.
     slope_, intercept_ : float
     note_ : str or None
         Set where the scores ranked the wrong way round, or `hold_back` found no skill. The slope is then 0 and
         everyone gets the base rate: turned round, the sigmoid would call the noise of an unskilled model skill. The
         gate refuses such a model.
+
+    Notes
+    -----
+    A scikit-learn classifier whose one feature is the raw score, taken as an array of shape (n,) only.
 
     References
     ----------
@@ -45,10 +54,11 @@ class SigmoidCalibrator:
     Examples
     --------
     >>> calibrator = SigmoidCalibrator().fit([-3.0, -2.0, -1.0, 0.0], [0, 0, 1, 1])
-    >>> calibrator.predict([-3.0, 0.0]).round(2).tolist()
+    >>> calibrator.predict_proba([-3.0, 0.0])[:, 1].round(2).tolist()
     [0.2, 0.8]
     """
 
+    classes_: npt.NDArray[Any]
     slope_: float
     intercept_: float
     note_: str | None
@@ -60,7 +70,8 @@ class SigmoidCalibrator:
         ----------
         raw : array of shape (n,)
             Log-odds of leads the model was not trained on.
-        y : array of shape (n,), 0 or 1
+        y : array of shape (n,)
+            Two different values; the greater one is the conversion.
         sample_weight : array of shape (n,), optional
 
         Raises
@@ -71,25 +82,33 @@ class SigmoidCalibrator:
             If nobody, or everybody, converted.
         """
         scores = _finite(raw)
-        target = np.asarray(y, dtype=np.float64)
+        labels = check_labels(self, y)
         weight = (
             np.ones(len(scores)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         )
-        if not len(scores) == len(target) == len(weight):
-            raise ScorerError(
-                "raw scores, labels and weights must be of one length; found "
-                f"{len(scores)}, {len(target)} and {len(weight)}"
+        if weight.ndim != 1 or not (weight >= 0).all() or not weight.any():
+            raise TableError(
+                "weights must be numbers from 0 up, one per lead, not all of them zero; found shape "
+                f"{weight.shape} with {int((weight > 0).sum())} above 0"
             )
+        if not len(scores) == len(labels) == len(weight):
+            raise TableError(
+                "raw scores, labels and weights must be of one length; found "
+                f"{len(scores)}, {len(labels)} and {len(weight)}"
+            )
+        classes = np.unique(labels)
+        # Of one class alone only its own truth tells which of the two it is.
+        target = (labels == classes[-1] if len(classes) == 2 else labels.astype(bool)).astype(np.float64)
         converted = float(weight @ target)
         rest = float(weight.sum()) - converted
         if converted <= 0 or rest <= 0:
-            raise PopulationError(
-                f"calibration needs leads that converted and leads that did not; found {converted:g} and {rest:g}. "
-                "Take a longer history, another outcome, or a longer horizon"
+            raise EmptyClassError(
+                f"calibration needs leads that converted and leads that did not; found {converted:g} and {rest:g}, "
+                "which is one class. Take a longer history, another outcome, or a longer horizon"
             )
         used = weight > 0
         if np.ptp(scores[used]) == 0:
-            raise ScorerError(
+            raise TableError(
                 f"calibration needs scores that differ; all {int(used.sum())} are {scores[used][0]!r}. "
                 "The model has learned nothing from its features"
             )
@@ -98,6 +117,7 @@ class SigmoidCalibrator:
         centre = float(np.average(scores, weights=weight))
         spread = math.sqrt(float(np.average((scores - centre) ** 2, weights=weight)))
         slope, intercept = _fit_sigmoid((scores - centre) / spread, smoothed, weight)
+        self.classes_ = classes
         self.note_ = None
         if slope <= 0:
             base_rate = float(np.average(smoothed, weights=weight))
@@ -117,23 +137,33 @@ class SigmoidCalibrator:
         """
         if self.slope_ != 0:
             raise ScorerError(f"a rate for everyone needs a slope of 0; found {self.slope_!r}")
-        moved = type(self)()
-        moved.slope_, moved.intercept_ = 0.0, math.log(base_rate / (1 - base_rate))
-        moved.note_ = self.note_ and f"{self.note_.rpartition(', ')[0]}, {base_rate:.3g}"
-        return moved
+        note = self.note_ and f"{self.note_.rpartition(', ')[0]}, {base_rate:.3g}"
+        return self.with_sigmoid(0.0, math.log(base_rate / (1 - base_rate)), note)
 
-    def predict(self, raw: npt.ArrayLike) -> FloatArray:
-        """Calibrated probabilities, never exactly 0 or 1; the order of the raw scores is kept."""
-        log_odds = np.clip(self.log_odds(raw), -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS)
-        probability: FloatArray = expit(log_odds)
-        return probability
+    def with_sigmoid(self, slope: float, intercept: float, note: str | None) -> Self:
+        """Another fitted calibrator of the same classes; this one stays as it is."""
+        made: Self = clone(self)
+        made.classes_, made.slope_, made.intercept_, made.note_ = self.classes_, slope, intercept, note
+        return made
 
-    def log_odds(self, raw: npt.ArrayLike) -> FloatArray:
+    def decision_function(self, raw: npt.ArrayLike) -> Floats:
         """Calibrated log-odds, which are linear in the raw ones; shape (n,)."""
+        check_is_fitted(self, "slope_")
         return self.slope_ * _finite(raw) + self.intercept_
 
+    def predict_proba(self, raw: npt.ArrayLike) -> Floats:
+        """Calibrated probabilities of both classes; shape (n, 2), rows sum to one.
+
+        They are never exactly 0 or 1, and keep the order of the raw scores.
+        """
+        return two_classes(expit(np.clip(self.decision_function(raw), -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS)))
+
+    def predict(self, raw: npt.ArrayLike) -> npt.NDArray[Any]:
+        """The likelier class of each score."""
+        return pick_class(self, self.decision_function(raw) > 0)
+
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold; `from_dict` gives the same calibrator to the bit."""
+        """What JSON can hold; `from_dict` gives the same calibrator to the bit, for the classes 0 and 1."""
         return {"kind": "sigmoid", "slope": self.slope_, "intercept": self.intercept_, "note": self.note_}
 
     @classmethod
@@ -146,6 +176,7 @@ class SigmoidCalibrator:
             If the values are not those of a sigmoid.
         """
         made = cls()
+        made.classes_ = np.array([0, 1])
         try:
             made.slope_, made.intercept_ = float(values["slope"]), float(values["intercept"])
         except (KeyError, TypeError, ValueError):
@@ -161,6 +192,13 @@ class SigmoidCalibrator:
             )
         made.note_ = values.get("note")
         return made
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
 
 
 def hold_back(
@@ -184,24 +222,22 @@ def hold_back(
     scores, target = _finite(raw), np.asarray(y, dtype=np.float64)
     if calibrator.slope_ == 0:
         return calibrator
-    log_odds = calibrator.log_odds(scores)
+    log_odds = calibrator.decision_function(scores)
     bend = expit(log_odds) * expit(-log_odds)
     share = len(np.unique(np.asarray(group))) / len(scores)
     centre = np.average(scores, weights=bend)
     strength = calibrator.slope_**2 * share * float(bend @ (scores - centre) ** 2)
-    held = SigmoidCalibrator()
-    held.slope_ = calibrator.slope_ * max(0.0, 1.0 - 1.0 / strength) if strength > 0 else 0.0
-    held.intercept_ = solve_level(held.slope_ * scores, float(expit(log_odds).sum()))
-    held.note_ = None
-    if held.slope_ == 0:
-        held.note_ = (
+    slope = calibrator.slope_ * max(0.0, 1.0 - 1.0 / strength) if strength > 0 else 0.0
+    note = None
+    if slope == 0:
+        note = (
             f"higher scores did not go with more conversions on later data beyond noise, so every lead gets the base "
             f"rate, {target.mean():.3g}"
         )
-    return held
+    return calibrator.with_sigmoid(slope, solve_level(slope * scores, float(expit(log_odds).sum())), note)
 
 
-def solve_level(log_odds: FloatArray, expected: float) -> float:
+def solve_level(log_odds: Floats, expected: float) -> float:
     """The shift of these log-odds at which they promise this many conversions, between 0 and all."""
 
     def short(shift: float) -> float:
@@ -211,17 +247,22 @@ def solve_level(log_odds: FloatArray, expected: float) -> float:
     return float(brentq(short, -wide, wide))
 
 
-def _finite(raw: npt.ArrayLike) -> FloatArray:
-    scores = np.asarray(raw, dtype=np.float64)
+def _finite(raw: npt.ArrayLike) -> Floats:
+    try:
+        scores: Floats = check_array(
+            raw, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, ensure_all_finite=False
+        )
+    except (TypeError, ValueError) as error:
+        raise TableError(f"raw scores must be finite numbers, one per lead: {error}") from None
     if scores.ndim != 1 or not np.isfinite(scores).all():
-        raise ScorerError(
-            f"raw scores must be finite numbers, one per lead; found shape {scores.shape} with "
+        raise TableError(
+            f"raw scores must be finite numbers (no NaN, no inf), one per lead; found shape {scores.shape} with "
             f"{int((~np.isfinite(scores)).sum())} values that are not"
         )
     return scores
 
 
-def _fit_sigmoid(scores: FloatArray, target: FloatArray, weight: FloatArray) -> tuple[float, float]:
+def _fit_sigmoid(scores: Floats, target: Floats, weight: Floats) -> tuple[float, float]:
     """Slope and intercept of least log loss, by Newton's method with backtracking.
 
     The loss is convex, and has a finite minimum since every smoothed target lies strictly between 0 and 1.
@@ -230,7 +271,7 @@ def _fit_sigmoid(scores: FloatArray, target: FloatArray, weight: FloatArray) -> 
     base_rate = float(np.average(target, weights=weight))
     parameters = np.array([0.0, math.log(base_rate / (1 - base_rate))])
 
-    def loss(parameters: FloatArray) -> float:
+    def loss(parameters: Floats) -> float:
         log_odds = design @ parameters
         return float(weight @ (np.logaddexp(0.0, log_odds) - target * log_odds))
 

@@ -16,17 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.errors import ScorerError
 from mqlml.features import FAMILIES, Family
 from mqlml.model.calibration import SigmoidCalibrator
 from mqlml.model.scorer import LeadScorer
 from mqlml.model.shapley import TreeShapley
+from mqlml.types import Floats
 
 __all__ = ["Contributions", "add_up", "calibrate", "contribute", "contribute_in_parts", "family_points"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -43,13 +41,13 @@ class Contributions:
     """
 
     base: float
-    added: FloatArray
+    added: Floats
     names: tuple[str, ...]
 
     @property
-    def total(self) -> FloatArray:
+    def total(self) -> Floats:
         """Log-odds of each row, shape (n,)."""
-        total: FloatArray = self.base + self.added.sum(axis=1)
+        total: Floats = self.base + self.added.sum(axis=1)
         return total
 
 
@@ -99,7 +97,7 @@ def contribute_in_parts(scorer: LeadScorer, X: Any) -> Iterator[Contributions]:
 def calibrate(contributions: Contributions, calibrator: SigmoidCalibrator) -> Contributions:
     """The contributions to the calibrated log-odds: scaled by the slope, the intercept added to the base.
 
-    Base and contributions then sum to ``calibrator.log_odds(raw)``, whose sigmoid is the probability.
+    Base and contributions then sum to ``calibrator.decision_function(raw)``, whose sigmoid is the probability.
     """
     slope = calibrator.slope_
     return Contributions(
@@ -109,7 +107,7 @@ def calibrate(contributions: Contributions, calibrator: SigmoidCalibrator) -> Co
     )
 
 
-def family_points(contributions: Contributions, families: Sequence[Family]) -> FloatArray:
+def family_points(contributions: Contributions, families: Sequence[Family]) -> Floats:
     """What each family adds to the log-odds of each row: fit is profile, engagement channel and actions.
 
     Parameters
@@ -135,7 +133,7 @@ def family_points(contributions: Contributions, families: Sequence[Family]) -> F
     return add_up(contributions, [FAMILIES.index(family) for family in families], len(FAMILIES))
 
 
-def add_up(contributions: Contributions, group: Sequence[int], number: int) -> FloatArray:
+def add_up(contributions: Contributions, group: Sequence[int], number: int) -> Floats:
     """The contributions of each group of columns, shape (n, number); ``group`` holds each column's.
 
     One column after the other, so that a row's sums have the same last digits whatever rows stand beside it.

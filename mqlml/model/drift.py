@@ -9,7 +9,6 @@ the periods agree that it must (`fit_within_periods`), or where forgetting the o
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +20,9 @@ from scipy.special import expit
 from scipy.stats import chi2, t
 
 from mqlml.model.calibration import SigmoidCalibrator, solve_level
+from mqlml.types import Floats, Ints, Rows
 
-__all__ = ["Drift", "PeriodLevel", "fit_within_periods", "follow_recent"]
-
-FloatArray = npt.NDArray[np.float64]
+__all__ = ["FEWEST_PERIODS", "Drift", "PeriodLevel", "fit_within_periods", "follow_recent"]
 
 _HALF_LIVES = (1.0, 2.0, 4.0)
 """In periods. Never forgetting is the other choice, and stays unless another one is better beyond noise."""
@@ -35,7 +33,7 @@ _NOISE = 0.05
 _TURNS = 8
 """After so many turns slope and levels no longer move in their fourth digit."""
 
-_FEWEST = 3
+FEWEST_PERIODS = 3
 """Fewer periods than this do not tell how periods differ."""
 
 _PSEUDO = 4.0
@@ -90,7 +88,7 @@ def fit_within_periods(
     raw: npt.ArrayLike,
     y: npt.ArrayLike,
     *,
-    time: npt.NDArray[np.int64],
+    time: Ints,
     periods: Sequence[tuple[int, int]],
 ) -> SigmoidCalibrator:
     """Sigmoid calibration from forward predictions, period by period.
@@ -134,9 +132,9 @@ def fit_within_periods(
     return fitted
 
 
-def _differs(values: FloatArray) -> bool:
+def _differs(values: Floats) -> bool:
     """Whether the mean of a few values is above or below 0 beyond noise; one or two do not tell."""
-    if len(values) < _FEWEST:
+    if len(values) < FEWEST_PERIODS:
         return False
     error = float(values.std(ddof=1)) / math.sqrt(len(values))
     return abs(float(values.mean())) > float(t.isf(_NOISE, len(values) - 1)) * error
@@ -147,8 +145,8 @@ def follow_recent(
     raw: npt.ArrayLike,
     y: npt.ArrayLike,
     *,
-    time: npt.NDArray[np.int64],
-    group: npt.NDArray[np.intp],
+    time: Ints,
+    group: Rows,
     reach: int,
     periods: Sequence[tuple[int, int]],
 ) -> tuple[SigmoidCalibrator, Drift]:
@@ -167,7 +165,7 @@ def follow_recent(
     periods : sequence of (start, end)
         First and last time of each period, both included. Fewer than two: nothing can be followed.
     """
-    chance = np.asarray(calibrator.log_odds(raw), dtype=np.float64)
+    chance = calibrator.decision_function(raw)
     target = np.asarray(y, dtype=np.float64)
     spans = sorted(periods)
     # One calibration over all periods, whatever level the models have from their training.
@@ -182,16 +180,15 @@ def follow_recent(
     if half_life is None:
         return calibrator, Drift(levels, p_value, None, 0.0)
     shift = _shift(chance, target, _weights(time, spans[-1][1], half_life))
-    moved = copy.copy(calibrator)
-    moved.intercept_ = calibrator.intercept_ + shift
+    moved = calibrator.with_sigmoid(calibrator.slope_, calibrator.intercept_ + shift, calibrator.note_)
     return moved, Drift(levels, p_value, half_life, shift)
 
 
 def _level(
-    chance: FloatArray,
-    y: FloatArray,
-    time: npt.NDArray[np.int64],
-    group: npt.NDArray[np.intp],
+    chance: Floats,
+    y: Floats,
+    time: Ints,
+    group: Rows,
     span: tuple[int, int],
 ) -> PeriodLevel:
     rows = (time >= span[0]) & (time <= span[1])
@@ -212,13 +209,13 @@ def _level(
     )
 
 
-def _weights(time: npt.NDArray[np.int64], now: int, half_life: float) -> FloatArray:
+def _weights(time: Ints, now: int, half_life: float) -> Floats:
     age = np.maximum(now - time, 0).astype(np.float64)
-    weights: FloatArray = np.exp2(-age / half_life)
+    weights: Floats = np.exp2(-age / half_life)
     return weights
 
 
-def _shift(chance: FloatArray, y: FloatArray, weight: FloatArray) -> float:
+def _shift(chance: Floats, y: Floats, weight: Floats) -> float:
     """What must be added to the log-odds for the weighted conversions to be as many as promised.
 
     As many more as `_PSEUDO` are added to both sides, spread over the rows like the promise itself, which holds the
@@ -235,15 +232,15 @@ def _shift(chance: FloatArray, y: FloatArray, weight: FloatArray) -> float:
 
 
 def _choose_half_life(
-    chance: FloatArray,
-    y: FloatArray,
-    time: npt.NDArray[np.int64],
+    chance: Floats,
+    y: Floats,
+    time: Ints,
     reach: int,
     spans: Sequence[tuple[int, int]],
     length: float,
 ) -> float | None:
     """The half-life of least log loss on all periods after, or None if never forgetting is as good within noise."""
-    gains: list[FloatArray] = []
+    gains: list[Floats] = []
     for start, _ in spans[1:]:
         known, judged = time + reach <= start, (time >= start) & (time <= spans[-1][1])
         if not known.any() or not judged.any():
@@ -261,7 +258,7 @@ def _choose_half_life(
             ]
         )
         gains.append((_loss(plain, y[judged])[:, None] - losses).mean(axis=0))
-    if len(gains) < _FEWEST:
+    if len(gains) < FEWEST_PERIODS:
         return None
     gain = np.stack(gains)
     best = int(np.argmax(gain.sum(axis=0)))
@@ -270,6 +267,6 @@ def _choose_half_life(
     return _HALF_LIVES[best] * length
 
 
-def _loss(log_odds: FloatArray, y: FloatArray) -> FloatArray:
-    loss: FloatArray = np.logaddexp(0.0, log_odds) - y * log_odds
+def _loss(log_odds: Floats, y: Floats) -> Floats:
+    loss: Floats = np.logaddexp(0.0, log_odds) - y * log_odds
     return loss

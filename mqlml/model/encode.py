@@ -21,11 +21,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from mqlml.errors import PopulationError, ScorerError
+from mqlml.types import Floats, Ints
 
 __all__ = ["EmptyClassError", "NothingVariesError", "TableEncoder", "TableError", "check_table"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 _NUMERIC_OBJECTS = {"integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty"}
 _SHOWN = 5
@@ -53,7 +51,7 @@ def _names(words: Sequence[object]) -> str:
     return ", ".join(repr(word) for word in words[:_SHOWN]) + more
 
 
-def check_table(X: Any) -> tuple[pd.DataFrame, bool]:
+def check_table(X: Any, *, estimator: str = "LeadScorer") -> tuple[pd.DataFrame, bool]:
     """A table of unique columns from a DataFrame or a 2-D array, and whether its columns have names.
 
     Raises
@@ -64,9 +62,9 @@ def check_table(X: Any) -> tuple[pd.DataFrame, bool]:
         If ``X`` is sparse, or some column names are text and some are not.
     """
     if sparse.issparse(X):
-        raise KindError("LeadScorer takes a table or a dense array; found a sparse matrix. Use X.toarray()")
+        raise KindError(f"{estimator} takes a table or a dense array; found a sparse matrix. Use X.toarray()")
     if not isinstance(X, pd.DataFrame):
-        array = check_array(X, dtype=None, ensure_all_finite=False, estimator="LeadScorer")
+        array = check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator)
         return pd.DataFrame(array), False
     if X.shape[0] < 1:
         raise TableError(f"the table has 0 sample(s) (shape={X.shape}) while a minimum of 1 is required")
@@ -124,9 +122,9 @@ def _is_missing(value: object) -> bool:
     )
 
 
-def _numbers(column: pd.Series, name: Hashable) -> FloatArray:
+def _numbers(column: pd.Series, name: Hashable) -> Floats:
     """The column as float64, NaN for missing; infinite values are refused."""
-    values: FloatArray = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    values: Floats = column.to_numpy(dtype=np.float64, na_value=np.nan)
     infinite = np.isinf(values)
     if infinite.any():
         first = int(np.flatnonzero(infinite)[0])
@@ -137,7 +135,7 @@ def _numbers(column: pd.Series, name: Hashable) -> FloatArray:
     return values
 
 
-def _words(column: pd.Series) -> tuple[IntArray, list[str]]:
+def _words(column: pd.Series) -> tuple[Ints, list[str]]:
     """Each row's word as a position in the list of different words; −1 for missing."""
     codes, found = pd.factorize(column)
     return codes.astype(np.int64), [str(word) for word in found]
@@ -216,7 +214,7 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
             )
         return self
 
-    def _codes(self, column: pd.Series, name: str) -> FloatArray:
+    def _codes(self, column: pd.Series, name: str) -> Floats:
         """Rank of each row's word by frequency; one more than the last for any other word; NaN for missing.
 
         A never-seen word stands next to the seldom ones, so a split that parts the seldom from the usual, which
@@ -226,10 +224,10 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
         positions, words = _words(column)
         # Missing is position −1, which picks the last entry.
         code_of = np.array([levels.get(word, len(levels)) for word in words] + [np.nan], dtype=np.float64)
-        codes: FloatArray = code_of[positions]
+        codes: Floats = code_of[positions]
         return codes
 
-    def transform(self, X: pd.DataFrame) -> FloatArray:
+    def transform(self, X: pd.DataFrame) -> Floats:
         """The matrix, one column for each of ``matrix_names_``. Columns are found by name, so their order is free.
 
         Returns
@@ -243,7 +241,7 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "matrix_names_")
         self.check_columns(X)
-        columns: list[FloatArray] = []
+        columns: list[Floats] = []
         for name, kind in zip(self.feature_names_, self.kinds_, strict=True):
             if kind == "unused":
                 continue
@@ -281,7 +279,7 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
         )
 
 
-def _varies(values: FloatArray) -> bool:
+def _varies(values: Floats) -> bool:
     """Whether a split can use the column: two different values, or one and missing."""
     missing = np.isnan(values)
     if missing.all():
@@ -290,7 +288,7 @@ def _varies(values: FloatArray) -> bool:
     return bool(missing.any() or (present != present[0]).any())
 
 
-def _as_matrix(columns: list[FloatArray], n_rows: int) -> FloatArray:
+def _as_matrix(columns: list[Floats], n_rows: int) -> Floats:
     # Fortran order: scikit-learn's trees read one column at a time when they bin, and predict faster from it.
     matrix = np.empty((n_rows, len(columns)), dtype=np.float64, order="F")
     for position, column in enumerate(columns):

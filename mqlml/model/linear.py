@@ -10,15 +10,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mqlml.model.encode import TableEncoder
 from mqlml.model.pairs import PairEffect, place_words
+from mqlml.types import Floats
 
 __all__ = ["ColumnEffect", "LinearPart", "NumberEffect", "WordEffect", "compress"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,10 @@ class NumberEffect:
     missing: float
     offset: float
 
-    def add(self, values: FloatArray) -> FloatArray:
+    def add(self, values: Floats) -> Floats:
         """The effect of each value of the matrix's column, shape (n,)."""
         present = self.slope * (np.clip(compress(values), self.low, self.high) - self.centre)
-        effect: FloatArray = np.where(np.isnan(values), self.missing, present) - self.offset
+        effect: Floats = np.where(np.isnan(values), self.missing, present) - self.offset
         return effect
 
     @property
@@ -56,7 +54,7 @@ class WordEffect:
     missing: float
     offset: float
 
-    def add(self, values: FloatArray) -> FloatArray:
+    def add(self, values: Floats) -> Floats:
         """The effect of each code of the matrix's column, shape (n,)."""
         effects = np.array([*self.words, self.missing])
         return effects[place_words(values, len(effects))] - self.offset
@@ -91,13 +89,13 @@ class LinearPart:
     effects: tuple[ColumnEffect, ...]
     pairs: tuple[PairEffect, ...] = ()
 
-    def predict_matrix(self, matrix: FloatArray) -> FloatArray:
+    def predict_matrix(self, matrix: Floats) -> Floats:
         """Log-odds of rows that are encoded already, shape (n,)."""
         raw = np.full(len(matrix), self.base)
         raw += self.add_columns(matrix, range(len(self.effects)))
         return raw
 
-    def add_columns(self, matrix: FloatArray, places: Collection[int]) -> FloatArray:
+    def add_columns(self, matrix: Floats, places: Collection[int]) -> Floats:
         """What these columns of the matrix add to the log-odds, alone and in their pairs, shape (n,)."""
         added = np.zeros(len(matrix))
         for place in places:
@@ -107,7 +105,7 @@ class LinearPart:
                 added += pair.add(matrix)
         return added
 
-    def share_out(self, matrix: FloatArray) -> Iterator[tuple[int, FloatArray]]:
+    def share_out(self, matrix: Floats) -> Iterator[tuple[int, Floats]]:
         """What each column of the matrix adds to the log-odds: its place and an array of shape (n,), some twice.
 
         All of them and the base are the log-odds. Half of what a pair adds goes to each of its two columns: a pair
@@ -120,11 +118,11 @@ class LinearPart:
             yield pair.first, half
             yield pair.second, half
 
-    def decision_function(self, X: pd.DataFrame) -> FloatArray:
+    def decision_function(self, X: pd.DataFrame) -> Floats:
         """Log-odds of a table with the columns of the training, shape (n,)."""
         return self.predict_matrix(self.encoder.transform(X))
 
-    def contributions(self, X: pd.DataFrame) -> tuple[float, FloatArray]:
+    def contributions(self, X: pd.DataFrame) -> tuple[float, Floats]:
         """What each column of the table adds to the log-odds: ``base``, and an array of shape (n, table columns).
 
         Base and columns together are `decision_function`, but for rounding. A column that training could not use
@@ -146,7 +144,7 @@ class LinearPart:
         return frozenset(paired | alone)
 
 
-def compress(values: FloatArray) -> FloatArray:
+def compress(values: Floats) -> Floats:
     """``sign(x) · log(1 + |x|)``: most numbers are counts and days with long tails."""
-    compressed: FloatArray = np.sign(values) * np.log1p(np.abs(values))
+    compressed: Floats = np.sign(values) * np.log1p(np.abs(values))
     return compressed

@@ -15,11 +15,9 @@ from mqlml.model.encode import TableEncoder
 from mqlml.model.linear import ColumnEffect, LinearPart, NumberEffect, WordEffect, compress
 from mqlml.model.pairs import MOST_PAIRS, PairEffect, find_pair, place_words
 from mqlml.model.threads import limit_threads
+from mqlml.types import Floats, Ints, Rows
 
 __all__ = ["fit_linear"]
-
-FloatArray = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.int64]
 
 _MOST_ROWS = 100_000
 """Some hundred weights do not get better from more rows than these, drawn at random where there are more."""
@@ -48,12 +46,12 @@ class _Number:
     def width(self) -> int:
         return 1 + self.has_missing
 
-    def expand(self, values: FloatArray) -> list[npt.NDArray[Any]]:
+    def expand(self, values: Floats) -> list[npt.NDArray[Any]]:
         missing = np.isnan(values)
         present = (np.clip(compress(values), self.low, self.high) - self.centre) / self.spread
         return [np.where(missing, 0.0, present), *([missing] if self.has_missing else [])]
 
-    def effect(self, weights: FloatArray, offset: float) -> ColumnEffect:
+    def effect(self, weights: Floats, offset: float) -> ColumnEffect:
         missing = float(weights[1]) if self.has_missing else 0.0
         return NumberEffect(
             self.low, self.high, self.centre, float(weights[0]) / self.spread, missing, offset
@@ -66,11 +64,11 @@ class _Words:
 
     width: int
 
-    def expand(self, values: FloatArray) -> list[npt.NDArray[Any]]:
+    def expand(self, values: Floats) -> list[npt.NDArray[Any]]:
         codes = place_words(values, self.width)
         return [codes == code for code in range(self.width)]
 
-    def effect(self, weights: FloatArray, offset: float) -> WordEffect:
+    def effect(self, weights: Floats, offset: float) -> WordEffect:
         return WordEffect(tuple(weights[:-1].tolist()), float(weights[-1]), offset)
 
 
@@ -81,13 +79,13 @@ class _Pair:
     first: int
     second: int
     shape: tuple[int, int]
-    cells: npt.NDArray[np.intp]
+    cells: Rows
 
     @property
     def width(self) -> int:
         return len(self.cells)
 
-    def effect(self, weights: FloatArray) -> FloatArray:
+    def effect(self, weights: Floats) -> Floats:
         cells = np.zeros(self.shape)
         cells.flat[self.cells] = weights
         return cells
@@ -95,10 +93,10 @@ class _Pair:
 
 def fit_linear(
     encoder: TableEncoder,
-    matrix: FloatArray,
+    matrix: Floats,
     target: npt.ArrayLike,
     *,
-    sample_weight: FloatArray | None = None,
+    sample_weight: Floats | None = None,
     spread: float,
     random_state: int,
 ) -> LinearPart:
@@ -174,8 +172,8 @@ def fit_linear(
 
 
 def _pair(
-    first: int, second: int, words: dict[int, tuple[Codes, int]], weight: FloatArray, min_count: float
-) -> tuple[_Pair, Codes]:
+    first: int, second: int, words: dict[int, tuple[Ints, int]], weight: Floats, min_count: float
+) -> tuple[_Pair, Ints]:
     """A pair of columns, and the cell of each row."""
     (one, n_first), (other, n_second) = words[first], words[second]
     cell = one * n_second + other
@@ -185,12 +183,12 @@ def _pair(
 
 def _centre(
     encoder: TableEncoder,
-    matrix: FloatArray,
-    weight: FloatArray,
+    matrix: Floats,
+    weight: Floats,
     base: float,
     alone: list[ColumnEffect],
     pairs: list[_Pair],
-    of_pairs: list[FloatArray],
+    of_pairs: list[Floats],
 ) -> LinearPart:
     """The same log-odds, with every effect averaging 0 over the training rows.
 
@@ -220,7 +218,7 @@ def _centre(
     return LinearPart(encoder, base, tuple(centred), tuple(effects))
 
 
-def _measure(values: FloatArray, weight: FloatArray) -> _Number:
+def _measure(values: Floats, weight: Floats) -> _Number:
     """Range, mean and standard deviation of a number, its outermost values left out where the others differ."""
     present = ~np.isnan(values)
     if not present.any():
@@ -239,7 +237,7 @@ def _measure(values: FloatArray, weight: FloatArray) -> _Number:
     return _Number(low, high, centre, deviation if deviation > 0 else 1.0, not present.all())
 
 
-def _expand(columns: list[_Number | _Words], matrix: FloatArray) -> FloatArray:
+def _expand(columns: list[_Number | _Words], matrix: Floats) -> Floats:
     """The design, with a last column of ones for the intercept."""
     width = sum(column.width for column in columns) + 1
     design = np.ones((len(matrix), width))
@@ -252,8 +250,8 @@ def _expand(columns: list[_Number | _Words], matrix: FloatArray) -> FloatArray:
 
 
 def _minimise(
-    design: FloatArray, y: FloatArray, weight: FloatArray, *, ridge: float, start: FloatArray | None = None
-) -> FloatArray:
+    design: Floats, y: Floats, weight: Floats, *, ridge: float, start: Floats | None = None
+) -> Floats:
     """The weights and, last, the intercept, by Newton's method with backtracking; the intercept carries no ridge.
 
     The loss is strictly convex in the weights, so this ends at its one minimum from anywhere. Any curvature near the
@@ -264,7 +262,7 @@ def _minimise(
     share = float(np.average(y, weights=weight))
     parameters = np.append(np.zeros(width - 1), math.log(share / (1 - share))) if start is None else start
 
-    def loss(log_odds: FloatArray, parameters: FloatArray) -> float:
+    def loss(log_odds: Floats, parameters: Floats) -> float:
         return float(weight @ (np.logaddexp(0.0, log_odds) - y * log_odds) + 0.5 * penalty @ parameters**2)
 
     log_odds = design @ parameters
@@ -292,7 +290,7 @@ def _minimise(
     return parameters
 
 
-def _curvature(design: FloatArray, bend: FloatArray, penalty: FloatArray, *, most: int | None) -> FloatArray:
+def _curvature(design: Floats, bend: Floats, penalty: Floats, *, most: int | None) -> Floats:
     """The second derivative of the penalised loss, or its guess from about ``most`` rows, evenly spread."""
     stride = 1 if most is None else max(1, len(design) // most)
     root = np.sqrt(stride * bend[::stride])

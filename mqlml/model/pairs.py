@@ -12,13 +12,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import chi2
 
-__all__ = ["MOST_PAIRS", "PairEffect", "find_pair", "place_words"]
+from mqlml.types import Floats, Ints
 
-FloatArray = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.int64]
+__all__ = ["MOST_PAIRS", "PairEffect", "find_pair", "place_words"]
 
 MOST_PAIRS = 3
 _MOST_WORDS = 30
@@ -49,27 +47,27 @@ class PairEffect:
     second: int
     cells: tuple[tuple[float, ...], ...]
 
-    def add(self, matrix: FloatArray) -> FloatArray:
+    def add(self, matrix: Floats) -> Floats:
         """The effect in each row of the matrix, shape (n,)."""
         cells = np.array(self.cells)
         codes = (
             place_words(matrix[:, column], width)
             for column, width in zip((self.first, self.second), cells.shape, strict=True)
         )
-        effect: FloatArray = cells[tuple(codes)]
+        effect: Floats = cells[tuple(codes)]
         return effect
 
 
-def place_words(values: FloatArray, width: int) -> Codes:
+def place_words(values: Floats, width: int) -> Ints:
     """The place of each code among ``width`` of them; a missing one points at the last."""
     return np.where(np.isnan(values), width - 1, values).astype(np.int64)
 
 
 def find_pair(
-    words: Mapping[int, tuple[Codes, int]],
-    left_over: FloatArray,
-    bend: FloatArray,
-    weight: FloatArray,
+    words: Mapping[int, tuple[Ints, int]],
+    left_over: Floats,
+    bend: Floats,
+    weight: Floats,
     *,
     min_count: float,
     found: Collection[tuple[int, int]] = (),

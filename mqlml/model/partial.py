@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.model.scorer import LeadScorer
+from mqlml.types import Floats, Ints
 
 __all__ = ["PartialScores"]
-
-Floats = npt.NDArray[np.float64]
 
 
 class PartialScores:
@@ -78,6 +76,6 @@ class PartialScores:
                 self.matrix[:, at] = before
         return raw
 
-    def shuffle(self, names: list[str], order: npt.NDArray[np.int64]) -> Floats:
+    def shuffle(self, names: list[str], order: Ints) -> Floats:
         """Raw scores if these columns were shuffled, together, among the rows."""
         return self.change({name: self.matrix[order, self.place[name]] for name in names})

@@ -13,18 +13,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mqlml.features import Feature
 from mqlml.features.compiled import compiled
 from mqlml.features.sentences import idea_of, round_values, say_value
 from mqlml.model.contributions import Contributions, add_up
+from mqlml.types import Floats, Ints, Rows
 
 __all__ = ["Idea", "Reasons", "choose_reasons", "group_ideas", "sum_ideas"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 _ROWS = 256
 """Rows whose sums are chosen from at a time, so that they stay in the cache."""
@@ -61,8 +58,8 @@ class Reasons:
     """
 
     sentences: tuple[str, ...]
-    speaks_for: IntArray
-    speaks_against: IntArray
+    speaks_for: Ints
+    speaks_against: Ints
 
 
 def group_ideas(features: Sequence[Feature]) -> list[Idea]:
@@ -73,7 +70,7 @@ def group_ideas(features: Sequence[Feature]) -> list[Idea]:
     return [Idea(family, what, tuple(own)) for (family, what), own in members.items()]
 
 
-def sum_ideas(contributions: Contributions, ideas: Sequence[Idea]) -> FloatArray:
+def sum_ideas(contributions: Contributions, ideas: Sequence[Idea]) -> Floats:
     """What each idea adds to the log-odds, shape (n, ideas); base and ideas sum to the total."""
     group = {member: place for place, idea in enumerate(ideas) for member in idea.members}
     return add_up(contributions, [group[column] for column in range(len(group))], len(ideas))
@@ -120,10 +117,10 @@ def choose_reasons(
 def _say(
     feature: Feature,
     column: pd.Series,
-    rows: npt.NDArray[np.intp],
+    rows: Rows,
     speaks_for: bool,
     sentences: dict[str, int],
-) -> IntArray:
+) -> Ints:
     """The position of each row's sentence, which is said once for all rows of the same rounded value."""
     held = column.iloc[rows]
     different: Sequence[float | str | None]
@@ -141,7 +138,7 @@ def _say(
 
 
 @compiled
-def _choose(values: FloatArray, members: IntArray, first: IntArray, least: float, chosen: IntArray) -> None:
+def _choose(values: Floats, members: Ints, first: Ints, least: float, chosen: Ints) -> None:
     """Fill each row of ``chosen`` with the strongest member of its strongest ideas, for in the first half.
 
     ``values`` has the shape (columns, n); idea ``i`` is ``members[first[i]:first[i + 1]]``. Of equals the first wins.

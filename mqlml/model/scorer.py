@@ -13,21 +13,19 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
-from mqlml.model.encode import EmptyClassError, TableEncoder, TableError, check_table
+from mqlml.model.encode import TableEncoder, TableError
+from mqlml.model.inputs import check_new_rows, check_training_rows, pick_class, two_classes
 from mqlml.model.linear import LinearPart
 from mqlml.model.linear_fit import fit_linear
 from mqlml.model.threads import limit_threads
+from mqlml.types import Floats, Objects, Rows
 
 __all__ = ["LeadScorer"]
-
-FloatArray = npt.NDArray[np.float64]
 
 # Trees predict a matrix in Fortran order five times faster than one in C order, and in slices that fit the cache a
 # tenth faster still (20,000 rows, 150 columns). Encoding takes larger steps, since its cost is per column.
@@ -158,39 +156,8 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         PopulationError
             If ``y`` holds one class only.
         """
-        if y is None:
-            raise TableError("LeadScorer requires y to be passed, but the target y is None")
-        table, named = check_table(X)
-        labels = column_or_1d(y, warn=True)
-        missing = pd.isna(labels)
-        if labels.dtype.kind == "f":
-            missing |= np.isinf(labels)
-        if missing.any():
-            raise TableError(
-                f"y must hold two values, none missing; {int(missing.sum())} of {len(labels)}: "
-                "Input y contains NaN or infinity. Leave out leads whose outcome is not known yet"
-            )
-        if len(labels) != len(table):
-            raise TableError(
-                f"X and y must have one row per lead and moment each; found inconsistent numbers: {len(table)} in X, "
-                f"{len(labels)} in y"
-            )
-        check_classification_targets(labels)
-        self.classes_, target = np.unique(labels, return_inverse=True)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, table, dtype=np.float64, ensure_non_negative=True)
-            present = np.unique(target[weight > 0])
-        else:
-            present = np.unique(target)
-        _check_two_classes(self.classes_, present, labels)
-
-        self.n_features_in_ = table.shape[1]
-        if named:
-            self.feature_names_in_ = np.asarray(table.columns, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        table = _with_names(table, named)
+        rows = check_training_rows(self, X, y, sample_weight)
+        table, target, weight = rows.table, rows.target, rows.weight
         for name in ("tree_weight", "linear_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise TableError(f"{name} must be a number from 0 up; found {getattr(self, name)!r}")
@@ -211,7 +178,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _fit_trees(
-        self, matrix: FloatArray, target: npt.NDArray[np.intp], weight: FloatArray | None
+        self, matrix: Floats, target: Rows, weight: Floats | None
     ) -> HistGradientBoostingClassifier:
         trees = HistGradientBoostingClassifier(
             learning_rate=self.learning_rate,
@@ -226,7 +193,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with limit_threads(self.n_threads):
             return trees.fit(matrix, target, sample_weight=weight)
 
-    def decision_function(self, X: Any) -> FloatArray:
+    def decision_function(self, X: Any) -> Floats:
         """Raw log-odds of conversion, before any calibration; shape (n,).
 
         Raises
@@ -236,7 +203,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         return np.concatenate([self.predict_matrix(matrix) for matrix in self.encode_in_parts(X)])
 
-    def encode_in_parts(self, X: Any) -> Iterator[FloatArray]:
+    def encode_in_parts(self, X: Any) -> Iterator[Floats]:
         """The matrices of consecutive rows of a table, for `predict_matrix`.
 
         Raises
@@ -245,23 +212,11 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If the columns are not those of the training; the message shows the difference.
         """
         check_is_fitted(self, "prior_")
-        table, named = check_table(X)
-        if hasattr(self, "feature_names_in_"):
-            if not named:
-                raise TableError(
-                    "the model was trained on named columns and needs a DataFrame with those names; found "
-                    f"{type(X).__name__} without them"
-                )
-        elif table.shape[1] != self.n_features_in_:
-            raise TableError(
-                f"X has {table.shape[1]} features, but LeadScorer is expecting {self.n_features_in_} features as "
-                "input; build it as the training table was built"
-            )
-        table = _with_names(table, hasattr(self, "feature_names_in_"))
+        table = check_new_rows(self, X)
         for start in range(0, len(table), _ENCODED_ROWS):
             yield self.encoder_.transform(table.iloc[start : start + _ENCODED_ROWS])
 
-    def predict_matrix(self, matrix: FloatArray) -> FloatArray:
+    def predict_matrix(self, matrix: Floats) -> Floats:
         """Raw log-odds of rows that are encoded already; see `TableEncoder.transform`.
 
         Parameters
@@ -295,18 +250,15 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         return used | {names[index] for part in splits for index in np.unique(part)}
 
-    def predict_proba(self, X: Any) -> FloatArray:
+    def predict_proba(self, X: Any) -> Floats:
         """Uncalibrated probabilities of both classes; shape (n, 2), rows sum to one."""
-        positive = expit(self.decision_function(X))
-        return np.column_stack([1.0 - positive, positive])
+        return two_classes(expit(self.decision_function(X)))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The likelier class of each row."""
-        raw = self.decision_function(X)
-        predicted: npt.NDArray[Any] = self.classes_[(raw > 0).astype(np.int64)]
-        return predicted
+        return pick_class(self, self.decision_function(X) > 0)
 
-    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
+    def get_feature_names_out(self, input_features: Any = None) -> Objects:
         """Names of the columns of the matrix that both parts see: those of the training that vary.
 
         Parameters
@@ -326,23 +278,3 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
-
-
-def _check_two_classes(
-    classes: npt.NDArray[Any], present: npt.NDArray[Any], labels: npt.NDArray[Any]
-) -> None:
-    if len(classes) > 2:
-        raise TableError(
-            f"Only binary classification is supported: y must hold two values; found {len(classes)}: "
-            f"{classes[:5].tolist()!r}"
-        )
-    if len(present) < 2:
-        only = classes[present].tolist()
-        raise EmptyClassError(
-            f"y must hold two classes; found one class only: {only} in all {len(labels)} rows (of weight above 0). "
-            "Take a longer history, another outcome, or a longer horizon"
-        )
-
-
-def _with_names(table: pd.DataFrame, named: bool) -> pd.DataFrame:
-    return table if named else table.set_axis([f"x{i}" for i in range(table.shape[1])], axis=1)

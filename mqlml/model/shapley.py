@@ -12,17 +12,12 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from mqlml.features.compiled import compiled
+from mqlml.types import Floats, Ints, Mask, Nodes
 
 __all__ = ["TreeShapley"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-Nodes = npt.NDArray[np.void]
 
 _MOST_QUESTIONS = 10
 """A table of all patterns of ten answers, 80 kB at most, still lies in a processor's second cache."""
@@ -34,17 +29,17 @@ _ROWS = 4096
 class _Questions(NamedTuple):
     """What some inner nodes ask: does ``feature`` hold at most ``threshold``, or nothing where that goes left?"""
 
-    feature: IntArray
-    threshold: FloatArray
-    missing_left: BoolArray
+    feature: Ints
+    threshold: Floats
+    missing_left: Mask
 
 
 class _Table(NamedTuple):
     """What each of ``players`` adds for every pattern of answers (bit ``q`` set: left of question ``q``)."""
 
     questions: _Questions
-    players: IntArray
-    values: FloatArray
+    players: Ints
+    values: Floats
 
 
 class _Leaf(NamedTuple):
@@ -67,11 +62,11 @@ class _Way(NamedTuple):
     """
 
     questions: _Questions
-    left: BoolArray
-    player: IntArray
-    players: IntArray
-    factors: FloatArray
-    terms: FloatArray
+    left: Mask
+    player: Ints
+    players: Ints
+    factors: Floats
+    terms: Floats
 
 
 class TreeShapley:
@@ -133,7 +128,7 @@ class TreeShapley:
                     for way in (_make_way(nodes, leaf) for leaf in leaves):
                         self._deep.append(way._replace(players=place[way.players], terms=weight * way.terms))
 
-    def values(self, matrix: FloatArray) -> FloatArray:
+    def values(self, matrix: Floats) -> Floats:
         """What each column adds to ``expected``; with it, each row sums to the trees' log-odds.
 
         Parameters
@@ -233,7 +228,7 @@ def _make_way(nodes: Nodes, leaf: _Leaf) -> _Way:
 
 
 @cache
-def _gauss(number: int) -> tuple[FloatArray, FloatArray]:
+def _gauss(number: int) -> tuple[Floats, Floats]:
     points, weights = np.polynomial.legendre.leggauss(number)
     return points, weights
 
@@ -242,15 +237,15 @@ def _gauss(number: int) -> tuple[FloatArray, FloatArray]:
 # version renames could not be read back.
 @compiled
 def _add_table(
-    columns: FloatArray,
+    columns: Floats,
     low: int,
     high: int,
-    feature: IntArray,
-    threshold: FloatArray,
-    missing_left: BoolArray,
-    players: IntArray,
-    values: FloatArray,
-    out: FloatArray,
+    feature: Ints,
+    threshold: Floats,
+    missing_left: Mask,
+    players: Ints,
+    values: Floats,
+    out: Floats,
 ) -> None:
     """Add to rows ``low:high`` of ``out``, shape (columns, n), what the table holds for their patterns of answers."""
     n = high - low
@@ -273,15 +268,15 @@ def _add_table(
 
 @compiled
 def _follow(
-    columns: FloatArray,
+    columns: Floats,
     low: int,
     high: int,
-    feature: IntArray,
-    threshold: FloatArray,
-    missing_left: BoolArray,
-    left: BoolArray,
-    player: IntArray,
-    inside: BoolArray,
+    feature: Ints,
+    threshold: Floats,
+    missing_left: Mask,
+    left: Mask,
+    player: Ints,
+    inside: Mask,
 ) -> None:
     """Leave ``inside``, shape (players, rows), true where a row follows all splits of a player on the way."""
     for question in range(len(feature)):
@@ -296,11 +291,11 @@ def _follow(
 def _add_way(
     low: int,
     high: int,
-    inside: BoolArray,
-    players: IntArray,
-    factors: FloatArray,
-    terms: FloatArray,
-    out: FloatArray,
+    inside: Mask,
+    players: Ints,
+    factors: Floats,
+    terms: Floats,
+    out: Floats,
 ) -> None:
     """Add to rows ``low:high`` of ``out``, shape (columns, n), what one leaf adds: the sum over its points."""
     n = high - low

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mqlml.model import Drift, SigmoidCalibrator
+from mqlml.model import FEWEST_PERIODS, Drift, SigmoidCalibrator
 from mqlml.pipeline.choose_model import Chosen
 from mqlml.times import DAY
 from mqlml.training import TrainingTable
 
 __all__ = ["describe_choice", "describe_drift", "warn_of_drift"]
-
-_FEW_PERIODS = 3
-"""Fewer periods than this do not tell how periods differ."""
 
 
 def describe_choice(chosen: Chosen) -> dict[str, Any]:
@@ -66,7 +63,7 @@ def describe_drift(drift: Drift, calibrator: SigmoidCalibrator, table: TrainingT
 
 def warn_of_drift(drift: Drift) -> str | None:
     """The warning where conversions move between periods beyond noise, or where too few periods could show it."""
-    if 0 < len(drift.periods) < _FEW_PERIODS and not drift.found:
+    if 0 < len(drift.periods) < FEWEST_PERIODS and not drift.found:
         known = "one period" if len(drift.periods) == 1 else f"{len(drift.periods)} periods"
         return (
             f"Calibration cannot be promised yet: only {known} could be predicted before the held-out one, too few "

@@ -89,13 +89,13 @@ def judge_model(
             for model, (_, test) in zip(fitted, parts, strict=True)
         ]
     )
-    probability = calibrator.predict(raw)
+    probability = calibrator.predict_proba(raw)[:, 1]
     baselines = {
         name: np.concatenate(
             [
-                baseline.fit(table.features.iloc[train], table.label[train]).predict(
+                baseline.fit(table.features.iloc[train], table.label[train]).predict_proba(
                     table.features.iloc[test]
-                )
+                )[:, 1]
                 for train, test in parts
             ]
         )
@@ -186,10 +186,10 @@ def judge_importance(
 
     def shuffled(rows: npt.NDArray[np.int64]) -> Callable[[list[str], npt.NDArray[np.int64]], Floats]:
         scores = PartialScores(model, matrix[rows])
-        return lambda columns, order: calibrator.predict(scores.shuffle(columns, order))
+        return lambda columns, order: calibrator.predict_proba(scores.shuffle(columns, order))[:, 1]
 
     importance = measure_importance(
-        lambda X: calibrator.predict(model.predict_matrix(np.asfortranarray(X.to_numpy()))),
+        lambda X: calibrator.predict_proba(model.predict_matrix(np.asfortranarray(X.to_numpy())))[:, 1],
         pd.DataFrame(matrix, columns=names),
         table.label[last],
         {feature.name: feature.family for feature in table.plan.features},
@@ -205,7 +205,7 @@ def judge_importance(
     )
     shapes = measure_shapes(
         PartialScores(model, some),
-        calibrator.predict,
+        lambda raw: calibrator.predict_proba(raw)[:, 1],
         # Those that clearly help first, as the report lists them.
         [row.name for row in sorted(importance.features, key=lambda row: row.low <= 0) if row.name in used][
             :SHAPES

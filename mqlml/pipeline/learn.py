@@ -136,6 +136,27 @@ def train(
         If the config names a leaking column without a reason, or a feature reads the future.
     GateRefused
         If there are too few conversions to learn from, or nothing was learned from them.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> from mqlml.config import Config
+    >>> from mqlml.journeys.simulate import simulate
+    >>> journeys = simulate(800, random_state=1).journeys()
+    >>> config = Config(
+    ...     name="leads",
+    ...     data={
+    ...         "observed_until": "2025-06-24",
+    ...         "leads": {"path": "leads.csv"},
+    ...         "outcomes": {"path": "deals.csv"},
+    ...     },
+    ...     problem={"horizon": "60d", "snapshots": {"ages": ["7d"]}},
+    ...     windows=["30d"],
+    ...     gate={"min_positives": 20},
+    ... )
+    >>> trained = train(config, journeys, now=dt.datetime(2025, 7, 1, tzinfo=dt.UTC))
+    >>> trained.gate.passed, list(trained.bundle.policy.thresholds)
+    (True, ['mql', 'sql'])
     """
     progress = progress or Silent()
     data = read_data(config, progress, now=now) if data is None else data
@@ -173,7 +194,7 @@ def train(
         with progress.step("labels"):
             learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
             policy = choose_labels(
-                calibrator.predict(forward.raw),
+                calibrator.predict_proba(forward.raw)[:, 1],
                 past,
                 forward.rows,
                 forward_periods(past, forward),
@@ -186,12 +207,7 @@ def train(
     with progress.step("held-out period"):
         table = held.open()
         judged = judge_model(fitted, calibrator, table, measure_interest(table.plan))
-    gate = check_gate(
-        judged.metrics,
-        judged.baselines,
-        min_positives=config.gate.min_positives,
-        positives=positives,
-    )
+    gate = check_gate(judged.metrics, judged.baselines)
     gate = _with_notes(gate, chosen, calibrator, drift, held.opened)
     with progress.step("slices"):
         slices = find_slices(data, table, judged, config)
@@ -308,7 +324,7 @@ def _ship(
     rows, raw = np.concatenate([forward.rows, last]), np.concatenate([forward.raw, judged.raw])
     periods = (*forward.periods, held) if forward.in_time else ()
     calibrator, _ = calibrate_forward(raw, rows, periods, table)
-    probability = calibrator.predict(raw)
+    probability = calibrator.predict_proba(raw)[:, 1]
     points = None
     if forward.measured is not None:
         points = np.concatenate([forward.measured, judged.interest])

@@ -84,7 +84,7 @@ def look_recently(
     if table.every:  # each day of a grid stands for the time until the next
         start, end = int(recent.time.min()), int(recent.time.max()) + table.every
     return make_open_looks(
-        calibrator.predict(raw),
+        calibrator.predict_proba(raw)[:, 1],
         lead=recent.lead,
         time=recent.time / _WEEK,
         period=(start / _WEEK, end / _WEEK),

@@ -11,10 +11,11 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from mqlml.errors import OutputError
 
@@ -55,13 +56,16 @@ def working_in(folder: Path, key: str) -> Iterator[None]:
     """
     try:
         folder.mkdir(exist_ok=True)
-        lock = (folder / "lock").open("ab")
+        lock = FileLock(folder / "lock").acquire(blocking=False)
+    except Timeout:
+        raise OutputError(
+            f"another process is making the same table in {str(folder)!r}; wait for it, or name another --out"
+        ) from None
     except OSError as error:
         raise OutputError(
             f"no work folder can be made at {str(folder)!r} ({error.strerror or error}); name another --out"
         ) from error
     with lock:
-        _lock(lock, folder)
         if _read_key(folder) != key:
             for item in folder.iterdir():
                 if item.is_dir():
@@ -83,19 +87,3 @@ def _read_key(folder: Path) -> str | None:
     except (OSError, ValueError, KeyError):
         return None
     return key
-
-
-def _lock(file: BinaryIO, folder: Path) -> None:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise OutputError(
-            f"another process is making the same table in {str(folder)!r}; wait for it, or name another --out"
-        ) from None

@@ -26,6 +26,7 @@ from mqlml.features import FeaturePlan
 from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator
 from mqlml.plain import to_plain
 from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save_trees
+from mqlml.types import Floats
 
 __all__ = ["Bundle", "library_versions", "load_bundle", "make_reference", "save_bundle"]
 
@@ -95,7 +96,7 @@ class Bundle:
     policy: LabelPolicy
     plan: FeaturePlan
     config: dict[str, Any]
-    reference: npt.NDArray[np.float64]
+    reference: Floats
     metrics: dict[str, Any]
     report: dict[str, Any]
     fingerprint: dict[str, Any]
@@ -104,7 +105,7 @@ class Bundle:
     libraries: dict[str, str] = field(default_factory=library_versions)
 
 
-def make_reference(probability: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def make_reference(probability: npt.ArrayLike) -> Floats:
     """What later scores are measured against: the 0, 0.1, … 100 % quantiles of these probabilities.
 
     Parameters
@@ -116,9 +117,7 @@ def make_reference(probability: npt.ArrayLike) -> npt.NDArray[np.float64]:
     -------
     ndarray of float64, shape (1001,), ascending.
     """
-    quantiles: npt.NDArray[np.float64] = np.quantile(
-        np.asarray(probability, dtype=np.float64), np.linspace(0, 1, 1001)
-    )
+    quantiles: Floats = np.quantile(np.asarray(probability, dtype=np.float64), np.linspace(0, 1, 1001))
     return quantiles
 
 
@@ -188,6 +187,50 @@ def load_bundle(folder: str | Path) -> Bundle:
     BundleError
         If a file is missing, damaged or not what training makes; if the bundle comes from a newer mqlml; or if it
         was trained with another minor release of scikit-learn, whose trees need not mean the same.
+
+    Examples
+    --------
+    A version made by hand, saved and loaded again:
+
+    >>> import tempfile
+    >>> from mqlml.config import Config, describe_config
+    >>> from mqlml.journeys.simulate import simulate
+    >>> from mqlml.model import choose_thresholds
+    >>> from mqlml.training import build_table
+    >>> config = Config(
+    ...     name="leads",
+    ...     data={
+    ...         "observed_until": "2025-06-24",
+    ...         "leads": {"path": "leads.csv"},
+    ...         "outcomes": {"path": "deals.csv"},
+    ...     },
+    ...     problem={"horizon": "60d", "snapshots": {"ages": ["7d"]}},
+    ...     windows=["30d"],
+    ... )
+    >>> table = build_table(simulate(300, random_state=1).journeys(), config)
+    >>> scorer = LeadScorer(n_trees=10).fit(table.features, table.label)
+    >>> raw = scorer.decision_function(table.features)
+    >>> calibrator = SigmoidCalibrator().fit(raw, table.label)
+    >>> probability = calibrator.predict_proba(raw)[:, 1]
+    >>> made = Bundle(
+    ...     name=config.name,
+    ...     scorer=scorer,
+    ...     calibrator=calibrator,
+    ...     policy=choose_thresholds(probability, table.label, config.labels, weeks=76),
+    ...     plan=table.plan,
+    ...     config=describe_config(config),
+    ...     reference=make_reference(probability),
+    ...     metrics={},
+    ...     report={},
+    ...     fingerprint={},
+    ...     git_commit="",
+    ...     created="2025-07-01T00:00:00Z",
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_bundle(made, Path(folder) / "version")
+    ...     bundle = load_bundle(Path(folder) / "version")
+    >>> bool((bundle.scorer.decision_function(table.features) == raw).all())
+    True
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -298,7 +341,7 @@ def _dict(value: object, name: str) -> dict[str, Any]:
     return value
 
 
-def _reference(value: object) -> npt.NDArray[np.float64]:
+def _reference(value: object) -> Floats:
     reference = np.array(value, dtype=np.float64)
     good = reference.ndim == 1 and len(reference) > 0 and (np.diff(reference) >= 0).all()
     if not (good and reference[0] >= 0 and reference[-1] <= 1):

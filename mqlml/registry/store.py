@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from mqlml.errors import ConfigError
 
@@ -97,13 +98,5 @@ def locked(store: Store) -> Iterator[None]:
     if store.file is None or not may_write(store.file.parent):
         yield
         return
-    with store.file.with_name(store.file.name + ".lock").open("a") as file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(store.file.with_name(store.file.name + ".lock")):
         yield

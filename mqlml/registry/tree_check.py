@@ -11,18 +11,15 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.ensemble._hist_gradient_boosting.binning import _BinMapper
 from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 
 from mqlml.errors import BundleError
+from mqlml.types import Floats, Mask, Nodes, Rows
 
 __all__ = ["check_trees"]
-
-Nodes = npt.NDArray[np.void]
-FloatArray = npt.NDArray[np.float64]
 
 _LEARNED = {
     "_baseline_prediction",
@@ -138,7 +135,7 @@ def _array(value: object, dtype: np.dtype[Any], shape: tuple[int, ...], what: st
     _require(fits and value.flags.c_contiguous, f"{what} has the shape {value.shape}")
 
 
-def _check_bins(mapper: object, n_features: int) -> list[FloatArray]:
+def _check_bins(mapper: object, n_features: int) -> list[Floats]:
     """The thresholds between the bins of each feature, ascending and finite, with +inf after the last.
 
     A split on the last bin sends all that is not missing to the left; scikit-learn writes its threshold as +inf.
@@ -175,7 +172,7 @@ def _check_bins(mapper: object, n_features: int) -> list[FloatArray]:
     return padded
 
 
-def _check_tree(predictor: object, thresholds: list[FloatArray], where: str) -> None:
+def _check_tree(predictor: object, thresholds: list[Floats], where: str) -> None:
     bitsets = ("binned_left_cat_bitsets", "raw_left_cat_bitsets")
     values = _attributes(predictor, TreePredictor, {"nodes", *bitsets}, where)
     for name in bitsets:  # no splits on categories, hence no sets of them
@@ -184,7 +181,7 @@ def _check_tree(predictor: object, thresholds: list[FloatArray], where: str) -> 
     _array(nodes, PREDICTOR_RECORD_DTYPE, (-1,), f"{where}: nodes")
     _require(len(nodes) >= 1, f"{where} has no node")
 
-    def each(holds: npt.NDArray[np.bool_], what: str, which: npt.NDArray[np.intp] | None = None) -> None:
+    def each(holds: Mask, what: str, which: Rows | None = None) -> None:
         if not holds.all():
             first = int(np.flatnonzero(~holds)[0])
             _require(False, f"{where}, node {first if which is None else which[first]}: {what}")

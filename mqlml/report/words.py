@@ -197,7 +197,7 @@ def _threshold_in_words(rule: LabelRule) -> str:
     if rule.policy == "value":
         costs = [f"a follow-up costs {rule.cost:,g}"]
         costs += [f"{rule.too_early:,g} more if it comes too early"] if rule.too_early else []
-        costs += [f"a missed one costs {rule.late_cost:,g}"] if rule.late_cost else []
+        costs += [f"a missed one costs {rule.too_late:,g}"] if rule.too_late else []
         return f"Set where it pays best: a conversion gains {rule.gain:,g}, {', '.join(costs)}"
     share = percent(rule.value)
     return {

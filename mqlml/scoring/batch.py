@@ -10,7 +10,6 @@ import datetime as dt
 from collections.abc import Collection
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pydantic import ValidationError
 
@@ -27,6 +26,7 @@ from mqlml.scoring.rules import match_rules
 from mqlml.scoring.why import WHY_COLUMNS, explain_scores
 from mqlml.times import format_instant, microseconds_to_column, to_microseconds
 from mqlml.training import open_leads
+from mqlml.types import Ints, Mask, Objects
 
 __all__ = ["DISQUALIFIED", "SCORE_COLUMNS", "count_older", "problem_of", "score", "score_flat"]
 
@@ -97,6 +97,29 @@ def score(
         If one of ``lead_ids`` is unknown, or the journeys lack a column that the version needs.
     ConfigError
         If a rule cannot be applied; see `match_rules`.
+
+    Examples
+    --------
+    >>> from mqlml import train
+    >>> from mqlml.config import Config
+    >>> from mqlml.journeys.simulate import simulate
+    >>> journeys = simulate(800, random_state=1).journeys()
+    >>> config = Config(
+    ...     name="leads",
+    ...     data={
+    ...         "observed_until": "2025-06-24",
+    ...         "leads": {"path": "leads.csv"},
+    ...         "outcomes": {"path": "deals.csv"},
+    ...     },
+    ...     problem={"horizon": "60d", "snapshots": {"ages": ["7d"]}},
+    ...     windows=["30d"],
+    ...     gate={"min_positives": 20},
+    ... )
+    >>> now = dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
+    >>> bundle = train(config, journeys, now=now).bundle
+    >>> scores = score(bundle, journeys, config, as_of=dt.datetime(2025, 6, 1, tzinfo=dt.UTC), scored_at=now)
+    >>> scores["probability"].is_monotonic_decreasing, scores["label"].iloc[0]
+    (True, 'sql')
     """
     _check_zone(as_of, "as_of")
     _check_zone(scored_at, "scored_at")
@@ -238,9 +261,7 @@ def _span(journeys: Journeys, zone: str) -> str:
     return f"leads were created from {format_instant(first, zone)} to {format_instant(last, zone)}"
 
 
-def _choose(
-    candidates: pd.Series, known: pd.Series, lead_ids: Collection[int | str] | None
-) -> npt.NDArray[np.bool_]:
+def _choose(candidates: pd.Series, known: pd.Series, lead_ids: Collection[int | str] | None) -> Mask:
     """Which of the candidates are asked for; an id that no lead has is an error."""
     if lead_ids is None:
         return np.ones(len(candidates), dtype=bool)
@@ -252,7 +273,7 @@ def _choose(
             f"every lead to score must be in the data; {unknown.nunique()} of {asked.nunique()} are not: {shown}. "
             "Leave them out, or bring their rows"
         )
-    chosen: npt.NDArray[np.bool_] = candidates.astype("str").isin(set(asked)).to_numpy()
+    chosen: Mask = candidates.astype("str").isin(set(asked)).to_numpy()
     return chosen
 
 
@@ -265,11 +286,11 @@ def _scores(
     as_of: dt.datetime,
     scored_at: dt.datetime,
     version: Version | None,
-    acts: tuple[npt.NDArray[np.int64], npt.NDArray[np.object_]],
+    acts: tuple[Ints, Objects],
     previous: pd.DataFrame | None,
 ) -> pd.DataFrame:
     raw = bundle.scorer.decision_function(features)
-    probability = bundle.calibrator.predict(raw)
+    probability = bundle.calibrator.predict_proba(raw)[:, 1]
     turned_away = match_rules(leads, config.rules, folder=config.folder, email=config.profile.email)
     labelled = label_leads(
         bundle.policy,

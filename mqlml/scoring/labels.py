@@ -15,12 +15,9 @@ import pandas as pd
 
 from mqlml.errors import ContractError
 from mqlml.model import KEPT_BY_HOLD, LabelPolicy, Remembered, Traits, assign_with_memory
+from mqlml.types import Floats, Ints, Objects
 
 __all__ = ["DISQUALIFIED", "Labelled", "label_leads", "team_values"]
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Objects = npt.NDArray[np.object_]
 
 DISQUALIFIED = "disqualified"
 """The label of a lead that a rule turns away."""
@@ -39,7 +36,7 @@ class Labelled:
 
     label: Objects
     reason: Objects
-    since: Integers
+    since: Ints
 
 
 def team_values(leads: pd.DataFrame, policy: LabelPolicy) -> dict[str, npt.ArrayLike]:
@@ -67,7 +64,7 @@ def label_leads(
     probability: Floats,
     traits: Traits,
     *,
-    acts: tuple[Integers, Objects],
+    acts: tuple[Ints, Objects],
     last: pd.DataFrame,
     turned_away: pd.Series,
     now: int,
@@ -124,9 +121,7 @@ def label_leads(
     return Labelled(label, reason, since)
 
 
-def _reasons(
-    policy: LabelPolicy, probability: Floats, traits: Traits, level: Integers, bars: Floats
-) -> Objects:
+def _reasons(policy: LabelPolicy, probability: Floats, traits: Traits, level: Ints, bars: Floats) -> Objects:
     """The threshold that each probability reaches, or what keeps the lead from the lowest label."""
     why = np.empty(len(level), dtype=object)
     ranked = traits.ranked(policy.references)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mqlml.config import Promote
 from mqlml.scoring.rules import meets_condition
+from mqlml.types import Ints, Objects
 
 __all__ = ["match_acts"]
 
@@ -22,7 +22,7 @@ def match_acts(
     levels: Sequence[str],
     *,
     folder: Path,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.object_]]:
+) -> tuple[Ints, Objects]:
     """The highest level that an act gives each look, and the reason of its rule, the first one of that level.
 
     An act counts if it happened and was known strictly before the cutoff, and happened at most ``within`` before it.

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pandas.api import types
 
@@ -18,6 +17,7 @@ from mqlml.config import Condition, Profile, Rules
 from mqlml.errors import ConfigError
 from mqlml.features.conditions import meets, read_condition
 from mqlml.features.roles import find_email
+from mqlml.types import Mask
 
 __all__ = ["MAIL_DOMAIN", "match_rules", "meets_condition"]
 
@@ -63,7 +63,7 @@ def match_rules(leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str |
 
 def _holds(
     leads: pd.DataFrame, when: Mapping[str, Condition], where: str, folder: Path, email: str | None
-) -> npt.NDArray[np.bool_]:
+) -> Mask:
     holds = np.ones(len(leads), dtype=bool)
     for name, condition in when.items():
         holds &= meets_condition(_column(leads, name, where, email), condition, f"{where}.{name}", folder)
@@ -96,12 +96,10 @@ def _mail_domain(leads: pd.DataFrame, where: str, email: str | None) -> pd.Serie
     return domain.where(domain.str.contains(".", regex=False).fillna(False))
 
 
-def meets_condition(
-    column: pd.Series, condition: Condition, where: str, folder: Path
-) -> npt.NDArray[np.bool_]:
+def meets_condition(column: pd.Series, condition: Condition, where: str, folder: Path) -> Mask:
     """Whether each value meets a condition; False where the value is missing."""
     required = read_condition(condition, where, folder)
     codes, found = pd.factorize(column)  # each different value is compared once
     # The last entry is that of code -1, a missing value, which never meets a condition.
-    met: npt.NDArray[np.bool_] = np.array([*meets(list(found), required, where), False], dtype=bool)[codes]
+    met: Mask = np.array([*meets(list(found), required, where), False], dtype=bool)[codes]
     return met

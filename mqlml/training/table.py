@@ -185,6 +185,25 @@ def build_table(data: Journeys | FlatTable, config: Config) -> TrainingTable:
         If no column can be a feature.
     LeakageError
         If the config names a column that is written after the outcome.
+
+    Examples
+    --------
+    >>> from mqlml.config import Config
+    >>> from mqlml.journeys.simulate import simulate
+    >>> journeys = simulate(300, random_state=1).journeys()
+    >>> config = Config(
+    ...     name="leads",
+    ...     data={
+    ...         "observed_until": "2025-06-24",
+    ...         "leads": {"path": "leads.csv"},
+    ...         "outcomes": {"path": "deals.csv"},
+    ...     },
+    ...     problem={"horizon": "60d", "snapshots": {"ages": ["7d"]}},
+    ...     windows=["30d"],
+    ... )
+    >>> table = build_table(journeys, config)
+    >>> len(table.label) == len(table.features), table.age.unique().tolist()
+    (True, ['7d'])
     """
     if not data.dated:
         return _from_flat(data, config)

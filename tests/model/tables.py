@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from mqlml.types import Floats, Ints
 
-def make_table(
-    n: int, seed: int, *, noise_columns: int = 2
-) -> tuple[pd.DataFrame, npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+
+def make_table(n: int, seed: int, *, noise_columns: int = 2) -> tuple[pd.DataFrame, Ints, Floats]:
     """Features of all kinds, labels, and the true log-odds they were drawn from."""
     rng = np.random.default_rng(seed)
     visits = rng.poisson(2.0, n)

@@ -7,8 +7,10 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from mqlml.errors import PopulationError, ScorerError
 from mqlml.features import Feature
-from mqlml.model import BASELINES, BaseRateBaseline, LogisticBaseline, PointsBaseline, make_baselines
+from mqlml.model import BaseRateBaseline, LogisticBaseline, PointsBaseline, make_baselines
 from tests.model.tables import make_table
+
+NAMES = ("base_rate", "points", "logistic")
 
 
 def _feature(name: str, kind: str = "number") -> Feature:
@@ -38,7 +40,7 @@ def test_points_become_a_probability_that_rises_with_them() -> None:
     rule = PointsBaseline([_feature(name) for name in ACTS])
     table = pd.concat([ACTS] * 20, ignore_index=True)
     label = np.tile([0, 0, 1, 1, 0], 20)
-    chance = rule.fit(table, label).predict(ACTS)
+    chance = rule.fit(table, label).predict_proba(ACTS)[:, 1]
     assert np.argsort(chance, kind="stable").tolist() == [4, 0, 1, 3, 2]
     assert ((chance > 0) & (chance < 1)).all()
 
@@ -46,21 +48,21 @@ def test_points_become_a_probability_that_rises_with_them() -> None:
 def test_points_of_columns_that_give_none_are_the_base_rate() -> None:
     table, label, _ = make_table(200, seed=1)
     rule = PointsBaseline([_feature(f"profile__{name}__value") for name in table]).fit(table, label)
-    np.testing.assert_array_equal(rule.predict(table), np.full(200, label.mean()))
+    np.testing.assert_array_equal(rule.predict_proba(table)[:, 1], np.full(200, label.mean()))
 
 
 def test_the_base_rate_is_that_of_training() -> None:
     table, label, _ = make_table(300, seed=2)
     later = make_table(50, seed=3)[0]
     np.testing.assert_array_equal(
-        BaseRateBaseline().fit(table, label).predict(later), np.full(50, label.mean())
+        BaseRateBaseline().fit(table, label).predict_proba(later)[:, 1], np.full(50, label.mean())
     )
 
 
 def test_logistic_regression_is_a_fair_opponent() -> None:
     table, label, _ = make_table(3_000, seed=4)
     later, later_label, truth = make_table(3_000, seed=5)
-    chance = LogisticBaseline().fit(table, label).predict(later)
+    chance = LogisticBaseline().fit(table, label).predict_proba(later)[:, 1]
     assert roc_auc_score(later_label, chance) > roc_auc_score(later_label, truth) - 0.02
     best = log_loss(later_label, 1 / (1 + np.exp(-truth)))
     assert best - 0.01 < log_loss(later_label, chance) < best + 0.02
@@ -72,29 +74,33 @@ def test_logistic_regression_takes_missing_never_seen_and_far_values() -> None:
     odd = pd.concat([table.iloc[:1]] * 3, ignore_index=True)
     odd["source"] = pd.Series(["fax", None, "ads"], dtype="str")
     odd["days"] = np.array([np.nan, 1e30, -1e30], dtype=np.float32)
-    chance = fitted.predict(odd)
+    chance = fitted.predict_proba(odd)[:, 1]
     assert ((chance >= 0) & (chance <= 1)).all()
-    np.testing.assert_array_equal(LogisticBaseline().fit(table, label).predict(odd), chance)
+    np.testing.assert_array_equal(LogisticBaseline().fit(table, label).predict_proba(odd)[:, 1], chance)
 
 
 def test_all_baselines_share_one_face() -> None:
     table = pd.concat([ACTS] * 20, ignore_index=True)
     label = np.tile([0, 0, 1, 1, 0], 20)
     made = make_baselines([_feature(name) for name in ACTS])
-    assert tuple(made) == BASELINES
+    assert tuple(made) == NAMES
     for baseline in made.values():
-        chance = baseline.fit(table, label).predict(ACTS)
-        assert chance.shape == (5,)
+        chance = baseline.fit(table, label).predict_proba(ACTS)
+        assert chance.shape == (5, 2)
         assert ((chance > 0) & (chance < 1)).all()
+        np.testing.assert_allclose(chance.sum(axis=1), 1, rtol=1e-15)
+        assert baseline.predict(ACTS).tolist() == (chance[:, 1] > 0.5).astype(int).tolist()
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", NAMES)
 def test_one_class_is_refused(name: str) -> None:
     baseline = make_baselines([_feature(name) for name in ACTS])[name]
-    with pytest.raises(PopulationError, match=r"y must hold leads that converted and .*; 0 of 5 converted"):
+    with pytest.raises(
+        PopulationError, match=r"y must hold two classes; found one class only: \[0\.0\] in all 5"
+    ):
         baseline.fit(ACTS, np.zeros(5))
 
 
 def test_lengths_that_differ_are_refused() -> None:
-    with pytest.raises(ScorerError, match="of one length; found 5 and 3"):
+    with pytest.raises(ScorerError, match="one row per lead .*; found inconsistent numbers: 5 in X, 3 in y"):
         BaseRateBaseline().fit(ACTS, [0, 1, 1])

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from scipy.special import expit
 
 from mqlml.model import Blend, choose_blend
-
-Floats = npt.NDArray[np.float64]
+from mqlml.types import Floats
 
 
 def world(n: int, *, trees: float, linear: float, seed: int = 0) -> tuple[Floats, Floats, Floats, Floats]:

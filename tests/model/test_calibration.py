@@ -31,7 +31,7 @@ def test_it_finds_the_sigmoid_the_labels_were_drawn_from() -> None:
 def test_it_mends_a_model_that_is_too_sure_of_itself() -> None:
     raw, label = _drawn(20_000, slope=0.4, intercept=0.5, seed=1)
     later, later_label = _drawn(20_000, slope=0.4, intercept=0.5, seed=2)
-    chance = SigmoidCalibrator().fit(raw, label).predict(later)
+    chance = SigmoidCalibrator().fit(raw, label).predict_proba(later)[:, 1]
     for low, high in ((0.0, 0.3), (0.3, 0.6), (0.6, 1.0)):
         band = (chance >= low) & (chance < high)
         assert later_label[band].mean() == pytest.approx(chance[band].mean(), abs=0.02)
@@ -41,7 +41,7 @@ def test_it_agrees_with_scikit_learns_platt_scaling() -> None:
     raw, label = _drawn(500, slope=0.8, intercept=0.0, seed=3)
     theirs = _SigmoidCalibration().fit(raw, label)
     np.testing.assert_allclose(
-        SigmoidCalibrator().fit(raw, label).predict(raw), theirs.predict(raw), atol=1e-5
+        SigmoidCalibrator().fit(raw, label).predict_proba(raw)[:, 1], theirs.predict(raw), atol=1e-5
     )
 
 
@@ -70,7 +70,9 @@ def test_weights_equal_repeated_rows() -> None:
     times = np.random.default_rng(5).integers(0, 4, len(raw))
     weighted = SigmoidCalibrator().fit(raw, label, times)
     repeated = SigmoidCalibrator().fit(np.repeat(raw, times), np.repeat(label, times))
-    np.testing.assert_allclose(weighted.predict(raw), repeated.predict(raw), rtol=1e-9)
+    np.testing.assert_allclose(
+        weighted.predict_proba(raw)[:, 1], repeated.predict_proba(raw)[:, 1], rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,14 +80,16 @@ def test_weights_equal_repeated_rows() -> None:
 )
 def test_the_scale_of_the_scores_does_not_matter(scale: float, shift: float) -> None:
     raw, label = _drawn(400, slope=0.7, intercept=0.0, seed=6)
-    plain = SigmoidCalibrator().fit(raw, label).predict(raw)
+    plain = SigmoidCalibrator().fit(raw, label).predict_proba(raw)[:, 1]
     moved = raw * scale + shift
-    np.testing.assert_allclose(SigmoidCalibrator().fit(moved, label).predict(moved), plain, atol=1e-6)
+    np.testing.assert_allclose(
+        SigmoidCalibrator().fit(moved, label).predict_proba(moved)[:, 1], plain, atol=1e-6
+    )
 
 
 def test_few_conversions_perfectly_ranked_do_not_become_certainty() -> None:
     raw = np.arange(40.0)
-    chance = SigmoidCalibrator().fit(raw, raw >= 37).predict(raw)
+    chance = SigmoidCalibrator().fit(raw, raw >= 37).predict_proba(raw)[:, 1]
     assert 0 < chance.min() < chance.max() < 1
     assert chance.mean() == pytest.approx(3 / 40, abs=0.03)
 
@@ -93,16 +97,17 @@ def test_few_conversions_perfectly_ranked_do_not_become_certainty() -> None:
 def test_probabilities_are_never_0_or_1_and_keep_the_order() -> None:
     calibrator = SigmoidCalibrator().fit(*_drawn(400, slope=0.7, intercept=0.0))
     raw = np.linspace(-40, 40, 1_001)
-    chance = calibrator.predict(raw)
+    chance = calibrator.predict_proba(raw)[:, 1]
     assert (np.diff(chance) > 0).all()
-    assert ((calibrator.predict([-1e9, 1e9]) > 0) & (calibrator.predict([-1e9, 1e9]) < 1)).all()
+    far = calibrator.predict_proba([-1e9, 1e9])
+    assert ((far > 0) & (far < 1)).all()
 
 
 def test_scores_that_rank_the_wrong_way_round_give_everyone_the_base_rate() -> None:
     raw, label = _drawn(2_000, slope=-1.0, intercept=-2.0)
     calibrator = SigmoidCalibrator().fit(raw, label)
     assert calibrator.slope_ == 0
-    np.testing.assert_allclose(calibrator.predict(raw), label.mean(), rtol=1e-2)
+    np.testing.assert_allclose(calibrator.predict_proba(raw)[:, 1], label.mean(), rtol=1e-2)
     assert "higher scores went with fewer conversions" in str(calibrator.note_)
 
 
@@ -111,7 +116,7 @@ def test_json_gives_the_same_bits(slope: float) -> None:
     raw, label = _drawn(200, slope=slope, intercept=-1 / 3)
     fitted = SigmoidCalibrator().fit(raw, label)
     again = SigmoidCalibrator.from_dict(json.loads(json.dumps(fitted.to_dict())))
-    np.testing.assert_array_equal(again.predict(raw), fitted.predict(raw))
+    np.testing.assert_array_equal(again.predict_proba(raw)[:, 1], fitted.predict_proba(raw)[:, 1])
     assert again.to_dict() == fitted.to_dict()
 
 
@@ -124,12 +129,34 @@ def test_json_gives_the_same_bits(slope: float) -> None:
         ([1.0, np.nan, 3.0], [0, 1, 0], ScorerError, r"must be finite numbers.*shape \(3,\) with 1 values"),
         ([[1.0], [2.0]], [0, 1], ScorerError, r"one per lead; found shape \(2, 1\)"),
         ([1.0, 2.0], [0, 1, 1], ScorerError, "of one length; found 2, 3 and 2"),
+        (["a", "b"], [0, 1], ScorerError, "must be finite numbers, one per lead: could not convert"),
     ],
-    ids=["constant", "nobody", "everybody", "missing", "two-dimensional", "another length"],
+    ids=["constant", "nobody", "everybody", "missing", "two-dimensional", "another length", "words"],
 )
 def test_what_cannot_be_calibrated_is_refused(raw, label, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         SigmoidCalibrator().fit(raw, label)
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [[0, 0, 0], [1, -1, 1], [1, np.nan, 1], [[1], [1], [1]]],
+    ids=["zero", "negative", "missing", "2-D"],
+)
+def test_weights_that_are_none_are_refused(weight: list) -> None:
+    with pytest.raises(
+        ScorerError, match="weights must be numbers from 0 up, one per lead, not all of them zero"
+    ):
+        SigmoidCalibrator().fit([1.0, 2.0, 3.0], [0, 1, 0], weight)
+
+
+def test_labels_may_be_words() -> None:
+    raw, label = _drawn(400, slope=0.7, intercept=0.0)
+    plain = SigmoidCalibrator().fit(raw, label)
+    words = SigmoidCalibrator().fit(raw, np.array(["lost", "won"])[label])
+    np.testing.assert_array_equal(words.predict_proba(raw), plain.predict_proba(raw))
+    assert words.predict([-50.0, 50.0]).tolist() == ["lost", "won"]
+    assert SigmoidCalibrator.from_dict(plain.to_dict()).predict([-50.0, 50.0]).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -155,13 +182,13 @@ def test_a_slope_is_held_back_by_its_own_standard_error() -> None:
     y = rng.random(300) < expit(0.8 * raw - 1)
     plain = SigmoidCalibrator().fit(raw, y)
     held = hold_back(plain, raw, y, group=np.arange(300))
-    chance = plain.predict(raw)
+    chance = plain.predict_proba(raw)[:, 1]
     design = np.column_stack([raw, np.ones(300)])
     covariance = np.linalg.inv((design.T * (chance * (1 - chance))) @ design)
     z = plain.slope_ / np.sqrt(covariance[0, 0])
     assert z > 3
     assert held.slope_ == pytest.approx(plain.slope_ * (1 - 1 / z**2), rel=1e-9)
-    assert held.predict(raw).sum() == pytest.approx(chance.sum())
+    assert held.predict_proba(raw)[:, 1].sum() == pytest.approx(chance.sum())
     assert held.note_ is None
 
 
@@ -188,7 +215,7 @@ def test_without_skill_it_mostly_costs_nothing_against_the_base_rate() -> None:
         costs.append(
             [
                 log_loss(after, model, labels=[0, 1])
-                for model in (plain.predict(later), held.predict(later), rate)
+                for model in (plain.predict_proba(later)[:, 1], held.predict_proba(later)[:, 1], rate)
             ]
         )
     plain_cost, held_cost, rate_cost = np.mean(costs, axis=0)
@@ -205,14 +232,14 @@ def test_what_noise_could_have_made_is_not_believed_and_says_so() -> None:
     assert held.slope_ == 0
     assert held.note_ is not None
     assert "beyond noise, so every lead gets the base rate, 0.5" in held.note_
-    np.testing.assert_allclose(held.predict(raw), 0.5)
+    np.testing.assert_allclose(held.predict_proba(raw)[:, 1], 0.5)
     assert SigmoidCalibrator.from_dict(held.to_dict()).note_ == held.note_
 
 
 def test_without_skill_everyone_can_have_the_rate_of_all_leads() -> None:
     unskilled = SigmoidCalibrator().fit([0.0, 1.0, 2.0, 3.0], [1, 1, 0, 0])
     moved = unskilled.at_rate(0.2)
-    np.testing.assert_allclose(moved.predict([-5.0, 5.0]), 0.2)
+    np.testing.assert_allclose(moved.predict_proba([-5.0, 5.0])[:, 1], 0.2)
     assert moved.note_ == (
         "higher scores went with fewer conversions on later data, so every lead gets the base rate, 0.2"
     )

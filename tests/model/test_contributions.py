@@ -124,8 +124,8 @@ def test_calibrated_contributions_sum_to_the_log_odds_of_the_probability() -> No
     raw = scorer.decision_function(table)
     calibrator = SigmoidCalibrator().fit(raw, make_table(600, 1)[1])
     found = calibrate(contribute(scorer, table), calibrator)
-    np.testing.assert_allclose(found.total, calibrator.log_odds(raw), rtol=0, atol=1e-9)
-    np.testing.assert_allclose(found.total, logit(calibrator.predict(raw)), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.total, calibrator.decision_function(raw), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.total, logit(calibrator.predict_proba(raw)[:, 1]), rtol=0, atol=1e-9)
 
 
 def test_points_of_the_families_sum_to_the_log_odds() -> None:

@@ -15,13 +15,12 @@ from mqlml.model.linear import LinearPart
 from mqlml.model.linear_fit import fit_linear
 from mqlml.model.pairs import PairEffect, find_pair
 from mqlml.model.partial import PartialScores
+from mqlml.types import Floats, Labels
 
 SIZES, ROLES, LANDS = ("small", "middle", "large"), ("chief", "manager", "student", None), ("de", "fr", "nl")
 
 
-def leads(
-    n: int, *, together: float, seed: int
-) -> tuple[pd.DataFrame, npt.NDArray[np.int8], npt.NDArray[np.float64]]:
+def leads(n: int, *, together: float, seed: int) -> tuple[pd.DataFrame, Labels, Floats]:
     """Chiefs convert in small firms and not in large ones, as far as ``together`` says; and the true log-odds."""
     rng = np.random.default_rng(seed)
     size, role, land = rng.integers(0, 3, n), rng.integers(0, 4, n), rng.integers(0, 3, n)

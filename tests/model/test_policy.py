@@ -167,7 +167,7 @@ def test_a_fixed_threshold_above_all_selects_nobody_and_says_so() -> None:
 
 
 def test_the_value_policy_takes_the_bayes_threshold() -> None:
-    rule = LabelRule(policy="value", gain=800, cost=50, missed_cost=200)
+    rule = LabelRule(policy="value", gain=800, cost=50, too_late=200)
     outcome = _one(rule, *FIVE).outcomes[0]
     assert outcome.threshold == pytest.approx(0.05)
     # 3 conversions bring 1,000 each against 5 follow-ups at 50; leaving out the first lead would have saved one.
@@ -185,7 +185,7 @@ def test_the_bayes_threshold_is_where_a_large_sample_has_its_greatest_value() ->
     worth = np.cumsum((gain + missed) * label[order] - cost)
     best = probability[order][np.argmax(worth)]
     chosen = _one(
-        LabelRule(policy="value", gain=gain, cost=cost, missed_cost=missed), probability, label
+        LabelRule(policy="value", gain=gain, cost=cost, too_late=missed), probability, label
     ).outcomes[0]
     assert chosen.threshold == pytest.approx(0.06)
     assert best == pytest.approx(chosen.threshold, abs=0.01)
@@ -201,7 +201,7 @@ def test_a_follow_up_that_costs_more_than_it_can_bring_is_refused() -> None:
     with pytest.raises(
         LabelPolicyError, match=r"labels.mql: a follow-up costs 100, more than .* brings \(90\).*is 0"
     ):
-        _one(LabelRule(policy="value", gain=80, cost=100, missed_cost=10), *FIVE)
+        _one(LabelRule(policy="value", gain=80, cost=100, too_late=10), *FIVE)
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,14 @@ def test_too_early_raises_and_too_late_lowers_the_threshold_by_hand() -> None:
     assert threshold() == pytest.approx(20 / 80)
     assert threshold(too_early=20) == pytest.approx(40 / 100)
     assert threshold(too_late=20) == pytest.approx(20 / 100)
-    assert threshold(missed_cost=20) == threshold(too_late=20)
+
+
+def test_a_version_that_was_saved_with_an_earlier_name_of_a_cost_is_read() -> None:
+    stored = _one(LabelRule(policy="value", gain=80, cost=20, too_late=20), *FIVE).to_dict()
+    stored["labels"][0]["rule"]["missed_cost"] = stored["labels"][0]["rule"].pop("too_late")
+    read = LabelPolicy.from_dict(stored)
+    assert read.outcomes[0].rule == {"policy": "value", "gain": 80, "cost": 20, "too_late": 20}
+    assert read.outcomes[0].staying.exit is None
 
 
 def test_the_value_of_follow_ups_counts_each_lead_once_and_at_its_first_selected_look() -> None:

@@ -35,7 +35,7 @@ def test_a_calibrated_scorer_comes_near_the_true_probability() -> None:
     later, _, log_odds = make_table(6_000, seed=22)
     scorer = LeadScorer().fit(table, label)
     calibrator = SigmoidCalibrator().fit(scorer.decision_function(forward), forward_label)
-    chance, truth = calibrator.predict(scorer.decision_function(later)), expit(log_odds)
+    chance, truth = calibrator.predict_proba(scorer.decision_function(later))[:, 1], expit(log_odds)
     assert np.abs(chance - truth).mean() < 0.04
     bands = np.digitize(chance, np.quantile(chance, np.linspace(0.1, 0.9, 9)))
     for band in range(10):

@@ -8,7 +8,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,11 +15,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from mqlml.model import shapley
 from mqlml.model.shapley import TreeShapley
+from mqlml.types import Floats, Nodes
 
-FloatArray = npt.NDArray[np.float64]
 
-
-def make_matrix(n: int, columns: int, seed: int, *, missing: float = 0.15) -> FloatArray:
+def make_matrix(n: int, columns: int, seed: int, *, missing: float = 0.15) -> Floats:
     """Numbers, counts and missing values, in Fortran order as the encoder makes them."""
     rng = np.random.default_rng(seed)
     matrix = rng.normal(size=(n, columns))
@@ -29,7 +27,7 @@ def make_matrix(n: int, columns: int, seed: int, *, missing: float = 0.15) -> Fl
     return np.asfortranarray(matrix)
 
 
-def grow(matrix: FloatArray, seed: int, **settings: Any) -> HistGradientBoostingClassifier:
+def grow(matrix: Floats, seed: int, **settings: Any) -> HistGradientBoostingClassifier:
     rng = np.random.default_rng(seed)
     held = np.nan_to_num(matrix, nan=0.7)
     log_odds = held @ rng.normal(size=held.shape[1]) + 2 * held[:, 0] * held[:, -1]
@@ -38,7 +36,7 @@ def grow(matrix: FloatArray, seed: int, **settings: Any) -> HistGradientBoosting
     return HistGradientBoostingClassifier(**{**defaults, **settings}).fit(matrix, label)
 
 
-def worth(nodes: npt.NDArray[np.void], row: FloatArray, coalition: frozenset[int], at: int = 0) -> float:
+def worth(nodes: Nodes, row: Floats, coalition: frozenset[int], at: int = 0) -> float:
     """The mean of a tree over the rows that could be meant, when only the coalition's columns are known."""
     node = nodes[at]
     if node["is_leaf"]:
@@ -53,7 +51,7 @@ def worth(nodes: npt.NDArray[np.void], row: FloatArray, coalition: frozenset[int
     )
 
 
-def by_coalitions(trees: HistGradientBoostingClassifier, row: FloatArray) -> FloatArray:
+def by_coalitions(trees: HistGradientBoostingClassifier, row: Floats) -> Floats:
     """The definition: the mean gain of joining, over all orders in which the columns can join."""
     columns = range(len(row))
     values = np.zeros(len(row))

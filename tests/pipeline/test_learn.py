@@ -88,7 +88,7 @@ def test_probabilities_follow_the_truth(world: Simulation, trained: Trained) -> 
     assert trained.bundle is not None
     looks = later_looks(world)
     features = build_features(world.journeys(), looks[["lead_id", "cutoff_time"]], trained.bundle.plan)
-    found = trained.bundle.calibrator.predict(trained.bundle.scorer.decision_function(features))
+    found = trained.bundle.calibrator.predict_proba(trained.bundle.scorer.decision_function(features))[:, 1]
     truth = looks["truth"].to_numpy()
     assert abs(found.mean() - truth.mean()) < 0.015
     assert np.corrcoef(np.log(found), np.log(truth))[0, 1] > 0.5

@@ -54,7 +54,7 @@ def make_version() -> Made:
     scorer = LeadScorer(n_trees=25).fit(features[early], table.label[early])
     raw = scorer.decision_function(features[~early])
     calibrator = SigmoidCalibrator().fit(raw, table.label[~early])
-    probability = calibrator.predict(raw)
+    probability = calibrator.predict_proba(raw)[:, 1]
     bundle = Bundle(
         name=config.name,
         scorer=scorer,

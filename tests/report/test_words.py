@@ -163,7 +163,7 @@ def test_a_flat_table_has_no_horizon_to_speak_of() -> None:
         ({"policy": "capacity", "per_week": 1200}, "Set so that at most 1,200 leads a week reach it"),
         ({"policy": "capacity", "per_week": 2.5}, "Set so that at most 2.5 leads a week reach it"),
         (
-            {"policy": "value", "gain": 1000, "cost": 50, "missed_cost": 12.5},
+            {"policy": "value", "gain": 1000, "cost": 50, "too_late": 12.5},
             "Set where it pays best: a conversion gains 1,000, a follow-up costs 50, a missed one costs 12.5",
         ),
         (

@@ -97,7 +97,7 @@ def test_probabilities_are_the_model_s_on_the_training_features(made: Made) -> N
     table = scored(made, as_of=row["cutoff_time"].to_pydatetime(), lead_ids=[int(row["lead_id"])])
     raw = made.bundle.scorer.decision_function(made.features.iloc[[-1]])
     assert table["raw_score"].tolist() == raw.tolist()
-    assert table["probability"].tolist() == made.bundle.calibrator.predict(raw).tolist()
+    assert table["probability"].tolist() == made.bundle.calibrator.predict_proba(raw)[:, 1].tolist()
 
 
 def test_what_is_known_later_changes_nothing(made: Made) -> None:

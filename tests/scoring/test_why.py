@@ -31,7 +31,9 @@ def why(made: Made) -> pd.DataFrame:
 def test_points_sum_to_the_log_odds_of_the_probability(made: Made, why: pd.DataFrame) -> None:
     assert tuple(why.columns) == WHY_COLUMNS
     assert len(why) == len(made.features)
-    probability = made.bundle.calibrator.predict(made.bundle.scorer.decision_function(made.features))
+    probability = made.bundle.calibrator.predict_proba(made.bundle.scorer.decision_function(made.features))[
+        :, 1
+    ]
     np.testing.assert_allclose(why[POINTS].sum(axis=1), logit(probability), rtol=0, atol=1e-9)
     assert len(set(why["base_points"])) == 1
     assert (why[POINTS[:4]].std() > 0).all(), "every family has its say"

@@ -18,7 +18,7 @@ from mqlml.journeys.simulate.population import Population
 from mqlml.journeys.simulate.world import ACTIONS, CHANNELS, EXITS, OFFLINE, Ints, action_code
 from mqlml.times import DAY, HOUR, NEVER, microseconds_to_column
 
-__all__ = ["AFTERWARDS", "add_afterwards", "make_events", "make_outcomes", "to_time"]
+__all__ = ["add_afterwards", "make_events", "make_outcomes", "to_time"]
 
 _STAGES = ("mql", "sql", "opportunity", *EXITS)
 _MQL = ("form_submit", "buying_guide_download", "demo_request", "trial_start")
@@ -36,9 +36,6 @@ _CONTENTS = {
 _LOST_REASONS = ("price", "competitor", "no budget", "no decision", "timing")
 _REFUSED_REASONS = ("not a buyer", "student", "job seeker", "wrong region", "invalid contact")
 _OWNERS = ("A. Ames", "B. Boyd", "C. Cole", "D. Diaz", "E. Ek", "F. Fry")
-
-AFTERWARDS = ("lead_status", "owner", "last_activity_date", "closed_amount", "lost_reason")
-"""The lead columns that sales fills in after the fact; ``onboarding_call`` is the action that does the same."""
 
 
 def to_time(microseconds: Ints) -> pd.Series:

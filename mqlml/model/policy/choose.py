@@ -14,12 +14,9 @@ from mqlml.model.policy.labels import Bar, LabelOutcome, LabelPolicy, reach
 from mqlml.model.policy.looks import Curve, Looks, Ranked, make_looks
 from mqlml.model.policy.traits import make_references
 from mqlml.model.policy.value import bayes_threshold, payoff
+from mqlml.types import Floats, Ints, Mask, Rows
 
 __all__ = ["Chooser", "choose_policy", "choose_thresholds", "rules_among", "value_rate"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
-BoolArray = npt.NDArray[np.bool_]
 
 _FEW_LEADS = 30
 
@@ -116,7 +113,7 @@ class _Part:
     where: str
     recent: Ranked | None = None
 
-    def curve(self, weight: FloatArray | None, weeks: float | None) -> Curve:
+    def curve(self, weight: Floats | None, weeks: float | None) -> Curve:
         """What the threshold is picked from; a resample has no recent weeks of its own."""
         if weight is None and self.rule.policy == "capacity" and self.recent is not None:
             return self.recent.curve()
@@ -149,7 +146,7 @@ class Chooser:
                 parts = [replace(part, recent=_recently(recent, bars, rule, part.team)) for part in parts]
             self.levels.append((name, rule, parts))
 
-    def choose(self, weight: FloatArray, weeks: float | None) -> list[Bar]:
+    def choose(self, weight: Floats, weeks: float | None) -> list[Bar]:
         """Thresholds on a resample, see `Ranked.curve`; where a rule cannot be kept, the nearest ones."""
         return self._choose(weight, weeks)[0]
 
@@ -157,7 +154,7 @@ class Chooser:
         """Thresholds and notes; raises where a rule cannot be kept or contradicts another."""
         return self._choose(None, None)
 
-    def _choose(self, weight: FloatArray | None, weeks: float | None) -> tuple[list[Bar], list[str | None]]:
+    def _choose(self, weight: Floats | None, weeks: float | None) -> tuple[list[Bar], list[str | None]]:
         bars: list[Bar] = []
         notes: list[str | None] = []
         for level, (name, rule, parts) in enumerate(self.levels):
@@ -192,9 +189,7 @@ class Chooser:
         return bars, notes
 
 
-def _parts(
-    looks: Looks, name: str, rule: LabelRule, admitted: BoolArray, everyone: Ranked | None
-) -> list[_Part]:
+def _parts(looks: Looks, name: str, rule: LabelRule, admitted: Mask, everyone: Ranked | None) -> list[_Part]:
     if rule.teams is None:
         assert everyone is not None
         return [_Part(None, everyone, rule, f"labels.{name}")]
@@ -276,7 +271,7 @@ def _unreachable(curve: Curve, rule: LabelRule, where: str) -> LabelPolicyError:
     if rule.policy == "value":
         return LabelPolicyError(
             f"{where}: a follow-up costs {rule.cost:g}, more than a conversion brings "
-            f"({(rule.gain or 0.0) + rule.late_cost:g}), so no threshold is worth it; the best reachable value is 0, "
+            f"({(rule.gain or 0.0) + rule.too_late:g}), so no threshold is worth it; the best reachable value is 0, "
             "with nobody selected. Check gain and cost"
         )
     if rule.policy == "min_precision":
@@ -349,7 +344,7 @@ def _outcome(
     name: str,
     rule: LabelRule,
     bar: Bar,
-    reached: BoolArray,
+    reached: Mask,
     per_week: float | None,
     note: str | None,
 ) -> LabelOutcome:
@@ -399,7 +394,7 @@ def rules_among(looks: Looks, rules: Mapping[str, LabelRule], policy: LabelPolic
     return found
 
 
-def weekly_rate(looks: Looks, reached: BoolArray) -> float | None:
+def weekly_rate(looks: Looks, reached: Mask) -> float | None:
     """Different leads selected a week, recent weeks counting more; None where the data has no dates."""
     recency, weeks = looks.recency()
     if weeks is None:
@@ -410,14 +405,14 @@ def weekly_rate(looks: Looks, reached: BoolArray) -> float | None:
     return float(recency[once].sum() / weeks)
 
 
-def value_rate(looks: Looks, rule: LabelRule, reached: BoolArray) -> float:
+def value_rate(looks: Looks, rule: LabelRule, reached: Mask) -> float:
     """What following up each selected lead once, when first selected, was worth: a week, or a look without dates."""
     rows = first_looks(looks.lead, looks.time, np.flatnonzero(reached))
     return float(payoff(rule, looks.label[rows]).sum() / (looks.weeks or len(looks.label)))
 
 
-def first_looks(lead: npt.NDArray[np.int64], time: FloatArray | None, rows: IntArray) -> IntArray:
+def first_looks(lead: Ints, time: Floats | None, rows: Rows) -> Rows:
     """Of these rows, the earliest of each lead."""
     ordered = rows if time is None else rows[np.argsort(time[rows], kind="stable")]
-    first: IntArray = ordered[np.unique(lead[ordered], return_index=True)[1]]
+    first: Rows = ordered[np.unique(lead[ordered], return_index=True)[1]]
     return first

@@ -15,11 +15,9 @@ from mqlml.errors import LabelPolicyError
 from mqlml.model.policy.looks import check_probabilities
 from mqlml.model.policy.memory import Staying
 from mqlml.model.policy.traits import Traits
+from mqlml.types import Floats, Mask
 
 __all__ = ["UNQUALIFIED", "Bar", "LabelOutcome", "LabelPolicy", "Promise"]
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 UNQUALIFIED = "unqualified"
 
@@ -59,7 +57,7 @@ class Bar:
         """Below this probability nobody reaches the level."""
         return min([*self.teams.values(), *([] if self.everyone is None else [self.everyone])])
 
-    def of(self, traits: Traits, n: int) -> FloatArray:
+    def of(self, traits: Traits, n: int) -> Floats:
         """The threshold of each of ``n`` leads; infinite where nobody takes them.
 
         Raises
@@ -80,7 +78,7 @@ class Bar:
             bars[team == name] = threshold
         return bars
 
-    def admits(self, traits: Traits, n: int) -> BoolArray:
+    def admits(self, traits: Traits, n: int) -> Mask:
         """Which of ``n`` leads pass the gates on fit and engagement, which ``traits`` give in percentiles.
 
         Raises
@@ -211,7 +209,7 @@ class LabelPolicy:
         bars = [outcome.bar for outcome in self.outcomes]
         return any(bar.min_fit is not None or bar.min_engagement is not None for bar in bars)
 
-    def reach(self, probability: npt.ArrayLike, traits: Traits | None = None) -> BoolArray:
+    def reach(self, probability: npt.ArrayLike, traits: Traits | None = None) -> Mask:
         """Which leads have each label or a higher one: nobody reaches a level who has not reached those below.
 
         Parameters
@@ -238,7 +236,7 @@ class LabelPolicy:
         labels: npt.NDArray[np.str_] = self.names[self.reach(probability, traits).sum(axis=1)]
         return labels
 
-    def bars(self, traits: Traits, n: int) -> FloatArray:
+    def bars(self, traits: Traits, n: int) -> Floats:
         """The threshold of each label for each of ``n`` leads: array of shape (n, number of labels)."""
         bars = np.column_stack([outcome.bar.of(traits, n) for outcome in self.outcomes])
         return np.maximum.accumulate(bars, axis=1)
@@ -277,14 +275,17 @@ class LabelPolicy:
 
 def _outcome(values: dict[str, Any]) -> LabelOutcome:
     promises = {name: Promise(**found) for name, found in values.pop("promises", {}).items()}
-    outcome = LabelOutcome(**values, promises=promises)
+    rule = dict(values.pop("rule"))
+    if "missed_cost" in rule:  # as versions of before 0.2 call it
+        rule["too_late"] = rule.pop("missed_cost")
+    outcome = LabelOutcome(**values, rule=rule, promises=promises)
     # Found out here, not at the first lead.
     if outcome.teams is not None and not isinstance(column := outcome.rule["teams"]["column"], str):
         raise TypeError(f"the teams' column must be text, not {column!r}")
     return outcome
 
 
-def reach(bars: list[Bar], probability: FloatArray, traits: Traits) -> BoolArray:
+def reach(bars: list[Bar], probability: Floats, traits: Traits) -> Mask:
     """See `LabelPolicy.reach`; the probabilities are taken as checked, fit and engagement are percentiles."""
     n = len(probability)
     reached = np.empty((n, len(bars)), dtype=bool)

@@ -15,12 +15,9 @@ import numpy.typing as npt
 
 from mqlml.errors import LabelPolicyError
 from mqlml.model.policy.traits import Traits
+from mqlml.types import Floats, Ints, Mask
 
 __all__ = ["HALF_LIFE", "Curve", "Looks", "Ranked", "check_probabilities", "make_looks", "make_open_looks"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 HALF_LIFE = 8.0
 """Weeks after which a look counts half towards a weekly volume. A capacity is a promise about the weeks to come, and
@@ -45,11 +42,11 @@ class Looks:
         What besides the probability decides.
     """
 
-    probability: FloatArray
-    label: FloatArray
-    lead: IntArray
-    account: IntArray
-    time: FloatArray | None
+    probability: Floats
+    label: Floats
+    lead: Ints
+    account: Ints
+    time: Floats | None
     periods: tuple[tuple[float, float], ...]
     dated: bool
     traits: Traits = field(default_factory=Traits)
@@ -64,7 +61,7 @@ class Looks:
         """Length of all periods; None where the data has no dates."""
         return self.length if self.dated else None
 
-    def recency(self) -> tuple[FloatArray, float | None]:
+    def recency(self) -> tuple[Floats, float | None]:
         """What each look counts towards a weekly volume, and the number of weeks that the counts stand for."""
         if self.time is None or not self.dated:
             return np.ones(len(self.probability)), self.weeks
@@ -161,7 +158,7 @@ def make_open_looks(
     return replace(looks, label=np.full_like(known, math.nan))
 
 
-def check_probabilities(probability: npt.ArrayLike) -> FloatArray:
+def check_probabilities(probability: npt.ArrayLike) -> Floats:
     """Probabilities as an array, once it is plain that they are some."""
     values = np.asarray(probability, dtype=np.float64)
     wrong = ~((values >= 0) & (values <= 1))
@@ -177,27 +174,27 @@ def check_probabilities(probability: npt.ArrayLike) -> FloatArray:
 class Curve:
     """What each possible threshold selects, highest threshold first; one entry per different probability."""
 
-    threshold: FloatArray
-    selected: FloatArray
-    converted: FloatArray
-    leads: FloatArray
+    threshold: Floats
+    selected: Floats
+    converted: Floats
+    leads: Floats
     positives: float
     weeks: float | None
 
     # Quotients, not products, are compared with what was asked for: 7 / 100 is the same float as 0.07, while
     # 0.07 * 100 is more than 7.
     @property
-    def precision(self) -> FloatArray:
+    def precision(self) -> Floats:
         """Share of the selected rows that converted."""
         return self.converted / self.selected
 
     @property
-    def recall(self) -> FloatArray:
+    def recall(self) -> Floats:
         """Share of all converting rows, selectable or not, that are selected."""
         return self.converted / self.positives
 
     @property
-    def per_week(self) -> FloatArray | None:
+    def per_week(self) -> Floats | None:
         """Different leads selected a week."""
         return None if self.weeks is None else self.leads / self.weeks
 
@@ -212,7 +209,7 @@ class Ranked:
         Rows that may be selected at all.
     """
 
-    def __init__(self, looks: Looks, allowed: BoolArray | None = None) -> None:
+    def __init__(self, looks: Looks, allowed: Mask | None = None) -> None:
         rows = np.arange(len(looks.probability)) if allowed is None else np.flatnonzero(allowed)
         self.rows = rows[np.argsort(-looks.probability[rows], kind="stable")]
         self.probability = looks.probability[self.rows]
@@ -225,7 +222,7 @@ class Ranked:
         recency, self.weeks = looks.recency()
         self.handed *= recency[self.rows]
 
-    def curve(self, weight: FloatArray | None = None, weeks: float | None = None) -> Curve:
+    def curve(self, weight: Floats | None = None, weeks: float | None = None) -> Curve:
         """What each threshold selects; in a resample each row stands for ``weight``, and all for ``weeks`` weeks."""
         weeks = self.weeks if weight is None else weeks
         if not len(self.rows):

@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from mqlml.types import Floats, Ints
 
 __all__ = ["KEPT_BY_EXIT", "KEPT_BY_HOLD", "Remembered", "Staying", "assign_with_memory"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 KEPT_BY_HOLD, KEPT_BY_EXIT = 1, 2
 """Why a lead has a higher level than its probability gives it now; 0 where it has not."""
@@ -49,19 +47,19 @@ class Remembered:
         Microseconds: from when it has had this level or a higher one without a break; means nothing at level 0.
     """
 
-    level: IntArray
-    since: IntArray
+    level: Ints
+    since: Ints
 
 
 def assign_with_memory(
-    probability: FloatArray,
-    level: IntArray,
-    bars: FloatArray,
+    probability: Floats,
+    level: Ints,
+    bars: Floats,
     last: Remembered,
     *,
     now: int,
     staying: Sequence[Staying],
-) -> tuple[IntArray, IntArray, IntArray]:
+) -> tuple[Ints, Ints, Ints]:
     """Levels of now, with what leads keep of their last ones.
 
     A lead that had level k or a higher one keeps k while ``now`` is less than its ``hold`` after ``since``, or while

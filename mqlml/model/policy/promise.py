@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
 from mqlml.config import LabelRule
@@ -21,11 +20,9 @@ from mqlml.model.policy.choose import Chooser, rules_among
 from mqlml.model.policy.labels import Bar, LabelOutcome, LabelPolicy, Promise, reach
 from mqlml.model.policy.looks import HALF_LIFE, Looks
 from mqlml.model.policy.value import payoff
+from mqlml.types import Floats, Ints, Rows
 
 __all__ = ["CONFIDENCE", "add_promises"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 CONFIDENCE = 0.9
 """The share of next periods in which what comes should lie within a promise."""
@@ -97,9 +94,9 @@ def add_promises(
 
 def _promises(
     outcome: LabelOutcome,
-    alike: dict[str, FloatArray],
-    apart: dict[str, FloatArray],
-    chance: FloatArray,
+    alike: dict[str, Floats],
+    apart: dict[str, Floats],
+    chance: Floats,
     n_periods: float,
 ) -> dict[str, Promise]:
     found = {}
@@ -139,7 +136,7 @@ def _widening(variance: float, moved: float, by_chance: float, n_periods: float)
     return math.sqrt(1 + between * tails**2 / variance)
 
 
-def _scaled(what: str, value: float | FloatArray) -> FloatArray:
+def _scaled(what: str, value: float | Floats) -> Floats:
     """On a scale on which the error does not depend on the value."""
     number = np.asarray(value, dtype=np.float64)
     if what in ("precision", "recall"):
@@ -157,8 +154,8 @@ def _unscaled(what: str, number: float) -> float:
 class _Drawn:
     """A drawn period: some rows in order of time, how many rows each stands for, and the period's length."""
 
-    rows: slice | npt.NDArray[np.intp]
-    weight: FloatArray
+    rows: slice | Rows
+    weight: Floats
     length: float
 
 
@@ -197,7 +194,7 @@ class _Draws:
 
     def errors(
         self, n: int, random_state: int, *, apart: bool
-    ) -> tuple[dict[str, dict[str, FloatArray]], FloatArray]:
+    ) -> tuple[dict[str, dict[str, Floats]], Floats]:
         """The next period less what its thresholds seemed to bring, on the scale of `_scaled`, in each resample.
 
         Also how much chance there is in each, against a past and a next period of full length.
@@ -283,12 +280,12 @@ class _Draws:
             found.append(measured)
         return found
 
-    def _once(self, lead: IntArray, taken: FloatArray) -> npt.NDArray[np.intp]:
+    def _once(self, lead: Ints, taken: Floats) -> Rows:
         """Where each lead is taken first."""
         positions = np.flatnonzero(taken)
         if not self.repeated:
             return positions
-        once: npt.NDArray[np.intp] = positions[np.unique(lead[positions], return_index=True)[1]]
+        once: Rows = positions[np.unique(lead[positions], return_index=True)[1]]
         return once
 
     def _doubted(self, level: int, came: dict[str, float], rng: np.random.Generator) -> float:
@@ -325,7 +322,7 @@ def _in_time(looks: Looks) -> Looks:
     )
 
 
-def _without_holes(time: FloatArray, periods: tuple[tuple[float, float], ...]) -> FloatArray:
+def _without_holes(time: Floats, periods: tuple[tuple[float, float], ...]) -> Floats:
     """How much covered time lies before each moment."""
     place = np.zeros(len(time))
     for start, end in sorted(periods):

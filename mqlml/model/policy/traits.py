@@ -17,10 +17,10 @@ import numpy.typing as npt
 from mqlml.features import FAMILIES, Family
 from mqlml.model.contributions import contribute_in_parts, family_points
 from mqlml.model.scorer import LeadScorer
+from mqlml.types import Floats
 
 __all__ = ["Traits", "interest_points", "make_references", "percentile"]
 
-FloatArray = npt.NDArray[np.float64]
 Selection = slice | npt.NDArray[Any]
 
 
@@ -37,8 +37,8 @@ class Traits:
     """
 
     teams: Mapping[str, npt.ArrayLike] = field(default_factory=dict)
-    fit: FloatArray | None = None
-    engagement: FloatArray | None = None
+    fit: Floats | None = None
+    engagement: Floats | None = None
 
     def take(self, rows: Selection) -> Traits:
         """The traits of some rows."""
@@ -61,7 +61,7 @@ class Traits:
         )
 
 
-def interest_points(scorer: LeadScorer, X: Any, families: Sequence[Family]) -> FloatArray:
+def interest_points(scorer: LeadScorer, X: Any, families: Sequence[Family]) -> Floats:
     """Fit (profile) and engagement (channel and actions) of each row, in log-odds: array of shape (n, 2)."""
     points = np.concatenate([family_points(part, families) for part in contribute_in_parts(scorer, X)])
     by_family = dict(zip(FAMILIES, points.T, strict=True))
@@ -77,9 +77,9 @@ def make_references(traits: Traits) -> dict[str, tuple[float, ...]]:
     }
 
 
-def percentile(values: FloatArray, reference: FloatArray) -> FloatArray:
+def percentile(values: Floats, reference: Floats) -> Floats:
     """Percentage of the reference (ascending) below each value; of those equal to it, half."""
     below = np.searchsorted(reference, values, side="left")
     up_to = np.searchsorted(reference, values, side="right")
-    found: FloatArray = 50.0 * (below + up_to) / len(reference)
+    found: Floats = 50.0 * (below + up_to) / len(reference)
     return found

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mqlml.config import LabelRule
+from mqlml.types import Floats
 
 __all__ = ["bayes_threshold", "payoff"]
 
@@ -32,12 +33,12 @@ def bayes_threshold(rule: LabelRule) -> float:
     0.53
     """
     gain, cost = rule.gain or 0.0, rule.cost or 0.0
-    if cost > gain + rule.late_cost:
+    if cost > gain + rule.too_late:
         return math.inf
-    return (cost + rule.too_early) / (gain + rule.late_cost + rule.too_early)
+    return (cost + rule.too_early) / (gain + rule.too_late + rule.too_early)
 
 
-def payoff(rule: LabelRule, label: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def payoff(rule: LabelRule, label: npt.ArrayLike) -> Floats:
     """What following up each lead was worth against following up nobody, in the rule's currency.
 
     Parameters
@@ -46,4 +47,4 @@ def payoff(rule: LabelRule, label: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """
     converted = np.asarray(label) == 1
     gain, cost = rule.gain or 0.0, rule.cost or 0.0
-    return np.where(converted, gain + rule.late_cost - cost, -cost - rule.too_early)
+    return np.where(converted, gain + rule.too_late - cost, -cost - rule.too_early)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from scipy.optimize import brentq
 from scipy.special import betaincinv
 
 __all__ = ["AUDIT_ERROR", "lower_auc", "lower_share"]
@@ -39,18 +40,12 @@ def lower_auc(auc: float, n_won: int, n_other: int, *, error: float) -> float:
     if pairs == 0 or auc <= 0:
         return 0.0
     allowed = math.log(1 / error) / pairs
-    low, high = 0.0, auc
-    for _ in range(60):  # bisection: the divergence falls as the truth comes nearer
-        middle = (low + high) / 2
-        if _divergence(auc, middle) > allowed:
-            low = middle
-        else:
-            high = middle
-    return high
+    # The divergence falls as the truth comes nearer, to 0 at the AUC itself. Of its two terms the second is at least
+    # -auc, so at this far end it is more than allowed.
+    far = auc * math.exp(-allowed / auc - 2)
+    return float(brentq(lambda truth: _divergence(auc, truth) - allowed, far, auc)) if far > 0 else 0.0
 
 
 def _divergence(p: float, q: float) -> float:
-    if q <= 0:
-        return math.inf
     rest = (1 - p) * math.log((1 - p) / (1 - q)) if p < 1 else 0.0
     return p * math.log(p / q) + rest
