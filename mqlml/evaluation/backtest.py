@@ -102,7 +102,9 @@ def predict_forward(
     )
 
 
-def measure_folds(models: Sequence[FoldModel], features: pd.DataFrame, rows: Rows, measure: Measure) -> Floats:
+def measure_folds(
+    models: Sequence[FoldModel], features: pd.DataFrame, rows: Rows, measure: Measure
+) -> Floats:
     """What each fold's model says of the rows that it predicted, in the order of ``rows``.
 
     Parameters

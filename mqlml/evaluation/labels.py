@@ -1,4 +1,4 @@
-"""Labels on later leads: a policy's thresholds and outcomes go in; what they brought against what was predicted comes out."""
+"""Labels on later leads: thresholds and outcomes go in; what they brought against what was predicted comes out."""
 
 from __future__ import annotations
 

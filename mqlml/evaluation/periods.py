@@ -189,9 +189,7 @@ def _forecast(
     return outlook
 
 
-def _means(
-    columns: Sequence[Floats], clusters: npt.NDArray[np.intp], random_state: int
-) -> list[Estimate]:
+def _means(columns: Sequence[Floats], clusters: npt.NDArray[np.intp], random_state: int) -> list[Estimate]:
     """The mean of each column with its interval over clusters."""
     bootstrap = ClusterBootstrap(clusters, n_bootstrap=_N_BOOTSTRAP, random_state=random_state)
     size, *totals = bootstrap.sums(np.ones(len(clusters)), *columns)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -90,7 +91,7 @@ class HoldoutEvaluation(Metrics):
     @property
     def base_rate(self) -> float:
         """The share of the held-out snapshots that converts."""
-        return self.positives / self.n
+        return self.positives / self.n if self.n else math.nan
 
 
 @dataclass(frozen=True)

@@ -250,6 +250,7 @@ def warn_of_slices(slices: Sequence[Slice]) -> tuple[str, ...]:
                 )
     if len(warnings) > _MOST_WARNINGS:
         warnings[_MOST_WARNINGS - 1 :] = [
-            f"In {len(warnings) - _MOST_WARNINGS + 1} more groups of leads promises or ranking fail as well; see the slices."
+            f"In {len(warnings) - _MOST_WARNINGS + 1} more groups of leads promises or ranking fail as well; see the "
+            "slices."
         ]
     return tuple(warnings)
