@@ -32,7 +32,7 @@ def check_gate(
     min_positives: int,
     positives: int,
 ) -> GateResult:
-    """Refuse a model without skill on later data, or judged on too few conversions.
+    """Refuse a model without skill on later data, or with too few conversions.
 
     Parameters
     ----------

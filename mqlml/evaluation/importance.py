@@ -182,13 +182,8 @@ def measure_importance(
     drops = [make_estimate(rise.mean(), total / size) for rise, total in zip(rises.T, totals, strict=True)]
     of_features, of_families = drops[: len(names)], drops[len(names) : len(names) + len(families)]
     return Importance(
-        families=_sorted(
-            ImportanceRow(name, name, drop) for name, drop in zip(families, of_families, strict=True)
-        ),
-        features=_sorted(
-            ImportanceRow(name, columns.families[name], drop)
-            for name, drop in zip(names, of_features, strict=True)
-        ),
+        families=_sorted(map(ImportanceRow, families, families, of_families)),
+        features=_sorted(map(ImportanceRow, names, [columns.families[name] for name in names], of_features)),
         n=len(table),
         groups=_groups(
             columns.groups,

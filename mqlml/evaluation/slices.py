@@ -109,8 +109,7 @@ def evaluate_slices(
 
     Returns
     -------
-    tuple of Slice, by column in the order given, largest first within one; slices of fewer than `LEAST_ROWS` rows
-    are left out.
+    tuple of Slice, by column in the order given, largest first within one; those below `LEAST_ROWS` are left out.
 
     References
     ----------
@@ -124,8 +123,7 @@ def evaluate_slices(
     inflation = cluster_inflation(target - centred, centred, members)
     whole = Ranking(target, rank_by).measure(np.ones((1, len(target))))[0][0]
     least_auc = 0.5 + (whole - 0.5) / 2
-    base = log_losses(target, np.full(len(target), base_rate))
-    gain = base - log_losses(target, chance)
+    gain = log_losses(target, np.full(len(target), base_rate)) - log_losses(target, chance)
 
     found: list[Slice] = []
     tests: list[_Test] = []

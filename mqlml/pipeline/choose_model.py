@@ -71,7 +71,7 @@ class Chosen:
     trials : tuple of Trial
         The settings tried, in their order, with their forward log loss; the first are those without tuning.
     folds : tuple of Fold
-        The forward folds it was judged on; empty where time was not respected.
+        The forward folds it was evaluated on; empty where time was not respected.
     stopped : bool
         Whether somebody stopped the tuning before its last trial.
     """

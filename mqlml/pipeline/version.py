@@ -79,7 +79,7 @@ def train_version(
 def register(trained: Trained, config: Config, *, now: dt.datetime, opening: str | None = None) -> Version:
     """Save the bundle of a model that passed the gate and log it in the config's store as the next version.
 
-    ``opening`` is the `Logbook`'s id of the opening of the held-out period that judged it.
+    ``opening`` is the `Logbook`'s id of the opening of the held-out period that it was evaluated on.
     """
     assert trained.bundle is not None, "only a model that passed the gate has a bundle"
     bundle = trained.bundle
