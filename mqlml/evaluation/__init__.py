@@ -53,7 +53,7 @@ from mqlml.evaluation.result import (
     TrainingResult,
     TriedSettings,
 )
-from mqlml.evaluation.shape import ShapePoint
+from mqlml.evaluation.shape import Direction, ShapePoint
 from mqlml.evaluation.slices import Fault, Slice, evaluate_slices, warn_of_slices
 from mqlml.evaluation.verdicts import Comparison, compare_losses, worst_of
 
@@ -67,6 +67,7 @@ __all__ = [
     "Comparison",
     "DataSummary",
     "Decile",
+    "Direction",
     "Disqualification",
     "Estimate",
     "Fault",

@@ -90,8 +90,7 @@ def test_everything_else_comes_back(made: Made, saved: Path) -> None:
     for name in ("name", "policy", "plan", "config", "fingerprint", "git_commit", "created", "libraries"):
         assert getattr(loaded, name) == getattr(bundle, name), name
     assert (loaded.reference == bundle.reference).all()
-    assert loaded.metrics == {"holdout": {"roc_auc": {"value": 0.7}, "unmeasured": None}}
-    assert loaded.report == {"name": "simulated", "rows": 3}
+    assert loaded.result == bundle.result
     assert loaded.scorer.get_params() == bundle.scorer.get_params()
 
 
@@ -319,8 +318,7 @@ FILES = [
     "features.json",
     "reference.json",
     "config.json",
-    "metrics.json",
-    "report.json",
+    "result.json",
     "fingerprint.json",
 ]
 
@@ -358,7 +356,7 @@ def test_a_cut_off_file(folder: Path) -> None:
     ids=["empty", "half", "list", "no keys", "null", "NaN", "not text", "deep", "text", "number"],
 )
 def test_a_file_of_something_else(folder: Path, name: str, content: bytes) -> None:
-    empty_is_fine = ("config.json", "metrics.json", "report.json", "fingerprint.json")
+    empty_is_fine = ("config.json", "fingerprint.json")
     rewrite(folder, name, content)
     if content == b"{}" and name in empty_is_fine:
         assert isinstance(load_bundle(folder), Bundle)
@@ -373,7 +371,8 @@ def test_a_file_of_something_else(folder: Path, name: str, content: bytes) -> No
 @pytest.mark.parametrize(
     ("edit", "match"),
     [
-        (lambda m: m.update(format=3), r"has the format 3; this mqlml reads up to 2\. Upgrade mqlml"),
+        (lambda m: m.update(format=4), r"has the format 4; this mqlml reads up to 3\. Upgrade mqlml"),
+        (lambda m: m.update(format=2), r"has the format 2 of an earlier mqlml.*reads 3; train a new version"),
         (lambda m: m.update(format="1"), "is not a manifest"),
         (lambda m: m.update(format=True), "is not a manifest"),
         (lambda m: m.pop("format"), "is not a manifest"),
@@ -397,6 +396,7 @@ def test_a_file_of_something_else(folder: Path, name: str, content: bytes) -> No
     ],
     ids=[
         "newer format",
+        "older format",
         "format as text",
         "format as bool",
         "no format",
@@ -651,6 +651,12 @@ def test_a_plan_of_another_model(folder: Path) -> None:
 
     edit_json(folder, "features.json", drop_windows)
     with pytest.raises(BundleError, match="does not make the columns of its model"):
+        load_bundle(folder)
+
+
+def test_a_result_of_another_release(folder: Path) -> None:
+    edit_json(folder, "result.json", lambda r: r["holdout"].update(ece=0.01))
+    with pytest.raises(BundleError, match=r"the stored result does not fit .* 'holdout\.ece'.*train a new"):
         load_bundle(folder)
 
 
