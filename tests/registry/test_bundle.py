@@ -280,10 +280,10 @@ def test_a_bundle_goes_into_a_new_folder_only(made: Made, saved: Path, tmp_path:
     [
         {"reference": np.array([0.5, 0.1])},
         {"reference": np.array([0.5, np.nan])},
-        {"metrics": []},
+        {"config": []},
         {"git_commit": 7},
     ],
-    ids=["reference falls", "reference nan", "metrics a list", "commit a number"],
+    ids=["reference falls", "reference nan", "config a list", "commit a number"],
 )
 def test_a_bundle_that_could_not_be_loaded_is_not_saved(
     made: Made, tmp_path: Path, change: dict[str, Any]
@@ -295,7 +295,7 @@ def test_a_bundle_that_could_not_be_loaded_is_not_saved(
 
 def test_a_value_that_no_json_holds(made: Made, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="only texts, numbers, lists and dicts can be written as JSON; found"):
-        save_bundle(dataclasses.replace(made.bundle, report={"when": object()}), tmp_path / "b")
+        save_bundle(dataclasses.replace(made.bundle, config={"when": object()}), tmp_path / "b")
 
 
 def test_no_bundle_at_all(tmp_path: Path) -> None:
