@@ -20,7 +20,7 @@ from scipy.special import expit
 
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
-from mqlml.evaluation import evaluate_policy
+from mqlml.evaluation import LabelRows, evaluate_policy
 from mqlml.model import SigmoidCalibrator, add_promises, choose_policy, make_looks
 
 NEXT_WEEKS = 13
@@ -123,17 +123,20 @@ def judge(seed: int, scenario: Scenario, n_resamples: int) -> dict[tuple[str, st
         came = evaluate_policy(
             policy,
             probability[later],
-            data["label"][later],
-            weeks=float(NEXT_WEEKS),
-            leads=data["lead"][later],
-            clusters=data["account"][later],
+            LabelRows(
+                data["label"][later],
+                clusters=data["account"][later],
+                leads=data["lead"][later],
+                weeks=float(NEXT_WEEKS),
+            ),
             random_state=0,
             n_bootstrap=2,
         )["mql"]
         for what, promise in policy.outcomes[0].promises.items():
-            if came.get(what) is not None:
+            within = getattr(came.within_range, what)
+            if within is not None:
                 width = (promise.high - promise.low) / max(abs(promise.value), 1e-9)
-                found[name, what] = (promise.low <= came[what] <= promise.high, width)
+                found[name, what] = (within, width)
     return found
 
 

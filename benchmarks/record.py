@@ -55,7 +55,26 @@ TOLERANCE = 1e-9
 VARIES = re.compile(r"(^|\.)(seconds|run_id|git_commit|sha256|out|folder)(\.|$)")
 """Paths in the JSON that differ from run to run."""
 
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    # Numbers with an interval are one estimate everywhere.
+    r"^((?:holdout|by_age\.[^.]+|baselines\.[^.]+)\.(?:ece|lift_top_decile))$": r"\1.value",
+    r"^((?:holdout|by_age\.[^.]+|baselines\.[^.]+)\.(?:ece|lift_top_decile))_(low|high)$": r"\1.\2",
+    r"^(labels\.[^.]+\.(?:precision|recall|per_week|value)|promoted\.\d+\.precision)$": r"\1.value",
+    r"^(labels\.[^.]+\.(?:precision|recall|per_week|value)|promoted\.\d+\.precision)_(low|high)$": r"\1.\2",
+    r"^(importance\.(?:families|features|groups)\.\d+)\.drop$": r"\1.drop.value",
+    r"^(importance\.(?:families|features|groups)\.\d+)\.(low|high)$": r"\1.drop.\2",
+    # Standard terms.
+    r"^(labels\.[^.]+)\.promised\.": r"\1.predicted.",
+    r"^(labels\.[^.]+)\.kept\.": r"\1.within_range.",
+    r"^(labels\.[^.]+)\.judged_at$": r"\1.evaluated_at",
+    r"^placements\.": "fit_by_engagement.",
+    r"^(slices\.\d+|fit_by_engagement\.\d+|calibration\.periods\.\d+)\.promised$": r"\1.predicted",
+    r"^(calibration\.periods\.\d+)\.came$": r"\1.observed",
+    r"^(slices\.\d+)\.too_much\.": r"\1.overprediction.",
+    r"^choice\.optimism$": "choice.shrinkage",
+    r"^choice\.forward_log_loss\.": "choice.out_of_time_log_loss.",
+    r"^(choice\.trials\.\d+)\.forward_log_loss$": r"\1.out_of_time_log_loss",
+}
 """Paths (patterns) in the JSON of the older recording, and what they are called now."""
 
 
@@ -74,28 +93,28 @@ def run(*arguments: str) -> tuple[int, dict[str, Any]]:
 @contextlib.contextmanager
 def held_out(target: Path) -> Iterator[None]:
     """Keep the held-out predictions of whatever is trained meanwhile."""
-    judge = learn.judge_model
+    evaluate = learn.evaluate_model
 
     def keeping(fitted: Any, calibrator: Any, table: Any, interest: Any) -> Any:
-        judged = judge(fitted, calibrator, table, interest)
+        evaluated = evaluate(fitted, calibrator, table, interest)
         last = table.holdout.test
         frame = pd.DataFrame(
             {
                 "lead_id": table.lead_id.iloc[last].astype(str).to_numpy(),
                 "time": table.time[last],
                 "label": np.asarray(table.label[last], np.int64),
-                "raw": judged.raw,
-                "probability": judged.probability,
+                "raw": evaluated.raw,
+                "probability": evaluated.probability,
             }
         )
         frame.to_parquet(target)
-        return judged
+        return evaluated
 
-    learn.judge_model = keeping
+    learn.evaluate_model = keeping
     try:
         yield
     finally:
-        learn.judge_model = judge
+        learn.evaluate_model = evaluate
 
 
 def hash_columns(path: Path) -> dict[str, Any]:
@@ -145,14 +164,14 @@ def record(folder: Path, names: list[str]) -> None:
 
 
 def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every leaf of a JSON value under its path."""
+    """Every leaf of a JSON value under its path, but for nulls: a value that is missing may have no key either."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from flatten(inner, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list):
         for place, inner in enumerate(value):
             yield from flatten(inner, f"{path}.{place}")
-    else:
+    elif value is not None:
         yield path, value
 
 

@@ -18,7 +18,7 @@ from mqlml.config import make_config
 from mqlml.evaluation.ageing import measure_ageing
 from mqlml.evaluation.ahead import of_one_size, predict_ahead
 from mqlml.evaluation.heldout import HeldOut
-from mqlml.evaluation.slices import judge_slices
+from mqlml.evaluation.slices import evaluate_slices
 from mqlml.journeys.simulate import simulate
 from mqlml.model import LeadScorer
 from mqlml.times import DAY
@@ -90,7 +90,7 @@ def warns(seed: int, n: int = 6000) -> bool:
     }
     odds = -2.6 + 0.9 * rng.normal(size=n)
     y = (rng.random(n) < expit(odds + 0.5 * rng.normal(size=n // 4)[account])).astype(int)
-    found = judge_slices(
+    found = evaluate_slices(
         slices,
         y,
         expit(0.97 * odds),

@@ -28,7 +28,7 @@ from scipy.stats import norm
 
 from mqlml.config import Config, make_config
 from mqlml.errors import LabelPolicyError, MqlmlError
-from mqlml.evaluation import evaluate_policy
+from mqlml.evaluation import Estimate, LabelRows, evaluate_policy
 from mqlml.evaluation.heldout import HeldOut
 from mqlml.evaluation.metrics import log_losses
 from mqlml.journeys import Journeys
@@ -173,19 +173,16 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
         came = evaluate_policy(
             policy,
             probability,
-            table.label[last],
-            weeks=holdout_weeks(table),
-            leads=table.lead[last],
-            clusters=table.group[last],
+            LabelRows(table.label[last], table.group[last], table.lead[last], holdout_weeks(table)),
             random_state=0,
             n_bootstrap=2,
         )["mql"]
         promises = policy.outcomes[0].promises
         labels[name] = {
             "asked": configs[name].labels["mql"].per_week or configs[name].labels["mql"].value,
-            "threshold": came["threshold"],
+            "threshold": came.threshold,
             **{
-                what: [came[what], promise.low, promise.value, promise.high]
+                what: [_value(getattr(came, what)), promise.low, promise.value, promise.high]
                 for what, promise in promises.items()
             },
         }
@@ -197,6 +194,10 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
         forward.in_time,
         labels,
     )
+
+
+def _value(estimate: Estimate | None) -> float | None:
+    return None if estimate is None else estimate.value
 
 
 def at_level_of_training(calibrator: SigmoidCalibrator, forward: Floats) -> SigmoidCalibrator:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
@@ -193,12 +194,13 @@ def train(
 ) -> None:
     """Learn, calibrate, choose thresholds, judge on the held-out last period, and register a version."""
     from mqlml.pipeline import train_version, words_of_train
+    from mqlml.results import to_json_safe
 
     progress = Terminal()
-    result = train_version(config, register_it=not dry_run, now=_now(), progress=progress)
-    result["seconds"] = progress.seconds
-    _show(result, words_of_train(result), as_json)
-    if not result["gate"]["passed"]:
+    trained = train_version(config, register_it=not dry_run, now=_now(), progress=progress)
+    result = replace(trained, seconds=progress.seconds)
+    _show(to_json_safe(result), words_of_train(result), as_json)
+    if not result.gate.passed:
         typer.echo("mqlml: the gate refused this model; nothing was registered", err=True)
         raise typer.Exit(GateRefused.exit_code)
 

@@ -7,7 +7,7 @@ seen neither the row's outcome, nor any outcome of its period, nor anyone of its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,26 @@ from mqlml.errors import PopulationError
 from mqlml.model import LeadScorer
 from mqlml.training import Fold
 
-__all__ = ["Forward", "Measure", "predict_across", "predict_forward"]
+__all__ = ["FoldModel", "Forward", "Measure", "measure_folds", "predict_across", "predict_forward"]
 
 Rows = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.float64]
 Track = Callable[[Sequence[Fold], str], Iterable[Fold]]
 Measure = Callable[[LeadScorer, pd.DataFrame], npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class FoldModel:
+    """The model of one fold, or of one of its parts.
+
+    Attributes
+    ----------
+    scorer : LeadScorer, fitted
+    rows : ndarray of int, positions of the rows that it predicted, none of which it learned from.
+    """
+
+    scorer: LeadScorer
+    rows: Rows
 
 
 @dataclass(frozen=True)
@@ -32,14 +47,16 @@ class Forward:
 
     Attributes
     ----------
-    rows : ndarray of int, positions of the rows judged, each once.
+    rows : ndarray of int, positions of the rows predicted, each once.
     raw : ndarray of float64, log-odds, aligned with ``rows``.
     periods : tuple of (start, end), the time each fold covers; empty when time was not respected.
     in_time : bool
         False where the history was too short to go forward and folds were drawn across time instead.
     learned : ndarray of int64, the conversions that each row's model learned from, aligned with ``rows``.
+    models : tuple of FoldModel
+        Whose scores these are; together they predicted each row once.
     measured : ndarray of float64 or None
-        What `Measure` gave for the rows, aligned with them.
+        What `Measure` gave for the rows, aligned with them, where it was asked; see `measure_folds`.
     """
 
     rows: Rows
@@ -47,21 +64,8 @@ class Forward:
     periods: tuple[tuple[int, int], ...]
     in_time: bool
     learned: npt.NDArray[np.int64]
+    models: tuple[FoldModel, ...] = field(default=(), repr=False)
     measured: npt.NDArray[np.float64] | None = None
-
-
-def _fit_predict(
-    scorer: LeadScorer,
-    features: pd.DataFrame,
-    label: npt.NDArray[np.int8],
-    train: Rows,
-    test: Rows,
-    measure: Measure | None,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
-    fitted = clone(scorer).fit(features.iloc[train], label[train])
-    judged = features.iloc[test]
-    raw: npt.NDArray[np.float64] = fitted.decision_function(judged)
-    return raw, None if measure is None else measure(fitted, judged)
 
 
 def predict_forward(
@@ -71,7 +75,6 @@ def predict_forward(
     folds: Sequence[Fold],
     *,
     track: Track = lambda folds, _: folds,
-    measure: Measure | None = None,
 ) -> Forward:
     """Raw scores of each fold's later rows by a model that learned from its earlier rows.
 
@@ -81,28 +84,46 @@ def predict_forward(
     features, label : the whole table, row by row.
     folds : at least one, with disjoint ``test`` rows.
     track : wraps the folds to show progress.
-    measure : asked of each fold's model about the rows it judges, one row of numbers each.
     """
-    found = [
-        _fit_predict(scorer, features, label, train, test, measure)
+    models = [
+        _learn(scorer, features, label, train, test)
         for fold in track(folds, "learning from the past, predicting the next period")
         for train, test in fold.parts
     ]
     return Forward(
         rows=np.concatenate([fold.test for fold in folds]),
-        raw=np.concatenate([raw for raw, _ in found]),
+        raw=np.concatenate([model.scorer.decision_function(features.iloc[model.rows]) for model in models]),
         periods=tuple((fold.start, fold.end) for fold in folds),
         in_time=True,
         learned=np.concatenate(
             [np.full(len(test), label[train].sum()) for fold in folds for train, test in fold.parts]
         ),
-        measured=_together([measured for _, measured in found]),
+        models=tuple(models),
     )
 
 
-def _together(parts: Sequence[npt.NDArray[np.float64] | None]) -> npt.NDArray[np.float64] | None:
-    known = [part for part in parts if part is not None]
-    return np.concatenate(known) if known else None
+def measure_folds(
+    models: Sequence[FoldModel], features: pd.DataFrame, rows: Rows, measure: Measure
+) -> Floats:
+    """What each fold's model says of the rows that it predicted, in the order of ``rows``.
+
+    Parameters
+    ----------
+    models : as in `Forward`, or others of the same rows.
+    features : the whole table.
+    rows : positions, each in the rows of one model.
+    """
+    found = np.concatenate([measure(model.scorer, features.iloc[model.rows]) for model in models])
+    place = np.empty(len(features), dtype=np.intp)
+    place[np.concatenate([model.rows for model in models])] = np.arange(len(found))
+    aligned: Floats = found[place[rows]]
+    return aligned
+
+
+def _learn(
+    scorer: LeadScorer, features: pd.DataFrame, label: npt.NDArray[np.int8], train: Rows, test: Rows
+) -> FoldModel:
+    return FoldModel(clone(scorer).fit(features.iloc[train], label[train]), test)
 
 
 def predict_across(
@@ -114,11 +135,10 @@ def predict_across(
     *,
     n_splits: int = 5,
     random_state: int = 0,
-    measure: Measure | None = None,
 ) -> Forward:
     """Raw scores by cross-validation within ``rows``, accounts kept together: the way out for short histories.
 
-    It ignores time, so what it promises is less sure than what `predict_forward` does; the caller must say so.
+    It ignores time, so what it predicts is less sure than what `predict_forward` does; the caller must say so.
 
     Raises
     ------
@@ -133,19 +153,17 @@ def predict_across(
         )
     splitter = StratifiedGroupKFold(n_splits=min(n_splits, accounts), shuffle=True, random_state=random_state)
     splits = list(splitter.split(rows, label[rows], group[rows]))
-    found = [
-        _fit_predict(scorer, features, label, rows[train], rows[test], measure) for train, test in splits
-    ]
+    models = [_learn(scorer, features, label, rows[train], rows[test]) for train, test in splits]
+    raw = [model.scorer.decision_function(features.iloc[model.rows]) for model in models]
     # Back from the order of the splits to that of the rows.
     back = np.argsort(np.concatenate([test for _, test in splits]), kind="stable")
-    measured = _together([part for _, part in found])
     return Forward(
         rows=rows,
-        raw=np.concatenate([raw for raw, _ in found])[back],
+        raw=np.concatenate(raw)[back],
         periods=(),
         in_time=False,
         learned=np.concatenate([np.full(len(test), label[rows[train]].sum()) for train, test in splits])[
             back
         ],
-        measured=None if measured is None else measured[back],
+        models=tuple(models),
     )

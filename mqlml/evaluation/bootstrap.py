@@ -6,15 +6,15 @@ independent pieces of news and give intervals that are too narrow; here whole cl
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from mqlml.errors import PopulationError
+from mqlml.results import Number, Result
 
 __all__ = ["ClusterBootstrap", "Estimate", "make_estimate"]
 
@@ -25,16 +25,12 @@ _TAIL = 0.025
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A number and its 95 % interval."""
+class Estimate(Result):
+    """A measured number with its 95 % interval."""
 
-    value: float
-    low: float
-    high: float
-
-    def to_dict(self) -> dict[str, float | None]:
-        """``{"value", "low", "high"}``, as the results have it; None where a number is undefined, as in JSON."""
-        return {name: None if math.isnan(number) else number for name, number in asdict(self).items()}
+    value: Number
+    low: Number
+    high: Number
 
 
 def make_estimate(value: float, resampled: FloatArray) -> Estimate:

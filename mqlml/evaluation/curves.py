@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest, norm
 
+from mqlml.evaluation.bootstrap import Estimate
+from mqlml.results import Number, Result
+
 __all__ = [
     "CalibrationBand",
     "Decile",
@@ -26,30 +29,29 @@ _N_BANDS = 10
 
 
 @dataclass(frozen=True)
-class CalibrationBand:
-    """Leads of like probability: what was promised, and what happened with its 95 % Wilson interval."""
+class CalibrationBand(Result):
+    """Snapshots of like probability: what was predicted, and what was observed."""
 
-    mean_predicted: float
-    observed: float
-    low: float
-    high: float
+    mean_predicted: Number
+    observed: Estimate
+    """The share that converted; the interval is Wilson's."""
     n: int
 
 
 @dataclass(frozen=True)
-class Decile:
-    """A tenth of the leads by rank, 1 the highest.
-
-    ``cumulative_share`` is the share of all conversions that this tenth and those above it hold; ``lift`` is the rate
-    over the rate of all.
-    """
+class Decile(Result):
+    """A tenth of the snapshots by rank."""
 
     decile: int
+    """1 is ranked highest."""
     n: int
     positives: int
-    rate: float
-    cumulative_share: float
-    lift: float
+    rate: Number
+    """The share that converted."""
+    cumulative_share: Number
+    """Of all conversions, how many this tenth and those above it hold."""
+    lift: Number
+    """The rate over the rate of all."""
 
 
 def assign_bands(score: npt.ArrayLike, n_bands: int = _N_BANDS) -> IntArray:
@@ -78,11 +80,8 @@ def make_calibration_table(
         rows = bands == band
         n, converted = int(rows.sum()), int(target[rows].sum())
         interval = binomtest(converted, n).proportion_ci(method="wilson")
-        table.append(
-            CalibrationBand(
-                float(chance[rows].mean()), converted / n, float(interval.low), float(interval.high), n
-            )
-        )
+        observed = Estimate(converted / n, float(interval.low), float(interval.high))
+        table.append(CalibrationBand(float(chance[rows].mean()), observed, n))
     return tuple(table)
 
 

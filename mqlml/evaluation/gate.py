@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mqlml.evaluation.bootstrap import Estimate
+from mqlml.evaluation.metrics import Baseline, Metrics
+from mqlml.results import Result
 
 __all__ = ["GateResult", "check_gate"]
 
@@ -14,24 +15,20 @@ _TOO_GOOD = 0.95
 
 
 @dataclass(frozen=True)
-class GateResult:
-    """The verdict, in plain sentences.
-
-    Attributes
-    ----------
-    passed : bool
-    reasons : tuple of str
-        Why it is refused; empty if it passed.
-    warnings : tuple of str
-        What does not refuse it but should be known.
-    """
+class GateResult(Result):
+    """Whether a version may be registered, in plain sentences."""
 
     passed: bool
     reasons: tuple[str, ...]
+    """Why it is refused; empty if it passed."""
     warnings: tuple[str, ...]
+    """What does not refuse it but should be known."""
 
 
-def check_gate(metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]) -> GateResult:
+def check_gate(
+    metrics: Metrics,
+    baselines: Mapping[str, Baseline],
+) -> GateResult:
     """Refuse a model without skill on later data.
 
     Parameters
@@ -39,8 +36,7 @@ def check_gate(metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, 
     metrics : what `evaluate_probabilities` gave on the held-out period
     baselines : what `evaluate_baselines` gave there, by name
     """
-    auc: Estimate = metrics["roc_auc"]
-    brier: Estimate = metrics["brier"]
+    auc, brier = metrics.roc_auc, metrics.brier
     reasons = []
     # A NaN, from too few conversions for a single resample of both classes, shows no skill either.
     if not auc.low > 0.5:
@@ -48,10 +44,10 @@ def check_gate(metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, 
             f"It does not rank later leads better than chance: ROC AUC {auc.value:.3f}, interval {_interval(auc)}, "
             "and 0.5 is chance."
         )
-    if not brier.value < metrics["brier_base_rate"]:
+    if not brier.value < metrics.brier_base_rate:
         reasons.append(
             f"Its probabilities are no better than giving every lead the base rate known when training: Brier score "
-            f"{brier.value:.4f}, against {metrics['brier_base_rate']:.4f} (less is better)."
+            f"{brier.value:.4f}, against {metrics.brier_base_rate:.4f} (less is better)."
         )
     warnings = []
     if auc.value > _TOO_GOOD:
@@ -59,8 +55,8 @@ def check_gate(metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, 
             f"Too good to be true: ROC AUC {auc.value:.3f} on later leads. Look for a leak: a column that is filled "
             "in after the outcome."
         )
-    for name, found in baselines.items():
-        warnings += _compare(name, found.get("log_loss_difference"))
+    for name, baseline in baselines.items():
+        warnings += _warn_of(name, baseline)
     return GateResult(passed=not reasons, reasons=tuple(reasons), warnings=tuple(warnings))
 
 
@@ -71,12 +67,12 @@ _SPOKEN = {
 }
 
 
-def _compare(name: str, difference: Estimate | None) -> list[str]:
-    if difference is None or difference.high < 0:
+def _warn_of(name: str, baseline: Baseline) -> list[str]:
+    if baseline.verdict == "better":
         return []
-    spoken = _SPOKEN.get(name, name)
+    spoken, difference = _SPOKEN.get(name, name), baseline.log_loss_difference
     numbers = f"log loss {difference.value:+.4f} against it, interval {_interval(difference, '+.4f')}"
-    if difference.low > 0:
+    if baseline.verdict == "worse":
         return [f"On later leads {spoken} is better than the model, beyond noise: {numbers}."]
     return [f"On later leads the model is not clearly better than {spoken}: {numbers}."]
 

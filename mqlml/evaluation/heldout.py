@@ -2,7 +2,7 @@
 
 What is chosen, a model, a calibration, a threshold, is chosen on `HeldOut.past`, which holds no row of the last
 period and no outcome of its time: no choice can be made on what is not there. `HeldOut.open` gives the period out,
-once, to be judged on.
+once, to be evaluated on.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Opened:
-    """How far a period is used up as a judge: who has seen it before.
+    """How far a period is used up: who has seen it before.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ Record = Callable[[Period], Opened]
 
 
 class HeldOut:
-    """A training table in two: what choices are made on, and what judges them.
+    """A training table in two: what choices are made on, and what evaluates them.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class HeldOut:
     ----------
     past : TrainingTable
         The rows whose outcomes were known when the held-out period began, at the same positions as in the whole
-        table; its ``holdout`` has the rows to learn from and none to judge on.
+        table; its ``holdout`` has the rows to learn from and none to evaluate on.
     recent : OpenLooks
         The looks between that past and the held-out period, without their outcomes, which were still to come.
     period : Period

@@ -10,16 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from mqlml.errors import ScorerError
-from mqlml.evaluation.bootstrap import ClusterBootstrap, make_estimate
-from mqlml.evaluation.metrics import check_judged, log_losses
+from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
+from mqlml.evaluation.metrics import check_rows, log_losses
+from mqlml.evaluation.shape import Direction, ShapePoint
+from mqlml.results import Result
 
-__all__ = ["Importance", "ImportanceGroup", "ImportanceRow", "measure_importance"]
+__all__ = [
+    "Columns",
+    "Importance",
+    "ImportanceGroup",
+    "ImportanceRow",
+    "Resampling",
+    "measure_importance",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -28,40 +38,79 @@ Shuffled = Callable[[list[str], IntArray], npt.ArrayLike]
 
 
 @dataclass(frozen=True)
-class ImportanceRow:
-    """How much the log loss rises (nats per lead) when one feature, or one family, is shuffled, with a 95 % interval.
+class Columns:
+    """What is known of the columns of a table.
 
-    For a family ``name`` and ``family`` are the same.
+    Attributes
+    ----------
+    families : mapping of column name to family
+    used : collection of str or None
+        The columns that can move a prediction, where that is known; the others are not shuffled.
+    groups : sequence of sequences of str
+        Columns to be shuffled together.
     """
+
+    families: Mapping[str, str]
+    used: Collection[str] | None = None
+    groups: Sequence[Sequence[str]] = ()
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """What is drawn at random.
+
+    Attributes
+    ----------
+    random_state : int
+    n_repeats : int
+        Shuffles whose losses are averaged.
+    max_rows : int
+        Above this many rows, this many drawn at random are used: the cost is columns x repeats x rows.
+    n_bootstrap : int
+    """
+
+    random_state: int
+    n_repeats: int = 3
+    max_rows: int = 5_000
+    n_bootstrap: int = 500
+
+
+@dataclass(frozen=True)
+class ImportanceRow(Result):
+    """What one feature, or one family, is worth: how much worse the model gets when it is shuffled."""
 
     name: str
+    """For a family the same as ``family``."""
     family: str
-    drop: float
-    low: float
-    high: float
+    drop: Estimate
+    """The rise of the log loss, nats per snapshot."""
+    sentence: str = ""
+    """The feature in words; empty for a family."""
+    direction: Direction | None = None
+    """How the probability moves with the feature's values, where that was measured."""
+    points: tuple[ShapePoint, ...] = ()
+    """The curve behind ``direction``: numbers in order, words the commonest first, missing last."""
 
 
 @dataclass(frozen=True)
-class ImportanceGroup:
-    """The same for features that say nearly the same, shuffled together; the most important of them first."""
+class ImportanceGroup(Result):
+    """The same for features that say nearly the same, shuffled together."""
 
     names: tuple[str, ...]
-    drop: float
-    low: float
-    high: float
+    """The most important first."""
+    drop: Estimate
 
 
 @dataclass(frozen=True)
-class Importance:
-    """Families, features and groups of features, the most important first.
-
-    ``n_rows`` is how many held-out rows were used, which is less than there are where they were thinned out.
-    """
+class Importance(Result):
+    """What the model relies on, the most important first."""
 
     families: tuple[ImportanceRow, ...]
     features: tuple[ImportanceRow, ...]
-    n_rows: int
-    metric: str = "log_loss"
+    n: int
+    """Held-out snapshots that were used, less than there are where they were thinned out."""
+    metric: Literal["log_loss", "roc_auc", "average_precision", "brier"] = "log_loss"
+    """The metric of `Metrics` that gets worse."""
     groups: tuple[ImportanceGroup, ...] = ()
 
 
@@ -69,16 +118,11 @@ def measure_importance(
     predict: Callable[[pd.DataFrame], npt.ArrayLike],
     X: pd.DataFrame,
     y: npt.ArrayLike,
-    families: Mapping[str, str],
+    columns: Columns,
     *,
     clusters: npt.ArrayLike,
-    random_state: int,
-    used: Collection[str] | None = None,
-    groups: Sequence[Sequence[str]] = (),
+    resampling: Resampling,
     shuffled: Callable[[IntArray], Shuffled] | None = None,
-    n_repeats: int = 3,
-    max_rows: int = 5_000,
-    n_bootstrap: int = 500,
 ) -> Importance:
     """Permutation importance on leads the model was not trained on.
 
@@ -90,83 +134,78 @@ def measure_importance(
     predict : function of a table to probabilities, shape (n,)
     X : DataFrame of shape (n, columns)
     y : array of shape (n,), 0 or 1
-    families : mapping of column name to family
-        Every column of ``X`` must be in it.
+    columns : Columns
+        Every column of ``X`` must have a family.
     clusters : array of shape (n,)
         The account, or else the lead, of each row.
-    random_state : int
-    used : collection of str, optional
-        The columns that can move a prediction, where that is known; the others are not shuffled.
-    groups : sequence of sequences of str, optional
-        Columns to be shuffled together.
+    resampling : Resampling
     shuffled : function, optional
         A quicker way than ``predict`` on a shuffled table: given the rows that are used, the function that predicts
         them with some columns shuffled.
-    n_repeats : int
-        Shuffles whose losses are averaged.
-    max_rows : int
-        Above this many rows, this many drawn at random are used: the cost is columns x repeats x rows.
-    n_bootstrap : int
 
     Raises
     ------
     ScorerError
         If a column has no family.
     """
-    if unfiled := [str(name) for name in X.columns if name not in families]:
+    if unfiled := [str(name) for name in X.columns if name not in columns.families]:
         raise ScorerError(f"every column needs a family; {len(unfiled)} have none, the first {unfiled[0]!r}")
-    rng = np.random.default_rng(random_state)
+    rng = np.random.default_rng(resampling.random_state)
     target, members = np.asarray(y, dtype=np.float64), np.asarray(clusters)
     rows = np.arange(len(X))
-    if len(X) > max_rows:
-        rows = np.sort(rng.choice(len(X), size=max_rows, replace=False))
+    if len(X) > resampling.max_rows:
+        rows = np.sort(rng.choice(len(X), size=resampling.max_rows, replace=False))
         X, target, members = X.iloc[rows], target[rows], members[rows]
     table = X.reset_index(drop=True)
-    target, chance = check_judged(target, predict(table))
+    target, chance = check_rows(target, predict(table))
     before = log_losses(target, chance)
-    bootstrap = ClusterBootstrap(members, n_bootstrap=n_bootstrap, random_state=random_state)
+    bootstrap = ClusterBootstrap(
+        members, n_bootstrap=resampling.n_bootstrap, random_state=resampling.random_state
+    )
     # One set of shuffles for all columns: differences between features are then not those of their shuffles.
-    shuffles = [rng.permutation(len(table)) for _ in range(n_repeats)]
+    shuffles = [rng.permutation(len(table)) for _ in range(resampling.n_repeats)]
 
-    columns = [str(name) for name in table.columns]
-    used = set(columns if used is None else used)
-    together: list[list[str]] = [[name] for name in columns]
-    names_of_families = list(dict.fromkeys(families[name] for name in columns))
-    together += [[name for name in columns if families[name] == family] for family in names_of_families]
-    together += [list(group) for group in groups]
+    names = [str(name) for name in table.columns]
+    families = list(dict.fromkeys(columns.families[name] for name in names))
+    used = set(names if columns.used is None else columns.used)
+    together: list[list[str]] = [[name] for name in names]
+    together += [[name for name in names if columns.families[name] == family] for family in families]
+    together += [list(group) for group in columns.groups]
     ask = _on_table(predict, table) if shuffled is None else shuffled(rows)
     rises = np.column_stack(
         [
-            _rise(ask, [name for name in names if name in used], target, chance, before, shuffles)
-            for names in together
+            _rise(ask, [name for name in shuffled_names if name in used], target, chance, before, shuffles)
+            for shuffled_names in together
         ]
     )
     size, *totals = bootstrap.sums(np.ones(len(table)), *rises.T)
-    found = [make_estimate(rise.mean(), total / size) for rise, total in zip(rises.T, totals, strict=True)]
-    of_families = found[len(columns) : len(columns) + len(names_of_families)]
-    worth = {name: one.value for name, one in zip(columns, found[: len(columns)], strict=True)}
-    measured = [
-        ImportanceGroup(
-            tuple(sorted(group, key=lambda name: (-worth[name], name))), one.value, one.low, one.high
-        )
-        for group, one in zip(groups, found[len(columns) + len(names_of_families) :], strict=True)
-    ]
+    drops = [make_estimate(rise.mean(), total / size) for rise, total in zip(rises.T, totals, strict=True)]
+    of_features, of_families = drops[: len(names)], drops[len(names) : len(names) + len(families)]
     return Importance(
-        families=_sorted(
-            ImportanceRow(name, name, one.value, one.low, one.high)
-            for name, one in zip(names_of_families, of_families, strict=True)
+        families=_sorted(map(ImportanceRow, families, families, of_families)),
+        features=_sorted(map(ImportanceRow, names, [columns.families[name] for name in names], of_features)),
+        n=len(table),
+        groups=_groups(
+            columns.groups,
+            drops[len(names) + len(families) :],
+            {name: drop.value for name, drop in zip(names, of_features, strict=True)},
         ),
-        features=_sorted(
-            ImportanceRow(name, families[name], one.value, one.low, one.high)
-            for name, one in zip(columns, found[: len(columns)], strict=True)
-        ),
-        n_rows=len(table),
-        groups=tuple(sorted(measured, key=lambda group: (-group.drop, group.names))),
     )
 
 
+def _groups(
+    groups: Sequence[Sequence[str]], drops: Sequence[Estimate], worth: Mapping[str, float]
+) -> tuple[ImportanceGroup, ...]:
+    """Each group with its most important feature first, by what each is worth alone."""
+    found = [
+        ImportanceGroup(tuple(sorted(group, key=lambda name: (-worth[name], name))), drop)
+        for group, drop in zip(groups, drops, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda group: (-group.drop.value, group.names)))
+
+
 def _sorted(rows: Iterable[ImportanceRow]) -> tuple[ImportanceRow, ...]:
-    return tuple(sorted(rows, key=lambda row: (-row.drop, row.name)))
+    return tuple(sorted(rows, key=lambda row: (-row.drop.value, row.name)))
 
 
 def _on_table(predict: Callable[[pd.DataFrame], npt.ArrayLike], table: pd.DataFrame) -> Shuffled:

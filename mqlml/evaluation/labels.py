@@ -1,135 +1,270 @@
-"""What a label policy gives on later leads: its thresholds and their outcomes go in, kept promises come out."""
+"""Labels on later leads: thresholds and outcomes go in; what they brought against what was predicted comes out."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from mqlml.config import LabelRule
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
-from mqlml.evaluation.metrics import check_judged
+from mqlml.evaluation.metrics import check_rows
 from mqlml.model import LabelOutcome, LabelPolicy, Traits, payoff
+from mqlml.results import Result
 
-__all__ = ["evaluate_policy", "judge_selection"]
+__all__ = [
+    "Disqualification",
+    "LabelEvaluation",
+    "LabelPrediction",
+    "LabelRows",
+    "Promotion",
+    "Selection",
+    "ThresholdEvaluation",
+    "WithinRange",
+    "describe_shipped",
+    "evaluate_policy",
+    "evaluate_selection",
+]
 
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LabelPrediction(Result):
+    """What a threshold should bring in a period as long as the held-out one, with 90 % intervals.
+
+    None where the policy predicts nothing of the kind.
+    """
+
+    precision: Estimate | None = None
+    recall: Estimate | None = None
+    per_week: Estimate | None = None
+    value: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class WithinRange(Result):
+    """Whether what was observed lies within the predicted interval.
+
+    None where nothing was predicted, or nothing could be measured.
+    """
+
+    precision: bool | None = None
+    recall: bool | None = None
+    per_week: bool | None = None
+    value: bool | None = None
+
+
+@dataclass(frozen=True)
+class ThresholdEvaluation(Result):
+    """What one label's threshold brought on later snapshots; all who reach it count, so MQL includes SQL."""
+
+    threshold: float
+    """The probability from which a lead has the label; the lowest one where teams differ."""
+    teams: dict[str, float] | None
+    """Threshold by team, where each has its own."""
+    selected: int
+    """Snapshots that reach it."""
+    converted: int
+    """Those of them that convert."""
+    precision: Estimate | None
+    """Of those selected, the share that converts; None where nobody is selected."""
+    recall: Estimate | None
+    """Of those that convert, the share that is selected."""
+    per_week: Estimate | None
+    """Leads selected a week, each counted once; None where the data has no dates."""
+    value: Estimate | None
+    """What the follow-ups brought against none, a week or, without dates, a snapshot; None for other policies."""
+    predicted: LabelPrediction
+    """What was predicted before these snapshots were looked at."""
+    within_range: WithinRange
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelEvaluation(ThresholdEvaluation):
+    """A label of the version that ships: its threshold, and how the threshold chosen on the past did."""
+
+    evaluated_at: float
+    """The threshold chosen on the past, which the measurements are of; ``threshold`` is that of the version."""
+    next: LabelPrediction
+    """What the version predicts of the next period."""
+    policy: str
+    """How the threshold was chosen, in words."""
+    note: str | None
+    """What a person should know about the threshold."""
+
+
+@dataclass(frozen=True)
+class Selection(Result):
+    """How many of some snapshots were selected, and how many of these converted."""
+
+    selected: int
+    converted: int
+    precision: Estimate | None
+    """The share that converted; None where none was selected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion(Selection):
+    """What one rule of ``rules.promote`` would have done in the held-out period."""
+
+    reason: str
+    to: str
+    """The label it promotes to."""
+    raised: int
+    """The selected snapshots that the model alone would have left lower."""
+
+
+@dataclass(frozen=True)
+class Disqualification(Result):
+    """Whom one rule of ``rules.disqualify`` turns away in the held-out period; the first rule that holds counts."""
+
+    reason: str
+    selected: int
+    converted: int
+
+
+@dataclass(frozen=True)
+class LabelRows:
+    """The snapshots that a policy is evaluated on, the snapshots of one lead in order of time.
+
+    Attributes
+    ----------
+    y : array of shape (n,), 0 or 1
+    clusters : array of shape (n,)
+        The account, or else the lead, of each row.
+    leads : array of shape (n,), optional
+        The lead of each row; one that is selected at several snapshots counts once in ``per_week`` and ``value``.
+    weeks : float or None
+        How many weeks these leads came in; None where the data has no dates.
+    """
+
+    y: npt.ArrayLike
+    clusters: npt.ArrayLike
+    leads: npt.ArrayLike | None = None
+    weeks: float | None = None
+
+
+class _Interval(Protocol):
+    """A prediction of a label policy."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
 
 
 def evaluate_policy(
     policy: LabelPolicy,
     probability: npt.ArrayLike,
-    y: npt.ArrayLike,
+    rows: LabelRows,
     *,
-    weeks: float | None,
-    clusters: npt.ArrayLike,
     random_state: int,
-    leads: npt.ArrayLike | None = None,
     traits: Traits | None = None,
     n_bootstrap: int = 500,
-) -> dict[str, dict[str, Any]]:
-    """Precision, recall, volume and value of each label on leads it was not chosen on, all who reach it counted.
+) -> dict[str, ThresholdEvaluation]:
+    """Precision, recall, volume and value of each label on leads it was not chosen on, by label.
 
     Parameters
     ----------
     policy : LabelPolicy
-    probability, y : arrays of shape (n,), the looks at one lead in order of time
-    weeks : float or None
-        How many weeks these leads came in; None where the data has no dates.
-    leads : array of shape (n,), optional
-        Which lead each row is a look at; a lead that is selected at several looks counts once in ``per_week`` and
-        ``value``.
+    probability : array of shape (n,)
+    rows : LabelRows
     traits : Traits, optional
         Needed where thresholds differ by team, or a label has a gate.
-    clusters : array of shape (n,)
-        The account, or else the lead, of each row.
     random_state, n_bootstrap : int
-
-    Returns
-    -------
-    dict of str to dict
-        By label: ``threshold``, ``selected``, ``converted`` (rows); ``precision`` (None where nobody is selected),
-        ``recall``, ``per_week`` (leads; None without dates), ``value`` (of the follow-ups against none, a week or,
-        without dates, a row; None for other policies), and for these four ``…_low`` and ``…_high``, 95 % percentile
-        bootstrap intervals over clusters. The interval of a volume holds the number of weeks fixed. ``promised`` is
-        what the policy promised of each, and ``kept`` whether what came lies within.
+        Intervals are percentiles of the bootstrap over clusters; that of a volume holds the number of weeks fixed.
     """
-    target, chance = check_judged(y, probability)
-    bootstrap = ClusterBootstrap(clusters, n_bootstrap=n_bootstrap, random_state=random_state)
+    target, chance = check_rows(rows.y, probability)
+    bootstrap = ClusterBootstrap(rows.clusters, n_bootstrap=n_bootstrap, random_state=random_state)
     reached = policy.reach(chance, traits).astype(np.float64)
     return {
-        outcome.label: _judge(outcome, reached[:, level], target, leads, weeks, bootstrap)
+        outcome.label: _evaluate(outcome, reached[:, level], target, rows, bootstrap)
         for level, outcome in enumerate(policy.outcomes)
     }
 
 
-def judge_selection(
+def evaluate_selection(
     selected: npt.NDArray[np.bool_], y: npt.ArrayLike, *, clusters: npt.ArrayLike, random_state: int
-) -> dict[str, Any]:
-    """How many of some rows converted: ``selected``, ``converted`` and ``precision`` with its 95 % interval.
-
-    The precision and its ends are None where no row is selected.
-    """
+) -> Selection:
+    """How many of some selected rows converted."""
     label = np.asarray(y, dtype=np.float64)
     n, converted = int(selected.sum()), int(label[selected].sum())
-    estimate = None
+    precision = None
     if n:
         bootstrap = ClusterBootstrap(clusters, n_bootstrap=500, random_state=random_state)
         drawn, hits = bootstrap.sums(selected.astype(np.float64), selected * label)
         with np.errstate(invalid="ignore"):
-            estimate = make_estimate(converted / n, hits / drawn)
-    return {
-        "selected": n,
-        "converted": converted,
-        "precision": estimate.value if estimate else None,
-        "precision_low": estimate.low if estimate else None,
-        "precision_high": estimate.high if estimate else None,
-    }
+            precision = make_estimate(converted / n, hits / drawn)
+    return Selection(n, converted, precision)
 
 
-def _judge(
-    outcome: LabelOutcome,
-    reached: Floats,
-    target: Floats,
-    leads: npt.ArrayLike | None,
-    weeks: float | None,
-    bootstrap: ClusterBootstrap,
-) -> dict[str, Any]:
-    handed = _once(reached, leads)
+def describe_shipped(found: ThresholdEvaluation, shipped: LabelOutcome, *, policy: str) -> LabelEvaluation:
+    """How the threshold of the past did, beside the threshold and the predictions of the version that ships.
+
+    Parameters
+    ----------
+    policy : how the threshold was chosen, in words.
+    """
+    return LabelEvaluation(
+        **{**vars(found), "threshold": shipped.threshold, "teams": shipped.teams},
+        evaluated_at=found.threshold,
+        next=_describe_prediction(shipped.promises),
+        policy=policy,
+        note=shipped.note,
+    )
+
+
+def _evaluate(
+    outcome: LabelOutcome, reached: Floats, target: Floats, rows: LabelRows, bootstrap: ClusterBootstrap
+) -> ThresholdEvaluation:
+    weeks = rows.weeks
+    handed = _once(reached, rows.leads)
     by_value = outcome.rule["policy"] == "value"
     worth = handed * payoff(LabelRule.model_validate(outcome.rule), target) if by_value else handed
-    rows = np.ones_like(target)
-    selected, converted, positives, handed_over, brought, looked_at = bootstrap.sums(
-        reached, reached * target, target, handed, worth, rows
+    ones = np.ones_like(target)
+    selected, converted, positives, handed_over, brought, size = bootstrap.sums(
+        reached, reached * target, target, handed, worth, ones
     )
     n_selected, n_converted = int(reached.sum()), int((reached * target).sum())
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = make_estimate(worth.sum() / (weeks or rows.sum()), brought / (weeks or looked_at))
-        estimates: dict[str, Estimate | None] = {
-            "precision": make_estimate(n_converted / n_selected, converted / selected)
-            if n_selected
-            else None,
-            "recall": make_estimate(n_converted / target.sum(), converted / positives),
-            "per_week": make_estimate(handed.sum() / weeks, handed_over / weeks) if weeks else None,
-            "value": value if by_value else None,
-        }
-    row: dict[str, Any] = {
-        "threshold": outcome.threshold,
-        "selected": n_selected,
-        "converted": n_converted,
-        "teams": outcome.teams,
-    }
-    for what, estimate in estimates.items():
-        row[what] = estimate.value if estimate else None
-        row[f"{what}_low"] = estimate.low if estimate else None
-        row[f"{what}_high"] = estimate.high if estimate else None
-    row["promised"] = outcome.promises
-    row["kept"] = {
-        what: None if row[what] is None else bool(promise.low <= row[what] <= promise.high)
-        for what, promise in outcome.promises.items()
-    }
-    return row
+        precision = make_estimate(n_converted / n_selected, converted / selected) if n_selected else None
+        recall = make_estimate(n_converted / target.sum(), converted / positives)
+        per_week = make_estimate(handed.sum() / weeks, handed_over / weeks) if weeks else None
+        value = make_estimate(worth.sum() / (weeks or ones.sum()), brought / (weeks or size))
+    predicted = _describe_prediction(outcome.promises)
+    observed = LabelPrediction(precision, recall, per_week, value if by_value else None)
+    return ThresholdEvaluation(
+        threshold=outcome.threshold,
+        teams=outcome.teams,
+        selected=n_selected,
+        converted=n_converted,
+        **vars(observed),
+        predicted=predicted,
+        within_range=WithinRange(
+            precision=_within(predicted.precision, observed.precision),
+            recall=_within(predicted.recall, observed.recall),
+            per_week=_within(predicted.per_week, observed.per_week),
+            value=_within(predicted.value, observed.value),
+        ),
+    )
+
+
+def _describe_prediction(predictions: Mapping[str, _Interval]) -> LabelPrediction:
+    return LabelPrediction(
+        **{what: Estimate(found.value, found.low, found.high) for what, found in predictions.items()}
+    )
+
+
+def _within(predicted: Estimate | None, observed: Estimate | None) -> bool | None:
+    if predicted is None or observed is None:
+        return None
+    return bool(predicted.low <= observed.value <= predicted.high)
 
 
 def _once(reached: Floats, leads: npt.ArrayLike | None) -> Floats:

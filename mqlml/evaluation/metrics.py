@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,18 @@ from mqlml.errors import PopulationError, ScorerError
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.curves import assign_bands
 from mqlml.evaluation.ranking import Ranking
+from mqlml.evaluation.verdicts import Comparison, compare_losses
+from mqlml.results import Number, Result
 
-__all__ = ["check_judged", "compare_log_loss", "evaluate_baselines", "evaluate_probabilities", "log_losses"]
+__all__ = [
+    "Baseline",
+    "Metrics",
+    "check_rows",
+    "compare_log_loss",
+    "evaluate_baselines",
+    "evaluate_probabilities",
+    "log_losses",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -23,6 +33,39 @@ _NORMAL = 1.96
 """Standard deviations of a 95 % interval, rounded as it always was: `norm.isf` would move results that are kept."""
 _SURE = 1e-15
 """Probabilities are kept this far from 0 and 1 in the log loss, so that one certain error does not cost infinity."""
+
+
+@dataclass(frozen=True)
+class Metrics(Result):
+    """How good probabilities are on some snapshots."""
+
+    n: int
+    """Snapshots."""
+    positives: int
+    """Snapshots followed by a conversion."""
+    roc_auc: Estimate
+    """How often a snapshot that converts is ranked above one that does not."""
+    average_precision: Estimate
+    log_loss: Estimate
+    """In nats; less is better."""
+    brier: Estimate
+    """Mean squared error; less is better."""
+    brier_base_rate: Number
+    """Brier score of giving everyone the base rate known when training."""
+    ece: Estimate
+    """Calibration error: mean distance between predicted and observed share over ten bands."""
+    lift_top_decile: Estimate
+    """How many times the base rate the highest-ranked tenth converts."""
+
+
+@dataclass(frozen=True)
+class Baseline(Metrics):
+    """A simpler way to score, on the same snapshots as the model."""
+
+    log_loss_difference: Estimate
+    """The model's log loss minus this baseline's, paired by snapshot."""
+    verdict: Comparison
+    """What the interval of that difference says of the model."""
 
 
 def evaluate_probabilities(
@@ -34,7 +77,7 @@ def evaluate_probabilities(
     random_state: int,
     n_bootstrap: int = _N_BOOTSTRAP,
     score: npt.ArrayLike | None = None,
-) -> dict[str, Any]:
+) -> Metrics:
     """All metrics of the results' ``holdout``, bar its dates.
 
     Parameters
@@ -52,14 +95,12 @@ def evaluate_probabilities(
 
     Returns
     -------
-    dict
-        ``n`` and ``positives`` (int); ``roc_auc``, ``average_precision``, ``log_loss`` (nats) and ``brier``
-        (`Estimate` with a 95 % percentile bootstrap interval); ``brier_base_rate``; ``ece``, the mean distance
-        between promised and realised rate over ten bands of equally many leads, weighted by their size (above 0 for
-        a perfect model too, the more so with fewer leads); ``lift_top_decile``, how many times the base rate the
-        highest-ranked tenth converts, leads that share its border probability taken pro rata. Both with a 95 %
-        interval in ``…_low`` and ``…_high``: 1.96 standard deviations of the resamples, and not below 0. (A resample
-        has a larger calibration error than what it is drawn from, so percentiles would lie too high.)
+    Metrics
+        Intervals are percentiles of the bootstrap, but for two. ``ece`` is over ten bands of equally many leads,
+        weighted by their size (above 0 for a perfect model too, the more so with fewer leads); ``lift_top_decile``
+        takes leads that share its border probability pro rata. Their intervals are 1.96 standard deviations of the
+        resamples, and not below 0: a resample has a larger calibration error than what it is drawn from, so
+        percentiles would lie too high.
 
     Raises
     ------
@@ -68,7 +109,7 @@ def evaluate_probabilities(
     ScorerError
         If the arrays do not fit, or a probability lies outside 0 and 1.
     """
-    target, chance = check_judged(y, probability)
+    target, chance = check_rows(y, probability)
     rank_by = chance if score is None else np.asarray(score, dtype=np.float64)
     bootstrap = _bootstrap(clusters, len(target), n_bootstrap, random_state)
     ranking = Ranking(target, rank_by)
@@ -77,19 +118,17 @@ def evaluate_probabilities(
     losses = log_losses(target, chance)
     squares = (target - chance) ** 2
     size, loss_sum, square_sum = bootstrap.sums(np.ones_like(target), losses, squares)
-    return {
-        "n": len(target),
-        "positives": int(target.sum()),
-        "roc_auc": make_estimate(auc[0], np.concatenate([a for a, _ in resampled])),
-        "average_precision": make_estimate(precision[0], np.concatenate([p for _, p in resampled])),
-        "log_loss": make_estimate(losses.mean(), loss_sum / size),
-        "brier": make_estimate(squares.mean(), square_sum / size),
-        "brier_base_rate": float(np.mean((target - base_rate) ** 2)),
-        **_with_interval(
-            "ece", _calibration_error(target, chance), _resample_error(bootstrap, target, chance)
-        ),
-        **_with_interval("lift_top_decile", *_lift_resampled(bootstrap, target, rank_by)),
-    }
+    return Metrics(
+        n=len(target),
+        positives=int(target.sum()),
+        roc_auc=make_estimate(auc[0], np.concatenate([a for a, _ in resampled])),
+        average_precision=make_estimate(precision[0], np.concatenate([p for _, p in resampled])),
+        log_loss=make_estimate(losses.mean(), loss_sum / size),
+        brier=make_estimate(squares.mean(), square_sum / size),
+        brier_base_rate=float(np.mean((target - base_rate) ** 2)),
+        ece=_by_spread(_calibration_error(target, chance), _resample_error(bootstrap, target, chance)),
+        lift_top_decile=_by_spread(*_lift_resampled(bootstrap, target, rank_by)),
+    )
 
 
 def evaluate_baselines(
@@ -101,19 +140,28 @@ def evaluate_baselines(
     base_rate: float,
     random_state: int,
     n_bootstrap: int = _N_BOOTSTRAP,
-) -> dict[str, dict[str, Any]]:
-    """Each baseline's metrics on the same leads, with ``log_loss_difference``: the model's minus the baseline's.
+) -> dict[str, Baseline]:
+    """Each baseline's metrics on the same leads, and how the model compares with it.
 
     ``baselines`` holds each one's probabilities; the rest is as in `evaluate_probabilities`.
     """
-    shared: dict[str, Any] = {"clusters": clusters, "random_state": random_state, "n_bootstrap": n_bootstrap}
-    return {
-        name: {
-            **evaluate_probabilities(y, other, base_rate=base_rate, **shared),
-            "log_loss_difference": compare_log_loss(y, probability, other, **shared),
-        }
-        for name, other in baselines.items()
-    }
+    found = {}
+    for name, other in baselines.items():
+        metrics = evaluate_probabilities(
+            y,
+            other,
+            clusters=clusters,
+            base_rate=base_rate,
+            random_state=random_state,
+            n_bootstrap=n_bootstrap,
+        )
+        difference = compare_log_loss(
+            y, probability, other, clusters=clusters, random_state=random_state, n_bootstrap=n_bootstrap
+        )
+        found[name] = Baseline(
+            **vars(metrics), log_loss_difference=difference, verdict=compare_losses(difference)
+        )
+    return found
 
 
 def compare_log_loss(
@@ -129,8 +177,8 @@ def compare_log_loss(
 
     Pairing removes what both find hard, so the interval is far narrower than those of the two losses suggest.
     """
-    target, chance = check_judged(y, probability)
-    difference = log_losses(target, chance) - log_losses(*check_judged(y, other))
+    target, chance = check_rows(y, probability)
+    difference = log_losses(target, chance) - log_losses(*check_rows(y, other))
     bootstrap = _bootstrap(clusters, len(target), n_bootstrap, random_state)
     size, total = bootstrap.sums(np.ones_like(difference), difference)
     return make_estimate(difference.mean(), total / size)
@@ -143,8 +191,8 @@ def log_losses(y: FloatArray, probability: FloatArray) -> FloatArray:
     return losses
 
 
-def check_judged(y: npt.ArrayLike, probability: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Labels and probabilities as float64, fit to be judged.
+def check_rows(y: npt.ArrayLike, probability: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Labels and probabilities as float64, fit to be evaluated on.
 
     Raises
     ------
@@ -183,10 +231,11 @@ def _calibration_error(y: FloatArray, probability: FloatArray) -> float:
     return float(np.abs(gaps).sum() / len(y))
 
 
-def _with_interval(name: str, value: float, resampled: FloatArray) -> dict[str, float]:
+def _by_spread(value: float, resampled: FloatArray) -> Estimate:
+    """An interval of 1.96 standard deviations of the resamples, not below 0."""
     defined = resampled[np.isfinite(resampled)]
     wide = _NORMAL * float(defined.std()) if len(defined) else math.nan
-    return {name: value, f"{name}_low": max(value - wide, 0.0), f"{name}_high": value + wide}
+    return Estimate(value, max(value - wide, 0.0), value + wide)
 
 
 def _resample_error(bootstrap: ClusterBootstrap, y: FloatArray, probability: FloatArray) -> FloatArray:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mqlml.model.partial import PartialScores
+from mqlml.results import Number, Result
 
 __all__ = ["Direction", "Shape", "ShapePoint", "describe_direction", "measure_shapes"]
 
@@ -29,15 +30,14 @@ _BACK = 0.2
 
 
 @dataclass(frozen=True)
-class ShapePoint:
-    """One value of a feature: a number, a word, or None for missing, and the mean probability if all had it.
-
-    ``share`` is that of the leads that have it, or a value up to it and above the point before.
-    """
+class ShapePoint(Result):
+    """One value of a feature, and the mean probability if every lead had it."""
 
     value: float | str | None
-    probability: float
-    share: float
+    """A number, a word, or None for missing."""
+    probability: Number
+    share: Number
+    """Of the leads, those that have it, or a value up to it and above the point before."""
 
 
 @dataclass(frozen=True)

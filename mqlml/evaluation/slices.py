@@ -1,4 +1,4 @@
-"""Slices: held-out leads by region, source, persona, age; how well promises and ranking hold in each comes out.
+"""Slices: held-out leads by region, source, persona, age; how well calibration and ranking hold in each comes out.
 
 Over many slices some look bad by chance. Warnings are therefore given by tests whose chance of a single false alarm
 among all of them is held at five in a hundred (Holm), and only where a failure is also large enough to matter.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,52 +19,52 @@ from scipy.special import expit, gammainc, gammaincc, logit, ndtr
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import log_losses
 from mqlml.evaluation.ranking import Ranking
+from mqlml.results import Number, Result
 
-__all__ = ["Slice", "cluster_inflation", "judge_slices", "warn_of_slices"]
+__all__ = ["Fault", "Slice", "cluster_inflation", "evaluate_slices", "warn_of_slices"]
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 
+Fault = Literal["hardly_ranks", "overpredicts", "underpredicts"]
+"""What can fail in a slice."""
+
 LEAST_ROWS = 50
-"""Smaller slices are not judged."""
+"""Smaller slices are not evaluated."""
 
 _FALSE_ALARM = 0.05
 _MATTERS = 1.25
-"""Promised and observed shares that differ by a smaller factor are no failure, however sure the difference is."""
+"""Predicted and observed shares that differ by a smaller factor are no failure, however sure the difference is."""
 
 _LEAST_EXPECTED = 10.0
 _LEAST_CLASS = 20
 _MOST_RANKED = 20_000
-_MOST_SAID = 6
+_MOST_WARNINGS = 6
 _N_BOOTSTRAP = 300
 
 
 @dataclass(frozen=True)
-class Slice:
-    """One group of held-out leads.
-
-    Attributes
-    ----------
-    column, value : str, as people read them: ``"Country"``, ``"US"``.
-    n, positives : int
-    rate, promised : float, the share that converted, and the mean probability.
-    too_much : Estimate, ``promised`` minus ``rate``, with a 95 % interval over clusters.
-    gain : Estimate, by how much the log loss (nats per lead) is lower than that of the base rate known when training.
-    roc_auc : Estimate or None, within the slice; None with fewer than 20 leads of either class.
-    fails : tuple of str
-        ``"promises too much"``, ``"promises too little"``, ``"hardly ranks"``: what fails beyond chance.
-    """
+class Slice(Result):
+    """One group of held-out snapshots."""
 
     column: str
+    """As people read it: ``Country``."""
     value: str
+    """Likewise: ``US``."""
     n: int
     positives: int
-    rate: float
-    promised: float
-    too_much: Estimate
+    rate: Number
+    """The share that converted."""
+    predicted: Number
+    """The mean probability."""
+    overprediction: Estimate
+    """``predicted`` minus ``rate``; the interval is over clusters."""
     gain: Estimate
+    """By how much the log loss (nats per snapshot) is lower than that of the base rate known when training."""
     roc_auc: Estimate | None
-    fails: tuple[str, ...] = ()
+    """Within the slice; None with fewer than 20 snapshots of either class."""
+    fails: tuple[Fault, ...] = ()
+    """What fails beyond chance."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,12 @@ class _Test:
     """One test of one slice: its place, what has failed if it rejects, its p-value, and whether it would matter."""
 
     slice: int
-    says: str
+    fault: Fault
     p: float
     matters: bool
 
 
-def judge_slices(
+def evaluate_slices(
     slices: Mapping[str, npt.NDArray[np.object_]],
     y: npt.ArrayLike,
     probability: npt.ArrayLike,
@@ -86,7 +87,7 @@ def judge_slices(
     clusters: npt.ArrayLike,
     random_state: int,
 ) -> tuple[Slice, ...]:
-    """Judge each slice, and mark those in which calibration or ranking fails.
+    """Evaluate each slice, and mark those in which calibration or ranking fails.
 
     *Calibration.* All probabilities are first moved, in log-odds, by the one number that makes their mean the share
     that converted: a fault that all slices share is no fault of any. In a slice the conversions are then compared
@@ -108,8 +109,7 @@ def judge_slices(
 
     Returns
     -------
-    tuple of Slice, by column in the order given, largest first within one; slices of fewer than `LEAST_ROWS` rows
-    are left out.
+    tuple of Slice, by column in the order given, largest first within one; those below `LEAST_ROWS` are left out.
 
     References
     ----------
@@ -123,8 +123,7 @@ def judge_slices(
     inflation = cluster_inflation(target - centred, centred, members)
     whole = Ranking(target, rank_by).measure(np.ones((1, len(target))))[0][0]
     least_auc = 0.5 + (whole - 0.5) / 2
-    base = log_losses(target, np.full(len(target), base_rate))
-    gain = base - log_losses(target, chance)
+    gain = log_losses(target, np.full(len(target), base_rate)) - log_losses(target, chance)
 
     found: list[Slice] = []
     tests: list[_Test] = []
@@ -134,10 +133,8 @@ def judge_slices(
             rows = np.flatnonzero(values == value)
             if len(rows) < LEAST_ROWS or len(np.unique(members[rows])) < 2:
                 continue
-            bootstrap = ClusterBootstrap(members[rows], n_bootstrap=_N_BOOTSTRAP, random_state=random_state)
-            gap = chance[rows] - target[rows]
-            size, gaps, gains = bootstrap.sums(np.ones(len(rows)), gap, gain[rows])
             auc, error = _rank(target[rows], rank_by[rows], members[rows], random_state)
+            over, gained = _means(chance[rows] - target[rows], gain[rows], members[rows], random_state)
             place = len(found)
             found.append(
                 Slice(
@@ -146,20 +143,27 @@ def judge_slices(
                     n=len(rows),
                     positives=int(target[rows].sum()),
                     rate=float(target[rows].mean()),
-                    promised=float(chance[rows].mean()),
-                    too_much=make_estimate(float(gap.mean()), gaps / size),
-                    gain=make_estimate(float(gain[rows].mean()), gains / size),
+                    predicted=float(chance[rows].mean()),
+                    overprediction=over,
+                    gain=gained,
                     roc_auc=auc,
                 )
             )
-            if (test := _test_promise(place, target[rows], centred[rows], inflation)) is not None:
+            if (test := _test_level(place, target[rows], centred[rows], inflation)) is not None:
                 tests.append(test)
             if auc is not None and error > 0:
                 p = float(ndtr((auc.value - least_auc) / error))
-                tests.append(_Test(place, "hardly ranks", p, matters=True))
+                tests.append(_Test(place, "hardly_ranks", p, matters=True))
     for test in _holm(tests):
-        found[test.slice] = replace(found[test.slice], fails=(*found[test.slice].fails, test.says))
+        found[test.slice] = replace(found[test.slice], fails=(*found[test.slice].fails, test.fault))
     return tuple(found)
+
+
+def _means(gap: Floats, gain: Floats, members: Rows, random_state: int) -> tuple[Estimate, Estimate]:
+    """Overprediction and gain of a slice, with intervals over its clusters."""
+    bootstrap = ClusterBootstrap(members, n_bootstrap=_N_BOOTSTRAP, random_state=random_state)
+    size, gaps, gains = bootstrap.sums(np.ones(len(gap)), gap, gain)
+    return make_estimate(float(gap.mean()), gaps / size), make_estimate(float(gain.mean()), gains / size)
 
 
 def _centre(target: Floats, chance: Floats) -> Floats:
@@ -179,10 +183,10 @@ def cluster_inflation(error: Floats, chance: Floats, members: Rows) -> float:
     return max(1.0, float((together**2).sum() / (chance * (1 - chance)).sum()))
 
 
-def _test_promise(place: int, target: Floats, expected: Floats, inflation: float) -> _Test | None:
+def _test_level(place: int, target: Floats, expected: Floats, inflation: float) -> _Test | None:
     """Whether a slice's conversions fit their expected number; None where too few of either kind are expected."""
     seen, due = float(target.sum()), float(expected.sum())
-    says = "promises too little" if seen > due else "promises too much"
+    fault: Fault = "underpredicts" if seen > due else "overpredicts"
     matters = max(seen, 0.5) / due >= _MATTERS or due / max(seen, 0.5) >= _MATTERS
     rest = len(target) - due
     if min(due, rest) / inflation < _LEAST_EXPECTED:
@@ -192,7 +196,7 @@ def _test_promise(place: int, target: Floats, expected: Floats, inflation: float
     few, many = seen / inflation, due / inflation
     at_least = float(gammainc(few, many)) if few > 0 else 1.0
     at_most = float(gammaincc(few + 1, many))
-    return _Test(place, says, min(1.0, 2 * min(at_least, at_most)), matters)
+    return _Test(place, fault, min(1.0, 2 * min(at_least, at_most)), matters)
 
 
 def _rank(target: Floats, score: Floats, members: Rows, random_state: int) -> tuple[Estimate | None, float]:
@@ -219,28 +223,32 @@ def _holm(tests: Sequence[_Test]) -> list[_Test]:
             break
         if test.matters:
             rejected.append(test)
-    return sorted(rejected, key=lambda test: (test.slice, test.says))
+    return sorted(rejected, key=lambda test: (test.slice, test.fault))
+
+
+_LEVELS: dict[Fault, str] = {"overpredicts": "promises too much", "underpredicts": "promises too little"}
 
 
 def warn_of_slices(slices: Sequence[Slice]) -> tuple[str, ...]:
     """A sentence for each slice that fails, the largest first; of very many the rest is counted."""
-    said = []
+    warnings = []
     for found in sorted(slices, key=lambda found: -found.n):
         who = f"{found.column}: {found.value}"
         for fault in found.fails:
-            if fault == "hardly ranks":
+            if fault == "hardly_ranks":
                 assert found.roc_auc is not None
-                said.append(
+                warnings.append(
                     f"{who}: it hardly ranks the {found.n:,} looks at these leads, ROC AUC "
                     f"{found.roc_auc.value:.2f}, and 0.5 is chance."
                 )
             else:
-                said.append(
-                    f"{who}: it {fault}, {found.promised:.1%} against {found.rate:.1%} that converted, of "
+                warnings.append(
+                    f"{who}: it {_LEVELS[fault]}, {found.predicted:.1%} against {found.rate:.1%} that converted, of "
                     f"{found.n:,} looks at these leads; for all leads together it is less far off."
                 )
-    if len(said) > _MOST_SAID:
-        said[_MOST_SAID - 1 :] = [
-            f"In {len(said) - _MOST_SAID + 1} more groups of leads promises or ranking fail as well; see the slices."
+    if len(warnings) > _MOST_WARNINGS:
+        warnings[_MOST_WARNINGS - 1 :] = [
+            f"In {len(warnings) - _MOST_WARNINGS + 1} more groups of leads promises or ranking fail as well; see the "
+            "slices."
         ]
-    return tuple(said)
+    return tuple(warnings)

@@ -11,7 +11,9 @@ from mqlml.pipeline.learn import Trained, train
 from mqlml.pipeline.logbook import Logbook
 from mqlml.pipeline.progress import Progress, Silent
 from mqlml.pipeline.table import write_training_table
+from mqlml.pipeline.train_words import words_of_train
 from mqlml.pipeline.version import (
+    TrainedVersion,
     list_version_features,
     register,
     score_leads,
@@ -24,7 +26,6 @@ from mqlml.pipeline.words import (
     words_of_report,
     words_of_score,
     words_of_table,
-    words_of_train,
 )
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Progress",
     "Silent",
     "Trained",
+    "TrainedVersion",
     "backtest",
     "check_data",
     "explain_one_lead",

@@ -11,13 +11,14 @@ from mqlml.errors import PopulationError
 from mqlml.evaluation.ageing import TOLERATED, Ageing, measure_ageing
 from mqlml.evaluation.ahead import Forecast, of_one_size, predict_ahead
 from mqlml.evaluation.heldout import HeldOut
-from mqlml.evaluation.periods import judge_folds
+from mqlml.evaluation.periods import evaluate_folds
 from mqlml.model import LeadScorer
 from mqlml.pipeline.check import make_table, read_data
 from mqlml.pipeline.judge import RANDOM_STATE
 from mqlml.pipeline.over_time import describe_place
 from mqlml.pipeline.progress import Progress
 from mqlml.plain import to_plain
+from mqlml.results import to_json_safe
 from mqlml.training import Fold, TrainingTable, rolling_folds
 
 __all__ = ["backtest"]
@@ -63,7 +64,7 @@ def backtest(
 
     with progress.step("periods"):
         forecasts = predict(folds, later=False)
-        judged, together = judge_folds(
+        judged, together = evaluate_folds(
             forecasts,
             table.label,
             table.time,
@@ -94,9 +95,10 @@ def backtest(
                 "opened": False,
             },
             "periods": [
-                {**_describe_fold(fold, table), **found} for fold, found in zip(folds, judged, strict=True)
+                {**_describe_fold(fold, table), **to_json_safe(found)}
+                for fold, found in zip(folds, judged, strict=True)
             ],
-            "together": together,
+            "together": to_json_safe(together),
             "ageing": _describe_ageing(ageing) if ageing is not None else None,
             "advice": advise(ageing, dated=dated),
         }

@@ -48,9 +48,9 @@ def words_of_backtest(result: dict[str, Any]) -> str:
     rows += [
         (
             name,
-            percent(period["promised"]),
+            percent(period["predicted"]),
             percent(period["rate"]),
-            ranged(period["promised_too_much"], sign="+"),
+            ranged(period["overprediction"], sign="+"),
             ranged(period["ece"]),
         )
         for name, period in judged

@@ -12,19 +12,19 @@ import pandas as pd
 from mqlml.config import Config, read_config
 from mqlml.errors import ConfigError
 from mqlml.journeys import FlatTable, Journeys, read_flat, read_journeys
+from mqlml.journeys.quarantine import count_rows, group_quarantine
 from mqlml.pipeline.cautions import find_cautions
-from mqlml.pipeline.describe import (
-    describe_data,
-    describe_holdout,
-    describe_leaks,
-    describe_left_out,
-    describe_population,
-    describe_proof,
-)
 from mqlml.pipeline.progress import Progress
+from mqlml.results import to_json_safe
 from mqlml.scoring import match_rules
 from mqlml.times import format_instant
-from mqlml.training import TrainingTable, build_table
+from mqlml.training import (
+    TrainingTable,
+    build_table,
+    describe_holdout,
+    describe_population,
+    list_left_out,
+)
 
 __all__ = [
     "check_data",
@@ -113,16 +113,19 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
     table = make_table(data, config, progress)
     until = config.data.observed_until
     return {
-        **describe_data(data),
-        "population": describe_population(table),
+        "tables": {
+            name: to_json_safe(count) for name, count in count_rows(data.rows_read, data.quarantine).items()
+        },
+        "quarantine": [to_json_safe(group) for group in group_quarantine(data.quarantine)],
+        "population": to_json_safe(describe_population(table)),
         "observed_until": format_instant(until) if until else None,
         "timezone": config.data.timezone,
-        "holdout": describe_holdout(table),
+        "holdout": to_json_safe(describe_holdout(table)),
         "base_rate": _over_time(table, config.data.timezone),
-        "leaks": describe_leaks(table),
-        "proof": describe_proof(table),
+        "leaks": [to_json_safe(leak) for leak in table.leaks],
+        "proof": None if table.proof is None else to_json_safe(table.proof),
         "cautions": find_cautions(data, table.plan, config),
         "features": len(table.plan.features),
-        "left_out": describe_left_out(table),
+        "left_out": [to_json_safe(found) for found in list_left_out(table)],
         "enough": _enough(table, config.gate.min_positives),
     }

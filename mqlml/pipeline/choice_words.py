@@ -1,64 +1,72 @@
-"""What was chosen, as plain values and sentences: a choice and its calibration over time go in."""
+"""What was chosen, as records and sentences: a choice and its calibration over time go in."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from mqlml.evaluation import (
+    CalibrationBand,
+    CalibrationPeriod,
+    CalibrationSummary,
+    Choice,
+    OutOfTimeLoss,
+    TriedSettings,
+)
 from mqlml.model import FEWEST_PERIODS, Drift, SigmoidCalibrator
 from mqlml.pipeline.choose_model import Chosen
 from mqlml.times import DAY
-from mqlml.training import TrainingTable
 
-__all__ = ["describe_choice", "describe_drift", "warn_of_drift"]
+__all__ = ["describe_calibration", "describe_choice", "warn_of_drift"]
 
 
-def describe_choice(chosen: Chosen) -> dict[str, Any]:
-    """The blend as the model of the past has it, the forward log loss of each part, and the settings tried."""
+def describe_choice(chosen: Chosen) -> Choice:
+    """The blend as the model of the past has it, the log loss of each part, and the settings tried."""
     blend = chosen.blend
-    return {
-        "tree_weight": chosen.scorer.tree_weight,
-        "linear_weight": chosen.scorer.linear_weight,
-        "optimism": blend.optimism,
-        "forward_log_loss": {
-            "base_rate": blend.base_rate_loss,
-            "trees": blend.tree_loss,
-            "logistic": blend.linear_loss,
-            "blend": blend.blend_loss,
-        },
-        "in_time": chosen.forward.in_time,
-        "trials": [
-            {"settings": trial.settings, "forward_log_loss": trial.loss, "chosen": trial.chosen}
-            for trial in chosen.trials
-        ],
-        "stopped": chosen.stopped,
-    }
+    return Choice(
+        tree_weight=chosen.scorer.tree_weight,
+        linear_weight=chosen.scorer.linear_weight,
+        shrinkage=blend.optimism,
+        out_of_time_log_loss=OutOfTimeLoss(
+            base_rate=blend.base_rate_loss,
+            trees=blend.tree_loss,
+            logistic=blend.linear_loss,
+            blend=blend.blend_loss,
+        ),
+        in_time=chosen.forward.in_time,
+        trials=tuple(TriedSettings(trial.settings, trial.loss, trial.chosen) for trial in chosen.trials),
+        stopped=chosen.stopped,
+    )
 
 
-def describe_drift(drift: Drift, calibrator: SigmoidCalibrator, table: TrainingTable) -> dict[str, Any]:
-    """The calibration, and conversions promised and come in each forward period.
+def describe_calibration(
+    calibrator: SigmoidCalibrator, drift: Drift, bands: tuple[CalibrationBand, ...], *, dated: bool
+) -> CalibrationSummary:
+    """The calibration, conversions predicted and observed in each out-of-time period, and the held-out period.
 
-    The half-life is in days, or for a flat table in places of its order.
+    Parameters
+    ----------
+    bands : of the held-out period.
+    dated : whether periods are times rather than places in an order.
     """
-    unit = 1 if table.age is None else DAY
-    return {
-        "slope": calibrator.slope_,
-        "intercept": calibrator.intercept_,
-        "half_life": None if drift.half_life is None else drift.half_life / unit,
-        "shift": drift.shift,
-        "p_value": drift.p_value,
-        "drift": drift.found,
-        "periods": [
-            {
-                "start": level.start,
-                "end": level.end,
-                "n": level.n,
-                "promised": level.promised,
-                "came": level.came,
-                "deviations": level.deviations,
-            }
+    unit = DAY if dated else 1
+    return CalibrationSummary(
+        slope=calibrator.slope_,
+        intercept=calibrator.intercept_,
+        half_life=None if drift.half_life is None else drift.half_life / unit,
+        shift=drift.shift,
+        p_value=drift.p_value,
+        drift=drift.found,
+        periods=tuple(
+            CalibrationPeriod(
+                start=level.start,
+                end=level.end,
+                n=level.n,
+                predicted=level.promised,
+                observed=level.came,
+                deviations=level.deviations,
+            )
             for level in drift.periods
-        ],
-    }
+        ),
+        bands=bands,
+    )
 
 
 def warn_of_drift(drift: Drift) -> str | None:

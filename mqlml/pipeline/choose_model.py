@@ -1,11 +1,12 @@
-"""Choosing the model: the past goes in; a scorer with its settings and blend, and its forward predictions, come out.
+"""Choosing the model: the past goes in; a scorer with its settings and blend, and out-of-time predictions, come out.
 
-Everything is judged on predictions of later leads inside the past. The held-out period, which will judge what is
-chosen here, has no part in it.
+Everything is evaluated on predictions of later leads inside the past. The held-out period, on which the choice will
+be evaluated, has no part in it.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,14 @@ from scipy.special import expit
 from sklearn.base import clone
 
 from mqlml.config.values import Tune
-from mqlml.evaluation.backtest import Forward, Measure, predict_across, predict_forward
+from mqlml.evaluation.backtest import (
+    FoldModel,
+    Forward,
+    Measure,
+    measure_folds,
+    predict_across,
+    predict_forward,
+)
 from mqlml.evaluation.metrics import log_losses
 from mqlml.model import (
     Blend,
@@ -32,7 +40,7 @@ from mqlml.model.tuning import Trial, make_trials
 from mqlml.pipeline.progress import Progress
 from mqlml.training import Fold, TrainingTable, rolling_folds
 
-__all__ = ["Chosen", "calibrate_forward", "calibrate_past", "choose_model", "measure_past"]
+__all__ = ["Chosen", "calibrate_forward", "calibrate_past", "choose_model"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,13 +65,13 @@ class Chosen:
     scorer : LeadScorer, not fitted
         Its blend is that for all of the past; one that learns from more is held back less, see `Blend.weights`.
     forward : Forward
-        Its forward predictions.
+        Its out-of-time predictions.
     blend : Blend
         The weights of its parts and the forward log loss of each.
     trials : tuple of Trial
         The settings tried, in their order, with their forward log loss; the first are those without tuning.
     folds : tuple of Fold
-        The forward folds it was judged on; empty where time was not respected.
+        The forward folds it was evaluated on; empty where time was not respected.
     stopped : bool
         Whether somebody stopped the tuning before its last trial.
     """
@@ -76,8 +84,8 @@ class Chosen:
     stopped: bool
 
 
-class _Judge:
-    """Forward predictions of the past by any scorer, on the same folds each time."""
+class _Folds:
+    """Out-of-time predictions of the past by any scorer, on the same folds each time."""
 
     def __init__(self, table: TrainingTable, *, random_state: int) -> None:
         self.table = table
@@ -92,15 +100,15 @@ class _Judge:
             min_positives=FOLD_POSITIVES,
             dated=table.age is not None,
         )
-        judged = [int(table.label[fold.test].sum()) for fold in self.folds]
-        others = sum(len(fold.test) for fold in self.folds) - sum(judged)
-        self.in_time = min(sum(judged), others) >= FORWARD_POSITIVES
+        positives = sum(int(table.label[fold.test].sum()) for fold in self.folds)
+        others = sum(len(fold.test) for fold in self.folds) - positives
+        self.in_time = min(positives, others) >= FORWARD_POSITIVES
 
-    def predict(self, scorer: LeadScorer, measure: Measure | None = None) -> Forward:
-        """Forward predictions in time; across time where the past is too short for that."""
+    def predict(self, scorer: LeadScorer) -> Forward:
+        """Predictions forward in time; across time where the past is too short for that."""
         table = self.table
         if self.in_time:
-            return predict_forward(scorer, table.features, table.label, self.folds, measure=measure)
+            return predict_forward(scorer, table.features, table.label, self.folds)
         return predict_across(
             scorer,
             table.features,
@@ -108,21 +116,20 @@ class _Judge:
             table.group,
             table.holdout.train,
             random_state=self.random_state,
-            measure=measure,
         )
 
 
-def measure_past(
-    table: TrainingTable, scorer: LeadScorer, measure: Measure, *, random_state: int
-) -> npt.NDArray[np.float64] | None:
-    """What forward models of the chosen settings say of the rows they judge, in the order of `Forward.rows`."""
-    return _Judge(table, random_state=random_state).predict(scorer, measure).measured
-
-
-def choose_model(table: TrainingTable, *, tune: Tune, random_state: int, progress: Progress) -> Chosen:
+def choose_model(
+    table: TrainingTable,
+    *,
+    tune: Tune,
+    random_state: int,
+    progress: Progress,
+    measure: Measure | None = None,
+) -> Chosen:
     """Try settings, blend their parts, and keep what predicts later leads best.
 
-    Trees and logistic part are judged apart and blended as `choose_blend` says. Other settings replace the best so
+    Trees and logistic part are evaluated apart and blended as `choose_blend` says. Other settings replace the best so
     far only if their blend's forward log loss is lower by more than the standard error of the difference, over
     accounts or leads: the lowest of many noisy numbers is low by luck, too.
 
@@ -135,12 +142,14 @@ def choose_model(table: TrainingTable, *, tune: Tune, random_state: int, progres
     progress : Progress
         Shows the trials. An interruption (Ctrl-C) once the first trial is done ends the tuning, not the training:
         the best so far is kept.
+    measure : Measure, optional
+        Asked of the fold models of the chosen settings about the rows that they predicted: `Forward.measured`.
     """
-    judge = _Judge(table, random_state=random_state)
+    folds = _Folds(table, random_state=random_state)
     start = _start(table, random_state)
-    none = judge.predict(clone(start).set_params(tree_weight=0.0, linear_weight=0.0))
+    none = folds.predict(clone(start).set_params(tree_weight=0.0, linear_weight=0.0))
     settings = make_trials(tune, random_state=random_state)
-    linear: dict[tuple[float, float], Floats] = {}
+    linear: dict[tuple[float, float], Forward] = {}
     trials: list[Trial] = []
     best: tuple[int, _Candidate] | None = None
     stopped = False
@@ -150,8 +159,8 @@ def choose_model(table: TrainingTable, *, tune: Tune, random_state: int, progres
             key = scorer.linear_spread, scorer.min_category_count
             if key not in linear:
                 alone = clone(scorer).set_params(tree_weight=0.0, linear_weight=1.0)
-                linear[key] = judge.predict(alone).raw
-            tried = _blend(table, scorer, none, judge.predict(scorer).raw, linear[key])
+                linear[key] = folds.predict(alone)
+            tried = _blend(table, scorer, none, folds.predict(scorer), linear[key])
             trials.append(Trial(changed, tried.blend.blend_loss))
             if best is None or _beats(tried, best[1], table.group[none.rows]):
                 best = number, tried
@@ -162,8 +171,11 @@ def choose_model(table: TrainingTable, *, tune: Tune, random_state: int, progres
     assert best is not None, "the first trial, the defaults, is never left out"
     number, kept = best
     trials[number] = replace(trials[number], chosen=True)
-    folds = tuple(judge.folds) if judge.in_time else ()
-    return Chosen(kept.scorer, replace(none, raw=kept.raw), kept.blend, tuple(trials), folds, stopped)
+    forward = replace(none, raw=kept.raw, models=kept.models)
+    if measure is not None:
+        forward = replace(forward, measured=measure_folds(kept.models, table.features, forward.rows, measure))
+    in_time = tuple(folds.folds) if folds.in_time else ()
+    return Chosen(kept.scorer, forward, kept.blend, tuple(trials), in_time, stopped)
 
 
 def _start(table: TrainingTable, random_state: int) -> LeadScorer:
@@ -181,26 +193,48 @@ def _start(table: TrainingTable, random_state: int) -> LeadScorer:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """Settings with their blend: forward log-odds, and each row's loss after the shift that fits them best."""
+    """Settings with their blend: out-of-time log-odds, and each row's loss after the shift that fits them best."""
 
     scorer: LeadScorer
     blend: Blend
     raw: Floats
     losses: Floats
+    trees: tuple[FoldModel, ...]
+    linear: tuple[FoldModel, ...]
+
+    @property
+    def models(self) -> tuple[FoldModel, ...]:
+        """The blend's fold models, joined from those of its parts, which were fitted on the same rows."""
+        return tuple(
+            FoldModel(_join(self.scorer, trees.scorer, linear.scorer), trees.rows)
+            for trees, linear in zip(self.trees, self.linear, strict=True)
+        )
+
+
+def _join(blended: LeadScorer, trees: LeadScorer, linear: LeadScorer) -> LeadScorer:
+    """What fitting a blend gives, from its two parts fitted apart: neither knows of the other while it learns."""
+    joined: LeadScorer = copy.copy(trees).set_params(**blended.get_params())
+    joined.trees_ = trees.trees_ if blended.tree_weight else None
+    joined.linear_ = linear.linear_ if blended.linear_weight else None
+    return joined
 
 
 def _blend(
-    table: TrainingTable, scorer: LeadScorer, none: Forward, trees: Floats, linear: Floats
+    table: TrainingTable, scorer: LeadScorer, none: Forward, trees: Forward, linear: Forward
 ) -> _Candidate:
     target, learned = table.label[none.rows], none.learned.astype(np.float64)
-    blend = choose_blend(none.raw, trees, linear, target, group=table.group[none.rows], learned=learned)
-    raw = blend.mix(none.raw, trees, linear, learned=learned)
+    blend = choose_blend(
+        none.raw, trees.raw, linear.raw, target, group=table.group[none.rows], learned=learned
+    )
+    raw = blend.mix(none.raw, trees.raw, linear.raw, learned=learned)
     weights = blend.weights(int(table.label[table.holdout.train].sum()))
     return _Candidate(
         clone(scorer).set_params(**weights),
         blend,
         raw,
         log_losses(target.astype(np.float64), expit(raw + blend.shift)),
+        trees.models,
+        linear.models,
     )
 
 
@@ -212,7 +246,7 @@ def _beats(one: _Candidate, other: _Candidate, group: npt.NDArray[np.intp]) -> b
 
 
 def calibrate_past(forward: Forward, past: TrainingTable) -> tuple[SigmoidCalibrator, Drift]:
-    """The calibration of the model that the held-out period judges, and how its level moved between the periods.
+    """The calibration of the model that the held-out period evaluates, and how its level moved between the periods.
 
     Without skill everyone has the rate of the whole past, which is better known than that of the forward periods.
     """

@@ -13,6 +13,7 @@ from mqlml.errors import ConfigError, GateRefused, OutputError
 from mqlml.journeys.simulate import simulate
 from mqlml.pipeline.progress import Progress
 from mqlml.pipeline.version import score_leads, train_version, write_report
+from mqlml.results import to_json_safe
 from mqlml.scoring import write_text
 from mqlml.times import format_instant
 
@@ -96,7 +97,7 @@ def make_demo(folder: str | Path, *, n_leads: int, now: dt.datetime, progress: P
         trained = train_version(config, now=now, progress=progress)
     except GateRefused as error:
         raise GateRefused(few) from error
-    if not trained["gate"]["passed"]:
+    if not trained.gate.passed:
         raise GateRefused(few)
     scored = score_leads(config, as_of=until, out=folder / "scores.csv", now=now, progress=progress)
     reported = write_report(config, folder / "report.html", progress=progress)
@@ -107,9 +108,9 @@ def make_demo(folder: str | Path, *, n_leads: int, now: dt.datetime, progress: P
         "store": str(folder / "models"),
         "leads": len(world.leads),
         "events": len(world.events),
-        "model": trained["model"],
-        "version": trained["version"],
-        "roc_auc": trained["holdout"]["roc_auc"],
+        "model": trained.model,
+        "version": trained.version,
+        "roc_auc": to_json_safe(trained.holdout.roc_auc),
         "labels": scored["labels"],
         "scores": scored["out"],
         "report": reported["out"],

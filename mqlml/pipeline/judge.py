@@ -1,4 +1,4 @@
-"""Judging: the model of the past and the held-out period go in; metrics, baselines and importance come out.
+"""Evaluation: the model of the past and the held-out period go in; metrics, baselines and importance come out.
 
 Nothing is chosen here: the model, its calibration and its thresholds come from before that period.
 """
@@ -6,8 +6,7 @@ Nothing is chosen here: the model, its calibration and its thresholds come from 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +14,24 @@ import pandas as pd
 from sklearn.base import clone
 
 from mqlml.evaluation import (
+    Baseline,
+    Columns,
+    FitEngagementCell,
     Importance,
+    ImportanceRow,
+    LabelRows,
+    Metrics,
+    Resampling,
+    ThresholdEvaluation,
     evaluate_baselines,
     evaluate_policy,
     evaluate_probabilities,
+    measure_fit_by_engagement,
     measure_importance,
 )
 from mqlml.evaluation.backtest import Measure
 from mqlml.evaluation.groups import group_alike
-from mqlml.evaluation.placement import Placement, measure_placements
-from mqlml.evaluation.shape import Shape, measure_shapes
+from mqlml.evaluation.shape import measure_shapes
 from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, Traits, make_baselines
 from mqlml.model.partial import PartialScores
 from mqlml.times import parse_duration
@@ -32,13 +39,13 @@ from mqlml.training import TrainingTable
 
 __all__ = [
     "RANDOM_STATE",
-    "Judged",
+    "Evaluated",
+    "evaluate_fit_by_engagement",
+    "evaluate_importance",
+    "evaluate_labels",
+    "evaluate_model",
     "fit_past",
     "holdout_weeks",
-    "judge_importance",
-    "judge_model",
-    "judge_placements",
-    "judge_policy",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -54,30 +61,30 @@ AGE_POSITIVES = 10
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluated:
     """The model of the past on the held-out period; ``interest`` is the fit and engagement of its rows."""
 
-    metrics: dict[str, Any]
-    by_age: dict[str, dict[str, Any]]
-    baselines: dict[str, dict[str, Any]]
+    metrics: Metrics
+    by_age: dict[str, Metrics]
+    baselines: dict[str, Baseline]
     probability: Floats
     raw: Floats
     interest: Floats
 
 
 def fit_past(scorer: LeadScorer, table: TrainingTable) -> tuple[LeadScorer, ...]:
-    """The models that the held-out period judges: one for each of its parts, mostly one."""
+    """The models that the held-out period evaluates: one for each of its parts, mostly one."""
     return tuple(
         clone(scorer).fit(table.features.iloc[train], table.label[train]) for train, _ in table.holdout.parts
     )
 
 
-def judge_model(
+def evaluate_model(
     fitted: Sequence[LeadScorer],
     calibrator: SigmoidCalibrator,
     table: TrainingTable,
     interest: Measure,
-) -> Judged:
+) -> Evaluated:
     """All that is measured on the held-out period, the baselines beside it; and what ``interest`` gives there."""
     past, last = table.holdout.train, table.holdout.test
     target, group = table.label[last], table.group[last]
@@ -101,11 +108,11 @@ def judge_model(
         )
         for name, baseline in make_baselines(table.plan.features).items()
     }
-    return Judged(
+    return Evaluated(
         metrics=evaluate_probabilities(
             target, probability, clusters=group, base_rate=base_rate, random_state=RANDOM_STATE, score=raw
         ),
-        by_age=_judge_by_age(table, probability, raw, base_rate),
+        by_age=_evaluate_by_age(table, probability, raw, base_rate),
         baselines=evaluate_baselines(
             target, probability, baselines, clusters=group, base_rate=base_rate, random_state=RANDOM_STATE
         ),
@@ -120,9 +127,9 @@ def judge_model(
     )
 
 
-def _judge_by_age(
+def _evaluate_by_age(
     table: TrainingTable, probability: Floats, raw: Floats, base_rate: float
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Metrics]:
     """The same metrics for each age of the lead that has conversions enough to tell anything."""
     if table.age is None:
         return {}
@@ -144,40 +151,35 @@ def _judge_by_age(
     return found
 
 
-def judge_placements(judged: Judged, table: TrainingTable) -> tuple[Placement, ...]:
-    """Promised and realised conversion by thirds of fit and of engagement."""
+def evaluate_fit_by_engagement(evaluated: Evaluated, table: TrainingTable) -> tuple[FitEngagementCell, ...]:
+    """Predicted and observed conversion by thirds of fit and of engagement."""
     last = table.holdout.test
-    return measure_placements(
-        judged.interest[:, 0],
-        judged.interest[:, 1],
+    return measure_fit_by_engagement(
+        evaluated.interest[:, 0],
+        evaluated.interest[:, 1],
         table.label[last],
-        judged.probability,
+        evaluated.probability,
         clusters=table.group[last],
     )
 
 
-def judge_policy(
-    policy: LabelPolicy, judged: Judged, table: TrainingTable, traits: Traits
-) -> dict[str, dict[str, Any]]:
-    """What each label's threshold, chosen on the past, gives on the held-out period, beside what it promised."""
+def evaluate_labels(
+    policy: LabelPolicy, evaluated: Evaluated, table: TrainingTable, traits: Traits
+) -> dict[str, ThresholdEvaluation]:
+    """What each label's threshold, chosen on the past, brings on the held-out period, beside what was predicted."""
     last = table.holdout.test
-    return evaluate_policy(
-        policy,
-        judged.probability,
-        table.label[last],
-        weeks=holdout_weeks(table),
-        leads=table.lead[last],
-        traits=traits,
-        clusters=table.group[last],
-        random_state=RANDOM_STATE,
-    )
+    rows = LabelRows(table.label[last], table.group[last], table.lead[last], holdout_weeks(table))
+    return evaluate_policy(policy, evaluated.probability, rows, traits=traits, random_state=RANDOM_STATE)
 
 
-def judge_importance(
+def evaluate_importance(
     fitted: Sequence[LeadScorer], calibrator: SigmoidCalibrator, table: TrainingTable
-) -> tuple[Importance, tuple[Shape, ...]]:
+) -> Importance:
     """What each feature, group of features and family is worth to the model on the held-out period, or on the first
-    of its parts; and how the probability moves with the features that are worth most."""
+    of its parts; and how the probability moves with the features that are worth most.
+
+    Features whose shuffling changes nothing at all come last.
+    """
     # Shuffling the encoded matrix says the same as shuffling the table, and encodes once instead of each time.
     model, (_, last) = fitted[0], table.holdout.parts[0]
     matrix = model.encoder_.transform(table.features.iloc[last])
@@ -192,11 +194,13 @@ def judge_importance(
         lambda X: calibrator.predict_proba(model.predict_matrix(np.asfortranarray(X.to_numpy())))[:, 1],
         pd.DataFrame(matrix, columns=names),
         table.label[last],
-        {feature.name: feature.family for feature in table.plan.features},
+        Columns(
+            {feature.name: feature.family for feature in table.plan.features},
+            used,
+            group_alike(matrix, names, random_state=RANDOM_STATE),
+        ),
         clusters=table.group[last],
-        random_state=RANDOM_STATE,
-        used=used,
-        groups=group_alike(matrix, names, random_state=RANDOM_STATE),
+        resampling=Resampling(RANDOM_STATE),
         shuffled=shuffled,
     )
     asked = np.random.default_rng(RANDOM_STATE)
@@ -207,12 +211,23 @@ def judge_importance(
         PartialScores(model, some),
         lambda raw: calibrator.predict_proba(raw)[:, 1],
         # Those that clearly help first, as the report lists them.
-        [row.name for row in sorted(importance.features, key=lambda row: row.low <= 0) if row.name in used][
-            :SHAPES
-        ],
+        [
+            row.name
+            for row in sorted(importance.features, key=lambda row: row.drop.low <= 0)
+            if row.name in used
+        ][:SHAPES],
         model.encoder_.levels_,
     )
-    return importance, shapes
+    shape = {found.name: found for found in shapes}
+    sentences = {feature.name: feature.sentence for feature in table.plan.features}
+
+    def described(row: ImportanceRow) -> ImportanceRow:
+        told = replace(row, sentence=sentences[row.name])
+        found = shape.get(row.name)
+        return told if found is None else replace(told, direction=found.direction, points=found.points)
+
+    features = sorted(importance.features, key=lambda row: row.drop.low == row.drop.high == 0.0)
+    return replace(importance, features=tuple(map(described, features)))
 
 
 def holdout_weeks(table: TrainingTable) -> float | None:

@@ -1,16 +1,15 @@
-"""Labels in training: forward predictions and the rules of the config go in, a policy with its promises comes out."""
+"""Labels in training: out-of-time predictions and the config's rules go in, a policy with predictions comes out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from mqlml.config import Config
-from mqlml.evaluation import judge_selection
+from mqlml.evaluation import Disqualification, Promotion, evaluate_selection
 from mqlml.evaluation.backtest import Forward, Measure
 from mqlml.features import FeaturePlan
 from mqlml.journeys import FlatTable, Journeys
@@ -23,9 +22,9 @@ from mqlml.training import TrainingTable
 __all__ = [
     "ask_interest",
     "choose_labels",
-    "count_turned_away",
+    "count_disqualified",
+    "evaluate_promotions",
     "forward_periods",
-    "judge_acts",
     "make_traits",
     "measure_interest",
 ]
@@ -88,7 +87,7 @@ def choose_labels(
     recent: Looks | None,
     random_state: int,
 ) -> LabelPolicy:
-    """Thresholds by the config's rules, each with what it promises for a period as long as the held-out one.
+    """Thresholds by the config's rules, each with what it predicts of a period as long as the held-out one.
 
     Parameters
     ----------
@@ -104,51 +103,36 @@ def choose_labels(
     return add_promises(policy, looks, config.labels, length=length, recent=recent, random_state=random_state)
 
 
-def judge_acts(
+def evaluate_promotions(
     data: Journeys | FlatTable, table: TrainingTable, reached: npt.NDArray[np.bool_], config: Config
-) -> list[dict[str, Any]]:
+) -> tuple[Promotion, ...]:
     """What each rule of ``rules.promote`` would have done in the held-out period.
 
     Parameters
     ----------
-    reached : of shape (rows held out, number of labels), who has each label without an act
-
-    Returns
-    -------
-    list of dict, one for each rule: ``reason``, ``to``; ``selected`` and ``converted`` (rows with such an act),
-    ``raised`` (those of them that the model alone would have left lower), ``precision`` and its 95 % interval.
+    reached : of shape (rows held out, number of labels), who has each label without an event
     """
     if isinstance(data, FlatTable) or not config.rules.promote:
-        return []
+        return ()
     rows = table.holdout.test
     looks = pd.DataFrame({"lead_id": table.lead_id.iloc[rows], "cutoff_time": table.cutoff_time.iloc[rows]})
     names = list(config.labels)
     found = []
     for rule in config.rules.promote:
         level, _ = match_acts(data.events, looks, [rule], names, folder=config.folder)
-        acted = level > 0
-        found.append(
-            {
-                "reason": rule.reason,
-                "to": rule.to,
-                "raised": int((acted & ~reached[:, names.index(rule.to)]).sum()),
-                **judge_selection(
-                    acted, table.label[rows], clusters=table.group[rows], random_state=RANDOM_STATE
-                ),
-            }
+        promoted = level > 0
+        selection = evaluate_selection(
+            promoted, table.label[rows], clusters=table.group[rows], random_state=RANDOM_STATE
         )
-    return found
+        raised = int((promoted & ~reached[:, names.index(rule.to)]).sum())
+        found.append(Promotion(**vars(selection), reason=rule.reason, to=rule.to, raised=raised))
+    return tuple(found)
 
 
-def count_turned_away(
+def count_disqualified(
     data: Journeys | FlatTable, table: TrainingTable, config: Config
-) -> list[dict[str, Any]]:
-    """Whom each rule of ``rules.disqualify`` turns away in the held-out period, the first rule that holds counting.
-
-    Returns
-    -------
-    list of dict, one for each rule: ``reason``, ``selected`` and ``converted`` (rows).
-    """
+) -> tuple[Disqualification, ...]:
+    """Whom each rule of ``rules.disqualify`` turns away in the held-out period; the first rule that holds counts."""
     rows = table.holdout.test
     place = pd.Index(data.leads["lead_id"]).get_indexer(pd.Index(table.lead_id.iloc[rows]))
     leads = data.leads.iloc[place]
@@ -159,14 +143,9 @@ def count_turned_away(
         reasons = match_rules(leads, rules, folder=config.folder, email=config.profile.email)
         away = left & reasons.notna().to_numpy()
         left &= ~away
-        found.append(
-            {
-                "reason": rule.reason,
-                "selected": int(away.sum()),
-                "converted": int(table.label[rows][away].sum()),
-            }
-        )
-    return found
+        converted = int(table.label[rows][away].sum())
+        found.append(Disqualification(rule.reason, int(away.sum()), converted))
+    return tuple(found)
 
 
 def _teams_of(leads: pd.DataFrame, lead_id: pd.Series, column: str) -> npt.NDArray[np.str_]:

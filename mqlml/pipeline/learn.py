@@ -1,6 +1,6 @@
-"""Training: from the training table to a judged, calibrated version that is fit to be registered, or refused.
+"""Training: from the training table to an evaluated, calibrated version that is fit to be registered, or refused.
 
-Forward folds inside the past fit the calibrator and the thresholds; the last period, held out from both, judges
+Forward folds inside the past fit the calibrator and the thresholds; the last period, held out from both, evaluates
 them once; then everything mature is learned from for the version that ships.
 """
 
@@ -8,80 +8,71 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
 
+from mqlml import __version__
 from mqlml.config import Config, describe_config
 from mqlml.errors import GateRefused
 from mqlml.evaluation import (
+    Disqualification,
     GateResult,
     Importance,
+    LabelEvaluation,
+    LearningPoint,
+    Promotion,
+    Slice,
+    TrainingResult,
     check_gate,
+    describe_shipped,
     make_calibration_table,
     make_decile_table,
+    measure_curve,
+    warn_of_slices,
 )
-from mqlml.evaluation.backtest import Forward, Measure
+from mqlml.evaluation.backtest import Measure
 from mqlml.evaluation.heldout import HeldOut, Opened, Period
-from mqlml.evaluation.shape import Shape
-from mqlml.evaluation.slices import warn_of_slices
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import Drift, LeadScorer, SigmoidCalibrator
+from mqlml.model import Drift, LabelPolicy, LeadScorer, SigmoidCalibrator
 from mqlml.pipeline.cautions import find_cautions
 from mqlml.pipeline.check import make_table, read_data
-from mqlml.pipeline.choice_words import describe_choice, describe_drift, warn_of_drift
-from mqlml.pipeline.choose_model import (
-    Chosen,
-    calibrate_forward,
-    calibrate_past,
-    choose_model,
-    measure_past,
-)
-from mqlml.pipeline.describe import (
-    describe_holdout,
-    describe_importance,
-    describe_leaks,
-    describe_population,
-    describe_proof,
-    make_report,
-)
+from mqlml.pipeline.choice_words import describe_calibration, describe_choice, warn_of_drift
+from mqlml.pipeline.choose_model import Chosen, calibrate_forward, calibrate_past, choose_model
 from mqlml.pipeline.judge import (
     RANDOM_STATE,
-    Judged,
+    Evaluated,
+    evaluate_fit_by_engagement,
+    evaluate_importance,
+    evaluate_labels,
+    evaluate_model,
     fit_past,
-    judge_importance,
-    judge_model,
-    judge_placements,
-    judge_policy,
 )
 from mqlml.pipeline.labelling import (
     ask_interest,
     choose_labels,
-    count_turned_away,
+    count_disqualified,
+    evaluate_promotions,
     forward_periods,
-    judge_acts,
     make_traits,
     measure_interest,
 )
-from mqlml.pipeline.learning_curve import measure_curve
-from mqlml.pipeline.logbook import describe_opened, warn_of_openings
-from mqlml.pipeline.over_time import judge_over_time
+from mqlml.pipeline.logbook import warn_of_openings
+from mqlml.pipeline.over_time import evaluate_over_time
 from mqlml.pipeline.progress import Progress, Silent
 from mqlml.pipeline.recent import look_recently
 from mqlml.pipeline.slicing import check_slices, find_slices
-from mqlml.plain import to_plain
+from mqlml.pipeline.summarize import summarize_data, summarize_holdout
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
-from mqlml.report import ReportData
-from mqlml.training import TrainingTable, build_open, require_proof
+from mqlml.report import policy_in_words, question_in_words
+from mqlml.training import TrainingTable, build_open, describe_population, list_left_out, require_proof
 
 __all__ = ["Trained", "train"]
 
 Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -90,19 +81,66 @@ class Trained:
 
     Attributes
     ----------
-    summary : dict
-        What ``train --json`` prints, without version and seconds.
-    gate : GateResult
+    result : TrainingResult
+        All that was measured and decided, also of a refused model; see `mqlml.results.to_json_safe`.
     bundle : Bundle or None
         None if the gate refused it.
-    report : ReportData
-        What the report shows, also of a refused model.
     """
 
-    summary: dict[str, Any]
-    gate: GateResult
+    result: TrainingResult
     bundle: Bundle | None
-    report: ReportData
+
+    @property
+    def gate(self) -> GateResult:
+        """Whether it may be registered, and why not."""
+        return self.result.gate
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is trained, and who listens."""
+
+    config: Config
+    data: Journeys | FlatTable
+    progress: Progress
+    now: dt.datetime
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """All that is chosen on the past; ``fitted`` are the models of it that the held-out period evaluates.
+
+    Without a policy nobody can be labelled: all leads have one probability.
+    """
+
+    chosen: Chosen
+    curve: tuple[LearningPoint, ...]
+    calibrator: SigmoidCalibrator
+    drift: Drift
+    fitted: tuple[LeadScorer, ...]
+    policy: LabelPolicy | None
+    interest: Measure | None
+
+
+@dataclass(frozen=True)
+class _Shipped:
+    """What scores leads from now on."""
+
+    scorer: LeadScorer
+    calibrator: SigmoidCalibrator
+    policy: LabelPolicy
+    reference: Floats
+
+
+@dataclass(frozen=True)
+class _Release:
+    """The version that ships, and what only a model that passed is asked."""
+
+    shipped: _Shipped
+    labels: dict[str, LabelEvaluation]
+    promoted: tuple[Promotion, ...]
+    disqualified: tuple[Disqualification, ...]
+    importance: Importance
 
 
 def train(
@@ -113,7 +151,7 @@ def train(
     progress: Progress | None = None,
     record: Callable[[Period], Opened] = lambda _: Opened(),
 ) -> Trained:
-    """Learn, calibrate, choose thresholds, judge on the last period, and refit on everything mature.
+    """Learn, calibrate, choose thresholds, evaluate on the last period, and refit on everything mature.
 
     Parameters
     ----------
@@ -129,7 +167,7 @@ def train(
     Raises
     ------
     PopulationError
-        If there is nobody to learn from or to judge on.
+        If there is nobody to learn from or to evaluate on.
     LabelPolicyError
         If a threshold rule asks for something that cannot be reached.
     LeakageError
@@ -159,26 +197,48 @@ def train(
     (True, ['mql', 'sql'])
     """
     progress = progress or Silent()
-    data = read_data(config, progress, now=now) if data is None else data
-    held = HeldOut(make_table(data, config, progress), record=record)
-    past = held.past  # every choice is made on it; the last period is opened to judge them, and not before
+    task = _Task(config, read_data(config, progress, now=now) if data is None else data, progress, now)
+    held = HeldOut(make_table(task.data, config, progress), record=record)
+    _check_past(held.past, task)
+    choices = _choose(held, task)  # on the past; the last period is opened to evaluate them, and not before
+    with progress.step("held-out period"):
+        table = held.open()
+        evaluated = evaluate_model(choices.fitted, choices.calibrator, table, measure_interest(table.plan))
+    with progress.step("slices"):
+        slices = find_slices(task.data, table, evaluated, config)
+    gate = _decide(choices, evaluated, slices, held, table, task)
+    release = None
+    if gate.passed and choices.policy is not None:
+        release = _release(choices, choices.policy, evaluated, table, task)
+    result = _summarize(choices, evaluated, slices, gate, release, table, task, held.opened)
+    return Trained(result, None if release is None else _bundle(release.shipped, result, table, task))
+
+
+def _check_past(past: TrainingTable, task: _Task) -> None:
+    """Refuse what no model can be made of, before one is."""
     require_proof(past.proof)
-    check_slices(data, past, config)
-    positives = int(past.label[past.holdout.train].sum())
-    if positives < config.gate.min_positives:
+    check_slices(task.data, past, task.config)
+    positives, needed = _positives(past), task.config.gate.min_positives
+    if positives < needed:
         raise GateRefused(
             f"{positives} conversions can be learned from before the held-out period, and "
-            f"{config.gate.min_positives} are needed (gate.min_positives). Bring a longer history, or predict an "
+            f"{needed} are needed (gate.min_positives). Bring a longer history, or predict an "
             "earlier stage, which more leads reach"
         )
 
+
+def _positives(table: TrainingTable) -> int:
+    return int(table.label[table.holdout.train].sum())
+
+
+def _choose(held: HeldOut, task: _Task) -> _Choices:
+    past, config, progress = held.past, task.config, task.progress
+    interest = ask_interest(config, past.plan)
     with progress.step("forward folds"):
-        chosen = choose_model(past, tune=config.tune, random_state=RANDOM_STATE, progress=progress)
-        scorer, forward = chosen.scorer, chosen.forward
-        interest = ask_interest(config, past.plan)
-        if interest is not None:
-            measured = measure_past(past, scorer, interest, random_state=RANDOM_STATE)
-            forward = replace(forward, measured=measured)
+        chosen = choose_model(
+            past, tune=config.tune, random_state=RANDOM_STATE, progress=progress, measure=interest
+        )
+    scorer, forward = chosen.scorer, chosen.forward
     if np.ptp(forward.raw) == 0:
         raise GateRefused(
             "the model gives every lead the same score, so there is nothing to rank by: no column told converting "
@@ -198,164 +258,161 @@ def train(
                 past,
                 forward.rows,
                 forward_periods(past, forward),
-                make_traits(data, past.lead_id.iloc[forward.rows], config, forward.measured),
+                make_traits(task.data, past.lead_id.iloc[forward.rows], config, forward.measured),
                 config,
-                recent=look_recently(learned, past, held.recent, calibrator, data, config, interest),
+                recent=look_recently(learned, past, held.recent, calibrator, task.data, config, interest),
                 random_state=RANDOM_STATE,
             )
-
-    with progress.step("held-out period"):
-        table = held.open()
-        judged = judge_model(fitted, calibrator, table, measure_interest(table.plan))
-    gate = check_gate(judged.metrics, judged.baselines)
-    gate = _with_notes(gate, chosen, calibrator, drift, held.opened)
-    with progress.step("slices"):
-        slices = find_slices(data, table, judged, config)
-    cautions = find_cautions(data, table.plan, config)
-    gate = replace(gate, warnings=(*gate.warnings, *warn_of_slices(slices), *cautions))
-
-    labels: dict[str, dict[str, Any]] = {}
-    acts: list[dict[str, Any]] = []
-    turned_away: list[dict[str, Any]] = []
-    importance: Importance | None = None
-    shapes: tuple[Shape, ...] = ()
-    bundle: Bundle | None = None
-    if gate.passed and policy is not None:
-        gated = None if interest is None else judged.interest
-        traits = make_traits(data, table.lead_id.iloc[table.holdout.test], config, gated)
-        labels = judge_policy(policy, judged, table, traits)
-        acts = judge_acts(data, table, policy.reach(judged.probability, traits), config)
-        turned_away = count_turned_away(data, table, config)
-        with progress.step("importance"):
-            importance, shapes = judge_importance(fitted, calibrator, table)
-        with progress.step("refit"):
-            bundle = _ship(chosen, table, forward, judged, config, data, interest, now)
-        for shipped in bundle.policy.outcomes:
-            labels[shipped.label] |= {
-                "judged_at": labels[shipped.label]["threshold"],
-                "threshold": shipped.threshold,
-                "teams": shipped.teams,
-                "next": shipped.promises,
-                "note": shipped.note,
-            }
-
-    summary = to_plain(
-        {
-            "model": config.name,
-            "population": describe_population(table),
-            "holdout": {**describe_holdout(table), **judged.metrics, **describe_opened(held.opened)},
-            "by_age": judged.by_age,
-            "over_time": judge_over_time(chosen, judged, table),
-            "slices": slices,
-            "placements": judge_placements(judged, table),
-            "choice": describe_choice(chosen),
-            "learning_curve": curve,
-            "calibration": describe_drift(drift, calibrator, past),
-            "importance": describe_importance(importance, shapes),
-            "baselines": judged.baselines,
-            "labels": labels,
-            "promoted": acts,
-            "disqualified": turned_away,
-            "leaks": describe_leaks(table),
-            "proof": describe_proof(table),
-            "gate": gate,
-        }
-    )
-    target = table.label[table.holdout.test]
-    report = make_report(
-        config,
-        data,
-        table,
-        summary,
-        importance=importance,
-        shapes=shapes,
-        calibration=make_calibration_table(target, judged.probability),
-        deciles=make_decile_table(target, judged.raw),
-        now=now,
-    )
-    if bundle is not None:
-        bundle = replace(bundle, metrics=summary, report=report.to_dict())
-    return Trained(summary=summary, gate=gate, bundle=bundle, report=report)
+    return _Choices(chosen, curve, calibrator, drift, fitted, policy, interest)
 
 
-def _fit(chosen: Chosen, table: TrainingTable) -> LeadScorer:
-    weights = chosen.blend.weights(int(table.label.sum()))
-    fitted: LeadScorer = clone(chosen.scorer).set_params(**weights).fit(table.features, table.label)
-    return fitted
-
-
-def _with_notes(
-    gate: GateResult, chosen: Chosen, calibrator: SigmoidCalibrator, drift: Drift, opened: Opened
+def _decide(
+    choices: _Choices,
+    evaluated: Evaluated,
+    slices: tuple[Slice, ...],
+    held: HeldOut,
+    table: TrainingTable,
+    task: _Task,
 ) -> GateResult:
-    notes = list(warn_of_openings(opened))
+    """The gate, with everything a person should know of this model."""
+    chosen, note = choices.chosen, choices.calibrator.note_
+    gate = check_gate(evaluated.metrics, evaluated.baselines)
+    warnings = [*gate.warnings, *warn_of_openings(held.opened)]
     if not chosen.forward.in_time:
-        notes.append(
+        warnings.append(
             "The history is too short to go forward in time before the held-out period: calibration and thresholds "
             "rest on folds drawn across time, and promise less."
         )
-    moves = warn_of_drift(drift)
+    moves = warn_of_drift(choices.drift)
     if moves is not None:
-        notes.append(moves)
+        warnings.append(moves)
     if chosen.stopped:
-        notes.append(
+        warnings.append(
             f"Tuning was stopped after {len(chosen.trials)} settings; the best of them was kept, and another run "
             "may keep others."
         )
-    reasons = gate.reasons
-    if calibrator.note_:
-        reasons = (*reasons, f"{calibrator.note_[:1].upper()}{calibrator.note_[1:]}.")
-    return GateResult(passed=not reasons, reasons=reasons, warnings=(*gate.warnings, *notes))
+    warnings += [*warn_of_slices(slices), *find_cautions(task.data, table.plan, task.config)]
+    reasons = (*gate.reasons, f"{note[:1].upper()}{note[1:]}.") if note else gate.reasons
+    return GateResult(passed=not reasons, reasons=reasons, warnings=tuple(warnings))
 
 
-def _ship(
-    chosen: Chosen,
-    table: TrainingTable,
-    forward: Forward,
-    judged: Judged,
-    config: Config,
-    data: Journeys | FlatTable,
-    interest: Measure | None,
-    now: dt.datetime,
-) -> Bundle:
-    """The version that is registered: everything mature is learned from, and the last period, which has judged the
-    model and is of no more use as a judge, joins the forward predictions behind calibration and thresholds."""
-    last = table.holdout.test
+def _release(
+    choices: _Choices, policy: LabelPolicy, evaluated: Evaluated, table: TrainingTable, task: _Task
+) -> _Release:
+    """What the thresholds of the past brought, what the model relies on, and the version that ships."""
+    config, data = task.config, task.data
+    gated = None if choices.interest is None else evaluated.interest
+    traits = make_traits(data, table.lead_id.iloc[table.holdout.test], config, gated)
+    found = evaluate_labels(policy, evaluated, table, traits)
+    promoted = evaluate_promotions(data, table, policy.reach(evaluated.probability, traits), config)
+    disqualified = count_disqualified(data, table, config)
+    with task.progress.step("importance"):
+        importance = evaluate_importance(choices.fitted, choices.calibrator, table)
+    with task.progress.step("refit"):
+        shipped = _ship(choices, evaluated, table, task)
+    labels = {
+        outcome.label: describe_shipped(
+            found[outcome.label], outcome, policy=policy_in_words(config.labels[outcome.label])
+        )
+        for outcome in shipped.policy.outcomes
+    }
+    return _Release(shipped, labels, promoted, disqualified, importance)
+
+
+def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _Task) -> _Shipped:
+    """The version that is registered: everything mature is learned from, and the last period, which has evaluated the
+    model and is of no more use for that, joins the out-of-time predictions behind calibration and thresholds."""
+    chosen, config, data = choices.chosen, task.config, task.data
+    forward, last = chosen.forward, table.holdout.test
     held = (table.holdout.start, table.holdout.end)
-    rows, raw = np.concatenate([forward.rows, last]), np.concatenate([forward.raw, judged.raw])
+    rows, raw = np.concatenate([forward.rows, last]), np.concatenate([forward.raw, evaluated.raw])
     periods = (*forward.periods, held) if forward.in_time else ()
     calibrator, _ = calibrate_forward(raw, rows, periods, table)
     probability = calibrator.predict_proba(raw)[:, 1]
     points = None
     if forward.measured is not None:
-        points = np.concatenate([forward.measured, judged.interest])
-    everything = np.arange(len(table.label))
-    shipped = _fit(chosen, table)
+        points = np.concatenate([forward.measured, evaluated.interest])
+    weights = chosen.blend.weights(int(table.label.sum()))
+    scorer: LeadScorer = clone(chosen.scorer).set_params(**weights).fit(table.features, table.label)
     recent = None
     if isinstance(data, Journeys):
+        everything = np.arange(len(table.label))
         looks = build_open(data, config, table.plan)
-        recent = look_recently([(shipped, everything)], table, looks, calibrator, data, config, interest)
-    return Bundle(
-        name=config.name,
-        scorer=shipped,
-        calibrator=calibrator,
-        policy=choose_labels(
-            probability,
-            table,
-            rows,
-            [*forward_periods(table, forward), held],
-            make_traits(data, table.lead_id.iloc[rows], config, points),
-            config,
-            recent=recent,
-            random_state=RANDOM_STATE,
+        recent = look_recently(
+            [(scorer, everything)], table, looks, calibrator, data, config, choices.interest
+        )
+    policy = choose_labels(
+        probability,
+        table,
+        rows,
+        [*forward_periods(table, forward), held],
+        make_traits(data, table.lead_id.iloc[rows], config, points),
+        config,
+        recent=recent,
+        random_state=RANDOM_STATE,
+    )
+    return _Shipped(scorer, calibrator, policy, make_reference(probability))
+
+
+def _summarize(
+    choices: _Choices,
+    evaluated: Evaluated,
+    slices: tuple[Slice, ...],
+    gate: GateResult,
+    release: _Release | None,
+    table: TrainingTable,
+    task: _Task,
+    opened: Opened,
+) -> TrainingResult:
+    config = task.config
+    target = table.label[table.holdout.test]
+    return TrainingResult(
+        model=config.name,
+        timezone=config.data.timezone,
+        created=task.now.isoformat(),
+        mqlml_version=__version__,
+        question=question_in_words(config.problem, flat=isinstance(task.data, FlatTable)),
+        data=summarize_data(task.data, config),
+        population=describe_population(table),
+        left_out=list_left_out(table),
+        leaks=table.leaks,
+        proof=table.proof,
+        holdout=summarize_holdout(evaluated.metrics, table, opened),
+        by_age=evaluated.by_age,
+        over_time=evaluate_over_time(choices.chosen, evaluated, table),
+        slices=slices,
+        fit_by_engagement=evaluate_fit_by_engagement(evaluated, table),
+        choice=describe_choice(choices.chosen),
+        learning_curve=choices.curve,
+        calibration=describe_calibration(
+            choices.calibrator,
+            choices.drift,
+            make_calibration_table(target, evaluated.probability),
+            dated=table.dated,
         ),
+        deciles=make_decile_table(target, evaluated.raw),
+        importance=None if release is None else release.importance,
+        baselines=evaluated.baselines,
+        labels={} if release is None else release.labels,
+        promoted=() if release is None else release.promoted,
+        disqualified=() if release is None else release.disqualified,
+        gate=gate,
+    )
+
+
+def _bundle(shipped: _Shipped, result: TrainingResult, table: TrainingTable, task: _Task) -> Bundle:
+    return Bundle(
+        name=task.config.name,
+        scorer=shipped.scorer,
+        calibrator=shipped.calibrator,
+        policy=shipped.policy,
         plan=table.plan,
-        config=describe_config(config),
-        reference=make_reference(probability),
-        metrics={},
-        report={},
-        fingerprint=fingerprint_tables(_tables(data)),
-        git_commit=find_git_commit(config.folder),
-        created=now.isoformat(),
+        config=describe_config(task.config),
+        reference=shipped.reference,
+        result=result,
+        fingerprint=fingerprint_tables(_tables(task.data)),
+        git_commit=find_git_commit(task.config.folder),
+        created=task.now.isoformat(),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
-from typing import Any
 
 from mqlml.config import Config, describe_config
 from mqlml.errors import TrackingError, VersionError
@@ -19,7 +18,7 @@ from mqlml.registry import (
     same_period,
 )
 
-__all__ = ["Logbook", "describe_opened", "warn_of_openings"]
+__all__ = ["Logbook", "warn_of_openings"]
 
 
 class Logbook:
@@ -69,15 +68,6 @@ class Logbook:
         return tuple(
             sorted(found.version for found in versions if dict(found.tags).get("opening", "") in ids)
         )
-
-
-def describe_opened(opened: Opened) -> dict[str, Any]:
-    """What ``train --json`` says of it, among the facts of the held-out period."""
-    return {
-        "opened_with_other_settings": opened.settings,
-        "opened_by_versions": list(opened.versions),
-        "opened_since": opened.since,
-    }
 
 
 def warn_of_openings(opened: Opened) -> tuple[str, ...]:

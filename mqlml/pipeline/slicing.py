@@ -1,4 +1,4 @@
-"""Which slices of the held-out leads are judged: the config's columns, or those people ask about first."""
+"""Which slices of the held-out leads are evaluated: the config's columns, or those people ask about first."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pandas as pd
 
 from mqlml.config import Config
 from mqlml.errors import ConfigError
-from mqlml.evaluation.slices import Slice, judge_slices
+from mqlml.evaluation import Slice, evaluate_slices
 from mqlml.features import Feature
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.pipeline.judge import RANDOM_STATE, Judged
+from mqlml.pipeline.judge import RANDOM_STATE, Evaluated
 from mqlml.training import TrainingTable
 
 __all__ = ["check_slices", "choose_slices", "find_slices"]
@@ -68,15 +68,15 @@ def check_slices(data: Journeys | FlatTable, table: TrainingTable, config: Confi
 
 
 def find_slices(
-    data: Journeys | FlatTable, table: TrainingTable, judged: Judged, config: Config
+    data: Journeys | FlatTable, table: TrainingTable, evaluated: Evaluated, config: Config
 ) -> tuple[Slice, ...]:
-    """The model of the past, judged slice by slice on the held-out period."""
+    """The model of the past, evaluated slice by slice on the held-out period."""
     last = table.holdout.test
-    return judge_slices(
+    return evaluate_slices(
         choose_slices(data, table, config),
         table.label[last],
-        judged.probability,
-        raw=judged.raw,
+        evaluated.probability,
+        raw=evaluated.raw,
         base_rate=float(table.label[table.holdout.train].mean()),
         clusters=table.group[last],
         random_state=RANDOM_STATE,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mqlml.config import Config, describe_config, read_config
+from mqlml.evaluation import TrainingResult
 from mqlml.journeys import FlatTable, read_lead_ids
 from mqlml.pipeline.features import describe_features
 from mqlml.pipeline.learn import Trained, train
@@ -15,7 +16,7 @@ from mqlml.pipeline.logbook import Logbook
 from mqlml.pipeline.opening import find_store, load_model, open_version
 from mqlml.pipeline.progress import Progress
 from mqlml.registry import Bundle, Version, check_store, register_bundle
-from mqlml.report import ReportData, render_report
+from mqlml.report import render_report
 from mqlml.scoring import (
     TABLE_SUFFIXES,
     check_target,
@@ -29,6 +30,7 @@ from mqlml.scoring import (
 from mqlml.times import format_instant
 
 __all__ = [
+    "TrainedVersion",
     "list_version_features",
     "register",
     "score_leads",
@@ -37,41 +39,47 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainedVersion(TrainingResult):
+    """What a training came to, and the version that came of it."""
+
+    version: int | None
+    """None for a model that was not registered."""
+    run_id: str | None
+    aliases: tuple[str, ...]
+    set_aside_in: tuple[str, ...]
+    """Tables of which some rows were quarantined."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By step."""
+
+
 def train_version(
     config_path: str | Path, *, register_it: bool = True, now: dt.datetime, progress: Progress
-) -> dict[str, Any]:
-    """Train what the config describes and, if the gate lets it pass, register it.
-
-    Returns
-    -------
-    dict, what ``train --json`` prints; ``version`` and ``run_id`` are None for a model that was not registered.
-    """
+) -> TrainedVersion:
+    """Train what the config describes and, if the gate lets it pass, register it."""
     config = read_config(config_path)
     store = find_store(config)
     if register_it:
         check_store(store)
     logbook = Logbook(config, store, now=now, needed=register_it)
     trained = train(config, now=now, progress=progress, record=logbook)
-    aside = trained.report.data.quarantined if trained.report.data else ()
     version = None
     if register_it and trained.bundle is not None:
         with progress.step("register"):
             version = register(trained, config, now=now, opening=logbook.id)
-    return {
-        "model": config.name,
-        "version": version.version if version else None,
-        "run_id": version.run_id if version else None,
-        "aliases": list(version.aliases) if version else [],
-        "timezone": config.data.timezone,
-        "set_aside_in": sorted({found.table for found in aside}),
-        **trained.summary,
-    }
+    return TrainedVersion(
+        **vars(trained.result),
+        version=version.version if version else None,
+        run_id=version.run_id if version else None,
+        aliases=version.aliases if version else (),
+        set_aside_in=tuple(sorted({found.table for found in trained.result.data.quarantine})),
+    )
 
 
 def register(trained: Trained, config: Config, *, now: dt.datetime, opening: str | None = None) -> Version:
     """Save the bundle of a model that passed the gate and log it in the config's store as the next version.
 
-    ``opening`` is the `Logbook`'s id of the opening of the held-out period that judged it.
+    ``opening`` is the `Logbook`'s id of the opening of the held-out period that it was evaluated on.
     """
     assert trained.bundle is not None, "only a model that passed the gate has a bundle"
     bundle = trained.bundle
@@ -86,9 +94,8 @@ def register(trained: Trained, config: Config, *, now: dt.datetime, opening: str
         bundle,
         created=now,
         params=_params(bundle, config),
-        metrics={name: trained.summary[name] for name in ("holdout", "labels", "baselines")},
         tags=tags,
-        texts={"report.html": render_report(trained.report)},
+        texts={"report.html": render_report(trained.result)},
     )
 
 
@@ -186,7 +193,7 @@ def write_report(
     target = check_target(out, suffixes=(".html",))
     with progress.step("load"):
         bundle, version = load_model(config, model)
-    data = replace(ReportData.from_dict(bundle.report), version=str(version.version), run_id=version.run_id)
+    page = render_report(bundle.result, version=str(version.version), run_id=version.run_id)
     with progress.step("write"):
-        write_text(render_report(data), target)
+        write_text(page, target)
     return {"out": str(out), "model": bundle.name, "version": version.version, "run_id": version.run_id}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mqlml.pipeline.lines import columns, local_moment, percent, ranged
+from mqlml.pipeline.lines import columns, local_moment, percent
 
 __all__ = [
     "say_proof",
@@ -13,7 +13,6 @@ __all__ = [
     "words_of_report",
     "words_of_score",
     "words_of_table",
-    "words_of_train",
 ]
 
 
@@ -116,119 +115,6 @@ def words_of_table(result: dict[str, Any]) -> str:
         f"{result['features']:,} features"
         + (f", made in {result['parts']:,} parts" if result["parts"] > 1 else "")
     )
-
-
-def _with_ends(metrics: dict[str, Any], name: str) -> dict[str, float]:
-    """A metric whose interval stands beside it, as one estimate."""
-    return {"value": metrics[name], "low": metrics[f"{name}_low"], "high": metrics[f"{name}_high"]}
-
-
-def _estimate(name: str, estimate: dict[str, float], digits: int = 3) -> tuple[str, str, str]:
-    return (
-        name,
-        f"{estimate['value']:.{digits}f}",
-        f"{estimate['low']:.{digits}f} to {estimate['high']:.{digits}f}",
-    )
-
-
-def words_of_train(result: dict[str, Any]) -> str:
-    """What ``mqlml train`` prints."""
-    holdout = result["holdout"]
-    lines = []
-    if result["set_aside_in"]:
-        tables = ", ".join(result["set_aside_in"])
-        lines.append(f"Note: Some rows were set aside ({tables}); mqlml check says which and why.")
-    lines += [
-        "Population",
-        *_waterfall(result["population"]),
-        *_leaks(result["leaks"]),
-        say_proof(result["proof"]),
-    ]
-    since, until = (local_moment(holdout[end], result["timezone"]) for end in ("from", "until"))
-    lines.append(
-        f"Judged on the last period, {since} until {until}: {holdout['n']:,} snapshots, "
-        f"{holdout['positives']:,} convert ({percent(holdout['positives'] / holdout['n'])})"
-    )
-    rows: list[tuple[str, ...]] = [("", "value", "95 % interval")]
-    rows += [
-        _estimate("ROC AUC", holdout["roc_auc"]),
-        _estimate("average precision", holdout["average_precision"]),
-        _estimate("log loss", holdout["log_loss"], 4),
-        _estimate("Brier score", holdout["brier"], 4),
-        _estimate(
-            "Brier score of the base rate known when training",
-            result["baselines"]["base_rate"]["brier"],
-            4,
-        ),
-        _estimate("calibration error", _with_ends(holdout, "ece"), 4),
-        _estimate("lift of the top tenth", _with_ends(holdout, "lift_top_decile"), 2),
-    ]
-    lines += columns(rows)
-    lines.append("Beside it, on the same leads")
-    rows = [("", "ROC AUC", "log loss", "Brier score", "mqlml's log loss minus this, 95 % interval")]
-    rows += [
-        (
-            name.replace("_", " "),
-            f"{metrics['roc_auc']['value']:.3f}",
-            f"{metrics['log_loss']['value']:.4f}",
-            f"{metrics['brier']['value']:.4f}",
-            ranged(metrics.get("log_loss_difference"), 4, sign="+") if name != "mqlml" else "",
-        )
-        for name, metrics in [("mqlml", holdout), *result["baselines"].items()]
-    ]
-    lines += columns(rows)
-    if result["labels"]:
-        lines.append("Labels")
-        lines += [_label(name, label) for name, label in result["labels"].items()]
-        lines += [_promoted(found) for found in result["promoted"]]
-        lines += [
-            f"  Never, {found['reason']}: {found['selected']:,} snapshots, {found['converted']:,} of them convert"
-            for found in result["disqualified"]
-        ]
-    gate = result["gate"]
-    lines += [f"Note: {warning}" for warning in gate["warnings"]]
-    if not gate["passed"]:
-        lines += ["Refused", *(f"  {reason}" for reason in gate["reasons"])]
-    elif result["version"] is None:
-        lines.append("Passed the gate; nothing was registered (dry run)")
-    else:
-        alias = f" as {', '.join(result['aliases'])}" if result["aliases"] else ""
-        lines.append(f"Registered {result['model']} version {result['version']}{alias}")
-    return "\n".join(lines)
-
-
-def _label(name: str, label: dict[str, Any]) -> str:
-    text = f"  {name.upper()} from a probability of {label['threshold']:.3f}"
-    if label["precision"] is not None:
-        text += (
-            f": {percent(label['precision'])} of those above convert, {percent(label['recall'])} of all "
-            "conversions are among them"
-        )
-    if label["per_week"] is not None:
-        text += f", {label['per_week']:.1f} leads a week"
-    if f"{label['judged_at']:.3f}" != f"{label['threshold']:.3f}":
-        text += f" (measured at {label['judged_at']:.3f}, before the last period was learned from)"
-    promised = [
-        f"{percent(promise['low'])} to {percent(promise['high'])} convert"
-        if what == "precision"
-        else f"{promise['low']:.1f} to {promise['high']:.1f} leads a week"
-        for what, promise in label["promised"].items()
-        if what in ("precision", "per_week")
-    ]
-    if promised:
-        missed = [
-            kept for what, kept in label["kept"].items() if what in ("precision", "per_week") and not kept
-        ]
-        verdict = "kept" if not missed else "kept in part" if len(missed) < len(promised) else "not kept"
-        text += f"\n    promised for that period, with 90 % confidence: {', '.join(promised)}: {verdict}"
-    return text
-
-
-def _promoted(found: dict[str, Any]) -> str:
-    text = f"  At once {found['to'].upper()}, {found['reason']}: {found['selected']:,} snapshots"
-    if found["precision"] is not None:
-        text += f", {percent(found['precision'])} of them convert; {found['raised']:,} were lower without it"
-    return text
 
 
 def words_of_score(result: dict[str, Any]) -> str:

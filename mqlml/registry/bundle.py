@@ -22,16 +22,18 @@ import numpy as np
 import numpy.typing as npt
 
 from mqlml.errors import BundleError, MqlmlError, OutputError
+from mqlml.evaluation import TrainingResult
 from mqlml.features import FeaturePlan
 from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator
 from mqlml.plain import to_plain
 from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save_trees
+from mqlml.results import from_json_safe, to_json_safe
 from mqlml.types import Floats
 
 __all__ = ["Bundle", "library_versions", "load_bundle", "make_reference", "save_bundle"]
 
-FORMAT = 2
-"""The number of the bundle's layout; a higher one comes from a newer mqlml."""
+FORMAT = 3
+"""The number of the bundle's layout; another one comes from another mqlml."""
 
 _MANIFEST = "manifest.json"
 _TREES = "model.skops"
@@ -43,8 +45,7 @@ _FILES = (
     "features.json",
     "reference.json",
     "config.json",
-    "metrics.json",
-    "report.json",
+    "result.json",
     "fingerprint.json",
 )
 _MOST_BYTES = 256 * 2**20
@@ -76,10 +77,8 @@ class Bundle:
         The resolved config, as JSON and without secrets.
     reference : ndarray of float64
         Quantiles of the probabilities the version gave to later data, ascending, as by `make_reference`.
-    metrics : dict
-        How good it was on held-out data.
-    report : dict
-        Aggregates for the report.
+    result : TrainingResult
+        How it was chosen and how good it was on held-out data; the report is rendered from it.
     fingerprint : dict
         What tells the training data from other data: row counts, hashes.
     git_commit : str or None
@@ -97,8 +96,7 @@ class Bundle:
     plan: FeaturePlan
     config: dict[str, Any]
     reference: Floats
-    metrics: dict[str, Any]
-    report: dict[str, Any]
+    result: TrainingResult
     fingerprint: dict[str, Any]
     git_commit: str | None
     created: str
@@ -124,7 +122,7 @@ def make_reference(probability: npt.ArrayLike) -> Floats:
 def save_bundle(bundle: Bundle, folder: str | Path) -> None:
     """Write a bundle into a new folder, all of it or nothing; it is read back once before it gets its name.
 
-    In metrics and report, a number that is NaN or infinite becomes null, as JSON has neither.
+    In the result, a number that is NaN or infinite becomes null, as JSON has neither.
 
     Raises
     ------
@@ -146,8 +144,7 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> None:
         "features.json": _json(bundle.plan.to_dict()),
         "reference.json": _json(bundle.reference),
         "config.json": _json(bundle.config),
-        "metrics.json": _json(bundle.metrics),
-        "report.json": _json(bundle.report),
+        "result.json": _json(to_json_safe(bundle.result)),
         "fingerprint.json": _json(bundle.fingerprint),
     }
     manifest = {
@@ -185,18 +182,16 @@ def load_bundle(folder: str | Path) -> Bundle:
     Raises
     ------
     BundleError
-        If a file is missing, damaged or not what training makes; if the bundle comes from a newer mqlml; or if it
-        was trained with another minor release of scikit-learn, whose trees need not mean the same.
+        If a file is missing, damaged or not what training makes; if the bundle comes from a newer mqlml, or from an
+        earlier one with another layout; or if it was trained with another minor release of scikit-learn, whose trees
+        need not mean the same.
 
     Examples
     --------
-    A version made by hand, saved and loaded again:
-
-    >>> import tempfile
-    >>> from mqlml.config import Config, describe_config
+    >>> import datetime as dt, tempfile
+    >>> from mqlml.config import Config
     >>> from mqlml.journeys.simulate import simulate
-    >>> from mqlml.model import choose_thresholds
-    >>> from mqlml.training import build_table
+    >>> from mqlml.pipeline import train
     >>> config = Config(
     ...     name="leads",
     ...     data={
@@ -206,30 +201,14 @@ def load_bundle(folder: str | Path) -> Bundle:
     ...     },
     ...     problem={"horizon": "60d", "snapshots": {"ages": ["7d"]}},
     ...     windows=["30d"],
+    ...     gate={"min_positives": 20},
     ... )
-    >>> table = build_table(simulate(300, random_state=1).journeys(), config)
-    >>> scorer = LeadScorer(n_trees=10).fit(table.features, table.label)
-    >>> raw = scorer.decision_function(table.features)
-    >>> calibrator = SigmoidCalibrator().fit(raw, table.label)
-    >>> probability = calibrator.predict_proba(raw)[:, 1]
-    >>> made = Bundle(
-    ...     name=config.name,
-    ...     scorer=scorer,
-    ...     calibrator=calibrator,
-    ...     policy=choose_thresholds(probability, table.label, config.labels, weeks=76),
-    ...     plan=table.plan,
-    ...     config=describe_config(config),
-    ...     reference=make_reference(probability),
-    ...     metrics={},
-    ...     report={},
-    ...     fingerprint={},
-    ...     git_commit="",
-    ...     created="2025-07-01T00:00:00Z",
-    ... )
+    >>> journeys = simulate(800, random_state=1).journeys()
+    >>> trained = train(config, journeys, now=dt.datetime(2025, 7, 1, tzinfo=dt.UTC))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_bundle(made, Path(folder) / "version")
+    ...     save_bundle(trained.bundle, Path(folder) / "version")
     ...     bundle = load_bundle(Path(folder) / "version")
-    >>> bool((bundle.scorer.decision_function(table.features) == raw).all())
+    >>> list(bundle.policy.thresholds) == list(trained.bundle.policy.thresholds)
     True
     """
     folder = Path(folder)
@@ -247,8 +226,7 @@ def load_bundle(folder: str | Path) -> Bundle:
             plan=FeaturePlan.from_dict(values["features.json"]),
             config=_dict(values["config.json"], "config.json"),
             reference=_reference(values["reference.json"]),
-            metrics=_dict(values["metrics.json"], "metrics.json"),
-            report=_dict(values["report.json"], "report.json"),
+            result=from_json_safe(TrainingResult, values["result.json"], where="the stored result"),
             fingerprint=_dict(values["fingerprint.json"], "fingerprint.json"),
             git_commit=manifest["git_commit"],
             created=manifest["created"],
@@ -276,6 +254,11 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(
             f"the bundle {str(folder)!r} has the format {manifest['format']}; this mqlml reads up to {FORMAT}. "
             "Upgrade mqlml"
+        )
+    if manifest["format"] < FORMAT:
+        raise BundleError(
+            f"the bundle {str(folder)!r} has the format {manifest['format']} of an earlier mqlml, and this one reads "
+            f"{FORMAT}; train a new version"
         )
     shapes = {"name": str, "created": str, "git_commit": str | None, "libraries": dict, "files": dict}
     for key, kind in shapes.items():

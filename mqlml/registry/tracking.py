@@ -27,6 +27,7 @@ from urllib.request import url2pathname
 from mqlml.errors import BundleError, MqlmlError, TrackingError, VersionError
 from mqlml.registry.bundle import Bundle, load_bundle, save_bundle
 from mqlml.registry.store import Store, locked, may_write
+from mqlml.results import to_json_safe
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -52,6 +53,9 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 
 _BUNDLE = "bundle"
+_LOGGED = ("holdout", "labels", "baselines")
+"""Parts of a result whose numbers are MLflow's metrics of a run."""
+
 _BATCH = 100
 _LONGEST_VALUE = 500
 
@@ -181,11 +185,11 @@ def register_bundle(
     *,
     created: dt.datetime,
     params: Mapping[str, object],
-    metrics: Mapping[str, object],
     tags: Mapping[str, str],
     texts: Mapping[str, str] | None = None,
 ) -> Version:
-    """Save a bundle and log it under its own name; see `log_version` for the rest and for what is raised."""
+    """Save a bundle and log it and its metrics under its own name; see `log_version` for the rest."""
+    measured = to_json_safe(bundle.result)
     with tempfile.TemporaryDirectory(prefix="mqlml-") as folder:
         saved = Path(folder) / _BUNDLE
         save_bundle(bundle, saved)
@@ -195,7 +199,7 @@ def register_bundle(
             bundle_folder=saved,
             created=created,
             params=params,
-            metrics=metrics,
+            metrics={name: measured[name] for name in _LOGGED},
             tags=tags,
             texts=texts,
         )

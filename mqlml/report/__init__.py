@@ -1,60 +1,6 @@
-"""What people read: aggregates of one version in, one self-contained HTML page out."""
+"""What people read: the result of a training in, one self-contained HTML page out."""
 
-from mqlml.report.data import (
-    AgeGroup,
-    CalibrationRow,
-    DataSummary,
-    DecileRow,
-    Effect,
-    GateResult,
-    Holdout,
-    Importance,
-    LabelSummary,
-    Leak,
-    LearningPoint,
-    LeftOut,
-    Measured,
-    Metrics,
-    Period,
-    Placement,
-    Promotion,
-    Quarantined,
-    Question,
-    ReasonCount,
-    ReportData,
-    ShapePoint,
-    SliceRow,
-    Step,
-)
 from mqlml.report.page import render_report
-from mqlml.report.words import policy_in_words, question_in_words
+from mqlml.report.words import policy_in_words, proof_in_words, question_in_words
 
-__all__ = [
-    "AgeGroup",
-    "CalibrationRow",
-    "DataSummary",
-    "DecileRow",
-    "Effect",
-    "GateResult",
-    "Holdout",
-    "Importance",
-    "LabelSummary",
-    "Leak",
-    "LearningPoint",
-    "LeftOut",
-    "Measured",
-    "Metrics",
-    "Period",
-    "Placement",
-    "Promotion",
-    "Quarantined",
-    "Question",
-    "ReasonCount",
-    "ReportData",
-    "ShapePoint",
-    "SliceRow",
-    "Step",
-    "policy_in_words",
-    "question_in_words",
-    "render_report",
-]
+__all__ = ["policy_in_words", "proof_in_words", "question_in_words", "render_report"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import escape
 
-from mqlml.report.data import CalibrationRow, DecileRow, Measured, Period
+from mqlml.evaluation import CalibrationBand, Decile, Estimate, OverTimePeriod
 from mqlml.report.words import NBSP, decimal, finite, percent, short_date
 
 __all__ = [
@@ -22,8 +22,8 @@ __all__ = [
     "decile_chart",
     "dot_grid",
     "interval_bar",
-    "kept_bar",
     "nice_ticks",
+    "predicted_bar",
     "shape_line",
     "share_strip",
     "time_chart",
@@ -115,15 +115,15 @@ def _axis_percent(value: float) -> str:
     return f"{100 * value:g} %"
 
 
-def calibration_chart(rows: Sequence[CalibrationRow], *, key: str = "calibration") -> str:
-    """Promised against observed share, with intervals; on the dashed line a promise is kept exactly."""
+def calibration_chart(rows: Sequence[CalibrationBand], *, key: str = "calibration") -> str:
+    """Predicted against observed share, with intervals; on the dashed line both are equal."""
     left, right, top, bottom = 44.0, 340.0, 30.0, 292.0
-    known = [row for row in rows if finite(row.mean_predicted) and finite(row.observed)]
+    known = [row for row in rows if finite(row.mean_predicted) and finite(row.observed.value)]
     reach = [
         value
         for row in known
-        for value in (row.mean_predicted, row.observed, row.high)
-        if value is not None and math.isfinite(value)
+        for value in (row.mean_predicted, row.observed.value, row.observed.high)
+        if math.isfinite(value)
     ]
     ticks = [tick for tick in nice_ticks(min(1.0, max(reach, default=1.0))) if tick <= 1.0]
     across, up = Scale(0, ticks[-1], left, right), Scale(0, ticks[-1], bottom, top)
@@ -134,16 +134,16 @@ def calibration_chart(rows: Sequence[CalibrationRow], *, key: str = "calibration
     parts.append(_text(left - 38, 14, "↑ What happened", anchor="start", tone="axis"))
     parts.append(_text(right, bottom + 38, "What was promised →", anchor="end", tone="axis"))
     for row in known:
-        x = across(row.mean_predicted or 0.0)
-        if row.low is not None and row.high is not None and finite(row.low) and finite(row.high):
-            parts.append(_line(x, up(row.low), x, up(row.high), "whisker"))
+        x = across(row.mean_predicted)
+        if finite(row.observed.low) and finite(row.observed.high):
+            parts.append(_line(x, up(row.observed.low), x, up(row.observed.high), "whisker"))
     parts += [
-        f'<circle class="point" cx="{_n(across(row.mean_predicted or 0.0))}" '
-        f'cy="{_n(up(row.observed or 0.0))}" r="4.5"/>'
+        f'<circle class="point" cx="{_n(across(row.mean_predicted))}" '
+        f'cy="{_n(up(row.observed.value))}" r="4.5"/>'
         for row in known
     ]
     said = "; ".join(
-        f"promised {percent(row.mean_predicted)}, happened {percent(row.observed)}" for row in known
+        f"promised {percent(row.mean_predicted)}, happened {percent(row.observed.value)}" for row in known
     )
     return _chart(
         key,
@@ -154,11 +154,11 @@ def calibration_chart(rows: Sequence[CalibrationRow], *, key: str = "calibration
     )
 
 
-def decile_chart(rows: Sequence[DecileRow], base_rate: float | None, *, key: str = "deciles") -> str:
+def decile_chart(rows: Sequence[Decile], base_rate: float, *, key: str = "deciles") -> str:
     """A column per tenth of the leads, ranked highest first, with the base rate as a dashed line."""
     left, right, top, bottom = 4.0, 356.0, 44.0, 204.0
-    rates = [row.rate for row in rows if row.rate is not None and math.isfinite(row.rate)]
-    base = base_rate if base_rate is not None and math.isfinite(base_rate) else None
+    rates = [row.rate for row in rows if math.isfinite(row.rate)]
+    base = base_rate if math.isfinite(base_rate) else None
     up = Scale(0, max([*rates, base or 0.0, 1e-6]), bottom, top)
     slot = (right - left) / max(len(rows), 1)
     width = min(slot * 0.76, 56.0)
@@ -166,7 +166,7 @@ def decile_chart(rows: Sequence[DecileRow], base_rate: float | None, *, key: str
     for place, row in enumerate(rows):
         middle = left + (place + 0.5) * slot
         labels.append(_text(middle, bottom + 16, str(row.decile)))
-        if row.rate is None or not math.isfinite(row.rate):
+        if not math.isfinite(row.rate):
             continue
         y = up(row.rate)
         columns.append(_bar(middle - width / 2, y, width, bottom - y, "column" if place else "column first"))
@@ -192,16 +192,16 @@ def decile_chart(rows: Sequence[DecileRow], base_rate: float | None, *, key: str
     )
 
 
-def time_chart(periods: Sequence[Period], *, key: str = "over-time") -> str:
+def time_chart(periods: Sequence[OverTimePeriod], *, key: str = "over-time") -> str:
     """The error of each period with its interval, beside that of the base rate; the held-out period on a ground."""
     left, right, top, bottom = 40.0, 356.0, 30.0, 224.0
     ends = [
         end
         for row in periods
-        for found in (row.log_loss, row.base_rate)
+        for found in (row.log_loss, row.log_loss_base_rate)
         if found is not None
         for end in (found.value, found.low, found.high)
-        if end is not None and math.isfinite(end)
+        if math.isfinite(end)
     ]
     ticks = nice_ticks(max(ends, default=1.0))
     up = Scale(0, ticks[-1], bottom, top)
@@ -216,7 +216,7 @@ def time_chart(periods: Sequence[Period], *, key: str = "over-time") -> str:
             ground.append(_bar(left + place * slot, top - 8, slot, bottom - top + 8, "ground"))
             labels.append(_text(middle, bottom - 6, "held out", tone="note"))
         apart = min(slot * 0.14, 9.0)
-        marks += _measured_mark(row.base_rate, middle + apart, up, "base-mark")
+        marks += _measured_mark(row.log_loss_base_rate, middle + apart, up, "base-mark")
         marks += _measured_mark(row.log_loss, middle - apart, up, "model-mark")
         day, of_year = short_date(row.start)
         labels.append(_text(middle, bottom + 16, day))
@@ -226,7 +226,7 @@ def time_chart(periods: Sequence[Period], *, key: str = "over-time") -> str:
     said = "; ".join(
         f"{'held out, ' if row.held_out else ''}from {' '.join(short_date(row.start)).strip()}: "
         f"{decimal(row.log_loss.value if row.log_loss else None)} against "
-        f"{decimal(row.base_rate.value if row.base_rate else None)}"
+        f"{decimal(row.log_loss_base_rate.value if row.log_loss_base_rate else None)}"
         for row in periods
     )
     return _chart(
@@ -238,12 +238,12 @@ def time_chart(periods: Sequence[Period], *, key: str = "over-time") -> str:
     )
 
 
-def _measured_mark(found: Measured | None, x: float, up: Scale, tone: str) -> list[str]:
+def _measured_mark(found: Estimate | None, x: float, up: Scale, tone: str) -> list[str]:
     """A dot with its interval; nothing where it was not measured."""
-    if found is None or found.value is None or not math.isfinite(found.value):
+    if found is None or not math.isfinite(found.value):
         return []
     parts = []
-    if found.low is not None and found.high is not None and finite(found.low) and finite(found.high):
+    if finite(found.low) and finite(found.high):
         parts.append(_line(x, up(found.low), x, up(found.high), f"whisker {tone}"))
     y = up(found.value)
     if tone == "base-mark":  # told apart by shape, too
@@ -317,20 +317,18 @@ def shape_line(values: Sequence[float], *, title: str, steps: bool) -> str:
     )
 
 
-def kept_bar(
-    promised: float | None,
-    rate: float | None,
-    low: float | None,
-    high: float | None,
+def predicted_bar(
+    predicted: float,
+    rate: Estimate,
     *,
     scale: Scale,
     title: str,
 ) -> str:
-    """A bar for what happened, with its interval, and a mark where it was promised to end."""
-    bar = interval_bar(rate, low, high, scale=scale, tone="bar plain", title=title)
-    if promised is None or not math.isfinite(promised):
+    """A bar for what was observed, with its interval, and a mark where it was predicted to end."""
+    bar = interval_bar(rate.value, rate.low, rate.high, scale=scale, tone="bar plain", title=title)
+    if not math.isfinite(predicted):
         return bar
-    return bar.removesuffix("</svg>") + _line(scale(promised), 1, scale(promised), 19, "promise") + "</svg>"
+    return bar.removesuffix("</svg>") + _line(scale(predicted), 1, scale(predicted), 19, "promise") + "</svg>"
 
 
 def share_strip(segments: Sequence[Segment], *, title: str, key: str) -> str:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from mqlml.evaluation import Estimate, LearningPoint
 from mqlml.report import marked, words
 from mqlml.report.charts import interval_bar, zero_scale
-from mqlml.report.data import LearningPoint, Measured
 
 __all__ = ["LITTLE", "Doubling", "doublings", "more_history", "share_name"]
 
@@ -49,22 +49,18 @@ def more_history(curve: tuple[LearningPoint, ...]) -> Markup | None:
     steps = _steps(curve)
     if not steps or steps[-1][1] is not curve[-1]:
         return None
-    before, last, share = steps[-1]
-    low, high = share.low, share.high
-    if low is None or high is None:
-        return None
-    if high < LITTLE:
+    before, _, saved, share = steps[-1]
+    if share.high < LITTLE:
         said = "With {} of the history the model is nearly as good: more history will help little. The rest saved {}."
-    elif low > 0:
+    elif share.low > 0:
         said = "More history should help: learning from all of it rather than {} saved {}, beyond chance."
     else:
         said = (
             "Whether more history would help cannot be told yet: learning from all of it rather than {} saved {}, "
             "which chance alone could explain."
         )
-    saved = last.saved or Measured(None)
     gain = Markup("{} of the error on later leads ({})").format(
-        _percent(saved.value, share.value) if (share.value or 0.0) > 0 else "nothing", _range(saved, share)
+        _percent(saved.value, share.value) if share.value > 0 else "nothing", _range(saved, share)
     )
     return Markup(said).format(share_name(before.share), gain)
 
@@ -72,11 +68,10 @@ def more_history(curve: tuple[LearningPoint, ...]) -> Markup | None:
 def doublings(curve: tuple[LearningPoint, ...]) -> list[Doubling]:
     """What each doubling saved, the first one first, as a share of the error before it; bars on one scale."""
     steps = _steps(curve)
-    scale = zero_scale(end for _, _, share in steps for end in (share.value, share.low, share.high))
+    scale = zero_scale(end for *_, share in steps for end in (share.value, share.low, share.high))
     found = []
-    for before, after, share in steps:
+    for before, after, saved, share in steps:
         title = f"From {share_name(before.share)} of it to {share_name(after.share)}"
-        saved = after.saved or Measured(None)
         bar = interval_bar(
             share.value,
             share.low,
@@ -102,24 +97,24 @@ def doublings(curve: tuple[LearningPoint, ...]) -> list[Doubling]:
     return found
 
 
-def _steps(curve: tuple[LearningPoint, ...]) -> list[tuple[LearningPoint, LearningPoint, Measured]]:
-    """Each point with the one before it, and what was saved as a share of the error there."""
+def _steps(curve: tuple[LearningPoint, ...]) -> list[tuple[LearningPoint, LearningPoint, Estimate, Estimate]]:
+    """Each point after the one before it, what was saved, and that as a share of the error before."""
     steps = []
     for before, after in itertools.pairwise(curve):
         error = marked.value_of(before.log_loss)
         saved = after.saved
         if error is None or error <= 0 or saved is None or not marked.between(saved):
             continue
-        shares = [None if end is None else end / error for end in (saved.value, saved.low, saved.high)]
-        steps.append((before, after, Measured(*shares)))
+        share = Estimate(saved.value / error, saved.low / error, saved.high / error)
+        steps.append((before, after, saved, share))
     return steps
 
 
-def _percent(value: float | None, share: float | None) -> Markup:
+def _percent(value: float, share: float) -> Markup:
     """A saving in per cent, with the log loss saved behind it."""
     return marked.mark(value, words.percent(share))
 
 
-def _range(saved: Measured, share: Measured) -> Markup:
+def _range(saved: Estimate, share: Estimate) -> Markup:
     ends = (_percent(saved.low, share.low), _percent(saved.high, share.high))
     return Markup("{} to {}").format(*ends)

@@ -1,14 +1,15 @@
-"""Group by group, and thing by thing: aggregates go in; rows with words, numbers, bars and small curves come out."""
+"""Group by group, and thing by thing: results go in; rows with words, numbers, bars and small curves come out."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from mqlml.evaluation import Estimate, Fault, ImportanceRow, Slice
 from mqlml.report import marked, words
-from mqlml.report.charts import kept_bar, shape_line, zero_scale
-from mqlml.report.data import Effect, ReportData, SliceRow
+from mqlml.report.charts import predicted_bar, shape_line, zero_scale
 
 __all__ = ["SliceGroup", "shape_of", "slice_groups"]
 
@@ -20,7 +21,7 @@ class _Row:
     title: str
     looked_at: Markup
     happened: Markup
-    promised: Markup
+    predicted: Markup
     ranks: Markup
     bar: Markup
     said: str
@@ -35,26 +36,30 @@ class SliceGroup:
     fails: int
 
 
-def slice_groups(data: ReportData) -> list[SliceGroup]:
+_FAULTS: dict[Fault, str] = {
+    "hardly_ranks": "hardly ranks",
+    "overpredicts": "promises too much",
+    "underpredicts": "promises too little",
+}
+
+
+def slice_groups(slices: tuple[Slice, ...]) -> list[SliceGroup]:
     """By column, in the order given; all bars on one scale."""
-    scale = zero_scale(
-        value for row in data.slices for value in (row.promised, row.rate.value, row.rate.high)
-    )
-    columns: dict[str, list[SliceRow]] = {}
-    for row in data.slices:
+    scale = zero_scale(value for row in slices for value in (row.predicted, row.rate, _rate(row).high))
+    columns: dict[str, list[Slice]] = {}
+    for row in slices:
         columns.setdefault(row.column, []).append(row)
     groups = []
     for column, found in columns.items():
         rows = []
         for row in found:
+            rate = _rate(row)
             title = words.age_in_words(row.value) if column == "Age of the lead" else row.value
-            bar = kept_bar(
-                row.promised,
-                row.rate.value,
-                row.rate.low,
-                row.rate.high,
+            bar = predicted_bar(
+                row.predicted,
+                rate,
                 scale=scale,
-                title=f"{title}: promised {words.percent(row.promised)}, happened {words.percent(row.rate.value)}",
+                title=f"{title}: promised {words.percent(row.predicted)}, happened {words.percent(row.rate)}",
             )
             rows.append(
                 _Row(
@@ -62,18 +67,26 @@ def slice_groups(data: ReportData) -> list[SliceGroup]:
                     looked_at=Markup("{} looked at, {} converted").format(
                         marked.count(row.n), marked.count(row.positives)
                     ),
-                    happened=marked.percent(row.rate.value),
-                    promised=marked.percent(row.promised),
+                    happened=marked.percent(row.rate),
+                    predicted=marked.percent(row.predicted),
                     ranks=marked.percent(row.roc_auc.value) if row.roc_auc is not None else Markup("–"),
                     bar=Markup(bar),
-                    said=words.join(list(row.fails)),
+                    said=words.join([_FAULTS[fault] for fault in row.fails]),
                 )
             )
         groups.append(SliceGroup(column, tuple(rows), sum(bool(row.fails) for row in found)))
     return groups
 
 
-def shape_of(effect: Effect) -> tuple[str, Markup] | None:
+def _rate(row: Slice) -> Estimate:
+    """The share that converted, with the interval of its distance from what was predicted."""
+    gap = row.overprediction
+    if not (words.finite(gap.low) and words.finite(gap.high)):
+        return Estimate(row.rate, math.nan, math.nan)
+    return Estimate(row.rate, max(0.0, row.predicted - gap.high), min(1.0, row.predicted - gap.low))
+
+
+def shape_of(effect: ImportanceRow) -> tuple[str, Markup] | None:
     """How the probability moves with a feature's values: in words, and as a small curve."""
     known = [point for point in effect.points if point.value is not None and words.finite(point.probability)]
     if effect.direction is None or len(known) < 2:

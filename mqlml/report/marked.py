@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from mqlml.evaluation import Estimate
 from mqlml.report import words
-from mqlml.report.data import Measured
 
 __all__ = ["between", "count", "decimal", "interval", "mark", "percent", "value_of"]
 
@@ -19,14 +19,14 @@ def mark(value: float | None, text: str) -> Markup:
     )
 
 
-def value_of(measured: Measured | None) -> float | None:
+def value_of(estimate: Estimate | None) -> float | None:
     """The number, or None where it was not measured."""
-    return measured.value if measured is not None and words.finite(measured.value) else None
+    return estimate.value if estimate is not None and words.finite(estimate.value) else None
 
 
-def between(measured: Measured | None) -> bool:
+def between(estimate: Estimate | None) -> bool:
     """Whether both ends of the interval are known."""
-    return measured is not None and words.finite(measured.low) and words.finite(measured.high)
+    return estimate is not None and words.finite(estimate.low) and words.finite(estimate.high)
 
 
 def percent(value: float | None, decimals: int | None = None) -> Markup:
@@ -44,8 +44,8 @@ def decimal(value: float | None, decimals: int = 3) -> Markup:
     return mark(value, words.decimal(value, decimals))
 
 
-def interval(measured: Measured | None, decimals: int | None = None) -> Markup:
+def interval(estimate: Estimate | None, decimals: int | None = None) -> Markup:
     """``26 % to 36 %``, or nothing where there is no interval."""
-    if measured is None or not between(measured):
+    if estimate is None or not between(estimate):
         return Markup("")
-    return Markup("{} to {}").format(percent(measured.low, decimals), percent(measured.high, decimals))
+    return Markup("{} to {}").format(percent(estimate.low, decimals), percent(estimate.high, decimals))

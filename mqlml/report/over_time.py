@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from mqlml.evaluation import Estimate, OverTimePeriod
 from mqlml.report import marked, words
 from mqlml.report.charts import time_chart
-from mqlml.report.data import Measured, Period
 
 __all__ = ["OverTime", "over_time"]
 
@@ -35,7 +35,7 @@ class OverTime:
     rows: tuple[_Row, ...]
 
 
-def over_time(periods: tuple[Period, ...]) -> OverTime | None:
+def over_time(periods: tuple[OverTimePeriod, ...]) -> OverTime | None:
     """None where no period but the held-out one was measured, so that there is nothing to compare."""
     measured = [row for row in periods if marked.value_of(row.log_loss) is not None]
     if len(measured) < 2:
@@ -47,15 +47,15 @@ def over_time(periods: tuple[Period, ...]) -> OverTime | None:
     )
 
 
-def _sentence(past: list[Period]) -> str:
+def _sentence(past: list[OverTimePeriod]) -> str:
     """In how many of the earlier periods the model's error was smaller than the base rate's, and how surely."""
-    saved = [row.saved for row in past if row.saved is not None and marked.value_of(row.saved) is not None]
-    better = sum(found.value is not None and found.value > 0 for found in saved)
-    surely = sum(found.low is not None and found.low > 0 for found in saved)
-    worse = sum(found.high is not None and found.high < 0 for found in saved)
+    gains = [row.gain for row in past if row.gain is not None and words.finite(row.gain.value)]
+    better = sum(gain.value > 0 for gain in gains)
+    surely = sum(gain.low > 0 for gain in gains)
+    worse = sum(gain.high < 0 for gain in gains)
     said = (
-        f"{words.plural(len(saved), 'earlier period')} can be judged by a model that knew only what came before. In "
-        f"{_of(better, len(saved))} its error was smaller than that of quoting the base rate to everyone"
+        f"{words.plural(len(gains), 'earlier period')} can be judged by a model that knew only what came before. In "
+        f"{_of(better, len(gains))} its error was smaller than that of quoting the base rate to everyone"
     )
     parts = ["beyond chance" if surely == better else f"in {surely} beyond chance"] if surely else []
     parts += [f"in {worse} it was larger beyond chance"] if worse else []
@@ -69,7 +69,7 @@ def _of(some: int, n: int) -> str:
     return f"{some} of them" if some else "none of them"
 
 
-def _row(row: Period) -> _Row:
+def _row(row: OverTimePeriod) -> _Row:
     since, until = (" ".join(words.short_date(end)).strip() for end in (row.start, row.until))
     return _Row(
         title=f"{since} to {until}",
@@ -77,12 +77,12 @@ def _row(row: Period) -> _Row:
         n=marked.count(row.n),
         positives=marked.count(row.positives),
         log_loss=_estimate(row.log_loss),
-        base_rate=_estimate(row.base_rate),
-        saved=_estimate(row.saved),
+        base_rate=_estimate(row.log_loss_base_rate),
+        saved=_estimate(row.gain),
     )
 
 
-def _estimate(found: Measured | None) -> Markup:
+def _estimate(found: Estimate | None) -> Markup:
     value = marked.decimal(found.value if found else None, 4)
     if found is None or not marked.between(found):
         return value

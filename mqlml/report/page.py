@@ -1,18 +1,19 @@
-"""The page: a `ReportData` goes in, one self-contained HTML document comes out, without script or outside request."""
+"""The page: a result goes in, one self-contained HTML document comes out, without script or outside request."""
 
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mqlml.evaluation import Importance, TrainingResult
 from mqlml.report import history, marked, parts, story, words
 from mqlml.report.charts import calibration_chart, decile_chart, dot_grid
-from mqlml.report.data import Importance, ReportData
+from mqlml.report.fit_engagement import fit_engagement_grid
 from mqlml.report.inside import slice_groups
 from mqlml.report.over_time import over_time
-from mqlml.report.placements import placement_grid
 from mqlml.report.trust import verdict
 
 __all__ = ["render_report"]
@@ -41,75 +42,96 @@ def _environment() -> Environment:
     return environment
 
 
-def render_report(data: ReportData) -> str:
+_KINDS = {"column": "column", "action": "event type", "feature": "feature"}
+"""What a finding is about, in a marketer's words."""
+
+
+def render_report(result: TrainingResult, *, version: str | None = None, run_id: str | None = None) -> str:
     """The report as HTML text.
 
     Parameters
     ----------
-    data : ReportData
-        Aggregates of one version; missing parts are said to be missing.
+    result : TrainingResult
+        What was not measured is said to be missing.
+    version, run_id : str, optional
+        As the store calls the version; None for a model that was not registered.
 
     Returns
     -------
     str
-        A whole document in UTF-8 with its style and charts inside; the same data gives the same text.
+        A whole document in UTF-8 with its style and charts inside; the same result gives the same text.
     """
-    head = story.headline(data)
-    dots = []
-    if head.called and head.total <= 1000:
-        for key, title, filled in (
-            ("picked", head.called, head.picked),
-            ("random", "at random", head.random),
-        ):
-            name = f"{words.count(head.total)} leads {title}"
-            chart = dot_grid(
-                min(filled, head.total), head.total, title=f"{name}: {filled} convert", key=f"dots-{key}"
-            )
-            dots.append({"name": name, "filled": filled, "chart": Markup(chart), "key": key})
-    features = parts.effect_rows(data, "features")
-    head_of_drops, drops = parts.drop_words(data.importance or Importance())
+    head = story.headline(result)
+    importance = result.importance or Importance((), (), n=0)
+    features = parts.effect_rows(importance, result.holdout, "features")
+    groups = parts.effect_rows(importance, result.holdout, "groups")
+    head_of_drops, drops = parts.drop_words(importance)
     shown = len(features) if len(features) <= SHOWN_FEATURES + 3 else SHOWN_FEATURES
-    heads, metric_rows = parts.metric_rows(data)
-    quarantined = sum(row.n for row in data.data.quarantined) if data.data else 0
+    heads, metric_rows = parts.metric_rows(result)
+    tones = parts.label_tones(result.labels)
     return (
         _environment()
         .get_template("page.html")
         .render(
-            data=data,
+            result=result,
+            version=version,
+            run_id=run_id,
             head=head,
-            dots=dots,
-            verdict=verdict(data),
-            unit=story.unit(data),
-            families=parts.effect_rows(data, "families"),
-            groups=[row for row in parts.effect_rows(data, "groups") if row.kind == "helps"][:SHOWN_GROUPS],
-            slices=slice_groups(data),
+            dots=_dots(head),
+            verdict=verdict(result),
+            unit=story.unit(result),
+            families=parts.effect_rows(importance, result.holdout, "families"),
+            groups=[row for row in groups if row.kind == "helps"][:SHOWN_GROUPS],
+            slices=slice_groups(result.slices),
             features=features[:shown],
             more_features=features[shown:],
             drop_words=head_of_drops,
             drops=drops,
-            calibration=Markup(calibration_chart(data.calibration)),
-            deciles=Markup(decile_chart(data.deciles, data.holdout.base_rate if data.holdout else None)),
-            caught=[said for tenths in (1, 2, 3) if (said := story.caught_by_top(data, tenths)) is not None],
-            cards=parts.label_cards(data),
-            strips=parts.strips(data),
-            caught_by_label=story.caught_by_label(data),
+            calibration=Markup(calibration_chart(result.calibration.bands)),
+            deciles=Markup(decile_chart(result.deciles, result.holdout.base_rate)),
+            caught=[
+                said for tenths in (1, 2, 3) if (said := story.caught_by_top(result, tenths)) is not None
+            ],
+            cards=parts.label_cards(result),
+            strips=parts.strips(result),
+            caught_by_label=story.caught_by_label(result),
             tones=[
-                ("unqualified", parts.no_label(data)),
-                *zip(
-                    parts.label_tones(data.labels),
-                    (words.label_name(label.name) for label in data.labels),
-                    strict=True,
-                ),
+                ("unqualified", parts.no_label(result.labels)),
+                *((tones[name], words.label_name(name)) for name in result.labels),
             ][::-1],
-            ages=parts.age_rows(data.by_age),
-            more_history=history.more_history(data.learning_curve),
-            doublings=history.doublings(data.learning_curve),
-            over_time=over_time(data.periods),
-            grid=placement_grid(data.placements),
-            waterfall=parts.waterfall(data.population),
-            quarantined=quarantined,
+            ages=parts.age_rows(result.by_age),
+            more_history=history.more_history(result.learning_curve),
+            doublings=history.doublings(result.learning_curve),
+            over_time=over_time(result.over_time),
+            grid=fit_engagement_grid(result.fit_by_engagement),
+            waterfall=parts.waterfall(result.population.waterfall),
+            quarantined=sum(found.rows for found in result.data.quarantine),
+            leak_kinds=_KINDS,
+            proof=words.proof_in_words(result.proof),
             metric_heads=heads,
             metric_rows=metric_rows,
-            confidence=words.percent(data.confidence),
+            confidence=words.percent(story.CONFIDENCE),
         )
     )
+
+
+@dataclass(frozen=True)
+class _Dots:
+    """A share of leads as dots that one can count."""
+
+    name: str
+    filled: int
+    chart: Markup
+
+
+def _dots(head: story.Headline) -> list[_Dots]:
+    if not head.called or head.total > 1000:
+        return []
+    found = []
+    for key, title, filled in (("picked", head.called, head.picked), ("random", "at random", head.random)):
+        name = f"{words.count(head.total)} leads {title}"
+        chart = dot_grid(
+            min(filled, head.total), head.total, title=f"{name}: {filled} convert", key=f"dots-{key}"
+        )
+        found.append(_Dots(name, filled, Markup(chart)))
+    return found

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from markupsafe import Markup
 
+from mqlml.evaluation import (
+    Estimate,
+    Importance,
+    ImportanceRow,
+    LabelEvaluation,
+    LabelPrediction,
+    Metrics,
+    TrainingResult,
+)
 from mqlml.report import marked, story, words
 from mqlml.report.charts import Scale, Segment, interval_bar, share_strip, zero_scale
-from mqlml.report.data import AgeGroup, Importance, LabelSummary, Measured, Metrics, ReportData, Step
 from mqlml.report.inside import shape_of
+from mqlml.training import Step
 
 __all__ = [
+    "AgeRow",
     "EffectRow",
     "LabelCard",
+    "MetricRow",
+    "PredictionRow",
+    "WaterfallRow",
     "age_rows",
     "drop_words",
     "effect_rows",
@@ -79,14 +92,14 @@ class EffectRow:
 
 
 @dataclass(frozen=True)
-class PromiseRow:
-    """What a threshold promised, what came, whether that is within, and what it promises next."""
+class PredictionRow:
+    """What was predicted of a threshold, what was observed, whether that is within, and what is predicted next."""
 
     title: str
-    promised: Markup
-    came: Markup
-    kept: str
-    coming: Markup
+    predicted: Markup
+    observed: Markup
+    within_range: Literal["kept", "not kept", "not known"]
+    next: Markup
 
 
 @dataclass(frozen=True)
@@ -98,13 +111,13 @@ class LabelCard:
     threshold: Markup
     policy: str
     figures: list[tuple[str, Markup, Markup]]
-    promises: list[PromiseRow]
+    predictions: list[PredictionRow]
     teams: list[tuple[str, Markup]]
 
 
-def _drop(value: float | None, importance: Importance, metrics: Metrics | None) -> Markup:
+def _drop(value: float, importance: Importance, metrics: Metrics) -> Markup:
     """An effect in a unit people can weigh: pairs in a hundred, or a share of the error there is."""
-    if value is None or not words.finite(value):
+    if not words.finite(value):
         return marked.decimal(value)
     if importance.metric == "roc_auc":
         return marked.mark(value, words.decimal(100 * value, 1))
@@ -112,11 +125,11 @@ def _drop(value: float | None, importance: Importance, metrics: Metrics | None) 
     return marked.decimal(value, 4) if whole is None else marked.mark(value, words.percent(value / whole, 1))
 
 
-def _whole_error(importance: Importance, metrics: Metrics | None) -> float | None:
+def _whole_error(importance: Importance, metrics: Metrics) -> float | None:
     """The error that effects are a share of, where the metric is one and was measured."""
-    if metrics is None or importance.metric not in {"log_loss", "brier"}:
+    if importance.metric not in {"log_loss", "brier"}:
         return None
-    whole = marked.value_of(getattr(metrics, importance.metric))
+    whole = marked.value_of(metrics.log_loss if importance.metric == "log_loss" else metrics.brier)
     return whole if whole is not None and whole > 1e-9 else None
 
 
@@ -132,51 +145,66 @@ def drop_words(importance: Importance) -> tuple[str, str]:
     return head, f"larger mqlml’s error on later leads (the {name}) gets when it may not see one thing"
 
 
-def effect_rows(data: ReportData, of: Literal["families", "groups", "features"]) -> list[EffectRow]:
+def effect_rows(
+    importance: Importance, metrics: Metrics, of: Literal["families", "groups", "features"]
+) -> list[EffectRow]:
     """The strongest first: those that clearly help, then the rest by size."""
-    importance = data.importance or Importance()
     effects = {
         "families": importance.families,
-        "groups": importance.groups,
+        "groups": _most_important(importance),
         "features": importance.features,
     }[of]
-    scale = zero_scale(value for effect in effects for value in (effect.drop, effect.low, effect.high))
+    alike = {group.names[0]: len(group.names) - 1 for group in importance.groups}
+    scale = zero_scale(
+        value for effect in effects for value in (effect.drop.value, effect.drop.low, effect.drop.high)
+    )
     rows = []
     for effect in sorted(
         effects,
         key=lambda item: (
-            story.effect_kind(item) != "helps",
-            -abs(item.drop) if item.drop is not None and words.finite(item.drop) else 1.0,
+            story.effect_kind(item.drop) != "helps",
+            -abs(item.drop.value) if words.finite(item.drop.value) else 1.0,
             item.name,
         ),
     ):
-        kind = story.effect_kind(effect)
+        kind, drop = story.effect_kind(effect.drop), effect.drop
         moves, curve = shape_of(effect) or ("", Markup(""))
         if of == "families":
             title, detail = _FAMILIES.get(effect.family, (words.label_name(effect.family), ""))
         elif of == "groups":
-            title, detail = effect.sentence, f"and {words.plural(effect.alike, 'other')} like it"
+            title, detail = effect.sentence, f"and {words.plural(alike[effect.name], 'other')} like it"
         else:
             title, detail = effect.sentence, effect.name if effect.name != effect.sentence else ""
         tone = effect.family if effect.family in _FAMILIES else "other"
-        number = _drop(effect.drop, importance, data.metrics)
-        if words.finite(effect.low) and words.finite(effect.high):
+        number = _drop(drop.value, importance, metrics)
+        if marked.between(drop):
             number += Markup(' <span class="range">{} to {}</span>').format(
-                _drop(effect.low, importance, data.metrics), _drop(effect.high, importance, data.metrics)
+                _drop(drop.low, importance, metrics), _drop(drop.high, importance, metrics)
             )
         bar = interval_bar(
-            effect.drop,
-            effect.low,
-            effect.high,
+            drop.value,
+            drop.low,
+            drop.high,
             scale=scale,
             tone=f"bar none {tone}" if kind == "none" else f"bar {tone}",
-            title=f"{title}: {words.decimal(effect.drop, 4)}",
+            title=f"{title}: {words.decimal(drop.value, 4)}",
         )
         rows.append(EffectRow(title, detail, tone, kind, Markup(bar), number, moves, curve))
     return rows
 
 
-def _weekly(per_week: Measured | None) -> tuple[Markup, Markup]:
+def _most_important(importance: Importance) -> tuple[ImportanceRow, ...]:
+    """Each group under its most important feature, with what the group is worth together."""
+    features = {row.name: row for row in importance.features}
+    return tuple(
+        ImportanceRow(
+            group.names[0], features[group.names[0]].family, group.drop, features[group.names[0]].sentence
+        )
+        for group in importance.groups
+    )
+
+
+def _weekly(per_week: Estimate | None) -> tuple[Markup, Markup]:
     """Leads a week and their interval; below ten with a decimal."""
     if per_week is None:
         return Markup("not known"), Markup("")
@@ -187,7 +215,7 @@ def _weekly(per_week: Measured | None) -> tuple[Markup, Markup]:
     return marked.decimal(value, decimals), between
 
 
-_PROMISES = {
+_PREDICTIONS = {
     "precision": "share that converts",
     "recall": "conversions among them",
     "per_week": "leads a week",
@@ -195,8 +223,8 @@ _PROMISES = {
 }
 
 
-def _said(what: str, measured: Measured | None) -> Markup:
-    """A promise: its middle and the interval behind it."""
+def _predicted(what: str, measured: Estimate | None) -> Markup:
+    """A prediction, or what was observed: its middle and the interval behind it."""
     value = marked.value_of(measured)
     if measured is None or value is None:
         return Markup("–")
@@ -211,91 +239,87 @@ def _said(what: str, measured: Measured | None) -> Markup:
     )
 
 
-def _promise_rows(label: LabelSummary) -> list[PromiseRow]:
-    verdicts = {True: "kept", False: "not kept", None: "not known"}
-    came = {
-        "precision": label.precision,
-        "recall": label.recall,
-        "per_week": label.per_week,
-        "value": label.value,
-    }
-    return [
-        PromiseRow(
-            title,
-            _said(what, label.promised.get(what)),
-            _said(what, came[what]),
-            verdicts[label.kept.get(what)],
-            _said(what, label.coming.get(what)),
+def _prediction_rows(label: LabelEvaluation) -> list[PredictionRow]:
+    observed = LabelPrediction(label.precision, label.recall, label.per_week, label.value)
+    rows = []
+    for what, title in _PREDICTIONS.items():
+        predicted, following = getattr(label.predicted, what), getattr(label.next, what)
+        if predicted is None and following is None:
+            continue
+        within = getattr(label.within_range, what)
+        rows.append(
+            PredictionRow(
+                title,
+                _predicted(what, predicted),
+                _predicted(what, getattr(observed, what)),
+                "not known" if within is None else "kept" if within else "not kept",
+                _predicted(what, following),
+            )
         )
-        for what, title in _PROMISES.items()
-        if what in label.promised or what in label.coming
-    ]
+    return rows
 
 
-def label_tones(labels: Sequence[LabelSummary]) -> list[str]:
+def label_tones(labels: Collection[str]) -> dict[str, str]:
     """The colour of each label: the highest strongest, the next weaker, all below these pale."""
     if len(labels) == 1:
-        return ["mql"]
-    return [*["low"] * (len(labels) - 2), "mql", "sql"][-len(labels) :] if labels else []
+        return dict.fromkeys(labels, "mql")
+    tones = [*["low"] * (len(labels) - 2), "mql", "sql"][-len(labels) :]
+    return dict(zip(labels, tones, strict=False))
 
 
-def label_cards(data: ReportData) -> list[LabelCard]:
+def label_cards(result: TrainingResult) -> list[LabelCard]:
     """Highest label first, as a reader asks for it."""
-    cards = []
-    tones = dict(zip((label.name for label in data.labels), label_tones(data.labels), strict=True))
-    for label in reversed(data.labels):
-        or_better = "" if label is data.labels[-1] else " or better"
-        precision, recall = label.precision, label.recall
+    cards: list[LabelCard] = []
+    tones = label_tones(result.labels)
+    for name, label in reversed(result.labels.items()):
+        or_better = " or better" if cards else ""
         figures = [
-            ("of all leads reach it", marked.percent(label.share), Markup("")),
+            ("of all leads reach it", marked.percent(story.share_of(label, result)), Markup("")),
             (
                 "of those convert",
-                marked.percent(precision.value if precision else None),
-                marked.interval(precision),
+                marked.percent(marked.value_of(label.precision)),
+                marked.interval(label.precision),
             ),
             (
                 "of all conversions are among them",
-                marked.percent(recall.value if recall else None),
-                marked.interval(recall),
+                marked.percent(marked.value_of(label.recall)),
+                marked.interval(label.recall),
             ),
             ("leads a week", *_weekly(label.per_week)),
         ]
         cards.append(
             LabelCard(
-                words.label_name(label.name) + or_better,
-                tones[label.name],
+                words.label_name(name) + or_better,
+                tones[name],
                 marked.percent(label.threshold, 1),
                 label.policy,
                 figures,
-                _promise_rows(label),
-                [(team, marked.percent(threshold, 1)) for team, threshold in label.teams.items()],
+                _prediction_rows(label),
+                [(team, marked.percent(threshold, 1)) for team, threshold in (label.teams or {}).items()],
             )
         )
     return cards
 
 
-def no_label(data: ReportData) -> str:
+def no_label(labels: Collection[str]) -> str:
     """What leads are called that have none of the labels."""
-    return "Neither" if len(data.labels) == 2 else "No label"
+    return "Neither" if len(labels) == 2 else "No label"
 
 
-def strips(data: ReportData) -> list[tuple[str, Markup]]:
+def strips(result: TrainingResult) -> list[tuple[str, Markup]]:
     """All leads, and those that converted, cut by label; only where the thresholds nest as they must."""
     strips = []
+    labels = result.labels
     for key, title, values in (
-        ("share", "All leads", [label.share for label in data.labels]),
-        (
-            "recall",
-            "Those that converted",
-            [label.recall.value if label.recall else None for label in data.labels],
-        ),
+        ("share", "All leads", [story.share_of(label, result) for label in labels.values()]),
+        ("recall", "Those that converted", [marked.value_of(label.recall) for label in labels.values()]),
     ):
         known = [value for value in values if value is not None and words.finite(value)]
         steps = [1.0, *known]
         if len(known) < len(values) or not known or steps != sorted(steps, reverse=True) or known[-1] < 0:
             continue
-        names = [no_label(data), *(words.label_name(label.name) for label in data.labels)]
-        tones = ["unqualified", *label_tones(data.labels)]
+        names = [no_label(labels), *map(words.label_name, labels)]
+        tones = ["unqualified", *label_tones(labels).values()]
         below = [*known, 0.0]
         segments = [
             Segment(step - less, tone, name)
@@ -307,12 +331,25 @@ def strips(data: ReportData) -> list[tuple[str, Markup]]:
     return strips
 
 
-def age_rows(groups: Sequence[AgeGroup]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class AgeRow:
+    """How well leads of one age are ranked, ready to be shown."""
+
+    title: str
+    bar: Markup
+    number: Markup
+    range: Markup
+    n: int
+    positives: int
+
+
+def age_rows(by_age: Mapping[str, Metrics]) -> list[AgeRow]:
+    """Youngest first."""
     scale = Scale(0.4, 1.0, 0, 100)
     rows = []
-    for group in groups:
-        auc = group.metrics.roc_auc or Measured(None)
-        title = words.age_in_words(group.age)
+    for age, metrics in by_age.items():
+        auc = metrics.roc_auc
+        title = words.age_in_words(age)
         bar = interval_bar(
             auc.value,
             auc.low,
@@ -323,57 +360,76 @@ def age_rows(groups: Sequence[AgeGroup]) -> list[dict[str, Any]]:
             origin=0.5,
         )
         rows.append(
-            {
-                "title": title[:1].upper() + title[1:],
-                "bar": Markup(bar),
-                "number": marked.percent(auc.value),
-                "range": marked.interval(auc),
-                "n": group.metrics.n,
-                "positives": group.metrics.positives,
-            }
+            AgeRow(
+                title=title[:1].upper() + title[1:],
+                bar=Markup(bar),
+                number=marked.percent(auc.value),
+                range=marked.interval(auc),
+                n=metrics.n,
+                positives=metrics.positives,
+            )
         )
     return rows
 
 
-def waterfall(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    scale = zero_scale(float(step.n) for step in steps)
-    before = [None, *(step.n for step in steps)][: len(steps)]
+@dataclass(frozen=True)
+class WaterfallRow:
+    """One step of the population, ready to be shown: how many are left, and how many fewer that is."""
+
+    step: str
+    n: int
+    gone: str
+    bar: Markup
+
+
+def waterfall(steps: Sequence[Step]) -> list[WaterfallRow]:
+    """First step first."""
+    scale = zero_scale(float(step.snapshots) for step in steps)
+    before = [None, *(step.snapshots for step in steps)][: len(steps)]
     return [
-        {
-            "step": step.step,
-            "n": step.n,
-            "gone": words.count(last - step.n) if last is not None and last > step.n else "",
-            "bar": Markup(
+        WaterfallRow(
+            step=step.step,
+            n=step.snapshots,
+            gone=words.count(last - step.snapshots) if last is not None and last > step.snapshots else "",
+            bar=Markup(
                 interval_bar(
-                    step.n,
+                    step.snapshots,
                     None,
                     None,
                     scale=scale,
                     tone="bar plain",
-                    title=f"{step.step}: {words.count(step.n)}",
+                    title=f"{step.step}: {words.count(step.snapshots)}",
                 )
             ),
-        }
+        )
         for step, last in zip(steps, before, strict=True)
     ]
 
 
-def metric_rows(data: ReportData) -> tuple[list[str], list[dict[str, Any]]]:
-    """Column heads, and per metric its plain words and a cell for mqlml and each baseline."""
-    names = [name for name in _COLUMNS if name in data.baselines]
-    metrics = data.metrics or Metrics()
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric: its name, what it means, and a cell for mqlml and each baseline."""
+
+    title: str
+    definition: str
+    cells: list[Markup]
+
+
+def metric_rows(result: TrainingResult) -> tuple[list[str], list[MetricRow]]:
+    """Column heads, and a row for each metric that was measured."""
+    names = [name for name in _COLUMNS if name in result.baselines]
     rows = []
     for field, (title, definition, decimals) in _METRICS.items():
-        measured = getattr(metrics, field)
-        if measured is None:
+        measured: Estimate = getattr(result.holdout, field)
+        if not words.finite(measured.value):
             continue
         cells = [marked.decimal(measured.value, decimals)]
-        if words.finite(measured.low) and words.finite(measured.high):
+        if marked.between(measured):
             cells[0] += Markup(' <span class="range">{} to {}</span>').format(
                 marked.decimal(measured.low, decimals), marked.decimal(measured.high, decimals)
             )
         for name in names:
-            rival = getattr(data.baselines[name], field)
-            cells.append(marked.decimal(rival.value, decimals) if rival is not None else Markup("–"))
-        rows.append({"title": title, "definition": definition, "cells": cells})
+            other = marked.value_of(getattr(result.baselines[name], field))
+            cells.append(marked.decimal(other, decimals) if other is not None else Markup("–"))
+        rows.append(MetricRow(title, definition, cells))
     return ["mqlml", *(_COLUMNS[name] for name in names)], rows

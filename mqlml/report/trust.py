@@ -1,4 +1,4 @@
-"""Whether a version can be trusted: a `ReportData` goes in, a verdict and the answers it rests on come out.
+"""Whether a version can be trusted: a `TrainingResult` goes in, a verdict and the answers it rests on come out.
 
 Each answer depends on the data: what is no better than a guess, or was not measured, is said as plainly as what went
 well.
@@ -6,14 +6,15 @@ well.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from markupsafe import Markup
 
+from mqlml.evaluation import Baseline, CalibrationBand, CalibrationSummary, Metrics, TrainingResult, worst_of
 from mqlml.report import marked
-from mqlml.report.data import CalibrationRow, Metrics, ReportData
-from mqlml.report.words import finite, percent
+from mqlml.report.words import finite, join, percent
 
 __all__ = ["Check", "Verdict", "verdict"]
 
@@ -41,15 +42,14 @@ class Verdict:
 
 def _ranks(metrics: Metrics) -> bool:
     """Whether the interval of the ROC AUC is clear of a coin's."""
-    low = metrics.roc_auc.low if metrics.roc_auc is not None else None
-    return low is not None and finite(low) and low > 0.5
+    return metrics.roc_auc.low > 0.5
 
 
 def _ranking(metrics: Metrics) -> Check:
     question = "Does it put the likely leads first?"
     auc = metrics.roc_auc
     value = marked.value_of(auc)
-    if auc is None or value is None:
+    if value is None:
         return Check("unknown", question, Markup("This was not measured."))
     says = Markup(
         "Take one lead that converted and one that did not: it ranks the right one higher {} of the time{}. "
@@ -72,8 +72,8 @@ def _ranking(metrics: Metrics) -> Check:
 
 def _probabilities(metrics: Metrics) -> Check:
     question = "Are its probabilities better than one rate for all?"
-    brier, base = marked.value_of(metrics.brier), marked.value_of(metrics.brier_base_rate)
-    if brier is None or base is None:
+    brier, base = metrics.brier.value, metrics.brier_base_rate
+    if not (finite(brier) and finite(base)):
         return Check("unknown", question, Markup("This was not measured."))
     figures = Markup("error {} against {}").format(
         marked.mark(brier, f"{brier:.4f}"), marked.mark(base, f"{base:.4f}")
@@ -91,56 +91,56 @@ def _probabilities(metrics: Metrics) -> Check:
     return Check("bad", question, answer)
 
 
-def _kept(row: CalibrationRow) -> Literal["kept", "more", "fewer"] | None:
-    if row.low is None or row.high is None or row.mean_predicted is None:
+def _place(band: CalibrationBand) -> Literal["within", "more", "fewer"] | None:
+    """Whether what was predicted lies within the observed interval, or more, or fewer converted."""
+    observed = band.observed
+    if not (marked.between(observed) and finite(band.mean_predicted)):
         return None
-    if not (finite(row.low) and finite(row.high) and finite(row.mean_predicted)):
-        return None
-    if row.low <= row.mean_predicted <= row.high:
-        return "kept"
-    return "more" if row.low > row.mean_predicted else "fewer"
+    if observed.low <= band.mean_predicted <= observed.high:
+        return "within"
+    return "more" if observed.low > band.mean_predicted else "fewer"
 
 
-def _whole(data: ReportData) -> tuple[float, float] | None:
-    """The average promised and the share that converted over all groups of the calibration table."""
-    rows = [
-        row for row in data.calibration if finite(row.mean_predicted) and finite(row.observed) and row.n > 0
+def _whole(bands: tuple[CalibrationBand, ...]) -> tuple[float, float] | None:
+    """The average predicted and the share that converted over all bands of the calibration table."""
+    known = [
+        band for band in bands if finite(band.mean_predicted) and finite(band.observed.value) and band.n > 0
     ]
-    n = sum(row.n for row in rows)
+    n = sum(band.n for band in known)
     if not n:
         return None
-    promised = sum((row.mean_predicted or 0.0) * row.n for row in rows) / n
-    return promised, sum((row.observed or 0.0) * row.n for row in rows) / n
+    predicted = sum(band.mean_predicted * band.n for band in known) / n
+    return predicted, sum(band.observed.value * band.n for band in known) / n
 
 
-def _promises(data: ReportData) -> Check:
+def _calibration(calibration: CalibrationSummary) -> Check:
     question = "Do its promises come true?"
-    kept = [kind for row in data.calibration if (kind := _kept(row)) is not None]
-    drift = _whole(data)
-    if not kept or drift is None:
+    places = [place for band in calibration.bands if (place := _place(band)) is not None]
+    whole = _whole(calibration.bands)
+    if not places or whole is None:
         return Check("unknown", question, Markup("This was not measured."))
-    fits, more, fewer = (kept.count(kind) for kind in ("kept", "more", "fewer"))
+    fits, more, fewer = (places.count(place) for place in ("within", "more", "fewer"))
     groups = (
-        f"{fits} of {len(kept)} groups"
-        if fits < len(kept)
-        else f"all {len(kept)} groups"
+        f"{fits} of {len(places)} groups"
+        if fits < len(places)
+        else f"all {len(places)} groups"
         if fits > 1
         else "the one group"
     )
     parts = [
         f"In {groups} what happened fits what was promised"
         if fits
-        else f"In none of {len(kept)} groups does what happened fit what was promised"
+        else f"In none of {len(places)} groups does what happened fit what was promised"
     ]
     if more:
         parts.append(f"in {more}, more leads converted than promised")
     if fewer:
         parts.append(f"in {fewer}, fewer" if more else f"in {fewer}, fewer leads converted than promised")
     answer = Markup("{}. Overall it promised {} and {} converted.").format(
-        "; ".join(parts), percent(drift[0]), percent(drift[1])
+        "; ".join(parts), percent(whole[0]), percent(whole[1])
     )
-    state: State = "good" if fits >= 0.7 * len(kept) else "care" if fits >= 0.4 * len(kept) else "bad"
-    if data.drifts:
+    state: State = "good" if fits >= 0.7 * len(places) else "care" if fits >= 0.4 * len(places) else "bad"
+    if calibration.drift:
         answer += Markup(
             " Whether they come true for later leads cannot be promised: from one period of the past to the next, "
             "more or fewer leads converted than chance explains."
@@ -149,51 +149,57 @@ def _promises(data: ReportData) -> Check:
     return Check(state, question, answer)
 
 
-_BASELINES = {"points": "a points rule", "logistic": "logistic regression"}
+_BASELINES = {
+    "base_rate": "quoting the base rate to everyone",
+    "points": "a points rule",
+    "logistic": "logistic regression",
+}
 
 
-def _simpler(data: ReportData, metrics: Metrics) -> Check:
+def _simpler(metrics: Metrics, baselines: Mapping[str, Baseline]) -> Check:
     question = "Does it beat simpler ways?"
-    auc = metrics.roc_auc
-    value = marked.value_of(auc)
-    rivals = [
-        (words, rival)
-        for name, words in _BASELINES.items()
-        if name in data.baselines and (rival := marked.value_of(data.baselines[name].roc_auc)) is not None
-    ]
-    if auc is None or value is None or not rivals:
+    value = marked.value_of(metrics.roc_auc)
+    worst = worst_of(baseline.verdict for baseline in baselines.values())
+    if value is None or worst is None:
         return Check("unknown", question, Markup("No simpler way was measured beside it."))
-    said = Markup(" and ").join(
-        Markup("{} {}").format(words, marked.percent(rival)) for words, rival in rivals
-    )
-    answer = Markup("Pairs in the right order: mqlml {}, {}.").format(marked.percent(value), said)
-    best_words, best = max(rivals, key=lambda pair: pair[1])
-    if value <= best:
-        return Check(
-            "care",
-            question,
-            answer + Markup(" No: {} does {}.").format(best_words, "better" if value < best else "as well"),
+    ranked = [
+        Markup("{} {}").format(_BASELINES[name], marked.percent(baselines[name].roc_auc.value))
+        for name in ("points", "logistic")
+        if name in baselines and finite(baselines[name].roc_auc.value)
+    ]
+    answer = Markup("")
+    if ranked:
+        answer = Markup("Pairs in the right order: mqlml {}, {}. ").format(
+            marked.percent(value), Markup(" and ").join(ranked)
         )
-    if auc.low is None or not finite(auc.low):
-        return Check("care", question, answer)
-    if auc.low <= best:
-        said = Markup(" Its interval takes in the figure of {}, so the lead may be chance.").format(
-            best_words
+    spoken = {
+        verdict: join(
+            [_BASELINES.get(name, name) for name, found in baselines.items() if found.verdict == verdict]
         )
-        return Check("care", question, answer + said)
-    return Check(
-        "good",
-        question,
-        answer + Markup(" Its whole interval lies above the figure of {}.").format(best_words),
-    )
+        for verdict in ("worse", "not_clearly_better")
+    }
+    if worst == "better":
+        answer += Markup("Lead by lead, its error is lower than that of each simpler way, beyond chance.")
+        return Check("good", question, answer)
+    if spoken["worse"]:
+        answer += Markup("No: the error of {} is lower, beyond chance.").format(spoken["worse"])
+    if spoken["not_clearly_better"]:
+        answer += Markup("{}Its advantage over {} may be luck.").format(
+            " " if spoken["worse"] else "", spoken["not_clearly_better"]
+        )
+    return Check("care", question, answer)
 
 
-def verdict(data: ReportData) -> Verdict:
+def verdict(result: TrainingResult) -> Verdict:
     """Whether the version can be trusted. A refused gate outweighs every check; a warning is never passed over."""
-    metrics = data.metrics or Metrics()
-    checks = (_ranking(metrics), _probabilities(metrics), _promises(data), _simpler(data, metrics))
+    checks = (
+        _ranking(result.holdout),
+        _probabilities(result.holdout),
+        _calibration(result.calibration),
+        _simpler(result.holdout, result.baselines),
+    )
     states = [check.state for check in checks]
-    if data.gate is not None and not data.gate.passed:
+    if not result.gate.passed:
         return Verdict(
             "bad", "No", "It did not pass the checks that every version must pass before it is used.", checks
         )
@@ -205,7 +211,7 @@ def verdict(data: ReportData) -> Verdict:
         )
     if "bad" in states:
         return Verdict("care", "Only in part", "Not everything that it says held on later leads.", checks)
-    if "care" in states or (data.gate is not None and data.gate.warnings):
+    if "care" in states or result.gate.warnings:
         return Verdict("care", "Yes, with care", "It helps on later leads; mind the points below.", checks)
     if "unknown" in states:
         return Verdict(

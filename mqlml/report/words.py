@@ -7,8 +7,9 @@ import math
 
 from mqlml.config import LabelRule, Problem
 from mqlml.errors import ConfigError
-from mqlml.report.data import Question
+from mqlml.evaluation import Question
 from mqlml.times import DAY, HOUR, parse_duration
+from mqlml.training import Proof
 
 __all__ = [
     "NBSP",
@@ -23,6 +24,7 @@ __all__ = [
     "percent",
     "plural",
     "policy_in_words",
+    "proof_in_words",
     "question_in_words",
     "short_date",
     "times",
@@ -174,6 +176,20 @@ def question_in_words(problem: Problem, *, flat: bool = False) -> Question:
         looked = "looked at " + join([age_in_words(f"{age / HOUR:g}h") for age in sorted(snapshots.ages)])
     repeated = snapshots.ages is None or len(snapshots.ages) > 1
     return Question(f"{noun} {within}, {looked}", f"{will} {within}", repeated)
+
+
+def proof_in_words(proof: Proof | None) -> str:
+    """What was tried to make the future move a feature, and what came of it; without a full stop."""
+    if proof is None:
+        return (
+            "No proof against leaks: a flat table has no times, so nobody can see when a column was written"
+        )
+    rows = proof.changed + proof.removed + proof.added
+    tried = f"{rows:,} rows at or after {proof.snapshots:,} cutoffs changed, removed or added at random"
+    n, moved = proof.features, len(proof.moved)
+    return f"Proof: {tried}: " + (
+        f"not one of {n:,} features moved" if not moved else f"{moved:,} of {n:,} moved"
+    )
 
 
 def policy_in_words(rule: LabelRule) -> str:

@@ -193,8 +193,8 @@ BAD = [
     ),
     damaged(
         "manifest-newer",
-        manifest('"format": 2', '"format": 9'),
-        r"has the format 9; .* up to 2\. Upgrade mqlml",
+        manifest('"format": 3', '"format": 9'),
+        r"has the format 9; .* up to 3\. Upgrade mqlml",
     ),
     damaged(
         "another-scikit-learn",
@@ -202,9 +202,9 @@ BAD = [
         r"was trained with scikit-learn 1\.2\.0, and .* is installed; install scikit-learn 1\.2, or train",
     ),
     damaged(
-        "report-damaged",
-        flip("report.json"),
-        r"cannot be used: report\.json is not",
+        "result-damaged",
+        flip("result.json"),
+        r"cannot be used: result\.json is not",
         "report",
         "-o",
         "page.html",

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mqlml.errors import PopulationError
-from mqlml.evaluation.backtest import predict_across, predict_forward
+from mqlml.evaluation.backtest import measure_folds, predict_across, predict_forward
 from mqlml.model import LeadScorer
 from mqlml.training import rolling_folds
 
@@ -83,3 +83,21 @@ def test_fewer_accounts_than_folds_are_each_predicted_from_the_others() -> None:
     assert np.isfinite(across.raw).all()
     with pytest.raises(PopulationError, match="at least two accounts to learn from; found one in 3,000 rows"):
         predict_across(LeadScorer(), features, label, np.zeros(N, dtype=int), time)
+
+
+@pytest.mark.parametrize("across", [False, True], ids=["forward", "across"])
+def test_fold_models_are_asked_about_the_rows_they_predicted_in_the_order_of_the_scores(across: bool) -> None:
+    features, label, group, time = world()
+    if across:
+        forward = predict_across(LeadScorer(), features, label, group, time[::2])
+    else:
+        folds = rolling_folds(time, label, group, time, reach=REACH, n_folds=3, min_positives=20)
+        forward = predict_forward(LeadScorer(), features, label, folds)
+    found = measure_folds(
+        forward.models,
+        features,
+        forward.rows,
+        lambda model, rows: np.column_stack([model.decision_function(rows), rows["hint"]]),
+    )
+    np.testing.assert_array_equal(found[:, 0], forward.raw)
+    np.testing.assert_array_equal(found[:, 1], features["hint"].to_numpy()[forward.rows])

@@ -33,14 +33,14 @@ def test_calibration_table_by_hand() -> None:
     table = make_calibration_table([0, 1, 0, 1, 1, 1], [0.1, 0.3, 0.1, 0.7, 0.9, 0.8], n_bands=2)
     assert [band.n for band in table] == [3, 3]
     assert [band.mean_predicted for band in table] == pytest.approx([0.5 / 3, 0.8])
-    assert [band.observed for band in table] == pytest.approx([1 / 3, 1.0])
+    assert [band.observed.value for band in table] == pytest.approx([1 / 3, 1.0])
 
 
 def test_the_truth_lies_within_most_of_its_intervals() -> None:
     rng = np.random.default_rng(0)
     chance = expit(rng.normal(-2, 1, 50_000))
     table = make_calibration_table(rng.random(50_000) < chance, chance, n_bands=20)
-    inside = [band.low <= band.mean_predicted <= band.high for band in table]
+    inside = [band.observed.low <= band.mean_predicted <= band.observed.high for band in table]
     assert len(table) == 20
     assert sum(inside) >= 17
 

@@ -1,15 +1,33 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from mqlml.evaluation import Estimate, check_gate
+from mqlml.evaluation import Baseline, Estimate, GateResult, Metrics, check_gate, compare_losses
 
 CHANCE = "It does not rank later leads better than chance: ROC AUC "
 
 
-def _check(auc=(0.7, 0.65, 0.75), brier=0.08, base=0.09, **differences):
-    metrics = {"roc_auc": Estimate(*auc), "brier": Estimate(brier, 0.0, 1.0), "brier_base_rate": base}
-    baselines = {name: {"log_loss_difference": Estimate(*value)} for name, value in differences.items()}
+UNKNOWN = Estimate(math.nan, math.nan, math.nan)
+
+
+def _metrics(auc: Estimate, brier: float, base: float) -> Metrics:
+    return Metrics(
+        1000, 80, auc, UNKNOWN, UNKNOWN, Estimate(brier, 0.0, 1.0), base, ece=UNKNOWN, lift_top_decile=UNKNOWN
+    )
+
+
+def _check(auc=(0.7, 0.65, 0.75), brier=0.08, base=0.09, **differences) -> GateResult:
+    metrics = _metrics(Estimate(*auc), brier, base)
+    baselines = {
+        name: Baseline(
+            **vars(_metrics(UNKNOWN, math.nan, base)),
+            log_loss_difference=Estimate(*value),
+            verdict=compare_losses(Estimate(*value)),
+        )
+        for name, value in differences.items()
+    }
     return check_gate(metrics, baselines)
 
 
@@ -91,6 +109,6 @@ def test_a_baseline_that_is_better_or_as_good_is_a_warning() -> None:
     )
 
 
-def test_baselines_without_a_comparison_are_passed_over() -> None:
-    metrics = {"roc_auc": Estimate(0.7, 0.6, 0.8), "brier": Estimate(0.1, 0.0, 1.0), "brier_base_rate": 0.2}
-    assert check_gate(metrics, {"own": {}}).warnings == ()
+def test_a_baseline_of_ones_own_is_called_by_its_name() -> None:
+    (warning,) = _check(own=(0.0, -0.001, 0.001)).warnings
+    assert warning.startswith("On later leads the model is not clearly better than own: log loss +0.0000")

@@ -14,6 +14,7 @@ from mqlml.errors import PopulationError, ScorerError
 from mqlml.evaluation import Estimate, compare_log_loss, evaluate_baselines, evaluate_probabilities
 from mqlml.evaluation.bootstrap import ClusterBootstrap, make_estimate
 from mqlml.evaluation.ranking import Ranking
+from mqlml.results import to_json_safe
 
 INTERVALS = ("roc_auc", "average_precision", "log_loss", "brier")
 
@@ -55,22 +56,20 @@ def test_a_weighting_of_one_class_is_undefined_not_wrong() -> None:
 def test_values_equal_scikit_learns() -> None:
     label, chance = _judged()
     found = _evaluate(label, chance)
-    assert found["n"] == 2_000
-    assert found["positives"] == label.sum()
-    assert found["roc_auc"].value == pytest.approx(roc_auc_score(label, chance), abs=1e-12)
-    assert found["average_precision"].value == pytest.approx(
-        average_precision_score(label, chance), abs=1e-12
-    )
-    assert found["log_loss"].value == pytest.approx(log_loss(label, chance), abs=1e-12)
-    assert found["brier"].value == pytest.approx(brier_score_loss(label, chance), abs=1e-12)
-    assert found["brier_base_rate"] == pytest.approx(brier_score_loss(label, np.full(2_000, 0.1)), abs=1e-12)
+    assert found.n == 2_000
+    assert found.positives == label.sum()
+    assert found.roc_auc.value == pytest.approx(roc_auc_score(label, chance), abs=1e-12)
+    assert found.average_precision.value == pytest.approx(average_precision_score(label, chance), abs=1e-12)
+    assert found.log_loss.value == pytest.approx(log_loss(label, chance), abs=1e-12)
+    assert found.brier.value == pytest.approx(brier_score_loss(label, chance), abs=1e-12)
+    assert found.brier_base_rate == pytest.approx(brier_score_loss(label, np.full(2_000, 0.1)), abs=1e-12)
     for name in INTERVALS:
-        assert found[name].low < found[name].value < found[name].high
+        assert getattr(found, name).low < getattr(found, name).value < getattr(found, name).high
 
 
 def test_it_has_the_keys_that_were_promised_and_becomes_json() -> None:
-    found = _evaluate(*_judged(200))
-    assert list(found) == [
+    stored = to_json_safe(_evaluate(*_judged(200)))
+    assert list(stored) == [
         "n",
         "positives",
         "roc_auc",
@@ -79,14 +78,10 @@ def test_it_has_the_keys_that_were_promised_and_becomes_json() -> None:
         "brier",
         "brier_base_rate",
         "ece",
-        "ece_low",
-        "ece_high",
         "lift_top_decile",
-        "lift_top_decile_low",
-        "lift_top_decile_high",
     ]
-    plain = {k: v.to_dict() if isinstance(v, Estimate) else v for k, v in found.items()}
-    assert set(json.loads(json.dumps(plain))["roc_auc"]) == {"value", "low", "high"}
+    for name in (*INTERVALS, "ece", "lift_top_decile"):
+        assert set(json.loads(json.dumps(stored))[name]) == {"value", "low", "high"}
 
 
 def test_the_bootstrap_is_the_slow_one_done_at_once() -> None:
@@ -100,8 +95,8 @@ def test_the_bootstrap_is_the_slow_one_done_at_once() -> None:
         rows = np.concatenate([np.flatnonzero(clusters == cluster) for cluster in drawn])
         slow.append((roc_auc_score(label[rows], chance[rows]), log_loss(label[rows], chance[rows])))
     auc, loss = np.quantile(np.array(slow), (0.025, 0.975), axis=0).T
-    np.testing.assert_allclose((found["roc_auc"].low, found["roc_auc"].high), auc, rtol=1e-9)
-    np.testing.assert_allclose((found["log_loss"].low, found["log_loss"].high), loss, rtol=1e-9)
+    np.testing.assert_allclose((found.roc_auc.low, found.roc_auc.high), auc, rtol=1e-9)
+    np.testing.assert_allclose((found.log_loss.low, found.log_loss.high), loss, rtol=1e-9)
 
 
 def test_the_same_seed_gives_the_same_interval_and_blocks_do_not_matter(
@@ -114,7 +109,7 @@ def test_the_same_seed_gives_the_same_interval_and_blocks_do_not_matter(
     monkeypatch.setattr("mqlml.evaluation.bootstrap._CELLS_AT_ONCE", 700)
     small = _evaluate(label, chance)
     for name in INTERVALS:
-        assert small[name].low == pytest.approx(whole[name].low, rel=1e-12)
+        assert getattr(small, name).low == pytest.approx(getattr(whole, name).low, rel=1e-12)
 
 
 def test_rows_of_one_lead_are_not_so_many_pieces_of_news() -> None:
@@ -124,9 +119,10 @@ def test_rows_of_one_lead_are_not_so_many_pieces_of_news() -> None:
     clustered = _evaluate(label, chance, clusters=lead, n_bootstrap=400)
     fooled = _evaluate(label, chance, n_bootstrap=400)
     for name in INTERVALS:
-        width, true_width = clustered[name].high - clustered[name].low, once[name].high - once[name].low
-        assert width == pytest.approx(true_width, rel=1e-6)
-        assert fooled[name].high - fooled[name].low < 0.55 * width
+        known, wide, narrow = (getattr(found, name) for found in (once, clustered, fooled))
+        width = wide.high - wide.low
+        assert width == pytest.approx(known.high - known.low, rel=1e-6)
+        assert narrow.high - narrow.low < 0.55 * width
 
 
 def test_one_account_holding_half_the_leads_widens_the_interval() -> None:
@@ -134,7 +130,7 @@ def test_one_account_holding_half_the_leads_widens_the_interval() -> None:
     alone = _evaluate(label, chance)
     account = np.where(chance > np.median(chance), -1, np.arange(600))  # and it converts more than the rest
     giant = _evaluate(label, chance, clusters=account)
-    assert giant["log_loss"].high - giant["log_loss"].low > alone["log_loss"].high - alone["log_loss"].low
+    assert giant.log_loss.high - giant.log_loss.low > alone.log_loss.high - alone.log_loss.low
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
@@ -153,7 +149,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
         label = np.repeat(rng.random(150), 3) < expit(base)
         found = _evaluate(label, expit(base), clusters=np.repeat(np.arange(150), 3), n_bootstrap=200)
         for name, value in truth.items():
-            hits[name] += found[name].low <= value <= found[name].high
+            hits[name] += getattr(found, name).low <= value <= getattr(found, name).high
     for name, count in hits.items():
         assert 0.89 <= count / 200 <= 0.995, (name, count / 200)
 
@@ -161,28 +157,28 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
 def test_a_resample_without_both_classes_is_left_out() -> None:
     label = np.array([1, 0, 0, 0, 0, 0, 0, 0])
     found = _evaluate(label, np.array([0.6, 0.7, 0.2, 0.1, 0.3, 0.2, 0.1, 0.2]), n_bootstrap=200)
-    assert 0 <= found["roc_auc"].low <= found["roc_auc"].value <= found["roc_auc"].high <= 1
+    assert 0 <= found.roc_auc.low <= found.roc_auc.value <= found.roc_auc.high <= 1
     undefined = make_estimate(0.5, np.array([np.nan, np.nan]))
-    assert undefined.to_dict() == {"value": 0.5, "low": None, "high": None}
+    assert to_json_safe(undefined) == {"value": 0.5, "low": None, "high": None}
 
 
 def test_the_raw_score_ranks_where_calibration_made_ties() -> None:
     label, chance = _judged(500)
     found = _evaluate(label, np.full(500, 0.2), score=np.log(chance))
-    assert found["roc_auc"].value == pytest.approx(roc_auc_score(label, chance))
-    assert _evaluate(label, np.full(500, 0.2))["roc_auc"] == Estimate(0.5, 0.5, 0.5)
+    assert found.roc_auc.value == pytest.approx(roc_auc_score(label, chance))
+    assert _evaluate(label, np.full(500, 0.2)).roc_auc == Estimate(0.5, 0.5, 0.5)
 
 
 def test_calibration_error_by_hand() -> None:
     # Two bands of equal probability: 0.2 promised and 1/5 kept, 0.6 promised and 5/5 kept.
     found = _evaluate(np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 1]), np.array([0.2] * 5 + [0.6] * 5))
-    assert found["ece"] == pytest.approx(0.5 * 0.0 + 0.5 * 0.4)
+    assert found.ece.value == pytest.approx(0.5 * 0.0 + 0.5 * 0.4)
 
 
 def test_calibration_error_is_small_for_the_truth_and_large_for_a_boast() -> None:
     label, chance = _judged(20_000)
-    assert _evaluate(label, chance, n_bootstrap=2)["ece"] < 0.015
-    assert _evaluate(label, np.minimum(2 * chance, 1), n_bootstrap=2)["ece"] > 0.1
+    assert _evaluate(label, chance, n_bootstrap=2).ece.value < 0.015
+    assert _evaluate(label, np.minimum(2 * chance, 1), n_bootstrap=2).ece.value > 0.1
 
 
 @pytest.mark.parametrize(
@@ -196,15 +192,15 @@ def test_calibration_error_is_small_for_the_truth_and_large_for_a_boast() -> Non
     ids=["one at the top", "all tied", "the border is a tie", "wrong way round"],
 )
 def test_lift_of_the_top_tenth_takes_ties_pro_rata(chance: list[float], expected: float) -> None:
-    assert _evaluate([1, 0, 0, 0, 0, 0, 1, 0, 0, 0], chance, n_bootstrap=5)[
-        "lift_top_decile"
-    ] == pytest.approx(expected)
+    assert _evaluate(
+        [1, 0, 0, 0, 0, 0, 1, 0, 0, 0], chance, n_bootstrap=5
+    ).lift_top_decile.value == pytest.approx(expected)
 
 
 def test_a_certain_error_costs_much_but_not_infinitely() -> None:
     found = _evaluate([1, 0, 1, 0], [0.0, 0.1, 1.0, 0.2])
-    assert np.isfinite(found["log_loss"].value)
-    assert found["log_loss"].value > 5
+    assert np.isfinite(found.log_loss.value)
+    assert found.log_loss.value > 5
 
 
 def test_pairing_narrows_the_interval_of_a_difference() -> None:
@@ -214,12 +210,12 @@ def test_pairing_narrows_the_interval_of_a_difference() -> None:
     difference = compare_log_loss(label, chance, worse, **settings)
     assert difference.value == pytest.approx(log_loss(label, chance) - log_loss(label, worse), abs=1e-12)
     assert difference.high < 0
-    own = _evaluate(label, chance)["log_loss"]
+    own = _evaluate(label, chance).log_loss
     assert difference.high - difference.low < (own.high - own.low) / 2
     assert compare_log_loss(label, chance, chance, **settings) == Estimate(0.0, 0.0, 0.0)
 
 
-def test_baselines_are_judged_on_the_same_leads() -> None:
+def test_baselines_are_evaluated_on_the_same_leads() -> None:
     label, chance = _judged(500)
     found = evaluate_baselines(
         label,
@@ -230,9 +226,10 @@ def test_baselines_are_judged_on_the_same_leads() -> None:
         random_state=0,
     )
     assert list(found) == ["base_rate", "logistic"]
-    assert found["base_rate"]["brier"].value == pytest.approx(found["base_rate"]["brier_base_rate"])
-    assert found["base_rate"]["log_loss_difference"].high < 0
-    assert found["logistic"]["log_loss_difference"].value == 0
+    assert found["base_rate"].brier.value == pytest.approx(found["base_rate"].brier_base_rate)
+    assert found["base_rate"].log_loss_difference.high < 0
+    assert found["logistic"].log_loss_difference.value == 0
+    assert (found["base_rate"].verdict, found["logistic"].verdict) == ("better", "not_clearly_better")
 
 
 @pytest.mark.parametrize(
@@ -255,7 +252,7 @@ def test_baselines_are_judged_on_the_same_leads() -> None:
     ],
     ids=["nobody", "everybody", "one account", "clusters", "lengths", "label 2", "above 1", "missing"],
 )
-def test_what_cannot_be_judged_is_refused(
+def test_what_cannot_be_evaluated_is_refused(
     label, chance, clusters, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -287,8 +284,8 @@ def test_intervals_of_calibration_error_and_lift_hold_what_larger_samples_show()
     for _ in range(60):
         label, chance = draw(800)
         found = _evaluate(label, chance, n_bootstrap=100)
-        inside += found["lift_top_decile_low"] <= truth <= found["lift_top_decile_high"]
-        assert 0 <= found["ece_low"] <= found["ece"] <= found["ece_high"]
+        inside += found.lift_top_decile.low <= truth <= found.lift_top_decile.high
+        assert 0 <= found.ece.low <= found.ece.value <= found.ece.high
     assert inside >= 51
 
 
@@ -297,4 +294,4 @@ def test_an_error_far_from_none_has_an_interval_that_says_so() -> None:
     chance = np.repeat([0.2, 0.6], 2_000)
     label = rng.random(4_000) < chance - 0.15
     found = _evaluate(label, chance, n_bootstrap=200)
-    assert 0.12 < found["ece_low"] < found["ece"] < found["ece_high"] < 0.18
+    assert 0.12 < found.ece.low < found.ece.value < found.ece.high < 0.18

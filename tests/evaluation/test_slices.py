@@ -10,7 +10,7 @@ from scipy.special import expit
 from scipy.stats import binom
 
 from mqlml.evaluation.bootstrap import Estimate
-from mqlml.evaluation.slices import Slice, _holm, _Test, _test_promise, judge_slices, warn_of_slices
+from mqlml.evaluation.slices import Fault, Slice, _holm, _Test, _test_level, evaluate_slices, warn_of_slices
 
 
 def world(seed: int, *, fault: str = "", n: int = 3000) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def world(seed: int, *, fault: str = "", n: int = 3000) -> dict[str, Any]:
 
 
 def failing(seed: int, fault: str = "", n: int = 3000) -> dict[tuple[str, str], tuple[str, ...]]:
-    found = judge_slices(**world(seed, fault=fault, n=n))
+    found = evaluate_slices(**world(seed, fault=fault, n=n))
     return {(one.column, one.value): one.fails for one in found if one.fails}
 
 
@@ -54,27 +54,27 @@ def test_a_fault_that_all_slices_share_is_none_of_theirs() -> None:
 
 @pytest.mark.parametrize(
     ("fault", "says", "n"),
-    [("calibration", "promises too little", 3000), ("ranking", "hardly ranks", 9000)],
+    [("calibration", "underpredicts", 3000), ("ranking", "hardly_ranks", 9000)],
     ids=["calibration", "ranking"],
 )
-def test_what_fails_in_one_slice_is_named(fault: str, says: str, n: int) -> None:
+def test_what_fails_in_one_slice_is_named(fault: str, says: Fault, n: int) -> None:
     for seed in range(2):
         assert says in failing(seed, fault, n)[("v0", "a")]
 
 
 def test_a_slice_by_hand() -> None:
     given = world(0)
-    found = judge_slices(**given)
+    found = evaluate_slices(**given)
     rows = given["slices"]["v1"] == "b"
     one = next(one for one in found if (one.column, one.value) == ("v1", "b"))
     y, chance = given["y"][rows], given["probability"][rows]
     assert (one.n, one.positives) == (rows.sum(), y.sum())
     assert one.rate == pytest.approx(y.mean())
-    assert one.promised == pytest.approx(chance.mean())
-    assert one.too_much.value == pytest.approx(chance.mean() - y.mean())
+    assert one.predicted == pytest.approx(chance.mean())
+    assert one.overprediction.value == pytest.approx(chance.mean() - y.mean())
     base = np.where(y, -np.log(given["base_rate"]), -np.log1p(-given["base_rate"]))
     assert one.gain.value == pytest.approx(np.mean(base + np.where(y, np.log(chance), np.log1p(-chance))))
-    for estimate in (one.too_much, one.gain, one.roc_auc):
+    for estimate in (one.overprediction, one.gain, one.roc_auc):
         assert estimate is not None
         assert estimate.low < estimate.value < estimate.high
     wins, rest = given["raw"][rows][y == 1], given["raw"][rows][y == 0]
@@ -85,7 +85,7 @@ def test_a_slice_by_hand() -> None:
 def test_small_slices_are_left_out_and_those_with_few_conversions_are_not_ranked() -> None:
     given = world(1)
     name = np.array(["many"] * 2900 + ["fifty"] * 51 + ["few"] * 49, dtype=object)
-    found = judge_slices(**{**given, "slices": {"size": name}})
+    found = evaluate_slices(**{**given, "slices": {"size": name}})
     assert [one.value for one in found] == ["many", "fifty"]
     assert found[1].roc_auc is None
     assert found[1].fails == ()
@@ -95,46 +95,49 @@ def test_small_slices_are_left_out_and_those_with_few_conversions_are_not_ranked
 def test_the_poisson_test_is_more_cautious_than_the_exact_one(seen: int, rate: float) -> None:
     n = 200
     target = np.arange(n) < seen
-    test = _test_promise(0, target.astype(float), np.full(n, rate), 1.0)
+    test = _test_level(0, target.astype(float), np.full(n, rate), 1.0)
     assert test is not None
     exact = min(1.0, 2 * min(binom.cdf(seen, n, rate), binom.sf(seen - 1, n, rate)))
     assert exact <= test.p <= 1
-    wider = _test_promise(0, target.astype(float), np.full(n, rate), 1.5)
+    wider = _test_level(0, target.astype(float), np.full(n, rate), 1.5)
     assert wider is not None
     assert wider.p >= test.p
-    assert test.says == ("promises too little" if seen > rate * n else "promises too much")
+    assert test.fault == ("underpredicts" if seen > rate * n else "overpredicts")
 
 
 def test_what_is_sure_but_small_does_not_matter() -> None:
     n = 100_000
-    sure = _test_promise(0, (np.arange(n) < 11_000).astype(float), np.full(n, 0.1), 1.0)
+    sure = _test_level(0, (np.arange(n) < 11_000).astype(float), np.full(n, 0.1), 1.0)
     assert sure is not None
     assert sure.p < 1e-9
     assert not sure.matters
     assert _holm([sure]) == []
-    assert _test_promise(0, np.zeros(60), np.full(60, 0.1), 1.0) is None, "six are expected"
+    assert _test_level(0, np.zeros(60), np.full(60, 0.1), 1.0) is None, "six are expected"
 
 
 def test_holm_steps_down() -> None:
-    tests = [_Test(place, "x", p, matters=True) for place, p in enumerate((0.016, 0.04, 0.03, 0.001))]
+    tests = [
+        _Test(place, "hardly_ranks", p, matters=True) for place, p in enumerate((0.016, 0.04, 0.03, 0.001))
+    ]
     assert [test.slice for test in _holm(tests)] == [0, 3]  # 0.001 to 0.0125, 0.016 to 0.0167, 0.03 to 0.025
-    assert _holm([_Test(0, "x", 0.03, matters=True), _Test(1, "x", 0.06, matters=True)]) == []
+    assert (
+        _holm([_Test(0, "hardly_ranks", 0.03, matters=True), _Test(1, "hardly_ranks", 0.06, matters=True)])
+        == []
+    )
 
 
-def made(value: str, n: int, *fails: str) -> Slice:
+def made(value: str, n: int, *fails: Fault) -> Slice:
     half = Estimate(0.55, 0.5, 0.6)
     return Slice("Country", value, n, 10, 0.05, 0.1, half, half, half, fails)
 
 
 def test_warnings_are_sentences_the_largest_slice_first() -> None:
-    said = warn_of_slices(
-        [made("FR", 80, "hardly ranks"), made("DE", 1000, "promises too much"), made("US", 5)]
-    )
+    said = warn_of_slices([made("FR", 80, "hardly_ranks"), made("DE", 1000, "overpredicts"), made("US", 5)])
     assert said == (
         "Country: DE: it promises too much, 10.0% against 5.0% that converted, of 1,000 looks at these leads; for "
         "all leads together it is less far off.",
         "Country: FR: it hardly ranks the 80 looks at these leads, ROC AUC 0.55, and 0.5 is chance.",
     )
-    many = warn_of_slices([made(str(n), n, "hardly ranks") for n in range(60, 70)])
+    many = warn_of_slices([made(str(n), n, "hardly_ranks") for n in range(60, 70)])
     assert len(many) == 6
     assert many[-1] == ("In 5 more groups of leads promises or ranking fail as well; see the slices.")

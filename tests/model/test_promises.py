@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
-from mqlml.evaluation import evaluate_policy
+from mqlml.evaluation import LabelRows, evaluate_policy
 from mqlml.model import LabelPolicy, Looks, add_promises, choose_policy, make_looks, make_open_looks
 
 RULES = {
@@ -65,14 +65,12 @@ def test_what_comes_lies_in_the_promise_in_nine_worlds_of_ten(spread: float) -> 
         came = evaluate_policy(
             promised(past_of(data, WEEKS)),
             data["probability"][later],
-            data["label"][later],
-            weeks=NEXT,
-            clusters=np.arange(later.sum()),
+            LabelRows(data["label"][later], clusters=np.arange(later.sum()), weeks=NEXT),
             random_state=0,
             n_bootstrap=2,
         )
         for label, what in kept:
-            kept[label, what].append(came[label]["kept"][what])
+            kept[label, what].append(getattr(came[label].within_range, what))
     for found in kept.values():
         assert np.mean(found) >= 0.85 - 0.05
 

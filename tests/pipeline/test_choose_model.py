@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 
 from mqlml.config.values import Tune
-from mqlml.evaluation.backtest import predict_forward
+from mqlml.evaluation import TriedSettings, measure_curve
+from mqlml.evaluation.backtest import measure_folds, predict_forward
+from mqlml.model import LeadScorer, interest_points
 from mqlml.pipeline.choice_words import describe_choice
-from mqlml.pipeline.choose_model import choose_model
-from mqlml.pipeline.learning_curve import measure_curve
+from mqlml.pipeline.choose_model import _Folds, choose_model
 from mqlml.pipeline.progress import Silent
 from mqlml.training import TrainingTable, rolling_folds
 from mqlml.training.splits import holdout_split
@@ -74,9 +75,7 @@ def test_a_straight_truth_is_left_to_the_logistic_part_for_the_most() -> None:
     losses = chosen.blend
     assert losses.blend_loss <= min(losses.base_rate_loss, losses.tree_loss, losses.linear_loss) + 1e-3
     assert chosen.scorer.tree_weight == losses.tree_weight
-    assert describe_choice(chosen)["trials"] == [
-        {"settings": {}, "forward_log_loss": losses.blend_loss, "chosen": True}
-    ]
+    assert describe_choice(chosen).trials == (TriedSettings({}, losses.blend_loss, True),)
 
 
 def test_forward_predictions_are_those_of_the_scorer_chosen() -> None:
@@ -89,6 +88,32 @@ def test_forward_predictions_are_those_of_the_scorer_chosen() -> None:
     again = predict_forward(chosen.scorer, made.features, made.label, folds)
     np.testing.assert_array_equal(again.rows, chosen.forward.rows)
     np.testing.assert_allclose(again.raw, chosen.forward.raw, atol=1e-9)
+
+
+def interest(model: LeadScorer, rows: pd.DataFrame) -> Any:
+    families: Any = ["profile", "actions"] * rows.shape[1]
+    return interest_points(model, rows, families[: rows.shape[1]])
+
+
+@pytest.mark.parametrize("n", [600, 130], ids=["forward", "across"])
+def test_fold_models_are_fitted_once_and_measured_as_if_the_blend_were_fitted(
+    n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the bit: neither part of a blend knows of the other while it learns."""
+    made = table(n, seed=5)
+    fits = []
+    fit = LeadScorer.fit
+    monkeypatch.setattr(LeadScorer, "fit", lambda self, X, y: fits.append(1) or fit(self, X, y))
+    plain = choose(made)
+    without = len(fits)
+    chosen = choose_model(made, tune="none", random_state=0, progress=Silent(), measure=interest)
+    assert len(fits) == 2 * without
+    assert plain.forward.measured is None
+    again = _Folds(made, random_state=0).predict(chosen.scorer)
+    expected = measure_folds(again.models, made.features, again.rows, interest)
+    np.testing.assert_array_equal(chosen.forward.measured, expected)
+    np.testing.assert_array_equal(chosen.forward.rows, again.rows)
+    assert np.ptp(expected, axis=0).min() > 0
 
 
 def test_the_held_out_period_has_no_say() -> None:
@@ -140,17 +165,18 @@ def test_the_learning_curve_falls_with_more_of_the_past() -> None:
     chosen = choose(made)
     curve = measure_curve(chosen.scorer, made, chosen.folds, random_state=0)
     # The second last fold has too few conversions in an eighth of its past.
-    assert [point["share"] for point in curve] == [0.25, 0.5, 1.0]
-    losses = [point["log_loss"] for point in curve]
+    assert [point.share for point in curve] == [0.25, 0.5, 1.0]
+    losses = [point.log_loss for point in curve]
     assert all(loss.low < loss.value < loss.high for loss in losses)
     assert losses[-1].value < losses[0].value
-    assert curve[0]["saved"] is None
-    assert curve[-1]["saved"].value == pytest.approx(losses[-2].value - losses[-1].value)
-    assert curve[-1]["rows"] == len(chosen.folds[-1].train)
-    assert curve[-1]["positives"] == made.label[chosen.folds[-1].train].sum()
-    assert 0.4 < curve[-2]["rows"] / curve[-1]["rows"] < 0.6
+    assert curve[0].saved is None
+    assert curve[-1].saved is not None
+    assert curve[-1].saved.value == pytest.approx(losses[-2].value - losses[-1].value)
+    assert curve[-1].rows == len(chosen.folds[-1].train)
+    assert curve[-1].positives == made.label[chosen.folds[-1].train].sum()
+    assert 0.4 < curve[-2].rows / curve[-1].rows < 0.6
 
 
 def test_without_forward_folds_there_is_no_learning_curve() -> None:
     chosen = choose(table(130, seed=5))
-    assert measure_curve(chosen.scorer, table(130, seed=5), chosen.folds, random_state=0) == []
+    assert measure_curve(chosen.scorer, table(130, seed=5), chosen.folds, random_state=0) == ()

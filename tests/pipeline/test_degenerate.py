@@ -40,7 +40,7 @@ def check(trained: Trained) -> None:
     """A verdict with its figures, and probabilities that are some."""
     assert trained.gate.passed == (trained.bundle is not None)
     assert trained.gate.passed or trained.gate.reasons
-    assert np.isfinite(trained.summary["holdout"]["log_loss"]["value"])
+    assert np.isfinite(trained.result.holdout.log_loss.value)
 
 
 def test_odd_columns_a_dead_period_and_a_word_of_tomorrow(world: Journeys) -> None:
@@ -69,7 +69,7 @@ def test_thirty_conversions_end_in_a_verdict_where_the_user_allows_them() -> Non
     journeys = simulate(500, random_state=3).journeys()
     trained = train(config(gate={"min_positives": 10}), journeys, now=NOW)
     check(trained)
-    assert trained.summary["population"]["positives"] < 60
+    assert trained.result.population.positives < 60
     with pytest.raises(GateRefused, match=r"conversions can be learned from .*50 are needed"):
         train(config(), journeys, now=NOW)
 
@@ -79,6 +79,6 @@ def test_without_any_signal_the_model_is_refused_or_costs_next_to_nothing(seed: 
     journeys = simulate(700, random_state=seed, signal=0.0).journeys()
     trained = train(config(gate={"min_positives": 10}), journeys, now=NOW)
     check(trained)
-    difference = trained.summary["baselines"]["base_rate"]["log_loss_difference"]
-    assert not trained.gate.passed or difference["value"] < 0
-    assert difference["value"] < 0.02
+    difference = trained.result.baselines["base_rate"].log_loss_difference
+    assert not trained.gate.passed or difference.value < 0
+    assert difference.value < 0.02

@@ -12,15 +12,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import escape
 from sklearn.metrics import log_loss, roc_auc_score
 
 from mqlml.config import Config, make_config
 from mqlml.errors import GateRefused
+from mqlml.evaluation import Disqualification, Estimate, TrainingResult
 from mqlml.features import build_features
 from mqlml.journeys import Journeys
 from mqlml.journeys.simulate import Simulation, simulate
 from mqlml.pipeline import Trained, train
 from mqlml.report import render_report
+from mqlml.results import from_json_safe, to_json_safe
 from mqlml.scoring import score
 from mqlml.times import DAY
 
@@ -104,8 +107,8 @@ def test_probabilities_follow_the_truth(world: Simulation, trained: Trained) -> 
     assert gain > 0.4
 
 
-def test_the_summary_has_what_the_interface_promises(trained: Trained) -> None:
-    summary = trained.summary
+def test_the_json_has_what_the_interface_promises(trained: Trained) -> None:
+    summary = to_json_safe(trained.result)
     assert {"model", "population", "holdout", "by_age", "baselines", "labels", "leaks", "gate"} <= set(
         summary
     )
@@ -116,94 +119,111 @@ def test_the_summary_has_what_the_interface_promises(trained: Trained) -> None:
     assert set(summary["baselines"]) == {"base_rate", "points", "logistic"}
     assert summary["baselines"]["base_rate"]["brier"]["value"] == pytest.approx(holdout["brier_base_rate"])
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert from_json_safe(TrainingResult, summary, where="the stored result") == trained.result
 
 
 def test_those_a_rule_turns_away_are_counted_once_and_by_the_first_rule(
     world: Simulation, trained: Trained
 ) -> None:
-    first, second = trained.summary["disqualified"]
-    held = trained.summary["holdout"]
+    first, second = trained.result.disqualified
     titles = world.leads["job_title"].isin(["Student", "Intern"])
-    assert 0 < first["selected"] < 2 * titles.mean() * held["n"]
-    assert 0 <= first["converted"] <= 0.5 * first["selected"]
-    assert second == {"reason": "not a buyer, twice", "selected": 0, "converted": 0}
-    shown = [(one.reason, one.n, one.converted) for one in trained.report.disqualified]
-    assert shown == [("not a buyer", first["selected"], first["converted"]), ("not a buyer, twice", 0, 0)]
-    assert "not a buyer" in render_report(trained.report)
+    assert 0 < first.selected < 2 * titles.mean() * trained.result.holdout.n
+    assert 0 <= first.converted <= 0.5 * first.selected
+    assert second == Disqualification("not a buyer, twice", selected=0, converted=0)
+    assert f'not a buyer: <data value="{first.selected}">' in render_report(trained.result)
 
 
 def test_what_the_config_asks_for_in_vain_is_among_the_warnings(trained: Trained) -> None:
     told = [warning for warning in trained.gate.warnings if "'demo_requst', which no event has" in warning]
     assert len(told) == 1
     assert told[0].endswith("did you mean 'demo_request'?")
-    assert trained.report.gate is not None
-    assert told[0] in trained.report.gate.warnings
+    assert escape(told[0]) in render_report(trained.result)
 
 
 def test_the_error_over_time_ends_with_that_of_the_held_out_period(trained: Trained) -> None:
-    periods, held = trained.summary["over_time"], trained.summary["holdout"]
+    periods, held = trained.result.over_time, trained.result.holdout
     assert len(periods) >= 3
-    assert [period["held_out"] for period in periods] == [*[False] * (len(periods) - 1), True]
-    assert [period["from"] for period in periods] == sorted(period["from"] for period in periods)
-    assert all(before["until"] < after["from"] for before, after in itertools.pairwise(periods))
+    assert [period.held_out for period in periods] == [*[False] * (len(periods) - 1), True]
+    assert [period.start for period in periods] == sorted(period.start for period in periods)
+    assert all(before.until < after.start for before, after in itertools.pairwise(periods))
     last = periods[-1]
-    assert (last["n"], last["positives"], last["log_loss"]) == (
-        held["n"],
-        held["positives"],
-        held["log_loss"],
-    )
+    assert (last.n, last.positives, last.log_loss) == (held.n, held.positives, held.log_loss)
+    total = 0.0
     for period in periods:
-        gain = period["log_loss_base_rate"]["value"] - period["log_loss"]["value"]
-        assert period["gain"]["value"] == pytest.approx(gain)
-        assert period["gain"]["low"] < gain < period["gain"]["high"]
-    assert [row.held_out for row in trained.report.periods] == [period["held_out"] for period in periods]
-    # Forward periods were predicted by the chosen model: together they gain what the choice says they do.
-    known = trained.summary["choice"]["forward_log_loss"]
-    past = periods[:-1]
-    n = sum(period["n"] for period in past)
-    loss = sum(period["n"] * period["log_loss"]["value"] for period in past) / n
-    assert loss == pytest.approx(known["blend"], abs=0.01)
+        assert period.log_loss_base_rate is not None
+        assert period.log_loss is not None
+        assert period.gain is not None
+        gain = period.log_loss_base_rate.value - period.log_loss.value
+        assert period.gain.value == pytest.approx(gain)
+        assert period.gain.low < gain < period.gain.high
+        total += 0.0 if period.held_out else period.n * period.log_loss.value
+    # Earlier periods were predicted by the chosen model: together they gain what the choice says they do.
+    loss = total / sum(period.n for period in periods[:-1])
+    assert loss == pytest.approx(trained.result.choice.out_of_time_log_loss.blend, abs=0.01)
 
 
 def test_fit_and_engagement_place_all_held_out_looks_and_rank_them(trained: Trained) -> None:
-    cells, held = trained.summary["placements"], trained.summary["holdout"]
-    assert sum(cell["n"] for cell in cells) == held["n"]
-    assert sum(cell["positives"] for cell in cells) == held["positives"]
-    rate = {(cell["fit"], cell["engagement"]): cell["rate"]["value"] for cell in cells}
-    promised = {(cell["fit"], cell["engagement"]): cell["promised"] for cell in cells}
+    cells, held = trained.result.fit_by_engagement, trained.result.holdout
+    assert sum(cell.n for cell in cells) == held.n
+    assert sum(cell.positives for cell in cells) == held.positives
+    rate = {(cell.fit, cell.engagement): cell.rate.value for cell in cells}
+    predicted = {(cell.fit, cell.engagement): cell.predicted for cell in cells}
     assert len(rate) == 9
     assert rate[2, 2] > rate[0, 0]
     for third in range(3):
-        assert promised[third, 2] > promised[third, 1] > promised[third, 0]
-        assert promised[2, third] > promised[1, third] > promised[0, third]
-    assert [(cell.fit, cell.engagement, cell.n) for cell in trained.report.placements] == [
-        (cell["fit"], cell["engagement"], cell["n"]) for cell in cells
-    ]
+        assert predicted[third, 2] > predicted[third, 1] > predicted[third, 0]
+        assert predicted[2, third] > predicted[1, third] > predicted[0, third]
 
 
-def test_the_report_has_the_learning_curve_and_the_acts_of_the_summary(trained: Trained) -> None:
-    curve, found = trained.summary["learning_curve"], trained.report.learning_curve
-    assert [point["share"] for point in curve] == [point.share for point in found]
-    assert len(found) > 1
-    assert found[-1].saved is not None
-    assert curve[-1]["saved"]["low"] == found[-1].saved.low
-    assert curve[-1]["positives"] == found[-1].positives
-    assert "Would more history help?" in render_report(trained.report)
-    assert trained.report.drifts is trained.summary["calibration"]["drift"]
-    (act,), (rule,) = trained.summary["promoted"], trained.report.promoted
-    assert (rule.reason, rule.to, rule.n, rule.raised) == ("asked", "sql", act["selected"], act["raised"])
-    assert rule.n > 0
+def test_the_result_has_the_learning_curve_and_the_promotions(trained: Trained) -> None:
+    curve = trained.result.learning_curve
+    assert len(curve) > 1
+    assert curve[-1].saved is not None
+    assert "Would more history help?" in render_report(trained.result)
+    (rule,) = trained.result.promoted
+    assert (rule.reason, rule.to) == ("asked", "sql")
+    assert rule.selected >= rule.raised >= 0
+    assert rule.selected > 0
+    assert rule.precision is not None
+    assert rule.precision.value == rule.converted / rule.selected
+
+
+def test_importance_tells_every_feature_in_words_those_that_move_nothing_last(trained: Trained) -> None:
+    assert trained.bundle is not None
+    importance = trained.result.importance
+    assert importance is not None
+    used = set(trained.bundle.scorer.get_feature_names_out())
+    sentences = {feature.name: feature.sentence for feature in trained.bundle.plan.features}
+    assert {row.name for row in importance.features} <= set(sentences)
+    assert len({row.name for row in importance.features} & used) > 20
+    assert all(row.sentence == sentences[row.name] for row in importance.features)
+    moves = [row.drop != Estimate(0.0, 0.0, 0.0) for row in importance.features]
+    assert moves == sorted(moves, reverse=True)
+    assert sum(row.direction is not None for row in importance.features) == 15
+
+
+def test_a_version_keeps_the_one_result_and_no_single_lead(world: Simulation, trained: Trained) -> None:
+    assert trained.bundle is not None
+    assert trained.bundle.result is trained.result
+    assert trained.gate is trained.result.gate
+    stored = json.dumps(to_json_safe(trained.result))
+    assert not [lead for lead in world.leads["email"].dropna().head(200) if lead in stored]
 
 
 def test_labels_are_judged_at_the_thresholds_of_the_past(trained: Trained) -> None:
     assert trained.bundle is not None
     for name in ("mql", "sql"):
-        found = trained.summary["labels"][name]
-        assert found["threshold"] == trained.bundle.policy.thresholds[name]
-        assert found["precision_low"] <= found["precision"] <= found["precision_high"]
-        assert found["per_week"] > 0
+        found = trained.result.labels[name]
+        assert found.threshold == trained.bundle.policy.thresholds[name]
+        assert found.precision is not None
+        assert found.per_week is not None
+        assert found.precision.low <= found.precision.value <= found.precision.high
+        assert found.per_week.value > 0
     assert trained.bundle.policy.thresholds["mql"] <= trained.bundle.policy.thresholds["sql"]
-    assert trained.summary["labels"]["sql"]["precision"] > trained.summary["labels"]["mql"]["precision"]
+    mql, sql = (trained.result.labels[name].precision for name in ("mql", "sql"))
+    assert mql is not None
+    assert sql is not None
+    assert sql.value > mql.value
 
 
 def test_the_same_data_gives_the_same_version(world: Simulation, trained: Trained) -> None:
@@ -214,7 +234,7 @@ def test_the_same_data_gives_the_same_version(world: Simulation, trained: Traine
         outcomes=shuffled.outcomes.sample(frac=1, random_state=2),
     )
     again = train(config(rules=RULES), shuffled, now=NOW)
-    assert again.summary == trained.summary
+    assert to_json_safe(again.result) == to_json_safe(trained.result)
     assert again.bundle is not None
     assert trained.bundle is not None
     assert again.bundle.fingerprint == trained.bundle.fingerprint
@@ -230,13 +250,13 @@ def without_later_wins(journeys: Journeys, start: pd.Timestamp) -> Journeys:
 
 
 def test_the_held_out_period_has_no_say_in_what_it_judges(world: Simulation, trained: Trained) -> None:
-    start = pd.Timestamp(trained.summary["holdout"]["from"])
+    start = pd.Timestamp(trained.result.holdout.start)
     other = train(config(), without_later_wins(world.journeys(), start), now=NOW)
-    assert other.summary["holdout"]["positives"] < trained.summary["holdout"]["positives"]
+    assert other.result.holdout.positives < trained.result.holdout.positives
     for name in ("mql", "sql"):
-        assert other.summary["labels"][name]["judged_at"] == trained.summary["labels"][name]["judged_at"]
+        assert other.result.labels[name].evaluated_at == trained.result.labels[name].evaluated_at
         # Nor in who is selected, as the leads are scored by what was learned before.
-        assert other.summary["labels"][name]["selected"] == trained.summary["labels"][name]["selected"]
+        assert other.result.labels[name].selected == trained.result.labels[name].selected
 
 
 def test_no_signal_is_refused() -> None:
@@ -244,8 +264,8 @@ def test_no_signal_is_refused() -> None:
     found = train(config(), world.journeys(), now=NOW)
     assert not found.gate.passed
     assert found.bundle is None
-    assert found.summary["labels"] == {}
-    page = render_report(found.report)
+    assert found.result.labels == {}
+    page = render_report(found.result)
     assert "efused" in page
 
 
@@ -269,7 +289,7 @@ def test_the_oracle_is_better_and_mqlml_is_no_oracle(world: Simulation, trained:
     assert log_loss(label[mature], looks["truth"][mature]) < log_loss(
         label[mature], np.full(mature.sum(), label[mature].mean())
     )
-    assert trained.summary["holdout"]["roc_auc"]["value"] < oracle + 0.02
+    assert trained.result.holdout.roc_auc.value < oracle + 0.02
 
 
 def test_on_a_calendar_grid_probabilities_mean_what_they_say() -> None:

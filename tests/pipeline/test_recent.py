@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from sklearn.base import clone
 
 from mqlml.config import Config
+from mqlml.evaluation import Estimate
 from mqlml.evaluation.heldout import HeldOut
 from mqlml.journeys.simulate import Simulation, simulate
 from mqlml.model import LeadScorer, SigmoidCalibrator
 from mqlml.pipeline import Trained, train
 from mqlml.pipeline.judge import fit_past
 from mqlml.pipeline.recent import look_recently
+from mqlml.report import render_report
 from mqlml.times import DAY
 from mqlml.training import OpenLooks, TrainingTable, build_open, build_table
 from tests.pipeline.test_learn import NOW, config
@@ -115,32 +118,35 @@ def trained() -> Trained:
 
 def test_what_a_capacity_allows_is_what_comes(trained: Trained) -> None:
     """Thresholds from forward predictions alone let 2.1 times as many in, see benchmarks/README.md."""
-    sql = trained.summary["labels"]["sql"]
-    assert 3.5 <= sql["per_week"] <= 7
-    assert sql["promised"]["per_week"]["value"] == pytest.approx(5, rel=0.15)
-    assert sql["next"]["per_week"]["value"] == pytest.approx(5, rel=0.15)
+    sql = trained.result.labels["sql"]
+    assert sql.per_week is not None
+    assert 3.5 <= sql.per_week.value <= 7
+    for predicted in (sql.predicted, sql.next):
+        assert predicted.per_week is not None
+        assert predicted.per_week.value == pytest.approx(5, rel=0.15)
 
 
-def test_every_promise_of_the_road_has_an_interval(trained: Trained) -> None:
-    for name, promised in (
+def test_every_prediction_of_the_road_has_an_interval(trained: Trained) -> None:
+    for name, predicted in (
         ("mql", {"precision", "recall", "per_week", "value"}),
         ("sql", {"precision", "recall", "per_week"}),
     ):
-        found = trained.summary["labels"][name]
-        for stage in ("promised", "next"):
-            assert set(found[stage]) == promised
-            for promise in found[stage].values():
-                assert promise["low"] < promise["value"] < promise["high"]
-        assert set(found["kept"]) == promised
+        found = trained.result.labels[name]
+        for stage in (found.predicted, found.next):
+            known = {what: estimate for what, estimate in vars(stage).items() if estimate is not None}
+            assert set(known) == predicted
+            for estimate in known.values():
+                assert estimate.low < estimate.value < estimate.high
+        assert {what for what, within in vars(found.within_range).items() if within is not None} == predicted
 
 
 def test_two_periods_cannot_promise_calibration_and_the_report_says_so(trained: Trained) -> None:
-    assert len(trained.summary["calibration"]["periods"]) == 2
-    assert not trained.summary["calibration"]["drift"]
+    assert len(trained.result.calibration.periods) == 2
+    assert not trained.result.calibration.drift
     said = [warning for warning in trained.gate.warnings if "Calibration cannot be promised yet" in warning]
     assert len(said) == 1
     assert "only 2 periods could be predicted before the held-out one" in said[0]
-    assert said[0] in trained.report.gate.warnings
+    assert escape(said[0]) in render_report(trained.result)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -148,8 +154,8 @@ def test_where_nothing_tells_leads_apart_everyone_has_the_base_rate(seed: int) -
     """A model without skill is refused, and what it would have promised is the base rate within noise."""
     found = train(config(), simulate(1000, random_state=seed, signal=0).journeys(), now=NOW)
     assert found.bundle is None
-    difference = found.summary["baselines"]["base_rate"]["log_loss_difference"]
-    assert difference["low"] <= 0
-    assert difference["value"] < 0.005
-    if found.summary["calibration"]["slope"] == 0:
-        assert difference == {"value": 0.0, "low": 0.0, "high": 0.0}
+    difference = found.result.baselines["base_rate"].log_loss_difference
+    assert difference.low <= 0
+    assert difference.value < 0.005
+    if found.result.calibration.slope == 0:
+        assert difference == Estimate(0.0, 0.0, 0.0)

@@ -92,8 +92,7 @@ def test_everything_else_comes_back(made: Made, saved: Path) -> None:
     for name in ("name", "policy", "plan", "config", "fingerprint", "git_commit", "created", "libraries"):
         assert getattr(loaded, name) == getattr(bundle, name), name
     assert (loaded.reference == bundle.reference).all()
-    assert loaded.metrics == {"holdout": {"roc_auc": {"value": 0.7}, "unmeasured": None}}
-    assert loaded.report == {"name": "simulated", "rows": 3}
+    assert loaded.result == bundle.result
     assert loaded.scorer.get_params() == bundle.scorer.get_params()
 
 
@@ -283,10 +282,10 @@ def test_a_bundle_goes_into_a_new_folder_only(made: Made, saved: Path, tmp_path:
     [
         {"reference": np.array([0.5, 0.1])},
         {"reference": np.array([0.5, np.nan])},
-        {"metrics": []},
+        {"config": []},
         {"git_commit": 7},
     ],
-    ids=["reference falls", "reference nan", "metrics a list", "commit a number"],
+    ids=["reference falls", "reference nan", "config a list", "commit a number"],
 )
 def test_a_bundle_that_could_not_be_loaded_is_not_saved(
     made: Made, tmp_path: Path, change: dict[str, Any]
@@ -298,7 +297,7 @@ def test_a_bundle_that_could_not_be_loaded_is_not_saved(
 
 def test_a_value_that_no_json_holds(made: Made, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="only texts, numbers, lists and dicts can be written as JSON; found"):
-        save_bundle(dataclasses.replace(made.bundle, report={"when": object()}), tmp_path / "b")
+        save_bundle(dataclasses.replace(made.bundle, config={"when": object()}), tmp_path / "b")
 
 
 def test_no_bundle_at_all(tmp_path: Path) -> None:
@@ -321,8 +320,7 @@ FILES = [
     "features.json",
     "reference.json",
     "config.json",
-    "metrics.json",
-    "report.json",
+    "result.json",
     "fingerprint.json",
 ]
 
@@ -360,7 +358,7 @@ def test_a_cut_off_file(folder: Path) -> None:
     ids=["empty", "half", "list", "no keys", "null", "NaN", "not text", "deep", "text", "number"],
 )
 def test_a_file_of_something_else(folder: Path, name: str, content: bytes) -> None:
-    empty_is_fine = ("config.json", "metrics.json", "report.json", "fingerprint.json")
+    empty_is_fine = ("config.json", "fingerprint.json")
     rewrite(folder, name, content)
     if content == b"{}" and name in empty_is_fine:
         assert isinstance(load_bundle(folder), Bundle)
@@ -375,7 +373,8 @@ def test_a_file_of_something_else(folder: Path, name: str, content: bytes) -> No
 @pytest.mark.parametrize(
     ("edit", "match"),
     [
-        (lambda m: m.update(format=3), r"has the format 3; this mqlml reads up to 2\. Upgrade mqlml"),
+        (lambda m: m.update(format=4), r"has the format 4; this mqlml reads up to 3\. Upgrade mqlml"),
+        (lambda m: m.update(format=2), r"has the format 2 of an earlier mqlml.*reads 3; train a new version"),
         (lambda m: m.update(format="1"), "is not a manifest"),
         (lambda m: m.update(format=True), "is not a manifest"),
         (lambda m: m.pop("format"), "is not a manifest"),
@@ -399,6 +398,7 @@ def test_a_file_of_something_else(folder: Path, name: str, content: bytes) -> No
     ],
     ids=[
         "newer format",
+        "older format",
         "format as text",
         "format as bool",
         "no format",
@@ -653,6 +653,12 @@ def test_a_plan_of_another_model(folder: Path) -> None:
 
     edit_json(folder, "features.json", drop_windows)
     with pytest.raises(BundleError, match="does not make the columns of its model"):
+        load_bundle(folder)
+
+
+def test_a_result_of_another_release(folder: Path) -> None:
+    edit_json(folder, "result.json", lambda r: r["holdout"].update(ece=0.01))
+    with pytest.raises(BundleError, match=r"the stored result does not fit .* 'holdout\.ece'.*train a new"):
         load_bundle(folder)
 
 

@@ -16,6 +16,7 @@ from mqlml.journeys.simulate import simulate
 from mqlml.model import LeadScorer, SigmoidCalibrator, choose_thresholds
 from mqlml.registry import Bundle, make_reference
 from mqlml.training import build_table
+from tests.report.report_samples import tiny
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,7 @@ def make_version() -> Made:
         plan=table.plan,
         config=config.model_dump(mode="json", by_alias=True),
         reference=make_reference(probability),
-        metrics={"holdout": {"roc_auc": {"value": 0.7}, "unmeasured": float("nan")}},
-        report={"name": config.name, "rows": np.int64(3)},
+        result=tiny(),
         fingerprint={"leads": len(journeys.leads)},
         git_commit="0123abc",
         created="2025-06-24T00:00:00Z",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mqlml.report import CalibrationRow, DecileRow, Measured, Period
+from mqlml.evaluation import CalibrationBand, Decile, Estimate, OverTimePeriod
 from mqlml.report.charts import (
     Scale,
     Segment,
@@ -28,7 +28,6 @@ unhurried = settings(deadline=None, max_examples=60)  # the machine may be busy
 SVG = "{http://www.w3.org/2000/svg}"
 
 rates = st.one_of(
-    st.none(),
     st.sampled_from([0.0, 1.0, 1e-300, 5e-324, 1e-9, 1 - 1e-12, math.nan, math.inf, -math.inf]),
     st.floats(0, 1),
 )
@@ -115,46 +114,55 @@ def test_ticks_are_round(top: float, expected: list[float]) -> None:
     assert nice_ticks(top) == pytest.approx(expected)
 
 
-measured = st.one_of(st.none(), st.builds(Measured, rates, rates, rates))
+estimates = st.builds(Estimate, rates, rates, rates)
+measured = st.one_of(st.none(), estimates)
 
 
 @unhurried
 @given(
     st.lists(
         st.builds(
-            Period,
+            OverTimePeriod,
+            st.integers(0, 10**9),
+            st.integers(0, 10**9),
+            measured,
+            measured,
+            measured,
             st.one_of(
                 st.sampled_from(["2018-01-01T00:00:00Z", "2018-01-01", "6468"]),
                 st.text(st.characters(exclude_categories=("C",)), max_size=30),
             ),
             st.just("2018-02-01"),
-            st.integers(0, 10**9),
-            st.integers(0, 10**9),
-            measured,
-            measured,
-            measured,
             st.booleans(),
         ),
         max_size=8,
     )
 )
-def test_time_chart_stays_inside(periods: list[Period]) -> None:
+def test_time_chart_stays_inside(periods: list[OverTimePeriod]) -> None:
     described(inside(time_chart(periods)))
 
 
 def test_a_time_chart_says_in_words_what_it_shows_and_marks_what_was_held_out() -> None:
     periods = [
-        Period(
-            "2017-11-04T00:00:00Z",
-            "2018-01-02T00:00:00Z",
+        OverTimePeriod(
             90,
             9,
-            Measured(0.25, 0.2, 0.3),
-            Measured(0.5),
+            Estimate(0.25, 0.2, 0.3),
+            Estimate(0.5, math.nan, math.nan),
             None,
+            "2017-11-04T00:00:00Z",
+            "2018-01-02T00:00:00Z",
+            held_out=False,
         ),
-        Period(
-            "2018-03-14T00:00:00Z", "2018-05-31T00:00:00Z", 90, 9, Measured(0.5), None, None, held_out=True
+        OverTimePeriod(
+            90,
+            9,
+            Estimate(0.5, math.nan, math.nan),
+            None,
+            None,
+            "2018-03-14T00:00:00Z",
+            "2018-05-31T00:00:00Z",
+            held_out=True,
         ),
     ]
     root = inside(time_chart(periods))
@@ -182,13 +190,16 @@ def test_a_time_chart_says_in_words_what_it_shows_and_marks_what_was_held_out() 
 
 
 @unhurried
-@given(st.lists(st.builds(CalibrationRow, rates, rates, rates, rates, st.integers(0, 10**9)), max_size=12))
-def test_calibration_chart_stays_inside(rows: list[CalibrationRow]) -> None:
+@given(st.lists(st.builds(CalibrationBand, rates, estimates, st.integers(0, 10**9)), max_size=12))
+def test_calibration_chart_stays_inside(rows: list[CalibrationBand]) -> None:
     described(inside(calibration_chart(rows)))
 
 
 def test_calibration_dots_stand_where_their_numbers_say() -> None:
-    rows = [CalibrationRow(0.1, 0.2, 0.15, 0.25, 10), CalibrationRow(0.3, 0.4, 0.35, 0.4, 10)]
+    rows = [
+        CalibrationBand(0.1, Estimate(0.2, 0.15, 0.25), 10),
+        CalibrationBand(0.3, Estimate(0.4, 0.35, 0.4), 10),
+    ]
     root = inside(calibration_chart(rows))
     dots = [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in root.iter(f"{SVG}circle")]
     # The axes run 0 to 40 %, across from 44 to 340 and up from 292 to 30.
@@ -200,17 +211,15 @@ def test_calibration_dots_stand_where_their_numbers_say() -> None:
 
 @unhurried
 @given(
-    st.lists(
-        st.builds(DecileRow, st.integers(1, 10), st.just(1), st.just(1), rates, rates, rates), max_size=14
-    ),
+    st.lists(st.builds(Decile, st.integers(1, 10), st.just(1), st.just(1), rates, rates, rates), max_size=14),
     rates,
 )
-def test_decile_chart_stays_inside(rows: list[DecileRow], base: float | None) -> None:
+def test_decile_chart_stays_inside(rows: list[Decile], base: float) -> None:
     described(inside(decile_chart(rows, base)))
 
 
 def test_decile_columns_are_as_high_as_their_rates() -> None:
-    rows = [DecileRow(1, 10, 4, 0.4, 0.5, 2.0), DecileRow(2, 10, 1, 0.1, 1.0, 0.5)]
+    rows = [Decile(1, 10, 4, 0.4, 0.5, 2.0), Decile(2, 10, 1, 0.1, 1.0, 0.5)]
     root = inside(decile_chart(rows, 0.2))
     heights = [float(bar.attrib["height"]) for bar in root.iter(f"{SVG}rect")]
     assert heights[0] / heights[1] == pytest.approx(4, rel=1e-3)

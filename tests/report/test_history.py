@@ -7,17 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from mqlml.report import LearningPoint, Measured, ReportData, render_report
+from mqlml.evaluation import Estimate, LearningPoint, TrainingResult
+from mqlml.report import render_report
 from mqlml.report.history import doublings, more_history
 from mqlml.report.words import NBSP
-from tests.report.report_samples import CURVE, normal
+from mqlml.results import from_json_safe, to_json_safe
+from tests.report.report_samples import CURVE, about, normal
 
 
-def curve(saved: Measured | None) -> tuple[LearningPoint, ...]:
+def curve(saved: Estimate | None) -> tuple[LearningPoint, ...]:
     """Half of the history, with an error of 0.5, and all of it."""
     return (
-        LearningPoint(0.5, 1000, 100, Measured(0.5, 0.45, 0.55)),
-        LearningPoint(1.0, 2000, 210, Measured(0.49, 0.44, 0.54), saved),
+        LearningPoint(0.5, 1000, 100, Estimate(0.5, 0.45, 0.55), None),
+        LearningPoint(1.0, 2000, 210, Estimate(0.49, 0.44, 0.54), saved),
     )
 
 
@@ -25,34 +27,34 @@ def curve(saved: Measured | None) -> tuple[LearningPoint, ...]:
     ("saved", "said"),
     [
         (
-            Measured(0.01, 0.005, 0.015),
+            Estimate(0.01, 0.005, 0.015),
             "More history should help: learning from all of it rather than half saved 2.0% of the error on later "
             "leads (1.0% to 3.0%), beyond chance.",
         ),
         (
-            Measured(0.001, -0.002, 0.004),
+            Estimate(0.001, -0.002, 0.004),
             "With half of the history the model is nearly as good: more history will help little. The rest saved "
             "0.2% of the error on later leads (−0.4% to 0.8%).",
         ),
         (
-            Measured(0.002, 0.001, 0.004),
+            Estimate(0.002, 0.001, 0.004),
             "With half of the history the model is nearly as good: more history will help little. The rest saved "
             "0.4% of the error on later leads (0.2% to 0.8%).",
         ),
         (
-            Measured(-0.01, -0.02, -0.005),
+            Estimate(-0.01, -0.02, -0.005),
             "With half of the history the model is nearly as good: more history will help little. The rest saved "
             "nothing of the error on later leads (−4.0% to −1.0%).",
         ),
         (
-            Measured(0.01, -0.005, 0.03),
+            Estimate(0.01, -0.005, 0.03),
             "Whether more history would help cannot be told yet: learning from all of it rather than half saved 2.0% "
             "of the error on later leads (−1.0% to 6.0%), which chance alone could explain.",
         ),
     ],
     ids=["clear", "little", "clear but little", "worse", "too wide to tell"],
 )
-def test_the_interval_of_the_last_doubling_decides(saved: Measured, said: str) -> None:
+def test_the_interval_of_the_last_doubling_decides(saved: Estimate, said: str) -> None:
     found = more_history(curve(saved))
     assert found is not None
     assert re.sub(f"<[^>]*>|{NBSP}", "", found) == said
@@ -60,7 +62,7 @@ def test_the_interval_of_the_last_doubling_decides(saved: Measured, said: str) -
 
 @pytest.mark.parametrize(
     "points",
-    [(), curve(None)[:1], curve(None), curve(Measured(0.01)), curve(Measured(0.01, float("nan"), 0.02))],
+    [(), curve(None)[:1], curve(None), curve(about(0.01)), curve(Estimate(0.01, float("nan"), 0.02))],
     ids=["no curve", "one point", "no comparison", "no interval", "no number"],
 )
 def test_nothing_is_claimed_of_what_was_not_measured(points: tuple[LearningPoint, ...]) -> None:
@@ -84,8 +86,8 @@ def test_doublings_are_shown_on_one_scale_that_holds_zero() -> None:
 
 
 def test_the_page_shows_the_curve_and_keeps_it_through_json() -> None:
-    data = normal()
-    page = render_report(data)
+    result = normal()
+    page = render_report(result)
     assert "More history should help" in page
     assert "From half of it to all" in page
-    assert ReportData.from_dict(data.to_dict()) == data
+    assert from_json_safe(TrainingResult, to_json_safe(result), where="it") == result

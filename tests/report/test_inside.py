@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
-from mqlml.report import Effect, Measured, ShapePoint, SliceRow, render_report
+from mqlml.evaluation import Direction, Estimate, ImportanceGroup, ImportanceRow, ShapePoint, Slice
+from mqlml.report import render_report
 from mqlml.report.inside import shape_of, slice_groups
 from mqlml.report.words import NBSP
-from tests.report.report_samples import normal
+from tests.report.report_samples import about, normal
 
+NOTHING = about(math.nan)
 ROWS = (
-    SliceRow("Country", "US", 1200, 60, 0.1, Measured(0.05, 0.03, 0.07), fails=("promises too much",)),
-    SliceRow("Country", "<b>", 300, 30, 0.1, Measured(0.1, None, None)),
-    SliceRow("Age of the lead", "7d", 900, 90, 0.1, Measured(0.1, 0.08, 0.12)),
+    Slice("Country", "US", 1200, 60, 0.05, 0.1, Estimate(0.05, 0.03, 0.07), NOTHING, None, ("overpredicts",)),
+    Slice("Country", "<b>", 300, 30, 0.1, 0.1, about(0.0), NOTHING, None),
+    Slice("Age of the lead", "7d", 900, 90, 0.1, 0.1, Estimate(0.0, -0.02, 0.02), NOTHING, None),
 )
 
 
 def test_groups_are_shown_by_column_on_one_scale() -> None:
-    country, age = slice_groups(replace(normal(), slices=ROWS))
+    country, age = slice_groups(ROWS)
     assert (country.title, country.fails, age.title, age.fails) == ("Country", 1, "Age of the lead", 0)
     assert [row.said for row in country.rows] == ["promises too much", ""]
     us, other = country.rows
     assert us.happened == f'<data value="0.05">5.0{NBSP}%</data>'
-    assert us.promised == f'<data value="0.1">10{NBSP}%</data>'
+    assert us.predicted == f'<data value="0.1">10{NBSP}%</data>'
     assert us.looked_at == '<data value="1200">1,200</data> looked at, <data value="60">60</data> converted'
     assert age.rows[0].title == f"7{NBSP}days after creation"
     # The widest interval ends at 12 %, so 10 % is at 83 of 100 in every row.
@@ -46,10 +49,9 @@ def test_the_page_says_for_whom_it_holds() -> None:
     assert "For whom does it hold?" not in render_report(normal())
 
 
-def effect(direction: str | None, *points: tuple[float | str | None, float]) -> Effect:
-    return Effect(
-        "x", "profile", "X", 0.1, 0.05, 0.2, direction, tuple(ShapePoint(*point) for point in points)
-    )
+def effect(direction: Direction | None, *points: tuple[float | str | None, float]) -> ImportanceRow:
+    shape = tuple(ShapePoint(value, probability, 0.1) for value, probability in points)
+    return ImportanceRow("x", "profile", Estimate(0.1, 0.05, 0.2), "X", direction, shape)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +68,9 @@ def effect(direction: str | None, *points: tuple[float | str | None, float]) -> 
         (effect("varies", (0, 0.1), (1, 0.2), (2, 0.1), (3, 0.2)), f"up and down: 10{NBSP}% to 20{NBSP}%"),
         (effect("flat", (0, 0.1), (1, 0.1)), "hardly moves it by itself"),
     ],
-    ids=lambda value: value.direction if isinstance(value, Effect) else "",
+    ids=lambda value: value.direction if isinstance(value, ImportanceRow) else "",
 )
-def test_how_a_thing_moves_the_probability_in_words(given: Effect, said: str) -> None:
+def test_how_a_thing_moves_the_probability_in_words(given: ImportanceRow, said: str) -> None:
     found = shape_of(given)
     assert found is not None
     words, curve = found
@@ -85,8 +87,10 @@ def test_nothing_is_said_without_a_curve() -> None:
 def test_groups_of_alike_features_stand_on_the_page() -> None:
     data = normal()
     assert data.importance is not None
-    twins = replace(effect(None), sentence="Visits to the pricing page", alike=3)
-    page = render_report(replace(data, importance=replace(data.importance, groups=(twins,))))
+    visits = replace(effect(None), sentence="Visits to the pricing page")
+    twins = ImportanceGroup(("x", "y", "z", "u"), Estimate(0.1, 0.05, 0.2))
+    found = replace(data.importance, features=(*data.importance.features, visits), groups=(twins,))
+    page = render_report(replace(data, importance=found))
     assert "Features that say nearly the same, together" in page
     assert f"and 3{NBSP}others like it" in page
     assert "Features that say nearly the same, together" not in render_report(data)
@@ -94,8 +98,7 @@ def test_groups_of_alike_features_stand_on_the_page() -> None:
 
 def test_a_period_that_was_opened_before_is_not_called_untouched() -> None:
     data = normal()
-    assert data.holdout is not None
     assert "which no choice was made on" in render_report(data)
-    page = render_report(replace(data, holdout=replace(data.holdout, opened_before=2)))
+    page = render_report(replace(data, holdout=replace(data.holdout, opened_with_other_settings=2)))
     assert "which no choice was made on" not in page
     assert 'which <data value="2">2</data> other settings were judged on before' in page

@@ -6,21 +6,22 @@ import dataclasses
 
 import pytest
 
-from mqlml.report import Measured, Period, Placement, render_report
+from mqlml.evaluation import Estimate, FitEngagementCell, OverTimePeriod
+from mqlml.report import render_report
+from mqlml.report.fit_engagement import fit_engagement_grid
 from mqlml.report.over_time import over_time
-from mqlml.report.placements import placement_grid
-from tests.report.report_samples import PERIODS, PLACEMENTS, normal
+from tests.report.report_samples import CELLS, PERIODS, normal
 
 SURELY, PERHAPS, WORSE = (
-    Measured(0.02, 0.01, 0.03),
-    Measured(0.02, -0.01, 0.05),
-    Measured(-0.03, -0.05, -0.01),
+    Estimate(0.02, 0.01, 0.03),
+    Estimate(0.02, -0.01, 0.05),
+    Estimate(-0.03, -0.05, -0.01),
 )
 HELD = PERIODS[-1]
 
 
-def period(saved: Measured) -> Period:
-    return dataclasses.replace(PERIODS[0], saved=saved)
+def period(saved: Estimate) -> OverTimePeriod:
+    return dataclasses.replace(PERIODS[0], gain=saved)
 
 
 BETTER = "its error was smaller than that of quoting the base rate to everyone"
@@ -41,7 +42,7 @@ BETTER = "its error was smaller than that of quoting the base rate to everyone"
     ],
     ids=["one", "one perhaps", "both", "both, one surely", "mixed", "worse"],
 )
-def test_the_sentence_counts_periods_and_what_is_beyond_chance(saved: list[Measured], said: str) -> None:
+def test_the_sentence_counts_periods_and_what_is_beyond_chance(saved: list[Estimate], said: str) -> None:
     found = over_time((*map(period, saved), HELD))
     assert found is not None
     assert found.sentence.endswith(said)
@@ -52,7 +53,7 @@ def test_with_the_held_out_period_alone_nothing_is_said_of_time() -> None:
     assert over_time((HELD,)) is None
     assert over_time(()) is None
     assert over_time((dataclasses.replace(PERIODS[0], log_loss=None), HELD)) is None
-    page = render_report(dataclasses.replace(normal(), periods=(HELD,)))
+    page = render_report(dataclasses.replace(normal(), over_time=(HELD,)))
     assert "was not measured: for that the history before the held-out period was too short" in page
 
 
@@ -60,17 +61,17 @@ def test_the_page_holds_every_period_and_every_cell() -> None:
     page = render_report(normal())
     assert 'id="over-time-title"' in page
     for row in PERIODS:
-        for found in (row.log_loss, row.base_rate, row.saved):
+        for found in (row.log_loss, row.log_loss_base_rate, row.gain):
             assert found is not None
             assert all(f'<data value="{end!r}">' in page for end in (found.value, found.low, found.high))
-    for cell in PLACEMENTS:
+    for cell in CELLS:
         assert f'<data value="{cell.rate.value!r}">' in page
-        assert f'<data value="{cell.promised!r}">' in page
+        assert f'<data value="{cell.predicted!r}">' in page
         assert f'<data value="{cell.n}">' in page
 
 
 def test_the_grid_has_the_best_fit_on_top_and_the_most_engaged_to_the_right() -> None:
-    grid = placement_grid(PLACEMENTS)
+    grid = fit_engagement_grid(CELLS)
     assert grid is not None
     assert grid.heads == ("Low", "Middle", "High")
     assert [name for name, _ in grid.rows] == ["High", "Middle", "Low"]
@@ -85,16 +86,16 @@ def test_the_grid_has_the_best_fit_on_top_and_the_most_engaged_to_the_right() ->
 
 
 def test_where_nobody_is_the_grid_says_nobody() -> None:
-    grid = placement_grid(PLACEMENTS[1:])
+    grid = fit_engagement_grid(CELLS[1:])
     assert grid is not None
     assert grid.rows[-1][1][0] is None
-    page = render_report(dataclasses.replace(normal(), placements=PLACEMENTS[1:]))
+    page = render_report(dataclasses.replace(normal(), fit_by_engagement=CELLS[1:]))
     assert page.count("nobody") == render_report(normal()).count("nobody") + 1
 
 
 def test_without_two_sides_there_is_no_grid() -> None:
-    same = tuple(Placement(cell.fit, 1, cell.n, 1, 0.1, cell.rate) for cell in PLACEMENTS[::3])
-    assert placement_grid(same) is None
-    page = render_report(dataclasses.replace(normal(), placements=same))
+    same = tuple(FitEngagementCell(cell.fit, 1, cell.n, 1, 0.1, cell.rate) for cell in CELLS[::3])
+    assert fit_engagement_grid(same) is None
+    page = render_report(dataclasses.replace(normal(), fit_by_engagement=same))
     assert "the model tells leads apart by one of the two at most" in page
     assert "Fit and engagement together" not in page

@@ -12,34 +12,45 @@ from html.parser import HTMLParser
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from report_samples import SAMPLES, empty, flat, normal, refused, tiny
+from report_samples import (
+    NAN,
+    SAMPLES,
+    about,
+    baseline,
+    calibration,
+    data_of,
+    effect,
+    empty,
+    flat,
+    label,
+    leak,
+    metrics,
+    normal,
+    refused,
+    steps,
+    tiny,
+)
 
 from mqlml.errors import BundleError
-from mqlml.report import (
-    CalibrationRow,
-    DataSummary,
-    DecileRow,
-    Effect,
+from mqlml.evaluation import (
+    CalibrationBand,
+    Decile,
+    Disqualification,
+    Estimate,
     GateResult,
-    Holdout,
     Importance,
-    LabelSummary,
-    Leak,
-    LeftOut,
-    Measured,
-    Period,
-    Quarantined,
+    OverTimePeriod,
     Question,
-    ReasonCount,
-    ReportData,
-    Step,
-    render_report,
+    SetAside,
+    TrainingResult,
 )
+from mqlml.report import proof_in_words, render_report
 from mqlml.report.words import percent
+from mqlml.results import from_json_safe, to_json_safe
+from mqlml.training import LeftOut, Step
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
@@ -161,8 +172,10 @@ def test_every_chart_is_xml_with_a_title(name: str) -> None:
 @every_sample
 def test_every_number_shown_is_one_that_was_given(name: str) -> None:
     data = SAMPLES[name]()
-    given_numbers = numbers_in(data.to_dict())
-    given_numbers.add(float(sum(row.n for row in data.data.quarantined)) if data.data else 0.0)
+    given_numbers = numbers_in(to_json_safe(data))
+    given_numbers.add(float(sum(row.rows for row in data.data.quarantine)))
+    given_numbers.add(data.holdout.base_rate)
+    given_numbers |= {found.selected / data.holdout.n for found in data.labels.values()}
     for value, said in Page(render_report(data)).numbers:
         assert float(value) in given_numbers, (value, said)
         assert said.strip()
@@ -171,21 +184,22 @@ def test_every_number_shown_is_one_that_was_given(name: str) -> None:
 def test_the_numbers_that_matter_are_all_shown() -> None:
     data = normal()
     shown = {float(value) for value, _ in Page(render_report(data)).numbers}
-    parts: list[Any] = [
-        data.to_dict()[part]
-        for part in (
-            "population",
-            "calibration",
-            "deciles",
-            "labels",
-            "importance",
-            "holdout",
-            "disqualified",
-        )
+    stored = to_json_safe(data)
+    parts: list[Any] = [stored[part] for part in ("deciles", "holdout")]
+    parts += [stored["calibration"]["bands"], [rule for rule in stored["disqualified"] if rule["converted"]]]
+    parts += [step["snapshots"] for step in stored["population"]["waterfall"]]
+    parts += [table["rows"] for table in stored["data"]["tables"].values()]
+    parts += [rule["rows"] for rule in stored["data"]["quarantine"]]
+    parts += [row["drop"] for of in ("families", "features") for row in stored["importance"][of]]
+    parts += [group["roc_auc"] for group in stored["by_age"].values()]
+    parts += [
+        found[what]
+        for found in stored["labels"].values()
+        for what in ("threshold", "precision", "recall", "per_week")
     ]
-    parts += [dataclasses.asdict(data.metrics or Measured(None)), data.to_dict()["data"]]  # type: ignore[arg-type]
-    parts += [group["metrics"]["roc_auc"] for group in data.to_dict()["by_age"]]
+    parts += [found.selected / data.holdout.n for found in data.labels.values()]
     wanted = numbers_in(parts) - {float(row.decile) for row in data.deciles}
+    wanted -= {0.0}  # settings that opened the period before: none
     assert wanted <= shown
 
 
@@ -226,15 +240,14 @@ def texts_in(value: Any) -> set[str]:
 @pytest.mark.parametrize("name", ["normal", "refused", "flat"])
 def test_every_word_that_was_given_is_shown(name: str) -> None:
     data = SAMPLES[name]()
-    stored = data.to_dict()
-    text = Page(render_report(data)).text
+    stored = to_json_safe(data)
+    text = Page(render_report(data, version="7", run_id="4f1c0a5b")).text
     parts = ("population", "data", "gate", "labels", "leaks", "left_out", "disqualified")
-    known = {"mql", "sql", data.data.observed_until if data.data else None}
-    wanted = (texts_in([stored[part] for part in parts]) - known) | set(stored["data"]["rows"])
-    wanted |= {effect["sentence"] for effect in stored["importance"]["features"]}
-    wanted |= {effect["name"] for effect in stored["importance"]["features"]}
-    wanted |= {data.proof or data.name} | {leak.severity or data.name for leak in data.leaks}
-    wanted |= {data.name, data.run_id or data.name, data.question.sentence}
+    known = {"column", "action", data.data.observed_until}
+    wanted = (texts_in([stored[part] for part in parts]) - known) | set(stored["data"]["tables"])
+    wanted |= {found["sentence"] for found in stored["importance"]["features"]}
+    wanted |= {found["name"] for found in stored["importance"]["features"]}
+    wanted |= {proof_in_words(data.proof), data.model, "4f1c0a5b", data.question.sentence}
     assert {words for words in wanted if words not in text} == set()
 
 
@@ -249,8 +262,17 @@ def test_the_tables_behind_the_charts_hold_the_same_numbers() -> None:
         for table in tables
     ]
     assert shown[0] == [
-        [repr(value) for value in (row.mean_predicted, row.observed, row.low, row.high, row.n)]
-        for row in data.calibration
+        [
+            repr(value)
+            for value in (
+                band.mean_predicted,
+                band.observed.value,
+                band.observed.low,
+                band.observed.high,
+                band.n,
+            )
+        ]
+        for band in data.calibration.bands
     ]
     assert shown[1] == [
         [repr(value) for value in (row.n, row.positives, row.rate, row.cumulative_share, row.lift)]
@@ -261,29 +283,33 @@ def test_the_tables_behind_the_charts_hold_the_same_numbers() -> None:
 def test_hostile_words_stay_words() -> None:
     data = dataclasses.replace(
         normal(),
-        name=HOSTILE,
-        version=HOSTILE,
-        run_id=HOSTILE,
+        model=HOSTILE,
         created=HOSTILE,
         mqlml_version=HOSTILE,
-        question=Question(HOSTILE, HOSTILE),
-        data=DataSummary({HOSTILE: 3}, (Quarantined(HOSTILE, HOSTILE, 2),), HOSTILE),
-        population=(Step(HOSTILE, 3),),
-        holdout=Holdout(HOSTILE, HOSTILE, 100, 8, 0.08),
+        question=Question(HOSTILE, HOSTILE, repeated=False),
+        data=data_of({HOSTILE: 3}, SetAside(HOSTILE, HOSTILE, HOSTILE, 2), observed_until=HOSTILE),
+        population=steps((HOSTILE, 3)),
+        holdout=dataclasses.replace(normal().holdout, start=HOSTILE, until=HOSTILE, n=100, positives=8),
         gate=GateResult(True, (HOSTILE,), (HOSTILE,)),
         importance=Importance(
-            (Effect(HOSTILE, HOSTILE, HOSTILE, 0.1, 0.05, 0.2),) * 2,
-            (Effect(HOSTILE, HOSTILE, HOSTILE, 0.1),),
-            HOSTILE,
+            (effect(HOSTILE, HOSTILE, HOSTILE, 0.1, 0.05, 0.2),) * 2,
+            (effect(HOSTILE, HOSTILE, HOSTILE, 0.1),),
+            n=3,
         ),
-        labels=(LabelSummary(HOSTILE, 0.2, HOSTILE, 0.1, Measured(0.3), Measured(0.4), Measured(2.0)),),
-        leaks=(Leak(HOSTILE, HOSTILE, HOSTILE),),
+        labels={HOSTILE: label(0.2, HOSTILE, 10, about(0.3), about(0.4), about(2.0))},
+        leaks=(leak(HOSTILE, HOSTILE),),
+        baselines={HOSTILE: baseline(metrics(roc_auc=about(0.6)), about(0.0))},
         left_out=(LeftOut(HOSTILE, HOSTILE),),
-        disqualified=(ReasonCount(HOSTILE, 1),),
-        periods=(Period(HOSTILE, HOSTILE, 80, 7, Measured(0.2), Measured(0.3), Measured(0.1)),) * 2,
-        placements=(),
+        disqualified=(Disqualification(HOSTILE, 1, 0),),
+        over_time=(
+            OverTimePeriod(
+                80, 7, about(0.2), about(0.3), about(0.1), start=HOSTILE, until=HOSTILE, held_out=False
+            ),
+        )
+        * 2,
+        fit_by_engagement=(),
     )
-    text = render_report(data)
+    text = render_report(data, version=HOSTILE, run_id=HOSTILE)
     page = Page(text)
     assert page.tags["script"] == 0
     assert "<script" not in text
@@ -298,7 +324,6 @@ def test_a_refused_version_says_so_in_the_headline_and_why() -> None:
     text = render_report(data)
     page = Page(text)
     assert re.search(r"<h1[^>]*>This version was refused: please do not use it to label leads\.</h1>", text)
-    assert data.gate is not None
     assert all(reason in page.text for reason in data.gate.reasons)
     assert "for the record only" in page.text
     assert "Out of 100" not in page.text
@@ -328,14 +353,18 @@ def test_what_is_missing_is_said_gently() -> None:
         "No thresholds were chosen",
         "How the ranking does was not measured",
         "How the population was narrowed down was not recorded",
-        "What was read was not recorded",
         "No measures were recorded",
+        "Every row that was read could be used",
         "not registered",
     ):
         assert said in text, said
 
 
-_PARTS = [field.name for field in dataclasses.fields(ReportData)][6:-1]
+_PARTS = [
+    *("data", "population", "left_out", "leaks", "proof", "holdout", "by_age", "over_time"),
+    *("fit_by_engagement", "learning_curve", "calibration", "deciles", "importance", "baselines"),
+    *("labels", "promoted", "disqualified"),
+]
 
 
 @pytest.mark.parametrize("part", _PARTS)
@@ -346,8 +375,13 @@ def test_any_part_may_be_missing(part: str, name: str) -> None:
     Page(render_report(without))
 
 
-rates = st.one_of(st.none(), st.just(math.nan), st.just(math.inf), st.floats(0, 1))
-measured = st.one_of(st.none(), st.builds(Measured, rates, rates, rates))
+def from_storage(stored: object) -> TrainingResult:
+    return from_json_safe(TrainingResult, stored, where="the stored result")
+
+
+rates = st.one_of(st.just(math.nan), st.just(math.inf), st.floats(0, 1))
+estimates = st.builds(Estimate, rates, rates, rates)
+measured = st.one_of(st.none(), estimates)
 counts = st.integers(0, 10**12)
 
 
@@ -355,34 +389,36 @@ counts = st.integers(0, 10**12)
 @given(st.data())
 def test_no_numbers_break_the_page(draw: st.DataObject) -> None:
     base = normal()
-    assert base.metrics is not None
-    names = [field.name for field in dataclasses.fields(base.metrics)][:7]
-    metrics = dataclasses.replace(base.metrics, **{name: draw.draw(measured, name) for name in names})
+    names = ("roc_auc", "average_precision", "log_loss", "brier", "ece", "lift_top_decile")
+    found = dataclasses.replace(
+        base.holdout,
+        **{name: draw.draw(estimates, name) for name in names},
+        brier_base_rate=draw.draw(rates),
+        n=draw.draw(counts),
+        positives=draw.draw(counts),
+    )
     effects = st.lists(
-        st.builds(Effect, st.text(), st.sampled_from(["actions", "else"]), st.text(), rates, rates, rates),
+        st.builds(effect, st.text(), st.sampled_from(["actions", "else"]), st.text(), rates, rates, rates),
         max_size=20,
     )
-    label = st.builds(
-        LabelSummary, st.sampled_from(["mql", "sql"]), rates, st.text(), rates, measured, measured, measured
+    labels = st.dictionaries(
+        st.sampled_from(["mql", "sql"]),
+        st.builds(label, rates, st.text(), counts, measured, measured, measured),
     )
+    bands = st.lists(st.builds(CalibrationBand, rates, estimates, counts), max_size=5)
+    deciles = st.lists(
+        st.builds(Decile, st.integers(1, 10), counts, counts, rates, rates, rates), max_size=10
+    )
+    waterfall = st.lists(st.builds(Step, st.text(), counts, counts), max_size=5)
     data = dataclasses.replace(
         base,
-        metrics=metrics,
-        baselines={"logistic": metrics},
-        holdout=Holdout("a", "b", draw.draw(counts), draw.draw(counts), draw.draw(rates)),  # type: ignore[arg-type]
-        importance=Importance(tuple(draw.draw(effects)), tuple(draw.draw(effects))),
-        calibration=tuple(
-            draw.draw(st.lists(st.builds(CalibrationRow, rates, rates, rates, rates, counts), max_size=5))
-        ),
-        deciles=tuple(
-            draw.draw(
-                st.lists(
-                    st.builds(DecileRow, st.integers(1, 10), counts, counts, rates, rates, rates), max_size=10
-                )
-            )
-        ),
-        labels=tuple(draw.draw(st.lists(label, max_size=2))),
-        population=tuple(draw.draw(st.lists(st.builds(Step, st.text(), counts), max_size=5))),
+        baselines={"logistic": dataclasses.replace(base.baselines["logistic"], roc_auc=found.roc_auc)},
+        holdout=found,
+        importance=Importance(tuple(draw.draw(effects)), tuple(draw.draw(effects)), n=1),
+        calibration=calibration(*draw.draw(bands)),
+        deciles=tuple(draw.draw(deciles)),
+        labels=draw.draw(labels),
+        population=dataclasses.replace(base.population, waterfall=tuple(draw.draw(waterfall))),
     )
     text = render_report(data)
     Page(text)
@@ -393,59 +429,42 @@ def test_no_numbers_break_the_page(draw: st.DataObject) -> None:
 @every_sample
 def test_the_same_data_gives_the_same_page_also_after_storage(name: str) -> None:
     data = SAMPLES[name]()
-    stored = json.loads(json.dumps(data.to_dict(), allow_nan=False))
-    assert (
-        render_report(ReportData.from_dict(stored)) == render_report(data) == render_report(SAMPLES[name]())
-    )
+    stored = from_storage(json.loads(json.dumps(to_json_safe(data), allow_nan=False)))
+    assert render_report(stored) == render_report(data) == render_report(SAMPLES[name]())
 
 
-@pytest.mark.parametrize("name", ["normal", "refused", "flat", "empty"])
-def test_data_comes_back_from_storage_as_it_was(name: str) -> None:
+@every_sample
+def test_a_result_comes_back_from_storage_as_it_was(name: str) -> None:
     data = SAMPLES[name]()
-    assert ReportData.from_dict(json.loads(json.dumps(data.to_dict()))) == data
+    assert from_storage(json.loads(json.dumps(to_json_safe(data)))) == data
 
 
-def test_numbers_that_were_not_measured_come_back_as_none() -> None:
-    back = ReportData.from_dict(tiny().to_dict())
-    assert back.labels[1].precision == Measured(None)
+def test_numbers_that_were_not_measured_are_null_and_come_back_as_nan() -> None:
+    stored = to_json_safe(tiny())
+    assert stored["labels"]["mql"]["precision"] == {"value": 1.0, "low": None, "high": None}
+    assert stored["labels"]["sql"]["precision"] is None
+    back = from_storage(stored)
+    assert back.labels["mql"].precision == Estimate(1.0, NAN, NAN)
+    assert math.isnan(back.holdout.log_loss.value)
 
 
-def test_numpy_scalars_are_stored_as_plain_numbers() -> None:
-    data = dataclasses.replace(
-        normal(),
-        gate=GateResult(np.bool_(True)),  # type: ignore[arg-type]
-        population=(Step("all", np.int64(3)),),  # type: ignore[arg-type]
-        calibration=(CalibrationRow(np.float32(0.5), np.float64(0.25), None, math.nan, 4),),  # type: ignore[arg-type]
-    )
-    stored = data.to_dict()
-    assert type(stored["population"][0]["n"]) is int
-    assert type(stored["gate"]["passed"]) is bool
-    assert stored["calibration"][0] == {
-        "mean_predicted": 0.5,
-        "observed": 0.25,
-        "low": None,
-        "high": None,
-        "n": 4,
-    }
-    Page(render_report(data))
-
-
-def test_something_else_than_texts_and_numbers_is_refused() -> None:
-    with pytest.raises(
-        TypeError, match=r"only texts, numbers, lists and dicts can be written as JSON; found \{1\}"
-    ):
-        dataclasses.replace(normal(), name={1}).to_dict()  # type: ignore[arg-type]
+def test_what_is_stored_has_the_keys_of_the_interface() -> None:
+    stored = to_json_safe(normal())
+    assert (stored["holdout"]["from"], stored["holdout"]["until"]) == ("2018-03-14", "2018-05-31")
+    assert stored["over_time"][0]["from"] == "2017-09-04T05:11:00Z"
+    assert set(stored["holdout"]["ece"]) == {"value", "low", "high"}
+    assert stored["baselines"]["logistic"]["verdict"] == "better"
 
 
 def test_stored_data_that_does_not_fit_is_refused_with_its_place() -> None:
-    stored = normal().to_dict()
+    stored = to_json_safe(normal())
     stored["holdout"]["n"] = "many"
-    with pytest.raises(BundleError, match=r"does not fit at 'holdout\.n'.*train the version again"):
-        ReportData.from_dict(stored)
+    with pytest.raises(BundleError, match=r"does not fit this release at 'holdout\.n'.*train a new version"):
+        from_storage(stored)
 
 
 def test_keys_of_a_later_release_are_passed_over() -> None:
-    assert ReportData.from_dict({**normal().to_dict(), "personas": []}) == normal()
+    assert from_storage({**to_json_safe(normal()), "personas": []}) == normal()
 
 
 def _luminance(colour: str) -> float:
@@ -482,8 +501,7 @@ def test_a_share_in_the_headline_is_the_precision_of_the_highest_label() -> None
     head = re.search(r"<h1>(.*?)</h1>", render_report(data), flags=re.DOTALL)
     assert head is not None
     numbers = dict(Page(head[1]).numbers)
-    precision = data.labels[-1].precision
+    precision = data.labels["sql"].precision
     assert precision is not None
-    assert data.holdout is not None
     assert set(numbers) == {repr(precision.value), repr(data.holdout.base_rate)}
     assert percent(precision.value).startswith("31")

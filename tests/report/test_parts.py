@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import re
 import xml.etree.ElementTree as ET
+from typing import Literal
 
 import pytest
-from report_samples import flat, normal, refused, tiny
+from report_samples import about, effect, flat, metrics, normal, refused, tiny
 
-from mqlml.report import Effect, Importance, Measured, Metrics, Step
+from mqlml.evaluation import Importance, Metrics, TrainingResult
 from mqlml.report.parts import (
+    EffectRow,
     age_rows,
     drop_words,
     effect_rows,
@@ -19,8 +21,14 @@ from mqlml.report.parts import (
     strips,
     waterfall,
 )
+from mqlml.training import Step
 
 SVG = "{http://www.w3.org/2000/svg}"
+
+
+def effects(result: TrainingResult, of: Literal["families", "features"]) -> list[EffectRow]:
+    assert result.importance is not None
+    return effect_rows(result.importance, result.holdout, of)
 
 
 def bar(svg: str) -> ET.Element:
@@ -30,7 +38,7 @@ def bar(svg: str) -> ET.Element:
 
 
 def test_the_strongest_clear_effect_comes_first_and_unclear_ones_last() -> None:
-    rows = effect_rows(normal(), "features")
+    rows = effects(normal(), "features")
     kinds = [row.kind for row in rows]
     assert rows[0].detail == "actions__demo_request__count__30d"
     assert kinds == sorted(kinds, key=lambda kind: kind != "helps")
@@ -39,7 +47,7 @@ def test_the_strongest_clear_effect_comes_first_and_unclear_ones_last() -> None:
 
 
 def test_a_bar_has_the_colour_of_its_family_only_where_the_effect_is_clear() -> None:
-    tones = {row.title: bar(row.bar).attrib["class"] for row in effect_rows(normal(), "families")}
+    tones = {row.title: bar(row.bar).attrib["class"] for row in effects(normal(), "families")}
     assert tones == {
         "Actions": "bar actions",
         "Profile": "bar profile",
@@ -49,31 +57,33 @@ def test_a_bar_has_the_colour_of_its_family_only_where_the_effect_is_clear() -> 
 
 
 def test_bars_of_one_list_share_a_scale() -> None:
-    actions, profile, *_ = (float(bar(row.bar).attrib["width"]) for row in effect_rows(normal(), "families"))
+    actions, profile, *_ = (float(bar(row.bar).attrib["width"]) for row in effects(normal(), "families"))
     assert actions / profile == pytest.approx(0.1183 / 0.0571, rel=0.01)
 
 
 def test_a_family_nobody_knows_still_gets_its_row() -> None:
-    data = dataclasses.replace(normal(), importance=Importance((Effect("fit_score", "fit_score", "?", 0.1),)))
-    (row,) = effect_rows(data, "families")
+    data = dataclasses.replace(
+        normal(), importance=Importance((effect("fit_score", "fit_score", "?", 0.1),), (), n=1)
+    )
+    (row,) = effects(data, "families")
     assert (row.title, row.tone, row.kind) == ("Fit score", "other", "unknown")
 
 
 def test_a_feature_named_like_its_sentence_or_its_family_is_shown_once() -> None:
-    effect = Effect("profile", "profile", "profile", 0.1, 0.05, 0.2)
-    data = dataclasses.replace(normal(), importance=Importance((), (effect,)))
-    (row,) = effect_rows(data, "features")
+    profile = effect("profile", "profile", "profile", 0.1, 0.05, 0.2)
+    data = dataclasses.replace(normal(), importance=Importance((), (profile,), n=1))
+    (row,) = effects(data, "features")
     assert (row.title, row.detail) == ("profile", "")
 
 
 @pytest.mark.parametrize(
-    ("metric", "metrics", "said", "head"),
+    ("metric", "measured", "said", "head"),
     [
-        ("roc_auc", None, "5.0", "extra pairs in 100 in the wrong order without it"),
-        ("log_loss", Metrics(log_loss=Measured(0.25)), "20.0\xa0%", "growth of the log loss without it"),
-        ("log_loss", Metrics(), "0.0500", "growth of the log loss without it"),
-        ("brier", Metrics(brier=Measured(0.1)), "50.0\xa0%", "growth of the brier score without it"),
-        ("average_precision", Metrics(), "0.0500", "average precision lost without it"),
+        ("roc_auc", metrics(), "5.0", "extra pairs in 100 in the wrong order without it"),
+        ("log_loss", metrics(log_loss=about(0.25)), "20.0\xa0%", "growth of the log loss without it"),
+        ("log_loss", metrics(), "0.0500", "growth of the log loss without it"),
+        ("brier", metrics(brier=about(0.1)), "50.0\xa0%", "growth of the brier score without it"),
+        ("average_precision", metrics(), "0.0500", "average precision lost without it"),
     ],
     ids=[
         "pairs",
@@ -84,11 +94,13 @@ def test_a_feature_named_like_its_sentence_or_its_family_is_shown_once() -> None
     ],
 )
 def test_an_effect_is_shown_in_the_unit_of_its_metric(
-    metric: str, metrics: Metrics | None, said: str, head: str
+    metric: Literal["roc_auc", "log_loss", "brier", "average_precision"],
+    measured: Metrics,
+    said: str,
+    head: str,
 ) -> None:
-    importance = Importance((), (Effect("f", "actions", "F", 0.05),), metric)
-    data = dataclasses.replace(normal(), metrics=metrics, importance=importance)
-    (row,) = effect_rows(data, "features")
+    importance = Importance((), (effect("f", "actions", "F", 0.05),), 1, metric)
+    (row,) = effect_rows(importance, measured, "features")
     assert row.number == f'<data value="0.05">{said}</data>'
     assert drop_words(importance)[0].lower() == head
 
@@ -128,17 +140,18 @@ def test_strips_cut_leads_and_conversions_by_label_highest_first() -> None:
 
 def test_thresholds_that_do_not_nest_draw_no_strip() -> None:
     data = normal()
-    assert strips(dataclasses.replace(data, labels=data.labels[::-1])) == []
-    unmeasured = dataclasses.replace(data.labels[0], share=None, recall=None)
-    assert strips(dataclasses.replace(data, labels=(unmeasured, data.labels[1]))) == []
-    assert strips(dataclasses.replace(data, labels=())) == []
+    assert strips(dataclasses.replace(data, labels=dict(reversed(data.labels.items())))) == []
+    unmeasured = dataclasses.replace(data.labels["mql"], recall=None)
+    (leads,) = strips(dataclasses.replace(data, labels={**data.labels, "mql": unmeasured}))
+    assert leads[0] == "All leads"
+    assert strips(dataclasses.replace(data, labels={})) == []
 
 
 def test_age_bars_start_at_a_coin() -> None:
     rows = age_rows(normal().by_age)
-    starts = {bar(row["bar"]).attrib["x"] for row in rows}
+    starts = {bar(row.bar).attrib["x"] for row in rows}
     assert starts == {"16.67"}  # 50 % on a scale from 40 % to 100 %
-    assert [row["title"].replace("\xa0", " ") for row in rows] == [
+    assert [row.title.replace("\xa0", " ") for row in rows] == [
         "On creation",
         "7 days after creation",
         "30 days after creation",
@@ -146,21 +159,21 @@ def test_age_bars_start_at_a_coin() -> None:
 
 
 def test_the_waterfall_says_how_many_fewer_but_not_how_many_more() -> None:
-    rows = waterfall((Step("leads", 10), Step("looks", 30), Step("open", 18)))
-    assert [(row["n"], row["gone"]) for row in rows] == [(10, ""), (30, ""), (18, "12")]
+    rows = waterfall((Step("leads", 10, 10), Step("looks", 30, 10), Step("open", 18, 9)))
+    assert [(row.n, row.gone) for row in rows] == [(10, ""), (30, ""), (18, "12")]
     assert waterfall(()) == []
 
 
 def test_measures_stand_beside_the_baselines_that_were_run() -> None:
     heads, rows = metric_rows(normal())
     assert heads == ["mqlml", "Points rule", "Logistic regression", "Base rate"]
-    brier = next(row for row in rows if row["title"] == "Brier score")
-    assert [re.sub("<.*?>", "", cell) for cell in brier["cells"]] == [
+    brier = next(row for row in rows if row.title == "Brier score")
+    assert [re.sub("<.*?>", "", cell) for cell in brier.cells] == [
         "0.0669 0.0611 to 0.0732",
         "–",
         "0.0701",
         "0.0771",
     ]
     assert metric_rows(flat())[0] == ["mqlml", "Logistic regression"]
-    assert [row["title"] for row in metric_rows(tiny())[1]] == ["ROC AUC", "Brier score"]
+    assert [row.title for row in metric_rows(tiny())[1]] == ["ROC AUC", "Brier score"]
     assert len(metric_rows(refused())[1]) == 6

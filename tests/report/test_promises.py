@@ -1,4 +1,4 @@
-"""What the report says of promises: promised, came, kept, and what comes next."""
+"""What the report says of predictions: predicted, observed, within range, and what is predicted next."""
 
 from __future__ import annotations
 
@@ -7,37 +7,46 @@ import dataclasses
 import pytest
 
 from mqlml.config import LabelRule
-from mqlml.report import LabelSummary, Measured, Promotion, ReportData, policy_in_words, render_report
+from mqlml.evaluation import (
+    Estimate,
+    LabelEvaluation,
+    LabelPrediction,
+    Promotion,
+    TrainingResult,
+    WithinRange,
+)
+from mqlml.report import policy_in_words, render_report
 from mqlml.report.parts import label_cards, label_tones
-from tests.report.report_samples import normal
+from tests.report.report_samples import about, label, normal
 
 
-def with_labels(*labels: LabelSummary) -> ReportData:
+def with_labels(**labels: LabelEvaluation) -> TrainingResult:
     return dataclasses.replace(normal(), labels=labels)
 
 
-PROMISING = LabelSummary(
-    "hot_lead",
-    0.2,
-    "Set so that at most 20 leads a week reach it",
-    0.1,
-    Measured(0.3, 0.25, 0.35),
-    Measured(0.5),
-    Measured(31.0, 28.0, 34.0),
-    promised={"precision": Measured(0.32, 0.21, 0.44), "per_week": Measured(20.0, 15.0, 26.0)},
-    kept={"precision": True, "per_week": False},
-    coming={"precision": Measured(0.31, 0.22, 0.41), "per_week": Measured(22.0, 16.0, 29.0)},
+PREDICTED = dataclasses.replace(
+    label(
+        0.2,
+        "Set so that at most 20 leads a week reach it",
+        214,
+        Estimate(0.3, 0.25, 0.35),
+        about(0.5),
+        Estimate(31.0, 28.0, 34.0),
+    ),
+    predicted=LabelPrediction(precision=Estimate(0.32, 0.21, 0.44), per_week=Estimate(20.0, 15.0, 26.0)),
+    within_range=WithinRange(precision=True, per_week=False),
+    next=LabelPrediction(precision=Estimate(0.31, 0.22, 0.41), per_week=Estimate(22.0, 16.0, 29.0)),
     teams={"EMEA": 0.2, "US": 0.25},
 )
 
 
 def test_a_card_says_what_was_promised_what_came_and_what_comes_next() -> None:
-    rows = label_cards(with_labels(PROMISING))[0].promises
-    assert [(row.title, row.kept) for row in rows] == [
+    rows = label_cards(with_labels(hot_lead=PREDICTED))[0].predictions
+    assert [(row.title, row.within_range) for row in rows] == [
         ("share that converts", "kept"),
         ("leads a week", "not kept"),
     ]
-    page = render_report(with_labels(PROMISING))
+    page = render_report(with_labels(hot_lead=PREDICTED))
     assert ">not kept</td>" in page
     for number in ("0.32", "0.21", "0.44", "26.0", "31.0", "0.41"):
         assert f'<data value="{number}">' in page
@@ -45,7 +54,7 @@ def test_a_card_says_what_was_promised_what_came_and_what_comes_next() -> None:
 
 
 def test_a_report_without_promises_shows_none() -> None:
-    assert label_cards(normal())[0].promises == []
+    assert label_cards(normal())[0].predictions == []
     assert "Promised with" not in render_report(normal())
 
 
@@ -55,13 +64,13 @@ def test_a_report_without_promises_shows_none() -> None:
     ids=["one", "two", "four"],
 )
 def test_the_highest_label_is_strongest_whatever_it_is_called(n: int, tones: list[str]) -> None:
-    labels = [dataclasses.replace(PROMISING, name=f"level_{number}") for number in range(n)]
-    assert label_tones(labels) == tones
-    assert "Hot lead" in render_report(with_labels(PROMISING))
+    names = [f"level_{number}" for number in range(n)]
+    assert label_tones(names) == dict(zip(names, tones, strict=True))
+    assert "Hot lead" in render_report(with_labels(hot_lead=PREDICTED))
 
 
 def test_acts_that_promote_are_counted_with_what_became_of_them() -> None:
-    rule = Promotion("asked for a demo", "sql", 11, 5, Measured(0.1818, 0.0, 0.5))
+    rule = Promotion(11, 2, Estimate(0.1818, 0.0, 0.5), reason="asked for a demo", to="sql", raised=5)
     page = render_report(dataclasses.replace(normal(), promoted=(rule,)))
     assert "asked for a demo, at least SQL" in page
     assert "Promoted at once" not in render_report(normal())

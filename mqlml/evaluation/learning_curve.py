@@ -7,7 +7,7 @@ leads) before them. Where the curve still falls at its end, more history is wort
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,28 +15,43 @@ from scipy.special import expit
 from sklearn.base import clone
 
 from mqlml.errors import PopulationError
-from mqlml.evaluation import compare_log_loss
-from mqlml.evaluation.bootstrap import ClusterBootstrap, make_estimate
-from mqlml.evaluation.metrics import log_losses
+from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
+from mqlml.evaluation.metrics import compare_log_loss, log_losses
 from mqlml.model import LeadScorer, NothingVariesError
+from mqlml.results import Result
 from mqlml.training import Fold, TrainingTable
 
-__all__ = ["measure_curve"]
+__all__ = ["LearningPoint", "measure_curve"]
 
 Rows = npt.NDArray[np.intp]
 
 _SHARES = (0.125, 0.25, 0.5, 1.0)
 _LAST_FOLDS, _ENOUGH = 2, 200
-"""Judged on these forward folds only: earlier ones have less past to take a share of, and each costs four fits. Where
-the last one has conversions enough to judge by, it is the only one."""
+"""Evaluated on these forward folds only: earlier ones have less past to take a share of, and each costs four fits.
+Where the last one has conversions enough, it is the only one."""
 
 _POSITIVES = 10
 
 
+@dataclass(frozen=True)
+class LearningPoint(Result):
+    """The error on the same later snapshots of a model that learned from a share of the history before them."""
+
+    share: float
+    """Of the accounts or leads."""
+    rows: int
+    """Snapshots learned from, of the last fold."""
+    positives: int
+    """Conversions among them."""
+    log_loss: Estimate
+    saved: Estimate | None
+    """How much lower the log loss is than with half as much history, paired; None at the first point."""
+
+
 def measure_curve(
     scorer: LeadScorer, table: TrainingTable, folds: Sequence[Fold], *, random_state: int
-) -> list[dict[str, Any]]:
-    """Forward log loss by share of the past learned from.
+) -> tuple[LearningPoint, ...]:
+    """Out-of-time log loss by share of the past learned from.
 
     Parameters
     ----------
@@ -45,21 +60,19 @@ def measure_curve(
 
     Returns
     -------
-    list of dict
-        ``share`` of accounts or leads; ``rows`` and ``positives`` learned from (of the last fold); ``log_loss``
-        (nats) with a 95 % interval; ``saved``, the loss less than with half as much, paired row by row, or None at
-        the first point. A share with under 10 conversions to learn from, or no column that varies, is left out.
+    tuple of LearningPoint
+        A share with under 10 conversions to learn from, or no column that varies, is left out.
     """
     alone = bool(folds) and int(table.label[folds[-1].test].sum()) >= _ENOUGH
     parts = [part for fold in folds[-1 if alone else -_LAST_FOLDS :] for part in fold.parts]
     if not parts:
-        return []
-    judged = np.concatenate([test for _, test in parts])
-    y, group = table.label[judged].astype(np.float64), table.group[judged]
-    # Places are dealt once, so that each share holds the smaller ones.
+        return ()
+    later = np.concatenate([test for _, test in parts])
+    y, group = table.label[later].astype(np.float64), table.group[later]
+    # Places are drawn once, so that each share holds the smaller ones.
     rng = np.random.default_rng(random_state)
     place = rng.permutation(int(table.group.max()) + 1) / (int(table.group.max()) + 1)
-    curve: list[dict[str, Any]] = []
+    curve: list[LearningPoint] = []
     before: npt.NDArray[np.float64] | None = None
     for share in _SHARES:
         shares = [(train[place[table.group[train]] < share], test) for train, test in parts]
@@ -72,20 +85,20 @@ def measure_curve(
             continue  # so few rows that no word is frequent enough to be told apart
         try:
             curve.append(
-                {
-                    "share": share,
-                    "rows": len(shares[-1][0]),
-                    "positives": wins[-1],
-                    "log_loss": _estimate(y, chance, group, random_state),
-                    "saved": None
+                LearningPoint(
+                    share=share,
+                    rows=len(shares[-1][0]),
+                    positives=wins[-1],
+                    log_loss=_estimate(y, chance, group, random_state),
+                    saved=None
                     if before is None
                     else compare_log_loss(y, before, chance, clusters=group, random_state=random_state),
-                }
+                )
             )
         except PopulationError:
-            return []  # nobody, or everybody, of these periods converted: there is nothing to judge on
+            return ()  # nobody, or everybody, of these periods converted: there is nothing to evaluate on
         before = chance
-    return curve
+    return tuple(curve)
 
 
 def _predict(scorer: LeadScorer, table: TrainingTable, train: Rows, test: Rows) -> npt.NDArray[np.float64]:
@@ -96,7 +109,7 @@ def _predict(scorer: LeadScorer, table: TrainingTable, train: Rows, test: Rows) 
 
 def _estimate(
     y: npt.NDArray[np.float64], chance: npt.NDArray[np.float64], group: Rows, random_state: int
-) -> Any:
+) -> Estimate:
     losses = log_losses(y, chance)
     bootstrap = ClusterBootstrap(group, n_bootstrap=500, random_state=random_state)
     size, total = bootstrap.sums(np.ones_like(losses), losses)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from mqlml.evaluation import FitEngagementCell
 from mqlml.report import marked
-from mqlml.report.data import Placement
 
-__all__ = ["Grid", "placement_grid"]
+__all__ = ["Grid", "fit_engagement_grid"]
 
 _THIRDS = {2: "High", 1: "Middle", 0: "Low"}
 _TONES = 4
@@ -21,7 +21,7 @@ class _Cell:
 
     rate: Markup
     range: Markup
-    promised: Markup
+    predicted: Markup
     n: Markup
     tone: int
 
@@ -35,23 +35,23 @@ class Grid:
     sentence: Markup
 
 
-def placement_grid(placements: tuple[Placement, ...]) -> Grid | None:
+def fit_engagement_grid(given: tuple[FitEngagementCell, ...]) -> Grid | None:
     """None where the model does not tell leads apart by both, so that there is no grid."""
-    fits = sorted({cell.fit for cell in placements}, reverse=True)
-    engagements = sorted({cell.engagement for cell in placements})
+    fits = sorted({cell.fit for cell in given}, reverse=True)
+    engagements = sorted({cell.engagement for cell in given})
     if len(fits) < 2 or len(engagements) < 2:
         return None
-    top = max([cell.rate.value or 0.0 for cell in placements] or [0.0])
-    cells = {(cell.fit, cell.engagement): cell for cell in placements}
+    top = max([cell.rate.value for cell in given] or [0.0])
+    cells = {(cell.fit, cell.engagement): cell for cell in given}
 
-    def shown(cell: Placement | None) -> _Cell | None:
+    def shown(cell: FitEngagementCell | None) -> _Cell | None:
         if cell is None:
             return None
-        share = (cell.rate.value or 0.0) / top if top > 0 else 0.0
+        share = cell.rate.value / top if top > 0 else 0.0
         return _Cell(
             rate=marked.percent(cell.rate.value),
             range=marked.interval(cell.rate),
-            promised=marked.percent(cell.promised),
+            predicted=marked.percent(cell.predicted),
             n=marked.count(cell.n),
             tone=round(share * _TONES),
         )
@@ -65,7 +65,7 @@ def placement_grid(placements: tuple[Placement, ...]) -> Grid | None:
     )
 
 
-def _sentence(cells: dict[tuple[int, int], Placement]) -> Markup:
+def _sentence(cells: dict[tuple[int, int], FitEngagementCell]) -> Markup:
     """The corners in words: both high, one of the two, neither."""
     corners = {
         (2, 2): "high in both",

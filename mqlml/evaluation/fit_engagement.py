@@ -1,4 +1,4 @@
-"""Fit by engagement: the points of held-out leads go in; what each third was promised, and did, comes out."""
+"""Fit by engagement: the points of held-out leads go in; what was predicted and observed of each third comes out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pandas as pd
 from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.curves import assign_bands, wilson_interval
 from mqlml.evaluation.slices import cluster_inflation
+from mqlml.results import Number, Result
 
-__all__ = ["N_BANDS", "Placement", "measure_placements"]
+__all__ = ["N_BANDS", "FitEngagementCell", "measure_fit_by_engagement"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -20,33 +21,29 @@ N_BANDS = 3
 
 
 @dataclass(frozen=True)
-class Placement:
-    """The leads of one third by fit and one by engagement.
-
-    Attributes
-    ----------
-    fit, engagement : int, the thirds: 0 lowest, 2 highest.
-    n, positives : int
-    promised : float, the mean probability.
-    rate : Estimate, the share that converted.
-    """
+class FitEngagementCell(Result):
+    """The snapshots of one third by fit and one by engagement."""
 
     fit: int
+    """The third: 0 lowest, 2 highest."""
     engagement: int
+    """Likewise."""
     n: int
     positives: int
-    promised: float
+    predicted: Number
+    """The mean probability."""
     rate: Estimate
+    """The share that converted."""
 
 
-def measure_placements(
+def measure_fit_by_engagement(
     fit: FloatArray,
     engagement: FloatArray,
     y: npt.ArrayLike,
     probability: npt.ArrayLike,
     *,
     clusters: npt.ArrayLike,
-) -> tuple[Placement, ...]:
+) -> tuple[FitEngagementCell, ...]:
     """Held-out leads by thirds of fit and of engagement, each third with as equal a number as ties allow.
 
     Parameters
@@ -57,7 +54,7 @@ def measure_placements(
 
     Returns
     -------
-    tuple of Placement
+    tuple of FitEngagementCell
         Lowest fit first, lowest engagement first within it; those that nobody falls into are left out. The 95 %
         interval of a rate is Wilson's (it holds where nobody converted, too) for as many independent leads as the
         rows are worth: their number by the variance inflation that clusters cause within the thirds.
@@ -76,12 +73,12 @@ def measure_placements(
         share = float(wins[number] / n[number])
         low, high = wilson_interval(wins[number] / inflation, n[number] / inflation)
         found.append(
-            Placement(
+            FitEngagementCell(
                 fit=int(number // N_BANDS),
                 engagement=int(number % N_BANDS),
                 n=int(n[number]),
                 positives=int(wins[number]),
-                promised=float(chance[place == number].mean()),
+                predicted=float(chance[place == number].mean()),
                 rate=Estimate(share, low, high),
             )
         )

@@ -1,0 +1,208 @@
+"""The result of a training: all that was measured and decided, in one record that a version stores.
+
+``train --json``, the console and the report read it. It holds aggregates only, no single lead and no personal data.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from mqlml.evaluation.curves import CalibrationBand, Decile
+from mqlml.evaluation.fit_engagement import FitEngagementCell
+from mqlml.evaluation.gate import GateResult
+from mqlml.evaluation.importance import Importance
+from mqlml.evaluation.labels import Disqualification, LabelEvaluation, Promotion
+from mqlml.evaluation.learning_curve import LearningPoint
+from mqlml.evaluation.metrics import Baseline, Metrics
+from mqlml.evaluation.periods import OverTimePeriod
+from mqlml.evaluation.slices import Slice
+from mqlml.journeys.quarantine import TableCount
+from mqlml.results import Number, Result
+from mqlml.training import Finding, LeftOut, Population, Proof
+
+__all__ = [
+    "CalibrationPeriod",
+    "CalibrationSummary",
+    "Choice",
+    "DataSummary",
+    "HoldoutEvaluation",
+    "OutOfTimeLoss",
+    "Question",
+    "SetAside",
+    "TrainingResult",
+    "TriedSettings",
+]
+
+
+@dataclass(frozen=True)
+class Question(Result):
+    """The problem in words."""
+
+    sentence: str
+    """Without a full stop: "Won within 60 days, looked at 0, 7 and 30 days after creation"."""
+    converts: str
+    """What a lead that converts will do, after "will": "be won within 60 days"."""
+    repeated: bool
+    """Whether one lead can have several snapshots."""
+
+
+@dataclass(frozen=True)
+class SetAside(Result):
+    """Rows of one table that were quarantined for one reason."""
+
+    table: str
+    column: str
+    """Empty where the reason is none of a single column."""
+    reason: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class DataSummary(Result):
+    """What was read."""
+
+    tables: dict[str, TableCount]
+    quarantine: tuple[SetAside, ...]
+    observed_until: str | None
+    """ISO time up to which outcomes are complete; None for a flat table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldoutEvaluation(Metrics):
+    """The model of the past on the last period, which was held out from every choice."""
+
+    start: Annotated[str, Field(alias="from")]
+    """ISO time of the first cutoff; for a flat table, its place in the order."""
+    until: str
+    """The last cutoff, likewise."""
+    leads: int
+    """Leads that the snapshots are of."""
+    opened_with_other_settings: int
+    """With how many settings other than these the period was opened before."""
+    opened_by_versions: tuple[int, ...]
+    """The versions that came of it."""
+    opened_since: str | None
+    """ISO time of the first such opening."""
+
+    @property
+    def base_rate(self) -> float:
+        """The share of the held-out snapshots that converts."""
+        return self.positives / self.n if self.n else math.nan
+
+
+@dataclass(frozen=True)
+class OutOfTimeLoss(Result):
+    """Log loss on later leads inside the past, nats per snapshot, of each part of the blend."""
+
+    base_rate: Number
+    trees: Number
+    logistic: Number
+    blend: Number
+
+
+@dataclass(frozen=True)
+class TriedSettings(Result):
+    """Settings that were tried."""
+
+    settings: dict[str, int | float]
+    """What differs from the defaults."""
+    out_of_time_log_loss: Number
+    """Of their blend."""
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Choice(Result):
+    """The model that was chosen on the past."""
+
+    tree_weight: float
+    """Of the model that the held-out period evaluates."""
+    linear_weight: float
+    shrinkage: Number
+    """In conversions: parts that learned from n of them are shrunk by the share ``shrinkage / n``."""
+    out_of_time_log_loss: OutOfTimeLoss
+    in_time: bool
+    """Whether the history was long enough to predict later leads from earlier ones."""
+    trials: tuple[TriedSettings, ...]
+    stopped: bool
+    """Whether somebody stopped the tuning before its last trial."""
+
+
+@dataclass(frozen=True)
+class CalibrationPeriod(Result):
+    """Conversions of one out-of-time period: predicted by one calibration over all periods, and observed."""
+
+    start: int
+    """Microseconds, or a place in an order."""
+    end: int
+    n: int
+    predicted: Number
+    observed: int
+    deviations: Number
+    """The difference in its standard deviations."""
+
+
+@dataclass(frozen=True)
+class CalibrationSummary(Result):
+    """How log-odds become probabilities, how that held over time, and how it did on the held-out period."""
+
+    slope: float
+    intercept: float
+    half_life: float | None
+    """In days, or places of an order, how fast the level forgets; None: all periods count alike."""
+    shift: float
+    """What following the recent periods added to all log-odds."""
+    p_value: float | None
+    """Of so large deviations if one calibration held in all periods; None with fewer than two periods."""
+    drift: bool
+    """Whether from period to period more or fewer leads convert than one calibration explains."""
+    periods: tuple[CalibrationPeriod, ...]
+    bands: tuple[CalibrationBand, ...]
+    """The held-out period, lowest probability first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult(Result):
+    """What a training came to, whether or not the gate let the model pass."""
+
+    model: str
+    timezone: str
+    """Of the config, in which times are shown."""
+    created: str
+    """ISO time."""
+    mqlml_version: str
+    question: Question
+    data: DataSummary
+    population: Population
+    left_out: tuple[LeftOut, ...]
+    leaks: tuple[Finding, ...]
+    proof: Proof | None
+    """None for a flat table, which has no times."""
+    holdout: HoldoutEvaluation
+    by_age: dict[str, Metrics]
+    """By age of the lead, youngest first; ages with too few conversions are left out."""
+    over_time: tuple[OverTimePeriod, ...]
+    """Earliest first, the held-out one last; empty where the history was too short to go forward in time."""
+    slices: tuple[Slice, ...]
+    """By column, largest first within one."""
+    fit_by_engagement: tuple[FitEngagementCell, ...]
+    """Lowest fit first, lowest engagement first within one."""
+    choice: Choice
+    learning_curve: tuple[LearningPoint, ...]
+    """Least history first."""
+    calibration: CalibrationSummary
+    deciles: tuple[Decile, ...]
+    """Of the held-out period, highest rank first."""
+    importance: Importance | None
+    """None for a model that was refused."""
+    baselines: dict[str, Baseline]
+    """``base_rate``, ``points`` and ``logistic``, on the held-out period."""
+    labels: dict[str, LabelEvaluation]
+    """Lowest label first; empty for a model that was refused."""
+    promoted: tuple[Promotion, ...]
+    disqualified: tuple[Disqualification, ...]
+    gate: GateResult

@@ -1,0 +1,99 @@
+"""What train prints: lines made of a result, and one verdict on each simpler way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mqlml.evaluation import Estimate, LabelPrediction, Promotion, TrainingResult, WithinRange
+from mqlml.pipeline import TrainedVersion, words_of_train
+from mqlml.results import to_json_safe
+from tests.report.report_samples import label, normal, refused
+
+
+def trained(result: TrainingResult, **keys: Any) -> TrainedVersion:
+    given = {"version": 7, "run_id": "4f1c", "aliases": ("champion",), "set_aside_in": ("events",), **keys}
+    return TrainedVersion(**vars(result), **given)
+
+
+def test_the_version_stands_beside_the_result_in_one_flat_json() -> None:
+    stored = to_json_safe(trained(normal(), seconds={"fit": 0.2}))
+    assert (stored["model"], stored["version"], stored["run_id"]) == ("lead-conversion", 7, "4f1c")
+    assert stored["seconds"] == {"fit": 0.2}
+    assert {name: value for name, value in stored.items() if name in to_json_safe(normal())} == to_json_safe(
+        normal()
+    )
+
+
+def test_the_lines_hold_the_figures_of_the_result() -> None:
+    lines = words_of_train(trained(normal())).splitlines()
+    assert lines[0] == "Note: Some rows were set aside (events); mqlml check says which and why."
+    assert (
+        "Judged on the last period, 2018-03-14 until 2018-05-31: 2,143 snapshots, 179 convert (8.4%)" in lines
+    )
+    assert [line.split() for line in lines if line.startswith("  ROC AUC ")] == [
+        ["ROC", "AUC", "0.764", "0.741", "to", "0.789"]
+    ]
+    assert [line.split() for line in lines if line.startswith("  calibration error")] == [
+        ["calibration", "error", "0.0061", "0.0038", "to", "0.0119"]
+    ]
+    assert lines[-1] == "Registered lead-conversion version 7 as champion"
+    assert words_of_train(trained(normal(), version=None)).endswith("nothing was registered (dry run)")
+
+
+def test_the_verdict_on_each_baseline_is_the_one_of_the_result() -> None:
+    result = normal()
+    rivals = {
+        name: replace(found, verdict=verdict)
+        for (name, found), verdict in zip(
+            result.baselines.items(), ("better", "worse", "not_clearly_better"), strict=True
+        )
+    }
+    lines = words_of_train(trained(replace(result, baselines=rivals))).splitlines()
+    start = lines.index("Beside it, on the same leads")
+    assert lines[start + 1].endswith("mqlml is")
+    assert [line.rsplit("  ", 1)[1] for line in lines[start + 3 : start + 6]] == [
+        "better",
+        "worse",
+        "not clearly better",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("within", "verdict"),
+    [
+        (WithinRange(precision=True, per_week=True), "kept"),
+        (WithinRange(precision=True, per_week=False), "kept in part"),
+        (WithinRange(precision=False, per_week=False), "not kept"),
+        (WithinRange(precision=True, per_week=None), "kept in part"),
+    ],
+    ids=["all", "one", "none", "one not measured"],
+)
+def test_a_label_says_what_was_predicted_and_whether_it_held(within: WithinRange, verdict: str) -> None:
+    shown = replace(
+        label(0.12, "Fixed", 90, Estimate(0.3, 0.2, 0.4), Estimate(0.5, 0.4, 0.6), Estimate(4.0, 3.0, 5.0)),
+        evaluated_at=0.1,
+        predicted=LabelPrediction(precision=Estimate(0.3, 0.25, 0.35), per_week=Estimate(5.0, 2.0, 8.0)),
+        within_range=within,
+    )
+    lines = words_of_train(trained(replace(normal(), labels={"mql": shown}))).splitlines()
+    start = lines.index("Labels")
+    assert lines[start + 1] == (
+        "  MQL from a probability of 0.120: 30.0% of those above convert, 50.0% of all conversions are among them, "
+        "4.0 leads a week (measured at 0.100, before the last period was learned from)"
+    )
+    assert lines[start + 2] == (
+        "    promised for that period, with 90 % confidence: 25.0% to 35.0% convert, 2.0 to 8.0 leads a week: "
+        f"{verdict}"
+    )
+
+
+def test_rules_are_counted_and_a_refusal_says_why() -> None:
+    rule = Promotion(11, 2, Estimate(0.18, 0.0, 0.5), reason="asked", to="sql", raised=5)
+    text = words_of_train(trained(replace(normal(), promoted=(rule,))))
+    assert "  At once SQL, asked: 11 snapshots, 18.0% of them convert; 5 were lower without it" in text
+    assert "  Never, outside our region: 41 snapshots, 2 of them convert" in text
+    lines = words_of_train(trained(refused(), version=None)).splitlines()
+    assert lines[lines.index("Refused") + 1 :] == [f"  {reason}" for reason in refused().gate.reasons]
