@@ -13,6 +13,7 @@ from mqlml.features.catalogue import Feature, Signal, Unit, name_parts, over_win
 from mqlml.features.columns import Columns, Piece
 from mqlml.features.sums import count_ranks, divide, sum_in_windows
 from mqlml.features.vocabulary import OTHER, Vocabulary
+from mqlml.features.windows import UNIT
 from mqlml.features.wording import (
     Compared,
     Counted,
@@ -94,25 +95,23 @@ def values(plan: ActionsPlan) -> Iterator[Piece]:
     """Sum and mean of the values of each kept action."""
     if not plan.values:
         return
-    for aggregate, said, write in (
-        ("value_sum", "Sum", _write_value_sums),
-        ("value_mean", "Mean", _write_value_means),
-    ):
-        features: list[Feature] = []
+    features: list[Feature] = []
+    for aggregate, said in (("value_sum", "Sum"), ("value_mean", "Mean")):
         for word, part, kept in slot_names(plan):
             of = "other acts’ values" if word == OTHER else f"values of “{say_word(word)}”"
             text = Named(f"{said} of the {of}")
             one = Feature("actions", part, aggregate, text, "amount", source=_VALUES, words=kept)
             features += over_windows(one, plan.windows)
-        yield Piece(tuple(features), write)
+    yield Piece(tuple(features), _write_values)
 
 
-def _write_value_sums(acts: Acts, columns: Columns) -> None:
-    columns.fill(acts.walk.row, acts.value_totals_by_action[0])
-
-
-def _write_value_means(acts: Acts, columns: Columns) -> None:
-    columns.fill(acts.walk.row, divide(*acts.value_totals_by_action))
+def _write_values(acts: Acts, columns: Columns) -> None:
+    whole, present = acts.values
+    walk = acts.walk
+    place = (walk.unit, walk.turn, acts.start, walk.stop, acts.slot, len(acts.plan.actions.slots))
+    sums = kernel.sum_words(*place, whole) * UNIT
+    number = kernel.sum_words(*place, present.astype(np.int64))
+    columns.fill(walk.row, sums, divide(sums, number))
 
 
 def usual(plan: ActionsPlan) -> Iterator[Piece]:
@@ -167,8 +166,11 @@ def totals(plan: ActionsPlan) -> Iterator[Piece]:
     yield Piece(each("any", "sessions", visits, "count"), partial(_write_ranks, rank=1))
     if plan.value:
         added, mean = Named("Sum of the acts' values"), Named("Mean of the acts' values")
-        yield Piece(each("value", "sum", added, "amount", _VALUES), _write_value_sum)
-        yield Piece(each("value", "mean", mean, "amount", _VALUES), _write_value_mean)
+        features = (
+            *each("value", "sum", added, "amount", _VALUES),
+            *each("value", "mean", mean, "amount", _VALUES),
+        )
+        yield Piece(features, _write_all_values)
     if plan.campaign:
         text = Counted("campaign acted on", "campaigns acted on", different=True)
         source = ("events.campaign", "events.occurred_at")
@@ -195,12 +197,12 @@ def _write_ranks(acts: Acts, columns: Columns, *, rank: int) -> None:
     columns.fill(acts.walk.row, count_ranks(acts.ranks[rank], acts.start, acts.walk.stop).T)
 
 
-def _write_value_sum(acts: Acts, columns: Columns) -> None:
-    columns.fill(acts.walk.row, acts.value_totals[0].T)
-
-
-def _write_value_mean(acts: Acts, columns: Columns) -> None:
-    columns.fill(acts.walk.row, divide(*acts.value_totals).T)
+def _write_all_values(acts: Acts, columns: Columns) -> None:
+    whole, present = acts.values
+    start, stop = acts.start, acts.walk.stop
+    sums = sum_in_windows(whole, start, stop) * UNIT
+    number = sum_in_windows(present.astype(np.int64), start, stop)
+    columns.fill(acts.walk.row, sums.T, divide(sums, number).T)
 
 
 def _write_campaigns(acts: Acts, columns: Columns) -> None:

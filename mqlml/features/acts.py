@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.features import kernel
 from mqlml.features.bad_acts import is_undesirable
 from mqlml.features.catalogue import Window
 from mqlml.features.columns import Columns
 from mqlml.features.compiled import Codes, Flags, Ints
-from mqlml.features.sums import sum_in_windows, whole_values
+from mqlml.features.sums import whole_values
 from mqlml.features.vocabulary import Vocabulary, Words
-from mqlml.features.windows import UNIT, Events, Walk, to_local
+from mqlml.features.windows import Events, Walk, to_local
 from mqlml.features.word_kinds import Kind
 
 __all__ = ["ActionsPlan", "Acts", "PairPlan", "is_welcome", "write_counts", "write_distinct", "write_last"]
@@ -122,7 +121,7 @@ class Acts:
         """The number of each row's day and of its session, never falling."""
         return kernel.rank_stretches(self.walk.unit, self.walk.occurred, self.local, self.plan.session_gap)
 
-    @cached_property
+    @property
     def visit_begins(self) -> Ints:
         """1 for each row that begins a visit, else 0."""
         session = self.ranks[1]
@@ -135,23 +134,6 @@ class Acts:
     def values(self) -> tuple[Ints, Flags]:
         """The values in whole millionths, 0 where there is none, and where there is one."""
         return whole_values(self.walk, self.events.values()[self.walk.order])
-
-    @cached_property
-    def value_totals(self) -> tuple[npt.NDArray[np.floating], Ints]:
-        """Sum and number of the values in each window."""
-        whole, present = self.values
-        stop = self.walk.stop
-        sums = sum_in_windows(whole, self.start, stop) * UNIT
-        return sums, sum_in_windows(present.astype(np.int64), self.start, stop)
-
-    @cached_property
-    def value_totals_by_action(self) -> tuple[npt.NDArray[np.floating], Ints]:
-        """The same of each kept action: (snapshots, actions and windows)."""
-        whole, present = self.values
-        walk = self.walk
-        place = (walk.unit, walk.turn, self.start, walk.stop, self.slot, len(self.plan.actions.slots))
-        sums = kernel.sum_words(*place, whole) * UNIT
-        return sums, kernel.sum_words(*place, present.astype(np.int64))
 
     def are(self, kind: Kind, column: str = "action") -> Flags:
         """Whether each row's word is of a kind; a missing one is of none."""

@@ -128,8 +128,7 @@ def _words(plan: ChannelPlan) -> Iterator[Piece]:
         one = partial(_channel, parts[word], words=kept)
         counts += over_windows(one("count", touches, "count", "presence"), plan.windows)
         shares += over_windows(one("share", Share(touches.many), "share"), plan.windows)
-    yield Piece(tuple(counts), _write_counts)
-    yield Piece(tuple(shares), _write_shares)
+    yield Piece((*counts, *shares), _write_counts)
 
 
 def _paid(plan: ChannelPlan) -> Iterator[Piece]:
@@ -175,21 +174,16 @@ class _Touches:
         self.codes: Codes = self.channel.codes[walk.order].astype(np.int32)
         self.slot: Codes = plan.channels.look_up(self.channel)[self.codes]
         self.start = walk.starts(plan.windows)
-        self.number: Ints = walk.stop - self.start
+
+    @property
+    def number(self) -> Ints:
+        """How many rows lie in each window."""
+        return self.walk.stop - self.start
 
     @cached_property
     def first(self) -> Ints:
         """The first row of each snapshot; there is one where it lies before ``stop``."""
         return np.repeat(self.walk.unit[:-1], np.diff(self.walk.turn))
-
-    @cached_property
-    def counts(self) -> Numbers:
-        """Rows of each channel in each window: (snapshots, channels and windows)."""
-        walk, slots = self.walk, len(self.plan.channels.slots)
-        rows = np.arange(len(walk.row))
-        found = np.empty((len(rows), slots * len(self.start)), np.float32)
-        kernel.count_words(walk.unit, walk.turn, rows, self.start, walk.stop, self.slot, slots, found, 0)
-        return found
 
     @cached_property
     def is_paid(self) -> Flags:
@@ -230,12 +224,12 @@ def _write_last(touches: _Touches, columns: Columns) -> None:
 
 
 def _write_counts(touches: _Touches, columns: Columns) -> None:
-    columns.fill(touches.walk.row, touches.counts)
-
-
-def _write_shares(touches: _Touches, columns: Columns) -> None:
-    every = np.tile(touches.number.T, len(touches.plan.channels.slots))
-    columns.fill(touches.walk.row, divide(touches.counts, every))
+    walk, slots = touches.walk, len(touches.plan.channels.slots)
+    rows = np.arange(len(walk.row))
+    counts: Numbers = np.empty((len(rows), slots * len(touches.start)), np.float32)
+    place = (walk.unit, walk.turn, rows, touches.start, walk.stop)
+    kernel.count_words(*place, touches.slot, slots, counts, 0)
+    columns.fill(walk.row, counts, divide(counts, np.tile(touches.number.T, slots)))
 
 
 def _write_distinct(touches: _Touches, columns: Columns) -> None:
