@@ -1,7 +1,7 @@
 """The config: text in ``mqlml.yml`` goes in, one validated, frozen `Config` comes out."""
 
 from mqlml.config.conditions import Condition
-from mqlml.config.custom import Aggregate
+from mqlml.config.custom import NUMBER_UNITS, Aggregate, NumberUnit
 from mqlml.config.features import Features
 from mqlml.config.labels import Gate, LabelRule, Promote, Rules, Teams
 from mqlml.config.problem import Problem, Snapshots
@@ -12,6 +12,7 @@ from mqlml.config.tables import Data, Flat, Outcomes, Table
 from mqlml.config.values import STAGES, TERMINAL_STAGES, ColumnFormat, Stage, format_size, parse_size
 
 __all__ = [
+    "NUMBER_UNITS",
     "STAGES",
     "TERMINAL_STAGES",
     "Aggregate",
@@ -24,6 +25,7 @@ __all__ = [
     "Gate",
     "LabelRule",
     "MailDomains",
+    "NumberUnit",
     "Outcomes",
     "Problem",
     "Profile",

@@ -1,7 +1,7 @@
 """Features: journeys and snapshots go in; one row per snapshot, of what was known at its cutoff, comes out."""
 
 from mqlml.features.build import build_features, build_flat, plan_flat
-from mqlml.features.catalogue import FAMILIES, Family, Feature
+from mqlml.features.catalogue import FAMILIES, Family, Feature, feature_name
 from mqlml.features.checks import check_own
 from mqlml.features.facts import EventFacts, gather_facts
 from mqlml.features.functions import FeatureFunction, Known
@@ -18,6 +18,7 @@ __all__ = [
     "build_features",
     "build_flat",
     "check_own",
+    "feature_name",
     "gather_facts",
     "plan_features",
     "plan_flat",

@@ -53,13 +53,14 @@ def write_others(
     wanted: Flags,
     lengths: Ints,
     out: Numbers,
-    column: int,
+    at: int,
 ) -> None:
     """What the other leads did: in each window their acts, then their wanted acts, then how many leads were active;
     then days since the last act and since the last wanted one, NaN where there is none.
 
     ``own`` is each snapshot's lead and ``lead`` each act's, below ``leads``. A length below 0 stands for everything.
     """
+    cells = out[:, at:]
     windows = len(lengths)
     acts = np.zeros((leads, windows), np.int64)
     wants = np.zeros((leads, windows), np.int64)
@@ -125,10 +126,10 @@ def write_others(
             place = row[t]
             mine = own[t]
             for w in range(windows):
-                out[place, column + w] = all_acts[w] - acts[mine, w]
-                out[place, column + windows + w] = all_wants[w] - wants[mine, w]
-                out[place, column + 2 * windows + w] = active[w] - (1 if acts[mine, w] > 0 else 0)
+                cells[place, w] = all_acts[w] - acts[mine, w]
+                cells[place, windows + w] = all_wants[w] - wants[mine, w]
+                cells[place, 2 * windows + w] = active[w] - (1 if acts[mine, w] > 0 else 0)
             for kind in range(2):
                 last = second[kind] if latest_lead[kind] == mine else latest[kind]
                 since = (now - last) / DAY if last > MISSING_TIME else np.nan
-                out[place, column + 3 * windows + kind] = since
+                cells[place, 3 * windows + kind] = since

@@ -7,21 +7,25 @@ whole only if it holds all leads of each account that is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from mqlml.errors import ContractError
 from mqlml.features import account_kernel, sorting
-from mqlml.features.action_counts import over_windows
 from mqlml.features.acts import ActionsPlan, is_welcome
 from mqlml.features.builder import Evidence, Source
-from mqlml.features.catalogue import Feature, feature_name
+from mqlml.features.catalogue import Feature, over_windows
+from mqlml.features.columns import Columns, Piece
 from mqlml.features.compiled import Ints, Numbers
 from mqlml.features.windows import Events, cut_ranges, match_ids
+from mqlml.features.wording import Counted, Last
 from mqlml.times import column_to_microseconds
 
-__all__ = ["describe_accounts", "has_accounts", "write_accounts"]
+__all__ = ["Colleagues", "accounts", "has_accounts"]
 
 _OTHERS = ("leads.account_id", "events.action", "events.occurred_at")
 
@@ -41,74 +45,88 @@ def has_accounts(evidence: Evidence) -> bool:
     return several >= (_ENOUGH if wish == "auto" else 1)
 
 
-def describe_accounts(plan: ActionsPlan) -> list[Feature]:
-    """The features in order."""
+def accounts(plan: ActionsPlan) -> Iterator[Piece]:
+    """The other leads of the account: how many there are, and what they did."""
     if not plan.account:
-        return []
+        return
+    one = partial(Feature, "actions", "colleagues", source=_OTHERS)
+    leads = Counted(
+        "other lead of the account, created by then", "other leads of the account, created by then"
+    )
+    acts = Counted("act of the account's other leads", "acts of the account's other leads")
+    wanted = Counted(f"high-intent {acts.one}", f"high-intent {acts.many}")
+    active = Counted(
+        "other lead of the account that was active", "other leads of the account that were active"
+    )
+    yield Piece((one("created", leads, "count"),), _write_created, "journeys")
+    features = (
+        *over_windows(one("count", acts, "count", "presence"), plan.windows),
+        *over_windows(one("high_intent", wanted, "count"), plan.windows),
+        *over_windows(one("active", active, "count"), plan.windows),
+        one("days_since", Last(acts.one), "days"),
+        one("days_since_high_intent", Last(wanted.one), "days"),
+    )
+    yield Piece(features, _write_others, "journeys")
 
-    def single(aggregate: str, sentence: str) -> Feature:
-        return Feature(feature_name("actions", "colleagues", aggregate), "actions", sentence, source=_OTHERS)
 
-    return [
-        single("created", "Other leads of the account, created by then"),
-        *over_windows(plan, "colleagues", "count", "Acts of the account's other leads", _OTHERS),
-        *over_windows(
-            plan, "colleagues", "high_intent", "High-intent acts of the account's other leads", _OTHERS
-        ),
-        *over_windows(plan, "colleagues", "active", "Other leads of the account that were active", _OTHERS),
-        single("days_since", "Days since the last act of the account's other leads"),
-        single("days_since_high_intent", "Days since the last high-intent act of the account's other leads"),
-    ]
+class Colleagues:
+    """The accounts of the leads asked for. A lead without a known account has no others."""
+
+    def __init__(self, source: Source, events: Events, plan: ActionsPlan) -> None:
+        everyone, asked = source.everyone, source.asked
+        if "account_id" not in everyone:
+            raise ContractError(
+                "the features were planned with a column 'account_id' in leads, and there is none now; map it under "
+                "data.leads.columns, or plan anew (train)"
+            )
+        self.source = source
+        self.events = events
+        self.plan = plan
+        self.account = np.asarray(pd.factorize(everyone["account_id"])[0], np.int64)
+        self.created = column_to_microseconds(everyone["created_at"])
+        ranked = np.lexsort((self.created, self.account))
+        self.ranked = ranked[self.account[ranked] >= 0]
+        edges = np.arange(self.account.max(initial=-1) + 2)
+        self.members = np.searchsorted(self.account[self.ranked], edges)
+        # of a lead that was not created yet, the account was not known either
+        self.asked = np.where(source.lead_row >= 0, self.account[source.place][asked.lead], -1)
 
 
-def write_accounts(source: Source, events: Events, plan: ActionsPlan, out: Numbers, column: int) -> None:
-    """Fill the columns from ``column`` on, for all snapshots. A lead without a known account has no others."""
-    everyone, asked = source.everyone, source.asked
-    if "account_id" not in everyone:
-        raise ContractError(
-            "the features were planned with a column 'account_id' in leads, and there is none now; map it under "
-            "data.leads.columns, or plan anew (train)"
-        )
-    width = 3 * len(plan.windows)
-    out[:, column + 1 : column + 1 + width] = 0.0
-    out[:, column + 1 + width : column + 3 + width] = np.nan
-    account = np.asarray(pd.factorize(everyone["account_id"])[0], np.int64)
-    created = column_to_microseconds(everyone["created_at"])
-    ranked = np.lexsort((created, account))
-    ranked = ranked[account[ranked] >= 0]
-    members = np.searchsorted(account[ranked], np.arange(account.max(initial=-1) + 2))
-    # of a lead that was not created yet, the account was not known either
-    asked_account = np.where(source.lead_row >= 0, account[source.place][asked.lead], -1)
-    born = created[source.place][asked.lead]
-    out[:, column] = account_kernel.count_created(created[ranked], members, asked_account, born, asked.cutoff)
-    several = np.append(np.diff(members) > 1, False)  # the last for a lead without an account
-    asking = np.flatnonzero(several[asked_account])
+def _write_created(given: Colleagues, columns: Columns) -> None:
+    source = given.source
+    born = given.created[source.place][source.asked.lead]
+    of_account = (given.created[given.ranked], given.members, given.asked)
+    others = account_kernel.count_created(*of_account, born, source.asked.cutoff)
+    columns.fill(slice(None), others)
+
+
+def _write_others(given: Colleagues, columns: Columns) -> None:
+    windows, rows = len(given.plan.windows), len(given.asked)
+    nothing = np.broadcast_to(np.float32(0), (rows, 3 * windows))
+    never = np.broadcast_to(np.float32(np.nan), (rows, 2))
+    columns.fill(slice(None), nothing, never)
+    several = np.append(np.diff(given.members) > 1, False)  # the last for a lead without an account
+    asking = np.flatnonzero(several[given.asked])
     if len(asking):
-        number = np.full(len(everyone), -1, np.int64)  # leads of one account have neighbouring numbers
-        number[ranked] = np.arange(len(ranked))
-        _walk_accounts(source, events, plan, out, column + 1, account, number, asking)
+        number = np.full(len(given.account), -1, np.int64)  # leads of one account have neighbouring numbers
+        number[given.ranked] = np.arange(len(given.ranked))
+        _walk_accounts(given, number, asking, columns.target(3 * windows + 2))
 
 
 def _walk_accounts(
-    source: Source,
-    events: Events,
-    plan: ActionsPlan,
-    out: Numbers,
-    column: int,
-    account: Ints,
-    number: Ints,
-    asking: npt.NDArray[np.intp],
+    given: Colleagues, number: Ints, asking: npt.NDArray[np.intp], target: tuple[Numbers, int]
 ) -> None:
     """The walk over the accounts of the snapshots ``asking``, each of which has several leads."""
+    source, events, plan, account = given.source, given.events, given.plan, given.account
     asked = source.asked
     lead_row = source.place[asked.lead[asking]]
-    accounts, unit = np.unique(account[lead_row], return_inverse=True)
+    several, unit = np.unique(account[lead_row], return_inverse=True)
     by_account = np.lexsort((asked.cutoff[asking], unit))
     snapshot, lead_row, unit = asking[by_account], lead_row[by_account], unit[by_account]
     cutoff = asked.cutoff[snapshot]
-    turn = np.searchsorted(unit, np.arange(len(accounts) + 1))
+    turn = np.searchsorted(unit, np.arange(len(several) + 1))
     unit_of = np.full(account.max() + 2, -1, np.int32)
-    unit_of[accounts] = np.arange(len(accounts))
+    unit_of[several] = np.arange(len(several))
     row_of_act = match_ids(events.table["lead_id"], pd.Index(source.everyone["lead_id"]))
     welcome, wanted = _marks(events, plan)
     code = events.words("action").codes
@@ -116,12 +134,11 @@ def _walk_accounts(
     unit_of_act = np.where(welcome[code], unit_of_lead[row_of_act], np.int32(-1))
     order, begin = sorting.sort_by_lead(unit_of_act, events.known, cutoff[turn[1:] - 1])
     lengths = np.array([-1 if isinstance(window, str) else window for window in plan.windows], np.int64)
-    created = column_to_microseconds(source.everyone["created_at"])
     for low, high in cut_ranges(begin, turn):
         rows, turns = slice(begin[low], begin[high]), slice(turn[low], turn[high])
         acts, edges = order[rows].copy(), begin[low : high + 1] - begin[low]
         occurred, lead = events.occurred[acts], row_of_act[acts]
-        known = np.maximum(events.known[acts], created[lead])
+        known = np.maximum(events.known[acts], given.created[lead])
         sorting.sort_segments(edges, occurred, known, acts)
         lead = row_of_act[acts]
         entry = np.arange(len(acts))
@@ -134,7 +151,7 @@ def _walk_accounts(
             *(edges, turn[low : high + 1] - turn[low], snapshot[turns], cutoff[turns]),
             *((own - lowest).astype(np.int32), occurred, known, entry),
             *((of_act - lowest).astype(np.int32), int(highest - lowest + 1), wanted[code[acts]]),
-            *(lengths, out, column),
+            *(lengths, *target),
         )
 
 

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
-from mqlml.errors import ContractError
-from mqlml.features import catalogue, kernel
-from mqlml.features.acts import RESERVED, ActionsPlan, Acts, Group, write_counts, write_last
-from mqlml.features.catalogue import (
-    Feature,
-    Window,
-    feature_name,
-    name_parts,
-    say_acts,
+from mqlml.features import kernel
+from mqlml.features.acts import RESERVED, ActionsPlan, Acts, write_counts, write_distinct, write_last
+from mqlml.features.catalogue import Feature, Signal, Unit, name_parts, over_windows
+from mqlml.features.columns import Columns, Piece
+from mqlml.features.sums import count_ranks, divide, sum_in_windows
+from mqlml.features.vocabulary import OTHER, Vocabulary
+from mqlml.features.windows import UNIT
+from mqlml.features.wording import (
+    Compared,
+    Counted,
+    Last,
+    Named,
+    Text,
+    Times,
+    counted_acts,
+    last_act,
     say_word,
 )
-from mqlml.features.compiled import Codes, Floats, Ints, Numbers
-from mqlml.features.vocabulary import OTHER, Vocabulary
-from mqlml.features.windows import LARGEST, UNIT, Walk
 from mqlml.times import DAY
 
-__all__ = [
-    "COUNTS",
-    "DAYS",
-    "TOTALS",
-    "VALUES",
-    "over_windows",
-    "slot_names",
-    "sum_in_windows",
-    "whole_values",
-]
+__all__ = ["WEEK", "action", "choose_usual", "counts", "days", "slot_names", "totals", "usual", "values"]
 
-_WEEK = 7 * DAY
+WEEK = 7 * DAY
 _ACTS = ("events.action", "events.occurred_at")
 _VALUES = ("events.value", "events.occurred_at")
+
+action = partial(Feature, "actions", source=_ACTS)
+"""A feature of the family, made from the acts."""
 
 
 def slot_names(plan: ActionsPlan) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -45,99 +43,94 @@ def slot_names(plan: ActionsPlan) -> list[tuple[str, str, tuple[str, ...]]]:
     return [(word, parts[word], () if parts[word] == word else (word,)) for word in plan.actions.slots]
 
 
-def over_windows(
-    plan: ActionsPlan,
-    what: str,
-    aggregate: str,
-    said: str,
-    source: tuple[str, ...],
-    words: tuple[str, ...] = (),
-) -> list[Feature]:
-    """One feature for each window; ``said`` is followed by the window in words."""
-    return catalogue.over_windows("actions", plan.windows, what, aggregate, said, source=source, words=words)
-
-
-def _describe_counts(plan: ActionsPlan) -> list[Feature]:
+def counts(plan: ActionsPlan) -> Iterator[Piece]:
+    """How often each kept action was done, and how long ago."""
     if not plan.counts:
-        return []
+        return
+    often: list[Feature] = []
+    ago: list[Feature] = []
+    for word, part, kept in slot_names(plan):
+        acts: Counted | Times = Counted("other act", "other acts")
+        last = Last("other act")
+        if word != OTHER:
+            acts, last = counted_acts(word), last_act(word)
+        count = action(part, "count", acts, "count", "presence", words=kept)
+        often += over_windows(count, plan.windows)
+        ago.append(action(part, "days_since", last, "days", words=kept))
+    yield Piece(tuple(often), _write_counts)
+    yield Piece(tuple(ago), _write_days_since)
+
+
+def _write_counts(acts: Acts, columns: Columns) -> None:
+    walk, slots = acts.walk, len(acts.plan.actions.slots)
+    target = columns.target(slots * len(acts.start))
+    kernel.count_words(walk.unit, walk.turn, walk.row, acts.start, walk.stop, acts.slot, slots, *target)
+
+
+def _write_days_since(acts: Acts, columns: Columns) -> None:
+    walk, slots = acts.walk, len(acts.plan.actions.slots)
+    place = (walk.unit, walk.turn, walk.row, walk.stop, walk.cutoff, walk.occurred)
+    kernel.write_days_since(*place, acts.slot, slots, *columns.target(slots))
+
+
+def days(plan: ActionsPlan) -> Iterator[Piece]:
+    """On how many days each kept action was done."""
+    if not plan.days:
+        return
     features: list[Feature] = []
     for word, part, kept in slot_names(plan):
-        said = "Other acts" if word == OTHER else say_acts(word)
-        features += over_windows(plan, part, "count", said, _ACTS, kept)
-    for word, part, kept in slot_names(plan):
-        said = "other act" if word == OTHER else f"“{say_word(word)}”"
-        features.append(
-            Feature(
-                name=feature_name("actions", part, "days_since"),
-                family="actions",
-                sentence=f"Days since the last {said}",
-                source=_ACTS,
-                words=kept,
-            )
-        )
-    return features
+        which = "another act" if word == OTHER else f"a “{say_word(word)}”"
+        text = Counted(f"day with {which}", f"days with {which}")
+        features += over_windows(action(part, "active_days", text, "count", words=kept), plan.windows)
+    yield Piece(tuple(features), _write_days)
 
 
-def _write_counts(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> None:
-    walk, slots = acts.walk, len(plan.actions.slots)
-    place = (walk.unit, walk.turn, walk.row)
-    kernel.count_words(*place, acts.start, walk.stop, acts.slot, slots, out, column)
-    column += slots * len(plan.windows)
-    kernel.write_days_since(*place, walk.stop, walk.cutoff, walk.occurred, acts.slot, slots, out, column)
+def _write_days(acts: Acts, columns: Columns) -> None:
+    walk, slots = acts.walk, len(acts.plan.actions.slots)
+    place = (walk.unit, walk.turn, walk.row, acts.start, walk.stop)
+    kernel.count_days(*place, acts.slot, slots, acts.ranks[0], *columns.target(slots * len(acts.start)))
 
 
-def _describe_days(plan: ActionsPlan) -> list[Feature]:
-    features: list[Feature] = []
-    for word, part, kept in slot_names(plan) if plan.days else ():
-        said = "Days with another act" if word == OTHER else f"Days with a “{say_word(word)}”"
-        features += over_windows(plan, part, "active_days", said, _ACTS, kept)
-    return features
-
-
-def _write_days(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> None:
-    walk = acts.walk
-    kernel.count_days(
-        *(walk.unit, walk.turn, walk.row, acts.start, walk.stop),
-        *(acts.slot, len(plan.actions.slots), acts.ranks[0], out, column),
-    )
-
-
-def _describe_values(plan: ActionsPlan) -> list[Feature]:
+def values(plan: ActionsPlan) -> Iterator[Piece]:
+    """Sum and mean of the values of each kept action."""
+    if not plan.values:
+        return
     features: list[Feature] = []
     for aggregate, said in (("value_sum", "Sum"), ("value_mean", "Mean")):
-        for word, part, kept in slot_names(plan) if plan.values else ():
+        for word, part, kept in slot_names(plan):
             of = "other acts’ values" if word == OTHER else f"values of “{say_word(word)}”"
-            features += over_windows(plan, part, aggregate, f"{said} of the {of}", _VALUES, kept)
-    return features
+            text = Named(f"{said} of the {of}")
+            one = Feature("actions", part, aggregate, text, "amount", source=_VALUES, words=kept)
+            features += over_windows(one, plan.windows)
+    yield Piece(tuple(features), _write_values)
 
 
-def _write_values(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> None:
-    whole, present = whole_values(acts.walk, acts.values)
-    width = len(plan.actions.slots) * len(plan.windows)
+def _write_values(acts: Acts, columns: Columns) -> None:
+    whole, present = acts.values
     walk = acts.walk
-    place = (walk.unit, walk.turn, acts.start, walk.stop, acts.slot, len(plan.actions.slots))
+    place = (walk.unit, walk.turn, acts.start, walk.stop, acts.slot, len(acts.plan.actions.slots))
     sums = kernel.sum_words(*place, whole) * UNIT
-    counts = kernel.sum_words(*place, present.astype(np.int64))
-    out[walk.row, column : column + width] = sums
-    means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-    out[walk.row, column + width : column + 2 * width] = means
+    number = kernel.sum_words(*place, present.astype(np.int64))
+    columns.fill(walk.row, sums, divide(sums, number))
 
 
-def _describe_usual(plan: ActionsPlan) -> list[Feature]:
+def usual(plan: ActionsPlan) -> Iterator[Piece]:
+    """The values of acts against those that such acts usually have."""
     if not plan.usual:
-        return []
-    said = "Values of the acts against what is usual for such acts (1 is usual)"
-    return over_windows(plan, "value", "against_usual", said, ("events.action", *_VALUES))
+        return
+    text = Named("Values of the acts against what is usual for such acts", aside=" (1 is usual)")
+    source = ("events.action", *_VALUES)
+    one = Feature("actions", "value", "against_usual", text, "ratio", source=source)
+    yield Piece(over_windows(one, plan.windows), _write_usual)
 
 
-def _write_usual(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> None:
-    usual = np.array(plan.usual, np.int64)[acts.slot]
-    whole, present = whole_values(acts.walk, acts.values)
-    compared = present & (usual > 0)
+def _write_usual(acts: Acts, columns: Columns) -> None:
+    expected = np.array(acts.plan.usual, np.int64)[acts.slot]
+    whole, present = acts.values
+    compared = present & (expected > 0)
     found = sum_in_windows(np.where(compared, whole, 0), acts.start, acts.walk.stop)
-    expected = sum_in_windows(np.where(compared, usual, 0), acts.start, acts.walk.stop)
-    ratio = np.where(expected > 0, found / np.maximum(expected, 1), np.nan)
-    out[acts.walk.row, column : column + len(plan.windows)] = ratio.T
+    expected = sum_in_windows(np.where(compared, expected, 0), acts.start, acts.walk.stop)
+    columns.fill(acts.walk.row, divide(found, expected).T)
 
 
 def choose_usual(values: dict[str, tuple[int, int]], actions: Vocabulary) -> tuple[int, ...]:
@@ -153,105 +146,73 @@ def choose_usual(values: dict[str, tuple[int, int]], actions: Vocabulary) -> tup
     return tuple(max(total[slot] // max(number[slot], 1), 0) for slot in actions.slots)
 
 
-def _describe_totals(plan: ActionsPlan) -> list[Feature]:
+def totals(plan: ActionsPlan) -> Iterator[Piece]:
+    """All acts together."""
     if not plan.totals:
-        return []
-    make = partial(Feature, family="actions", source=_ACTS)
-    features = [make(name=feature_name("actions", "any", "days_since"), sentence="Days since the last act")]
-    features += over_windows(plan, "any", "count", "Acts of any kind", _ACTS)
-    features += over_windows(plan, "any", "active_days", "Days with at least one act", _ACTS)
-    features += over_windows(
-        plan, "any", "sessions", "Visits (acts without a long pause between them)", _ACTS
-    )
+        return
+
+    def each(
+        what: str, aggregate: str, text: Text, unit: Unit, source: tuple[str, ...] = _ACTS
+    ) -> tuple[Feature, ...]:
+        return over_windows(Feature("actions", what, aggregate, text, unit, source=source), plan.windows)
+
+    silence = Signal("undesirables", "silence")
+    last = action("any", "days_since", Last("activity", named="act"), "days", signal=silence)
+    yield Piece((last,), _write_last)
+    yield Piece(each("any", "count", Counted("act of any kind", "acts of any kind"), "count"), _write_total)
+    with_any = Counted("day with at least one act", "days with at least one act")
+    yield Piece(each("any", "active_days", with_any, "count"), partial(_write_ranks, rank=0))
+    visits = Counted("visit", "visits", aside=" (acts without a long pause between them)")
+    yield Piece(each("any", "sessions", visits, "count"), partial(_write_ranks, rank=1))
     if plan.value:
-        features += over_windows(plan, "value", "sum", "Sum of the acts' values", _VALUES)
-        features += over_windows(plan, "value", "mean", "Mean of the acts' values", _VALUES)
-    if plan.campaign:
-        source = ("events.campaign", "events.occurred_at")
-        features += over_windows(plan, "campaign", "distinct", "Different campaigns acted on", source)
-    features.append(
-        make(
-            name=feature_name("actions", "any", "pace"),
-            sentence="Acts of the last 7 days against the 7 days before: 1 all lately, −1 all before",
+        added, mean = Named("Sum of the acts' values"), Named("Mean of the acts' values")
+        features = (
+            *each("value", "sum", added, "amount", _VALUES),
+            *each("value", "mean", mean, "amount", _VALUES),
         )
-    )
-    return features
-
-
-def _windows_of_totals(plan: ActionsPlan) -> tuple[Window, ...]:
-    return (_WEEK, 2 * _WEEK) if plan.totals else ()
-
-
-def _write_totals(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> None:
-    walk, start, windows = acts.walk, acts.start, len(plan.windows)
-    write_last(walk, out, column)
-    write_counts(walk, start, out, column + 1)
-    column += 1 + windows
-    totals: list[npt.NDArray[np.number]] = [count_ranks(rank, start, walk.stop) for rank in acts.ranks]
-    if plan.value:
-        whole, present = whole_values(walk, acts.values)
-        sums = sum_in_windows(whole, start, walk.stop) * UNIT
-        counts = sum_in_windows(present.astype(np.int64), start, walk.stop)
-        totals += [sums, np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)]
-    for total in totals:
-        out[walk.row, column : column + windows] = total.T
-        column += windows
+        yield Piece(features, _write_all_values)
     if plan.campaign:
-        campaign = acts.events.words("campaign")
-        codes = campaign.codes[walk.order].astype(np.int32)
-        place = (walk.unit, walk.turn, walk.row)
-        kernel.count_distinct(*place, start, walk.stop, codes, len(campaign.text), out, column)
-        column += windows
-    out[walk.row, column] = _pace(walk)
+        text = Counted("campaign acted on", "campaigns acted on", different=True)
+        source = ("events.campaign", "events.occurred_at")
+        yield Piece(each("campaign", "distinct", text, "count", source), _write_campaigns)
+    pace = Compared(
+        what="acts",
+        lately="in the last 7 days",
+        before="in the 7 days before",
+        name="acts of the last 7 days against the 7 days before",
+        aside=": 1 all lately, −1 all before",
+    )
+    yield Piece((action("any", "pace", pace, "ratio"),), _write_pace)
 
 
-def count_ranks(rank: Codes, start: Ints, stop: Ints) -> Ints:
-    """Different ranks among the rows ``start:stop``, where ranks never fall."""
-    if len(rank) == 0:
-        return np.zeros_like(start)
-    first = rank[np.minimum(start, len(rank) - 1)]
-    return np.where(stop > start, rank[stop - 1] - first + 1, 0)
+def _write_last(acts: Acts, columns: Columns) -> None:
+    write_last(acts.walk, columns)
 
 
-def sum_in_windows(amount: Ints, start: Ints, stop: Ints) -> Ints:
-    """Sum of the amounts of the rows ``start:stop``; the running total may wrap, its differences are exact."""
-    total = np.zeros(len(amount) + 1, np.int64)
-    np.cumsum(amount, out=total[1:])
-    return total[stop] - total[start]
+def _write_total(acts: Acts, columns: Columns) -> None:
+    write_counts(acts.walk, acts.start, columns)
 
 
-def whole_values(walk: Walk, value: Floats) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Values in whole millionths, 0 where there is none, and where there is one.
-
-    Raises
-    ------
-    ContractError
-        If the values of a lead are too large to be added up exactly.
-    """
-    present = ~np.isnan(value)
-    value = np.where(present, value, 0.0)
-    if not np.abs(value).sum() < LARGEST:
-        size = np.abs(value)
-        each = np.add.reduceat(np.append(size, 0.0), np.minimum(walk.unit[:-1], len(size)))
-        each[np.diff(walk.unit) == 0] = 0.0
-        if not each.max() < LARGEST:
-            raise ContractError(
-                f"the values of one lead's events add up to {each.max():.3g}, above the {LARGEST:.1e} that can be "
-                "summed exactly; give events.value in a larger unit, and no infinite ones"
-            )
-    return np.rint(value / UNIT).astype(np.int64), present
+def _write_ranks(acts: Acts, columns: Columns, *, rank: int) -> None:
+    columns.fill(acts.walk.row, count_ranks(acts.ranks[rank], acts.start, acts.walk.stop).T)
 
 
-def _pace(walk: Walk) -> Floats:
+def _write_all_values(acts: Acts, columns: Columns) -> None:
+    whole, present = acts.values
+    start, stop = acts.start, acts.walk.stop
+    sums = sum_in_windows(whole, start, stop) * UNIT
+    number = sum_in_windows(present.astype(np.int64), start, stop)
+    columns.fill(acts.walk.row, sums.T, divide(sums, number).T)
+
+
+def _write_campaigns(acts: Acts, columns: Columns) -> None:
+    write_distinct(acts.walk, acts.start, acts.events.words("campaign"), columns)
+
+
+def _write_pace(acts: Acts, columns: Columns) -> None:
     """(a − b) / (a + b) of the last 7 days' acts a and the 7 days before's b: in [−1, 1], NaN without either."""
-    week, fortnight = walk.starts((_WEEK, 2 * _WEEK))
+    walk = acts.walk
+    week, fortnight = walk.starts((WEEK, 2 * WEEK))
     both = walk.stop - fortnight
     lately = walk.stop - week
-    return np.where(both > 0, (2 * lately - both) / np.maximum(both, 1), np.nan)
-
-
-COUNTS = Group(_describe_counts, _write_counts)
-DAYS = Group(_describe_days, _write_days)
-USUAL = Group(_describe_usual, _write_usual)
-VALUES = Group(_describe_values, _write_values)
-TOTALS = Group(_describe_totals, _write_totals, _windows_of_totals)
+    columns.fill(walk.row, divide(2 * lately - both, both))

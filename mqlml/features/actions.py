@@ -6,25 +6,25 @@ config switches by its name (``features.groups``) and which costs nothing where 
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable, Iterator
 
-from mqlml.features.accounts import describe_accounts, has_accounts, write_accounts
-from mqlml.features.action_counts import COUNTS, DAYS, TOTALS, USUAL, VALUES, choose_usual
-from mqlml.features.acts import ActionsPlan, Acts, Group
+from mqlml.features.accounts import Colleagues, accounts, has_accounts
+from mqlml.features.action_counts import WEEK, choose_usual, counts, days, totals, usual, values
+from mqlml.features.acts import ActionsPlan, Acts
 from mqlml.features.bad_acts import is_undesirable
-from mqlml.features.builder import Block, Builder, Evidence, LeftOut, Source, check_words
-from mqlml.features.catalogue import Feature, Window
-from mqlml.features.intent import CONTENT, INTENT, PAIRS, PROACTIVE, choose_pairs
-from mqlml.features.rhythm import DECAY, RHYTHM, VISITS
+from mqlml.features.builder import Builder, Evidence, LeftOut, check_words
+from mqlml.features.catalogue import Window
+from mqlml.features.columns import Piece
+from mqlml.features.intent import choose_pairs, content, intent, pairs, proactive
+from mqlml.features.rhythm import decay, rhythm, visits
 from mqlml.features.vocabulary import Vocabulary, learn_vocabulary
-from mqlml.features.windows import Events, Walk
 from mqlml.features.word_kinds import Kind
 
 __all__ = ["BUILDER", "ActionsPlan"]
 
-_GROUPS: tuple[Group, ...] = (
-    *(COUNTS, TOTALS, DAYS, VALUES, USUAL, DECAY, VISITS, RHYTHM),
-    *(INTENT, PROACTIVE, CONTENT, PAIRS),
+_GROUPS: tuple[Callable[[ActionsPlan], Iterator[Piece]], ...] = (
+    *(counts, totals, days, values, usual, decay, visits, rhythm),
+    *(intent, proactive, content, pairs, accounts),
 )
 
 
@@ -69,7 +69,7 @@ def _plan(evidence: Evidence) -> tuple[ActionsPlan | None, list[LeftOut]]:
         lead=lead if any(map(lead.holds, begun)) else None,
         pairs=choose_pairs(evidence, high_intent, welcome) if on.pairs else (),
     )
-    return (plan if _describe(plan) else None), []
+    return (plan if any(_pieces(plan)) else None), []
 
 
 def _kind(evidence: Evidence, name: str, listed: list[str] | None) -> Kind:
@@ -83,32 +83,14 @@ def _kind(evidence: Evidence, name: str, listed: list[str] | None) -> Kind:
     return Kind(name, None if listed is None else tuple(listed))
 
 
-@cache
-def _described(plan: ActionsPlan) -> tuple[tuple[Feature, ...], ...]:
-    return (*(tuple(group.describe(plan)) for group in _GROUPS), tuple(describe_accounts(plan)))
-
-
-def _describe(plan: ActionsPlan) -> tuple[Feature, ...]:
-    return tuple(feature for group in _described(plan) for feature in group)
+def _pieces(plan: ActionsPlan) -> Iterator[Piece]:
+    for group in _GROUPS:
+        yield from group(plan)
 
 
 def _windows(plan: ActionsPlan) -> tuple[Window, ...]:
-    return (*plan.windows, *(window for group in _GROUPS for window in group.windows(plan)))
+    """Those of the config, and for the pace the last week and the one before it."""
+    return (*plan.windows, WEEK, 2 * WEEK) if plan.totals else plan.windows
 
 
-def _write(walk: Walk, events: Events, plan: ActionsPlan, block: Block) -> None:
-    acts = Acts(walk, events, plan)
-    column = block.first
-    for group, features in zip(_GROUPS, _described(plan), strict=False):
-        if features:
-            group.write(acts, plan, block.numbers, column)
-        column += len(features)
-
-
-def _write_accounts(source: Source, events: Events, plan: ActionsPlan, block: Block) -> None:
-    if plan.account:
-        column = block.first + sum(map(len, _described(plan)[:-1]))
-        write_accounts(source, events, plan, block.numbers, column)
-
-
-BUILDER = Builder("actions", _plan, _describe, _windows, _write, from_accounts=_write_accounts)
+BUILDER = Builder("actions", _plan, _pieces, _windows, of_walk=Acts, of_journeys=Colleagues)

@@ -1,4 +1,4 @@
-"""The acts of one walk: what the groups of the actions family share, each made once, when first needed."""
+"""The acts of one walk: what the pieces of the actions family share, each made once, when first needed."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.features import kernel
 from mqlml.features.bad_acts import is_undesirable
-from mqlml.features.catalogue import Feature, Window
-from mqlml.features.compiled import Codes, Flags, Ints, Numbers
-from mqlml.features.vocabulary import Vocabulary
+from mqlml.features.catalogue import Window
+from mqlml.features.columns import Columns
+from mqlml.features.compiled import Codes, Flags, Ints
+from mqlml.features.sums import whole_values
+from mqlml.features.vocabulary import Vocabulary, Words
 from mqlml.features.windows import Events, Walk
 from mqlml.features.word_kinds import Kind
 from mqlml.times import to_clock
 
-__all__ = ["ActionsPlan", "Acts", "Group", "PairPlan", "is_welcome", "write_counts", "write_last"]
+__all__ = ["ActionsPlan", "Acts", "PairPlan", "is_welcome", "write_counts", "write_distinct", "write_last"]
 
 RESERVED = (
     "any",
@@ -89,22 +90,6 @@ class ActionsPlan:
     pairs: tuple[PairPlan, ...]
 
 
-@dataclass(frozen=True)
-class Group:
-    """Some features of the actions family that are made together.
-
-    Attributes
-    ----------
-    describe : ``describe(plan)`` gives the features in order; none where the group is switched off.
-    write : ``write(acts, plan, out, column)`` fills their columns, from ``column`` on, for the snapshots of a walk.
-    windows : ``windows(plan)`` gives the lookback windows needed beside the plan's own.
-    """
-
-    describe: Callable[[ActionsPlan], list[Feature]]
-    write: Callable[[Acts, ActionsPlan, Numbers, int], None]
-    windows: Callable[[ActionsPlan], tuple[Window, ...]] = lambda _: ()
-
-
 def is_welcome(plan: ActionsPlan) -> Callable[[str], bool]:
     """Whether an action is none of the undesirable ones."""
     return lambda word: not is_undesirable(word, plan.undesirable)
@@ -137,10 +122,19 @@ class Acts:
         """The number of each row's day and of its session, never falling."""
         return kernel.rank_stretches(self.walk.unit, self.walk.occurred, self.local, self.plan.session_gap)
 
+    @property
+    def visit_begins(self) -> Ints:
+        """1 for each row that begins a visit, else 0."""
+        session = self.ranks[1]
+        begins = np.zeros(len(session), np.int64)
+        begins[:1] = 1
+        begins[1:] = session[1:] != session[:-1]
+        return begins
+
     @cached_property
-    def values(self) -> npt.NDArray[np.float64]:
-        """The values; NaN is missing."""
-        return self.events.values()[self.walk.order]
+    def values(self) -> tuple[Ints, Flags]:
+        """The values in whole millionths, 0 where there is none, and where there is one."""
+        return whole_values(self.walk, self.events.values()[self.walk.order])
 
     def are(self, kind: Kind, column: str = "action") -> Flags:
         """Whether each row's word is of a kind; a missing one is of none."""
@@ -150,15 +144,41 @@ class Acts:
         )
         return np.asarray(known[words.codes[self.walk.order]], np.bool_)
 
+    def only(self, kind: Kind | None, column: str = "action") -> Walk:
+        """The walk over the acts of a kind."""
+        assert kind is not None, "a piece of acts of a kind is made only where the kind is known"
+        return self.walk.only(self.are(kind, column))
 
-def write_counts(walk: Walk, start: Ints, out: Numbers, column: int) -> None:
+    @cached_property
+    def of_high_intent(self) -> Walk:
+        """The walk over the acts of high intent."""
+        return self.only(self.plan.high_intent)
+
+    @cached_property
+    def of_lead(self) -> Walk:
+        """The walk over the acts that the lead itself began."""
+        return self.only(self.plan.lead, "initiated_by")
+
+    @cached_property
+    def of_downloads(self) -> Walk:
+        """The walk over the downloads."""
+        return self.only(self.plan.download)
+
+
+def write_counts(walk: Walk, start: Ints, columns: Columns) -> None:
     """How many rows lie in each window."""
-    out[walk.row, column : column + len(start)] = (walk.stop - start).T
+    columns.fill(walk.row, (walk.stop - start).T)
 
 
-def write_last(walk: Walk, out: Numbers, column: int) -> None:
+def write_last(walk: Walk, columns: Columns) -> None:
     """Days since the last row."""
     every = np.zeros(len(walk.occurred), np.int32)
-    kernel.write_days_since(
-        walk.unit, walk.turn, walk.row, walk.stop, walk.cutoff, walk.occurred, every, 1, out, column
-    )
+    place = (walk.unit, walk.turn, walk.row, walk.stop, walk.cutoff, walk.occurred)
+    kernel.write_days_since(*place, every, 1, *columns.target(1))
+
+
+def write_distinct(walk: Walk, start: Ints, words: Words, columns: Columns) -> None:
+    """How many different words lie in each window."""
+    codes = words.codes[walk.order].astype(np.int32)
+    place = (walk.unit, walk.turn, walk.row, start, walk.stop)
+    kernel.count_distinct(*place, codes, len(words.text), *columns.target(len(start)))

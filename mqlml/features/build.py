@@ -11,12 +11,13 @@ import pandas as pd
 
 from mqlml.config import Config
 from mqlml.errors import ContractError
-from mqlml.features.builder import Block, Builder, Part, Source
-from mqlml.features.catalogue import Feature
-from mqlml.features.flat import choose_flat, describe_flat, fill_flat
-from mqlml.features.plan import BUILDERS, FeaturePlan
+from mqlml.features.builder import Builder, Source
+from mqlml.features.columns import Columns, Given, Piece, features_of, lay_out
+from mqlml.features.compiled import Codes, Numbers
+from mqlml.features.flat import choose_flat, flat_pieces, flat_source
+from mqlml.features.plan import FeaturePlan, owned_pieces
 from mqlml.features.vocabulary import read_words
-from mqlml.features.windows import Events, make_walks, read_asked
+from mqlml.features.windows import Asked, Events, make_walks, read_asked
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.times import column_to_microseconds
 
@@ -55,26 +56,42 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
     created = column_to_microseconds(leads["created_at"])[asked.lead]
     born = np.where(created <= asked.cutoff, asked.lead, -1)
     source = Source(leads, journeys.history, asked, born, journeys.leads, position)
-    active = [builder for builder in BUILDERS if plan.settings(builder) is not None]
-    features = {builder.part: builder.describe(plan.settings(builder)) for builder in active}
-    numbers, blocks = _make_blocks(len(snapshots), active, features)
-    for builder in active:
-        if builder.from_leads is not None:
-            builder.from_leads(source, plan.settings(builder), blocks[builder.part])
-    reading = [builder for builder in active if builder.from_events is not None]
-    windows = {window for builder in reading for window in builder.windows(plan.settings(builder))}
-    whole = [builder for builder in active if builder.from_accounts or builder.from_journeys]
-    if reading or whole:
+    owned = owned_pieces(plan)
+    numbers, columns = lay_out([piece for _, piece in owned], len(snapshots))
+    tasks: dict[Given, list[_Task]] = {"walk": [], "leads": [], "journeys": []}
+    for (builder, piece), own in zip(owned, columns, strict=True):
+        tasks[piece.given].append((builder, piece, own))
+    for _, piece, own in tasks["leads"]:
+        piece.write(source, own)
+    if tasks["walk"] or tasks["journeys"]:
         events = Events(_without(journeys.events, plan.refused_actions))
-        for walk in make_walks(events, asked, tuple(windows)) if reading else ():
-            for builder in reading:
-                assert builder.from_events is not None
-                builder.from_events(walk, events, plan.settings(builder), blocks[builder.part])
-        for builder in whole:
-            for fill in (builder.from_accounts, builder.from_journeys):
-                if fill is not None:
-                    fill(source, events, plan.settings(builder), blocks[builder.part])
-    return _make_frame(plan.features, numbers, list(blocks.values()), snapshots.index)
+        _write_walks(tasks["walk"], events, asked, plan)
+        _write_journeys(tasks["journeys"], events, source, plan)
+    return _make_frame(numbers, columns, snapshots.index)
+
+
+_Task = tuple[Builder, Piece, Columns]
+
+
+def _write_walks(tasks: Sequence[_Task], events: Events, asked: Asked, plan: FeaturePlan) -> None:
+    """Fill what comes from events, walk by walk; a builder's pieces share what it makes of a walk."""
+    families = [(builder, list(own)) for builder, own in groupby(tasks, key=lambda task: task[0])]
+    windows = {window for builder, _ in families for window in builder.windows(plan.settings(builder))}
+    for walk in make_walks(events, asked, tuple(windows)) if tasks else ():
+        for builder, own in families:
+            assert builder.of_walk is not None
+            given = builder.of_walk(walk, events, plan.settings(builder))
+            for _, piece, columns in own:
+                piece.write(given, columns)
+
+
+def _write_journeys(tasks: Sequence[_Task], events: Events, source: Source, plan: FeaturePlan) -> None:
+    """Fill what comes from leads and events together."""
+    for builder, own in groupby(tasks, key=lambda task: task[0]):
+        assert builder.of_journeys is not None
+        given = builder.of_journeys(source, events, plan.settings(builder))
+        for _, piece, columns in own:
+            piece.write(given, columns)
 
 
 def _without(events: pd.DataFrame, actions: Collection[str]) -> pd.DataFrame:
@@ -109,7 +126,7 @@ def plan_flat(
         If the config names a column that the table does not have.
     """
     settings, left_out = choose_flat(flat, config, refused=refused, rows=rows)
-    return FeaturePlan(features=describe_flat(settings), left_out=tuple(left_out), flat=settings)
+    return FeaturePlan(features=features_of(flat_pieces(settings)), left_out=tuple(left_out), flat=settings)
 
 
 def build_flat(flat: FlatTable, plan: FeaturePlan) -> pd.DataFrame:
@@ -124,43 +141,28 @@ def build_flat(flat: FlatTable, plan: FeaturePlan) -> pd.DataFrame:
         raise ContractError(
             "this feature plan was made from journeys; use build_features, or plan with plan_flat"
         )
-    numeric = sum(feature.kind == "number" for feature in plan.features)
-    block = Block(np.empty((len(flat.leads), numeric), np.float32))
-    fill_flat(flat.leads, plan.flat, block)
-    return _make_frame(plan.features, block.numbers, [block], flat.leads.index)
+    pieces = tuple(flat_pieces(plan.flat))
+    numbers, columns = lay_out(pieces, len(flat.leads))
+    source = flat_source(flat.leads)
+    for piece, own in zip(pieces, columns, strict=True):
+        piece.write(source, own)
+    return _make_frame(numbers, columns, flat.leads.index)
 
 
-def _make_blocks(
-    rows: int, builders: Sequence[Builder], features: dict[Part, tuple[Feature, ...]]
-) -> tuple[npt.NDArray[np.float32], dict[Part, Block]]:
-    """One array for all numbers, and each builder's part of it."""
-    widths = [sum(f.kind == "number" for f in features[builder.part]) for builder in builders]
-    numbers: npt.NDArray[np.float32] = np.full((rows, sum(widths)), np.nan, np.float32)
-    firsts = np.cumsum([0, *widths])
-    return numbers, {
-        builder.part: Block(numbers, int(first)) for builder, first in zip(builders, firsts[:-1], strict=True)
-    }
-
-
-def _make_frame(
-    features: Sequence[Feature], numbers: npt.NDArray[np.float32], blocks: Sequence[Block], index: pd.Index
-) -> pd.DataFrame:
+def _make_frame(numbers: Numbers, columns: Sequence[Columns], index: pd.Index) -> pd.DataFrame:
     """The table in the order of the plan; its numbers stay in the one array they were written to."""
-    categories = {name: (block.codes[name], block.words[name]) for block in blocks for name in block.codes}
-    missing: tuple[npt.NDArray[np.int32], tuple[str, ...]] = (np.full(len(index), -1, np.int32), ())
-    pieces: list[pd.DataFrame] = []
-    first = 0
-    for kind, run in groupby(features, key=lambda feature: feature.kind):
-        names = [feature.name for feature in run]
-        if kind == "number":
-            part = numbers[:, first : first + len(names)]
-            pieces.append(pd.DataFrame(part, index=index, columns=names, copy=False))
-            first += len(names)
+    parts: list[pd.DataFrame] = []
+    for is_category, each in groupby(columns, key=lambda own: own.is_category):
+        run = list(each)
+        if is_category:
+            texts = {own.features[0].name: _texts(own.codes, own.words) for own in run}
+            parts.append(pd.DataFrame(texts, columns=list(texts)).set_axis(index))
         else:
-            texts = {name: _texts(*categories.get(name, missing)) for name in names}
-            pieces.append(pd.DataFrame(texts, columns=names).set_axis(index))
-    return pd.concat(pieces, axis=1) if pieces else pd.DataFrame(index=index)
+            names = [feature.name for own in run for feature in own.features]
+            part = numbers[:, run[0].place.start : run[-1].place.stop]
+            parts.append(pd.DataFrame(part, index=index, columns=names, copy=False))
+    return pd.concat(parts, axis=1) if parts else pd.DataFrame(index=index)
 
 
-def _texts(codes: npt.NDArray[np.int32], words: Sequence[str]) -> pd.Series:
+def _texts(codes: Codes, words: Sequence[str]) -> pd.Series:
     return pd.Series(pd.array(list(words), dtype="str").take(codes, allow_fill=True))

@@ -1,11 +1,11 @@
-"""What every family's builder is made of: what it learns from, where it writes, and its three or four functions."""
+"""What every family's builder is made of: what it learns from, what it is given, and its few functions."""
 
 from __future__ import annotations
 
 import datetime as dt
 import difflib
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -15,14 +15,15 @@ import pandas as pd
 
 from mqlml.config import Config
 from mqlml.errors import ConfigError
-from mqlml.features.catalogue import Family, Feature, Window
+from mqlml.features.catalogue import Family, Window
+from mqlml.features.columns import Piece
 from mqlml.features.facts import EventFacts, gather_facts, known_rows
 from mqlml.features.vocabulary import WordCounts, read_words
 from mqlml.features.windows import Asked, Events, Walk
 from mqlml.journeys import Journeys
 from mqlml.times import to_microseconds
 
-__all__ = ["Block", "Builder", "Evidence", "LeftOut", "Source", "check_words"]
+__all__ = ["Builder", "Evidence", "LeftOut", "Source", "check_words"]
 
 Part = Literal[Family, "custom", "functions"]
 
@@ -132,57 +133,29 @@ class Source:
     place: npt.NDArray[np.int64]
 
 
-@dataclass
-class Block:
-    """Where one family writes: a row per snapshot.
-
-    Attributes
-    ----------
-    numbers : float32 (snapshots, number features of all families), shared by all.
-    first : where the family's columns begin in it; they come in the order the family describes them.
-    codes : for each category feature, int32 (snapshots,) positions in ``words``; -1 is missing.
-    words : for each category feature, the texts.
-    """
-
-    numbers: npt.NDArray[np.float32]
-    first: int = 0
-    codes: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
-    words: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def category(self, name: str, words: tuple[str, ...]) -> npt.NDArray[np.int32]:
-        """The codes of a category feature, all missing at first."""
-        if name not in self.codes:
-            self.codes[name] = np.full(len(self.numbers), -1, np.int32)
-            self.words[name] = words
-        return self.codes[name]
-
-
 @dataclass(frozen=True)
 class Builder:
-    """One part of the catalogue: how it plans, what it then consists of, and how its columns are filled.
+    """One part of the catalogue: how it plans, and the pieces that it then consists of.
 
     Attributes
     ----------
     part : where `FeaturePlan` keeps its settings: one of the families, or the user's own features.
     plan : ``plan(evidence)`` gives the family's settings, a frozen dataclass of plain values, or None if there is
         nothing to make features from; and the columns left out.
-    describe : ``describe(settings)`` gives the features in order.
-    windows : ``windows(settings)`` gives the lookback windows that ``from_events`` needs.
-    from_events : fills the columns that come from events, for the snapshots of one walk.
-    from_leads : fills the columns that come from leads and history, for all snapshots.
-    from_journeys : fills the columns that come from leads and events together, for all snapshots.
-    from_accounts : fills the columns that come from the other leads of each lead's account, for all snapshots.
+    pieces : ``pieces(settings)`` gives the features in order, with what fills their columns.
+    windows : ``windows(settings)`` gives the lookback windows that pieces made from walks need.
+    of_walk : ``of_walk(walk, events, settings)`` is what the pieces made from walks are given, once for each walk.
+    of_journeys : ``of_journeys(source, events, settings)`` is what the pieces made from leads and events together are
+        given.
 
-    A builder looks at the rows of one lead at a time, but for ``from_accounts``: where a plan has such columns
-    (`FeaturePlan.group_by_account`), whoever cuts the journeys into parts must keep the leads of an account together:
-    partition by ``account_id`` where a lead has one, else by ``lead_id``.
+    A builder looks at the rows of one lead at a time, but for what looks at the other leads of an account. Where a
+    plan has such columns (`FeaturePlan.group_by_account`), whoever cuts the journeys into parts must keep the leads
+    of an account together: partition by ``account_id`` where a lead has one, else by ``lead_id``.
     """
 
     part: Part
     plan: Callable[[Evidence], tuple[Any, list[LeftOut]]]
-    describe: Callable[[Any], tuple[Feature, ...]]
+    pieces: Callable[[Any], Iterable[Piece]]
     windows: Callable[[Any], tuple[Window, ...]] = lambda _: ()
-    from_events: Callable[[Walk, Events, Any, Block], None] | None = None
-    from_leads: Callable[[Source, Any, Block], None] | None = None
-    from_accounts: Callable[[Source, Events, Any, Block], None] | None = None
-    from_journeys: Callable[[Source, Events, Any, Block], None] | None = None
+    of_walk: Callable[[Walk, Events, Any], Any] | None = None
+    of_journeys: Callable[[Source, Events, Any], Any] | None = None

@@ -1,26 +1,31 @@
-"""The catalogue: what a feature is called, which family it belongs to, and the sentence a marketer reads."""
+"""The catalogue: what a feature is, as parts; its name and the sentence a marketer reads are made from them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
+from mqlml.config import NumberUnit
+from mqlml.features.wording import Text
 from mqlml.times import DAY, HOUR, format_duration
 
 __all__ = [
     "FAMILIES",
+    "Asks",
     "Family",
     "Feature",
+    "Missing",
+    "Signal",
+    "Unit",
     "Window",
     "feature_name",
+    "name_part",
     "name_parts",
     "over_windows",
-    "say_acts",
     "say_length",
     "say_window",
-    "say_word",
     "window_part",
 ]
 
@@ -30,8 +35,26 @@ Window = int | Literal["all"]
 Family = Literal["profile", "channel", "actions", "undesirables"]
 FAMILIES: tuple[Family, ...] = ("profile", "channel", "actions", "undesirables")
 
+Unit = NumberUnit | Literal["category"]
+"""What a value is measured in; a category is text, everything else a number."""
+
+Asks = Literal["presence", "amount"]
+"""What a feature asks of its subject: whether it is there at all, or how much, how long, which."""
+
+Missing = Literal["none_yet", "not_given", "not_known"]
+"""What a missing value says: that nothing has happened so far, that nobody filled it in, or nothing at all."""
+
 _OTHER = re.compile(r"[\W_]+")
-_PLAIN_NOUN = re.compile(r"[a-z ]*[a-z](?<!ed)(?<!ing)(?<!s)(?<!sent)")
+
+
+class Signal(NamedTuple):
+    """One thing that is counted or known, with all its windows and aggregates together."""
+
+    family: Family
+    what: str
+
+
+_ITS_OWN = Signal("profile", "")
 
 
 @dataclass(frozen=True)
@@ -40,31 +63,63 @@ class Feature:
 
     Attributes
     ----------
-    name : str
-        ``family__what__aggregate__window``; the window is left out where it does not apply.
     family : str
-    sentence : str
-        What it says, in a marketer's words, without a full stop: "Visits to the pricing page in the last 7 days".
-    kind : {"number", "category"}
-        ``float32`` with NaN for missing, or ``str`` with missing values.
+    what : str
+        What is counted or known, in name form: ``demo_request``.
+    aggregate : str
+        What of it: ``count``, ``days_since``, ``value``.
+    text : Text
+        The parts of its sentences.
+    unit : str
+    asks : {"presence", "amount"}
+        ``presence`` where any value above 0 says that something of its own was done or holds.
     window : str or None
-        ``"7d"``, ``"all"``, or None.
+        ``"7d"``, ``"all"``, or None where it does not apply.
+    window_text : str
+        The window in words, as they follow the sentence.
+    missing : {"none_yet", "not_given", "not_known"}
     source : tuple of str
         The columns it is made from, as ``events.action`` or ``leads.country``.
     words : tuple of str
         The source's own words behind the name's parts (``"A_SUBMITTED complete"``), where they differ from it.
+    signal : Signal
+        The thing that it tells of; left out, its own family and ``what``.
     """
 
-    name: str
     family: Family
-    sentence: str
-    kind: Literal["number", "category"] = "number"
+    what: str
+    aggregate: str
+    text: Text
+    unit: Unit = "number"
+    asks: Asks = "amount"
     window: str | None = None
+    window_text: str = ""
+    missing: Missing = "none_yet"
     source: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    signal: Signal = _ITS_OWN
+
+    def __post_init__(self) -> None:
+        if self.signal == _ITS_OWN:
+            object.__setattr__(self, "signal", Signal(self.family, self.what))
+
+    @property
+    def name(self) -> str:
+        """``family__what__aggregate__window``; the window is left out where it does not apply."""
+        return feature_name(self.family, self.what, self.aggregate, self.window)
+
+    @property
+    def sentence(self) -> str:
+        """What it says, in a marketer's words, without a full stop: "Page visits in the last 7 days"."""
+        return self.text.heading + self.window_text
+
+    @property
+    def kind(self) -> Literal["number", "category"]:
+        """``float32`` with NaN for missing, or ``str`` with missing values."""
+        return "category" if self.unit == "category" else "number"
 
 
-def _part(word: str) -> str:
+def name_part(word: str) -> str:
     """Lower case, every run of characters other than letters and digits one underscore, none at the ends."""
     return _OTHER.sub("_", word.lower()).strip("_") or "blank"
 
@@ -80,7 +135,7 @@ def name_parts(words: Sequence[str], *, reserved: Collection[str] = ()) -> dict[
     parts: dict[str, str] = {}
     taken: set[str] = set(reserved)
     for word in words:
-        part = base = _part(word)
+        part = base = name_part(word)
         number = 1
         while part in taken:
             number += 1
@@ -92,7 +147,7 @@ def name_parts(words: Sequence[str], *, reserved: Collection[str] = ()) -> dict[
 
 def feature_name(family: Family, what: str, aggregate: str, window: str | None = None) -> str:
     """``family__what__aggregate__window`` from parts that are already in name form."""
-    return "__".join([family, what, aggregate] + ([_part(window)] if window else []))
+    return "__".join([family, what, aggregate] + ([name_part(window)] if window else []))
 
 
 def window_part(window: Window) -> str:
@@ -100,28 +155,12 @@ def window_part(window: Window) -> str:
     return window if isinstance(window, str) else format_duration(window)
 
 
-def over_windows(
-    family: Family,
-    windows: Sequence[Window],
-    what: str,
-    aggregate: str,
-    said: str,
-    *,
-    source: tuple[str, ...],
-    words: tuple[str, ...] = (),
-) -> list[Feature]:
-    """One number feature for each window; ``said`` is followed by the window in words."""
-    return [
-        Feature(
-            name=feature_name(family, what, aggregate, window_part(window)),
-            family=family,
-            sentence=f"{said} {say_window(window)}",
-            window=window_part(window),
-            source=source,
-            words=words,
-        )
+def over_windows(feature: Feature, windows: Sequence[Window]) -> tuple[Feature, ...]:
+    """The feature in each window."""
+    return tuple(
+        replace(feature, window=window_part(window), window_text=f" {say_window(window)}")
         for window in windows
-    ]
+    )
 
 
 def _size_and_unit(length: int) -> tuple[float, str]:
@@ -144,26 +183,3 @@ def say_window(window: Window) -> str:
         return "so far"
     size, unit = _size_and_unit(window)
     return f"in the last {unit}" if size == 1 else f"in the last {size:g} {unit}s"
-
-
-def say_word(word: str) -> str:
-    """One of the source's words as people write it: ``demo_request`` is ``demo request``."""
-    return " ".join(_OTHER.sub(" ", word).split()) or "blank"
-
-
-def say_acts(word: str) -> str:
-    """The start of a sentence that counts acts: in the plural where the word is plainly a noun, else quoted.
-
-    >>> say_acts("demo_request"), say_acts("reply"), say_acts("webinar_attended")
-    ('Demo requests', 'Replies', 'Times “webinar attended”')
-    """
-    said = say_word(word)
-    if not _PLAIN_NOUN.fullmatch(said[:1].lower() + said[1:]):
-        return f"Times “{said}”"
-    if said.endswith("y") and said[-2:-1] not in "aeiou":
-        said = f"{said[:-1]}ies"
-    elif said.endswith(("ch", "sh", "x", "z")):
-        said = f"{said}es"
-    else:
-        said = f"{said}s"
-    return said[:1].upper() + said[1:]

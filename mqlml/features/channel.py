@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
 from mqlml.features import kernel, rhythm_kernel
-from mqlml.features.acts import write_counts, write_last
-from mqlml.features.builder import Block, Builder, Evidence, LeftOut, check_words
+from mqlml.features.acts import write_counts, write_distinct, write_last
+from mqlml.features.builder import Builder, Evidence, LeftOut, check_words
 from mqlml.features.catalogue import (
     Feature,
     Window,
-    feature_name,
+    name_part,
     name_parts,
     over_windows,
     say_length,
-    say_window,
-    say_word,
     window_part,
 )
-from mqlml.features.compiled import Codes, Numbers
+from mqlml.features.columns import Columns, Piece
+from mqlml.features.compiled import Codes, Flags, Ints, Numbers
+from mqlml.features.sums import divide
 from mqlml.features.vocabulary import MISSING, OTHER, Vocabulary, learn_vocabulary
 from mqlml.features.windows import Events, Walk
 from mqlml.features.word_kinds import is_paid
+from mqlml.features.wording import Counted, Flag, Last, Named, Share, say_word
 
 __all__ = ["BUILDER", "ChannelPlan"]
 
-_FIRST = feature_name("channel", "first_touch", "value")
-_LAST = feature_name("channel", "last_touch", "value")
 _SOURCE = ("events.channel", "events.occurred_at")
+_channel = partial(Feature, "channel", source=_SOURCE)
 _RESERVED = ("any", OTHER, MISSING, "paid", "initiatives")
 
 
@@ -88,149 +89,196 @@ def _plan(evidence: Evidence) -> tuple[ChannelPlan | None, list[LeftOut]]:
         found = "all channels are paid" if paid == {True} else "no channel is known to be paid"
         left_out.append(("events.channel: paid or organic", f"{found}; see features.channel_kinds"))
         plan = replace(plan, paid=False)
-    return (plan if _describe(plan) else None), left_out
+    return (plan if any(_pieces(plan)) else None), left_out
 
 
-def _said(word: str) -> str:
-    return {OTHER: "another channel", MISSING: "no named channel"}.get(word, f"“{say_word(word)}”")
-
-
-def _over_windows(
-    plan: ChannelPlan, what: str, aggregate: str, said: str, words: tuple[str, ...] = ()
-) -> list[Feature]:
-    return over_windows("channel", plan.windows, what, aggregate, said, source=_SOURCE, words=words)
-
-
-def _describe(plan: ChannelPlan) -> tuple[Feature, ...]:
-    make = partial(Feature, family="channel", source=_SOURCE)
-    parts = name_parts(plan.channels.words, reserved=_RESERVED) | {OTHER: OTHER, MISSING: MISSING}
-    features: list[Feature] = []
+def _pieces(plan: ChannelPlan) -> Iterator[Piece]:
     if plan.touches:
-        features += [
-            make(name=_FIRST, sentence="Channel of the first touch", kind="category"),
-            make(name=_LAST, sentence="Channel of the last touch", kind="category"),
-        ]
-    for aggregate, said in (("count", "Touches through"), ("share", "Share of touches through")):
-        for word in plan.channels.slots if plan.counts else ():
-            kept = () if parts[word] == word else (word,)
-            features += _over_windows(plan, parts[word], aggregate, f"{said} {_said(word)}", kept)
+        first, last = Named("Channel of the first touch"), Named("Channel of the last touch")
+        yield Piece((_channel("first_touch", "value", first, "category"),), _write_first)
+        yield Piece((_channel("last_touch", "value", last, "category"),), _write_last)
+    if plan.counts:
+        yield from _words(plan)
     if plan.touches:
-        features += _over_windows(plan, "any", "distinct", "Different channels")
+        channels = Counted("channel", "channels", different=True)
+        yield Piece(
+            over_windows(_channel("any", "distinct", channels, "count"), plan.windows), _write_distinct
+        )
     if plan.switches:
-        features += _over_windows(plan, "any", "switches", "Changes of channel from one touch to the next")
+        after = "of channel from one touch to the next"
+        changes = Counted(f"change {after}", f"changes {after}")
+        yield Piece(
+            over_windows(_channel("any", "switches", changes, "count"), plan.windows), _write_switches
+        )
     if plan.paid:
-        features += _over_windows(plan, "paid", "count", "Touches through paid channels")
-        features += _over_windows(plan, "paid", "share", "Share of touches through paid channels")
-        features += [
-            make(
-                name=feature_name("channel", "paid", "days_since"),
-                sentence="Days since the last touch through a paid channel",
-            ),
-            make(
-                name=feature_name("channel", "paid", "first_touch"),
-                sentence="The first touch came through a paid channel (1 yes, 0 no)",
-            ),
-        ]
+        yield from _paid(plan)
     if plan.breadth is not None:
-        source = (*(("events.campaign",) if plan.campaign else ()), *_SOURCE)
-        period, said = window_part(plan.breadth), say_length(plan.breadth)
-        what = "campaigns, and channels without one," if plan.campaign else "channels"
-        features += [
-            Feature(
-                name=feature_name("channel", "initiatives", "distinct", period),
-                family="channel",
-                sentence=f"Different {what} that reached the lead {say_window(plan.breadth)}",
-                window=period,
-                source=source,
-            ),
-            Feature(
-                name=feature_name("channel", "initiatives", f"most_in_{period.replace('.', '_')}"),
-                family="channel",
-                sentence=f"Most different {what} that reached the lead within any {said}",
-                source=source,
-            ),
-        ]
-    return tuple(features)
+        yield from _breadth(plan, plan.breadth)
+
+
+def _words(plan: ChannelPlan) -> Iterator[Piece]:
+    """How many of the touches came through each channel, and which share of them."""
+    parts = name_parts(plan.channels.words, reserved=_RESERVED) | {OTHER: OTHER, MISSING: MISSING}
+    counts: list[Feature] = []
+    shares: list[Feature] = []
+    for word in plan.channels.slots:
+        kept = () if parts[word] == word else (word,)
+        through = {OTHER: "another channel", MISSING: "no named channel"}.get(word, f"“{say_word(word)}”")
+        touches = Counted(f"touch through {through}", f"touches through {through}")
+        one = partial(_channel, parts[word], words=kept)
+        counts += over_windows(one("count", touches, "count", "presence"), plan.windows)
+        shares += over_windows(one("share", Share(touches.many), "share"), plan.windows)
+    yield Piece((*counts, *shares), _write_counts)
+
+
+def _paid(plan: ChannelPlan) -> Iterator[Piece]:
+    """What came through paid channels."""
+    touches = Counted("touch through paid channels", "touches through paid channels")
+    one = partial(_channel, "paid")
+    yield Piece(over_windows(one("count", touches, "count", "presence"), plan.windows), _write_paid_counts)
+    yield Piece(over_windows(one("share", Share(touches.many), "share"), plan.windows), _write_paid_shares)
+    yield Piece((one("days_since", Last("touch through a paid channel"), "days"),), _write_paid_last)
+    first = Flag("the first touch came through a paid channel")
+    yield Piece((one("first_touch", first, "flag", "presence", missing="not_known"),), _write_paid_first)
+
+
+def _breadth(plan: ChannelPlan, period: int) -> Iterator[Piece]:
+    """How many campaigns and channels reached the lead: lately, and at the height of it."""
+    source = (*(("events.campaign",) if plan.campaign else ()), *_SOURCE)
+    aside = ", and channels without one," if plan.campaign else ""
+    what = "campaign" if plan.campaign else "channel"
+    reached = Counted(
+        f"{what}{aside} that reached the lead", f"{what}s{aside} that reached the lead", different=True
+    )
+    most = Counted(
+        f"most different {reached.one} within any {say_length(period)}",
+        f"most different {reached.many} within any {say_length(period)}",
+    )
+    one = partial(Feature, "channel", "initiatives", source=source)
+    yield Piece(over_windows(one("distinct", reached, "count"), (period,)), _write_initiatives)
+    yield Piece((one(f"most_in_{name_part(window_part(period))}", most, "count"),), _write_most)
 
 
 def _windows(plan: ChannelPlan) -> tuple[Window, ...]:
     return plan.windows if plan.breadth is None else (*plan.windows, plan.breadth)
 
 
-def _write(walk: Walk, events: Events, plan: ChannelPlan, block: Block) -> None:
-    channel = events.words("channel")
-    codes = channel.codes[walk.order].astype(np.int32)
-    slot = plan.channels.look_up(channel)[codes]
-    start = walk.starts(plan.windows)
-    place = (walk.unit, walk.turn, walk.row)
-    slots, windows = plan.channels.slots, len(plan.windows)
-    out, column = block.numbers, block.first
-    if plan.counts:
-        width = len(slots) * windows
-        kernel.count_words(*place, start, walk.stop, slot, len(slots), out, column)
-        touches = np.tile((walk.stop - start).T, len(slots))
-        counts = out[walk.row, column : column + width]
-        shares = np.where(touches > 0, counts / np.maximum(touches, 1), np.nan)
-        out[walk.row, column + width : column + 2 * width] = shares
-        column += 2 * width
-    if plan.touches:
-        kernel.count_distinct(*place, start, walk.stop, codes, len(channel.text), out, column)
-        column += windows
-        first = np.repeat(walk.unit[:-1], np.diff(walk.turn))
-        touched = walk.stop > first
-        for name, rows in ((_FIRST, first), (_LAST, walk.stop - 1)):
-            block.category(name, slots)[walk.row[touched]] = slot[rows[touched]]
-    if plan.switches:
-        _write_switches(walk, codes, plan, out, column)
-        column += windows
-    if plan.paid:
-        _write_paid(walk, events, codes, plan, out, column)
-        column += 2 * windows + 2
-    if plan.breadth is not None:
-        word, words = _initiatives(walk, events, codes, plan)
-        edge = walk.starts((plan.breadth,))
-        kernel.count_distinct(*place, edge, walk.stop, word, words, out, column)
-        rhythm_kernel.count_most(*place, walk.stop, walk.occurred, word, words, plan.breadth, out, column + 1)
+class _Touches:
+    """The rows of a walk and their channels: what the pieces share, each made once, when first needed."""
+
+    def __init__(self, walk: Walk, events: Events, plan: ChannelPlan) -> None:
+        self.walk = walk
+        self.events = events
+        self.plan = plan
+        self.channel = events.words("channel")
+        self.codes: Codes = self.channel.codes[walk.order].astype(np.int32)
+        self.slot: Codes = plan.channels.look_up(self.channel)[self.codes]
+        self.start = walk.starts(plan.windows)
+
+    @property
+    def number(self) -> Ints:
+        """How many rows lie in each window."""
+        return self.walk.stop - self.start
+
+    @cached_property
+    def first(self) -> Ints:
+        """The first row of each snapshot; there is one where it lies before ``stop``."""
+        return np.repeat(self.walk.unit[:-1], np.diff(self.walk.turn))
+
+    @cached_property
+    def is_paid(self) -> Flags:
+        """Whether each row's channel is paid."""
+        text = self.channel.text
+        known: Flags = self.events.kept(
+            (self.plan.kinds, "paid"), lambda: np.array([*map(self.plan.is_paid, text), False], np.bool_)
+        )
+        return np.asarray(known[self.codes], np.bool_)
+
+    @cached_property
+    def paid(self) -> Walk:
+        """The walk over the rows of paid channels."""
+        return self.walk.only(self.is_paid)
+
+    @cached_property
+    def initiatives(self) -> tuple[Codes, int]:
+        """One code for each campaign, and for each channel of a row without one; -1 where a row has neither."""
+        channels = len(self.channel.text)
+        if not self.plan.campaign:
+            return self.codes, channels
+        campaign = self.events.words("campaign")
+        own = campaign.codes[self.walk.order].astype(np.int32)
+        return np.where(own >= 0, own + np.int32(channels), self.codes), channels + len(campaign.text)
 
 
-def _write_switches(walk: Walk, codes: Codes, plan: ChannelPlan, out: Numbers, column: int) -> None:
+def _write_first(touches: _Touches, columns: Columns) -> None:
+    walk, first = touches.walk, touches.first
+    touched = walk.stop > first
+    columns.fill_category(walk.row[touched], touches.slot[first[touched]], touches.plan.channels.slots)
+
+
+def _write_last(touches: _Touches, columns: Columns) -> None:
+    walk = touches.walk
+    touched = walk.stop > touches.first
+    latest = touches.slot[walk.stop[touched] - 1]
+    columns.fill_category(walk.row[touched], latest, touches.plan.channels.slots)
+
+
+def _write_counts(touches: _Touches, columns: Columns) -> None:
+    walk, slots = touches.walk, len(touches.plan.channels.slots)
+    rows = np.arange(len(walk.row))
+    counts: Numbers = np.empty((len(rows), slots * len(touches.start)), np.float32)
+    place = (walk.unit, walk.turn, rows, touches.start, walk.stop)
+    kernel.count_words(*place, touches.slot, slots, counts, 0)
+    columns.fill(walk.row, counts, divide(counts, np.tile(touches.number.T, slots)))
+
+
+def _write_distinct(touches: _Touches, columns: Columns) -> None:
+    write_distinct(touches.walk, touches.start, touches.channel, columns)
+
+
+def _write_switches(touches: _Touches, columns: Columns) -> None:
     """Between touches with a named channel; a change counts in a window that holds both touches."""
-    named = codes >= 0
-    walk, codes = walk.only(named), codes[named]
+    named = touches.codes >= 0
+    walk, codes = touches.walk.only(named), touches.codes[named]
     changed = np.zeros(len(codes) + 1, np.int64)
     np.cumsum(codes[1:] != codes[:-1], out=changed[1:-1])  # up to each row, over all units
-    start = walk.starts(plan.windows)
+    start = walk.starts(touches.plan.windows)
     inside = changed[np.maximum(walk.stop - 1, 0)] - changed[np.minimum(start, len(codes))]
-    out[walk.row, column : column + len(start)] = np.where(walk.stop > start, inside, 0).T
+    columns.fill(walk.row, np.where(walk.stop > start, inside, 0).T)
 
 
-def _write_paid(
-    walk: Walk, events: Events, codes: Codes, plan: ChannelPlan, out: Numbers, column: int
-) -> None:
-    text = events.words("channel").text
-    known = events.kept((plan.kinds, "paid"), lambda: np.array([*map(plan.is_paid, text), False], np.bool_))
-    paid = known[codes]
-    sub = walk.only(paid)
-    start, windows = sub.starts(plan.windows), len(plan.windows)
-    write_counts(sub, start, out, column)
-    touches = walk.stop - walk.starts(plan.windows)
-    shares = np.where(touches > 0, (sub.stop - start) / np.maximum(touches, 1), np.nan)
-    out[walk.row, column + windows : column + 2 * windows] = shares.T
-    column += 2 * windows
-    write_last(sub, out, column)
-    first = np.repeat(walk.unit[:-1], np.diff(walk.turn))
+def _write_paid_counts(touches: _Touches, columns: Columns) -> None:
+    write_counts(touches.paid, touches.paid.starts(touches.plan.windows), columns)
+
+
+def _write_paid_shares(touches: _Touches, columns: Columns) -> None:
+    paid = touches.paid.stop - touches.paid.starts(touches.plan.windows)
+    columns.fill(touches.walk.row, divide(paid, touches.number).T)
+
+
+def _write_paid_last(touches: _Touches, columns: Columns) -> None:
+    write_last(touches.paid, columns)
+
+
+def _write_paid_first(touches: _Touches, columns: Columns) -> None:
+    walk, first = touches.walk, touches.first
     touched = walk.stop > first
-    out[walk.row[touched], column + 1] = paid[first[touched]]
+    columns.fill(walk.row[touched], touches.is_paid[first[touched]].astype(np.float32))
 
 
-def _initiatives(walk: Walk, events: Events, codes: Codes, plan: ChannelPlan) -> tuple[Codes, int]:
-    """One code for each campaign, and for each channel of a row without one; -1 where a row has neither."""
-    channels = len(events.words("channel").text)
-    if not plan.campaign:
-        return codes, channels
-    campaign = events.words("campaign")
-    own = campaign.codes[walk.order].astype(np.int32)
-    return np.where(own >= 0, own + np.int32(channels), codes), channels + len(campaign.text)
+def _write_initiatives(touches: _Touches, columns: Columns) -> None:
+    walk, (word, words) = touches.walk, touches.initiatives
+    assert touches.plan.breadth is not None
+    edge = walk.starts((touches.plan.breadth,))
+    place = (walk.unit, walk.turn, walk.row, edge, walk.stop)
+    kernel.count_distinct(*place, word, words, *columns.target(1))
 
 
-BUILDER = Builder("channel", _plan, _describe, _windows, _write)
+def _write_most(touches: _Touches, columns: Columns) -> None:
+    walk, (word, words) = touches.walk, touches.initiatives
+    assert touches.plan.breadth is not None
+    place = (walk.unit, walk.turn, walk.row, walk.stop, walk.occurred)
+    rhythm_kernel.count_most(*place, word, words, touches.plan.breadth, *columns.target(1))
+
+
+BUILDER = Builder("channel", _plan, _pieces, _windows, of_walk=_Touches)

@@ -11,17 +11,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mqlml.config import Aggregate
+from mqlml.config import Aggregate, NumberUnit
 from mqlml.errors import ConfigError
-from mqlml.features import kernel
-from mqlml.features.action_counts import sum_in_windows, whole_values
-from mqlml.features.acts import write_counts, write_last
-from mqlml.features.builder import Block, Builder, Evidence, LeftOut, check_words
-from mqlml.features.catalogue import Family, Feature, Window, feature_name, say_window, window_part
-from mqlml.features.compiled import Numbers
+from mqlml.features.acts import write_counts, write_distinct, write_last
+from mqlml.features.builder import Builder, Evidence, LeftOut, check_words
+from mqlml.features.catalogue import Family, Feature, Window, over_windows
+from mqlml.features.columns import Columns, Piece
 from mqlml.features.conditions import Requirement, meets, read_condition
 from mqlml.features.extreme_kernel import write_extreme
+from mqlml.features.sums import divide, sum_in_windows, whole_values
 from mqlml.features.windows import UNIT, Events, Walk
+from mqlml.features.wording import Named
 from mqlml.journeys.contract import WORDS
 
 __all__ = ["BUILDER", "CustomPlan"]
@@ -39,6 +39,7 @@ class AggregatePlan:
     ----------
     column : the column that is aggregated; None where rows are only counted or dated.
     windows : lookback windows, shortest first; none for the days since.
+    unit : what the values are measured in.
     where : which rows: conditions on columns, all to be met.
     """
 
@@ -48,6 +49,7 @@ class AggregatePlan:
     aggregate: Literal["count", "sum", "mean", "min", "max", "distinct", "days_since"]
     column: str | None
     windows: tuple[Window, ...]
+    unit: NumberUnit
     where: tuple[tuple[str, Requirement], ...]
 
 
@@ -96,43 +98,38 @@ def _read(written: Aggregate, evidence: Evidence) -> AggregatePlan:
         written.aggregate,
         written.column,
         () if written.aggregate == "days_since" else tuple(windows),
+        written.measured_in,
         tuple(where),
     )
 
 
-def _describe(plan: CustomPlan) -> tuple[Feature, ...]:
-    return tuple(feature for aggregate in plan.aggregates for feature in _features(aggregate))
-
-
-def _features(one: AggregatePlan) -> Iterator[Feature]:
-    columns = [*([one.column] if one.column else []), *(column for column, _ in one.where), "occurred_at"]
-    source = tuple(f"events.{column}" for column in dict.fromkeys(columns))
-    for window in one.windows or (None,):
-        part = None if window is None else window_part(window)
-        said = one.sentence if window is None else f"{one.sentence} {say_window(window)}"
-        yield Feature(
-            name=feature_name(one.family, one.name, one.aggregate, part),
-            family=one.family,
-            sentence=said,
-            window=part,
-            source=source,
+def _pieces(plan: CustomPlan) -> Iterator[Piece]:
+    for one in plan.aggregates:
+        columns = [*([one.column] if one.column else []), *(column for column, _ in one.where), "occurred_at"]
+        feature = Feature(
+            one.family,
+            one.name,
+            one.aggregate,
+            Named(one.sentence),
+            one.unit,
+            asks="presence" if one.aggregate == "count" else "amount",
+            source=tuple(f"events.{column}" for column in dict.fromkeys(columns)),
         )
+        features = over_windows(feature, one.windows) if one.windows else (feature,)
+        yield Piece(features, partial(_write, one=one))
 
 
 def _windows(plan: CustomPlan) -> tuple[Window, ...]:
     return tuple(dict.fromkeys(window for one in plan.aggregates for window in one.windows))
 
 
-def _write(walk: Walk, events: Events, plan: CustomPlan, block: Block) -> None:
-    column = block.first
-    for one in plan.aggregates:
-        chosen = walk.only(_chosen(walk, events, one))
-        if one.aggregate == "days_since":
-            write_last(chosen, block.numbers, column)
-            column += 1
-        else:
-            _write_windows(chosen, events, one, block.numbers, column)
-            column += len(one.windows)
+def _write(given: tuple[Walk, Events], columns: Columns, *, one: AggregatePlan) -> None:
+    walk, events = given
+    chosen = walk.only(_chosen(walk, events, one))
+    if one.aggregate == "days_since":
+        write_last(chosen, columns)
+    else:
+        _write_windows(chosen, events, one, columns)
 
 
 def _chosen(walk: Walk, events: Events, one: AggregatePlan) -> npt.NDArray[np.bool_]:
@@ -162,26 +159,27 @@ def _words_met(texts: tuple[str, ...], required: Requirement, where: str) -> npt
     return np.array([*meets(texts, required, where), False], np.bool_)
 
 
-def _write_windows(walk: Walk, events: Events, one: AggregatePlan, out: Numbers, column: int) -> None:
+def _write_windows(walk: Walk, events: Events, one: AggregatePlan, columns: Columns) -> None:
     start = walk.starts(one.windows)
-    place = (walk.unit, walk.turn, walk.row, start, walk.stop)
     if one.aggregate == "count":
-        write_counts(walk, start, out, column)
+        write_counts(walk, start, columns)
     elif one.aggregate == "distinct":
         assert one.column is not None
-        words = events.words(one.column)
-        codes = words.codes[walk.order].astype(np.int32)
-        kernel.count_distinct(*place, codes, len(words.text), out, column)
+        write_distinct(walk, start, events.words(one.column), columns)
     elif one.aggregate in ("min", "max"):
         value = events.values()[walk.order]
-        write_extreme(*place, value, 1 if one.aggregate == "max" else -1, out, column)
+        place = (walk.unit, walk.turn, walk.row, start, walk.stop)
+        write_extreme(*place, value, 1 if one.aggregate == "max" else -1, *columns.target(len(start)))
     else:
         whole, present = whole_values(walk, events.values()[walk.order])
         found = sum_in_windows(whole, start, walk.stop) * UNIT
         if one.aggregate == "mean":
-            number = sum_in_windows(present.astype(np.int64), start, walk.stop)
-            found = np.where(number > 0, found / np.maximum(number, 1), np.nan)
-        out[walk.row, column : column + len(one.windows)] = found.T
+            found = divide(found, sum_in_windows(present.astype(np.int64), start, walk.stop))
+        columns.fill(walk.row, found.T)
 
 
-BUILDER = Builder("custom", _plan, _describe, _windows, _write)
+def _of_walk(walk: Walk, events: Events, _plan: CustomPlan) -> tuple[Walk, Events]:
+    return walk, events
+
+
+BUILDER = Builder("custom", _plan, _pieces, _windows, of_walk=_of_walk)

@@ -6,7 +6,7 @@ Journeys and flat tables have the same; only where an attribute stands differs.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -14,25 +14,31 @@ import numpy as np
 import numpy.typing as npt
 
 from mqlml.config import Config
-from mqlml.features.builder import Block, Source
-from mqlml.features.catalogue import Feature, feature_name, name_parts, say_word
+from mqlml.features.builder import Source
+from mqlml.features.catalogue import Feature, name_parts
+from mqlml.features.columns import Columns, Piece
 from mqlml.features.known import Attribute, Codes, which_filled
 from mqlml.features.roles import Roles
 from mqlml.features.traits import Parsing, Trait, Wanted, count_met, read_parsing, read_trait, read_wanted
 from mqlml.features.vocabulary import MISSING
+from mqlml.features.wording import Named, Part, say_word
 
 __all__ = [
-    "Column",
+    "AS_OF",
     "DerivedPlan",
     "Group",
-    "derived_columns",
+    "Read",
+    "derived_pieces",
     "plan_derived",
     "read_groups",
-    "write_columns",
+    "read_piece",
 ]
 
-Column = tuple[Feature, Callable[[Source], npt.NDArray[np.generic] | Codes]]
-"""A feature, and how its values are read: numbers per snapshot, or codes per snapshot and their texts."""
+Read = Callable[[Source], npt.NDArray[np.number] | Codes]
+"""How the values of a feature are read: numbers per snapshot, or codes per snapshot and their texts."""
+
+AS_OF = ", as known at the time"
+"""What is said of an attribute that changes."""
 
 
 @dataclass(frozen=True)
@@ -111,43 +117,43 @@ def read_groups(
     )
 
 
-_PARSED: tuple[tuple[str, str, str, Trait, str], ...] = (
-    ("email", "mail_domain", "kind", "mail_kind", "Mail address: free, corporate, disposable or missing"),
-    ("job_title", "job_title", "seniority", "seniority", "Seniority, from the job title"),
-    ("job_title", "job_title", "function", "function", "Function, from the job title"),
-    ("company_size", "company_size", "band", "size_band", "Size of the company, in employees"),
+_PARSED: tuple[tuple[str, str, str, Trait, Named], ...] = (
+    (
+        *("email", "mail_domain", "kind", "mail_kind"),
+        Named("Mail address", aside=": free, corporate, disposable or missing"),
+    ),
+    ("job_title", "job_title", "seniority", "seniority", Named("Seniority", aside=", from the job title")),
+    ("job_title", "job_title", "function", "function", Named("Function", aside=", from the job title")),
+    (
+        *("company_size", "company_size", "band", "size_band"),
+        Named("Size of the company", aside=", in employees"),
+    ),
 )
 
 
-def derived_columns(plan: DerivedPlan) -> Iterator[Column]:
+def derived_pieces(plan: DerivedPlan) -> Iterator[Piece]:
     """The features in order, each with its reader."""
-    make = partial(Feature, family="profile")
-    for role, what, aggregate, trait, said in _PARSED:
+    make = partial(Feature, "profile", missing="not_given")
+    for role, what, aggregate, trait, text in _PARSED:
         attribute: Attribute | None = getattr(plan.roles, role)
         if attribute is not None:
-            feature = make(
-                name=feature_name("profile", what, aggregate),
-                sentence=said + (", as known at the time" if attribute.table == "history" else ""),
-                kind="category",
-                source=(attribute.source,),
+            as_of = AS_OF if attribute.table == "history" else ""
+            known = replace(text, aside=text.aside + as_of)
+            feature = make(what, aggregate, known, "category", source=(attribute.source,))
+            yield read_piece(
+                feature, partial(_read_category, attribute=attribute, trait=trait, parsing=plan.parsing)
             )
-            yield feature, partial(_read_category, attribute=attribute, trait=trait, parsing=plan.parsing)
     parts = name_parts([f"persona_{persona.name}" for persona in plan.personas])
     for persona in plan.personas:
         sources = dict.fromkeys(wanted.attribute.source for wanted in persona.wanted)
-        feature = make(
-            name=feature_name("profile", parts[f"persona_{persona.name}"], "match"),
-            sentence=f"Share of what makes the persona “{say_word(persona.name)}” that is met",
-            source=tuple(sources),
-        )
-        yield feature, partial(_read_match, wanted=persona.wanted, parsing=plan.parsing)
+        match = Part(f"what makes the persona “{say_word(persona.name)}”", "is met")
+        feature = make(parts[f"persona_{persona.name}"], "match", match, "share", source=tuple(sources))
+        yield read_piece(feature, partial(_read_match, wanted=persona.wanted, parsing=plan.parsing))
     if plan.counted:
-        feature = make(
-            name=feature_name("profile", "lead", "completeness"),
-            sentence="Share of the profile that is filled in",
-            source=tuple(attribute.source for attribute in plan.counted),
-        )
-        yield feature, partial(_read_completeness, counted=plan.counted)
+        source = tuple(attribute.source for attribute in plan.counted)
+        filled = Part("the profile", "is filled in")
+        feature = make("lead", "completeness", filled, "share", source=source)
+        yield read_piece(feature, partial(_read_completeness, counted=plan.counted))
 
 
 def _read_category(source: Source, *, attribute: Attribute, trait: Trait, parsing: Parsing) -> Codes:
@@ -170,14 +176,16 @@ def _read_completeness(source: Source, *, counted: tuple[Attribute, ...]) -> npt
     return share
 
 
-def write_columns(columns: Iterator[Column], source: Source, block: Block, *, first: int) -> None:
-    """Fill the block: categories by name, numbers from column ``first`` on; a lead not yet created has neither."""
+def read_piece(feature: Feature, read: Read) -> Piece:
+    """A feature that is read from leads and history; of a lead not yet created it is missing."""
+    return Piece((feature,), partial(_write, read=read), "leads")
+
+
+def _write(source: Source, columns: Columns, *, read: Read) -> None:
     known = source.lead_row >= 0
-    for feature, read in columns:
-        values = read(source)
-        if isinstance(values, tuple):
-            codes, texts = values
-            block.category(feature.name, texts)[known] = codes[known]
-        else:
-            block.numbers[:, first] = np.where(known, values, np.nan)
-            first += 1
+    values = read(source)
+    if isinstance(values, tuple):
+        codes, texts = values
+        columns.fill_category(known, codes[known], texts)
+    else:
+        columns.fill(slice(None), np.where(known, values, np.nan))

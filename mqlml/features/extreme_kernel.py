@@ -19,13 +19,14 @@ def write_extreme(
     value: Floats,
     sign: int,
     out: Numbers,
-    column: int,
+    at: int,
 ) -> None:
-    """The greatest (``sign`` 1) or least (-1) value in each window: ``out[row, column + window]``; NaN without one.
+    """The greatest (``sign`` 1) or least (-1) value in each window: ``out[row, at:][window]``; NaN without one.
 
     A queue holds the rows that can still be the extreme of some later window: each beats all that come after it. A
     row enters it once and leaves it once, whatever the number of snapshots.
     """
+    cells = out[:, at:]
     longest = 0
     for u in range(len(unit) - 1):
         longest = max(longest, unit[u + 1] - unit[u])
@@ -46,4 +47,4 @@ def write_extreme(
                 seen = max(seen, stop[t])
                 while head < tail and queue[head] < start[w, t]:
                     head += 1
-                out[row[t], column + w] = value[queue[head]] if head < tail else np.nan
+                cells[row[t], w] = value[queue[head]] if head < tail else np.nan

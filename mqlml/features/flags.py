@@ -12,15 +12,17 @@ import numpy.typing as npt
 
 from mqlml.config import Config
 from mqlml.features.builder import Source
-from mqlml.features.catalogue import Feature, feature_name, say_word
-from mqlml.features.derived import Column, Group, read_groups
+from mqlml.features.catalogue import Feature, Signal
+from mqlml.features.columns import Piece
+from mqlml.features.derived import Group, read_groups, read_piece
 from mqlml.features.known import Attribute, parse_known, when_known
 from mqlml.features.phone import is_phone
 from mqlml.features.roles import Roles
 from mqlml.features.traits import Parsing, Trait, count_met, read_parsing, read_trait, since_known
+from mqlml.features.wording import Counted, Flag, Since, say_word
 from mqlml.times import DAY, NEVER, column_to_microseconds
 
-__all__ = ["FlagsPlan", "flag_columns", "plan_flags"]
+__all__ = ["FlagsPlan", "flag_pieces", "plan_flags"]
 
 
 @dataclass(frozen=True)
@@ -60,45 +62,51 @@ def plan_flags(
 
 @dataclass(frozen=True)
 class _Flag:
-    """A flag's name and sentence, the attributes it is read from, and its reader: 1 up, 0 down, NaN not known."""
+    """A flag's name and what holds where it is up, the attributes it is read from, and its reader: 1 up, 0 down, NaN
+    not known; and the signal that it tells of where another feature's does."""
 
     name: str
-    sentence: str
+    fact: str
     attributes: tuple[Attribute, ...]
     read: Callable[[Source], npt.NDArray[np.float64]]
     since: Callable[[Source], npt.NDArray[np.int64]]
+    signal: Signal
 
 
 def _flags(plan: FlagsPlan) -> Iterator[_Flag]:
     roles = plan.roles
     own: tuple[tuple[Attribute | None, str, str, Trait, str], ...] = (
-        (roles.email, "free_mail", "Writes from a free mail address", "mail_kind", "free"),
-        (roles.email, "disposable_mail", "Writes from a throw-away mail address", "mail_kind", "disposable"),
-        (roles.email, "invalid_mail", "Gave a mail address that is none", "mail_kind", "missing"),
-        (roles.job_title, "student", "Is a student or a pupil by job title", "seniority", "student"),
+        (roles.email, "free_mail", "writes from a free mail address", "mail_kind", "free"),
+        (roles.email, "disposable_mail", "writes from a throw-away mail address", "mail_kind", "disposable"),
+        (roles.email, "invalid_mail", "gave a mail address that is none", "mail_kind", "missing"),
+        (roles.job_title, "student", "is a student or a pupil by job title", "seniority", "student"),
     )
     for attribute, name, said, trait, value in own:
         if attribute is not None:
             read = partial(_is, attribute=attribute, trait=trait, value=value, parsing=plan.parsing)
-            yield _Flag(name, said, (attribute,), read, partial(when_known, attribute=attribute))
+            signal = Signal("profile", "mail_domain" if trait == "mail_kind" else "job_title")
+            yield _Flag(name, said, (attribute,), read, partial(when_known, attribute=attribute), signal)
     if roles.phone is not None:
         read_phone = partial(_no_phone, attribute=roles.phone)
         yield _Flag(
             "invalid_phone",
-            "Gave a phone number that cannot be one",
+            "gave a phone number that cannot be one",
             (roles.phone,),
             read_phone,
             partial(when_known, attribute=roles.phone),
+            Signal("undesirables", "invalid_phone"),
         )
     taken = {"free_mail", "disposable_mail", "invalid_mail", "student", "invalid_phone", "profile"}
     for group in plan.profiles:
         attributes = tuple(dict.fromkeys(wanted.attribute for wanted in group.wanted))
+        name = f"{group.name}_2" if group.name in taken else group.name
         yield _Flag(
-            f"{group.name}_2" if group.name in taken else group.name,
-            f"Has the undesirable profile “{say_word(group.name)}”",
+            name,
+            f"has the undesirable profile “{say_word(group.name)}”",
             attributes,
             partial(_has, group=group, parsing=plan.parsing),
             partial(since_known, wanted=group.wanted),
+            Signal("undesirables", name),
         )
 
 
@@ -122,36 +130,27 @@ def _has(source: Source, *, group: Group, parsing: Parsing) -> npt.NDArray[np.fl
     return all_met.astype(np.float64)
 
 
-def flag_columns(plan: FlagsPlan, *, timed: bool) -> Iterator[Column]:
+def flag_pieces(plan: FlagsPlan, *, timed: bool) -> Iterator[Piece]:
     """The features in order, each with its reader.
 
     ``timed`` is whether cutoffs are instants: then "days since" says since when the first flag has been up.
     """
     flags = tuple(replace(flag, read=_once(flag.read)) for flag in _flags(plan))
+    make = partial(Feature, "undesirables", missing="not_given")
     for flag in flags:
-        feature = Feature(
-            name=feature_name("undesirables", flag.name, "flag"),
-            family="undesirables",
-            sentence=f"{flag.sentence} (1 yes, 0 no)",
-            source=tuple(attribute.source for attribute in flag.attributes),
+        source = tuple(attribute.source for attribute in flag.attributes)
+        feature = make(
+            flag.name, "flag", Flag(flag.fact), "flag", "presence", source=source, signal=flag.signal
         )
-        yield feature, flag.read
+        yield read_piece(feature, flag.read)
     sources = tuple(dict.fromkeys(a.source for flag in flags for a in flag.attributes))
-    count = Feature(
-        name=feature_name("undesirables", "profile", "count"),
-        family="undesirables",
-        sentence="Undesirable traits of the profile",
-        source=sources,
-    )
-    yield count, partial(_count, flags=flags)
+    traits = Counted("undesirable trait of the profile", "undesirable traits of the profile")
+    count = make("profile", "count", traits, "count", "presence", source=sources)
+    yield read_piece(count, partial(_count, flags=flags))
     if timed:
-        since = Feature(
-            name=feature_name("undesirables", "profile", "days_since"),
-            family="undesirables",
-            sentence="Days since the first undesirable trait of the profile was known",
-            source=sources,
-        )
-        yield since, partial(_days_since, flags=flags)
+        first = Since("the first undesirable trait of the profile was known")
+        since = make("profile", "days_since", first, "days", source=sources)
+        yield read_piece(since, partial(_days_since, flags=flags))
 
 
 def _once(read: Callable[[Source], npt.NDArray[np.float64]]) -> Callable[[Source], npt.NDArray[np.float64]]:

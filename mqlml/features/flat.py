@@ -13,16 +13,18 @@ import pandas as pd
 from mqlml.config import Config
 from mqlml.errors import ConfigError
 from mqlml.features.attributes import Attributes, check_columns, choose_attributes, is_filled
-from mqlml.features.builder import Block, LeftOut, Source
-from mqlml.features.catalogue import FAMILIES, Family, Feature, feature_name, name_parts, say_word
-from mqlml.features.derived import Column, DerivedPlan, derived_columns, plan_derived, write_columns
-from mqlml.features.flags import FlagsPlan, flag_columns, plan_flags
+from mqlml.features.builder import LeftOut, Source
+from mqlml.features.catalogue import FAMILIES, Family, Feature, name_parts
+from mqlml.features.columns import Piece
+from mqlml.features.derived import DerivedPlan, derived_pieces, plan_derived, read_piece
+from mqlml.features.flags import FlagsPlan, flag_pieces, plan_flags
 from mqlml.features.known import Attribute, read_known_numbers, read_known_text
 from mqlml.features.roles import find_roles
 from mqlml.features.windows import Asked
+from mqlml.features.wording import Named, say_word, upper_first
 from mqlml.journeys import FlatTable
 
-__all__ = ["FlatPlan", "choose_flat", "describe_flat", "fill_flat"]
+__all__ = ["FlatPlan", "choose_flat", "flat_pieces", "flat_source"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def choose_flat(
     flags = plan_flags(config, roles=roles, columns=columns, refused=refused, table="flat")
     plan = FlatPlan(chosen, kept, derived, flags)
     alone = replace(plan, derived=replace(derived, counted=()))
-    if not describe_flat(alone) and not _fills_differ(known, own):
+    if not any(flat_pieces(alone)) and not _fills_differ(known, own):
         plan = alone  # else a table without any usable column would seem to have one, the same for every lead
     return plan, left_out + unfit
 
@@ -95,38 +97,35 @@ def _fills_differ(known: pd.DataFrame, counted: tuple[Attribute, ...]) -> bool:
     return bool((filled != filled[:1]).any())
 
 
-def _columns(plan: FlatPlan) -> Iterator[Column]:
+def flat_pieces(plan: FlatPlan) -> Iterator[Piece]:
     """Each feature and its reader, family by family: the columns as they are, then what is read out of them."""
     for family in FAMILIES:
         columns = [column for column, own in plan.families.items() if own == family]
         parts = name_parts(columns)
         for column in columns:
-            said = say_word(column)
             number = column in plan.columns.numbers
             feature = Feature(
-                name=feature_name(family, parts[column], "value"),
-                family=family,
-                sentence=said[:1].upper() + said[1:],
-                kind="number" if number else "category",
+                family,
+                parts[column],
+                "value",
+                Named(upper_first(say_word(column))),
+                "number" if number else "category",
+                "presence" if number and family != "profile" else "amount",
+                missing="not_given",
                 source=(f"flat.{column}",),
                 words=() if parts[column] == column else (column,),
             )
-            attribute = Attribute(column, "flat")
-            yield feature, partial(read_known_numbers if number else read_known_text, attribute=attribute)
+            read = read_known_numbers if number else read_known_text
+            yield read_piece(feature, partial(read, attribute=Attribute(column, "flat")))
         if family == "profile":
-            yield from derived_columns(plan.derived)
+            yield from derived_pieces(plan.derived)
         if family == "undesirables" and plan.flags is not None:
-            yield from flag_columns(plan.flags, timed=False)
+            yield from flag_pieces(plan.flags, timed=False)
 
 
-def describe_flat(plan: FlatPlan) -> tuple[Feature, ...]:
-    """The features in order."""
-    return tuple(feature for feature, _ in _columns(plan))
-
-
-def fill_flat(leads: pd.DataFrame, plan: FlatPlan, block: Block) -> None:
-    """Fill the block, a row per lead."""
+def flat_source(leads: pd.DataFrame) -> Source:
+    """What the features are read from: each row a lead and a snapshot of it."""
     rows = np.arange(len(leads))
     asked = Asked(pd.Index(rows), rows, np.zeros(len(leads), np.int64))
     nothing = pd.DataFrame({"field": pd.Series([], dtype="str")})
-    write_columns(_columns(plan), Source(leads, nothing, asked, rows, leads, rows), block, first=0)
+    return Source(leads, nothing, asked, rows, leads, rows)

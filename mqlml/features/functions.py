@@ -15,13 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mqlml.config import NUMBER_UNITS, NumberUnit
 from mqlml.errors import BundleError, ConfigError, ContractError
-from mqlml.features.builder import Block, Builder, Evidence, LeftOut, Source
-from mqlml.features.catalogue import FAMILIES, Family, Feature, feature_name
+from mqlml.features.builder import Builder, Evidence, LeftOut, Source
+from mqlml.features.catalogue import FAMILIES, Family, Feature
+from mqlml.features.columns import Columns, Piece
 from mqlml.features.compiled import Ints
 from mqlml.features.known import NOT_ATTRIBUTES, Attribute, read_known_text
 from mqlml.features.vocabulary import Words
 from mqlml.features.windows import Events, Walk, make_walks
+from mqlml.features.wording import Named
 from mqlml.journeys.contract import WORDS
 from mqlml.times import MISSING_TIME, column_to_microseconds, microseconds_to_column
 
@@ -63,6 +66,7 @@ class FeatureFunction:
     sentence : what it says, in a marketer's words, without a full stop.
     function : takes a `Known`, gives one number per row of its ``snapshots`` (NaN for unknown), in their order.
     source : the columns it looks at, as ``events.occurred_at``, for the catalogue.
+    unit : what its numbers are measured in, as ``share``, ``days`` or ``amount``.
     """
 
     family: Family
@@ -70,6 +74,7 @@ class FeatureFunction:
     sentence: str
     function: Callable[[Known], npt.ArrayLike]
     source: tuple[str, ...] = ()
+    unit: NumberUnit = "number"
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class FunctionPlan:
     name: str
     sentence: str
     source: tuple[str, ...]
+    unit: NumberUnit
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,8 @@ def _plan(evidence: Evidence) -> tuple[FunctionsPlan | None, list[LeftOut]]:
         package, version = _package(installed[name])
         functions.append(
             FunctionPlan(
-                name, package, version, found.family, found.name, found.sentence, tuple(found.source)
+                *(name, package, version, found.family, found.name, found.sentence),
+                *(tuple(found.source), found.unit),
             )
         )
     static = config.profile.static
@@ -162,6 +169,11 @@ def _load(entry: importlib.metadata.EntryPoint) -> FeatureFunction:
             f"the entry point {entry.name!r} of {GROUP!r} must name a FeatureFunction with a family of "
             f"{', '.join(FAMILIES)} and a name of letters, digits and '_'; found {found!r}"
         )
+    if found.unit not in NUMBER_UNITS:
+        raise ConfigError(
+            f"the unit of the feature function {entry.name!r} must be one of {', '.join(NUMBER_UNITS)}; "
+            f"found {found.unit!r}"
+        )
     return found
 
 
@@ -177,26 +189,35 @@ def _load_planned(plan: FunctionPlan) -> FeatureFunction:
     return _load(entry)
 
 
-def _describe(plan: FunctionsPlan) -> tuple[Feature, ...]:
-    return tuple(
+def _pieces(plan: FunctionsPlan) -> Iterator[Piece]:
+    features = (
         Feature(
-            name=feature_name(one.family, one.name.lower(), "function"),
-            family=one.family,
-            sentence=one.sentence,
+            one.family,
+            one.name.lower(),
+            "function",
+            Named(one.sentence),
+            one.unit,
+            missing="not_known",
             source=one.source,
             words=(f"{one.package} {one.version}",),
         )
         for one in plan.functions
     )
+    yield Piece(tuple(features), _write, "journeys")
 
 
-def _write(source: Source, events: Events, plan: FunctionsPlan, block: Block) -> None:
-    loaded = [_load_planned(one) for one in plan.functions]
+def _write(given: tuple[Source, Events, FunctionsPlan], columns: Columns) -> None:
+    source, events, plan = given
+    loaded = [(one, _load_planned(one)) for one in plan.functions]
     everyone = _snapshots(source, plan)
     for walk in make_walks(events, source.asked, ()):
         for turns, known in _batches(walk, events, everyone):
-            for place, (one, function) in enumerate(zip(plan.functions, loaded, strict=True)):
-                block.numbers[walk.row[turns], block.first + place] = _call(one, function, known)
+            values = [_call(one, function, known) for one, function in loaded]
+            columns.fill(walk.row[turns], *values)
+
+
+def _of_journeys(source: Source, events: Events, plan: FunctionsPlan) -> tuple[Source, Events, FunctionsPlan]:
+    return source, events, plan
 
 
 def _snapshots(source: Source, plan: FunctionsPlan) -> pd.DataFrame:
@@ -261,4 +282,4 @@ def _call(plan: FunctionPlan, feature: FeatureFunction, known: Known) -> npt.NDA
     return np.where(np.isfinite(values), values, np.nan)
 
 
-BUILDER = Builder("functions", _plan, _describe, from_journeys=_write)
+BUILDER = Builder("functions", _plan, _pieces, of_journeys=_of_journeys)

@@ -2,103 +2,117 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 import numpy as np
 
-from mqlml.features import kernel, rhythm_kernel
-from mqlml.features.action_counts import over_windows
-from mqlml.features.acts import RESERVED, ActionsPlan, Acts, Group, PairPlan, write_counts, write_last
+from mqlml.features import rhythm_kernel
+from mqlml.features.action_counts import action
+from mqlml.features.acts import (
+    RESERVED,
+    ActionsPlan,
+    Acts,
+    PairPlan,
+    write_counts,
+    write_distinct,
+    write_last,
+)
 from mqlml.features.builder import Evidence, check_words
-from mqlml.features.catalogue import Feature, feature_name, name_parts, say_window, say_word, window_part
-from mqlml.features.compiled import Numbers
+from mqlml.features.catalogue import Feature, name_parts, over_windows, say_window, window_part
+from mqlml.features.columns import Columns, Piece
+from mqlml.features.sums import divide
 from mqlml.features.word_kinds import Kind
+from mqlml.features.wording import Counted, Last, Share, Since, Times, say_word
 
-__all__ = ["CONTENT", "INTENT", "PAIRS", "PROACTIVE", "choose_pairs"]
+__all__ = ["choose_pairs", "content", "intent", "pairs", "proactive"]
 
-_ACTS = ("events.action", "events.occurred_at")
 _BEGUN = ("events.initiated_by", "events.occurred_at")
 _GOALS, _STEPS = 2, 3
 """Of the high-intent acts and of the others, the most frequent that make pairs where the config names none."""
 
 
-def _since(what: str, said: str, source: tuple[str, ...]) -> Feature:
-    return Feature(
-        feature_name("actions", what, "days_since"), "actions", f"Days since the last {said}", source=source
-    )
-
-
-def _describe_intent(plan: ActionsPlan) -> list[Feature]:
+def intent(plan: ActionsPlan) -> Iterator[Piece]:
+    """Acts that show that a choice is near."""
     if not plan.intent:
-        return []
-    return [
-        *over_windows(
-            plan, "high_intent", "count", "High-intent acts (demo, trial, price and the like)", _ACTS
-        ),
-        *over_windows(plan, "high_intent", "distinct", "Different kinds of high-intent acts", _ACTS),
-        _since("high_intent", "high-intent act", _ACTS),
-    ]
+        return
+    acts = Counted("high-intent act", "high-intent acts", aside=" (demo, trial, price and the like)")
+    kinds = Counted("kind of high-intent acts", "kinds of high-intent acts", different=True)
+    count = action("high_intent", "count", acts, "count", "presence")
+    yield Piece(over_windows(count, plan.windows), _write_intent_counts)
+    yield Piece(
+        over_windows(action("high_intent", "distinct", kinds, "count"), plan.windows), _write_intent_kinds
+    )
+    yield Piece((action("high_intent", "days_since", Last("high-intent act"), "days"),), _write_intent_last)
 
 
-def _write_intent(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> None:
-    walk = acts.walk.only(acts.are(plan.high_intent))
-    start, windows = walk.starts(plan.windows), len(plan.windows)
-    write_counts(walk, start, out, column)
-    action = acts.events.words("action")
-    codes = action.codes[walk.order].astype(np.int32)
-    place = (walk.unit, walk.turn, walk.row)
-    kernel.count_distinct(*place, start, walk.stop, codes, len(action.text), out, column + windows)
-    write_last(walk, out, column + 2 * windows)
+def _write_intent_counts(acts: Acts, columns: Columns) -> None:
+    walk = acts.of_high_intent
+    write_counts(walk, walk.starts(acts.plan.windows), columns)
 
 
-def _describe_proactive(plan: ActionsPlan) -> list[Feature]:
+def _write_intent_kinds(acts: Acts, columns: Columns) -> None:
+    walk = acts.of_high_intent
+    write_distinct(walk, walk.starts(acts.plan.windows), acts.events.words("action"), columns)
+
+
+def _write_intent_last(acts: Acts, columns: Columns) -> None:
+    write_last(acts.of_high_intent, columns)
+
+
+def proactive(plan: ActionsPlan) -> Iterator[Piece]:
+    """Acts that the lead itself began."""
     if plan.lead is None:
-        return []
+        return
     longest = plan.windows[-1]
-    return [
-        *over_windows(plan, "lead_initiated", "count", "Acts the lead itself began", _BEGUN),
-        Feature(
-            name=feature_name("actions", "lead_initiated", "share", window_part(longest)),
-            family="actions",
-            sentence=f"Share of acts the lead itself began, {say_window(longest)}",
-            window=window_part(longest),
-            source=_BEGUN,
-        ),
-        _since("lead_initiated", "act the lead itself began", _BEGUN),
-    ]
+    acts = Counted("act the lead itself began", "acts the lead itself began")
+    share = Share(acts.many, aside=f", {say_window(longest)}")
+    one = partial(Feature, "actions", "lead_initiated", source=_BEGUN)
+    yield Piece(over_windows(one("count", acts, "count", "presence"), plan.windows), _write_begun_counts)
+    yield Piece((one("share", share, "share", window=window_part(longest)),), _write_begun_share)
+    yield Piece((one("days_since", Last(acts.one), "days"),), _write_begun_last)
 
 
-def _write_proactive(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> None:
-    assert plan.lead is not None
-    walk = acts.walk.only(acts.are(plan.lead, "initiated_by"))
-    start, windows = walk.starts(plan.windows), len(plan.windows)
-    write_counts(walk, start, out, column)
-    every, own = acts.walk.stop - acts.start[-1], walk.stop - start[-1]
-    out[walk.row, column + windows] = np.where(every > 0, own / np.maximum(every, 1), np.nan)
-    write_last(walk, out, column + windows + 1)
+def _write_begun_counts(acts: Acts, columns: Columns) -> None:
+    walk = acts.of_lead
+    write_counts(walk, walk.starts(acts.plan.windows), columns)
 
 
-def _describe_content(plan: ActionsPlan) -> list[Feature]:
-    features: list[Feature] = []
+def _write_begun_share(acts: Acts, columns: Columns) -> None:
+    walk, longest = acts.of_lead, acts.plan.windows[-1:]
+    own = walk.stop - walk.starts(longest)[0]
+    columns.fill(walk.row, divide(own, acts.walk.stop - acts.walk.starts(longest)[0]))
+
+
+def _write_begun_last(acts: Acts, columns: Columns) -> None:
+    write_last(acts.of_lead, columns)
+
+
+def content(plan: ActionsPlan) -> Iterator[Piece]:
+    """Contents that the lead looked at, and those that it took."""
     if plan.content:
+        text = Counted("content", "contents", different=True)
         source = ("events.content", "events.occurred_at")
-        features += over_windows(plan, "content", "distinct", "Different contents", source)
+        one = Feature("actions", "content", "distinct", text, "count", source=source)
+        yield Piece(over_windows(one, plan.windows), _write_contents)
     if plan.download is not None:
-        features += over_windows(plan, "download", "count", "Content downloads", _ACTS)
-        features.append(_since("download", "content download", _ACTS))
-    return features
+        acts = Counted("content download", "content downloads")
+        count = action("download", "count", acts, "count", "presence")
+        yield Piece(over_windows(count, plan.windows), _write_download_counts)
+        yield Piece((action("download", "days_since", Last(acts.one), "days"),), _write_download_last)
 
 
-def _write_content(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> None:
-    walk = acts.walk
-    if plan.content:
-        content = acts.events.words("content")
-        codes = content.codes[walk.order].astype(np.int32)
-        place = (walk.unit, walk.turn, walk.row, acts.start, walk.stop)
-        kernel.count_distinct(*place, codes, len(content.text), out, column)
-        column += len(plan.windows)
-    if plan.download is not None:
-        taken = walk.only(acts.are(plan.download))
-        write_counts(taken, taken.starts(plan.windows), out, column)
-        write_last(taken, out, column + len(plan.windows))
+def _write_contents(acts: Acts, columns: Columns) -> None:
+    write_distinct(acts.walk, acts.start, acts.events.words("content"), columns)
+
+
+def _write_download_counts(acts: Acts, columns: Columns) -> None:
+    walk = acts.of_downloads
+    write_counts(walk, walk.starts(acts.plan.windows), columns)
+
+
+def _write_download_last(acts: Acts, columns: Columns) -> None:
+    write_last(acts.of_downloads, columns)
 
 
 def choose_pairs(evidence: Evidence, high_intent: Kind, welcome: dict[str, int]) -> tuple[PairPlan, ...]:
@@ -117,7 +131,10 @@ def choose_pairs(evidence: Evidence, high_intent: Kind, welcome: dict[str, int])
     return tuple(PairPlan(first, then, 1) for then in goals for first in steps)
 
 
-def _describe_pairs(plan: ActionsPlan) -> list[Feature]:
+def pairs(plan: ActionsPlan) -> Iterator[Piece]:
+    """Acts that came after others."""
+    if not plan.pairs:
+        return
     others = dict.fromkeys(word for pair in plan.pairs for word in (pair.first, pair.then))
     words = dict.fromkeys((*plan.actions.words, *others))
     parts = name_parts(list(words), reserved=RESERVED)
@@ -129,20 +146,16 @@ def _describe_pairs(plan: ActionsPlan) -> list[Feature]:
             before = f"at least {pair.at_least} {before}"
         said = f"“{say_word(pair.then)}” came after {before}"
         kept = tuple(word for word in (pair.first, pair.then) if parts[word] != word)
+        one = partial(action, parts[pair.then], words=kept)
         features += [
-            Feature(
-                name=feature_name("actions", parts[pair.then], f"{what}_{after}"),
-                family="actions",
-                sentence=sentence,
-                source=_ACTS,
-                words=kept,
-            )
-            for what, sentence in (("count", f"Times {said}"), ("days_since", f"Days since {said}"))
+            one(f"count_{after}", Times(said), "count"),
+            one(f"days_since_{after}", Since(said), "days"),
         ]
-    return features
+    yield Piece(tuple(features), _write_pairs)
 
 
-def _write_pairs(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> None:
+def _write_pairs(acts: Acts, columns: Columns) -> None:
+    plan = acts.plan
     words = list(dict.fromkeys(word for pair in plan.pairs for word in (pair.first, pair.then)))
     number = {word: i for i, word in enumerate(words)}
     action = acts.events.words("action")
@@ -157,11 +170,5 @@ def _write_pairs(acts: Acts, plan: ActionsPlan, out: Numbers, column: int) -> No
         np.array([number[pair.first] for pair in plan.pairs], np.int64),
         np.array([number[pair.then] for pair in plan.pairs], np.int64),
         np.array([pair.at_least for pair in plan.pairs], np.int64),
-        *(out, column),
+        *columns.target(2 * len(plan.pairs)),
     )
-
-
-INTENT = Group(_describe_intent, _write_intent)
-PROACTIVE = Group(_describe_proactive, _write_proactive)
-CONTENT = Group(_describe_content, _write_content)
-PAIRS = Group(_describe_pairs, _write_pairs)

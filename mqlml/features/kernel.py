@@ -34,13 +34,14 @@ def count_words(
     word: Codes,
     words: int,
     out: Numbers,
-    column: int,
+    at: int,
 ) -> None:
-    """Rows of each word in each window: ``out[row, column + word * windows + window]``. Word -1 is not counted.
+    """Rows of each word in each window: ``out[row, at:][word * windows + window]``. Word -1 is not counted.
 
     Windows are nested, so a row lies in one *band* between two neighbouring edges: it enters one band, passes
     from band to band as the edges move on, and a window's count is the sum of the bands inside it.
     """
+    cells = out[:, at:]
     windows = len(start)
     band = np.zeros((words, windows), np.int64)
     edge = np.empty(windows, np.int64)
@@ -64,12 +65,12 @@ def count_words(
                     if word[i] >= 0:
                         band[word[i], w] += 1
             seen = stop[t]
-            place = column
+            place = 0
             for k in range(words):
                 total = 0
                 for w in range(windows):
                     total += band[k, w]
-                    out[row[t], place] = total
+                    cells[row[t], place] = total
                     place += 1
 
 
@@ -83,13 +84,14 @@ def count_distinct(
     word: Codes,
     words: int,
     out: Numbers,
-    column: int,
+    at: int,
 ) -> None:
-    """Different words in each window: ``out[row, column + window]``. Word -1 is none.
+    """Different words in each window: ``out[row, at:][window]``. Word -1 is none.
 
     A word lies in a window exactly if its latest row does, so only latest rows are counted in the bands. A latest
     row of an earlier unit lies before all edges of this one, and so counts for nothing.
     """
+    cells = out[:, at:]
     windows = len(start)
     latest = np.full(words, -1, np.int64)
     band = np.empty(windows, np.int64)
@@ -125,7 +127,7 @@ def count_distinct(
             total = 0
             for w in range(windows):
                 total += band[w]
-                out[row[t], column + w] = total
+                cells[row[t], w] = total
 
 
 @compiled
@@ -139,9 +141,10 @@ def write_days_since(
     word: Codes,
     words: int,
     out: Numbers,
-    column: int,
+    at: int,
 ) -> None:
-    """Days from each word's latest row to the cutoff: ``out[row, column + word]``; NaN where there is none."""
+    """Days from each word's latest row to the cutoff: ``out[row, at:][word]``; NaN where there is none."""
+    cells = out[:, at:]
     latest = np.empty(words, np.int64)
     for u in range(len(turn) - 1):
         if turn[u] == turn[u + 1]:
@@ -155,9 +158,9 @@ def write_days_since(
             seen = stop[t]
             for k in range(words):
                 if latest[k] >= 0:
-                    out[row[t], column + k] = (cutoff[t] - occurred[latest[k]]) / DAY
+                    cells[row[t], k] = (cutoff[t] - occurred[latest[k]]) / DAY
                 else:
-                    out[row[t], column + k] = np.nan
+                    cells[row[t], k] = np.nan
 
 
 @compiled
@@ -195,13 +198,14 @@ def count_days(
     words: int,
     day: Codes,
     out: Numbers,
-    column: int,
+    at: int,
 ) -> None:
-    """Different days of each word in each window: ``out[row, column + word * windows + window]``.
+    """Different days of each word in each window: ``out[row, at:][word * windows + window]``.
 
     ``day`` never falls within a unit. A word has a day in a window exactly if its latest row of that day lies in
     it, so only those are counted in the bands (as in `count_words`): a row steps back for a later one of its day.
     """
+    cells = out[:, at:]
     windows = len(start)
     band = np.zeros((words, windows), np.int64)
     edge = np.empty(windows, np.int64)
@@ -239,12 +243,12 @@ def count_days(
                         band[k, w] += 1
                         break
             seen = stop[t]
-            place = column
+            place = 0
             for k in range(words):
                 total = 0
                 for w in range(windows):
                     total += band[k, w]
-                    out[row[t], place] = total
+                    cells[row[t], place] = total
                     place += 1
 
 

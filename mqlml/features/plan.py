@@ -17,15 +17,16 @@ from mqlml.features.actions import ActionsPlan
 from mqlml.features.builder import Builder, Evidence, LeftOut, Part
 from mqlml.features.catalogue import Feature
 from mqlml.features.channel import ChannelPlan
+from mqlml.features.columns import Piece, features_of
 from mqlml.features.custom import CustomPlan
 from mqlml.features.facts import EventFacts
-from mqlml.features.flat import FlatPlan, describe_flat
+from mqlml.features.flat import FlatPlan, flat_pieces
 from mqlml.features.functions import FunctionsPlan
 from mqlml.features.profile import ProfilePlan
 from mqlml.features.undesirables import UndesirablesPlan
 from mqlml.journeys import Journeys
 
-__all__ = ["BUILDERS", "FeaturePlan", "only_parts", "plan_features"]
+__all__ = ["BUILDERS", "FeaturePlan", "only_parts", "owned_pieces", "plan_features"]
 
 BUILDERS: tuple[Builder, ...] = (
     profile.BUILDER,
@@ -66,6 +67,8 @@ class FeaturePlan:
     def to_dict(self) -> dict[str, Any]:
         """The plan as values that JSON can hold."""
         plan: dict[str, Any] = _adapter().dump_python(self, mode="json")
+        for feature, stored in zip(self.features, plan["features"], strict=True):
+            stored |= {"name": feature.name, "sentence": feature.sentence}  # for people who read the file
         return plan
 
     @classmethod
@@ -110,15 +113,20 @@ def _adapter() -> TypeAdapter[FeaturePlan]:
     return TypeAdapter(FeaturePlan)
 
 
-def _describe(plan: FeaturePlan) -> tuple[Feature, ...]:
-    if plan.flat is not None:
-        return describe_flat(plan.flat)
-    return tuple(
-        feature
+def owned_pieces(plan: FeaturePlan) -> list[tuple[Builder, Piece]]:
+    """The pieces of a plan for journeys in the order of the columns, and whose each is."""
+    return [
+        (builder, piece)
         for builder in BUILDERS
         if plan.settings(builder) is not None
-        for feature in builder.describe(plan.settings(builder))
-    )
+        for piece in builder.pieces(plan.settings(builder))
+    ]
+
+
+def _describe(plan: FeaturePlan) -> tuple[Feature, ...]:
+    if plan.flat is not None:
+        return features_of(flat_pieces(plan.flat))
+    return features_of(piece for _, piece in owned_pieces(plan))
 
 
 def plan_features(

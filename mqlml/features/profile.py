@@ -11,12 +11,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from mqlml.features.attributes import Attributes, check_columns, choose_attributes
-from mqlml.features.builder import Block, Builder, Evidence, LeftOut, Source
-from mqlml.features.catalogue import Feature, feature_name, name_parts, say_word
-from mqlml.features.derived import Column, DerivedPlan, derived_columns, plan_derived, write_columns
+from mqlml.features.builder import Builder, Evidence, LeftOut, Source
+from mqlml.features.catalogue import Feature, Signal, name_parts
+from mqlml.features.columns import Piece
+from mqlml.features.derived import AS_OF, DerivedPlan, derived_pieces, plan_derived, read_piece
 from mqlml.features.job_title import read_titles, share_known
 from mqlml.features.known import NOT_ATTRIBUTES, Attribute, read_known_numbers, read_known_text
 from mqlml.features.roles import Roles, find_roles
+from mqlml.features.wording import Named, Since, say_word, upper_first
 from mqlml.times import DAY, column_to_microseconds
 
 __all__ = ["BUILDER", "ProfilePlan"]
@@ -64,7 +66,7 @@ def _plan(evidence: Evidence) -> tuple[ProfilePlan | None, list[LeftOut]]:
     ]
     derived = plan_derived(evidence.config, roles=roles, columns=columns, refused=refused)
     plan = ProfilePlan(static, history, derived, evidence.config.features.groups.age)
-    return (plan if _describe(plan) else None), left_out + unfit + unfit_history
+    return (plan if any(_pieces(plan)) else None), left_out + unfit + unfit_history
 
 
 def _most_texts(evidence: Evidence, roles: Roles) -> dict[str, int]:
@@ -94,8 +96,7 @@ def _plan_history(evidence: Evidence) -> tuple[Attributes, list[LeftOut]]:
     return chosen, left_out + [(f"history.{column}", reason) for column, reason in unfit]
 
 
-def _columns(plan: ProfilePlan) -> Iterator[Column]:
-    make = partial(Feature, family="profile")
+def _pieces(plan: ProfilePlan) -> Iterator[Piece]:
     names = (*plan.static.numbers, *plan.static.categories, *plan.history.numbers, *plan.history.categories)
     personas = [f"persona_{persona.name}" for persona in plan.derived.personas]
     parts = name_parts(tuple(dict.fromkeys(names)), reserved=("lead", "mail_domain", *personas))
@@ -103,28 +104,28 @@ def _columns(plan: ProfilePlan) -> Iterator[Column]:
         for column in (*attributes.numbers, *attributes.categories):
             number = column in attributes.numbers
             attribute = Attribute(column, "leads" if table == "leads" else "history")
-            feature = make(
-                name=feature_name("profile", parts[column], "value" if table == "leads" else "as_of"),
-                sentence=_sentence(column) + ("" if table == "leads" else ", as known at the time"),
-                kind="number" if number else "category",
+            feature = Feature(
+                "profile",
+                parts[column],
+                "value" if table == "leads" else "as_of",
+                Named(upper_first(say_word(column)), aside="" if table == "leads" else AS_OF),
+                "number" if number else "category",
+                missing="not_given",
                 source=(attribute.source,),
                 words=() if parts[column] == column else (column,),
             )
-            yield feature, partial(read_known_numbers if number else read_known_text, attribute=attribute)
-    yield from derived_columns(plan.derived)
-    if not plan.age:
-        return
-    feature = make(
-        name=feature_name("profile", "lead", "age"),
-        sentence="Days since the lead was created",
-        source=("leads.created_at",),
-    )
-    yield feature, _read_age
-
-
-def _sentence(column: str) -> str:
-    said = say_word(column)
-    return said[:1].upper() + said[1:]
+            read = read_known_numbers if number else read_known_text
+            yield read_piece(feature, partial(read, attribute=attribute))
+    yield from derived_pieces(plan.derived)
+    if plan.age:
+        own, source = (
+            Signal("profile", "age"),
+            ("leads.created_at",),
+        )  # its name is shared with the completeness
+        age = Feature(
+            "profile", "lead", "age", Since("the lead was created"), "age", source=source, signal=own
+        )
+        yield read_piece(age, _read_age)
 
 
 def _read_age(source: Source) -> npt.NDArray[np.float64]:
@@ -133,12 +134,4 @@ def _read_age(source: Source) -> npt.NDArray[np.float64]:
     return age
 
 
-def _describe(plan: ProfilePlan) -> tuple[Feature, ...]:
-    return tuple(feature for feature, _ in _columns(plan))
-
-
-def _write(source: Source, plan: ProfilePlan, block: Block) -> None:
-    write_columns(_columns(plan), source, block, first=block.first)
-
-
-BUILDER = Builder("profile", _plan, _describe, from_leads=_write)
+BUILDER = Builder("profile", _plan, _pieces)

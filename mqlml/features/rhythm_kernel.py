@@ -26,13 +26,14 @@ def fade_words(
     words: int,
     half_life: int,
     out: Numbers,
-    column: int,
+    at: int,
 ) -> None:
-    """Sum over each word's rows of 2 ** -(age / half_life), age to the cutoff: ``out[row, column + word]``.
+    """Sum over each word's rows of 2 ** -(age / half_life), age to the cutoff: ``out[row, at:][word]``.
 
     The sum is carried from row to row, fading over the time between them: rows of one instant add exactly 1 each,
     so their order has no say.
     """
+    cells = out[:, at:]
     level = np.empty(words, np.float64)
     since = np.empty(words, np.int64)
     for u in range(len(turn) - 1):
@@ -55,7 +56,7 @@ def fade_words(
                 faded = 0.0
                 if level[k] > 0.0:
                     faded = level[k] * 2.0 ** (-(cutoff[t] - since[k]) / half_life)
-                out[row[t], column + k] = faded
+                cells[row[t], k] = faded
 
 
 @compiled
@@ -69,7 +70,7 @@ def write_rhythm(
     local: Ints,
     session: Codes,
     out: Numbers,
-    column: int,
+    at: int,
 ) -> None:
     """Longest silence in days; chance that two visits begin in the same hour, on the same weekday; in office hours.
 
@@ -77,6 +78,7 @@ def write_rhythm(
     its bias in small samples), from whole numbers, NaN below two visits. The last is the share of visits that begin
     from 8 to 18 on a weekday.
     """
+    cells = out[:, at:]
     hours = np.empty(24, np.int64)
     weekdays = np.empty(7, np.int64)
     for u in range(len(turn) - 1):
@@ -104,14 +106,14 @@ def write_rhythm(
             seen = stop[t]
             place = row[t]
             if visits == 0:
-                out[place, column : column + 4] = np.nan
+                cells[place, :4] = np.nan
                 continue
             silence = max(longest, cutoff[t] - occurred[stop[t] - 1])
-            out[place, column] = silence / DAY
+            cells[place, 0] = silence / DAY
             drawn = visits * (visits - 1) / 2
-            out[place, column + 1] = same_hour / drawn if visits > 1 else np.nan
-            out[place, column + 2] = same_weekday / drawn if visits > 1 else np.nan
-            out[place, column + 3] = office / visits
+            cells[place, 1] = same_hour / drawn if visits > 1 else np.nan
+            cells[place, 2] = same_weekday / drawn if visits > 1 else np.nan
+            cells[place, 3] = office / visits
 
 
 @compiled
@@ -127,12 +129,13 @@ def count_after(
     then: Ints,
     at_least: Ints,
     out: Numbers,
-    column: int,
+    at: int,
 ) -> None:
     """For each pair: acts of ``then`` with ``at_least`` acts of ``first`` before them, and days since the last such.
 
-    ``out[row, column + 2 * pair]`` and the column after it. Acts of one instant are not before each other.
+    ``out[row, at:][2 * pair]`` and the column after it. Acts of one instant are not before each other.
     """
+    cells = out[:, at:]
     pairs = len(first)
     earlier = np.empty(pairs, np.int64)  # acts of `first` before the instant `now`, and at it
     at_once = np.empty(pairs, np.int64)
@@ -164,9 +167,9 @@ def count_after(
                         at_once[p] += 1
             seen = stop[t]
             for p in range(pairs):
-                place = column + 2 * p
-                out[row[t], place] = number[p]
-                out[row[t], place + 1] = (cutoff[t] - last[p]) / DAY if number[p] > 0 else np.nan
+                place = 2 * p
+                cells[row[t], place] = number[p]
+                cells[row[t], place + 1] = (cutoff[t] - last[p]) / DAY if number[p] > 0 else np.nan
 
 
 @compiled
@@ -180,12 +183,13 @@ def count_most(
     words: int,
     period: int,
     out: Numbers,
-    column: int,
+    at: int,
 ) -> None:
-    """The most different words in any stretch shorter than ``period``: ``out[row, column]``. Word -1 is none.
+    """The most different words in any stretch shorter than ``period``: ``out[row, at]``. Word -1 is none.
 
     Stretches end with a row and never with a cutoff: a row recorded late may lie before an earlier one.
     """
+    cells = out[:, at:]
     held = np.zeros(words, np.int64)
     for u in range(len(turn) - 1):
         if turn[u] == turn[u + 1]:
@@ -208,7 +212,7 @@ def count_most(
                         different += 1
                 most = max(most, different)
             seen = stop[t]
-            out[row[t], column] = most
+            cells[row[t], 0] = most
         for i in range(begin, seen):
             if word[i] >= 0:
                 held[word[i]] = 0

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.features import kernel
+from mqlml.features.acts import write_counts, write_last
 from mqlml.features.bad_acts import is_undesirable, is_undesirable_channel
-from mqlml.features.builder import Block, Builder, Evidence, LeftOut, Source
-from mqlml.features.catalogue import (
-    Feature,
-    Window,
-    feature_name,
-    name_parts,
-    over_windows,
-    say_acts,
-    say_word,
-)
-from mqlml.features.derived import write_columns
-from mqlml.features.flags import FlagsPlan, flag_columns, plan_flags
+from mqlml.features.builder import Builder, Evidence, LeftOut
+from mqlml.features.catalogue import Asks, Feature, Window, name_parts, over_windows
+from mqlml.features.columns import Columns, Piece
+from mqlml.features.compiled import Codes, Ints
+from mqlml.features.flags import FlagsPlan, flag_pieces, plan_flags
 from mqlml.features.known import NOT_ATTRIBUTES
 from mqlml.features.roles import find_roles
 from mqlml.features.vocabulary import Vocabulary, learn_vocabulary
 from mqlml.features.windows import Events, Walk
+from mqlml.features.wording import Counted, Last, Times, counted_acts, last_act, say_word
 
 __all__ = ["BUILDER", "UndesirablesPlan"]
+
+WordColumn = Literal["action", "channel"]
+"""The columns of the events whose words may be unwelcome."""
+
+Include = Callable[[str, tuple[str, ...] | None], bool]
+"""Whether a word is unwelcome, by those that the config lists."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,14 @@ def _plan(evidence: Evidence) -> tuple[UndesirablesPlan | None, list[LeftOut]]:
     flags = plan_flags(config, roles=roles, columns=columns, refused=refused)
     silence = evidence.has_events and settings.groups.silence
     plan = UndesirablesPlan(acts, channels, tuple(config.windows), silence, flags)
-    return (plan if _describe(plan) else None), left_out + unknown
+    return (plan if any(_pieces(plan)) else None), left_out + unknown
 
 
 def _unwelcome(
     evidence: Evidence,
     column: str,
     written: list[str] | None,
-    include: Callable[[str, tuple[str, ...] | None], bool],
+    include: Include,
     most: int,
 ) -> tuple[Unwelcome, list[LeftOut]]:
     listed = None if written is None else tuple(written)
@@ -106,120 +107,150 @@ def _unwelcome(
     ]
 
 
-def _describe(plan: UndesirablesPlan) -> tuple[Feature, ...]:
-    features = _describe_words(plan.acts, plan.windows, "events.action")
-    if plan.silence:
-        features.append(
-            Feature(
-                name=feature_name("undesirables", "silence", "days"),
-                family="undesirables",
-                sentence="Days of silence: since anything at all happened",
-                source=("events.occurred_at",),
-            )
-        )
-    features += _describe_words(plan.channels, plan.windows, "events.channel")
-    if plan.flags is not None:
-        features += [feature for feature, _ in flag_columns(plan.flags, timed=True)]
-    return tuple(features)
-
-
-def _describe_words(unwelcome: Unwelcome, windows: tuple[Window, ...], column: str) -> list[Feature]:
-    """Counts of each word and of any in each window, then the days since each."""
-    if not unwelcome.words:
-        return []
-    acts = column == "events.action"
-    prefix = "" if acts else "via "
-    source = (column, "events.occurred_at")
-    make = partial(Feature, family="undesirables", source=source)
-    parts = name_parts([prefix + word for word in unwelcome.words], reserved=(*_RESERVED, "via_any"))
-    features: list[Feature] = []
-    for word in (*unwelcome.words, None):
-        part, kept = _named(word, prefix, parts)
-        if acts:
-            said = "Undesirable acts of any kind" if word is None else say_acts(word)
-        else:
-            said = "Touches through " + ("any undesirable channel" if word is None else f"“{say_word(word)}”")
-        features += over_windows("undesirables", windows, part, "count", said, source=source, words=kept)
-    last = "Days since the last "
-    for word in (*unwelcome.words, None):
-        part, kept = _named(word, prefix, parts)
-        if acts:
-            said = last + ("undesirable act" if word is None else f"“{say_word(word)}”")
-        else:
-            what = "an undesirable channel" if word is None else f"“{say_word(word)}”"
-            said = f"{last}touch through {what}"
-        features.append(
-            make(name=feature_name("undesirables", part, "days_since"), sentence=said, words=kept)
-        )
-    return features
-
-
 _RESERVED = ("any", "silence", "profile")
 """Parts of names that are no words of the source."""
 
 
-def _named(word: str | None, prefix: str, parts: dict[str, str]) -> tuple[str, tuple[str, ...]]:
-    """The part of a feature's name, and the source's word where it differs."""
-    if word is None:
-        return "via_any" if prefix else "any", ()
-    part = parts[prefix + word]
-    return part, () if part in (word, f"via_{word}") else (word,)
-
-
-def _width(unwelcome: Unwelcome, windows: tuple[Window, ...]) -> int:
-    return (len(unwelcome.words) + 1) * (len(windows) + 1) if unwelcome.words else 0
-
-
-def _write_events(walk: Walk, events: Events, plan: UndesirablesPlan, block: Block) -> None:
-    first = block.first
-    _write_words(walk, events, plan, plan.acts, "action", block.numbers, first)
-    first += _width(plan.acts, plan.windows)
+def _pieces(plan: UndesirablesPlan) -> Iterator[Piece]:
+    if plan.acts.words:
+        yield from _acts(plan)
     if plan.silence:
-        every = np.zeros(len(walk.occurred), np.int32)
-        place = (walk.unit, walk.turn, walk.row)
-        kernel.write_days_since(*place, walk.stop, walk.cutoff, walk.occurred, every, 1, block.numbers, first)
-        first += 1
-    _write_words(walk, events, plan, plan.channels, "channel", block.numbers, first)
-
-
-def _write_words(
-    walk: Walk,
-    events: Events,
-    plan: UndesirablesPlan,
-    unwelcome: Unwelcome,
-    column: str,
-    out: npt.NDArray[np.float32],
-    first: int,
-) -> None:
-    if not unwelcome.words:
-        return
-    include = is_undesirable if column == "action" else is_undesirable_channel
-    words = events.words(column)
-    listed = len(unwelcome.words)
-    slot = Vocabulary(unwelcome.words, missing=False).look_up(
-        words, lambda word: include(word, unwelcome.listed)
-    )
-    slot[-1] = -1
-    word = slot[words.codes[walk.order]]
-    counted = word >= 0
-    bad, word = walk.only(counted), word[counted]
-    start = bad.starts(plan.windows)
-    windows = len(plan.windows)
-    place = (bad.unit, bad.turn, bad.row)
-    any_word = np.zeros(len(word), np.int32)
-    own = np.where(word < listed, word, np.int32(-1))
-    kernel.count_words(*place, start, bad.stop, own, listed, out, first)
-    kernel.count_words(*place, start, bad.stop, any_word, 1, out, first + listed * windows)
-    since = first + (listed + 1) * windows
-    kernel.write_days_since(*place, bad.stop, bad.cutoff, bad.occurred, own, listed, out, since)
-    kernel.write_days_since(*place, bad.stop, bad.cutoff, bad.occurred, any_word, 1, out, since + listed)
-
-
-def _write_leads(source: Source, plan: UndesirablesPlan, block: Block) -> None:
+        silence = Last("activity", instead="Days of silence: since anything at all happened")
+        source = ("events.occurred_at",)
+        yield Piece(
+            (Feature("undesirables", "silence", "days", silence, "days", source=source),), _write_silence
+        )
+    if plan.channels.words:
+        yield from _channels(plan)
     if plan.flags is not None:
-        first = block.first + _width(plan.acts, plan.windows) + plan.silence
-        first += _width(plan.channels, plan.windows)
-        write_columns(flag_columns(plan.flags, timed=True), source, block, first=first)
+        yield from flag_pieces(plan.flags, timed=True)
 
 
-BUILDER = Builder("undesirables", _plan, _describe, lambda plan: plan.windows, _write_events, _write_leads)
+_Texts = tuple[str, Counted | Times, Last, tuple[str, ...]]
+"""Of a word its part of the name, how it is counted, the last such, and the words kept with it."""
+
+
+def _acts(plan: UndesirablesPlan) -> Iterator[Piece]:
+    parts = name_parts(plan.acts.words, reserved=(*_RESERVED, "via_any"))
+    own: list[_Texts] = [
+        (
+            parts[word],
+            counted_acts(word),
+            last_act(word),
+            () if parts[word] in (word, f"via_{word}") else (word,),
+        )
+        for word in plan.acts.words
+    ]
+    every = Counted("undesirable act of any kind", "undesirable acts of any kind")
+    texts: _Texts = ("any", every, Last("undesirable act"), ())
+    yield from _over_words(plan, own, texts, column="action")
+
+
+def _channels(plan: UndesirablesPlan) -> Iterator[Piece]:
+    parts = name_parts([f"via {word}" for word in plan.channels.words], reserved=(*_RESERVED, "via_any"))
+    own: list[_Texts] = []
+    for word in plan.channels.words:
+        through = f"through “{say_word(word)}”"
+        touches = Counted(f"touch {through}", f"touches {through}")
+        part = parts[f"via {word}"]
+        own.append((part, touches, Last(touches.one), () if part in (word, f"via_{word}") else (word,)))
+    through = "through any undesirable channel"
+    every = Counted(f"touch {through}", f"touches {through}")
+    texts: _Texts = ("via_any", every, Last("touch through an undesirable channel"), ())
+    yield from _over_words(plan, own, texts, column="channel")
+
+
+def _over_words(
+    plan: UndesirablesPlan, own: list[_Texts], every: _Texts, *, column: WordColumn
+) -> Iterator[Piece]:
+    """Counts of each word and of any in each window, then the days since each."""
+    make = partial(Feature, "undesirables", source=(f"events.{column}", "events.occurred_at"))
+    asks: Asks = "amount" if column == "action" else "presence"  # any act has a column of its own beside it
+
+    def count(texts: _Texts, asks: Asks) -> tuple[Feature, ...]:
+        part, counted, _, kept = texts
+        return over_windows(make(part, "count", counted, "count", asks, words=kept), plan.windows)
+
+    def since(texts: _Texts) -> Feature:
+        part, _, last, kept = texts
+        return make(part, "days_since", last, "days", words=kept)
+
+    counts = tuple(feature for texts in own for feature in count(texts, "presence"))
+    yield Piece(counts, partial(_write_counts, column=column))
+    yield Piece(count(every, asks), partial(_write_all_counts, column=column))
+    yield Piece(tuple(map(since, own)), partial(_write_since, column=column))
+    yield Piece((since(every),), partial(_write_last, column=column))
+
+
+@dataclass(frozen=True)
+class _BadRows:
+    """Unwelcome rows; ``word`` is each row's among the ``words`` with features of their own, -1 for another."""
+
+    walk: Walk
+    word: Codes
+    words: int
+    windows: tuple[Window, ...]
+
+    @property
+    def start(self) -> Ints:
+        """The first row of each window."""
+        return self.walk.starts(self.windows)
+
+
+class _Bad:
+    """The unwelcome rows of a walk, by the column that tells; each made once, when first needed."""
+
+    def __init__(self, walk: Walk, events: Events, plan: UndesirablesPlan) -> None:
+        self.walk = walk
+        self.events = events
+        self.plan = plan
+        self._made: dict[WordColumn, _BadRows] = {}
+
+    def rows(self, column: WordColumn) -> _BadRows:
+        """Those with an unwelcome act, or through an unwelcome channel."""
+        if column not in self._made:
+            self._made[column] = self._rows(column)
+        return self._made[column]
+
+    def _rows(self, column: WordColumn) -> _BadRows:
+        unwelcome = self.plan.acts if column == "action" else self.plan.channels
+        include: Include = is_undesirable if column == "action" else is_undesirable_channel
+        words = self.events.words(column)
+        slot = Vocabulary(unwelcome.words, missing=False).look_up(
+            words, lambda word: include(word, unwelcome.listed)
+        )
+        slot[-1] = -1
+        word = slot[words.codes[self.walk.order]]
+        counted = word >= 0
+        listed, word = len(unwelcome.words), word[counted]
+        own = np.where(word < listed, word, np.int32(-1))
+        return _BadRows(self.walk.only(counted), own, listed, self.plan.windows)
+
+
+def _write_counts(bad: _Bad, columns: Columns, *, column: WordColumn) -> None:
+    rows = bad.rows(column)
+    place = (rows.walk.unit, rows.walk.turn, rows.walk.row, rows.start, rows.walk.stop)
+    kernel.count_words(*place, rows.word, rows.words, *columns.target(rows.words * len(rows.windows)))
+
+
+def _write_all_counts(bad: _Bad, columns: Columns, *, column: WordColumn) -> None:
+    rows = bad.rows(column)
+    write_counts(rows.walk, rows.start, columns)
+
+
+def _write_since(bad: _Bad, columns: Columns, *, column: WordColumn) -> None:
+    rows = bad.rows(column)
+    walk = rows.walk
+    place = (walk.unit, walk.turn, walk.row, walk.stop, walk.cutoff, walk.occurred)
+    kernel.write_days_since(*place, rows.word, rows.words, *columns.target(rows.words))
+
+
+def _write_last(bad: _Bad, columns: Columns, *, column: WordColumn) -> None:
+    write_last(bad.rows(column).walk, columns)
+
+
+def _write_silence(bad: _Bad, columns: Columns) -> None:
+    write_last(bad.walk, columns)
+
+
+BUILDER = Builder("undesirables", _plan, _pieces, lambda plan: plan.windows, of_walk=_Bad)

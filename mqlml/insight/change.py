@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mqlml.features import Family, Feature
-from mqlml.features.sentences import say_value
+from mqlml.features.sentences import describe_value
 from mqlml.model import Contributions, group_ideas, sum_ideas
 
 __all__ = ["Change", "compare_moments"]
@@ -26,6 +26,8 @@ class Change:
     ----------
     now, before : str
         What is and was said of the feature that moved most; the same where another feature put it in another light.
+    value_before : str
+        What it was, in few words: the value alone where both are said under the same label.
     points : float
         Log-odds now less log-odds before.
     family : str
@@ -33,6 +35,7 @@ class Change:
 
     now: str
     before: str
+    value_before: str
     points: float
     family: Family
 
@@ -61,8 +64,11 @@ def compare_moments(
         each = (contributions.added[1, members] - contributions.added[0, members]) * np.sign(moved[place])
         member = members[np.argmax(each)]
         before, now = (
-            say_value(features[member], value, speaks_for=bool(moved[place] > 0))
+            describe_value(features[member], value, speaks_for=bool(moved[place] > 0))
             for value in table.iloc[:, member]
         )
-        changes.append(Change(now, before, float(moved[place]), features[member].family))
+        alone = before.value if before.label == now.label else None
+        value_before = before.text if alone is None else alone
+        family = features[member].family
+        changes.append(Change(now.text, before.text, value_before, float(moved[place]), family))
     return changes

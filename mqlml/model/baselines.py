@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 _POINTS = 10.0
-_COUNTED = {"actions": ("count", "value"), "undesirables": ("count", "flag", "value")}
+_EARNS = {"actions": _POINTS, "undesirables": -_POINTS}
 
 
 class Baseline(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
@@ -200,8 +200,8 @@ class LogisticBaseline(Baseline):
 class PointsBaseline(Baseline):
     """The usual points rule: +10 for each kind of act the lead has done, −10 for each undesirable.
 
-    It looks at counts, flags and values of the families Actions and Undesirables, and gives the points for an act
-    once, whatever the window or the number. How many points are worth which probability is learned with a sigmoid;
+    It looks at what asks for presence in the families Actions and Undesirables, and gives the points for an act once,
+    whatever the window or the number. How many points are worth which probability is learned with a sigmoid;
     the points are not. Where no column gives points, or all leads have the same, everyone has the base rate.
 
     Parameters
@@ -248,15 +248,14 @@ class PointsBaseline(Baseline):
         """The points of each lead, shape (n,)."""
         acts: dict[tuple[str, str], Mask] = {}
         for feature in self.features:
-            family, what, aggregate = feature.name.split("__")[:3]
-            # "any" adds up acts that have a column, and points, of their own.
-            if feature.kind != "number" or what == "any" or aggregate not in _COUNTED.get(family, ()):
+            if feature.asks != "presence" or feature.family not in _EARNS:
                 continue
+            act = feature.family, feature.what
             done = X[feature.name].to_numpy(dtype=np.float64, na_value=np.nan) > 0
-            acts[family, what] = acts[family, what] | done if (family, what) in acts else done
+            acts[act] = acts[act] | done if act in acts else done
         points = np.zeros(len(X))
         for (family, _), done in acts.items():
-            points += np.where(done, _POINTS if family == "actions" else -_POINTS, 0.0)
+            points += np.where(done, _EARNS[family], 0.0)
         return points
 
     def __sklearn_tags__(self) -> Any:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from mqlml.features import Feature
 from mqlml.features.compiled import compiled
-from mqlml.features.sentences import idea_of, round_values, say_value
+from mqlml.features.sentences import round_values, say_value
 from mqlml.model.contributions import Contributions, add_up
 from mqlml.types import Floats, Ints, Rows
 
@@ -66,7 +66,7 @@ def group_ideas(features: Sequence[Feature]) -> list[Idea]:
     """The ideas that features tell of, in the order of their first features."""
     members: dict[tuple[str, str], list[int]] = {}
     for position, feature in enumerate(features):
-        members.setdefault(idea_of(feature), []).append(position)
+        members.setdefault(feature.signal, []).append(position)
     return [Idea(family, what, tuple(own)) for (family, what), own in members.items()]
 
 

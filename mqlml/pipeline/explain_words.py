@@ -80,18 +80,12 @@ def _changes(result: dict[str, Any]) -> list[str]:
     ]
     for change in changes[:_SHOWN_CHANGES]:
         same = change["before"] == change["now"]
-        before = "as before; the rest has changed around it" if same else f"before: {_differs(**change)}"
+        before = "as before; the rest has changed around it" if same else f"before: {change['value_before']}"
         lines.append(_adds(change["points"], f"{change['now']} ({before})"))
     rest = changes[_SHOWN_CHANGES:]
     if rest:
         lines.append(_adds(sum(change["points"] for change in rest), f"{len(rest)} smaller changes together"))
     return lines
-
-
-def _differs(*, now: str, before: str, **_: Any) -> str:
-    """What a feature said before; of the same words with another value, the value."""
-    what, colon, value = before.rpartition(": ")
-    return value if colon and now.startswith(f"{what}: ") else before
 
 
 def _timeline(result: dict[str, Any]) -> list[str]:

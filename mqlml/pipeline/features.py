@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mqlml.config import Config, read_config
-from mqlml.features import FAMILIES, Feature, FeaturePlan, check_own
+from mqlml.features import FAMILIES, Feature, FeaturePlan, check_own, feature_name
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.pipeline.cautions import find_cautions
 from mqlml.pipeline.check import read_data
@@ -44,8 +44,9 @@ def list_features(config_path: str | Path, *, now: dt.datetime, progress: Progre
     Returns
     -------
     dict
-        ``model``, ``features`` (each ``name``, ``family``, ``sentence``, ``kind``, ``window``, ``source``, ``words``)
-        ``left_out`` (each ``what``, ``reason``), and ``cautions``, what the config asks for in vain.
+        ``model``, ``features`` (each ``name``, ``family``, ``what``, ``aggregate``, ``signal``, ``sentence``,
+        ``kind``, ``unit``, ``window``, ``source``, ``words``), ``left_out`` (each ``what``, ``reason``), and
+        ``cautions``, what the config asks for in vain.
     """
     config = read_config(config_path)
     data = read_data(config, progress, now=now)
@@ -85,8 +86,12 @@ def _plain(feature: Feature) -> dict[str, Any]:
     return {
         "name": feature.name,
         "family": feature.family,
+        "what": feature.what,
+        "aggregate": feature.aggregate,
+        "signal": list(feature.signal),
         "sentence": feature.sentence,
         "kind": feature.kind,
+        "unit": feature.unit,
         "window": feature.window,
         "source": list(feature.source),
         "words": list(feature.words),
@@ -115,8 +120,7 @@ def group_windows(features: list[dict[str, Any]]) -> Iterator[tuple[str, list[di
     """Features that differ in their window only, under one name, as ``actions__any__count__{7d, all}``."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for feature in features:
-        name = feature["name"]
-        stem = name if feature["window"] is None else name.rpartition("__")[0]
+        stem = feature_name(feature["family"], feature["what"], feature["aggregate"])
         groups.setdefault(stem, []).append(feature)
     for stem, group in groups.items():
         windows = ", ".join(str(feature["window"]) for feature in group)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -34,13 +35,30 @@ MOST_VALUES = 8
 
 REST, MISSING = "all others", "missing"
 
-_ASKED = (
-    re.compile("profile__persona"),
-    re.compile("profile__.*(region|country|state|province|territory|market)"),
-    re.compile("channel__first_touch"),
-    re.compile("profile__.*(source|origin|channel|medium)"),
-    re.compile("profile__.*(size|industry|segment|sector)"),
-    re.compile("profile__.*(seniority|function)"),
+_FIRMS = re.compile("size|industry|segment|sector")
+_PERSONAS = re.compile("^persona")
+_REGIONS = re.compile("region|country|state|province|territory|market")
+_ROLES = re.compile("seniority|function")
+_SOURCES = re.compile("source|origin|channel|medium")
+"""Words by which companies call their own attributes and personas."""
+
+
+def _is_attribute(words: re.Pattern[str], feature: Feature) -> bool:
+    return feature.family == "profile" and words.search(feature.what) is not None
+
+
+def _is_role(feature: Feature) -> bool:
+    derived = feature.what == "job_title" and feature.aggregate in ("seniority", "function")
+    return _is_attribute(_ROLES, feature) or derived
+
+
+_ASKED: tuple[Callable[[Feature], bool], ...] = (
+    partial(_is_attribute, _PERSONAS),
+    partial(_is_attribute, _REGIONS),
+    lambda feature: feature.family == "channel" and feature.what == "first_touch",
+    partial(_is_attribute, _SOURCES),
+    partial(_is_attribute, _FIRMS),
+    _is_role,
 )
 """What people ask about: personas, regions, sources, firms, roles, in this order."""
 
@@ -107,13 +125,13 @@ def choose_slices(data: Journeys | FlatTable, table: TrainingTable, config: Conf
 
 def _asked_about(table: TrainingTable) -> Sequence[Feature]:
     found: list[Feature] = []
-    for pattern in _ASKED:
+    for is_asked in _ASKED:
         alike = [
             feature
             for feature in table.plan.features
-            if pattern.match(feature.name)
+            if is_asked(feature)
             and feature not in found
-            and (pattern is _ASKED[0] or _tells_groups(table.features[feature.name], feature))
+            and (is_asked is _ASKED[0] or _tells_groups(table.features[feature.name], feature))
         ]
         found += alike[:MOST_ALIKE]
     return found[:MOST_COLUMNS]

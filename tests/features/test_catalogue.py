@@ -6,9 +6,11 @@ import re
 
 import pytest
 
+from mqlml.config.groups import Groups
 from mqlml.features import FeaturePlan, plan_features
 from mqlml.features.bad_acts import is_undesirable
-from mqlml.features.catalogue import FAMILIES, name_parts, say_acts, say_window
+from mqlml.features.catalogue import FAMILIES, feature_name, name_part, name_parts, say_window
+from mqlml.features.wording import counted_acts
 from mqlml.times import DAY, HOUR
 from tests.features.worlds import make_config_of, make_world
 
@@ -24,12 +26,64 @@ def test_names_are_unique_and_well_formed(plan: FeaturePlan) -> None:
     names = [feature.name for feature in plan.features]
     assert len(set(names)) == len(names)
     for feature in plan.features:
-        family, *parts = feature.name.split("__")
-        assert family == feature.family
-        assert len(parts) in (2, 3)
+        parts = [feature.what, feature.aggregate] + (
+            [] if feature.window is None else [name_part(feature.window)]
+        )
         assert all(re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", part) for part in parts), feature.name
-        assert (feature.window is not None) == (len(parts) == 3)
-        assert feature.window in (None, parts[-1])
+        assert feature.name == "__".join([feature.family, *parts])
+
+
+def test_a_name_is_made_from_the_parts_and_no_two_features_share_them() -> None:
+    """Of a plan with every group: the same parts are the same feature, so a name never needs to be taken apart."""
+    config = make_config_of(
+        features={"groups": dict.fromkeys(Groups.model_fields, True), "half_lives": ["36h", "7d"]},
+        windows=["12h", "7d", "all"],
+        personas={"buyer": {"size": {"min": 2}}},
+        profile={"history": ["plan"]},
+    )
+    features = plan_features(make_world(0), config, before=None).features
+    assert len(features) > 200
+    for feature in features:
+        made = feature_name(feature.family, feature.what, feature.aggregate, feature.window)
+        assert feature.name == made
+        assert feature.kind == ("category" if feature.unit == "category" else "number")
+    parts = [(feature.family, feature.what, feature.aggregate, feature.window) for feature in features]
+    assert len(set(parts)) == len(parts)
+
+
+def test_windows_and_aggregates_of_one_thing_are_one_signal(plan: FeaturePlan) -> None:
+    signals = {feature.name: feature.signal for feature in plan.features}
+    assert signals["actions__demo_request__count__7d"] == ("actions", "demo_request")
+    assert signals["actions__demo_request__days_since"] == ("actions", "demo_request")
+    assert signals["actions__any__days_since"] == signals["undesirables__silence__days"]
+    assert signals["actions__any__days_since"] == ("undesirables", "silence")
+    assert signals["undesirables__free_mail__flag"] == signals["profile__mail_domain__kind"]
+    assert signals["undesirables__student__flag"] == signals["profile__job_title__seniority"]
+    assert signals["profile__lead__age"] == ("profile", "age")
+    assert signals["profile__lead__completeness"] == ("profile", "lead")
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "asks"),
+    [
+        ("actions__page_view__count__7d", "count", "presence"),
+        ("actions__page_view__days_since", "days", "amount"),
+        ("actions__any__count__7d", "count", "amount"),
+        ("actions__any__active_days__7d", "count", "amount"),
+        ("actions__value__sum__7d", "amount", "amount"),
+        ("actions__any__pace", "ratio", "amount"),
+        ("channel__email__share__7d", "share", "amount"),
+        ("channel__first_touch__value", "category", "amount"),
+        ("undesirables__free_mail__flag", "flag", "presence"),
+        ("profile__lead__age", "age", "amount"),
+        ("profile__size__value", "number", "amount"),
+    ],
+)
+def test_a_feature_knows_its_unit_and_what_it_asks(
+    plan: FeaturePlan, name: str, unit: str, asks: str
+) -> None:
+    feature = {feature.name: feature for feature in plan.features}[name]
+    assert (feature.unit, feature.asks) == (unit, asks)
 
 
 def test_every_feature_says_what_it_is_and_where_it_comes_from(plan: FeaturePlan) -> None:
@@ -90,7 +144,7 @@ def test_words_that_come_to_one_part_are_told_apart_and_never_take_ours() -> Non
     ],
 )
 def test_acts_are_counted_in_plain_words(word: str, said: str) -> None:
-    assert say_acts(word) == said
+    assert counted_acts(word).heading == said
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from mqlml.features import FeaturePlan, build_features, check_own, plan_features
 from mqlml.features.catalogue import Feature
 from mqlml.features.checks import CHECKS, Trial, run_checks
 from mqlml.features.plan import only_parts
+from mqlml.features.sentences import say_value
+from mqlml.features.wording import Named
 from mqlml.journeys import Journeys
 from tests.features.plugin import documented_module, install
 from tests.features.worlds import make_config_of, make_world, spread_snapshots
@@ -125,6 +127,12 @@ def test_the_catalogue_says_what_an_aggregate_is() -> None:
         ({"name": "Mine!"}, r"custom\.0\.name"),
         ({"family": "acts"}, r"custom\.0\.family: must be 'profile', 'channel', 'actions' or 'undesirables'"),
         ({"aggregate": "median"}, r"custom\.0\.aggregate: must be 'count'"),
+        ({"unit": "hours"}, r"the unit of aggregate 'count' must be count or number; found 'hours'"),
+        (
+            {"aggregate": "days_since", "unit": "share"},
+            r"the unit of aggregate 'days_since' must be days or age or number; found 'share'",
+        ),
+        ({"unit": "euros"}, r"custom\.0\.unit: must be 'count'"),
     ],
     ids=[
         "action",
@@ -137,6 +145,9 @@ def test_the_catalogue_says_what_an_aggregate_is() -> None:
         "name",
         "family",
         "aggregate",
+        "unit of a count",
+        "unit of days",
+        "unknown unit",
     ],
 )
 def test_an_aggregate_that_cannot_be_made_is_refused(keys: dict[str, Any], says: str) -> None:
@@ -151,6 +162,39 @@ def test_a_name_that_is_taken_is_refused() -> None:
         plan_of(make_world(3), custom(name="any"))
     with pytest.raises(ConfigError, match=r"actions has two features 'mine' with the aggregate 'count'"):
         plan_of(make_world(3), custom(), custom())
+
+
+@pytest.mark.parametrize(
+    ("keys", "unit", "value", "said"),
+    [
+        ({}, "count", 3.0, "share of voice in the last 7 days: 3"),
+        (
+            {"aggregate": "distinct", "column": "campaign"},
+            "count",
+            2.0,
+            "share of voice in the last 7 days: 2",
+        ),
+        ({"aggregate": "days_since"}, "days", 2.6, "share of voice: 2 days"),
+        ({"aggregate": "days_since", "unit": "number"}, "number", 2.6, "share of voice: 2.6"),
+        ({"aggregate": "mean", "column": "value"}, "number", 37.0, "share of voice in the last 7 days: 37"),
+        (
+            {"aggregate": "mean", "column": "value", "unit": "share"},
+            *("share", 0.37, "share of voice in the last 7 days: 37 %"),
+        ),
+        (
+            {"aggregate": "sum", "column": "value", "unit": "hours"},
+            *("hours", 1.5, "share of voice in the last 7 days: 1.5 hours"),
+        ),
+    ],
+    ids=["count", "distinct", "days since", "a plain number of days", "mean", "share", "hours"],
+)
+def test_an_aggregate_is_said_by_its_unit(keys: dict[str, Any], unit: str, value: float, said: str) -> None:
+    """Its sentence decides nothing, whatever it begins with."""
+    plan = plan_of(make_world(3), custom(sentence="Share of voice", **keys))
+    stored = FeaturePlan.from_dict(json.loads(json.dumps(plan.to_dict())))
+    feature = stored.features[0]
+    assert feature.unit == unit
+    assert say_value(feature, value, speaks_for=True) == said
 
 
 BAD = """
@@ -173,6 +217,7 @@ SHORT = make("short", lambda known: np.zeros(1))
 RAISES = make("raises", lambda known: known.events["seconds"])
 EMPTY = make("empty", lambda known: 1 / max(len(known.events), 0) * np.ones(len(known.snapshots)))
 NO_FEATURE = 3
+NO_UNIT = FeatureFunction("actions", "no_unit", "Broken", lambda known: None, unit="furlongs")
 """
 ENTRIES = {
     "counter": "COUNTER",
@@ -181,6 +226,7 @@ ENTRIES = {
     "raises": "RAISES",
     "empty": "EMPTY",
     "no_feature": "NO_FEATURE",
+    "no_unit": "NO_UNIT",
     "gone": "NOWHERE",
 }
 
@@ -222,6 +268,7 @@ def test_the_documented_function_is_what_a_plain_loop_says(
         assert found.iloc[row] == pytest.approx(want, nan_ok=True)
     assert found.between(0.01, 0.99).any()
     assert plan.features[0].words == ("our-features 1.0",)
+    assert say_value(plan.features[0], 0.25, speaks_for=True) == "share of acts at weekends: 25 %"
 
 
 def test_a_version_needs_the_package_it_was_trained_with(
@@ -274,6 +321,7 @@ def test_installed_functions_are_not_used_unless_they_are_named(
             ConfigError,
             r"'no_feature' of 'mqlml\.features' must name a FeatureFunction .*found 3",
         ),
+        ("no_unit", ConfigError, r"the unit of the feature function 'no_unit' must be one of .*'furlongs'"),
         ("gone", ConfigError, r"'gone' \(bad_features:NOWHERE\) cannot be loaded: AttributeError"),
     ],
 )
@@ -298,11 +346,11 @@ def counts(journeys: Journeys, snapshots: pd.DataFrame, known: bool = True) -> p
 
 
 def honest(journeys: Journeys, snapshots: pd.DataFrame) -> pd.DataFrame:
-    return counts(journeys, snapshots).to_frame("f")
+    return counts(journeys, snapshots).to_frame("actions__own__count")
 
 
 def peeks(journeys: Journeys, snapshots: pd.DataFrame) -> pd.DataFrame:
-    return counts(journeys, snapshots, known=False).to_frame("f")
+    return counts(journeys, snapshots, known=False).to_frame("actions__own__count")
 
 
 def won(journeys: Journeys, snapshots: pd.DataFrame) -> pd.DataFrame:
@@ -354,7 +402,7 @@ def drops_empty(journeys: Journeys, snapshots: pd.DataFrame) -> pd.DataFrame:
 )
 def test_each_check_catches_what_it_is_for(make: Any, failed: set[str]) -> None:
     world = make_world(7, leads=15, events=120)
-    feature = Feature(name="f", family="actions", sentence="Acts")
+    feature = Feature("actions", "own", "count", Named("Acts"), "count")
     snapshots = spread_snapshots(world, 1, 25).reset_index(drop=True)
     caught = {name for name in CHECKS if list(run_checks(Trial(make, (feature,), world, snapshots), [name]))}
     assert failed <= caught

@@ -8,52 +8,118 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mqlml.features import FAMILIES, Feature
+from mqlml.features import Feature
+from mqlml.features.catalogue import Unit
 from mqlml.features.plan import plan_features
-from mqlml.features.sentences import idea_of, round_values, say_value
+from mqlml.features.sentences import Said, describe_value, round_values, say_value
+from mqlml.features.wording import (
+    Compared,
+    Counted,
+    Flag,
+    Last,
+    Named,
+    Part,
+    Share,
+    Since,
+    Text,
+    Times,
+    counted_acts,
+    last_act,
+)
 from tests.features.worlds import make_config_of, make_world
 
 NONE = math.nan
 
 
-def feature(name: str, sentence: str, **fields: Any) -> Feature:
-    family = name.split("__")[0]
-    assert family in FAMILIES
-    source = ("leads.x",) if family == "profile" else ("events.action", "events.occurred_at")
-    return Feature(name, family, sentence, **{"source": source, **fields})  # type: ignore[arg-type]
+WEEK = " in the last 7 days"
+MONTH = " in the last 30 days"
+EVER = " so far"
 
 
-VISITS = feature("actions__pricing_page__count__7d", "Visits to the pricing page in the last 7 days")
-DEMOS = feature("actions__demo_request__count__all", "Demo requests so far")
-WEBINARS = feature("actions__webinar__count__30d", "Times “webinar attended” in the last 30 days")
-REPLIES = feature("actions__reply__count__30d", "Replies in the last 30 days")
-SESSIONS = feature(
-    "actions__any__sessions__7d", "Visits (acts without a long pause between them) in the last 7 days"
+def action(what: str, aggregate: str, text: Text, unit: Unit, **fields: Any) -> Feature:
+    return Feature("actions", what, aggregate, text, unit, **fields)
+
+
+def profile(what: str, text: Text, unit: Unit = "number", **fields: Any) -> Feature:
+    return Feature("profile", what, "value", text, unit, missing="not_given", **fields)
+
+
+def own(sentence: str, unit: Unit = "number", window: str = "", **fields: Any) -> Feature:
+    """As `features.custom` makes it."""
+    return action("mine", "sum", Named(sentence), unit, window_text=window, **fields)
+
+
+VISIT_PAGE = Counted("visit to the pricing page", "visits to the pricing page")
+VISITS = action("pricing_page", "count", VISIT_PAGE, "count", window="7d", window_text=WEEK)
+DEMOS = action("demo_request", "count", counted_acts("demo_request"), "count", window="all", window_text=EVER)
+WEBINARS = action("webinar", "count", counted_acts("webinar_attended"), "count", window_text=MONTH)
+REPLIES = action("reply", "count", counted_acts("reply"), "count", window_text=MONTH)
+SESSION = Counted("visit", "visits", aside=" (acts without a long pause between them)")
+SESSIONS = action("any", "sessions", SESSION, "count", window_text=WEEK)
+CHANNEL = Counted("channel", "channels", different=True)
+CHANNELS = Feature("channel", "any", "distinct", CHANNEL, "count", window_text=WEEK)
+OTHER_LEADS = Counted(
+    "other lead of the account that was active", "other leads of the account that were active"
 )
-CHANNELS = feature("channel__any__distinct__7d", "Different channels in the last 7 days")
-COLLEAGUES = feature(
-    "actions__colleagues__active__7d", "Other leads of the account that were active in the last 7 days"
+COLLEAGUES = action("colleagues", "active", OTHER_LEADS, "count", window_text=WEEK)
+PAIR = action("demo", "count_after_2_visit", Times("“demo” came after at least 2 “visit”"), "count")
+SINCE_PAIR = action("demo", "days_since_after_2_visit", Since("“demo” came after at least 2 “visit”"), "days")
+LAST_DEMO = action("demo_request", "days_since", last_act("demo_request"), "days")
+LAST_WEBINAR = action("webinar", "days_since", last_act("webinar_attended"), "days")
+LAST_ACT = action("any", "days_since", Last("activity", named="act"), "days")
+AGE = Feature("profile", "lead", "age", Since("the lead was created"), "age")
+SILENT = Last("activity", instead="Days of silence: since anything at all happened")
+SILENCE = Feature("undesirables", "silence", "days", SILENT, "days")
+LONGEST_SILENCE = Named("longest silence since the first act", before="Days of the ")
+LONGEST = action("any", "longest_silence", LONGEST_SILENCE, "days", missing="not_known")
+TOUCHES = Share("touches through “email”")
+SHARE = Feature("channel", "email", "share", TOUCHES, "share", window_text=MONTH)
+BEGUN_SHARE = Share("acts the lead itself began", aside=", in the last 30 days")
+BEGUN = action("lead_initiated", "share", BEGUN_SHARE, "share", window="30d")
+FILLED = profile("lead", Part("the profile", "is filled in"), "share")
+BUYER = profile("persona_buyer", Part("what makes the persona “buyer”", "is met"), "share")
+SAME_HOUR = Named("Chance that two of its visits begin in the same hour of the day")
+CHANCE = action("any", "same_hour", SAME_HOUR, "share")
+VALUE = action("value", "sum", Named("Sum of the acts' values"), "amount", window_text=MONTH)
+WEEKS = Compared(
+    *("acts", "in the last 7 days", "in the 7 days before"),
+    *("acts of the last 7 days against the 7 days before", ": 1 all lately, −1 all before"),
 )
-PAIR = feature("actions__demo__count_after_2_visit", "Times “demo” came after at least 2 “visit”")
-LAST_DEMO = feature("actions__demo_request__days_since", "Days since the last “demo request”")
-LAST_WEBINAR = feature("actions__webinar__days_since", "Days since the last “webinar attended”")
-LAST_ACT = feature("actions__any__days_since", "Days since the last act")
-AGE = feature("profile__lead__age", "Days since the lead was created")
-SILENCE = feature("undesirables__silence__days", "Days of silence: since anything at all happened")
-LONGEST = feature("actions__any__longest_silence", "Days of the longest silence since the first act")
-SHARE = feature("channel__email__share__30d", "Share of touches through “email” in the last 30 days")
-FILLED = feature("profile__lead__completeness", "Share of the profile that is filled in")
-CHANCE = feature("actions__any__same_hour", "Chance that two of its visits begin in the same hour of the day")
-VALUE = feature("actions__value__sum__30d", "Sum of the acts' values in the last 30 days")
-PACE = feature(
-    "actions__any__pace", "Acts of the last 7 days against the 7 days before: 1 all lately, −1 all before"
-)
-EMPLOYEES = feature("profile__employees__value", "Employees")
-COUNTRY = feature("profile__country__value", "Country", kind="category")
-SENIORITY = feature("profile__job_title__seniority", "Seniority, from the job title", kind="category")
-TOUCH = feature("channel__first_touch__value", "Channel of the first touch", kind="category")
-VIP = feature("profile__vip__value", "VIP club", kind="category")
-FREE = feature("undesirables__free_mail__flag", "Writes from a free mail address (1 yes, 0 no)")
+PACE = action("any", "pace", WEEKS, "ratio")
+EMPLOYEES = profile("employees", Named("Employees"))
+COUNTRY = profile("country", Named("Country"), "category")
+SENIORITY = profile("job_title", Named("Seniority", aside=", from the job title"), "category")
+TOUCH = Feature("channel", "first_touch", "value", Named("Channel of the first touch"), "category")
+VIP = profile("vip", Named("VIP club"), "category")
+FREE = Feature("undesirables", "free_mail", "flag", Flag("writes from a free mail address"), "flag")
+
+HEADINGS = {
+    "Visits to the pricing page in the last 7 days": VISITS,
+    "Times “webinar attended” in the last 30 days": WEBINARS,
+    "Visits (acts without a long pause between them) in the last 7 days": SESSIONS,
+    "Different channels in the last 7 days": CHANNELS,
+    "Times “demo” came after at least 2 “visit”": PAIR,
+    "Days since “demo” came after at least 2 “visit”": SINCE_PAIR,
+    "Days since the last “demo request”": LAST_DEMO,
+    "Days since the last act": LAST_ACT,
+    "Days since the lead was created": AGE,
+    "Days of silence: since anything at all happened": SILENCE,
+    "Days of the longest silence since the first act": LONGEST,
+    "Share of touches through “email” in the last 30 days": SHARE,
+    "Share of acts the lead itself began, in the last 30 days": BEGUN,
+    "Share of the profile that is filled in": FILLED,
+    "Sum of the acts' values in the last 30 days": VALUE,
+    "Acts of the last 7 days against the 7 days before: 1 all lately, −1 all before": PACE,
+    "Seniority, from the job title": SENIORITY,
+    "Writes from a free mail address (1 yes, 0 no)": FREE,
+    "Share of voice": own("Share of voice"),
+}
+
+
+@pytest.mark.parametrize(("sentence", "about"), HEADINGS.items(), ids=HEADINGS)
+def test_the_catalogue_s_sentence_is_made_from_the_parts(sentence: str, about: Feature) -> None:
+    assert about.sentence == sentence
+
 
 SAID: dict[str, tuple[Feature, float | str | None, bool, str]] = {
     "a count": (VISITS, 3.0, True, "3 visits to the pricing page in the last 7 days"),
@@ -94,6 +160,15 @@ SAID: dict[str, tuple[Feature, float | str | None, bool, str]] = {
     ),
     "filled in": (FILLED, 0.75, True, "75 % of the profile is filled in"),
     "nothing filled in": (FILLED, 0.0, False, "0 % of the profile is filled in"),
+    "a share of a moment": (*(BEGUN, 0.25, True), "25 % of acts the lead itself began, in the last 30 days"),
+    "a share of a moment that is not known": (
+        *(BEGUN, NONE, True),
+        "share of acts the lead itself began: none yet",
+    ),
+    "a persona met in part": (BUYER, 0.5, True, "50 % of what makes the persona “buyer” is met"),
+    "a persona not met": (BUYER, 0.0, False, "0 % of what makes the persona “buyer” is met"),
+    "since a pair": (SINCE_PAIR, 3.2, True, "“demo” came after at least 2 “visit” 3 days ago"),
+    "since no pair": (SINCE_PAIR, NONE, True, "“demo” came after at least 2 “visit”: not yet"),
     "a chance": (
         *(CHANCE, 0.333, True),
         "chance that two of its visits begin in the same hour of the day: 33 %",
@@ -115,6 +190,26 @@ SAID: dict[str, tuple[Feature, float | str | None, bool, str]] = {
     "a very long word": (COUNTRY, "x" * 99, True, f"country is {'x' * 59}…"),
     "a flag": (FREE, 1.0, False, "writes from a free mail address"),
     "no flag": (FREE, 0.0, True, "writes from a free mail address: no"),
+    "one's own number": (own("Share of voice"), 37.0, True, "share of voice: 37"),
+    "one's own number that is missing": (own("Share of voice"), NONE, True, "share of voice: none yet"),
+    "one's own share": (own("Share of voice", "share"), 0.37, True, "share of voice: 37 %"),
+    "one's own share of nothing": (own("Share of voice", "share"), 0.0, True, "share of voice: 0 %"),
+    "one's own days, a number": (own("Days of training booked"), 0.5, True, "days of training booked: 0.5"),
+    "one's own days": (own("Training booked", "days"), 3.0, True, "training booked: 3 days"),
+    "one's own hours": (own("Training booked", "hours", MONTH), 1.0, True, f"training booked{MONTH}: 1 hour"),
+    "one's own part of an hour": (own("Training booked", "hours"), 2.25, True, "training booked: 2.25 hours"),
+    "one's own amount": (own("Days since the offer", "amount"), 12.5, True, "days since the offer: 12.5"),
+    "one's own count": (own("Number of calls", "count", WEEK), 1.0, True, f"number of calls{WEEK}: 1"),
+    "one's own flag": (own("VIP", "flag"), 1.0, True, "VIP: yes"),
+    "not one's own flag": (
+        own("Is a partner (1 yes, 0 no)", "flag"),
+        0.0,
+        True,
+        "is a partner (1 yes, 0 no): no",
+    ),
+    "one's own age": (own("Account", "age"), 400.7, True, "account: 400 days"),
+    "a column called as a share": (profile("s", Named("Share of voice")), 37.0, True, "share of voice: 37"),
+    "a column called as days": (profile("d", Named("Days of rain")), 0.4, True, "days of rain: 0.4"),
     "a flag that is not known": (FREE, NONE, False, "writes from a free mail address: not known"),
 }
 
@@ -133,16 +228,22 @@ def test_values_that_are_rounded_alike_are_said_alike(about: Feature) -> None:
         assert say_value(about, value, speaks_for=True) == say_value(about, float(rounded), speaks_for=True)
 
 
-def test_features_of_one_thing_are_one_idea() -> None:
-    assert idea_of(DEMOS) == idea_of(LAST_DEMO) == ("actions", "demo_request")
-    assert idea_of(SILENCE) == idea_of(LAST_ACT) == ("undesirables", "silence")
-    assert idea_of(FREE) == ("profile", "mail_domain")
-    assert idea_of(AGE) != idea_of(FILLED)
-
-
-def test_a_feature_whose_name_has_another_shape_is_an_idea_of_its_own() -> None:
-    assert idea_of(Feature("fit", "profile", "Fit")) == ("profile", "fit")
-    assert say_value(Feature("fit", "profile", "Fit"), 0.5, speaks_for=True) == "fit: 0.5"
+@pytest.mark.parametrize(
+    ("about", "value", "said"),
+    [
+        (VALUE, 12.0, Said(f"sum of the acts' values{MONTH}: 12", f"sum of the acts' values{MONTH}", "12")),
+        (FREE, 0.0, Said("writes from a free mail address: no", "writes from a free mail address", "no")),
+        (FREE, 1.0, Said("writes from a free mail address")),
+        (VISITS, 3.0, Said(f"3 visits to the pricing page{WEEK}")),
+        (EMPLOYEES, NONE, Said("employees not given")),
+        (COUNTRY, "a: b", Said("country is a: b")),
+    ],
+    ids=["a label", "a flag down", "a flag up", "a count", "not given", "a category"],
+)
+def test_the_value_stands_apart_where_it_follows_a_label(
+    about: Feature, value: float | str, said: Said
+) -> None:
+    assert describe_value(about, value, speaks_for=True) == said
 
 
 def test_every_feature_of_a_real_plan_is_said_without_a_slip() -> None:

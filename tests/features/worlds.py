@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pandas as pd
 from hypothesis import strategies as st
 
 from mqlml.config import Config, make_config
+from mqlml.features.builder import Builder
+from mqlml.features.columns import Columns, Piece
 from mqlml.journeys import Journeys
 from mqlml.journeys.contract import TIMES, WORDS, empty_table
 
@@ -235,3 +238,14 @@ def worlds(draw: st.DrawFn) -> tuple[Journeys, pd.DataFrame]:
     )
     snapshots = [(draw(st.sampled_from(ids)), instant()) for _ in range(draw(st.integers(1, 8)))]
     return journeys, make_snapshots(snapshots, journeys.leads["lead_id"].dtype)
+
+
+def with_first_piece(builder: Builder, write: Callable[[Any, Columns], None]) -> Builder:
+    """A builder whose first piece is filled by something else."""
+
+    def pieces(settings: Any) -> Iterator[Piece]:
+        first, *others = builder.pieces(settings)
+        yield replace(first, write=write)
+        yield from others
+
+    return replace(builder, pieces=pieces)

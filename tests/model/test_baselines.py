@@ -1,21 +1,36 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from mqlml.errors import PopulationError, ScorerError
-from mqlml.features import Feature
-from mqlml.model import BaseRateBaseline, LogisticBaseline, PointsBaseline, make_baselines
+from mqlml.features import Family, Feature
+from mqlml.features.catalogue import Unit
+from mqlml.features.wording import Named
+from mqlml.model import BASELINES, BaseRateBaseline, LogisticBaseline, PointsBaseline, make_baselines
 from tests.model.tables import make_table
 
 NAMES = ("base_rate", "points", "logistic")
 
 
-def _feature(name: str, kind: str = "number") -> Feature:
-    return Feature(name=name, family=name.split("__")[0], sentence=name, kind=kind)  # type: ignore[arg-type]
+def _feature(family: Family, what: str, aggregate: str, unit: Unit = "number", **fields: Any) -> Feature:
+    return Feature(family, what, aggregate, Named(what), unit, **fields)
 
+
+FEATURES = (
+    _feature("actions", "demo", "count", "count", asks="presence", window="7d"),
+    _feature("actions", "demo", "count", "count", asks="presence", window="all"),
+    _feature("actions", "download", "count", "count", asks="presence", window="all"),
+    _feature("actions", "any", "count", "count", window="all"),
+    _feature("actions", "demo", "days_since", "days"),
+    _feature("undesirables", "bounce", "count", "count", asks="presence", window="all"),
+    _feature("undesirables", "free_mail", "flag", "flag", asks="presence"),
+    _feature("profile", "size", "value", asks="presence"),
+)
 
 ACTS = pd.DataFrame(
     {
@@ -31,13 +46,17 @@ ACTS = pd.DataFrame(
 )
 
 
+def test_the_columns_are_those_of_the_features() -> None:
+    assert [feature.name for feature in FEATURES] == list(ACTS)
+
+
 def test_points_are_given_once_for_each_act_and_taken_for_each_undesirable() -> None:
-    rule = PointsBaseline([_feature(name) for name in ACTS])
+    rule = PointsBaseline(FEATURES)
     assert rule.points(ACTS).tolist() == [-10, 10, 20, 10, -20]
 
 
 def test_points_become_a_probability_that_rises_with_them() -> None:
-    rule = PointsBaseline([_feature(name) for name in ACTS])
+    rule = PointsBaseline(FEATURES)
     table = pd.concat([ACTS] * 20, ignore_index=True)
     label = np.tile([0, 0, 1, 1, 0], 20)
     chance = rule.fit(table, label).predict_proba(ACTS)[:, 1]
@@ -47,7 +66,7 @@ def test_points_become_a_probability_that_rises_with_them() -> None:
 
 def test_points_of_columns_that_give_none_are_the_base_rate() -> None:
     table, label, _ = make_table(200, seed=1)
-    rule = PointsBaseline([_feature(f"profile__{name}__value") for name in table]).fit(table, label)
+    rule = PointsBaseline([_feature("profile", name, "value") for name in table]).fit(table, label)
     np.testing.assert_array_equal(rule.predict_proba(table)[:, 1], np.full(200, label.mean()))
 
 
@@ -82,8 +101,8 @@ def test_logistic_regression_takes_missing_never_seen_and_far_values() -> None:
 def test_all_baselines_share_one_face() -> None:
     table = pd.concat([ACTS] * 20, ignore_index=True)
     label = np.tile([0, 0, 1, 1, 0], 20)
-    made = make_baselines([_feature(name) for name in ACTS])
-    assert tuple(made) == NAMES
+    made = make_baselines(FEATURES)
+    assert tuple(made) == BASELINES
     for baseline in made.values():
         chance = baseline.fit(table, label).predict_proba(ACTS)
         assert chance.shape == (5, 2)
@@ -94,7 +113,7 @@ def test_all_baselines_share_one_face() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_class_is_refused(name: str) -> None:
-    baseline = make_baselines([_feature(name) for name in ACTS])[name]
+    baseline = make_baselines(FEATURES)[name]
     with pytest.raises(
         PopulationError, match=r"y must hold two classes; found one class only: \[0\.0\] in all 5"
     ):

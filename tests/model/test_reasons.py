@@ -8,16 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mqlml.features import Feature
+from mqlml.features.catalogue import over_windows
+from mqlml.features.wording import Counted, Last, Named, counted_acts, last_act
 from mqlml.model import Contributions, choose_reasons, group_ideas, sum_ideas
+from mqlml.times import DAY
 
+TOUCHES = Counted("touch through ads", "touches through ads")
 FEATURES = (
-    Feature("profile__country__value", "profile", "Country", kind="category", source=("leads.country",)),
-    Feature("actions__demo__count__7d", "actions", "Demos in the last 7 days"),
-    Feature("actions__demo__count__30d", "actions", "Demos in the last 30 days"),
-    Feature("actions__demo__days_since", "actions", "Days since the last “demo”"),
-    Feature("channel__ads__count__7d", "channel", "Touches through ads in the last 7 days"),
-    Feature("undesirables__silence__days", "undesirables", "Days of silence: since anything at all happened"),
-    Feature("actions__visit__count__7d", "actions", "Visits in the last 7 days"),
+    Feature("profile", "country", "value", Named("Country"), "category", missing="not_given"),
+    *over_windows(Feature("actions", "demo", "count", counted_acts("demo"), "count"), (7 * DAY, 30 * DAY)),
+    Feature("actions", "demo", "days_since", last_act("demo"), "days"),
+    *over_windows(Feature("channel", "ads", "count", TOUCHES, "count"), (7 * DAY,)),
+    Feature("undesirables", "silence", "days", Last("activity"), "days"),
+    *over_windows(Feature("actions", "visit", "count", counted_acts("visit"), "count"), (7 * DAY,)),
 )
 NAMES = tuple(feature.name for feature in FEATURES)
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-import mqlml.features.build
 import mqlml.features.plan
 from mqlml.config import read_config
 from mqlml.errors import LeakageError
 from mqlml.features import profile
-from mqlml.features.builder import Block, Source
+from mqlml.features.builder import Source
+from mqlml.features.columns import Columns
 from mqlml.journeys.simulate import Simulation, simulate
 from mqlml.pipeline import check_data, train, write_training_table
 from mqlml.pipeline.progress import Silent
 from mqlml.pipeline.words import words_of_check
+from tests.features.worlds import with_first_piece
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -73,19 +74,19 @@ def test_check_tells_every_leak_with_figures_as_values(config: Any) -> None:
     assert "Kept because: given out at sign-up" in words_of_check(result)
 
 
-def newest(source: Source, plan: Any, block: Block) -> None:
+def newest(source: Source, columns: Columns) -> None:
     """The leak: what any lead that was created later is like."""
-    profile.BUILDER.from_leads(source, plan, block)  # type: ignore[misc]
-    block.numbers[:, block.first] = source.everyone["created_at"].max().value
+    latest = source.everyone["created_at"].max().value
+    columns.fill(slice(None), np.full(len(source.asked.lead), latest))
 
 
 @pytest.fixture
 def leaking(monkeypatch: pytest.MonkeyPatch) -> None:
     builders = mqlml.features.plan.BUILDERS
     changed = tuple(
-        replace(builder, from_leads=newest) if builder is profile.BUILDER else builder for builder in builders
+        with_first_piece(builder, newest) if builder is profile.BUILDER else builder for builder in builders
     )
-    monkeypatch.setattr(mqlml.features.build, "BUILDERS", changed)
+    monkeypatch.setattr(mqlml.features.plan, "BUILDERS", changed)
 
 
 @pytest.mark.usefixtures("leaking")

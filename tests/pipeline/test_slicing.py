@@ -11,6 +11,7 @@ import pytest
 
 from mqlml.errors import ConfigError
 from mqlml.features import Feature
+from mqlml.features.wording import Part
 from mqlml.journeys import Journeys
 from mqlml.journeys.simulate import simulate
 from mqlml.pipeline.slicing import check_slices, choose_slices
@@ -54,7 +55,7 @@ def test_personas_come_first(company: tuple[Journeys, TrainingTable]) -> None:
     data, table = company
     features = table.features.assign(profile__persona_buyer__match=np.arange(len(table.label)) % 3 / 2)
     plan = table.plan
-    persona = Feature("profile__persona_buyer__match", "profile", "Share of the persona “buyer” that is met")
+    persona = Feature("profile", "persona_buyer", "match", Part("the persona “buyer”", "is met"), "share")
     known = replace(
         table,
         features=features,

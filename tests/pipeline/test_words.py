@@ -124,9 +124,18 @@ EXPLAINED: dict[str, Any] = {
     "since": "2026-01-25T00:00:00Z",
     "probability_before": 0.2,
     "changes": [
-        {"points": 0.3, "now": "acts against the usual: 1.43", "before": "acts against the usual: 0.76"},
-        {"points": 0.2, "now": "last visit 5 days ago", "before": "no visit so far"},
-        {"points": 0.1, "now": "region: north", "before": "country: north"},
+        {
+            "points": 0.3,
+            "now": "acts against the usual: 1.43",
+            "before": "acts against the usual: 0.76",
+            "value_before": "0.76",
+        },
+        {
+            "points": 0.2,
+            "now": "last visit 5 days ago",
+            "before": "no visit so far",
+            "value_before": "no visit so far",
+        },
     ],
     "created_at": None,
     "model": "leads",
@@ -146,4 +155,3 @@ def test_what_changed_is_said_once_with_the_value_before() -> None:
     lines = words_of_explain(EXPLAINED).splitlines()
     assert "  +0.30  acts against the usual: 1.43 (before: 0.76)" in lines
     assert "  +0.20  last visit 5 days ago (before: no visit so far)" in lines
-    assert "  +0.10  region: north (before: country: north)" in lines

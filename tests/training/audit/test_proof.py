@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import mqlml.features.build
 import mqlml.features.plan
 from mqlml.errors import LeakageError
 from mqlml.features import FeaturePlan, plan_features, profile
-from mqlml.features.builder import Block, Builder, Source
+from mqlml.features.builder import Builder, Source
 from mqlml.features.plan import only_parts
 from mqlml.journeys import Journeys
 from mqlml.journeys.simulate import simulate
@@ -23,7 +22,7 @@ from mqlml.training.audit import Proof, moved_findings, prove, require_proof, sa
 from mqlml.training.audit.disturb import disturb
 from mqlml.training.audit.proof import SNAPSHOTS
 from tests.features.plugin import install
-from tests.features.worlds import make_config_of, make_world, spread_snapshots
+from tests.features.worlds import make_config_of, make_world, spread_snapshots, with_first_piece
 
 CONFIG = make_config_of(windows=["7d", "30d", "all"], profile={"history": ["plan", "seats"]})
 
@@ -89,42 +88,41 @@ def test_without_events_and_history_there_is_still_a_proof() -> None:
     assert proof.features > 0
 
 
-Write = Any
+Read = Callable[[Source], np.ndarray]
 
 
-def latest_value(source: Source, plan: Any, block: Block) -> None:
+def latest_value(source: Source) -> np.ndarray:
     """The leak: the newest entry of the history, whatever the cutoff."""
-    profile.BUILDER.from_leads(source, plan, block)  # type: ignore[misc]
     newest = source.history.sort_values("valid_from").drop_duplicates("lead_id", keep="last")
     lookup = pd.Series(newest["value"].astype("float64").to_numpy(), index=newest["lead_id"])
-    block.numbers[:, block.first] = lookup.reindex(source.asked.ids[source.asked.lead]).to_numpy()
+    return lookup.reindex(source.asked.ids[source.asked.lead]).to_numpy()
 
 
-def one_microsecond_late(source: Source, plan: Any, block: Block) -> None:
+def one_microsecond_late(source: Source) -> np.ndarray:
     """The leak: an entry that became known at the very cutoff counts, too."""
-    profile.BUILDER.from_leads(source, plan, block)  # type: ignore[misc]
     known = np.maximum(
         column_to_microseconds(source.history["valid_from"]),
         column_to_microseconds(source.history["recorded_at"]),
     )
     lead = source.asked.ids.get_indexer(pd.Index(source.history["lead_id"]))
-    for row, (who, cutoff) in enumerate(zip(source.asked.lead, source.asked.cutoff, strict=True)):
-        block.numbers[row, block.first] = ((lead == who) & (known <= cutoff)).sum()
+    asked = zip(source.asked.lead, source.asked.cutoff, strict=True)
+    return np.array([((lead == who) & (known <= cutoff)).sum() for who, cutoff in asked])
 
 
-def the_others_future(source: Source, plan: Any, block: Block) -> None:
+def the_others_future(source: Source) -> np.ndarray:
     """The leak: how many entries there are of anybody."""
-    profile.BUILDER.from_leads(source, plan, block)  # type: ignore[misc]
-    block.numbers[:, block.first] = len(source.history)
+    return np.full(len(source.asked.lead), len(source.history))
 
 
 @pytest.mark.parametrize("leak", [latest_value, one_microsecond_late, the_others_future])
-def test_a_feature_that_reads_the_future_is_caught(leak: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_feature_that_reads_the_future_is_caught(leak: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     world = make_world(3, leads=80, events=2000)
     plan = plan_features(world, CONFIG, before=None)
-    leaking = replace(profile.BUILDER, from_leads=leak)
+    leaking = with_first_piece(
+        profile.BUILDER, lambda source, columns: columns.fill(slice(None), leak(source))
+    )
     builders = tuple(leaking if builder is profile.BUILDER else builder for builder in builders_of())
-    monkeypatch.setattr(mqlml.features.build, "BUILDERS", builders)
+    monkeypatch.setattr(mqlml.features.plan, "BUILDERS", builders)
     proof = proven(world, spread_snapshots(world, 4, 400), plan)
     name = plan.features[0].name
     assert [moved.feature for moved in proof.moved] == [name]
