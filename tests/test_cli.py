@@ -176,8 +176,8 @@ def test_train_prints_what_is_promised(road: Road) -> None:
     assert list(result["labels"]) == ["mql", "sql"]
     for label in result["labels"].values():
         assert {"threshold", "precision", "recall", "per_week"} <= set(label)
-        for name in ("precision", "recall", "per_week"):
-            assert set(label[name]) == ESTIMATE
+        assert set(label["recall"]) == set(label["per_week"]) == ESTIMATE
+        assert (label["precision"] is None) is (label["selected"] == 0)
     assert result["labels"]["sql"]["threshold"] >= result["labels"]["mql"]["threshold"]
     assert [(leak["column"], leak["action"]) for leak in result["leaks"]] == [("lead_status", "refused")]
     assert set(result["leaks"][0]) == {"column", "kind", "reason", "action", "severity", "evidence"}
