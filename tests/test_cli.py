@@ -163,10 +163,12 @@ def test_train_prints_what_is_promised(road: Road) -> None:
     assert (result["model"], result["version"], result["aliases"]) == ("leads", 1, ["champion"])
     assert re.fullmatch(r"[0-9a-f]{32}", result["run_id"])
     holdout = result["holdout"]
-    assert {"from", "until", "n", "positives", "brier_base_rate", "ece", "lift_top_decile"} <= set(holdout)
+    assert {"from", "until", "n", "leads", "positives", "brier_base_rate", "ece", "lift_top_decile"} <= set(
+        holdout
+    )
     assert dt.date.fromisoformat(holdout["from"]) < dt.date.fromisoformat(holdout["until"])
     for metrics in (holdout, *result["by_age"].values(), *result["baselines"].values()):
-        for name in ("roc_auc", "average_precision", "log_loss", "brier"):
+        for name in ("roc_auc", "average_precision", "log_loss", "brier", "ece", "lift_top_decile"):
             assert set(metrics[name]) == ESTIMATE
             assert metrics[name]["low"] <= metrics[name]["value"] <= metrics[name]["high"]
     assert set(result["by_age"]) == {"0d"}
@@ -174,6 +176,8 @@ def test_train_prints_what_is_promised(road: Road) -> None:
     assert list(result["labels"]) == ["mql", "sql"]
     for label in result["labels"].values():
         assert {"threshold", "precision", "recall", "per_week"} <= set(label)
+        assert set(label["recall"]) == set(label["per_week"]) == ESTIMATE
+        assert (label["precision"] is None) is (label["selected"] == 0)
     assert result["labels"]["sql"]["threshold"] >= result["labels"]["mql"]["threshold"]
     assert [(leak["column"], leak["action"]) for leak in result["leaks"]] == [("lead_status", "refused")]
     assert set(result["leaks"][0]) == {"column", "kind", "reason", "action", "severity", "evidence"}
@@ -185,7 +189,7 @@ def test_train_prints_what_is_promised(road: Road) -> None:
 def test_a_dry_run_says_the_same_and_registers_nothing(road: Road) -> None:
     dry, trained = dict(road.done["dry"].result), dict(road.done["train"].result)
     for result in (dry, trained):
-        del result["seconds"]
+        del result["seconds"], result["created"]
     assert (dry.pop("version"), dry.pop("run_id"), dry.pop("aliases")) == (None, None, [])
     assert trained.pop("version") == 1, "the dry run before it took no number"
     del trained["run_id"], trained["aliases"]
@@ -206,7 +210,7 @@ def test_a_backtest_shows_each_period_and_leaves_the_last_one_closed(road: Road)
             "brier",
             "log_loss_base_rate",
             "brier_base_rate",
-            "promised_too_much",
+            "overprediction",
         ):
             assert set(period[name]) == ESTIMATE
             assert period[name]["low"] <= period[name]["value"] <= period[name]["high"]
