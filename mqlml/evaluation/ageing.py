@@ -22,12 +22,9 @@ from mqlml.evaluation.metrics import log_losses
 from mqlml.results import Result
 from mqlml.times import DAY
 from mqlml.training import Fold
+from mqlml.types import Floats, Labels, Rows
 
 __all__ = ["TOLERATED", "AgeStep", "Ageing", "measure_ageing", "recommend"]
-
-Rows = npt.NDArray[np.intp]
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int8]
 
 TOLERATED = 0.1
 """The share of the skill over the base rate that age may take before a model should be retrained."""

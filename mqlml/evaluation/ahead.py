@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
@@ -20,12 +19,10 @@ from mqlml.errors import ScorerError
 from mqlml.evaluation.metrics import log_losses
 from mqlml.model import LeadScorer
 from mqlml.training import Fold
+from mqlml.types import Floats, Labels, Rows
 
 __all__ = ["Forecast", "fit_slope", "of_one_size", "predict_ahead", "shrink"]
 
-Rows = npt.NDArray[np.intp]
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int8]
 Track = Callable[[Sequence[int], str], Iterable[int]]
 
 

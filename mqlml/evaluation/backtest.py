@@ -18,11 +18,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 from mqlml.errors import PopulationError
 from mqlml.model import LeadScorer
 from mqlml.training import Fold
+from mqlml.types import Floats, Rows
 
 __all__ = ["FoldModel", "Forward", "Measure", "measure_folds", "predict_across", "predict_forward"]
 
-Rows = npt.NDArray[np.intp]
-Floats = npt.NDArray[np.float64]
 Track = Callable[[Sequence[Fold], str], Iterable[Fold]]
 Measure = Callable[[LeadScorer, pd.DataFrame], npt.NDArray[np.float64]]
 

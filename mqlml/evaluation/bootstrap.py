@@ -15,10 +15,9 @@ import pandas as pd
 
 from mqlml.errors import PopulationError
 from mqlml.results import Number, Result
+from mqlml.types import Floats
 
 __all__ = ["ClusterBootstrap", "Estimate", "make_estimate"]
-
-FloatArray = npt.NDArray[np.float64]
 
 _CELLS_AT_ONCE = 2_000_000
 _TAIL = 0.025
@@ -33,7 +32,7 @@ class Estimate(Result):
     high: Number
 
 
-def make_estimate(value: float, resampled: FloatArray) -> Estimate:
+def make_estimate(value: float, resampled: Floats) -> Estimate:
     """A percentile interval from the values of the resamples; NaN stands for a resample where it is undefined.
 
     B. Efron, R. Tibshirani, "An introduction to the bootstrap", 1993, section 13.3.
@@ -71,7 +70,7 @@ class ClusterBootstrap:
         self.n_bootstrap = n_bootstrap
         self.random_state = random_state
 
-    def draws(self) -> Iterator[FloatArray]:
+    def draws(self) -> Iterator[Floats]:
         """How often each cluster is drawn: blocks of shape (some resamples, n_clusters), all resamples in order."""
         rng = np.random.default_rng(self.random_state)
         block = max(1, min(self.n_bootstrap, _CELLS_AT_ONCE // max(self.n_clusters, len(self.codes))))
@@ -85,7 +84,7 @@ class ClusterBootstrap:
             yield counts
             done += size
 
-    def sums(self, *columns: FloatArray) -> list[FloatArray]:
+    def sums(self, *columns: Floats) -> list[Floats]:
         """The total of each column of row values in every resample, each of shape (n_bootstrap,)."""
         per_cluster = np.column_stack(
             [np.bincount(self.codes, weights=column, minlength=self.n_clusters) for column in columns]

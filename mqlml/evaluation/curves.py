@@ -11,6 +11,7 @@ from scipy.stats import binomtest, norm
 
 from mqlml.evaluation.bootstrap import Estimate
 from mqlml.results import Number, Result
+from mqlml.types import Ints
 
 __all__ = [
     "CalibrationBand",
@@ -20,9 +21,6 @@ __all__ = [
     "make_decile_table",
     "wilson_interval",
 ]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 _Z = float(norm.isf(0.025))
 _N_BANDS = 10
@@ -54,7 +52,7 @@ class Decile(Result):
     """The rate over the rate of all."""
 
 
-def assign_bands(score: npt.ArrayLike, n_bands: int = _N_BANDS) -> IntArray:
+def assign_bands(score: npt.ArrayLike, n_bands: int = _N_BANDS) -> Ints:
     """The band of each score, 0 the lowest, each with as equal a number of rows as ties allow.
 
     Rows of equal score share the band of their middle rank, so with many ties bands differ in size, or are empty.
@@ -62,7 +60,7 @@ def assign_bands(score: npt.ArrayLike, n_bands: int = _N_BANDS) -> IntArray:
     values = np.asarray(score, dtype=np.float64)
     _, step, count = np.unique(values, return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - count / 2
-    bands: IntArray = np.minimum((middle * n_bands / len(values)).astype(np.int64), n_bands - 1)[step]
+    bands: Ints = np.minimum((middle * n_bands / len(values)).astype(np.int64), n_bands - 1)[step]
     return bands
 
 

@@ -12,10 +12,9 @@ from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.curves import assign_bands, wilson_interval
 from mqlml.evaluation.slices import cluster_inflation
 from mqlml.results import Number, Result
+from mqlml.types import Floats
 
 __all__ = ["N_BANDS", "FitEngagementCell", "measure_fit_by_engagement"]
-
-FloatArray = npt.NDArray[np.float64]
 
 N_BANDS = 3
 
@@ -37,8 +36,8 @@ class FitEngagementCell(Result):
 
 
 def measure_fit_by_engagement(
-    fit: FloatArray,
-    engagement: FloatArray,
+    fit: Floats,
+    engagement: Floats,
     y: npt.ArrayLike,
     probability: npt.ArrayLike,
     *,

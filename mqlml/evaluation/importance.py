@@ -21,6 +21,7 @@ from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import check_rows, log_losses
 from mqlml.evaluation.shape import Direction, ShapePoint
 from mqlml.results import Result
+from mqlml.types import Floats, Ints
 
 __all__ = [
     "Columns",
@@ -31,9 +32,7 @@ __all__ = [
     "measure_importance",
 ]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-Shuffled = Callable[[list[str], IntArray], npt.ArrayLike]
+Shuffled = Callable[[list[str], Ints], npt.ArrayLike]
 """Probabilities if the columns named were put in another order, together."""
 
 
@@ -122,7 +121,7 @@ def measure_importance(
     *,
     clusters: npt.ArrayLike,
     resampling: Resampling,
-    shuffled: Callable[[IntArray], Shuffled] | None = None,
+    shuffled: Callable[[Ints], Shuffled] | None = None,
 ) -> Importance:
     """Permutation importance on leads the model was not trained on.
 
@@ -209,7 +208,7 @@ def _sorted(rows: Iterable[ImportanceRow]) -> tuple[ImportanceRow, ...]:
 
 
 def _on_table(predict: Callable[[pd.DataFrame], npt.ArrayLike], table: pd.DataFrame) -> Shuffled:
-    def ask(names: list[str], order: IntArray) -> npt.ArrayLike:
+    def ask(names: list[str], order: Ints) -> npt.ArrayLike:
         return predict(
             table.assign(**{name: table[name].take(order).set_axis(table.index) for name in names})
         )
@@ -220,11 +219,11 @@ def _on_table(predict: Callable[[pd.DataFrame], npt.ArrayLike], table: pd.DataFr
 def _rise(
     ask: Shuffled,
     names: list[str],
-    y: FloatArray,
-    chance: FloatArray,
-    before: FloatArray,
-    shuffles: list[IntArray],
-) -> FloatArray:
+    y: Floats,
+    chance: Floats,
+    before: Floats,
+    shuffles: list[Ints],
+) -> Floats:
     """Rise of each row's log loss, averaged over the shuffles of these columns, moved together row by row."""
     rise = np.zeros(len(y))
     if not names:

@@ -14,6 +14,7 @@ from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import check_rows
 from mqlml.model import LabelOutcome, LabelPolicy, Traits, payoff
 from mqlml.results import Result
+from mqlml.types import Floats
 
 __all__ = [
     "Disqualification",
@@ -28,8 +29,6 @@ __all__ = [
     "evaluate_policy",
     "evaluate_selection",
 ]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

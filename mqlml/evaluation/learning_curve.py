@@ -20,10 +20,9 @@ from mqlml.evaluation.metrics import compare_log_loss, log_losses
 from mqlml.model import LeadScorer, NothingVariesError
 from mqlml.results import Result
 from mqlml.training import Fold, TrainingTable
+from mqlml.types import Rows
 
 __all__ = ["LearningPoint", "measure_curve"]
-
-Rows = npt.NDArray[np.intp]
 
 _SHARES = (0.125, 0.25, 0.5, 1.0)
 _LAST_FOLDS, _ENOUGH = 2, 200

@@ -15,6 +15,7 @@ from mqlml.evaluation.curves import assign_bands
 from mqlml.evaluation.ranking import Ranking
 from mqlml.evaluation.verdicts import Comparison, compare_losses
 from mqlml.results import Number, Result
+from mqlml.types import Floats
 
 __all__ = [
     "Baseline",
@@ -25,8 +26,6 @@ __all__ = [
     "evaluate_probabilities",
     "log_losses",
 ]
-
-FloatArray = npt.NDArray[np.float64]
 
 _N_BOOTSTRAP = 500
 _NORMAL = 1.96
@@ -184,14 +183,14 @@ def compare_log_loss(
     return make_estimate(difference.mean(), total / size)
 
 
-def log_losses(y: FloatArray, probability: FloatArray) -> FloatArray:
+def log_losses(y: Floats, probability: Floats) -> Floats:
     """Log loss of each lead, in nats."""
     chance = np.clip(probability, _SURE, 1 - _SURE)
-    losses: FloatArray = -np.where(y > 0, np.log(chance), np.log1p(-chance))
+    losses: Floats = -np.where(y > 0, np.log(chance), np.log1p(-chance))
     return losses
 
 
-def check_rows(y: npt.ArrayLike, probability: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+def check_rows(y: npt.ArrayLike, probability: npt.ArrayLike) -> tuple[Floats, Floats]:
     """Labels and probabilities as float64, fit to be evaluated on.
 
     Raises
@@ -225,20 +224,20 @@ def _bootstrap(clusters: npt.ArrayLike, n_rows: int, n_bootstrap: int, random_st
     return bootstrap
 
 
-def _calibration_error(y: FloatArray, probability: FloatArray) -> float:
+def _calibration_error(y: Floats, probability: Floats) -> float:
     bands = assign_bands(probability)
     gaps = np.bincount(bands, weights=probability - y)
     return float(np.abs(gaps).sum() / len(y))
 
 
-def _by_spread(value: float, resampled: FloatArray) -> Estimate:
+def _by_spread(value: float, resampled: Floats) -> Estimate:
     """An interval of 1.96 standard deviations of the resamples, not below 0."""
     defined = resampled[np.isfinite(resampled)]
     wide = _NORMAL * float(defined.std()) if len(defined) else math.nan
     return Estimate(value, max(value - wide, 0.0), value + wide)
 
 
-def _resample_error(bootstrap: ClusterBootstrap, y: FloatArray, probability: FloatArray) -> FloatArray:
+def _resample_error(bootstrap: ClusterBootstrap, y: Floats, probability: Floats) -> Floats:
     """The calibration error of each resample, in the bands of the whole; shape (resamples,)."""
     bands = assign_bands(probability)
     gaps = [(probability - y) * (bands == band) for band in np.unique(bands)]
@@ -246,9 +245,7 @@ def _resample_error(bootstrap: ClusterBootstrap, y: FloatArray, probability: Flo
     return np.asarray(np.abs(np.stack(totals)).sum(axis=0) / size)
 
 
-def _lift_resampled(
-    bootstrap: ClusterBootstrap, y: FloatArray, score: FloatArray
-) -> tuple[float, FloatArray]:
+def _lift_resampled(bootstrap: ClusterBootstrap, y: Floats, score: Floats) -> tuple[float, Floats]:
     """The lift of the top tenth, and that of the same leads in each resample."""
     order = np.argsort(-score, kind="stable")
     border = score[order[max(math.ceil(0.1 * len(y)) - 1, 0)]]
@@ -259,7 +256,7 @@ def _lift_resampled(
         return _lift(y, score, 0.1), (won / selected) / (wins / size)
 
 
-def _lift(y: FloatArray, score: FloatArray, share: float) -> float:
+def _lift(y: Floats, score: Floats, share: float) -> float:
     order = np.argsort(-score, kind="stable")
     falling = score[order]
     last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))

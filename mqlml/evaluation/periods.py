@@ -16,6 +16,7 @@ from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import evaluate_probabilities, log_losses
 from mqlml.results import Number, Result
 from mqlml.training import Fold
+from mqlml.types import Floats, Labels
 
 __all__ = [
     "FoldEvaluation",
@@ -25,9 +26,6 @@ __all__ = [
     "evaluate_folds",
     "evaluate_losses",
 ]
-
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int8]
 
 _N_BOOTSTRAP = 500
 _SLOPE_POSITIVES = 20

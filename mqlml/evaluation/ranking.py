@@ -6,11 +6,10 @@ Rows of equal score form one step: nothing in the score tells them apart, so no 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from mqlml.types import Floats
 
 __all__ = ["Ranking"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 class Ranking:
@@ -22,13 +21,13 @@ class Ranking:
     score : array of shape (n,)
     """
 
-    def __init__(self, y: FloatArray, score: FloatArray) -> None:
+    def __init__(self, y: Floats, score: Floats) -> None:
         self.order = np.argsort(-score, kind="stable")
         falling = score[self.order]
         self._starts = np.flatnonzero(np.append(True, falling[1:] != falling[:-1]))
         self._converted = y[self.order]
 
-    def measure(self, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def measure(self, weight: Floats) -> tuple[Floats, Floats]:
         """ROC AUC and average precision under each row of weights.
 
         Parameters

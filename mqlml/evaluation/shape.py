@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.model.partial import PartialScores
 from mqlml.results import Number, Result
+from mqlml.types import Floats
 
 __all__ = ["Direction", "Shape", "ShapePoint", "describe_direction", "measure_shapes"]
 
-Floats = npt.NDArray[np.float64]
 Direction = Literal["rises", "falls", "peaks", "dips", "differs", "flat", "varies"]
 
 _QUANTILES = np.linspace(0.05, 0.95, 10)

@@ -20,11 +20,9 @@ from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import log_losses
 from mqlml.evaluation.ranking import Ranking
 from mqlml.results import Number, Result
+from mqlml.types import Floats, Rows
 
 __all__ = ["Fault", "Slice", "cluster_inflation", "evaluate_slices", "warn_of_slices"]
-
-Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
 
 Fault = Literal["hardly_ranks", "overpredicts", "underpredicts"]
 """What can fail in a slice."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mqlml.features.compiled import Codes, Flags, Ints, Numbers, compiled
+from mqlml.features.compiled import compiled
 from mqlml.times import DAY, MISSING_TIME
+from mqlml.types import Codes, Floats32, Ints, Mask
 
 __all__ = ["count_created", "write_others"]
 
@@ -50,9 +51,9 @@ def write_others(
     entry: Ints,
     lead: Codes,
     leads: int,
-    wanted: Flags,
+    wanted: Mask,
     lengths: Ints,
-    out: Numbers,
+    out: Floats32,
     at: int,
 ) -> None:
     """What the other leads did: in each window their acts, then their wanted acts, then how many leads were active;

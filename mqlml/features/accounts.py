@@ -20,10 +20,10 @@ from mqlml.features.acts import ActionsPlan, is_welcome
 from mqlml.features.builder import Evidence, Source
 from mqlml.features.catalogue import Feature, over_windows
 from mqlml.features.columns import Columns, Piece
-from mqlml.features.compiled import Ints, Numbers
 from mqlml.features.windows import Events, cut_ranges, match_ids
 from mqlml.features.wording import Counted, Last
 from mqlml.times import column_to_microseconds
+from mqlml.types import Floats32, Ints
 
 __all__ = ["Colleagues", "accounts", "has_accounts"]
 
@@ -114,7 +114,7 @@ def _write_others(given: Colleagues, columns: Columns) -> None:
 
 
 def _walk_accounts(
-    given: Colleagues, number: Ints, asking: npt.NDArray[np.intp], target: tuple[Numbers, int]
+    given: Colleagues, number: Ints, asking: npt.NDArray[np.intp], target: tuple[Floats32, int]
 ) -> None:
     """The walk over the accounts of the snapshots ``asking``, each of which has several leads."""
     source, events, plan, account = given.source, given.events, given.plan, given.account

@@ -12,12 +12,12 @@ from mqlml.features import kernel
 from mqlml.features.bad_acts import is_undesirable
 from mqlml.features.catalogue import Window
 from mqlml.features.columns import Columns
-from mqlml.features.compiled import Codes, Flags, Ints
 from mqlml.features.sums import whole_values
 from mqlml.features.vocabulary import Vocabulary, Words
 from mqlml.features.windows import Events, Walk
 from mqlml.features.word_kinds import Kind
 from mqlml.times import to_clock
+from mqlml.types import Codes, Ints, Mask
 
 __all__ = ["ActionsPlan", "Acts", "PairPlan", "is_welcome", "write_counts", "write_distinct", "write_last"]
 
@@ -132,14 +132,14 @@ class Acts:
         return begins
 
     @cached_property
-    def values(self) -> tuple[Ints, Flags]:
+    def values(self) -> tuple[Ints, Mask]:
         """The values in whole millionths, 0 where there is none, and where there is one."""
         return whole_values(self.walk, self.events.values()[self.walk.order])
 
-    def are(self, kind: Kind, column: str = "action") -> Flags:
+    def are(self, kind: Kind, column: str = "action") -> Mask:
         """Whether each row's word is of a kind; a missing one is of none."""
         words = self.events.words(column)
-        known: Flags = self.events.kept(
+        known: Mask = self.events.kept(
             (kind, column), lambda: np.array([*map(kind.holds, words.text), False], np.bool_)
         )
         return np.asarray(known[words.codes[self.walk.order]], np.bool_)

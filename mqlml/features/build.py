@@ -13,13 +13,13 @@ from mqlml.config import Config
 from mqlml.errors import ContractError
 from mqlml.features.builder import Builder, Source
 from mqlml.features.columns import Columns, Given, Piece, features_of, lay_out
-from mqlml.features.compiled import Codes, Numbers
 from mqlml.features.flat import choose_flat, flat_pieces, flat_source
 from mqlml.features.plan import FeaturePlan, owned_pieces
 from mqlml.features.vocabulary import read_words
 from mqlml.features.windows import Asked, Events, make_walks, read_asked
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.times import column_to_microseconds
+from mqlml.types import Codes, Floats32
 
 __all__ = ["build_features", "build_flat", "plan_flat"]
 
@@ -149,7 +149,7 @@ def build_flat(flat: FlatTable, plan: FeaturePlan) -> pd.DataFrame:
     return _make_frame(numbers, columns, flat.leads.index)
 
 
-def _make_frame(numbers: Numbers, columns: Sequence[Columns], index: pd.Index) -> pd.DataFrame:
+def _make_frame(numbers: Floats32, columns: Sequence[Columns], index: pd.Index) -> pd.DataFrame:
     """The table in the order of the plan; its numbers stay in the one array they were written to."""
     parts: list[pd.DataFrame] = []
     for is_category, each in groupby(columns, key=lambda own: own.is_category):

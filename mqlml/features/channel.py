@@ -21,12 +21,12 @@ from mqlml.features.catalogue import (
     window_part,
 )
 from mqlml.features.columns import Columns, Piece
-from mqlml.features.compiled import Codes, Flags, Ints, Numbers
 from mqlml.features.sums import divide
 from mqlml.features.vocabulary import MISSING, OTHER, Vocabulary, learn_vocabulary
 from mqlml.features.windows import Events, Walk
 from mqlml.features.word_kinds import is_paid
 from mqlml.features.wording import Counted, Flag, Last, Named, Share, say_word
+from mqlml.types import Codes, Floats32, Ints, Mask
 
 __all__ = ["BUILDER", "ChannelPlan"]
 
@@ -186,10 +186,10 @@ class _Touches:
         return np.repeat(self.walk.unit[:-1], np.diff(self.walk.turn))
 
     @cached_property
-    def is_paid(self) -> Flags:
+    def is_paid(self) -> Mask:
         """Whether each row's channel is paid."""
         text = self.channel.text
-        known: Flags = self.events.kept(
+        known: Mask = self.events.kept(
             (self.plan.kinds, "paid"), lambda: np.array([*map(self.plan.is_paid, text), False], np.bool_)
         )
         return np.asarray(known[self.codes], np.bool_)
@@ -226,7 +226,7 @@ def _write_last(touches: _Touches, columns: Columns) -> None:
 def _write_counts(touches: _Touches, columns: Columns) -> None:
     walk, slots = touches.walk, len(touches.plan.channels.slots)
     rows = np.arange(len(walk.row))
-    counts: Numbers = np.empty((len(rows), slots * len(touches.start)), np.float32)
+    counts: Floats32 = np.empty((len(rows), slots * len(touches.start)), np.float32)
     place = (walk.unit, walk.turn, rows, touches.start, walk.stop)
     kernel.count_words(*place, touches.slot, slots, counts, 0)
     columns.fill(walk.row, counts, divide(counts, np.tile(touches.number.T, slots)))

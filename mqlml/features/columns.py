@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mqlml.features.catalogue import Feature
-from mqlml.features.compiled import Codes, Ints, Numbers
+from mqlml.types import Codes, Floats32, Ints
 
 __all__ = ["Columns", "Given", "Piece", "features_of", "lay_out"]
 
@@ -52,7 +52,7 @@ class Columns:
         Of a category, the texts.
     """
 
-    def __init__(self, features: tuple[Feature, ...], numbers: Numbers, place: slice) -> None:
+    def __init__(self, features: tuple[Feature, ...], numbers: Floats32, place: slice) -> None:
         self.features = features
         self.place = place
         self.codes: Codes = np.full(len(numbers) if self.is_category else 0, -1, np.int32)
@@ -78,7 +78,7 @@ class Columns:
         for part, (low, high) in zip(values, edges, strict=True):
             self._numbers[rows, low:high] = part[:, np.newaxis] if part.ndim == 1 else part
 
-    def target(self, width: int) -> tuple[Numbers, int]:
+    def target(self, width: int) -> tuple[Floats32, int]:
         """Where a compiled function writes: the numbers of all features, and the first column of these.
 
         Raises
@@ -113,10 +113,10 @@ def features_of(pieces: Iterable[Piece]) -> tuple[Feature, ...]:
     return tuple(feature for piece in pieces for feature in piece.features)
 
 
-def lay_out(pieces: Sequence[Piece], rows: int) -> tuple[Numbers, list[Columns]]:
+def lay_out(pieces: Sequence[Piece], rows: int) -> tuple[Floats32, list[Columns]]:
     """One array for the numbers of all pieces, all missing, and each piece's columns of it."""
     widths = [sum(feature.kind == "number" for feature in piece.features) for piece in pieces]
-    numbers: Numbers = np.full((rows, sum(widths)), np.nan, np.float32)
+    numbers: Floats32 = np.full((rows, sum(widths)), np.nan, np.float32)
     edges = pairwise(accumulate(widths, initial=0))
     places = [slice(low, high) for low, high in edges]
     return numbers, [

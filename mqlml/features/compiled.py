@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-__all__ = ["Codes", "Flags", "Floats", "Ints", "Numbers", "compiled"]
+__all__ = ["compiled"]
 
-Ints = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.int32]
-Flags = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
-Numbers = npt.NDArray[np.float32]
 Function = TypeVar("Function", bound=Callable[..., object])
 
 

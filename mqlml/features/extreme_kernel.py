@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mqlml.features.compiled import Floats, Ints, Numbers, compiled
+from mqlml.features.compiled import compiled
+from mqlml.types import Floats, Floats32, Ints
 
 __all__ = ["write_extreme"]
 
@@ -18,7 +19,7 @@ def write_extreme(
     stop: Ints,
     value: Floats,
     sign: int,
-    out: Numbers,
+    out: Floats32,
     at: int,
 ) -> None:
     """The greatest (``sign`` 1) or least (-1) value in each window: ``out[row, at:][window]``; NaN without one.

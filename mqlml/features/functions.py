@@ -20,13 +20,13 @@ from mqlml.errors import BundleError, ConfigError, ContractError
 from mqlml.features.builder import Builder, Evidence, LeftOut, Source
 from mqlml.features.catalogue import FAMILIES, Family, Feature
 from mqlml.features.columns import Columns, Piece
-from mqlml.features.compiled import Ints
 from mqlml.features.known import NOT_ATTRIBUTES, Attribute, read_known_text
 from mqlml.features.vocabulary import Words
 from mqlml.features.windows import Events, Walk, make_walks
 from mqlml.features.wording import Named
 from mqlml.journeys.contract import WORDS
 from mqlml.times import MISSING_TIME, column_to_microseconds, microseconds_to_column
+from mqlml.types import Ints
 
 __all__ = ["BUILDER", "GROUP", "FeatureFunction", "FunctionsPlan", "Known", "installed_functions"]
 

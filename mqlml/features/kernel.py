@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mqlml.features.compiled import Codes, Ints, Numbers, compiled
+from mqlml.features.compiled import compiled
 from mqlml.times import DAY
+from mqlml.types import Codes, Floats32, Ints
 
 __all__ = [
     "count_days",
@@ -33,7 +34,7 @@ def count_words(
     stop: Ints,
     word: Codes,
     words: int,
-    out: Numbers,
+    out: Floats32,
     at: int,
 ) -> None:
     """Rows of each word in each window: ``out[row, at:][word * windows + window]``. Word -1 is not counted.
@@ -83,7 +84,7 @@ def count_distinct(
     stop: Ints,
     word: Codes,
     words: int,
-    out: Numbers,
+    out: Floats32,
     at: int,
 ) -> None:
     """Different words in each window: ``out[row, at:][window]``. Word -1 is none.
@@ -140,7 +141,7 @@ def write_days_since(
     occurred: Ints,
     word: Codes,
     words: int,
-    out: Numbers,
+    out: Floats32,
     at: int,
 ) -> None:
     """Days from each word's latest row to the cutoff: ``out[row, at:][word]``; NaN where there is none."""
@@ -197,7 +198,7 @@ def count_days(
     word: Codes,
     words: int,
     day: Codes,
-    out: Numbers,
+    out: Floats32,
     at: int,
 ) -> None:
     """Different days of each word in each window: ``out[row, at:][word * windows + window]``.

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mqlml.features.compiled import Codes, Ints, Numbers, compiled
+from mqlml.features.compiled import compiled
 from mqlml.times import DAY, HOUR
+from mqlml.types import Codes, Floats32, Ints
 
 __all__ = ["count_after", "count_most", "fade_words", "write_rhythm"]
 
@@ -25,7 +26,7 @@ def fade_words(
     word: Codes,
     words: int,
     half_life: int,
-    out: Numbers,
+    out: Floats32,
     at: int,
 ) -> None:
     """Sum over each word's rows of 2 ** -(age / half_life), age to the cutoff: ``out[row, at:][word]``.
@@ -69,7 +70,7 @@ def write_rhythm(
     occurred: Ints,
     local: Ints,
     session: Codes,
-    out: Numbers,
+    out: Floats32,
     at: int,
 ) -> None:
     """Longest silence in days; chance that two visits begin in the same hour, on the same weekday; in office hours.
@@ -128,7 +129,7 @@ def count_after(
     first: Ints,
     then: Ints,
     at_least: Ints,
-    out: Numbers,
+    out: Floats32,
     at: int,
 ) -> None:
     """For each pair: acts of ``then`` with ``at_least`` acts of ``first`` before them, and days since the last such.
@@ -182,7 +183,7 @@ def count_most(
     word: Codes,
     words: int,
     period: int,
-    out: Numbers,
+    out: Floats32,
     at: int,
 ) -> None:
     """The most different words in any stretch shorter than ``period``: ``out[row, at]``. Word -1 is none.

@@ -16,10 +16,9 @@ import numpy.typing as npt
 from mqlml.features.catalogue import Feature
 from mqlml.features.vocabulary import MISSING
 from mqlml.features.wording import Compared, Counted, Flag, Last, Part, Share, Since, Times, lower_first
+from mqlml.types import Floats
 
 __all__ = ["Said", "describe_value", "round_values", "say_value"]
-
-FloatArray = npt.NDArray[np.float64]
 
 _LONGEST = 60
 _TIMES = {1: "once", 2: "twice"}
@@ -34,7 +33,7 @@ class Said:
     value: str | None = None
 
 
-def round_values(feature: Feature, values: npt.ArrayLike) -> FloatArray:
+def round_values(feature: Feature, values: npt.ArrayLike) -> Floats:
     """Numbers as they are said: whole days that have passed, whole percent of a share, else three digits.
 
     Values that are rounded to the same are said in the same sentence, and there are far fewer of them.
@@ -47,7 +46,7 @@ def round_values(feature: Feature, values: npt.ArrayLike) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         size = np.floor(np.log10(np.abs(numbers)))
     unit = 10.0 ** np.where(np.isfinite(size), np.minimum(size - 2, 0), 0)
-    rounded: FloatArray = np.round(numbers / unit) * unit
+    rounded: Floats = np.round(numbers / unit) * unit
     return rounded
 
 

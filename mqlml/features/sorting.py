@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mqlml.features.compiled import Codes, Flags, Ints, compiled
+from mqlml.features.compiled import compiled
 from mqlml.times import NEVER
+from mqlml.types import Codes, Ints, Mask
 
 __all__ = [
     "copy_known",
@@ -152,7 +153,7 @@ def find_ties(begin: Ints, first: Ints, second: Ints) -> tuple[Ints, Ints]:
 
 
 @compiled
-def find_known(begin: Ints, turn: Ints, known: Ints, cutoff: Ints) -> tuple[Ints, Flags]:
+def find_known(begin: Ints, turn: Ints, known: Ints, cutoff: Ints) -> tuple[Ints, Mask]:
     """For each snapshot: the first row not known at its cutoff, and whether a later row was known already.
 
     Where no later row was, the known rows are all those before ``stop``: the unit serves as it is. Where one

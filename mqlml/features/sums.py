@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mqlml.errors import ContractError
-from mqlml.features.compiled import Codes, Flags, Floats, Ints
 from mqlml.features.windows import LARGEST, UNIT, Walk
+from mqlml.types import Codes, Floats, Ints, Mask
 
 __all__ = ["count_ranks", "divide", "sum_in_windows", "whole_values"]
 
@@ -32,7 +32,7 @@ def divide(amount: npt.NDArray[np.number], number: Ints) -> Floats:
     return np.where(number > 0, amount / np.maximum(number, 1), np.nan)
 
 
-def whole_values(walk: Walk, value: Floats) -> tuple[Ints, Flags]:
+def whole_values(walk: Walk, value: Floats) -> tuple[Ints, Mask]:
     """Values in whole millionths, 0 where there is none, and where there is one.
 
     Raises

@@ -15,13 +15,13 @@ from mqlml.features.bad_acts import is_undesirable, is_undesirable_channel
 from mqlml.features.builder import Builder, Evidence, LeftOut
 from mqlml.features.catalogue import Asks, Feature, Window, name_parts, over_windows
 from mqlml.features.columns import Columns, Piece
-from mqlml.features.compiled import Codes, Ints
 from mqlml.features.flags import FlagsPlan, flag_pieces, plan_flags
 from mqlml.features.known import NOT_ATTRIBUTES
 from mqlml.features.roles import find_roles
 from mqlml.features.vocabulary import Vocabulary, learn_vocabulary
 from mqlml.features.windows import Events, Walk
 from mqlml.features.wording import Counted, Last, Times, counted_acts, last_act, say_word
+from mqlml.types import Codes, Ints
 
 __all__ = ["BUILDER", "UndesirablesPlan"]
 

@@ -25,6 +25,7 @@ from mqlml.features import sorting
 from mqlml.features.catalogue import Window
 from mqlml.features.vocabulary import Words, read_words
 from mqlml.times import NEVER, column_to_microseconds
+from mqlml.types import Ints
 
 __all__ = [
     "LARGEST",
@@ -37,8 +38,6 @@ __all__ = [
     "match_ids",
     "read_asked",
 ]
-
-Ints = npt.NDArray[np.int64]
 
 _WORK = 500_000
 """Rows and snapshots in one range of leads: about 10,000 leads of 50 events."""

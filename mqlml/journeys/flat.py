@@ -19,18 +19,12 @@ import pyarrow.compute as pc
 from mqlml.config import ColumnFormat, Config, Flat
 from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.contract import FlatTable
-from mqlml.journeys.parse import (
-    Mask,
-    Parsed,
-    parse_attribute,
-    parse_ids,
-    parse_numbers,
-    plain_text,
-)
+from mqlml.journeys.parse import Parsed, parse_attribute, parse_ids, parse_numbers, plain_text
 from mqlml.journeys.quarantine import Ledger
 from mqlml.journeys.sources import Source, read_source
 from mqlml.journeys.tables import DUPLICATE, MISSING, check_rows, later_duplicates, missing_column
 from mqlml.journeys.times import parse_times
+from mqlml.types import Mask
 
 __all__ = ["read_flat"]
 

@@ -20,9 +20,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mqlml.types import Mask
+
 __all__ = [
     "Form",
-    "Mask",
     "Parsed",
     "as_text",
     "find_form",
@@ -34,8 +35,6 @@ __all__ = [
     "plain_word",
     "true_where",
 ]
-
-Mask = npt.NDArray[np.bool_]
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _INTEGER = r"^(0|-?[1-9]\d{0,18})$"

@@ -16,9 +16,10 @@ import pandas as pd
 import pyarrow as pa
 
 from mqlml.errors import QuarantineError
-from mqlml.journeys.parse import Mask, as_text
+from mqlml.journeys.parse import as_text
 from mqlml.journeys.sources import Source
 from mqlml.results import Result
+from mqlml.types import Mask
 
 __all__ = [
     "QUARANTINE",

@@ -15,7 +15,6 @@ from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.contract import OPTIONAL, REQUIRED, WORDS
 from mqlml.journeys.parse import (
     Form,
-    Mask,
     Parsed,
     parse_attribute,
     parse_ids,
@@ -27,6 +26,7 @@ from mqlml.journeys.quarantine import Ledger
 from mqlml.journeys.sources import Source, read_source
 from mqlml.journeys.times import OUT_OF_RANGE, guess_format, parse_times
 from mqlml.times import MISSING_TIME
+from mqlml.types import Mask
 
 __all__ = [
     "DUPLICATE",

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 
 from mqlml.config import ColumnFormat
 from mqlml.errors import ConfigError, ContractError
-from mqlml.journeys.parse import Form, Mask, Parsed, parse_numbers, plain_text, true_where
+from mqlml.journeys.parse import Form, Parsed, parse_numbers, plain_text, true_where
 from mqlml.times import DAY, MISSING_TIME, column_to_microseconds, microseconds_to_column, to_microseconds
+from mqlml.types import Mask
 
 __all__ = ["OUT_OF_RANGE", "guess_format", "parse_times"]
 

@@ -39,10 +39,9 @@ from mqlml.model import (
 from mqlml.model.tuning import Trial, make_trials
 from mqlml.pipeline.progress import Progress
 from mqlml.training import Fold, TrainingTable, rolling_folds
+from mqlml.types import Floats
 
 __all__ = ["Chosen", "calibrate_forward", "calibrate_past", "choose_model"]
-
-Floats = npt.NDArray[np.float64]
 
 N_FOLDS = 5
 FOLD_POSITIVES = 20

@@ -36,6 +36,7 @@ from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, Traits, make
 from mqlml.model.partial import PartialScores
 from mqlml.times import parse_duration
 from mqlml.training import TrainingTable
+from mqlml.types import Floats
 
 __all__ = [
     "RANDOM_STATE",
@@ -47,8 +48,6 @@ __all__ = [
     "fit_past",
     "holdout_weeks",
 ]
-
-Floats = npt.NDArray[np.float64]
 
 RANDOM_STATE = 0
 """The seed of everything drawn: folds, resamples, shuffles. The same data gives the same version."""

@@ -18,6 +18,7 @@ from mqlml.pipeline.judge import RANDOM_STATE
 from mqlml.scoring import match_acts, match_rules
 from mqlml.times import DAY
 from mqlml.training import TrainingTable
+from mqlml.types import Floats, Rows
 
 __all__ = [
     "ask_interest",
@@ -29,8 +30,6 @@ __all__ = [
     "measure_interest",
 ]
 
-Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
 Periods = Sequence[tuple[int, int]]
 
 _WEEK = 7 * DAY

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
 
@@ -69,10 +68,9 @@ from mqlml.pipeline.summarize import summarize_data, summarize_holdout
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
 from mqlml.report import policy_in_words, question_in_words
 from mqlml.training import TrainingTable, build_open, describe_population, list_left_out, require_proof
+from mqlml.types import Floats
 
 __all__ = ["Trained", "train"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

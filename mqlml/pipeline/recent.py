@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
 
@@ -22,11 +21,10 @@ from mqlml.pipeline.choose_model import FOLD_POSITIVES
 from mqlml.pipeline.labelling import make_traits
 from mqlml.times import DAY
 from mqlml.training import OpenLooks, TrainingTable
+from mqlml.types import Rows
 
 __all__ = ["look_recently"]
 
-Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
 Learned = tuple[LeadScorer, Rows]
 
 _WEEK = 7 * DAY

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mqlml.config import Config
@@ -18,10 +17,9 @@ from mqlml.features import Feature
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.pipeline.judge import RANDOM_STATE, Evaluated
 from mqlml.training import TrainingTable
+from mqlml.types import Objects
 
 __all__ = ["check_slices", "choose_slices", "find_slices"]
-
-Values = npt.NDArray[np.object_]
 
 MOST_COLUMNS = 6
 MOST_ALIKE = 2
@@ -101,7 +99,7 @@ def find_slices(
     )
 
 
-def choose_slices(data: Journeys | FlatTable, table: TrainingTable, config: Config) -> dict[str, Values]:
+def choose_slices(data: Journeys | FlatTable, table: TrainingTable, config: Config) -> dict[str, Objects]:
     """By column's title, the slice of each row of the held-out period.
 
     Without names in the config these are a few columns of words, personas first, then regions, sources, firms and
@@ -109,7 +107,7 @@ def choose_slices(data: Journeys | FlatTable, table: TrainingTable, config: Conf
     slices, and where numbers are cut, is read off the rows before the period.
     """
     rows = table.holdout.test
-    slices: dict[str, Values] = {}
+    slices: dict[str, Objects] = {}
     if config.slices == "auto":
         for feature in _asked_about(table):
             slices[feature.sentence] = _cut(table.features[feature.name], table)
@@ -148,7 +146,7 @@ def _of_lead(leads: pd.DataFrame, name: str, lead_id: pd.Series) -> pd.Series:
     return column
 
 
-def _cut(column: pd.Series, table: TrainingTable) -> Values:
+def _cut(column: pd.Series, table: TrainingTable) -> Objects:
     """A column as the slice of each row: words as they are, numbers by the quartiles of the past."""
     past = table.holdout.train
     if pd.api.types.is_bool_dtype(column.dtype) or not pd.api.types.is_numeric_dtype(column.dtype):

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.times import DAY
+from mqlml.types import Micros
 
 __all__ = ["cut_calendar"]
-
-Micros = npt.NDArray[np.int64]
 
 _FIRST_MONDAY = 4  # 1970-01-05, in days since 1970
 

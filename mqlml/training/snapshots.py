@@ -27,6 +27,7 @@ from mqlml.times import (
     microseconds_to_column,
     to_microseconds,
 )
+from mqlml.types import Micros
 
 __all__ = [
     "Snapshots",
@@ -38,8 +39,6 @@ __all__ = [
     "fix_grid",
     "open_leads",
 ]
-
-Micros = npt.NDArray[np.int64]
 
 _AGE_BANDS = [days * DAY for days in (0, 7, 30, 90, 180, 365)]
 

@@ -19,10 +19,9 @@ import numpy.typing as npt
 
 from mqlml.errors import PopulationError
 from mqlml.training.calendar import cut_calendar
+from mqlml.types import Rows
 
 __all__ = ["Fold", "holdout_split", "rolling_folds"]
-
-Rows = npt.NDArray[np.intp]
 
 MOST_PURGED = 0.1
 """Up to this share of the earlier rows is simply left out; more would change who is learned from."""

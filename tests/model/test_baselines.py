@@ -11,7 +11,7 @@ from mqlml.errors import PopulationError, ScorerError
 from mqlml.features import Family, Feature
 from mqlml.features.catalogue import Unit
 from mqlml.features.wording import Named
-from mqlml.model import BASELINES, BaseRateBaseline, LogisticBaseline, PointsBaseline, make_baselines
+from mqlml.model import BaseRateBaseline, LogisticBaseline, PointsBaseline, make_baselines
 from tests.model.tables import make_table
 
 NAMES = ("base_rate", "points", "logistic")
@@ -102,7 +102,7 @@ def test_all_baselines_share_one_face() -> None:
     table = pd.concat([ACTS] * 20, ignore_index=True)
     label = np.tile([0, 0, 1, 1, 0], 20)
     made = make_baselines(FEATURES)
-    assert tuple(made) == BASELINES
+    assert tuple(made) == NAMES
     for baseline in made.values():
         chance = baseline.fit(table, label).predict_proba(ACTS)
         assert chance.shape == (5, 2)

@@ -8,9 +8,10 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 from sklearn.utils.validation import validate_data
 
 from mqlml.features import Feature
+from mqlml.features.wording import Named
 from mqlml.model import BaseRateBaseline, LeadScorer, LogisticBaseline, PointsBaseline, SigmoidCalibrator
 
-DEMO = Feature(name="actions__demo__count__all", family="actions", sentence="Demo requests", kind="number")
+DEMO = Feature("actions", "demo", "count", Named("demo requests"), "count", asks="presence", window="all")
 
 
 class FirstColumnCalibrator(SigmoidCalibrator):
@@ -72,7 +73,7 @@ def test_parameters_are_all_that_a_clone_and_a_text_keep() -> None:
     again = clone(fitted)
     assert again.get_params() == {"features": [DEMO]}
     assert vars(again).keys() == {"features"}
-    assert repr(fitted).startswith("PointsBaseline(features=[Feature(name='actions__demo")
+    assert repr(fitted).startswith("PointsBaseline(features=[Feature(family='actions'")
     with pytest.raises(NotFittedError, match="This PointsBaseline instance is not fitted yet"):
         again.predict_proba(table)
     assert again.set_params(features=[]).fit(table, [0, 0, 0, 1] * 10).calibrator_ is None

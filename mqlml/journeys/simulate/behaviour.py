@@ -24,13 +24,12 @@ from mqlml.journeys.simulate.world import (
     STATES,
     VISIT,
     WEB,
-    Floats,
-    Ints,
     World,
     read_clock,
     set_clock,
 )
 from mqlml.times import DAY, HOUR, NEVER
+from mqlml.types import Floats, Ints
 
 __all__ = ["Acts", "Exits", "make_behaviour", "uploaded_at"]
 

@@ -26,13 +26,12 @@ from mqlml.journeys.simulate.world import (
     STATES,
     VISIT,
     WEB,
-    Floats,
-    Ints,
     World,
     move_states,
     read_clock,
 )
 from mqlml.times import DAY, HOUR, NEVER
+from mqlml.types import Floats, Ints
 
 __all__ = ["Forward", "make_ranges"]
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from mqlml.journeys.simulate.behaviour import Acts, Exits, uploaded_at
 from mqlml.journeys.simulate.population import Population
-from mqlml.journeys.simulate.world import ACTIONS, CHANNELS, EXITS, OFFLINE, Ints, action_code
+from mqlml.journeys.simulate.world import ACTIONS, CHANNELS, EXITS, OFFLINE, action_code
 from mqlml.times import DAY, HOUR, NEVER, microseconds_to_column
+from mqlml.types import Ints
 
 __all__ = ["add_afterwards", "make_events", "make_outcomes", "to_time"]
 

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mqlml.journeys.simulate.world import CHANNELS, STATES, Floats, Ints, World, set_clock
+from mqlml.journeys.simulate.world import CHANNELS, STATES, World, set_clock
 from mqlml.times import DAY, microseconds_to_column
+from mqlml.types import Floats, Ints
 
 __all__ = ["FIRST_ID", "Population", "make_population"]
 

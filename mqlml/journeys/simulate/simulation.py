@@ -19,8 +19,9 @@ from mqlml.journeys.simulate.export import write_export
 from mqlml.journeys.simulate.outcome import add_afterwards, make_events, make_outcomes
 from mqlml.journeys.simulate.population import make_population
 from mqlml.journeys.simulate.truth import Truth
-from mqlml.journeys.simulate.world import Floats, make_world
+from mqlml.journeys.simulate.world import make_world
 from mqlml.times import DAY, parse_instant, to_microseconds
+from mqlml.types import Floats
 
 __all__ = ["Simulation", "simulate"]
 

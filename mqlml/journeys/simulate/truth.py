@@ -23,8 +23,9 @@ from mqlml.errors import ContractError
 from mqlml.journeys.simulate.behaviour import Acts, Exits
 from mqlml.journeys.simulate.forward import Forward, make_ranges
 from mqlml.journeys.simulate.population import Population
-from mqlml.journeys.simulate.world import Floats, Ints, World, move_states, read_clock
+from mqlml.journeys.simulate.world import World, move_states, read_clock
 from mqlml.times import DAY, column_to_microseconds
+from mqlml.types import Floats, Ints
 
 __all__ = ["Truth"]
 

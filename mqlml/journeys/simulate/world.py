@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mqlml.times import DAY, HOUR
+from mqlml.types import Floats, Ints
 
 __all__ = [
     "ACTIONS",
@@ -31,8 +32,6 @@ __all__ = [
     "VISIT",
     "WEB",
     "Calendar",
-    "Floats",
-    "Ints",
     "World",
     "action_code",
     "make_world",
@@ -40,9 +39,6 @@ __all__ = [
     "read_clock",
     "set_clock",
 ]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 STATES = ("cold", "curious", "evaluating", "misfit")
 EXITS = ("closed_won", "closed_lost", "disqualified")

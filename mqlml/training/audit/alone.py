@@ -14,10 +14,9 @@ import pandas as pd
 
 from mqlml.training.audit.bounds import lower_auc, lower_share
 from mqlml.training.audit.findings import Clue
+from mqlml.types import Ints
 
 __all__ = ["Halves", "check_values", "filled_rows", "lifted", "rank_later", "split_halves"]
-
-Codes = npt.NDArray[np.int64]
 
 ALONE_AUC = 0.9
 """An attribute known at creation that alone ranks later leads this well is doubted: whole models reach 0.8."""
@@ -69,7 +68,7 @@ def filled_rows(values: pd.Series) -> npt.NDArray[np.bool_]:
     return filled
 
 
-def _code(values: pd.Series, early: npt.NDArray[np.intp]) -> tuple[Codes, int]:
+def _code(values: pd.Series, early: npt.NDArray[np.intp]) -> tuple[Ints, int]:
     """Each row's value as a code from 0 (missing) up: texts as they are, numbers in bins learned early."""
     if values.dtype.kind not in "fiub":
         codes = pd.factorize(values)[0].astype(np.int64) + 1
@@ -83,7 +82,7 @@ def _code(values: pd.Series, early: npt.NDArray[np.intp]) -> tuple[Codes, int]:
     return np.where(np.isnan(numbers), 0, codes), 2 * len(edges) + 2
 
 
-def _auc(rate: npt.NDArray[np.float64], won: Codes, other: Codes) -> float:
+def _auc(rate: npt.NDArray[np.float64], won: Ints, other: Ints) -> float:
     """ROC AUC of scores that many rows share: a score per code, and how many winners and others have it."""
     place = np.unique(rate, return_inverse=True)[1]
     wins, losses = np.bincount(place, won), np.bincount(place, other)
@@ -115,7 +114,7 @@ class Ranking:
         return self.auc >= ALONE_AUC and self.auc_low >= _SURE_AUC
 
 
-def rank_later(codes: Codes, size: int, halves: Halves, *, error: float) -> Ranking | None:
+def rank_later(codes: Ints, size: int, halves: Halves, *, error: float) -> Ranking | None:
     """How the codes, by what each came to in the earlier half, rank the later one; None if that has one class."""
     early, late, won = halves.early, halves.late, halves.won
     seen = np.bincount(codes[early], minlength=size)

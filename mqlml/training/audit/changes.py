@@ -16,11 +16,9 @@ import pandas as pd
 from mqlml.times import NEVER, column_to_microseconds
 from mqlml.training.audit.bounds import lower_share
 from mqlml.training.audit.findings import Clue
+from mqlml.types import Micros
 
 __all__ = ["ChangeCounts", "count_changes", "judge_changes"]
-
-Micros = npt.NDArray[np.int64]
-
 
 _CHANGED = 0.01
 """A share of leads above this, surely, is more than corrections of typing errors."""

@@ -14,10 +14,9 @@ import pandas as pd
 from mqlml.journeys import Journeys
 from mqlml.journeys.contract import WORDS
 from mqlml.times import DAY, MISSING_TIME, NEVER, column_to_microseconds, microseconds_to_column
+from mqlml.types import Micros
 
 __all__ = ["Disturbed", "disturb"]
-
-Micros = npt.NDArray[np.int64]
 
 _REMOVED, _CHANGED = 0.3, 0.6
 """Shares of the unknown rows that are removed, and, of the rest, changed."""

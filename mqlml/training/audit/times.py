@@ -22,10 +22,9 @@ from mqlml.times import DAY, MISSING_TIME, NEVER
 from mqlml.training.audit.alone import filled_rows
 from mqlml.training.audit.bounds import lower_share
 from mqlml.training.audit.findings import Clue
+from mqlml.types import Micros
 
 __all__ = ["Moments", "check_times", "read_instants"]
-
-Micros = npt.NDArray[np.int64]
 
 _MINUTE = 60_000_000
 _LOOKED_AT = 200
