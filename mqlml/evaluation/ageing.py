@@ -1,6 +1,6 @@
 """How a model ages: forecasts of older models beside fresh ones go in; what age costs, and when to retrain, come out.
 
-Both models of a pair are judged on the same leads, so that what changes from period to period for any model, an
+Both models of a pair are evaluated on the same leads, so that what changes from period to period for any model, an
 easier month or a better season, falls out.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from sklearn.isotonic import isotonic_regression
 from mqlml.evaluation.ahead import Forecast, fit_slope, shrink
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import log_losses
+from mqlml.results import Result
 from mqlml.times import DAY
 from mqlml.training import Fold
 
@@ -29,73 +30,66 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int8]
 
 TOLERATED = 0.1
-"""The share of the skill over the base rate that age may take before a model should be trained anew."""
+"""The share of the skill over the base rate that age may take before a model should be retrained."""
 
 _N_BOOTSTRAP = 500
 
 
 @dataclass(frozen=True)
-class AgeStep:
-    """Models of one age beside fresh ones, over all pairs of folds so far apart.
-
-    Attributes
-    ----------
-    older : float, by how many days the older model of a pair was trained earlier, on average.
-    since_training : float, days from the older model's training to the leads it is asked about, on average.
-    pairs, n : int, pairs of models; leads, counted once a pair.
-    log_loss, fresh : float, nats, of the older and of the fresh models on the same leads.
-    added : Estimate
-        The difference, with a 95 % interval over clusters, each step by itself. Which leads a model happened to learn
-        from is not in it: where nothing ages, the intervals of 5 to 8 % of the steps leave 0 out. Whether age costs
-        anything is for the line through all of them to say, `Ageing.per_30_days`.
-    """
+class AgeStep(Result):
+    """Models of one age beside fresh ones, over all pairs of folds so far apart."""
 
     older: float
+    """By how many days the older model of a pair was trained earlier, on average."""
     since_training: float
+    """Days from the older model's training to the leads it is asked about, on average."""
     pairs: int
+    """Pairs of models."""
     n: int
+    """Snapshots, counted once a pair."""
     log_loss: float
+    """Of the older models, in nats."""
     fresh: float
+    """Of the fresh models on the same snapshots."""
     added: Estimate
+    """The difference, with a 95 % interval over clusters, each step by itself. Which leads a model happened to learn
+    from is not in it: where nothing ages, the intervals of 5 to 8 % of the steps leave 0 out. Whether age costs
+    anything is for the line through all of them to say, ``per_30_days``."""
 
 
 @dataclass(frozen=True)
-class Ageing:
-    """What age costs.
-
-    Attributes
-    ----------
-    steps : tuple of AgeStep, the youngest first.
-    skill : Estimate, what fresh models gain over the base rate known when training, nats per lead.
-    per_30_days : Estimate or None
-        Log loss added by each 30 days of age, as a line through no age and no loss. Its interval is Student's, with
-        the larger of two standard errors: over clusters, and over folds (the jackknife that leaves out one fold's
-        model and period at a time), since which leads a model happened to learn from is chance too. None with
-        fewer than three folds, which show no such variation.
-    observed : int, the greatest age seen, in days since training.
-    retrain_every : int or None
-        In days: see `recommend`. None where no age so far observed costs too much, or nothing can be said.
-    """
+class Ageing(Result):
+    """What age costs."""
 
     steps: tuple[AgeStep, ...]
+    """The youngest first."""
     skill: Estimate
+    """What fresh models gain over the base rate known when training, nats per snapshot."""
     per_30_days: Estimate | None
+    """Log loss added by each 30 days of age, as a line through no age and no loss. Its interval is Student's, with
+    the larger of two standard errors: over clusters, and over folds (the jackknife that leaves out one fold's model
+    and period at a time), since which leads a model happened to learn from is chance too. None with fewer than three
+    folds, which show no such variation."""
     observed: int
+    """The greatest age seen, in days since training."""
     retrain_every: int | None
+    """In days. None where no age so far observed costs too much, or nothing can be said."""
+    tolerated_share: float = field(init=False, default=TOLERATED)
+    """The share of the skill that age may take before a model should be retrained."""
+    found: bool = field(init=False, default=False)
+    """Whether age costs something beyond noise."""
+    safe_days: int | None = field(init=False, default=None)
+    """For how many days a model can surely be kept: the age, at most the greatest observed, by which even the upper
+    end of ``per_30_days`` has cost no more than the tolerated share of the skill. Where no ageing is found, this
+    tells an effect too small to matter from one that too few periods, or too few conversions, hide. None where there
+    is no line or no skill to lose."""
 
-    @property
-    def found(self) -> bool:
-        """Whether age costs something beyond noise."""
-        return self.per_30_days is not None and self.per_30_days.low > 0
+    def __post_init__(self) -> None:
+        line = self.per_30_days
+        object.__setattr__(self, "found", line is not None and line.low > 0)
+        object.__setattr__(self, "safe_days", self._count_safe_days())
 
-    @property
-    def safe_days(self) -> int | None:
-        """For how many days a model can surely be kept: the age, at most the greatest observed, by which even the
-        upper end of ``per_30_days`` has cost no more than `TOLERATED` of the skill.
-
-        Where no ageing is found, this tells an effect too small to matter from one that too few periods, or too few
-        conversions, hide. None where there is no line or no skill to lose.
-        """
+    def _count_safe_days(self) -> int | None:
         if self.per_30_days is None or self.skill.low <= 0:
             return None
         if self.per_30_days.high <= 0:
@@ -129,25 +123,73 @@ def measure_ageing(
     rates = [float(label[fold.train].mean()) for fold in folds]
     own = {found.made: found for found in forecasts if found.made == found.period}
     slope = fit_slope((found.raw, label[found.rows], rates[made]) for made, found in own.items())
+
+    def losses(found: Forecast) -> Floats:
+        probability = shrink(found.raw, base_rate=rates[found.made], slope=slope)
+        return log_losses(label[found.rows].astype(np.float64), probability)
+
     fresh = np.full(len(label), np.nan)
     skill = np.full(len(label), np.nan)
     for number, found in own.items():
         target = label[found.rows].astype(np.float64)
-        fresh[found.rows] = log_losses(target, shrink(found.raw, base_rate=rates[number], slope=slope))
+        fresh[found.rows] = losses(found)
         skill[found.rows] = log_losses(target, np.full(len(target), rates[number])) - fresh[found.rows]
-    pairs = [found for found in forecasts if found.made < found.period]
+    pairs = []
+    for found in forecasts:
+        if found.made < found.period:
+            loss = losses(found)
+            age = (folds[found.period].start - folds[found.made].start) / DAY
+            since = (time[found.rows] - folds[found.made].start) / DAY
+            pairs.append(_Pair(found, age, since, loss, loss - fresh[found.rows]))
     if not pairs:
         return None
 
-    losses = [
-        log_losses(
-            label[pair.rows].astype(np.float64), shrink(pair.raw, base_rate=rates[pair.made], slope=slope)
-        )
-        for pair in pairs
+    drawn = _resample(pairs, skill, clusters, random_state)
+    steps = [
+        _step([pair for pair in pairs if pair.lag == lag], fresh, drawn.added[lag])
+        for lag in sorted({pair.lag for pair in pairs})
     ]
-    added = [loss - fresh[pair.rows] for pair, loss in zip(pairs, losses, strict=True)]
-    age = [(folds[pair.period].start - folds[pair.made].start) / DAY for pair in pairs]
-    lag = [pair.period - pair.made for pair in pairs]
+    gained = make_estimate(float(skill[~np.isnan(skill)].mean()), drawn.skill)
+    line = _line(pairs, drawn.line)
+    return Ageing(
+        steps=tuple(steps),
+        skill=gained,
+        per_30_days=line,
+        observed=max(
+            int(time[pair.forecast.rows].max() - folds[pair.forecast.made].start) // DAY for pair in pairs
+        ),
+        retrain_every=recommend(steps, gained, line),
+    )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """An older model and a fresh one on the same rows: days between their trainings and, row by row, days since the
+    older one's, its log loss, and how much more that is than the fresh one's."""
+
+    forecast: Forecast
+    age: float
+    since: Floats
+    loss: Floats
+    added: Floats
+
+    @property
+    def lag(self) -> int:
+        return self.forecast.period - self.forecast.made
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Resampled: the skill, the loss added at each lag, and the slope of the line through all of them."""
+
+    skill: Floats
+    added: dict[int, Floats]
+    line: Floats
+
+
+def _resample(
+    pairs: Sequence[_Pair], skill: Floats, clusters: npt.NDArray[np.intp], random_state: int
+) -> _Drawn:
     codes, names = pd.factorize(clusters)
 
     def by_cluster(column: Iterable[tuple[Rows, Floats]]) -> Floats:
@@ -156,65 +198,50 @@ def measure_ageing(
             total += np.bincount(codes[rows], weights=values, minlength=len(names))
         return total
 
-    lags = sorted(set(lag))
-    judged = np.flatnonzero(~np.isnan(skill))
-    columns = [by_cluster([(judged, np.ones(len(judged)))]), by_cluster([(judged, skill[judged])])]
-    for step in lags:
-        of_step = [at for at in range(len(pairs)) if lag[at] == step]
-        columns.append(by_cluster((pairs[at].rows, np.ones(len(added[at]))) for at in of_step))
-        columns.append(by_cluster((pairs[at].rows, added[at]) for at in of_step))
-    columns.append(by_cluster((pair.rows, a * d) for pair, a, d in zip(pairs, age, added, strict=True)))
+    known = np.flatnonzero(~np.isnan(skill))
+    columns = [by_cluster([(known, np.ones(len(known)))]), by_cluster([(known, skill[known])])]
+    lags = sorted({pair.lag for pair in pairs})
+    for lag in lags:
+        of_lag = [pair for pair in pairs if pair.lag == lag]
+        columns.append(by_cluster((pair.forecast.rows, np.ones(len(pair.added))) for pair in of_lag))
+        columns.append(by_cluster((pair.forecast.rows, pair.added) for pair in of_lag))
+    columns.append(by_cluster((pair.forecast.rows, pair.age * pair.added) for pair in pairs))
     columns.append(
-        by_cluster((pair.rows, np.full(len(pair.rows), a * a)) for pair, a in zip(pairs, age, strict=True))
+        by_cluster((pair.forecast.rows, np.full(len(pair.added), pair.age * pair.age)) for pair in pairs)
     )
-    # One row a cluster, drawn as a whole: a lead that several pairs judge is one piece of news.
+    # One row a cluster, drawn as a whole: a lead that several pairs are asked about is one piece of news.
     bootstrap = ClusterBootstrap(np.arange(len(names)), n_bootstrap=_N_BOOTSTRAP, random_state=random_state)
     drawn = bootstrap.sums(*columns)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = [above / below for below, above in zip(drawn[:-2:2], drawn[1:-2:2], strict=True)]
-        lines = drawn[-2] / drawn[-1]
+        line = drawn[-2] / drawn[-1]
+    return _Drawn(ratios[0], dict(zip(lags, ratios[1:], strict=True)), line)
 
-    steps = []
-    for number, step in enumerate(lags):
-        at = [place for place in range(len(pairs)) if lag[place] == step]
-        rows = np.concatenate([pairs[place].rows for place in at])
-        weight = [len(pairs[place].rows) for place in at]
-        since = np.concatenate([time[pairs[p].rows] - folds[pairs[p].made].start for p in at])
-        steps.append(
-            AgeStep(
-                older=float(np.average([age[place] for place in at], weights=weight)),
-                since_training=float(since.mean() / DAY),
-                pairs=len(at),
-                n=len(rows),
-                log_loss=float(np.concatenate([losses[place] for place in at]).mean()),
-                fresh=float(fresh[rows].mean()),
-                added=make_estimate(
-                    float(np.concatenate([added[place] for place in at]).mean()), ratios[number + 1]
-                ),
-            )
-        )
-    gained = make_estimate(float(skill[judged].mean()), ratios[0])
-    line = _line(pairs, age, added, lines)
-    return Ageing(
-        steps=tuple(steps),
-        skill=gained,
-        per_30_days=line,
-        observed=max(int(time[pair.rows].max() - folds[pair.made].start) // DAY for pair in pairs),
-        retrain_every=recommend(steps, gained, line),
+
+def _step(pairs: Sequence[_Pair], fresh: Floats, drawn: Floats) -> AgeStep:
+    rows = np.concatenate([pair.forecast.rows for pair in pairs])
+    weights = [len(pair.forecast.rows) for pair in pairs]
+    return AgeStep(
+        older=float(np.average([pair.age for pair in pairs], weights=weights)),
+        since_training=float(np.concatenate([pair.since for pair in pairs]).mean()),
+        pairs=len(pairs),
+        n=len(rows),
+        log_loss=float(np.concatenate([pair.loss for pair in pairs]).mean()),
+        fresh=float(fresh[rows].mean()),
+        added=make_estimate(float(np.concatenate([pair.added for pair in pairs]).mean()), drawn),
     )
 
 
-def _line(
-    pairs: Sequence[Forecast], age: Sequence[float], added: Sequence[Floats], drawn: Floats
-) -> Estimate | None:
+def _line(pairs: Sequence[_Pair], drawn: Floats) -> Estimate | None:
     """Loss added per 30 days: the least-squares line through the origin over all leads of all pairs."""
-    above = np.array([a * d.sum() for a, d in zip(age, added, strict=True)])
-    below = np.array([a * a * len(d) for a, d in zip(age, added, strict=True)])
+    above = np.array([pair.age * pair.added.sum() for pair in pairs])
+    below = np.array([pair.age * pair.age * len(pair.added) for pair in pairs])
+    ends = [(pair.forecast.made, pair.forecast.period) for pair in pairs]
     value = 30 * above.sum() / below.sum()
-    numbers = sorted({pair.made for pair in pairs} | {pair.period for pair in pairs})
+    numbers = sorted({number for pair in ends for number in pair})
     left_out = []
     for number in numbers:
-        kept = np.array([number not in (pair.made, pair.period) for pair in pairs])
+        kept = np.array([number not in pair for pair in ends])
         if kept.any():
             left_out.append(30 * above[kept].sum() / below[kept].sum())
     n = len(left_out)
@@ -227,7 +254,7 @@ def _line(
 
 
 def recommend(steps: Sequence[AgeStep], skill: Estimate, line: Estimate | None) -> int | None:
-    """After how many days to train anew.
+    """After how many days to retrain.
 
     Where age costs nothing beyond noise, or there is no skill to lose, there is nothing to recommend. Otherwise the
     longest step of age at which the added loss, smoothed so that it never falls with age, is at most `TOLERATED`

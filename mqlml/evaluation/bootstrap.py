@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mqlml.errors import PopulationError
+from mqlml.results import Number, Result
 
 __all__ = ["ClusterBootstrap", "Estimate", "make_estimate"]
 
@@ -25,12 +26,15 @@ _TAIL = 0.025
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A number and its 95 % interval."""
+class Estimate(Result):
+    """A measured number with its 95 % interval."""
 
-    value: float
-    low: float
-    high: float
+    value: Number
+    """What was measured."""
+    low: Number
+    """The lower end of the interval."""
+    high: Number
+    """The upper end of the interval."""
 
     def to_dict(self) -> dict[str, float | None]:
         """``{"value", "low", "high"}``, as the results have it; None where a number is undefined, as in JSON."""

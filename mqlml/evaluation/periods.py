@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from mqlml.errors import PopulationError
 from mqlml.evaluation.ahead import Forecast, fit_slope, shrink
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import evaluate_probabilities, log_losses
+from mqlml.results import Number, Result
 from mqlml.training import Fold
 
-__all__ = ["judge_folds", "judge_losses"]
+__all__ = [
+    "FoldEvaluation",
+    "OverTimePeriod",
+    "PeriodEvaluation",
+    "PeriodLosses",
+    "evaluate_folds",
+    "evaluate_losses",
+]
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int8]
@@ -25,7 +34,83 @@ _SLOPE_POSITIVES = 20
 """With fewer earlier forecasts of either class raw scores are taken as they are."""
 
 
-def judge_folds(
+@dataclass(frozen=True)
+class PeriodLosses(Result):
+    """The error of one period, evaluated with a model that learned from what was known before it.
+
+    The estimates are None where all snapshots are of one account.
+    """
+
+    n: int
+    """Snapshots in the period."""
+    positives: int
+    """Snapshots followed by a conversion."""
+    log_loss: Estimate | None
+    """In nats per snapshot; less is better."""
+    log_loss_base_rate: Estimate | None
+    """Of giving everyone the base rate known when training."""
+    gain: Estimate | None
+    """How much lower the log loss is than that of the base rate, paired by snapshot."""
+
+
+@dataclass(frozen=True)
+class OverTimePeriod(PeriodLosses):
+    """One period of the past, or the held-out one."""
+
+    start: Annotated[str, Field(alias="from")]
+    """ISO time of its first cutoff; for a flat table, its place in the order."""
+    until: str
+    """The last cutoff, likewise."""
+    held_out: bool
+    """Whether it is the held-out period."""
+
+
+@dataclass(frozen=True)
+class PeriodEvaluation(Result):
+    """How good the forecasts of some snapshots were.
+
+    The estimates are None where nobody or everybody converted, or all snapshots are of one account.
+    """
+
+    n: int
+    """Snapshots."""
+    positives: int
+    """Snapshots followed by a conversion."""
+    rate: Number
+    """The share that converted."""
+    predicted: Number
+    """The mean probability."""
+    roc_auc: Estimate | None = None
+    """How often a snapshot that converts is ranked above one that does not."""
+    average_precision: Estimate | None = None
+    """The precision, averaged over all thresholds."""
+    log_loss: Estimate | None = None
+    """In nats per snapshot; less is better."""
+    brier: Estimate | None = None
+    """Mean squared error; less is better."""
+    ece: Estimate | None = None
+    """Calibration error: mean distance between predicted and observed share over ten bands."""
+    log_loss_base_rate: Estimate | None = None
+    """Log loss of giving everyone the base rate known when training."""
+    brier_base_rate: Estimate | None = None
+    """Brier score of the same."""
+    gain: Estimate | None = None
+    """How much lower the log loss is than that of the base rate, paired by snapshot."""
+    overprediction: Estimate | None = None
+    """The mean probability minus the share that converted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldEvaluation(PeriodEvaluation):
+    """The same of one fold's own period."""
+
+    base_rate_known: float
+    """The share that converted among the rows the fold's model learned from."""
+    slope: float
+    """What its log-odds were shrunk by, towards those of that base rate."""
+
+
+def evaluate_folds(
     forecasts: Sequence[Forecast],
     label: Labels,
     time: npt.NDArray[np.int64],
@@ -34,7 +119,7 @@ def judge_folds(
     reach: int,
     clusters: npt.NDArray[np.intp],
     random_state: int,
-) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+) -> tuple[tuple[FoldEvaluation, ...], PeriodEvaluation]:
     """Each fold on its own period, and all of them together.
 
     Raw scores become probabilities with what was known when the fold's model was trained and no more: the base rate
@@ -50,27 +135,20 @@ def judge_folds(
 
     Returns
     -------
-    list of dict, one per fold: see `_judge`, with ``slope``; and the same for all together. None, or all metrics
-    None, where nobody or everybody converted.
+    One evaluation per fold, and one of all together.
     """
-    told = _foretell(forecasts, label, time, folds, reach)
-    judged = [
-        {
-            "base_rate_known": one.rate,
-            "slope": one.slope,
-            **_judge(label[one.rows], one.promised, one.known, clusters[one.rows], random_state),
-        }
-        for one in told
-    ]
-    rows = np.concatenate([one.rows for one in told])
-    promised, known = (
-        np.concatenate([one.promised for one in told]),
-        np.concatenate([one.known for one in told]),
-    )
-    return judged, _judge(label[rows], promised, known, clusters[rows], random_state)
+    outlook = _forecast(forecasts, label, time, folds, reach)
+    evaluated = []
+    for one in outlook:
+        period = _evaluate(label[one.rows], one.predicted, one.known, clusters[one.rows], random_state)
+        evaluated.append(FoldEvaluation(**vars(period), base_rate_known=one.rate, slope=one.slope))
+    rows = np.concatenate([one.rows for one in outlook])
+    predicted = np.concatenate([one.predicted for one in outlook])
+    known = np.concatenate([one.known for one in outlook])
+    return tuple(evaluated), _evaluate(label[rows], predicted, known, clusters[rows], random_state)
 
 
-def judge_losses(
+def evaluate_losses(
     forecasts: Sequence[Forecast],
     label: Labels,
     time: npt.NDArray[np.int64],
@@ -79,68 +157,59 @@ def judge_losses(
     reach: int,
     clusters: npt.NDArray[np.intp],
     random_state: int,
-) -> list[dict[str, Any]]:
-    """The part of `judge_folds` that costs next to nothing, and is known even where nobody converted.
-
-    Returns
-    -------
-    list of dict, one per fold: ``n``, ``positives``, and as `Estimate`, or None where all are of one account,
-    ``log_loss``, ``log_loss_base_rate`` and ``gain``, the difference of the two, paired.
-    """
-    judged: list[dict[str, Any]] = []
-    for one in _foretell(forecasts, label, time, folds, reach):
+) -> tuple[PeriodLosses, ...]:
+    """The part of `evaluate_folds` that costs next to nothing, one per fold, known even where nobody converted."""
+    evaluated = []
+    for one in _forecast(forecasts, label, time, folds, reach):
         target = label[one.rows].astype(np.float64)
-        base, loss = log_losses(target, one.known), log_losses(target, one.promised)
-        columns = {"log_loss": loss, "log_loss_base_rate": base, "gain": base - loss}
-        estimates: Mapping[str, Estimate | None]
+        base, loss = log_losses(target, one.known), log_losses(target, one.predicted)
+        estimates: Sequence[Estimate | None]
         try:
-            estimates = _means(columns, clusters[one.rows], random_state)
+            estimates = _means([loss, base, base - loss], clusters[one.rows], random_state)
         except PopulationError:
-            estimates = dict.fromkeys(columns)
-        judged.append({"n": len(target), "positives": int(target.sum()), **estimates})
-    return judged
+            estimates = (None, None, None)
+        evaluated.append(PeriodLosses(len(target), int(target.sum()), *estimates))
+    return tuple(evaluated)
 
 
 @dataclass(frozen=True)
-class _Foretold:
-    """What one fold's model promised its period; arrays aligned with ``rows``, ``known`` the base rate of old."""
+class _Outlook:
+    """What one fold's model predicts of its period; arrays aligned with ``rows``, ``known`` the base rate of old."""
 
     rows: npt.NDArray[np.intp]
-    promised: Floats
+    predicted: Floats
     known: Floats
     rate: float
     slope: float
 
 
-def _foretell(
+def _forecast(
     forecasts: Sequence[Forecast],
     label: Labels,
     time: npt.NDArray[np.int64],
     folds: Sequence[Fold],
     reach: int,
-) -> list[_Foretold]:
+) -> list[_Outlook]:
     """Raw scores as probabilities, with what was known when each fold's model was trained and no more."""
     own = {found.made: found for found in forecasts if found.made == found.period}
     rates = [float(label[fold.train].mean()) for fold in folds]
-    told = []
+    outlook = []
     for number, rate in enumerate(rates):
         slope = _slope_before(number, own, label, time, folds, rates, reach)
         rows = own[number].rows
-        promised = shrink(own[number].raw, base_rate=rate, slope=slope)
-        told.append(_Foretold(rows, promised, np.full(len(rows), rate), rate, slope))
-    return told
+        predicted = shrink(own[number].raw, base_rate=rate, slope=slope)
+        outlook.append(_Outlook(rows, predicted, np.full(len(rows), rate), rate, slope))
+    return outlook
 
 
-def _means(
-    columns: Mapping[str, Floats], clusters: npt.NDArray[np.intp], random_state: int
-) -> dict[str, Estimate]:
+def _means(columns: Sequence[Floats], clusters: npt.NDArray[np.intp], random_state: int) -> list[Estimate]:
     """The mean of each column with its interval over clusters."""
     bootstrap = ClusterBootstrap(clusters, n_bootstrap=_N_BOOTSTRAP, random_state=random_state)
-    size, *totals = bootstrap.sums(np.ones(len(clusters)), *columns.values())
-    return {
-        name: make_estimate(float(values.mean()), total / size)
-        for (name, values), total in zip(columns.items(), totals, strict=True)
-    }
+    size, *totals = bootstrap.sums(np.ones(len(clusters)), *columns)
+    return [
+        make_estimate(float(values.mean()), total / size)
+        for values, total in zip(columns, totals, strict=True)
+    ]
 
 
 def _slope_before(
@@ -163,42 +232,29 @@ def _slope_before(
     return fit_slope(parts) if min(wins, total - wins) >= _SLOPE_POSITIVES else 1.0
 
 
-_METRICS = ("roc_auc", "average_precision", "log_loss", "brier", "ece")
-
-
-def _judge(
-    label: Labels, promised: Floats, known: Floats, clusters: npt.NDArray[np.intp], random_state: int
-) -> dict[str, Any]:
-    """``n``, ``positives``, the share that converted, and the metrics of `evaluate_probabilities` as `Estimate`.
-
-    Beside them stand ``log_loss_base_rate`` and ``brier_base_rate``, of promising everyone the base rate known when
-    training; ``gain``, how much lower the log loss is than that (nats per lead, paired); and ``promised``, the mean
-    probability, with ``promised_too_much``, that mean minus the share that converted.
-    """
+def _evaluate(
+    label: Labels, predicted: Floats, known: Floats, clusters: npt.NDArray[np.intp], random_state: int
+) -> PeriodEvaluation:
     target = label.astype(np.float64)
-    found: dict[str, Any] = {
-        "n": len(label),
-        "positives": int(label.sum()),
-        "rate": float(target.mean()),
-        "promised": float(promised.mean()),
-        **dict.fromkeys((*_METRICS, "log_loss_base_rate", "brier_base_rate", "gain", "promised_too_much")),
-    }
+    found = PeriodEvaluation(len(label), int(label.sum()), float(target.mean()), float(predicted.mean()))
     try:
         metrics = evaluate_probabilities(
-            target, promised, clusters=clusters, base_rate=0.0, random_state=random_state
+            target, predicted, clusters=clusters, base_rate=0.0, random_state=random_state
         )
     except PopulationError:  # nobody or everybody converted, or all are of one account
         return found
     base = log_losses(target, known)
-    columns = {
-        "log_loss_base_rate": base,
-        "brier_base_rate": (target - known) ** 2,
-        "gain": base - log_losses(target, promised),
-        "promised_too_much": promised - target,
-    }
-    return {
-        **found,
-        **{name: metrics[name] for name in _METRICS},
-        "ece": Estimate(metrics["ece"], metrics["ece_low"], metrics["ece_high"]),
-        **_means(columns, clusters, random_state),
-    }
+    columns = [base, (target - known) ** 2, base - log_losses(target, predicted), predicted - target]
+    loss_of_base_rate, brier_of_base_rate, gain, overprediction = _means(columns, clusters, random_state)
+    return replace(
+        found,
+        roc_auc=metrics["roc_auc"],
+        average_precision=metrics["average_precision"],
+        log_loss=metrics["log_loss"],
+        brier=metrics["brier"],
+        ece=Estimate(metrics["ece"], metrics["ece_low"], metrics["ece_high"]),
+        log_loss_base_rate=loss_of_base_rate,
+        brier_base_rate=brier_of_base_rate,
+        gain=gain,
+        overprediction=overprediction,
+    )

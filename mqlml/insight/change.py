@@ -14,27 +14,23 @@ import pandas as pd
 from mqlml.features import Family, Feature
 from mqlml.features.sentences import say_value
 from mqlml.model import Contributions, group_ideas, sum_ideas
+from mqlml.results import Result
 
 __all__ = ["Change", "compare_moments"]
 
 
 @dataclass(frozen=True)
-class Change:
-    """What one idea has moved the log-odds by.
-
-    Attributes
-    ----------
-    now, before : str
-        What is and was said of the feature that moved most; the same where another feature put it in another light.
-    points : float
-        Log-odds now less log-odds before.
-    family : str
-    """
+class Change(Result):
+    """What one idea has moved the log-odds by."""
 
     now: str
+    """What is said of the feature that moved most."""
     before: str
+    """What was said of it before; the same where another feature put it in another light."""
     points: float
+    """Log-odds now less log-odds before."""
     family: Family
+    """The family of that feature."""
 
 
 def compare_moments(

@@ -74,7 +74,7 @@ def describe_population(table: TrainingTable) -> dict[str, Any]:
 
 
 def _step(step: Step) -> dict[str, Any]:
-    return {"step": step.step, "snapshots": step.snapshots, "leads": step.leads}
+    return {"rule": step.rule, "step": step.step, "snapshots": step.snapshots, "leads": step.leads}
 
 
 def describe_leaks(table: TrainingTable) -> list[dict[str, Any]]:
@@ -232,7 +232,7 @@ def make_report(
             report.Leak(leak.column, leak.reason, leak.action, leak.severity, _KIND_WORDS[leak.kind])
             for leak in table.leaks
         ),
-        proof=say_proof(describe_proof(table)),
+        proof=say_proof(table.proof),
         left_out=tuple(report.LeftOut(**found) for found in describe_left_out(table)),
         disqualified=tuple(
             report.ReasonCount(found["reason"], found["selected"], found["converted"])

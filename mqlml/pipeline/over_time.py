@@ -9,7 +9,7 @@ import pandas as pd
 
 from mqlml.evaluation import Estimate
 from mqlml.evaluation.ahead import Forecast
-from mqlml.evaluation.periods import judge_losses
+from mqlml.evaluation.periods import evaluate_losses
 from mqlml.pipeline.choose_model import Chosen
 from mqlml.pipeline.judge import RANDOM_STATE, Judged
 from mqlml.times import format_instant
@@ -36,7 +36,7 @@ def judge_over_time(chosen: Chosen, judged: Judged, table: TrainingTable) -> lis
         Forecast(number, number, fold.test, part)
         for number, (fold, part) in enumerate(zip(chosen.folds, raw, strict=True))
     ]
-    losses = judge_losses(
+    losses = evaluate_losses(
         forecasts,
         table.label,
         table.time,
@@ -54,7 +54,7 @@ def judge_over_time(chosen: Chosen, judged: Judged, table: TrainingTable) -> lis
         "log_loss_base_rate": base["log_loss"],
         "gain": Estimate(-worse.value, -worse.high, -worse.low),
     }
-    periods = [*((fold, found, False) for fold, found in zip(chosen.folds, losses, strict=True))]
+    periods = [*((fold, found, False) for fold, found in zip(chosen.folds, map(vars, losses), strict=True))]
     return [
         {
             "from": describe_place(fold.start, table),

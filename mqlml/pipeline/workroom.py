@@ -14,7 +14,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from mqlml.errors import OutputError
 
@@ -24,7 +24,7 @@ _KEY = "key.json"
 _ENDS = 1 << 16
 
 
-def fingerprint_values(values: Mapping[str, Any]) -> str:
+def fingerprint_values(values: Mapping[str, object]) -> str:
     """SHA-256 of plain values; whatever JSON cannot hold counts as its text."""
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
