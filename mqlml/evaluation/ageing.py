@@ -73,7 +73,7 @@ class Ageing(Result):
     observed: int
     """The greatest age seen, in days since training."""
     retrain_every: int | None
-    """In days. None where no age so far observed costs too much, or nothing can be said."""
+    """In days; None where no age so far observed costs too much, or nothing can be said."""
     tolerated_share: float = field(init=False, default=TOLERATED)
     """The share of the skill that age may take before a model should be retrained."""
     found: bool = field(init=False, default=False)

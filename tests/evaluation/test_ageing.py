@@ -11,7 +11,7 @@ from mqlml.evaluation.ageing import Ageing, AgeStep, measure_ageing, recommend
 from mqlml.evaluation.ahead import Forecast, fit_slope, of_one_size, predict_ahead, shrink
 from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.heldout import HeldOut
-from mqlml.evaluation.periods import judge_folds, judge_losses
+from mqlml.evaluation.periods import FoldEvaluation, evaluate_folds, evaluate_losses
 from mqlml.journeys.simulate import simulate
 from mqlml.model import LeadScorer
 from mqlml.times import DAY
@@ -233,36 +233,41 @@ def test_periods_are_judged_with_what_was_known_then() -> None:
     folds = rolling_folds(time, label, group, group, reach=20 * DAY, n_folds=6, min_positives=100, dated=True)
     forecasts = predict_ahead(SCORER, features, label, group, folds, later=True)
 
-    def judge(label: np.ndarray) -> list[dict[str, object]]:
-        judged, _ = judge_folds(forecasts, label, time, folds, reach=20 * DAY, clusters=group, random_state=0)
-        return judged
+    def evaluate(label: np.ndarray) -> tuple[FoldEvaluation, ...]:
+        evaluated, _ = evaluate_folds(
+            forecasts, label, time, folds, reach=20 * DAY, clusters=group, random_state=0
+        )
+        return evaluated
 
-    found = judge(label)
-    assert [period["n"] for period in found] == [len(fold.test) for fold in folds]
-    assert found[0]["slope"] == 1.0
+    found = evaluate(label)
+    assert [period.n for period in found] == [len(fold.test) for fold in folds]
+    assert found[0].slope == 1.0
     for period, fold in zip(found, folds, strict=True):
-        assert period["base_rate_known"] == label[fold.train].mean()
+        assert period.base_rate_known == label[fold.train].mean()
         for name in (
             "roc_auc",
             "log_loss",
             "brier",
             "log_loss_base_rate",
             "brier_base_rate",
-            "promised_too_much",
+            "overprediction",
             "average_precision",
             "ece",
         ):
-            estimate = period[name]
+            estimate = getattr(period, name)
             assert isinstance(estimate, Estimate)
             assert estimate.low < estimate.value < estimate.high
-        gain = period["log_loss_base_rate"].value - period["log_loss"].value  # type: ignore[attr-defined]
-        assert period["gain"].value == pytest.approx(gain)  # type: ignore[attr-defined]
+        assert period.log_loss_base_rate is not None
+        assert period.log_loss is not None
+        assert period.gain is not None
+        gain = period.log_loss_base_rate.value - period.log_loss.value
+        assert period.gain.value == pytest.approx(gain)
     # Outcomes that became known after the third period began say nothing of how it, or any before, was predicted.
     changed = label.copy()
     changed[time + 20 * DAY > folds[2].start] ^= 1
-    again = judge(changed)
-    assert [period["slope"] for period in again[:3]] == [period["slope"] for period in found[:3]]
-    assert [period["promised"] for period in again[:3]] == [period["promised"] for period in found[:3]]
+    again = evaluate(changed)
+    assert [period.slope for period in again[:3]] == [period.slope for period in found[:3]]
+    assert [period.predicted for period in again[:3]] == [period.predicted for period in found[:3]]
 
 
 def test_a_period_in_which_nobody_converts_is_shown_without_metrics() -> None:
@@ -270,21 +275,21 @@ def test_a_period_in_which_nobody_converts_is_shown_without_metrics() -> None:
     folds = rolling_folds(time, label, group, group, reach=20 * DAY, n_folds=6, min_positives=50, dated=True)
     label[folds[1].test] = 0
     forecasts = predict_ahead(SCORER, features, label, group, folds, later=True)
-    judged, together = judge_folds(
+    evaluated, together = evaluate_folds(
         forecasts, label, time, folds, reach=20 * DAY, clusters=group, random_state=0
     )
-    assert judged[1]["roc_auc"] is None
-    assert (judged[1]["n"], judged[1]["positives"]) == (len(folds[1].test), 0)
-    assert judged[2]["roc_auc"] is not None
-    assert together is not None
-    assert together["n"] == sum(len(fold.test) for fold in folds)
+    assert evaluated[1].roc_auc is None
+    assert (evaluated[1].n, evaluated[1].positives) == (len(folds[1].test), 0)
+    assert evaluated[2].roc_auc is not None
+    assert together.n == sum(len(fold.test) for fold in folds)
     # Losses are known all the same, and where both are, they are the same numbers.
-    losses = judge_losses(forecasts, label, time, folds, reach=20 * DAY, clusters=group, random_state=0)
-    assert losses[1]["positives"] == 0
-    assert losses[1]["log_loss"].value == pytest.approx(-np.log1p(-judged[1]["promised"]), rel=0.2)
-    assert (losses[2]["n"], losses[2]["positives"]) == (judged[2]["n"], judged[2]["positives"])
+    losses = evaluate_losses(forecasts, label, time, folds, reach=20 * DAY, clusters=group, random_state=0)
+    assert losses[1].positives == 0
+    assert losses[1].log_loss is not None
+    assert losses[1].log_loss.value == pytest.approx(-np.log1p(-evaluated[1].predicted), rel=0.2)
+    assert (losses[2].n, losses[2].positives) == (evaluated[2].n, evaluated[2].positives)
     for name in ("log_loss", "log_loss_base_rate", "gain"):
-        found, known = losses[2][name], judged[2][name]
+        found, known = getattr(losses[2], name), getattr(evaluated[2], name)
         assert (found.value, found.low, found.high) == pytest.approx((known.value, known.low, known.high))
 
 
