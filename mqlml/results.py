@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 from dataclasses import dataclass, is_dataclass
 from typing import Annotated, Any, TypeVar
@@ -72,8 +71,19 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def to_json_safe(result: Result) -> dict[str, Any]:
     """A result as dicts, lists, texts and numbers that strict JSON can hold; NaN and infinities become None."""
-    plain: dict[str, Any] = json.loads(_adapter(type(result)).dump_json(result, by_alias=True))
+    # Not by way of JSON text, for which names of files that are not UTF-8 would be an error.
+    plain: dict[str, Any] = _undefined_to_none(
+        _adapter(type(result)).dump_python(result, mode="json", by_alias=True)
+    )
     return plain
+
+
+def _undefined_to_none(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _undefined_to_none(item) for key, item in value.items()}
+    return [_undefined_to_none(item) for item in value] if isinstance(value, list) else value
 
 
 def from_json_safe(kind: type[Kind], value: object, *, where: str) -> Kind:

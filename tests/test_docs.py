@@ -24,7 +24,7 @@ def test_a_page_is_what_the_code_makes(name: str) -> None:
 
 
 def test_the_json_page_has_every_command() -> None:
-    commands = {str(command.name or command.callback.__name__) for command in app.registered_commands}  # type: ignore[union-attr]
+    commands = {str(command.name or command.callback.__name__) for command in app.registered_commands}
     assert set(MADE["RESULTS"]) | {"train"} == commands
 
 

@@ -68,6 +68,11 @@ def test_json_has_aliases_and_null_for_what_is_undefined_and_reads_back() -> Non
     assert repr(from_json_safe(Named, plain, where="it")) == repr(SPAN)
 
 
+def test_infinities_are_null_and_names_of_files_that_are_no_text_stay_as_they_are() -> None:
+    odd = Named(start="\udcff.csv", share=math.inf, bare=1, name="b")
+    assert to_json_safe(odd) == {"from": "\udcff.csv", "share": None, "bare": 1, "name": "b"}
+
+
 def test_what_does_not_fit_asks_for_a_new_version() -> None:
     with pytest.raises(
         BundleError, match=r"the span does not fit this release at 'name': .*; train a new version"
