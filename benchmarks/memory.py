@@ -31,6 +31,7 @@ import contextlib, datetime as dt, json, resource, sys, time
 import psutil
 import mqlml.pipeline.table
 from mqlml.pipeline import Silent, write_training_table
+from mqlml.results import to_json_safe
 steps = {}
 class Steps(Silent):
     @contextlib.contextmanager
@@ -43,7 +44,7 @@ wall, cpu = time.perf_counter(), time.process_time()
 result = write_training_table(sys.argv[1], sys.argv[2], memory_limit=sys.argv[3], progress=Steps(),
                               now=dt.datetime(2030, 1, 1, tzinfo=dt.UTC))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps(result | {"peak": peak - base, "imports": base, "cpu": time.process_time() - cpu,
+print(json.dumps(to_json_safe(result) | {"peak": peak - base, "imports": base, "cpu": time.process_time() - cpu,
                            "wall": time.perf_counter() - wall, "steps": steps}))
 """
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import re
+import typing
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
 
+from pydantic.fields import FieldInfo
+
+from mqlml.cli import app
 from mqlml.config import Config, make_config
 from mqlml.config.groups import Groups
 from mqlml.features import FAMILIES, plan_features
 from mqlml.journeys.simulate import simulate
-from mqlml.pipeline.features import describe_features, group_windows
+from mqlml.pipeline import results
+from mqlml.pipeline.features import group_windows, list_entries
+from mqlml.pipeline.results import CatalogEntry
+from mqlml.pipeline.version import TrainedVersion
+from mqlml.results import ErrorResult, Number, Result, describe_fields
 
 HERE = Path(__file__).resolve().parent
 
@@ -25,6 +35,30 @@ persona, one undesirable profile and one aggregate of the user's own. `mqlml fea
 
 A name is `family__what__aggregate__window`; features that differ in their window share a row.
 """
+
+JSON = """\
+# JSON output
+
+Made from the code by `python docs/make_docs.py`; a test holds it to that. With `--json` a command prints exactly one
+JSON object, on one line, to standard output. Keys may be added in later releases; they are renamed or removed only
+where `CHANGELOG.md` says so. Times are ISO 8601 in UTC, a day alone where it begins at midnight.
+
+A key such as `leaks[].column` is that of every item of a list; in `tables.NAME.rows`, NAME stands for any key of an
+object. Records that appear in several places have a section of their own at the end.
+"""
+
+RESULTS: dict[str, type[Result]] = {
+    "demo": results.DemoResult,
+    "check": results.CheckResult,
+    "features": results.FeaturesResult,
+    "table": results.TableResult,
+    "backtest": results.BacktestResult,
+    "train": TrainedVersion,
+    "score": results.ScoreResult,
+    "explain": results.ExplainResult,
+    "report": results.ReportResult,
+}
+"""What each command prints with ``--json``."""
 
 TITLES = """\
 # Job titles
@@ -82,19 +116,19 @@ def make_features_page() -> str:
     """Every feature of a simulated company, family by family."""
     config = example_config()
     journeys = simulate(300, random_state=0).journeys()
-    found = describe_features(plan_features(journeys, config, before=None), config)
+    entries = list_entries(plan_features(journeys, config, before=None))
     lines = FEATURES.splitlines()
     for family in FAMILIES:
-        own = [feature for feature in found["features"] if feature["family"] == family]
+        own = [entry for entry in entries if entry.family == family]
         lines += ["", f"## {family.capitalize()}", "", "| feature | what it says | from |", "|---|---|---|"]
         lines += [_row(name, group[0]) for name, group in group_windows(own)]
     return "\n".join(lines) + "\n"
 
 
-def _row(name: str, feature: dict[str, Any]) -> str:
-    said = feature["sentence"].replace("|", "\\|")
-    kind = "" if feature["kind"] == "number" else " (a category)"
-    return f"| `{name}` | {said}{kind} | {', '.join(f'`{source}`' for source in feature['source'])} |"
+def _row(name: str, entry: CatalogEntry) -> str:
+    said = entry.sentence.replace("|", "\\|")
+    kind = "" if entry.kind == "number" else " (a category)"
+    return f"| `{name}` | {said}{kind} | {', '.join(f'`{source}`' for source in entry.source)} |"
 
 
 def make_titles_page() -> str:
@@ -116,7 +150,121 @@ def _title_rows(text: str, what: str) -> Iterator[str]:
     yield "| `other` | | every other title |"
 
 
-PAGES = {"features.md": make_features_page, "job_titles.md": make_titles_page}
+def make_json_page() -> str:
+    """What every command prints with ``--json``, key by key."""
+    examples = {
+        str(command.name or command.callback.__name__): str(command.epilog).removeprefix("Example: ")
+        for command in app.registered_commands
+        if command.callback
+    }
+    shared = _find_shared([*RESULTS.values(), ErrorResult])
+    lines = JSON.splitlines()
+    for command, kind in RESULTS.items():
+        example = f"{examples[command].removesuffix(' --json')} --json"
+        lines += ["", f"## mqlml {command}", "", f"{_say(kind.__doc__)} For example: `{example}`", ""]
+        lines += _tabulate(kind, shared)
+    lines += ["", "## Errors", "", f"{_say(ErrorResult.__doc__)} The exit code is not 0 then.", ""]
+    lines += _tabulate(ErrorResult, shared)
+    lines += ["", "## Shared records"]
+    for kind in sorted(shared, key=lambda kind: kind.__name__):
+        lines += ["", f"### {kind.__name__}", "", _say(kind.__doc__), "", *_tabulate(kind, shared)]
+    return "\n".join(lines) + "\n"
+
+
+def _find_shared(kinds: Iterable[type[Result]]) -> set[type[Result]]:
+    """The records that fields of several records, or several fields of one, hold."""
+    held: Counter[type[Result]] = Counter()
+    left, seen = list(kinds), set[type[Result]]()
+    while left:
+        kind = left.pop()
+        if kind not in seen:
+            seen.add(kind)
+            found = [record for _, hint in _fields(kind) for record in _records(hint)]
+            held.update(found)
+            left += found
+    return {kind for kind, times in held.items() if times > 1}
+
+
+def _fields(kind: type[Result]) -> Iterator[tuple[str, object]]:
+    """The key in JSON and the type of each field."""
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+        if not name.startswith("__"):
+            marks = [mark for mark in typing.get_args(hint) if isinstance(mark, FieldInfo)]
+            yield next((mark.alias for mark in marks if mark.alias), name), hint
+
+
+def _records(hint: object) -> Iterator[type[Result]]:
+    if isinstance(hint, type) and issubclass(hint, Result):
+        yield hint
+    for part in typing.get_args(hint):
+        yield from _records(part)
+
+
+def _tabulate(kind: type[Result], shared: set[type[Result]]) -> list[str]:
+    return ["| key | type | meaning |", "|---|---|---|", *_key_rows(kind, "", shared)]
+
+
+def _key_rows(kind: type[Result], path: str, shared: set[type[Result]]) -> Iterator[str]:
+    """A row for each key, followed by those of the record that it holds, unless that has a section of its own."""
+    texts = describe_fields(kind)
+    for key, hint in _fields(kind):
+        place = f"{path}{key}"
+        yield f"| `{place}` | {_say_type(hint, shared)} | {_say(texts[key])} |"
+        for record in _records(hint):
+            if record not in shared:
+                yield from _key_rows(record, f"{place}{_step(hint)}.", shared)
+
+
+def _step(hint: object) -> str:
+    """How a path goes on from a field to the record in it."""
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        return "[]"
+    return ".NAME" if isinstance(origin, type) and issubclass(origin, Mapping) else ""
+
+
+_TYPES: dict[object, tuple[str, str]] = {
+    Number: ("number or null", "numbers or nulls"),
+    NoneType: ("null", "nulls"),
+    bool: ("true or false", "trues or falses"),
+    float: ("number", "numbers"),
+    int: ("whole number", "whole numbers"),
+    str: ("text", "texts"),
+}
+"""The words for one value and for several."""
+
+
+def _say_type(hint: object, shared: set[type[Result]], *, several: bool = False) -> str:
+    if hint in _TYPES:
+        return _TYPES[hint][several]
+    if isinstance(hint, type) and issubclass(hint, Result):
+        link = f"[{hint.__name__}](#{hint.__name__.lower()})"
+        return link if hint in shared else "objects" if several else "object"
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _say_type(parts[0], shared, several=several)
+    if origin is typing.Literal:
+        values = [f"`{part}`" for part in parts]
+        return " or ".join(filter(None, [", ".join(values[:-1]), values[-1]]))
+    if origin in (typing.Union, UnionType):
+        return " or ".join(_say_type(part, shared, several=several) for part in parts)
+    # A list has the type of its items, an object that of its values.
+    held = _say_type(parts[0] if origin is tuple else parts[1], shared, several=True)
+    outer = "list" if origin is tuple else "object"
+    return f"{outer}{'s' if several else ''} of {held}"
+
+
+def _say(text: str | None) -> str:
+    """A text of the code as Markdown: code in single backticks, Python's None as JSON has it."""
+    said = " ".join((text or "").split()).replace("``", "`").replace("|", "\\|")
+    return re.sub(r"\bNone\b", "null", said)
+
+
+PAGES = {
+    "features.md": make_features_page,
+    "job_titles.md": make_titles_page,
+    "json.md": make_json_page,
+}
 
 if __name__ == "__main__":
     for name, make in PAGES.items():

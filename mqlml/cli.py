@@ -10,12 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
 from mqlml import __version__
 from mqlml.errors import GateRefused, MqlmlError
+
+if TYPE_CHECKING:
+    from mqlml.results import Result
 
 __all__ = ["app", "main"]
 
@@ -85,8 +88,17 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC).replace(microsecond=0)
 
 
-def _show(result: dict[str, Any], words: str, as_json: bool) -> None:
-    typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False) if as_json else words)
+def _show(result: Result, text: str, as_json: bool) -> None:
+    if as_json:
+        from mqlml.results import to_json_safe
+
+        _show_json(to_json_safe(result))
+    else:
+        typer.echo(text)
+
+
+def _show_json(values: dict[str, object]) -> None:
+    typer.echo(json.dumps(values, ensure_ascii=False, allow_nan=False))
 
 
 def _version(asked: bool) -> None:
@@ -194,12 +206,11 @@ def train(
 ) -> None:
     """Learn, calibrate, choose thresholds, judge on the held-out last period, and register a version."""
     from mqlml.pipeline import train_version, words_of_train
-    from mqlml.results import to_json_safe
 
     progress = Terminal()
     trained = train_version(config, register_it=not dry_run, now=_now(), progress=progress)
     result = replace(trained, seconds=progress.seconds)
-    _show(to_json_safe(result), words_of_train(result), as_json)
+    _show(result, words_of_train(result), as_json)
     if not result.gate.passed:
         typer.echo("mqlml: the gate refused this model; nothing was registered", err=True)
         raise typer.Exit(GateRefused.exit_code)
@@ -273,14 +284,13 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say why one open lead scores as it does: its acts, what speaks for and against it, and what has changed."""
-    from mqlml.pipeline import explain_one_lead, words_of_explain
+    from mqlml.pipeline import Earlier, explain_one_lead, words_of_explain
 
     result = explain_one_lead(
         config,
         lead_id,
         as_of=as_of,
-        since=since,
-        previous=previous,
+        earlier=Earlier(since, previous),
         model=model,
         leads=leads,
         now=_now(),
@@ -312,7 +322,9 @@ _USAGE, _SYSTEM, _INTERRUPTED = 2, 4, 130
 
 def _complain(kind: str, message: str, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"error": {"kind": kind, "message": message}}, ensure_ascii=False))
+        from mqlml.results import CommandError, ErrorResult, to_json_safe
+
+        _show_json(to_json_safe(ErrorResult(CommandError(kind, message))))
     typer.echo(f"mqlml: {message}", err=True)
 
 

@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from mqlml import __version__
+from mqlml import __version__, pipeline
 from mqlml.cli import app, main
+from mqlml.results import Result, from_json_safe, json_schema, to_json_safe
 from tests.bad_input.front_door import Desk, names_in, run
 from tests.bad_input.worlds import journeys_company
 
@@ -124,6 +125,25 @@ def test_json_is_one_line_and_nothing_is_said_beside_it(command: str, road: Road
     done = road.done[command]
     assert done.out == json.dumps(done.result, ensure_ascii=False) + "\n"
     assert done.err == ""
+
+
+RESULTS: dict[str, type[Result]] = {
+    "check": pipeline.CheckResult,
+    "features": pipeline.FeaturesResult,
+    "features_of_version": pipeline.FeaturesResult,
+    "table": pipeline.TableResult,
+    "backtest": pipeline.BacktestResult,
+    "score": pipeline.ScoreResult,
+    "explain": pipeline.ExplainResult,
+    "report": pipeline.ReportResult,
+}
+
+
+@pytest.mark.parametrize("command", RESULTS)
+def test_json_is_that_of_a_typed_result(command: str, road: Road) -> None:
+    found = road.done[command].result
+    assert found.keys() == json_schema(RESULTS[command])["properties"].keys()
+    assert to_json_safe(from_json_safe(RESULTS[command], found, where=command)) == found
 
 
 def test_features_of_the_data_and_of_the_version_are_the_columns_of_the_table(road: Road) -> None:

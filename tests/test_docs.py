@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 
 import pytest
 
+from mqlml.cli import app
+from mqlml.pipeline import BacktestResult, CheckResult
+from mqlml.results import json_schema
 from tests.conftest import ROOT
 
-PAGES = runpy.run_path(str(ROOT / "docs" / "make_docs.py"))["PAGES"]
+MADE = runpy.run_path(str(ROOT / "docs" / "make_docs.py"))
+PAGES = MADE["PAGES"]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -16,3 +21,25 @@ def test_a_page_is_what_the_code_makes(name: str) -> None:
     made = PAGES[name]()
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == made, "run python docs/make_docs.py"
     assert max(map(len, made.splitlines())) < 1000
+
+
+def test_the_json_page_has_every_command() -> None:
+    commands = {str(command.name or command.callback.__name__) for command in app.registered_commands}
+    assert set(MADE["RESULTS"]) | {"train"} == commands
+
+
+@pytest.mark.parametrize(("command", "kind"), [("check", CheckResult), ("backtest", BacktestResult)])
+def test_the_json_page_has_the_keys_of_the_schema_and_no_others(command: str, kind: type) -> None:
+    """The page is made from the types of the fields, the schema by pydantic."""
+    section = PAGES["json.md"]().split(f"## mqlml {command}\n", 1)[1].split("\n## ", 1)[0]
+    keys = re.findall(r"^\| `([^`.[]+)`", section, re.MULTILINE)
+    assert keys == list(json_schema(kind)["properties"])
+    waterfall = "| `population.waterfall[].leads` | whole number |"
+    assert (waterfall in section) is (command == "check")
+
+
+def test_the_json_page_describes_a_shared_record_once_and_links_to_it() -> None:
+    page = PAGES["json.md"]()
+    assert page.count("### Estimate\n") == 1
+    assert "| `roc_auc` | [Estimate](#estimate) |" in page
+    assert "roc_auc.low" not in page

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -70,21 +70,23 @@ class Ageing(Result):
     observed: int
     """The greatest age seen, in days since training."""
     retrain_every: int | None
-    """In days. None where no age so far observed costs too much, or nothing can be said."""
+    """In days; None where no age so far observed costs too much, or nothing can be said."""
+    tolerated_share: float = field(init=False, default=TOLERATED)
+    """The share of the skill that age may take before a model should be retrained."""
+    found: bool = field(init=False, default=False)
+    """Whether age costs something beyond noise."""
+    safe_days: int | None = field(init=False, default=None)
+    """For how many days a model can surely be kept: the age, at most the greatest observed, by which even the upper
+    end of ``per_30_days`` has cost no more than the tolerated share of the skill. Where no ageing is found, this
+    tells an effect too small to matter from one that too few periods, or too few conversions, hide. None where there
+    is no line or no skill to lose."""
 
-    @property
-    def found(self) -> bool:
-        """Whether age costs something beyond noise."""
-        return self.per_30_days is not None and self.per_30_days.low > 0
+    def __post_init__(self) -> None:
+        line = self.per_30_days
+        object.__setattr__(self, "found", line is not None and line.low > 0)
+        object.__setattr__(self, "safe_days", self._count_safe_days())
 
-    @property
-    def safe_days(self) -> int | None:
-        """For how many days a model can surely be kept: the age, at most the greatest observed, by which even the
-        upper end of ``per_30_days`` has cost no more than `TOLERATED` of the skill.
-
-        Where no ageing is found, this tells an effect too small to matter from one that too few periods, or too few
-        conversions, hide. None where there is no line or no skill to lose.
-        """
+    def _count_safe_days(self) -> int | None:
         if self.per_30_days is None or self.skill.low <= 0:
             return None
         if self.per_30_days.high <= 0:

@@ -28,8 +28,11 @@ class Estimate(Result):
     """A measured number with its 95 % interval."""
 
     value: Number
+    """What was measured."""
     low: Number
+    """The lower end of the interval."""
     high: Number
+    """The upper end of the interval."""
 
 
 def make_estimate(value: float, resampled: Floats) -> Estimate:

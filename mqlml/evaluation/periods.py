@@ -40,8 +40,11 @@ class PeriodLosses(Result):
     """
 
     n: int
+    """Snapshots in the period."""
     positives: int
+    """Snapshots followed by a conversion."""
     log_loss: Estimate | None
+    """In nats per snapshot; less is better."""
     log_loss_base_rate: Estimate | None
     """Of giving everyone the base rate known when training."""
     gain: Estimate | None
@@ -55,7 +58,9 @@ class OverTimePeriod(PeriodLosses):
     start: Annotated[str, Field(alias="from")]
     """ISO time of its first cutoff; for a flat table, its place in the order."""
     until: str
+    """The last cutoff, likewise."""
     held_out: bool
+    """Whether it is the held-out period."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +71,27 @@ class PeriodEvaluation(Result):
     """
 
     n: int
+    """Snapshots."""
     positives: int
+    """Snapshots followed by a conversion."""
     rate: Number
     """The share that converted."""
     predicted: Number
     """The mean probability."""
     roc_auc: Estimate | None = None
+    """How often a snapshot that converts is ranked above one that does not."""
     average_precision: Estimate | None = None
+    """The precision, averaged over all thresholds."""
     log_loss: Estimate | None = None
+    """In nats per snapshot; less is better."""
     brier: Estimate | None = None
+    """Mean squared error; less is better."""
     ece: Estimate | None = None
+    """Calibration error: mean distance between predicted and observed share over ten bands."""
     log_loss_base_rate: Estimate | None = None
-    """Of giving everyone the base rate known when training."""
+    """Log loss of giving everyone the base rate known when training."""
     brier_base_rate: Estimate | None = None
+    """Brier score of the same."""
     gain: Estimate | None = None
     """How much lower the log loss is than that of the base rate, paired by snapshot."""
     overprediction: Estimate | None = None

@@ -14,30 +14,25 @@ import pandas as pd
 from mqlml.features import Family, Feature
 from mqlml.features.sentences import describe_value
 from mqlml.model import Contributions, group_ideas, sum_ideas
+from mqlml.results import Result
 
 __all__ = ["Change", "compare_moments"]
 
 
 @dataclass(frozen=True)
-class Change:
-    """What one idea has moved the log-odds by.
-
-    Attributes
-    ----------
-    now, before : str
-        What is and was said of the feature that moved most; the same where another feature put it in another light.
-    value_before : str
-        What it was, in few words: the value alone where both are said under the same label.
-    points : float
-        Log-odds now less log-odds before.
-    family : str
-    """
+class Change(Result):
+    """What one idea has moved the log-odds by."""
 
     now: str
+    """What is said of the feature that moved most."""
     before: str
+    """What was said of it before; the same where another feature put it in another light."""
     value_before: str
+    """What it was, in few words: the value alone where both are said under the same label."""
     points: float
+    """Log-odds now less log-odds before."""
     family: Family
+    """The family of that feature."""
 
 
 def compare_moments(

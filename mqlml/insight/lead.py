@@ -19,6 +19,7 @@ from mqlml.insight.timeline import Act, read_timeline
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import Contributions, calibrate, contribute, group_ideas, sum_ideas
 from mqlml.registry import Bundle, Version
+from mqlml.results import Result
 from mqlml.scoring import problem_of, score, score_flat
 from mqlml.times import DAY, NEVER, format_duration, format_instant, microseconds_to_column, to_microseconds
 from mqlml.training import open_leads
@@ -32,67 +33,67 @@ _LOOKED_THROUGH = 20_000
 
 
 @dataclass(frozen=True)
-class Reason:
-    """One idea and the log-odds it adds; ``sentence`` is that of its strongest feature."""
+class Reason(Result):
+    """One idea and the log-odds it adds."""
 
     sentence: str
+    """What is said of its strongest feature."""
     points: float
+    """Log-odds; above 0 it speaks for the lead."""
     family: Family
+    """The family of that feature."""
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Log-odds that fit or engagement add, and the percentage of the leads open at that moment with less.
-
-    Of those with the same, half count.
-    """
+class Placement(Result):
+    """Where a lead stands among those open at that moment, by fit or by engagement."""
 
     points: float
+    """Log-odds that it adds."""
     percentile: float
+    """Percentage of the open leads to whom it adds less; of those with the same, half count."""
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """What can be said of one lead at one moment.
-
-    Attributes
-    ----------
-    lead_id : int or str
-    as_of, created_at, since : str or None
-        ISO times in UTC; a flat table knows the first only.
-    probability, raw_score, score, label, label_reason : as in the scores.
-    log_odds, base : float
-        Of the calibrated probability; of the average training row. The reasons make the difference.
-    fit, engagement : Placement
-        Of profile; of channel and actions.
-    points : dict of family to log-odds.
-    reasons : tuple of Reason
-        Every idea that adds anything, the strongest first, whichever way.
-    probability_before : float or None
-        At ``since``.
-    changes : tuple of Change
-    timeline : tuple of Act
-        All acts known by then, the newest first.
-    """
+class Explanation(Result):
+    """What can be said of one lead at one moment."""
 
     lead_id: int | str
+    """The lead's id, as in its table."""
     as_of: str
+    """ISO time in UTC."""
     created_at: str | None
+    """ISO time in UTC; None for a flat table, which has no times."""
     probability: float
+    """Of converting within the horizon, calibrated."""
     raw_score: float
+    """The model's log-odds before calibration."""
     score: float
+    """From 0 to 100: the percentile of the probability among past snapshots."""
     label: str
+    """The label it gets."""
     label_reason: str
+    """Why, as a sentence for people."""
     log_odds: float
+    """Of the probability: the base and the points of all reasons together."""
     base: float
+    """Log-odds of the average training row."""
     fit: Placement
+    """What profile adds."""
     engagement: Placement
+    """What channel and actions add."""
     points: dict[Family, float]
+    """Log-odds that each family adds."""
     reasons: tuple[Reason, ...]
+    """Every idea that adds anything, the strongest first, whichever way."""
     since: str | None
+    """The earlier moment that it is compared with, an ISO time in UTC; None where there is none."""
     probability_before: float | None
+    """The probability at that moment."""
     changes: tuple[Change, ...]
+    """What has moved the log-odds since, the largest change first."""
     timeline: tuple[Act, ...]
+    """All acts known by then, the newest first."""
 
 
 def explain_lead(

@@ -7,26 +7,23 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mqlml.journeys import Journeys
+from mqlml.results import Result
 
 __all__ = ["Act", "read_timeline"]
 
 
 @dataclass(frozen=True)
-class Act:
-    """Acts of one kind on one day.
-
-    Attributes
-    ----------
-    day : ISO date in the zone asked for.
-    action : str
-    channel : str or None
-    times : how often.
-    """
+class Act(Result):
+    """Acts of one kind on one day."""
 
     day: str
+    """ISO date in the zone asked for."""
     action: str
+    """The event type."""
     channel: str | None
+    """The channel, where it is known."""
     times: int
+    """How often on that day."""
 
 
 def read_timeline(journeys: Journeys, lead_id: int | str, before: pd.Timestamp, zone: str) -> list[Act]:

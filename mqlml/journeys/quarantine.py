@@ -49,7 +49,9 @@ class TableCount(Result):
     """How many rows of one table were read, and how many of these were quarantined."""
 
     rows: int
+    """Rows read, lines that are no rows included."""
     quarantined: int
+    """Rows that were quarantined, each counted once."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,17 @@ class QuarantineGroup(Result):
     """Rows of one table that were quarantined for one reason, with the first of them as an example."""
 
     table: str
+    """``leads``, ``events``, ``outcomes``, ``history`` or ``flat``."""
     column: str
+    """The source's name of the column that is wrong; empty where the whole line is."""
     reason: str
+    """What is wrong, as a sentence for people."""
     rows: int
+    """Rows in the group."""
     first_row: int
-    """Counted from 1, the first row after the header."""
+    """The first of them, counted from 1 for the first row after the header."""
     first_value: str | None
+    """What stands there, in that row and column; null where nothing does."""
 
 
 def count_rows(rows_read: Mapping[str, int], quarantine: pd.DataFrame) -> dict[str, TableCount]:

@@ -4,12 +4,22 @@ from mqlml.pipeline.backtest import backtest
 from mqlml.pipeline.backtest_words import words_of_backtest
 from mqlml.pipeline.check import check_data
 from mqlml.pipeline.demo import make_demo
-from mqlml.pipeline.explain import explain_one_lead
+from mqlml.pipeline.explain import Earlier, explain_one_lead
 from mqlml.pipeline.explain_words import words_of_explain
 from mqlml.pipeline.features import list_features, words_of_features
 from mqlml.pipeline.learn import Trained, train
 from mqlml.pipeline.logbook import Logbook
 from mqlml.pipeline.progress import Progress, Silent
+from mqlml.pipeline.results import (
+    BacktestResult,
+    CheckResult,
+    DemoResult,
+    ExplainResult,
+    FeaturesResult,
+    ReportResult,
+    ScoreResult,
+    TableResult,
+)
 from mqlml.pipeline.table import write_training_table
 from mqlml.pipeline.train_words import words_of_train
 from mqlml.pipeline.version import (
@@ -29,9 +39,18 @@ from mqlml.pipeline.words import (
 )
 
 __all__ = [
+    "BacktestResult",
+    "CheckResult",
+    "DemoResult",
+    "Earlier",
+    "ExplainResult",
+    "FeaturesResult",
     "Logbook",
     "Progress",
+    "ReportResult",
+    "ScoreResult",
     "Silent",
+    "TableResult",
     "Trained",
     "TrainedVersion",
     "backtest",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
 
 from mqlml.config import read_config
 from mqlml.errors import PopulationError
@@ -17,8 +16,7 @@ from mqlml.pipeline.check import make_table, read_data
 from mqlml.pipeline.judge import RANDOM_STATE
 from mqlml.pipeline.over_time import describe_place
 from mqlml.pipeline.progress import Progress
-from mqlml.plain import to_plain
-from mqlml.results import to_json_safe
+from mqlml.pipeline.results import BacktestPeriod, BacktestResult, ClosedPeriod, LearnedFrom
 from mqlml.training import Fold, TrainingTable, rolling_folds
 
 __all__ = ["backtest"]
@@ -30,8 +28,8 @@ FIRST_SHARE = 1 / 3
 
 def backtest(
     config_path: str | Path, *, periods: int, now: dt.datetime, progress: Progress
-) -> dict[str, Any]:
-    """Judge a model per period of the past, and each on all later periods too; nothing is registered.
+) -> BacktestResult:
+    """Evaluate a model per period of the past, and each on all later periods too; nothing is registered.
 
     The held-out last period is not opened: what is chosen by what is seen here can still be judged there.
 
@@ -39,10 +37,6 @@ def backtest(
     ----------
     periods : int
         At most so many.
-
-    Returns
-    -------
-    dict, what ``backtest --json`` prints.
 
     Raises
     ------
@@ -55,7 +49,6 @@ def backtest(
     table, period = held.past, held.period
     folds = _folds(table, periods)
     scorer = LeadScorer(random_state=RANDOM_STATE)
-    dated = table.age is not None
 
     def predict(folds: list[Fold], *, later: bool) -> tuple[Forecast, ...]:
         return predict_ahead(
@@ -64,7 +57,7 @@ def backtest(
 
     with progress.step("periods"):
         forecasts = predict(folds, later=False)
-        judged, together = evaluate_folds(
+        evaluated, together = evaluate_folds(
             forecasts,
             table.label,
             table.time,
@@ -74,7 +67,7 @@ def backtest(
             random_state=RANDOM_STATE,
         )
     ageing = None
-    if dated:
+    if table.dated:
         with progress.step("ageing"):
             ageing = measure_ageing(
                 predict(of_one_size(folds), later=True),
@@ -84,26 +77,25 @@ def backtest(
                 clusters=table.group,
                 random_state=RANDOM_STATE,
             )
-    result: dict[str, Any] = to_plain(
-        {
-            "model": config.name,
-            "timezone": config.data.timezone,
-            "held_out": {
-                "from": describe_place(period.start, table),
-                "until": describe_place(period.end, table),
-                "n": period.rows,
-                "opened": False,
-            },
-            "periods": [
-                {**_describe_fold(fold, table), **to_json_safe(found)}
-                for fold, found in zip(folds, judged, strict=True)
-            ],
-            "together": to_json_safe(together),
-            "ageing": _describe_ageing(ageing) if ageing is not None else None,
-            "advice": advise(ageing, dated=dated),
-        }
+    return BacktestResult(
+        model=config.name,
+        timezone=config.data.timezone,
+        held_out=ClosedPeriod(
+            describe_place(period.start, table), describe_place(period.end, table), period.rows, opened=False
+        ),
+        periods=tuple(
+            BacktestPeriod(
+                **vars(found),
+                start=describe_place(fold.start, table),
+                until=describe_place(fold.end, table),
+                learned_from=_describe_training(fold, table),
+            )
+            for fold, found in zip(folds, evaluated, strict=True)
+        ),
+        together=together,
+        ageing=ageing,
+        advice=advise(ageing, dated=table.dated),
     )
-    return result
 
 
 def _folds(table: TrainingTable, periods: int) -> list[Fold]:
@@ -117,7 +109,7 @@ def _folds(table: TrainingTable, periods: int) -> list[Fold]:
         reach=table.reach,
         n_folds=periods,
         min_positives=max(FIRST_POSITIVES, int(positives * FIRST_SHARE)),
-        dated=table.age is not None,
+        dated=table.dated,
     )
     if not folds:
         raise PopulationError(
@@ -128,29 +120,16 @@ def _folds(table: TrainingTable, periods: int) -> list[Fold]:
     return folds
 
 
-def _describe_fold(fold: Fold, table: TrainingTable) -> dict[str, Any]:
-    return {
-        "from": describe_place(fold.start, table),
-        "until": describe_place(fold.end, table),
-        "learned_from": {
-            "from": describe_place(int(table.time[fold.train].min()), table),
-            "until": describe_place(int(table.time[fold.train].max()), table),
-            "n": len(fold.train),
-            "positives": int(table.label[fold.train].sum()),
-            "purged": fold.purged,
-            "parts": len(fold.parts),
-        },
-    }
-
-
-def _describe_ageing(ageing: Ageing) -> dict[str, Any]:
-    described: dict[str, Any] = to_plain(ageing)
-    return {
-        **described,
-        "found": ageing.found,
-        "safe_days": ageing.safe_days,
-        "tolerated_share": TOLERATED,
-    }
+def _describe_training(fold: Fold, table: TrainingTable) -> LearnedFrom:
+    times = table.time[fold.train]
+    return LearnedFrom(
+        start=describe_place(int(times.min()), table),
+        until=describe_place(int(times.max()), table),
+        n=len(fold.train),
+        positives=int(table.label[fold.train].sum()),
+        purged=fold.purged,
+        parts=len(fold.parts),
+    )
 
 
 _MONTH = 30

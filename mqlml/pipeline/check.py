@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from mqlml.journeys import FlatTable, Journeys, read_flat, read_journeys
 from mqlml.journeys.quarantine import count_rows, group_quarantine
 from mqlml.pipeline.cautions import find_cautions
 from mqlml.pipeline.progress import Progress
-from mqlml.results import to_json_safe
+from mqlml.pipeline.results import BaseRatePeriod, CheckResult, DataNeed
 from mqlml.scoring import match_rules
 from mqlml.times import format_instant
 from mqlml.training import (
@@ -28,6 +27,7 @@ from mqlml.training import (
 
 __all__ = [
     "check_data",
+    "check_rules",
     "make_table",
     "read_data",
     "require_past",
@@ -64,68 +64,62 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
         return read_flat(config) if config.data.flat is not None else read_journeys(config)
 
 
+def check_rules(leads: pd.DataFrame, config: Config) -> None:
+    """Apply the rules, as scoring will: one that cannot be is better found before a model is trained.
+
+    Raises
+    ------
+    ContractError, ConfigError
+        As `match_rules`.
+    """
+    match_rules(leads, config.rules, folder=config.folder, email=config.profile.email)
+
+
 def make_table(data: Journeys | FlatTable, config: Config, progress: Progress) -> TrainingTable:
     """The training table that the config describes."""
-    # Rules are applied when leads are scored; one that cannot be is better found before a model is trained.
-    match_rules(data.leads, config.rules, folder=config.folder, email=config.profile.email)
+    check_rules(data.leads, config)
     with progress.step("features"):
         return build_table(data, config)
 
 
-def _over_time(table: TrainingTable, zone: str) -> list[dict[str, Any]]:
+def _over_time(table: TrainingTable, zone: str) -> tuple[BaseRatePeriod, ...]:
     """The base rate month by month, or tenth by tenth of a flat table's order."""
-    if table.age is None:
+    if not table.dated:
         tenth = np.minimum(np.arange(len(table.label)) * 10 // len(table.label), 9) + 1
         period = pd.Series([f"tenth {number} of the order" for number in tenth])
     else:
         period = table.cutoff_time.dt.tz_convert(zone).dt.strftime("%Y-%m")
     rates = pd.Series(table.label).groupby(period.to_numpy(), sort=False).agg(["count", "sum"])
-    return [
-        {"period": str(name), "snapshots": int(n), "positives": int(wins), "rate": float(wins / n)}
+    return tuple(
+        BaseRatePeriod(str(name), int(n), int(wins), float(wins / n))
         for name, n, wins in zip(rates.index, rates["count"], rates["sum"], strict=True)
-    ]
+    )
 
 
-def _enough(table: TrainingTable, needed: int) -> dict[str, Any]:
-    """How many conversions there are to learn from and to judge on, against how many are needed."""
+def _enough(table: TrainingTable, needed: int) -> DataNeed:
     learn = int(table.label[table.holdout.train].sum())
     judge = int(table.label[table.holdout.test].sum())
-    return {
-        "positives_to_learn_from": learn,
-        "positives_to_judge_on": judge,
-        "needed": needed,
-        "enough": learn >= needed,
-        "purged_from_learning": table.holdout.purged,
-    }
+    return DataNeed(learn, judge, needed, learn >= needed, table.holdout.purged)
 
 
-def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress) -> dict[str, Any]:
-    """Read everything the config names and say what a model could be made of.
-
-    Returns
-    -------
-    dict
-        ``tables``, ``quarantine``, ``population``, ``observed_until``, ``timezone``, ``holdout``,
-        ``base_rate``, ``leaks``, ``proof``, ``cautions``, ``features``, ``left_out``, ``enough``.
-    """
+def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress) -> CheckResult:
+    """Read everything the config names and say what a model could be made of."""
     config = read_config(config_path)
     data = read_data(config, progress, now=now)
     table = make_table(data, config, progress)
     until = config.data.observed_until
-    return {
-        "tables": {
-            name: to_json_safe(count) for name, count in count_rows(data.rows_read, data.quarantine).items()
-        },
-        "quarantine": [to_json_safe(group) for group in group_quarantine(data.quarantine)],
-        "population": to_json_safe(describe_population(table)),
-        "observed_until": format_instant(until) if until else None,
-        "timezone": config.data.timezone,
-        "holdout": to_json_safe(describe_holdout(table)),
-        "base_rate": _over_time(table, config.data.timezone),
-        "leaks": [to_json_safe(leak) for leak in table.leaks],
-        "proof": None if table.proof is None else to_json_safe(table.proof),
-        "cautions": find_cautions(data, table.plan, config),
-        "features": len(table.plan.features),
-        "left_out": [to_json_safe(found) for found in list_left_out(table)],
-        "enough": _enough(table, config.gate.min_positives),
-    }
+    return CheckResult(
+        tables=count_rows(data.rows_read, data.quarantine),
+        quarantine=group_quarantine(data.quarantine),
+        population=describe_population(table),
+        observed_until=format_instant(until) if until else None,
+        timezone=config.data.timezone,
+        holdout=describe_holdout(table),
+        base_rate=_over_time(table, config.data.timezone),
+        leaks=table.leaks,
+        proof=table.proof,
+        cautions=tuple(find_cautions(data, table.plan, config)),
+        features=len(table.plan.features),
+        left_out=list_left_out(table),
+        enough=_enough(table, config.gate.min_positives),
+    )

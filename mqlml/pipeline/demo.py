@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -12,8 +11,8 @@ from mqlml.config import read_config
 from mqlml.errors import ConfigError, GateRefused, OutputError
 from mqlml.journeys.simulate import simulate
 from mqlml.pipeline.progress import Progress
+from mqlml.pipeline.results import DemoResult
 from mqlml.pipeline.version import score_leads, train_version, write_report
-from mqlml.results import to_json_safe
 from mqlml.scoring import write_text
 from mqlml.times import format_instant
 
@@ -65,7 +64,7 @@ def _may_be_used(folder: Path, text: str) -> bool:
         return False
 
 
-def make_demo(folder: str | Path, *, n_leads: int, now: dt.datetime, progress: Progress) -> dict[str, Any]:
+def make_demo(folder: str | Path, *, n_leads: int, now: dt.datetime, progress: Progress) -> DemoResult:
     """Simulate, train, score and report into a folder.
 
     Raises
@@ -101,17 +100,17 @@ def make_demo(folder: str | Path, *, n_leads: int, now: dt.datetime, progress: P
         raise GateRefused(few)
     scored = score_leads(config, as_of=until, out=folder / "scores.csv", now=now, progress=progress)
     reported = write_report(config, folder / "report.html", progress=progress)
-    return {
-        "folder": str(folder),
-        "config": str(config),
-        "data": str(folder / "data"),
-        "store": str(folder / "models"),
-        "leads": len(world.leads),
-        "events": len(world.events),
-        "model": trained.model,
-        "version": trained.version,
-        "roc_auc": to_json_safe(trained.holdout.roc_auc),
-        "labels": scored["labels"],
-        "scores": scored["out"],
-        "report": reported["out"],
-    }
+    return DemoResult(
+        folder=str(folder),
+        config=str(config),
+        data=str(folder / "data"),
+        store=str(folder / "models"),
+        leads=len(world.leads),
+        events=len(world.events),
+        model=trained.model,
+        version=trained.version,
+        roc_auc=trained.holdout.roc_auc,
+        labels=scored.labels,
+        scores=scored.out,
+        report=reported.out,
+    )

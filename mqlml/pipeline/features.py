@@ -1,12 +1,11 @@
-"""``features``: the catalogue of a config and its data, or of a version, and what was left out and why."""
+"""``features``: the catalog of a config and its data, or of a version, and what was left out and why."""
 
 from __future__ import annotations
 
 import datetime as dt
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -16,11 +15,19 @@ from mqlml.journeys import FlatTable, Journeys
 from mqlml.pipeline.cautions import find_cautions
 from mqlml.pipeline.check import read_data
 from mqlml.pipeline.progress import Progress
+from mqlml.pipeline.results import CatalogEntry, FeaturesResult, NoFeature
 from mqlml.training import build_table
 from mqlml.training.audit import Finding, refused_columns, sample_snapshots, take_leads
 from mqlml.training.table import choose_rows, learn_plan
 
-__all__ = ["describe_features", "group_windows", "learn_features", "list_features", "words_of_features"]
+__all__ = [
+    "group_windows",
+    "learn_features",
+    "list_entries",
+    "list_features",
+    "list_no_features",
+    "words_of_features",
+]
 
 _WIDTH = 100
 
@@ -38,32 +45,25 @@ def learn_features(data: Journeys | FlatTable, config: Config) -> tuple[FeatureP
     return plan, leaks
 
 
-def list_features(config_path: str | Path, *, now: dt.datetime, progress: Progress) -> dict[str, Any]:
-    """The catalogue of a config and its data.
-
-    Returns
-    -------
-    dict
-        ``model``, ``features`` (each ``name``, ``family``, ``what``, ``aggregate``, ``signal``, ``sentence``,
-        ``kind``, ``unit``, ``window``, ``source``, ``words``), ``left_out`` (each ``what``, ``reason``), and
-        ``cautions``, what the config asks for in vain.
-    """
+def list_features(config_path: str | Path, *, now: dt.datetime, progress: Progress) -> FeaturesResult:
+    """The catalog of a config and its data."""
     config = read_config(config_path)
     data = read_data(config, progress, now=now)
     with progress.step("plan"):
         plan, leaks = learn_features(data, config)
-    return {
-        "model": config.name,
-        "version": None,
-        **describe_features(plan, config, leaks),
-        "cautions": find_cautions(data, plan, config),
-    }
+    return FeaturesResult(
+        model=config.name,
+        version=None,
+        features=list_entries(plan),
+        left_out=list_no_features(plan, config, leaks),
+        cautions=tuple(find_cautions(data, plan, config)),
+    )
 
 
-def describe_features(
-    plan: FeaturePlan, config: Config | None = None, leaks: tuple[Finding, ...] = ()
-) -> dict[str, Any]:
-    """A plan as plain values; of a version, neither the config's switches nor the findings are told anew."""
+def list_no_features(
+    plan: FeaturePlan, config: Config | None = None, leaks: Sequence[Finding] = ()
+) -> tuple[NoFeature, ...]:
+    """What became no feature; of a version, neither the config's switches nor the findings are told anew."""
     reasons = {str(leak.column): leak.reason for leak in leaks}
     refused = refused_columns(leaks)
     left_out = [(what, reasons.get(what, reason)) for what, reason in plan.left_out]
@@ -76,65 +76,67 @@ def describe_features(
             for name, on in config.features.groups
             if not on and (plan.flat is None or name in of_tables)
         ]
-    return {
-        "features": [_plain(feature) for feature in plan.features],
-        "left_out": [{"what": what, "reason": reason} for what, reason in left_out],
-    }
+    return tuple(NoFeature(what, reason) for what, reason in left_out)
 
 
-def _plain(feature: Feature) -> dict[str, Any]:
-    return {
-        "name": feature.name,
-        "family": feature.family,
-        "what": feature.what,
-        "aggregate": feature.aggregate,
-        "signal": list(feature.signal),
-        "sentence": feature.sentence,
-        "kind": feature.kind,
-        "unit": feature.unit,
-        "window": feature.window,
-        "source": list(feature.source),
-        "words": list(feature.words),
-    }
+def list_entries(plan: FeaturePlan) -> tuple[CatalogEntry, ...]:
+    """The catalog of a plan."""
+    return tuple(_make_entry(feature) for feature in plan.features)
 
 
-def words_of_features(result: dict[str, Any]) -> str:
+def _make_entry(feature: Feature) -> CatalogEntry:
+    return CatalogEntry(
+        name=feature.name,
+        family=feature.family,
+        what=feature.what,
+        aggregate=feature.aggregate,
+        signal=feature.signal,
+        sentence=feature.sentence,
+        kind=feature.kind,
+        unit=feature.unit,
+        window=feature.window,
+        source=feature.source,
+        words=feature.words,
+    )
+
+
+def words_of_features(result: FeaturesResult) -> str:
     """What ``mqlml features`` prints: family by family, a feature with its windows in one entry."""
-    of = result["model"] if result["version"] is None else f"{result['model']} version {result['version']}"
-    lines = [f"{len(result['features']):,} features of {of}"]
+    of = result.model if result.version is None else f"{result.model} version {result.version}"
+    lines = [f"{len(result.features):,} features of {of}"]
     for family in FAMILIES:
-        own = [feature for feature in result["features"] if feature["family"] == family]
+        own = [feature for feature in result.features if feature.family == family]
         if own:
             lines += ["", f"{family.capitalize()} ({len(own):,})"]
             lines += [line for name, group in group_windows(own) for line in _entry(name, group)]
-    if result["left_out"]:
-        lines += ["", f"Left out ({len(result['left_out']):,})"]
-        for entry in result["left_out"]:
-            lines += _wrapped(f"{entry['what']}: {entry['reason']}", "  ")
-    for caution in result.get("cautions", ()):
+    if result.left_out:
+        lines += ["", f"Left out ({len(result.left_out):,})"]
+        for left_out in result.left_out:
+            lines += _wrapped(f"{left_out.what}: {left_out.reason}", "  ")
+    for caution in result.cautions:
         lines += ["", *_wrapped(f"Note: {caution}", "")]
     return "\n".join(lines)
 
 
-def group_windows(features: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def group_windows(features: Sequence[CatalogEntry]) -> Iterator[tuple[str, list[CatalogEntry]]]:
     """Features that differ in their window only, under one name, as ``actions__any__count__{7d, all}``."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[CatalogEntry]] = {}
     for feature in features:
-        stem = feature_name(feature["family"], feature["what"], feature["aggregate"])
+        stem = feature_name(feature.family, feature.what, feature.aggregate)
         groups.setdefault(stem, []).append(feature)
     for stem, group in groups.items():
-        windows = ", ".join(str(feature["window"]) for feature in group)
-        yield (f"{stem}__{{{windows}}}" if len(group) > 1 else group[0]["name"]), group
+        windows = ", ".join(str(feature.window) for feature in group)
+        yield (f"{stem}__{{{windows}}}" if len(group) > 1 else group[0].name), group
 
 
-def _entry(name: str, group: list[dict[str, Any]]) -> list[str]:
+def _entry(name: str, group: Sequence[CatalogEntry]) -> list[str]:
     """A name, then what it says, then where it comes from."""
     first = group[0]
-    said = first["sentence"] + (" (a category)" if first["kind"] == "category" else "")
+    said = first.sentence + (" (a category)" if first.kind == "category" else "")
     if len(group) > 1:
-        said += f", and likewise {', '.join(feature['window'] for feature in group[1:])}"
-    words = f", in the source: {', '.join(map(repr, first['words']))}" if first["words"] else ""
-    source = f"from {', '.join(first['source']) or 'what its function reads'}{words}"
+        said += f", and likewise {', '.join(str(feature.window) for feature in group[1:])}"
+    words = f", in the source: {', '.join(map(repr, first.words))}" if first.words else ""
+    source = f"from {', '.join(first.source) or 'what its function reads'}{words}"
     return [*_wrapped(name, "  "), *_wrapped(said, "      "), *_wrapped(source, "      ")]
 
 

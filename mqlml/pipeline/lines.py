@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
+from mqlml.evaluation import Estimate
 from mqlml.times import format_instant, parse_instant
 
 __all__ = ["columns", "four_digits", "local_day", "local_moment", "percent", "ranged"]
@@ -42,16 +44,16 @@ def columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def four_digits(estimate: dict[str, float] | None) -> str:
+def four_digits(estimate: Estimate | None) -> str:
     """The value of an estimate without its interval, or a dash."""
-    return "-" if estimate is None else f"{estimate['value']:.4f}"
+    return "-" if estimate is None else f"{estimate.value:.4f}"
 
 
-def ranged(estimate: dict[str, float] | None, digits: int = 3, *, sign: str = "") -> str:
+def ranged(estimate: Estimate | None, digits: int = 3, *, sign: str = "") -> str:
     """``0.701 (0.650 to 0.752)``, or a dash for what could not be measured."""
     if estimate is None:
         return "-"
     form = f"{sign}.{digits}f"
-    if estimate["low"] is None:
-        return f"{estimate['value']:{form}}"
-    return f"{estimate['value']:{form}} ({estimate['low']:{form}} to {estimate['high']:{form}})"
+    if math.isnan(estimate.low):
+        return f"{estimate.value:{form}}"
+    return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"

@@ -6,28 +6,27 @@ import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from mqlml.config import Config, parse_size, read_config
 from mqlml.errors import UsageError
 from mqlml.journeys import Journeys
 from mqlml.journeys.read import LeadIds, read_around_events, read_events
 from mqlml.journeys.sources import estimate_rows
-from mqlml.pipeline.check import make_table, read_data, require_past
+from mqlml.pipeline.check import check_rules, make_table, read_data, require_past
 from mqlml.pipeline.parted import PartedTable, build_parts, identify, memory_needed
 from mqlml.pipeline.progress import Progress
+from mqlml.pipeline.results import TableResult
 from mqlml.pipeline.workroom import working_in
 from mqlml.scoring import (
     TABLE_SUFFIXES,
     check_folder,
     check_target,
-    match_rules,
     replace_file,
     replace_folder,
     write_batches,
     write_table,
 )
-from mqlml.training import TrainingTable, require_proof
+from mqlml.training import TrainingTable, build_table, require_proof
 from mqlml.training.table import Rows, choose_rows
 
 __all__ = ["make_any_table", "write_training_table"]
@@ -40,7 +39,7 @@ def write_training_table(
     memory_limit: str | None = None,
     now: dt.datetime,
     progress: Progress,
-) -> dict[str, Any]:
+) -> TableResult:
     """Write ``lead_id, cutoff_time, label`` and the features to a Parquet or CSV file, or to a folder of Parquet.
 
     A file has its rows in order of cutoff, then of the leads, however it was made; so has each file of a folder.
@@ -50,11 +49,6 @@ def write_training_table(
     out : path ending in ``.parquet`` or ``.csv``, or without an ending: then a folder, which is new, empty, or holds
         an earlier table of parts and nothing else.
     memory_limit : in place of ``data.memory_limit``, as ``"800MB"``.
-
-    Returns
-    -------
-    dict
-        ``out``, ``rows``, ``positives``, ``features``, ``parts`` (1 where the table was made in memory).
     """
     config = read_config(config_path)
     if memory_limit is not None:
@@ -70,13 +64,13 @@ def write_training_table(
         label, parts = (
             (table.rows.label, len(table.files)) if isinstance(table, PartedTable) else (table.label, 1)
         )
-        return {
-            "out": str(target),
-            "rows": len(label),
-            "positives": int(label.sum()),
-            "features": len(table.plan.features),
-            "parts": parts,
-        }
+        return TableResult(
+            out=str(target),
+            rows=len(label),
+            positives=int(label.sum()),
+            features=len(table.plan.features),
+            parts=parts,
+        )
 
 
 def _limited(config: Config, memory_limit: str) -> Config:
@@ -120,11 +114,13 @@ def make_any_table(
     require_past(config, now)
     with progress.step("read"):
         journeys, ids = read_around_events(config)
-    # Rules are applied when leads are scored; one that cannot be is better found before a model is trained.
-    match_rules(journeys.leads, config.rules, folder=config.folder, email=config.profile.email)
+    check_rules(journeys.leads, config)
     rows = choose_rows(journeys, config)
     if _fits(config, journeys, rows):
-        yield make_table(_read_rest(config, journeys, ids, progress), config, progress)
+        whole = _read_rest(config, journeys, ids, progress)
+        with progress.step("features"):
+            table = build_table(whole, config, rows=rows)
+        yield table
         return
     with progress.step("fingerprint"):
         key = identify(config, journeys)

@@ -7,7 +7,6 @@ from mqlml.pipeline.lines import columns, local_moment, percent
 from mqlml.pipeline.version import TrainedVersion
 from mqlml.pipeline.words import _leaks, _waterfall
 from mqlml.report import proof_in_words
-from mqlml.results import to_json_safe
 
 __all__ = ["words_of_train"]
 
@@ -27,8 +26,8 @@ def words_of_train(result: TrainedVersion) -> str:
         lines.append(f"Note: Some rows were set aside ({tables}); mqlml check says which and why.")
     lines += [
         "Population",
-        *_waterfall(to_json_safe(result.population)),
-        *_leaks([to_json_safe(leak) for leak in result.leaks]),
+        *_waterfall(result.population),
+        *_leaks(result.leaks),
         proof_in_words(result.proof),
     ]
     since, until = (local_moment(end, result.timezone) for end in (holdout.start, holdout.until))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mqlml.config import Config, describe_config, read_config
 from mqlml.evaluation import TrainingResult
 from mqlml.journeys import FlatTable, read_lead_ids
-from mqlml.pipeline.features import describe_features
+from mqlml.pipeline.features import list_entries, list_no_features
 from mqlml.pipeline.learn import Trained, train
 from mqlml.pipeline.logbook import Logbook
 from mqlml.pipeline.opening import find_store, load_model, open_version
 from mqlml.pipeline.progress import Progress
+from mqlml.pipeline.results import FeaturesResult, ReportResult, ScoreResult
 from mqlml.registry import Bundle, Version, check_store, register_bundle
 from mqlml.report import render_report
 from mqlml.scoring import (
@@ -121,7 +121,7 @@ def score_leads(
     previous: str | Path | None = None,
     now: dt.datetime,
     progress: Progress,
-) -> dict[str, Any]:
+) -> ScoreResult:
     """Label every lead that is open at ``as_of`` and write one row for each.
 
     Parameters
@@ -162,32 +162,37 @@ def score_leads(
             older = count_older(bundle, data, table, moment)
     with progress.step("write"):
         write_table(table, target)
-    return {
-        "out": str(out),
-        "as_of": format_instant(moment),
-        "timezone": config.data.timezone,
-        "leads": len(table),
-        "older_than_learned": older,
-        "labels": {str(name): int(n) for name, n in table["label"].value_counts().items()},
-        "model": bundle.name,
-        "version": version.version,
-        "run_id": version.run_id,
-    }
+    return ScoreResult(
+        out=str(out),
+        as_of=format_instant(moment),
+        timezone=config.data.timezone,
+        leads=len(table),
+        older_than_learned=older,
+        labels={str(name): int(n) for name, n in table["label"].value_counts().items()},
+        model=bundle.name,
+        version=version.version,
+        run_id=version.run_id,
+    )
 
 
 def list_version_features(
     config_path: str | Path, *, model: str | None, progress: Progress
-) -> dict[str, Any]:
-    """The catalogue of a version, as `list_features` gives that of a config."""
+) -> FeaturesResult:
+    """The catalog of a version, as `list_features` gives that of a config."""
     config = read_config(config_path)
     with progress.step("load"):
         bundle, version = load_model(config, model)
-    return {"model": bundle.name, "version": version.version, **describe_features(bundle.plan)}
+    return FeaturesResult(
+        model=bundle.name,
+        version=version.version,
+        features=list_entries(bundle.plan),
+        left_out=list_no_features(bundle.plan),
+    )
 
 
 def write_report(
     config_path: str | Path, out: str | Path, *, model: str | None = None, progress: Progress
-) -> dict[str, Any]:
+) -> ReportResult:
     """Write the page about a version: the champion, unless another is named."""
     config = read_config(config_path)
     target = check_target(out, suffixes=(".html",))
@@ -196,4 +201,4 @@ def write_report(
     page = render_report(bundle.result, version=str(version.version), run_id=version.run_id)
     with progress.step("write"):
         write_text(page, target)
-    return {"out": str(out), "model": bundle.name, "version": version.version, "run_id": version.run_id}
+    return ReportResult(out=str(out), model=bundle.name, version=version.version, run_id=version.run_id)

@@ -13,7 +13,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -25,7 +24,7 @@ _KEY = "key.json"
 _ENDS = 1 << 16
 
 
-def fingerprint_values(values: Mapping[str, Any]) -> str:
+def fingerprint_values(values: Mapping[str, object]) -> str:
     """SHA-256 of plain values; whatever JSON cannot hold counts as its text."""
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -25,7 +25,6 @@ from mqlml.errors import BundleError, MqlmlError, OutputError
 from mqlml.evaluation import TrainingResult
 from mqlml.features import FeaturePlan
 from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator
-from mqlml.plain import to_plain
 from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save_trees
 from mqlml.results import from_json_safe, to_json_safe
 from mqlml.types import Floats
@@ -142,7 +141,7 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> None:
         "calibrator.json": _json(bundle.calibrator.to_dict()),
         "thresholds.json": _json(bundle.policy.to_dict()),
         "features.json": _json(bundle.plan.to_dict()),
-        "reference.json": _json(bundle.reference),
+        "reference.json": _json(bundle.reference.tolist()),
         "config.json": _json(bundle.config),
         "result.json": _json(to_json_safe(bundle.result)),
         "fingerprint.json": _json(bundle.fingerprint),
@@ -335,4 +334,4 @@ def _reference(value: object) -> Floats:
 
 
 def _json(value: object) -> bytes:
-    return (json.dumps(to_plain(value), indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode("utf-8")
+    return (json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode("utf-8")

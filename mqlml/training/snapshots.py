@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,7 @@ from mqlml.types import Micros
 __all__ = [
     "Snapshots",
     "Step",
+    "StepRule",
     "build_snapshots",
     "exit_times",
     "find_open",
@@ -43,13 +45,24 @@ __all__ = [
 _AGE_BANDS = [days * DAY for days in (0, 7, 30, 90, 180, 365)]
 
 
+StepRule = Literal["snapshots", "age", "open", "late_entry", "mature", "read", "usable", "labeled"]
+"""What a step of the waterfall asks for; the last three are those of a flat table."""
+
+
 @dataclass(frozen=True)
 class Step(Result):
     """One step of the population waterfall: how many snapshots, and of how many leads, are left after it."""
 
+    rule: StepRule
+    """What it asks for: ``snapshots`` at the configured ages or on the calendar grid, an ``age`` within the limits,
+    a lead still ``open``, no ``late_entry`` of an earlier conversion, ``mature`` outcomes; in a flat table, rows that
+    were ``read``, are ``usable`` and are ``labeled``."""
     step: str
+    """The same in words."""
     snapshots: int
+    """Snapshots left after it."""
     leads: int
+    """Leads that they are of."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +194,7 @@ def find_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     mature = cutoff + reach <= observed_until
     lead, cutoff = lead[mature], cutoff[mature]
     steps.append(
-        Step(f"mature: all {format_duration(reach)} observed", len(lead), len(np.unique(lead))),
+        Step("mature", f"mature: all {format_duration(reach)} observed", len(lead), len(np.unique(lead))),
     )
     return Snapshots(table=_tabulate(journeys, problem, lead, cutoff), waterfall=tuple(steps))
 
@@ -210,22 +223,23 @@ def _population(
 
     if policy.ages is not None:
         lead, cutoff = _at_ages(policy.ages, created)
-        steps = [Step("looked at, at the ages named", len(lead), len(created))]
+        steps = [Step("snapshots", "looked at, at the ages named", len(lead), len(created))]
     else:
         first, every, points = _grid(problem, created, last)
         lead, cutoff, n, n_leads = _at_grid(created, first, every, points, problem.age_limits)
-        steps = [Step("known on a day of the grid", n, n_leads)]
+        steps = [Step("snapshots", "known on a day of the grid", n, n_leads)]
 
-    def keep(name: str, mask: npt.NDArray[np.bool_]) -> None:
+    def keep(rule: StepRule, text: str, mask: npt.NDArray[np.bool_]) -> None:
         nonlocal lead, cutoff
         lead, cutoff = lead[mask], cutoff[mask]
-        steps.append(Step(name, len(lead), len(np.unique(lead))))
+        steps.append(Step(rule, text, len(lead), len(np.unique(lead))))
 
     age = cutoff - created[lead]
-    keep(f"aged {format_duration(low)} to {format_duration(high)}", (age >= low) & (age <= high))
-    keep("still open at that moment", exit_times(journeys, problem)[lead] >= cutoff)
+    keep("age", f"aged {format_duration(low)} to {format_duration(high)}", (age >= low) & (age <= high))
+    keep("open", "still open at that moment", exit_times(journeys, problem)[lead] >= cutoff)
     # Sales knew of these only later: not open in truth, and no conversion that was still to come.
-    keep("no earlier conversion recorded late", conversion_times(journeys, problem)[lead] >= cutoff)
+    on_time = conversion_times(journeys, problem)[lead] >= cutoff
+    keep("late_entry", "no earlier conversion recorded late", on_time)
     return lead, cutoff, steps
 
 
@@ -251,16 +265,15 @@ def _tabulate(
 
 def _nobody(steps: list[Step], created: Micros, observed_until: int, reach: int) -> PopulationError:
     """Why no snapshot is left, and what would help."""
-    emptied = next(step.step for step in steps if step.snapshots == 0)
-    if not emptied.startswith("mature"):
-        ended = emptied.startswith(("still open", "not already"))
+    emptied = next(step for step in steps if step.snapshots == 0)
+    if emptied.rule != "mature":
         remedy = (
             "each had its outcome before it was looked at, so check data.leads.columns.created_at, "
             "data.outcomes.columns.occurred_at and problem.snapshots"
-            if ended
+            if emptied.rule in ("open", "late_entry")
             else "check data.leads.columns.created_at, problem.snapshots and problem.age_limits"
         )
-        return PopulationError(f"no lead is left to learn from after the step {emptied!r}; {remedy}")
+        return PopulationError(f"no lead is left to learn from after the step {emptied.step!r}; {remedy}")
     end = dt.datetime.fromtimestamp(observed_until / 1e6, dt.UTC)
     start = dt.datetime.fromtimestamp(int(created.min()) / 1e6, dt.UTC)
     if end < start:

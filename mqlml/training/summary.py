@@ -30,10 +30,11 @@ class Population(Result):
     waterfall: tuple[Step, ...]
     """The steps from what was read to what is left, first to last."""
     snapshots: int
+    """Snapshots that are left."""
     positives: int
     """Snapshots followed by a conversion within the horizon."""
     base_rate: float
-    """Share of the snapshots that convert."""
+    """Share of the snapshots that convert, between 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ class LeftOut(Result):
     """A column that became no feature, and why."""
 
     column: str
+    """Its name in the source."""
     reason: str
+    """Why, as a sentence for people."""
 
 
 @dataclass(frozen=True)

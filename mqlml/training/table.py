@@ -174,8 +174,10 @@ def _check_features(plan: FeaturePlan) -> None:
         )
 
 
-def build_table(data: Journeys | FlatTable, config: Config) -> TrainingTable:
+def build_table(data: Journeys | FlatTable, config: Config, *, rows: Rows | None = None) -> TrainingTable:
     """Make the training table that the config describes.
+
+    ``rows`` are those of `choose_rows`, where these journeys' have been chosen already.
 
     Raises
     ------
@@ -207,7 +209,7 @@ def build_table(data: Journeys | FlatTable, config: Config) -> TrainingTable:
     """
     if not data.dated:
         return _from_flat(data, config)
-    return _from_journeys(data, config)
+    return _from_journeys(data, config, rows or choose_rows(data, config))
 
 
 @dataclass(frozen=True)
@@ -316,8 +318,7 @@ def learn_plan(
     return plan, leaks
 
 
-def _from_journeys(journeys: Journeys, config: Config) -> TrainingTable:
-    rows = choose_rows(journeys, config)
+def _from_journeys(journeys: Journeys, config: Config, rows: Rows) -> TrainingTable:
     plan, leaks = learn_plan(journeys, config, rows)
     snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
     sample = sample_snapshots(journeys.leads, snapshots)
@@ -363,8 +364,8 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
         plan=plan,
         leaks=leaks,
         waterfall=(
-            Step("rows read", flat.rows_read["flat"], flat.rows_read["flat"]),
-            Step("usable", len(flat.leads), len(flat.leads)),
-            Step("with a known label", len(rows), n_leads),
+            Step("read", "rows read", flat.rows_read["flat"], flat.rows_read["flat"]),
+            Step("usable", "usable", len(flat.leads), len(flat.leads)),
+            Step("labeled", "with a known label", len(rows), n_leads),
         ),
     )

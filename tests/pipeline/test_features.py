@@ -29,14 +29,14 @@ def test_words_are_grouped_and_fit_a_terminal(desk: Desk) -> None:
     result = list_features(desk.path("mqlml.yml"), now=NOW, progress=Silent())
     words = words_of_features(result)
     lines = words.splitlines()
-    assert lines[0] == f"{len(result['features'])} features of leads"
+    assert lines[0] == f"{len(result.features)} features of leads"
     assert max(map(len, lines)) <= 100
     titles = [line.split(" (")[0] for line in lines[1:] if line and not line.startswith(" ")]
     assert titles == ["Profile", "Actions", "Undesirables", "Left out"]  # no event names a channel
-    for feature in result["features"]:
-        assert feature["name"].split("__")[1] in words
-    for entry in result["left_out"]:
-        assert entry["what"] in " ".join(words.split())
+    for feature in result.features:
+        assert feature.name.split("__")[1] in words
+    for entry in result.left_out:
+        assert entry.what in " ".join(words.split())
 
 
 def test_a_feature_that_fails_a_check_stops_it_with_one_line(

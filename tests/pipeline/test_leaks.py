@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from mqlml.journeys.simulate import Simulation, simulate
 from mqlml.pipeline import check_data, train, write_training_table
 from mqlml.pipeline.progress import Silent
 from mqlml.pipeline.words import words_of_check
+from mqlml.results import to_json_safe
 from tests.features.worlds import with_first_piece
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -57,7 +57,8 @@ def test_check_tells_every_leak_with_figures_as_values(config: Any) -> None:
         "profile: {force: {owner: given out at sign-up}}\n"
         "features: {force: {onboarding_call: every new lead gets one}}"
     )
-    result = json.loads(json.dumps(check_data(path, now=NOW, progress=Silent())))
+    checked = check_data(path, now=NOW, progress=Silent())
+    result = to_json_safe(checked)
     actions = {(leak["kind"], leak["column"]): leak["action"] for leak in result["leaks"]}
     refused = ("lead_status", "last_activity_date", "closed_amount", "lost_reason")
     assert actions == {
@@ -71,7 +72,7 @@ def test_check_tells_every_leak_with_figures_as_values(config: Any) -> None:
     assert amount["severity"] == "certain"
     assert result["proof"]["moved"] == []
     assert result["proof"]["features"] == result["features"] > 50
-    assert "Kept because: given out at sign-up" in words_of_check(result)
+    assert "Kept because: given out at sign-up" in words_of_check(checked)
 
 
 def newest(source: Source, columns: Columns) -> None:
@@ -95,11 +96,12 @@ def test_a_feature_that_reads_the_future_is_told_by_check_and_refused_by_the_res
 ) -> None:
     path = config()
     result = check_data(path, now=NOW, progress=Silent())
-    (leak,) = [leak for leak in result["leaks"] if leak["kind"] == "feature"]
-    assert (leak["action"], leak["severity"]) == ("refused", "certain")
-    assert [moved["feature"] for moved in result["proof"]["moved"]] == [leak["column"]]
-    assert f"feature {leak['column']} (refused, certain): it reads the future" in words_of_check(result)
-    refused = rf"the feature '{leak['column']}' must not depend on what comes at or after the cutoff"
+    (leak,) = [leak for leak in result.leaks if leak.kind == "feature"]
+    assert (leak.action, leak.severity) == ("refused", "certain")
+    assert result.proof is not None
+    assert [moved.feature for moved in result.proof.moved] == [leak.column]
+    assert f"feature {leak.column} (refused, certain): it reads the future" in words_of_check(result)
+    refused = rf"the feature '{leak.column}' must not depend on what comes at or after the cutoff"
     with pytest.raises(LeakageError, match=refused) as caught:
         train(read_config(path), now=NOW)
     assert caught.value.exit_code == 3

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,9 +24,10 @@ from mqlml.errors import ConfigError, OutputError, UsageError
 from mqlml.journeys.read import read_around_events
 from mqlml.journeys.simulate import simulate
 from mqlml.journeys.stream import fingerprint_query
-from mqlml.pipeline import Silent, parted, write_training_table
+from mqlml.pipeline import Silent, TableResult, check, parted, table, write_training_table
 from mqlml.pipeline.parted import identify
 from mqlml.pipeline.workroom import working_in
+from mqlml.training import table as training_table
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 LIMIT = "30MB"
@@ -51,7 +54,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def make(company: Path, out: Path, limit: str | None = LIMIT) -> dict[str, Any]:
+def make(company: Path, out: Path, limit: str | None = LIMIT) -> TableResult:
     return write_training_table(company / "mqlml.yml", out, memory_limit=limit, now=NOW, progress=Silent())
 
 
@@ -59,7 +62,7 @@ def make(company: Path, out: Path, limit: str | None = LIMIT) -> dict[str, Any]:
 def whole(company: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """The table made in memory."""
     out = tmp_path_factory.mktemp("whole") / "table.parquet"
-    assert make(company, out, None)["parts"] == 1
+    assert make(company, out, None).parts == 1
     return pd.read_parquet(out)
 
 
@@ -67,8 +70,8 @@ def test_a_file_made_in_parts_is_the_file_made_in_memory(
     company: Path, whole: pd.DataFrame, tmp_path: Path
 ) -> None:
     result = make(company, tmp_path / "table.parquet")
-    assert result["parts"] > 5
-    assert result["rows"] == len(whole)
+    assert result.parts > 5
+    assert result.rows == len(whole)
     assert_frame_equal(pd.read_parquet(tmp_path / "table.parquet"), whole, check_exact=True)
     make(company, tmp_path / "parts.csv")
     make(company, tmp_path / "memory.csv", None)
@@ -76,16 +79,38 @@ def test_a_file_made_in_parts_is_the_file_made_in_memory(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["memory.csv", "parts.csv", "table.parquet"]
 
 
+@pytest.mark.parametrize("limit", [None, LIMIT], ids=["in memory", "in parts"])
+def test_rows_are_chosen_and_rules_are_tried_once(
+    company: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None
+) -> None:
+    calls = Counter[str]()
+
+    def count(module: ModuleType, name: str) -> None:
+        work = getattr(module, name)
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            calls[name] += 1
+            return work(*arguments, **named)
+
+        monkeypatch.setattr(module, name, counted)
+
+    count(table, "choose_rows")
+    count(training_table, "choose_rows")
+    count(check, "match_rules")
+    make(company, tmp_path / "table.parquet", limit)
+    assert calls == {"choose_rows": 1, "match_rules": 1}
+
+
 def test_a_folder_holds_the_rows_by_part_and_time(company: Path, whole: pd.DataFrame, tmp_path: Path) -> None:
     result = make(company, tmp_path / "table")
     files = sorted((tmp_path / "table").iterdir())
-    assert len(files) == result["parts"] > 5
+    assert len(files) == result.parts > 5
     for file in files:
         assert pd.read_parquet(file, columns=["cutoff_time"])["cutoff_time"].is_monotonic_increasing
     keys = ["cutoff_time", "lead_id"]
     together = pd.read_parquet(tmp_path / "table").sort_values(keys, ignore_index=True)
     assert_frame_equal(together, whole.sort_values(keys, ignore_index=True), check_exact=True)
-    assert make(company, tmp_path / "table", None)["parts"] == 1  # in memory, over the parts of before
+    assert make(company, tmp_path / "table", None).parts == 1  # in memory, over the parts of before
     assert [file.name for file in (tmp_path / "table").iterdir()] == ["part-0000.parquet"]
 
 

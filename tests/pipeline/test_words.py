@@ -2,50 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
-from mqlml.pipeline import words_of_check, words_of_score
+from mqlml.insight import Change, Placement
+from mqlml.journeys.quarantine import QuarantineGroup, TableCount
+from mqlml.pipeline import CheckResult, ExplainResult, ScoreResult, words_of_check, words_of_score
 from mqlml.pipeline.explain_words import words_of_explain
+from mqlml.pipeline.results import BaseRatePeriod, DataNeed
+from mqlml.training import Finding, HoldoutPeriod, Population, Proof, Step
+from mqlml.training.audit.proof import Moved
 
-CHECKED: dict[str, Any] = {
-    "tables": {"leads": {"rows": 3, "quarantined": 2}},
-    "quarantine": [
-        {
-            "table": "leads",
-            "column": "Created",
-            "reason": "required value is missing",
-            "rows": 1,
-            "first_row": 2,
-            "first_value": None,
-        },
-        {
-            "table": "leads",
-            "column": "",
-            "reason": "line has fewer fields than the header",
-            "rows": 1,
-            "first_row": 3,
-            "first_value": "7",
-        },
-    ],
-    "population": {
-        "waterfall": [{"step": "looked at", "snapshots": 1, "leads": 1}],
-        "snapshots": 1,
-        "positives": 1,
-        "base_rate": 1.0,
-    },
-    "observed_until": "2026-05-30T22:00:00Z",
-    "timezone": "Europe/Berlin",
-    "base_rate": [{"period": "2026-01", "snapshots": 1, "positives": 1, "rate": 1.0}],
-    "holdout": {"from": "2026-01-01T23:00:00Z", "until": "2026-02-01T08:00:00Z", "n": 1},
-    "leaks": [],
-    "proof": None,
-    "left_out": [],
-    "cautions": [],
-    "features": 1,
-    "enough": {"positives_to_learn_from": 1, "positives_to_judge_on": 0, "needed": 50, "enough": False},
-}
+CHECKED = CheckResult(
+    tables={"leads": TableCount(3, 2)},
+    quarantine=(
+        QuarantineGroup("leads", "Created", "required value is missing", 1, 2, None),
+        QuarantineGroup("leads", "", "line has fewer fields than the header", 1, 3, "7"),
+    ),
+    population=Population((Step("snapshots", "looked at", 1, 1),), 1, 1, 1.0),
+    observed_until="2026-05-30T22:00:00Z",
+    timezone="Europe/Berlin",
+    base_rate=(BaseRatePeriod("2026-01", 1, 1, 1.0),),
+    holdout=HoldoutPeriod("2026-01-01T23:00:00Z", "2026-02-01T08:00:00Z", 1),
+    leaks=(),
+    proof=None,
+    left_out=(),
+    cautions=(),
+    features=1,
+    enough=DataNeed(1, 0, 50, False, 0),
+)
 
 
 def test_check_speaks_in_the_time_zone_of_the_config() -> None:
@@ -55,8 +41,8 @@ def test_check_speaks_in_the_time_zone_of_the_config() -> None:
 
 
 def test_check_leaves_places_in_an_order_as_they_are() -> None:
-    order = {"from": "6468", "until": "20180101", "n": 2772}
-    assert "from 6468 until 20180101" in words_of_check({**CHECKED, "holdout": order, "observed_until": None})
+    order = HoldoutPeriod("6468", "20180101", 2772)
+    assert "from 6468 until 20180101" in words_of_check(replace(CHECKED, holdout=order, observed_until=None))
 
 
 def test_what_was_set_aside_names_no_value_that_is_missing_and_no_column_that_there_is_not() -> None:
@@ -65,16 +51,15 @@ def test_what_was_set_aside_names_no_value_that_is_missing_and_no_column_that_th
     assert "  leads: 1 × line has fewer fields than the header (first in row 3: '7')" in said
 
 
-LEAK = {"kind": "column", "reason": "the name says 'status'", "severity": "likely", "evidence": []}
-PROOF = {"snapshots": 300, "features": 56, "changed": 700, "removed": 300, "added": 1800, "moved": []}
+PROOF = Proof(snapshots=300, features=56, rounds=2, changed=700, removed=300, added=1800, moved=())
 
 
 def test_check_tells_leaks_with_what_was_done_and_what_can_be() -> None:
-    leaks = [
-        {**LEAK, "column": "lead_status", "action": "refused"},
-        {**LEAK, "column": "checkout", "action": "noted", "kind": "action"},
-    ]
-    said = words_of_check({**CHECKED, "leaks": leaks, "proof": PROOF}).splitlines()
+    leaks = (
+        Finding("lead_status", "the name says 'status'", "refused"),
+        Finding("checkout", "the name says 'status'", "noted", kind="action"),
+    )
+    said = words_of_check(replace(CHECKED, leaks=leaks, proof=PROOF)).splitlines()
     start = said.index(
         "Warning: some of the data seems to be written with the outcome or after it: 1 refused, 1 noted"
     )
@@ -88,67 +73,64 @@ def test_check_tells_leaks_with_what_was_done_and_what_can_be() -> None:
 
 def test_check_says_where_there_is_no_proof_and_where_it_fails() -> None:
     assert "No proof against leaks: a flat table has no times" in words_of_check(CHECKED)
-    failed = {**PROOF, "moved": [{"feature": "profile__hint__value"}]}
-    assert "at random: 1 of 56 moved" in words_of_check({**CHECKED, "proof": failed})
+    failed = replace(PROOF, moved=(Moved("profile__hint__value", 3, "7", "1.0", "2.0"),))
+    assert "at random: 1 of 56 moved" in words_of_check(replace(CHECKED, proof=failed))
 
 
 @pytest.mark.parametrize(
     ("zone", "moment"), [("UTC", "2026-05-30T22:00:00Z"), ("Europe/Berlin", "2026-05-31")]
 )
 def test_score_says_the_moment_as_it_was_asked_for(zone: str, moment: str) -> None:
-    result = {
-        "out": "s.csv",
-        "leads": 2,
-        "as_of": "2026-05-30T22:00:00Z",
-        "timezone": zone,
-        "labels": {"mql": 2},
-        "older_than_learned": 0,
-    }
+    result = ScoreResult(
+        out="s.csv",
+        as_of="2026-05-30T22:00:00Z",
+        timezone=zone,
+        leads=2,
+        older_than_learned=0,
+        labels={"mql": 2},
+        model="leads",
+        version=1,
+        run_id="a",
+    )
     assert words_of_score(result) == f"s.csv: 2 open leads as of {moment}: 2 mql"
 
 
-EXPLAINED: dict[str, Any] = {
-    "timezone": "UTC",
-    "lead_id": "7",
-    "as_of": "2026-02-01T00:00:00Z",
-    "probability": 0.25,
-    "score": 97.0,
-    "label": "mql",
-    "label_reason": "probability 0.25 ≥ MQL threshold 0.10",
-    "reasons": [],
-    "fit": {"points": 0.5, "percentile": 99.9},
-    "engagement": {"points": -0.5, "percentile": 0.2},
-    "points": {"undesirables": 0.0},
-    "base": -1.0,
-    "log_odds": -1.0,
-    "since": "2026-01-25T00:00:00Z",
-    "probability_before": 0.2,
-    "changes": [
-        {
-            "points": 0.3,
-            "now": "acts against the usual: 1.43",
-            "before": "acts against the usual: 0.76",
-            "value_before": "0.76",
-        },
-        {
-            "points": 0.2,
-            "now": "last visit 5 days ago",
-            "before": "no visit so far",
-            "value_before": "no visit so far",
-        },
-    ],
-    "created_at": None,
-    "model": "leads",
-    "version": 1,
-}
+EXPLAINED = ExplainResult(
+    lead_id="7",
+    as_of="2026-02-01T00:00:00Z",
+    created_at=None,
+    probability=0.25,
+    raw_score=-1.0,
+    score=97.0,
+    label="mql",
+    label_reason="probability 0.25 ≥ MQL threshold 0.10",
+    log_odds=-1.0,
+    base=-1.0,
+    fit=Placement(0.5, 99.9),
+    engagement=Placement(-0.5, 0.2),
+    points={"profile": 0.5, "channel": 0.0, "actions": -0.5, "undesirables": 0.0},
+    reasons=(),
+    since="2026-01-25T00:00:00Z",
+    probability_before=0.2,
+    changes=(
+        Change("acts against the usual: 1.43", "acts against the usual: 0.76", 0.3, "actions"),
+        Change("last visit 5 days ago", "no visit so far", 0.2, "actions"),
+        Change("region: north", "country: north", 0.1, "profile"),
+    ),
+    timeline=(),
+    timezone="UTC",
+    model="leads",
+    version=1,
+    run_id="a",
+)
 
 
 def test_a_lead_is_never_above_all_the_open_leads_of_which_it_is_one() -> None:
     said = words_of_explain(EXPLAINED)
     assert "above over 99 % of the open leads" in said
     assert "above under 1 % of the open leads" in said
-    plain = {**EXPLAINED, "fit": {"points": 0.5, "percentile": 57.3}}
-    assert "above 57 % of the open leads" in words_of_explain(plain)
+    middle = replace(EXPLAINED, fit=Placement(0.5, 57.3))
+    assert "above 57 % of the open leads" in words_of_explain(middle)
 
 
 def test_what_changed_is_said_once_with_the_value_before() -> None:

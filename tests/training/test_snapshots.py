@@ -132,6 +132,7 @@ def test_waterfall_counts_every_step() -> None:
     found = build_snapshots(data, problem(snapshots={"ages": ["0d", "7d"]}))
     steps = [(step.snapshots, step.leads) for step in found.waterfall]
     assert steps == [(16, 8), (16, 8), (15, 8), (14, 8), (12, 8)]
+    assert [step.rule for step in found.waterfall] == ["snapshots", "age", "open", "late_entry", "mature"]
     assert len(found.table) == found.waterfall[-1].snapshots
 
 
@@ -144,8 +145,25 @@ def test_nobody_mature_says_so() -> None:
 def test_nobody_open_says_at_which_step() -> None:
     won = [{"lead_id": 1, "stage": "closed_won", "occurred_at": "02-01"}]
     data = journeys([{"lead_id": 1, "created_at": "03-01"}], outcomes=won)
-    with pytest.raises(PopulationError, match="no lead is left .* 'still open at that moment'"):
+    with pytest.raises(
+        PopulationError, match="no lead is left .* 'still open at that moment'; each had its outcome"
+    ):
         build_snapshots(data, problem())
+
+
+def test_nobody_whose_conversion_was_entered_in_time_says_so() -> None:
+    won = [{"lead_id": 1, "stage": "closed_won", "occurred_at": "02-01", "recorded_at": "06-01"}]
+    data = journeys([{"lead_id": 1, "created_at": "03-01"}], outcomes=won)
+    late = "'no earlier conversion recorded late'; each had its outcome before it was looked at"
+    with pytest.raises(PopulationError, match=f"no lead is left .* {late}"):
+        build_snapshots(data, problem())
+
+
+def test_nobody_within_the_age_limits_says_so() -> None:
+    data = journeys([{"lead_id": 1, "created_at": "03-01"}])
+    asked = problem(snapshots={"ages": ["7d"]}).model_copy(update={"age_limits": (DAY, 2 * DAY)})
+    with pytest.raises(PopulationError, match="'aged 1d to 2d'; check data.leads.columns.created_at"):
+        build_snapshots(data, asked)
 
 
 def test_open_leads_sees_what_the_batch_job_sees() -> None:

@@ -44,51 +44,37 @@ TWO_SIGNS = 2
 
 @dataclass(frozen=True)
 class Clue(Result):
-    """What one check noticed.
-
-    Attributes
-    ----------
-    check : which check.
-    says : str
-        The figures in words, as the end of a sentence that begins with the column's name.
-    figures : dict
-        The figures as values; shares are between 0 and 1, times in days.
-    severity : {"certain", "likely", "suspicious"}
-        ``certain`` where times prove it, ``likely`` where no honest column known to us looks so.
-    refuses : bool
-        Whether this alone keeps the thing out of the model; otherwise it is only told.
-    """
+    """What one check noticed."""
 
     check: Check
+    """Which check."""
     says: str
+    """The figures in words, as the end of a sentence that begins with the column's name."""
     figures: Mapping[str, float | int | str]
+    """The figures as values; shares are between 0 and 1, times in days."""
     severity: Severity
+    """``certain`` where times prove it, ``likely`` where no honest column known to us looks so."""
     refuses: bool = True
+    """Whether this alone keeps the thing out of the model; otherwise it is only told."""
 
 
 @dataclass(frozen=True)
 class Finding(Result):
-    """One thing the audit has something to say about.
-
-    Attributes
-    ----------
-    column : str
-        The attribute's, the event type's or the feature's name, as ``kind`` says.
-    reason : str
-        What gives it away, with the figures.
-    action : {"refused", "forced", "noted"}
-        ``forced`` where the config overrules the audit by name, with its reason; ``noted`` where nothing is done.
-    severity : {"certain", "likely", "suspicious"}
-    evidence : tuple of Clue
-    kind : {"column", "action", "feature"}
-    """
+    """One thing the audit has something to say about."""
 
     column: str
+    """The attribute's, the event type's or the feature's name, as ``kind`` says."""
     reason: str
+    """What gives it away, with the figures."""
     action: Action
+    """``refused`` where it is kept out of the model, ``forced`` where the config overrules that by name, with its
+    reason, ``noted`` where nothing is done."""
     severity: Severity = "likely"
+    """That of its strongest evidence, or ``certain`` where several likely signs agree."""
     evidence: tuple[Clue, ...] = ()
+    """What each check noticed."""
     kind: Kind = "column"
+    """What ``column`` names: an attribute, an event type or a feature."""
 
 
 def _severity(clues: Collection[Clue]) -> Severity:

@@ -36,30 +36,35 @@ class Moved(Result):
     """A feature that the future moved: for how many snapshots, and one of them."""
 
     feature: str
+    """Its name."""
     snapshots: int
+    """Snapshots for which it moved."""
     lead_id: str
+    """The lead of one of them."""
     before: str
+    """Its value for that lead."""
     after: str
+    """Its value after the future was changed."""
 
 
 @dataclass(frozen=True)
 class Proof(Result):
-    """What was tried, and what moved.
-
-    Attributes
-    ----------
-    snapshots, features, rounds : how many were made, and how often.
-    changed, removed, added : rows at or after the cutoffs, over all rounds.
-    moved : tuple of Moved; empty if the proof holds.
-    """
+    """What was tried, and what moved."""
 
     snapshots: int
+    """Snapshots whose features were made again."""
     features: int
+    """Features of each."""
     rounds: int
+    """How often, each time with another future."""
     changed: int
+    """Rows at or after the cutoffs that were changed, over all rounds."""
     removed: int
+    """Rows removed, likewise."""
     added: int
+    """Rows added, likewise."""
     moved: tuple[Moved, ...]
+    """The features that moved; empty if the proof holds."""
 
 
 def sample_snapshots(leads: pd.DataFrame, snapshots: pd.DataFrame) -> pd.DataFrame:
