@@ -31,9 +31,11 @@ class CalibrationBand(Result):
     """Snapshots of like probability: what was predicted, and what was observed."""
 
     mean_predicted: Number
+    """Mean probability of its snapshots."""
     observed: Estimate
     """The share that converted; the interval is Wilson's."""
     n: int
+    """Snapshots in the band."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Decile(Result):
     decile: int
     """1 is ranked highest."""
     n: int
+    """Snapshots in the tenth."""
     positives: int
+    """Snapshots followed by a conversion."""
     rate: Number
     """The share that converted."""
     cumulative_share: Number

@@ -28,7 +28,9 @@ class FitEngagementCell(Result):
     engagement: int
     """Likewise."""
     n: int
+    """Snapshots in the cell."""
     positives: int
+    """Snapshots followed by a conversion."""
     predicted: Number
     """The mean probability."""
     rate: Estimate

@@ -19,6 +19,7 @@ class GateResult(Result):
     """Whether a version may be registered, in plain sentences."""
 
     passed: bool
+    """Whether the version may be registered."""
     reasons: tuple[str, ...]
     """Why it is refused; empty if it passed."""
     warnings: tuple[str, ...]

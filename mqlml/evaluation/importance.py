@@ -81,6 +81,7 @@ class ImportanceRow(Result):
     name: str
     """For a family the same as ``family``."""
     family: str
+    """The family it belongs to."""
     drop: Estimate
     """The rise of the log loss, nats per snapshot."""
     sentence: str = ""
@@ -98,6 +99,7 @@ class ImportanceGroup(Result):
     names: tuple[str, ...]
     """The most important first."""
     drop: Estimate
+    """How much worse predictions get without the group."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,15 @@ class Importance(Result):
     """What the model relies on, the most important first."""
 
     families: tuple[ImportanceRow, ...]
+    """By family of features."""
     features: tuple[ImportanceRow, ...]
+    """By feature, the most important first."""
     n: int
     """Held-out snapshots that were used, less than there are where they were thinned out."""
     metric: Literal["log_loss", "roc_auc", "average_precision", "brier"] = "log_loss"
     """The metric of `Metrics` that gets worse."""
     groups: tuple[ImportanceGroup, ...] = ()
+    """By group of features that say nearly the same."""
 
 
 def measure_importance(

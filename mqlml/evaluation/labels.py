@@ -39,9 +39,13 @@ class LabelPrediction(Result):
     """
 
     precision: Estimate | None = None
+    """Share of the selected snapshots that convert."""
     recall: Estimate | None = None
+    """Share of all conversions that are selected."""
     per_week: Estimate | None = None
+    """Leads a week."""
     value: Estimate | None = None
+    """Value of the follow-ups against none, a week or, without dates, a snapshot."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,13 @@ class WithinRange(Result):
     """
 
     precision: bool | None = None
+    """Of the precision; None where it was not measured."""
     recall: bool | None = None
+    """Of the recall, likewise."""
     per_week: bool | None = None
+    """Of the leads a week, likewise."""
     value: bool | None = None
+    """Of the value, likewise."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,7 @@ class ThresholdEvaluation(Result):
     predicted: LabelPrediction
     """What was predicted before these snapshots were looked at."""
     within_range: WithinRange
+    """Whether what was observed lies within the predicted interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +110,9 @@ class Selection(Result):
     """How many of some snapshots were selected, and how many of these converted."""
 
     selected: int
+    """Snapshots that are selected."""
     converted: int
+    """Those of them followed by a conversion."""
     precision: Estimate | None
     """The share that converted; None where none was selected."""
 
@@ -111,6 +122,7 @@ class Promotion(Selection):
     """What one rule of ``rules.promote`` would have done in the held-out period."""
 
     reason: str
+    """The rule's reason, as the config has it."""
     to: str
     """The label it promotes to."""
     raised: int
@@ -122,8 +134,11 @@ class Disqualification(Result):
     """Whom one rule of ``rules.disqualify`` turns away in the held-out period; the first rule that holds counts."""
 
     reason: str
+    """The rule's reason, as the config has it."""
     selected: int
+    """Snapshots that the rule disqualifies."""
     converted: int
+    """Those of them followed by a conversion."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class LearningPoint(Result):
     positives: int
     """Conversions among them."""
     log_loss: Estimate
+    """On the same later snapshots; in nats, less is better."""
     saved: Estimate | None
     """How much lower the log loss is than with half as much history, paired; None at the first point."""
 

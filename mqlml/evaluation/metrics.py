@@ -45,6 +45,7 @@ class Metrics(Result):
     roc_auc: Estimate
     """How often a snapshot that converts is ranked above one that does not."""
     average_precision: Estimate
+    """The precision, averaged over all thresholds."""
     log_loss: Estimate
     """In nats; less is better."""
     brier: Estimate

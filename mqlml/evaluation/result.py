@@ -55,10 +55,13 @@ class SetAside(Result):
     """Rows of one table that were quarantined for one reason."""
 
     table: str
+    """Our name of the table."""
     column: str
     """Empty where the reason is none of a single column."""
     reason: str
+    """What is wrong with the rows."""
     rows: int
+    """How many rows."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ class DataSummary(Result):
     """What was read."""
 
     tables: dict[str, TableCount]
+    """Rows read and quarantined, by table."""
     quarantine: tuple[SetAside, ...]
+    """What was quarantined, and why."""
     observed_until: str | None
     """ISO time up to which outcomes are complete; None for a flat table."""
 
@@ -99,9 +104,13 @@ class OutOfTimeLoss(Result):
     """Log loss on later leads inside the past, nats per snapshot, of each part of the blend."""
 
     base_rate: Number
+    """Of giving everyone the base rate known then."""
     trees: Number
+    """Of the trees alone."""
     logistic: Number
+    """Of the logistic part alone."""
     blend: Number
+    """Of the blend."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,7 @@ class TriedSettings(Result):
     out_of_time_log_loss: Number
     """Of their blend."""
     chosen: bool
+    """Whether these settings were kept."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +132,15 @@ class Choice(Result):
     tree_weight: float
     """Of the model that the held-out period evaluates."""
     linear_weight: float
+    """Weight of the logistic part."""
     shrinkage: Number
     """In conversions: parts that learned from n of them are shrunk by the share ``shrinkage / n``."""
     out_of_time_log_loss: OutOfTimeLoss
+    """Log loss of the parts and of their blend."""
     in_time: bool
     """Whether the history was long enough to predict later leads from earlier ones."""
     trials: tuple[TriedSettings, ...]
+    """The settings that tuning tried; empty without tuning."""
     stopped: bool
     """Whether somebody stopped the tuning before its last trial."""
 
@@ -139,9 +152,13 @@ class CalibrationPeriod(Result):
     start: int
     """Microseconds, or a place in an order."""
     end: int
+    """Its last cutoff, likewise."""
     n: int
+    """Snapshots in it."""
     predicted: Number
+    """Mean probability."""
     observed: int
+    """Share that converted."""
     deviations: Number
     """The difference in its standard deviations."""
 
@@ -151,7 +168,9 @@ class CalibrationSummary(Result):
     """How log-odds become probabilities, how that held over time, and how it did on the held-out period."""
 
     slope: float
+    """By which raw log-odds are multiplied."""
     intercept: float
+    """What is added to them then."""
     half_life: float | None
     """In days, or places of an order, how fast the level forgets; None: all periods count alike."""
     shift: float
@@ -161,6 +180,7 @@ class CalibrationSummary(Result):
     drift: bool
     """Whether from period to period more or fewer leads convert than one calibration explains."""
     periods: tuple[CalibrationPeriod, ...]
+    """The out-of-time periods, earliest first."""
     bands: tuple[CalibrationBand, ...]
     """The held-out period, lowest probability first."""
 
@@ -170,19 +190,27 @@ class TrainingResult(Result):
     """What a training came to, whether or not the gate let the model pass."""
 
     model: str
+    """The name of the registered model."""
     timezone: str
     """Of the config, in which times are shown."""
     created: str
     """ISO time."""
     mqlml_version: str
+    """The release of mqlml that trained it."""
     question: Question
+    """What is predicted, in words."""
     data: DataSummary
+    """Rows read, rows quarantined, and how far outcomes are complete."""
     population: Population
+    """Whom the model learns from."""
     left_out: tuple[LeftOut, ...]
+    """Columns that became no feature."""
     leaks: tuple[Finding, ...]
+    """What the leakage audit found."""
     proof: Proof | None
     """None for a flat table, which has no times."""
     holdout: HoldoutEvaluation
+    """How good the model is on the held-out period."""
     by_age: dict[str, Metrics]
     """By age of the lead, youngest first; ages with too few conversions are left out."""
     over_time: tuple[OverTimePeriod, ...]
@@ -192,9 +220,11 @@ class TrainingResult(Result):
     fit_by_engagement: tuple[FitEngagementCell, ...]
     """Lowest fit first, lowest engagement first within one."""
     choice: Choice
+    """The model that was chosen, and what it was chosen from."""
     learning_curve: tuple[LearningPoint, ...]
     """Least history first."""
     calibration: CalibrationSummary
+    """How raw scores become probabilities."""
     deciles: tuple[Decile, ...]
     """Of the held-out period, highest rank first."""
     importance: Importance | None
@@ -204,5 +234,8 @@ class TrainingResult(Result):
     labels: dict[str, LabelEvaluation]
     """Lowest label first; empty for a model that was refused."""
     promoted: tuple[Promotion, ...]
+    """What the rules that promote did on the held-out period."""
     disqualified: tuple[Disqualification, ...]
+    """Whom the rules that disqualify turn away there."""
     gate: GateResult
+    """Whether the version may be registered, and why not."""

@@ -35,6 +35,7 @@ class ShapePoint(Result):
     value: float | str | None
     """A number, a word, or None for missing."""
     probability: Number
+    """Mean probability if every lead had this value."""
     share: Number
     """Of the leads, those that have it, or a value up to it and above the point before."""
 

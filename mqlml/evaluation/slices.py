@@ -50,7 +50,9 @@ class Slice(Result):
     value: str
     """Likewise: ``US``."""
     n: int
+    """Snapshots in the slice."""
     positives: int
+    """Snapshots followed by a conversion."""
     rate: Number
     """The share that converted."""
     predicted: Number

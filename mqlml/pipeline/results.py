@@ -11,7 +11,7 @@ from mqlml.evaluation.ageing import Ageing
 from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
-from mqlml.features.catalogue import Signal, Unit
+from mqlml.features.catalogue import Unit
 from mqlml.insight import Explanation
 from mqlml.journeys.quarantine import QuarantineGroup, TableCount
 from mqlml.results import Result
@@ -110,7 +110,7 @@ class CatalogEntry(Result):
     """What is counted or known, as ``demo_request``."""
     aggregate: str
     """What of it, as ``count`` or ``days_since``."""
-    signal: Signal
+    signal: tuple[str, str]
     """The family and the thing it tells of, with all its windows and aggregates."""
     sentence: str
     """What it says, in a marketer's words."""

@@ -46,7 +46,9 @@ class TrainedVersion(TrainingResult):
     version: int | None
     """None for a model that was not registered."""
     run_id: str | None
+    """The MLflow run; None where nothing was registered."""
     aliases: tuple[str, ...]
+    """The aliases of the version."""
     set_aside_in: tuple[str, ...]
     """Tables of which some rows were quarantined."""
     seconds: dict[str, float] = field(default_factory=dict)
