@@ -7,8 +7,8 @@ A change of the code that must not change results is recorded before and after::
     python benchmarks/record.py compare before after
 
 For each set a folder holds ``table.json`` (the type and the SHA-256 of every column of the training table),
-``holdout.parquet`` (the held-out predictions), ``train.json`` (what ``train --json`` prints, thresholds included) and,
-where a version was registered, ``scores.csv``. The real sets are found at ``$MQLML_REAL_DATA`` or in
+``holdout.parquet`` (the held-out predictions), ``train.json`` (what ``train --json`` prints, thresholds included)
+and, where a version was registered, ``scores.csv``. The real sets are found at ``$MQLML_REAL_DATA`` or in
 ``../shared/data``; one that is absent is left out, saying so.
 """
 
@@ -183,9 +183,8 @@ def differ_json(before: Path, after: Path, *, texts: bool) -> list[str]:
             found.append(f"gone: {path} = {old[path]!r}")
         elif path not in old:
             found.append(f"new: {path} = {new[path]!r}")
-        elif not same(old[path], new[path]):
-            if texts or not (isinstance(old[path], str) and isinstance(new[path], str)):
-                found.append(f"{path}: {old[path]!r} -> {new[path]!r}")
+        elif not same(old[path], new[path]) and (texts or not isinstance(old[path], str)):
+            found.append(f"{path}: {old[path]!r} -> {new[path]!r}")
     return found
 
 

@@ -21,7 +21,7 @@ from mqlml.evaluation.heldout import HeldOut
 from mqlml.evaluation.slices import judge_slices
 from mqlml.journeys.simulate import simulate
 from mqlml.model import LeadScorer
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 from mqlml.training import build_table, rolling_folds
 
 

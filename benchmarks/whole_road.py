@@ -40,7 +40,7 @@ from mqlml.pipeline.judge import fit_past, holdout_weeks
 from mqlml.pipeline.labelling import choose_labels, forward_periods, make_traits
 from mqlml.pipeline.progress import Silent
 from mqlml.pipeline.recent import look_recently
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 from mqlml.training import TrainingTable, build_table
 
 Floats = npt.NDArray[np.float64]

@@ -12,7 +12,7 @@ import yaml
 
 from mqlml.config import Config, make_config, read_config
 from mqlml.errors import ConfigError
-from mqlml.timeutil import DAY, HOUR
+from mqlml.times import DAY, HOUR
 
 LEAST: dict[str, Any] = {
     "name": "leads",

@@ -119,6 +119,21 @@ def test_few_rooms_touch_the_disk(path: Path) -> None:
     assert not found or room(path) in DISK_ROOMS
 
 
+BY_HAND = (
+    "iinfo(np.int64)",
+    'view("datetime64',
+    'to_numpy(dtype="datetime64',
+    'to_numpy("datetime64',
+    ".asi8",
+)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_times_are_converted_in_one_place(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert room(path) == "times.py" or not [form for form in BY_HAND if form in text]
+
+
 @pytest.mark.parametrize("path", MODULES, ids=IDS)
 def test_no_global_random_state(path: Path) -> None:
     seeded = ("default_rng", "Generator", "SeedSequence", "RandomState", "PCG64", "Philox", "spawn")

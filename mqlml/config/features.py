@@ -10,7 +10,7 @@ from mqlml.config.conditions import Condition
 from mqlml.config.custom import Aggregate
 from mqlml.config.groups import Groups, Pair
 from mqlml.config.values import Duration, Name, Reason, Section
-from mqlml.timeutil import DAY, HOUR
+from mqlml.times import DAY, HOUR
 
 __all__ = ["Features"]
 

@@ -7,7 +7,7 @@ import datetime as dt
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mqlml.config.values import Duration, Section, Stage, read_instant
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 
 __all__ = ["Problem", "Snapshots"]
 

@@ -14,7 +14,7 @@ from mqlml.config.problem import Problem
 from mqlml.config.profile import Profile
 from mqlml.config.tables import Data
 from mqlml.config.values import Name, Section, Tune, Window, check_windows
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 
 __all__ = ["Config", "Tracking"]
 

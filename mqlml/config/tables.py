@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from mqlml.config.values import Column, ColumnFormat, Order, Section, Size, Stage, known_zone
 from mqlml.errors import ConfigError
-from mqlml.timeutil import parse_instant
+from mqlml.times import parse_instant
 
 __all__ = ["Data", "Flat", "Outcomes", "Table"]
 

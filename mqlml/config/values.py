@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from mqlml.errors import ConfigError
-from mqlml.timeutil import format_duration, parse_duration, parse_instant
+from mqlml.times import format_duration, parse_duration, parse_instant
 
 __all__ = [
     "STAGES",

@@ -19,7 +19,7 @@ from sklearn.isotonic import isotonic_regression
 from mqlml.evaluation.ahead import Forecast, fit_slope, shrink
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import log_losses
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 from mqlml.training import Fold
 
 __all__ = ["TOLERATED", "AgeStep", "Ageing", "measure_ageing", "recommend"]

@@ -152,4 +152,4 @@ def _describe(table: TrainingTable) -> Period:
     digest = hashlib.sha256()
     for column in (lead, table.time[rows], table.label[rows]):
         digest.update(column[order].tobytes())
-    return Period(fold.start, fold.end, table.age is not None, len(rows), digest.hexdigest())
+    return Period(fold.start, fold.end, table.dated, len(rows), digest.hexdigest())

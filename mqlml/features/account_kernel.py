@@ -10,11 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from mqlml.features.compiled import Codes, Flags, Ints, Numbers, compiled
-from mqlml.timeutil import DAY
+from mqlml.times import DAY, MISSING_TIME
 
 __all__ = ["count_created", "write_others"]
-
-_NEVER = np.iinfo(np.int64).min
 
 
 @compiled
@@ -82,11 +80,11 @@ def write_others(
         all_wants[:] = 0
         active[:] = 0
         edge[:] = unit[u]
-        latest[:] = _NEVER
+        latest[:] = MISSING_TIME
         latest_lead[:] = -1
-        second[:] = _NEVER
+        second[:] = MISSING_TIME
         entered = unit[u]
-        before = _NEVER  # acts known before this have entered
+        before = MISSING_TIME  # acts known before this have entered
         for t in range(turn[u], turn[u + 1]):
             now = cutoff[t]
             for w in range(windows):
@@ -133,5 +131,5 @@ def write_others(
                 cells[place, 2 * windows + w] = active[w] - (1 if acts[mine, w] > 0 else 0)
             for kind in range(2):
                 last = second[kind] if latest_lead[kind] == mine else latest[kind]
-                since = (now - last) / DAY if last > _NEVER else np.nan
+                since = (now - last) / DAY if last > MISSING_TIME else np.nan
                 cells[place, 3 * windows + kind] = since

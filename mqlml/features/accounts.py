@@ -21,8 +21,9 @@ from mqlml.features.builder import Evidence, Source
 from mqlml.features.catalogue import Feature, over_windows
 from mqlml.features.columns import Columns, Piece
 from mqlml.features.compiled import Ints, Numbers
-from mqlml.features.windows import Events, cut_ranges, match_ids, to_micros
+from mqlml.features.windows import Events, cut_ranges, match_ids
 from mqlml.features.wording import Counted, Last
+from mqlml.times import column_to_microseconds
 
 __all__ = ["Colleagues", "accounts", "has_accounts"]
 
@@ -82,7 +83,7 @@ class Colleagues:
         self.events = events
         self.plan = plan
         self.account = np.asarray(pd.factorize(everyone["account_id"])[0], np.int64)
-        self.created = to_micros(everyone["created_at"])
+        self.created = column_to_microseconds(everyone["created_at"])
         ranked = np.lexsort((self.created, self.account))
         self.ranked = ranked[self.account[ranked] >= 0]
         edges = np.arange(self.account.max(initial=-1) + 2)

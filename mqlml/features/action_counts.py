@@ -25,7 +25,7 @@ from mqlml.features.wording import (
     last_act,
     say_word,
 )
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 
 __all__ = ["WEEK", "action", "choose_usual", "counts", "days", "slot_names", "totals", "usual", "values"]
 

@@ -15,8 +15,9 @@ from mqlml.features.columns import Columns
 from mqlml.features.compiled import Codes, Flags, Ints
 from mqlml.features.sums import whole_values
 from mqlml.features.vocabulary import Vocabulary, Words
-from mqlml.features.windows import Events, Walk, to_local
+from mqlml.features.windows import Events, Walk
 from mqlml.features.word_kinds import Kind
+from mqlml.times import to_clock
 
 __all__ = ["ActionsPlan", "Acts", "PairPlan", "is_welcome", "write_counts", "write_distinct", "write_last"]
 
@@ -114,7 +115,7 @@ class Acts:
     @cached_property
     def local(self) -> Ints:
         """Instants as the clocks of the plan's zone show them, microseconds."""
-        return to_local(self.walk.occurred, self.plan.timezone)
+        return to_clock(self.walk.occurred, self.plan.timezone)
 
     @cached_property
     def ranks(self) -> tuple[Codes, Codes]:

@@ -21,7 +21,7 @@ from mqlml.features.facts import EventFacts, gather_facts, known_rows
 from mqlml.features.vocabulary import WordCounts, read_words
 from mqlml.features.windows import Asked, Events, Walk
 from mqlml.journeys import Journeys
-from mqlml.timeutil import to_microseconds
+from mqlml.times import to_microseconds
 
 __all__ = ["Builder", "Evidence", "LeftOut", "Source", "check_words"]
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from mqlml.config import NumberUnit
 from mqlml.features.wording import Text
-from mqlml.timeutil import DAY, HOUR, format_duration
+from mqlml.times import DAY, HOUR, format_duration
 
 __all__ = [
     "FAMILIES",

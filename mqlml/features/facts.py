@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from mqlml.features.vocabulary import WordCounts, count_words, read_words
-from mqlml.features.windows import LARGEST, UNIT, to_micros
+from mqlml.features.windows import LARGEST, UNIT
 from mqlml.journeys.contract import WORDS
+from mqlml.times import NEVER, column_to_microseconds
 
 __all__ = ["EventFacts", "gather_facts", "known_rows"]
 
@@ -77,7 +78,7 @@ def known_rows(table: pd.DataFrame, before: int | None, *times: str) -> npt.NDAr
     known = np.ones(len(table), np.bool_)
     if before is not None:
         for column in times:
-            known &= to_micros(table[column]) < before
+            known &= column_to_microseconds(table[column], missing=NEVER) < before
     return known
 
 

@@ -19,9 +19,8 @@ from mqlml.features.known import Attribute, parse_known, when_known
 from mqlml.features.phone import is_phone
 from mqlml.features.roles import Roles
 from mqlml.features.traits import Parsing, Trait, count_met, read_parsing, read_trait, since_known
-from mqlml.features.windows import to_micros
 from mqlml.features.wording import Counted, Flag, Since, say_word
-from mqlml.timeutil import DAY
+from mqlml.times import DAY, NEVER, column_to_microseconds
 
 __all__ = ["FlagsPlan", "flag_pieces", "plan_flags"]
 
@@ -174,10 +173,10 @@ def _count(source: Source, *, flags: tuple[_Flag, ...]) -> npt.NDArray[np.float6
 
 
 def _days_since(source: Source, *, flags: tuple[_Flag, ...]) -> npt.NDArray[np.float64]:
-    earliest = np.full(len(source.lead_row), np.iinfo(np.int64).max)
+    earliest = np.full(len(source.lead_row), NEVER)
     for flag in flags:
         up = flag.read(source) == 1
         earliest = np.where(up, np.minimum(earliest, flag.since(source)), earliest)
-    created = np.append(to_micros(source.leads["created_at"]), 0)[source.lead_row]
+    created = np.append(column_to_microseconds(source.leads["created_at"]), 0)[source.lead_row]
     since = np.maximum(earliest, created)  # nothing is known of a lead before there is one
-    return np.where(earliest < np.iinfo(np.int64).max, (source.asked.cutoff - since) / DAY, np.nan)
+    return np.where(earliest < NEVER, (source.asked.cutoff - since) / DAY, np.nan)

@@ -23,9 +23,10 @@ from mqlml.features.columns import Columns, Piece
 from mqlml.features.compiled import Ints
 from mqlml.features.known import NOT_ATTRIBUTES, Attribute, read_known_text
 from mqlml.features.vocabulary import Words
-from mqlml.features.windows import Events, Walk, make_walks, to_micros
+from mqlml.features.windows import Events, Walk, make_walks
 from mqlml.features.wording import Named
 from mqlml.journeys.contract import WORDS
+from mqlml.times import MISSING_TIME, column_to_microseconds, microseconds_to_column
 
 __all__ = ["BUILDER", "GROUP", "FeatureFunction", "FunctionsPlan", "Known", "installed_functions"]
 
@@ -222,21 +223,17 @@ def _of_journeys(source: Source, events: Events, plan: FunctionsPlan) -> tuple[S
 def _snapshots(source: Source, plan: FunctionsPlan) -> pd.DataFrame:
     """What is known of each snapshot's lead."""
     asked = source.asked
-    created = np.append(to_micros(source.leads["created_at"]), np.iinfo(np.int64).min)
+    created = np.append(column_to_microseconds(source.leads["created_at"]), MISSING_TIME)
     columns: dict[str, pd.Series | pd.Index] = {
         "lead_id": pd.Series(asked.ids.take(asked.lead)),
-        "cutoff_time": _instants(asked.cutoff),
-        "created_at": _instants(created[source.lead_row]),
+        "cutoff_time": microseconds_to_column(asked.cutoff),
+        "created_at": microseconds_to_column(created[source.lead_row]),
     }
     for attribute in plan.attributes:
         codes, texts = read_known_text(source, attribute)
         known = np.where(source.lead_row >= 0, codes, -1)
         columns[attribute.name] = pd.Series(pd.array(list(texts), dtype="str").take(known, allow_fill=True))
     return pd.DataFrame(columns)
-
-
-def _instants(micros: Ints) -> pd.Series:
-    return pd.Series(micros.view("datetime64[us]")).dt.tz_localize("UTC")
 
 
 def _batches(walk: Walk, events: Events, everyone: pd.DataFrame) -> Iterator[tuple[Ints, Known]]:
@@ -249,7 +246,7 @@ def _batches(walk: Walk, events: Events, everyone: pd.DataFrame) -> Iterator[tup
         within = np.arange(len(snapshot)) - np.repeat(np.cumsum(each) - each, each)
         place = first[turns][snapshot] + within
         row = walk.order[place]
-        known = {"snapshot": pd.Series(snapshot), "occurred_at": _instants(walk.occurred[place])}
+        known = {"snapshot": pd.Series(snapshot), "occurred_at": microseconds_to_column(walk.occurred[place])}
         for column in WORDS:
             if column in events:
                 known[column] = _words_of(events.words(column), row)

@@ -7,14 +7,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from mqlml.features.builder import Source
-from mqlml.features.windows import match_ids, to_micros
+from mqlml.features.windows import match_ids
+from mqlml.times import NEVER, column_to_microseconds
 
 __all__ = ["rows_as_of"]
 
 _PAIRS = 4_000_000
 """Pairs of a snapshot and a change of its lead looked at in one go."""
-
-_NEVER = np.iinfo(np.int64).max
 
 
 def rows_as_of(source: Source, field: str) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
@@ -26,10 +25,9 @@ def rows_as_of(source: Source, field: str) -> tuple[pd.DataFrame, npt.NDArray[np
     history, asked = source.history, source.asked
     changes = history[(history["field"] == field).to_numpy()].reset_index(drop=True)
     lead = match_ids(changes["lead_id"], asked.ids)
-    valid = to_micros(changes["valid_from"])
-    known = np.maximum(valid, to_micros(changes["recorded_at"]))
-    ended = to_micros(changes["valid_to"])
-    ended = np.where(ended == np.iinfo(np.int64).min, _NEVER, ended)
+    valid = column_to_microseconds(changes["valid_from"], missing=NEVER)
+    known = np.maximum(valid, column_to_microseconds(changes["recorded_at"], missing=NEVER))
+    ended = column_to_microseconds(changes["valid_to"], missing=NEVER)
     rank = changes["value"].astype("str").rank(method="dense").fillna(0).to_numpy()
     order = np.lexsort((rank, known, valid, lead))
     order = order[lead[order] >= 0]

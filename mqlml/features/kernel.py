@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from mqlml.features.compiled import Codes, Ints, Numbers, compiled
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 
 __all__ = [
     "count_days",

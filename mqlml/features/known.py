@@ -13,7 +13,7 @@ import pandas as pd
 from mqlml.features.attributes import is_filled, read_numbers, read_text
 from mqlml.features.builder import Source
 from mqlml.features.history import rows_as_of
-from mqlml.features.windows import to_micros
+from mqlml.times import NEVER, column_to_microseconds
 
 __all__ = [
     "Attribute",
@@ -92,6 +92,9 @@ def which_filled(source: Source, attribute: Attribute) -> npt.NDArray[np.bool_]:
 def when_known(source: Source, attribute: Attribute) -> npt.NDArray[np.int64]:
     """Since when each snapshot's value has been known, in microseconds; meaningless where none is."""
     if attribute.table != "history":
-        return np.append(to_micros(source.leads["created_at"]), 0)[source.lead_row]
+        return np.append(column_to_microseconds(source.leads["created_at"]), 0)[source.lead_row]
     changes, held = rows_as_of(source, attribute.name)
-    return np.append(np.maximum(to_micros(changes["valid_from"]), to_micros(changes["recorded_at"])), 0)[held]
+    valid, recorded = (
+        column_to_microseconds(changes[time], missing=NEVER) for time in ("valid_from", "recorded_at")
+    )
+    return np.append(np.maximum(valid, recorded), 0)[held]

@@ -18,9 +18,8 @@ from mqlml.features.derived import AS_OF, DerivedPlan, derived_pieces, plan_deri
 from mqlml.features.job_title import read_titles, share_known
 from mqlml.features.known import NOT_ATTRIBUTES, Attribute, read_known_numbers, read_known_text
 from mqlml.features.roles import Roles, find_roles
-from mqlml.features.windows import to_micros
 from mqlml.features.wording import Named, Since, say_word, upper_first
-from mqlml.timeutil import DAY
+from mqlml.times import DAY, column_to_microseconds
 
 __all__ = ["BUILDER", "ProfilePlan"]
 
@@ -130,7 +129,7 @@ def _pieces(plan: ProfilePlan) -> Iterator[Piece]:
 
 
 def _read_age(source: Source) -> npt.NDArray[np.float64]:
-    created = np.append(to_micros(source.leads["created_at"]), 0)
+    created = np.append(column_to_microseconds(source.leads["created_at"]), 0)
     age: npt.NDArray[np.float64] = (source.asked.cutoff - created[source.lead_row]) / DAY
     return age
 

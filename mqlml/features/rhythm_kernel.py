@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from mqlml.features.compiled import Codes, Ints, Numbers, compiled
-from mqlml.timeutil import DAY, HOUR
+from mqlml.times import DAY, HOUR
 
 __all__ = ["count_after", "count_most", "fade_words", "write_rhythm"]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from mqlml.features.compiled import Codes, Flags, Ints, compiled
+from mqlml.times import NEVER
 
 __all__ = [
     "copy_known",
@@ -21,7 +22,6 @@ __all__ = [
 ]
 
 _BLOCK = 16
-_LATEST = np.iinfo(np.int64).max
 
 
 @compiled
@@ -168,7 +168,7 @@ def find_known(begin: Ints, turn: Ints, known: Ints, cutoff: Ints) -> tuple[Ints
         low, high = begin[u], begin[u + 1]
         if turn[u] == turn[u + 1]:
             continue
-        earliest[high - low] = _LATEST
+        earliest[high - low] = NEVER
         for i in range(high - 1, low - 1, -1):
             earliest[i - low] = min(known[i], earliest[i - low + 1])
         reached = low

@@ -24,7 +24,7 @@ from mqlml.errors import ContractError
 from mqlml.features import sorting
 from mqlml.features.catalogue import Window
 from mqlml.features.vocabulary import Words, read_words
-from mqlml.timeutil import HOUR
+from mqlml.times import NEVER, column_to_microseconds
 
 __all__ = [
     "LARGEST",
@@ -36,8 +36,6 @@ __all__ = [
     "make_walks",
     "match_ids",
     "read_asked",
-    "to_local",
-    "to_micros",
 ]
 
 Ints = npt.NDArray[np.int64]
@@ -50,33 +48,8 @@ UNIT = 1e-6
 
 LARGEST = 2**63 * UNIT
 
-_QUARTER = HOUR // 4
-
 _COPIES = 4_000_000
 """Rows copied at a time for snapshots that need their own."""
-
-
-def to_micros(times: pd.Series) -> Ints:
-    """Instants as microseconds since 1970, int64; a missing one is the smallest integer."""
-    naive = times.dt.tz_convert(None) if times.dt.tz is not None else times
-    return np.ascontiguousarray(naive.to_numpy(dtype="datetime64[us]").view(np.int64))
-
-
-def to_local(instants: Ints, zone: str) -> Ints:
-    """What the clocks of a zone show at each instant, as if that were microseconds since 1970 in UTC."""
-    if zone == "UTC" or len(instants) == 0:
-        return instants
-    # a zone's offset changes at full quarters of an hour (since 1972), so each quarter is converted only once
-    quarters = instants // _QUARTER
-    first, last = int(quarters.min()), int(quarters.max())
-    if last - first > len(instants) + 100_000:
-        return instants + _ahead(instants, zone)
-    return instants + _ahead(np.arange(first, last + 1) * _QUARTER, zone)[quarters - first]
-
-
-def _ahead(instants: Ints, zone: str) -> Ints:
-    clocks = pd.DatetimeIndex(instants.view("datetime64[us]")).tz_localize("UTC").tz_convert(zone)
-    return clocks.tz_localize(None).to_numpy("datetime64[us]").view(np.int64) - instants
 
 
 @dataclass(frozen=True)
@@ -126,7 +99,7 @@ def read_asked(snapshots: pd.DataFrame, leads: pd.DataFrame) -> tuple[Asked, Int
             "snapshots; make them the same"
         )
     lead, ids = pd.factorize(snapshots["lead_id"])
-    asked = Asked(pd.Index(ids), lead.astype(np.int64), to_micros(times))
+    asked = Asked(pd.Index(ids), lead.astype(np.int64), column_to_microseconds(times))
     place = match_ids(leads["lead_id"], asked.ids)
     rows = np.bincount(place[place >= 0], minlength=len(ids))
     if (rows != 1).any():
@@ -178,8 +151,9 @@ class Events:
 
     def __init__(self, table: pd.DataFrame) -> None:
         self.table = table
-        self.occurred = to_micros(table["occurred_at"])
-        self.known = np.maximum(self.occurred, to_micros(table["recorded_at"]))
+        # A row without a time is known at no cutoff.
+        self.occurred = column_to_microseconds(table["occurred_at"], missing=NEVER)
+        self.known = np.maximum(self.occurred, column_to_microseconds(table["recorded_at"], missing=NEVER))
         self._words: dict[str, Words] = {}
         self._kept: dict[Hashable, npt.NDArray[Any]] = {}
 

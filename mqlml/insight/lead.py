@@ -20,9 +20,9 @@ from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import Contributions, calibrate, contribute, group_ideas, sum_ideas
 from mqlml.registry import Bundle, Version
 from mqlml.scoring import problem_of, score, score_flat
-from mqlml.timeutil import DAY, format_duration, format_instant, to_microseconds
+from mqlml.times import DAY, NEVER, format_duration, format_instant, microseconds_to_column, to_microseconds
 from mqlml.training import open_leads
-from mqlml.training.snapshots import NEVER, exit_times
+from mqlml.training.snapshots import exit_times
 
 __all__ = ["Explanation", "Placement", "Reason", "explain_flat_lead", "explain_lead"]
 
@@ -149,7 +149,9 @@ def explain_lead(
     snapshots = pd.DataFrame({"lead_id": [own_id] * len(moments)}).astype(
         {"lead_id": journeys.leads["lead_id"].dtype}
     )
-    snapshots["cutoff_time"] = pd.Series(pd.DatetimeIndex(moments)).astype("datetime64[us, UTC]")
+    snapshots["cutoff_time"] = microseconds_to_column(
+        np.array([to_microseconds(moment) for moment in moments])
+    )
     return _explain(
         bundle,
         scores,

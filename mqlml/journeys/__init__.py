@@ -3,7 +3,24 @@
 from mqlml.journeys.chosen import read_lead_ids
 from mqlml.journeys.contract import FlatTable, Journeys
 from mqlml.journeys.flat import read_flat
-from mqlml.journeys.quarantine import empty_quarantine
+from mqlml.journeys.quarantine import (
+    QuarantineGroup,
+    TableCount,
+    count_rows,
+    empty_quarantine,
+    group_quarantine,
+)
 from mqlml.journeys.read import read_journeys
 
-__all__ = ["FlatTable", "Journeys", "empty_quarantine", "read_flat", "read_journeys", "read_lead_ids"]
+__all__ = [
+    "FlatTable",
+    "Journeys",
+    "QuarantineGroup",
+    "TableCount",
+    "count_rows",
+    "empty_quarantine",
+    "group_quarantine",
+    "read_flat",
+    "read_journeys",
+    "read_lead_ids",
+]

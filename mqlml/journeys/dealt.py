@@ -36,8 +36,8 @@ from mqlml.journeys.tables import (
     check_rows,
     known_columns,
     later_duplicates,
-    to_instants,
 )
+from mqlml.times import column_to_microseconds, microseconds_to_column
 
 __all__ = ["DealtEvents", "deal_events", "find_dealt", "open_events"]
 
@@ -105,7 +105,7 @@ class DealtEvents:
         for column in self.columns:
             values = np.ascontiguousarray(rows[column])
             if column in TIMES:
-                columns[column] = to_instants(values)
+                columns[column] = microseconds_to_column(values)
             elif column in WORDS:
                 order = sorted(range(len(self.words[column])), key=self.words[column].__getitem__)
                 place = np.full(len(order) + 1, -1, np.int32)
@@ -237,10 +237,7 @@ def deal_events(
 def _numbers(column: str, values: Any, vocabulary: dict[str, dict[str, int]]) -> npt.NDArray[Any]:
     """A parsed column as it is written: microseconds, codes or values; new words join the vocabulary."""
     if column in TIMES:
-        instants: npt.NDArray[np.int64] = (
-            values.dt.tz_localize(None).to_numpy("datetime64[us]").view(np.int64)
-        )
-        return instants
+        return column_to_microseconds(values)
     if column not in WORDS:
         return np.asarray(values)
     known = vocabulary.setdefault(column, {})

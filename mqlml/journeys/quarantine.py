@@ -18,8 +18,18 @@ import pyarrow as pa
 from mqlml.errors import QuarantineError
 from mqlml.journeys.parse import Mask, as_text
 from mqlml.journeys.sources import Source
+from mqlml.results import Result
 
-__all__ = ["QUARANTINE", "Ledger", "Tally", "empty_quarantine"]
+__all__ = [
+    "QUARANTINE",
+    "Ledger",
+    "QuarantineGroup",
+    "TableCount",
+    "Tally",
+    "count_rows",
+    "empty_quarantine",
+    "group_quarantine",
+]
 
 QUARANTINE = ("table", "row", "column", "value", "reason", "file")
 """The columns of the quarantine table; ``column`` and ``file`` are the source's names."""
@@ -31,6 +41,53 @@ def empty_quarantine() -> pd.DataFrame:
     """A quarantine table without rows."""
     types = {name: "int64" if name == "row" else "str" for name in QUARANTINE}
     return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in types.items()})
+
+
+@dataclass(frozen=True)
+class TableCount(Result):
+    """How many rows of one table were read, and how many of these were quarantined."""
+
+    rows: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class QuarantineGroup(Result):
+    """Rows of one table that were quarantined for one reason, with the first of them as an example."""
+
+    table: str
+    column: str
+    reason: str
+    rows: int
+    first_row: int
+    """Counted from 1, the first row after the header."""
+    first_value: str | None
+
+
+def count_rows(rows_read: Mapping[str, int], quarantine: pd.DataFrame) -> dict[str, TableCount]:
+    """Rows read and quarantined, by table."""
+    return {
+        name: TableCount(int(rows), int(quarantine.loc[quarantine["table"] == name, "row"].nunique()))
+        for name, rows in rows_read.items()
+    }
+
+
+def group_quarantine(quarantine: pd.DataFrame) -> tuple[QuarantineGroup, ...]:
+    """What was quarantined: one group for each table, column and reason, in alphabetical order."""
+    found = []
+    for _, rows in quarantine.groupby(["table", "column", "reason"], sort=True):
+        first = rows.iloc[0]
+        found.append(
+            QuarantineGroup(
+                table=str(first["table"]),
+                column=str(first["column"]),
+                reason=str(first["reason"]),
+                rows=int(rows["row"].nunique()),
+                first_row=int(first["row"]),
+                first_value=None if pd.isna(first["value"]) else str(first["value"]),
+            )
+        )
+    return tuple(found)
 
 
 @dataclass(frozen=True)

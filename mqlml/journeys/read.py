@@ -21,8 +21,8 @@ from mqlml.config import STAGES, Config, Outcomes
 from mqlml.errors import ConfigError
 from mqlml.journeys.contract import REQUIRED, Journeys, empty_table
 from mqlml.journeys.quarantine import empty_quarantine
-from mqlml.journeys.tables import DUPLICATE, TableReader, later_duplicates, read_table, to_instants
-from mqlml.journeys.times import NO_TIME
+from mqlml.journeys.tables import DUPLICATE, TableReader, later_duplicates, read_table
+from mqlml.times import MISSING_TIME, microseconds_to_column
 
 __all__ = ["LeadIds", "add_events", "parse_events", "read_around_events", "read_events", "read_journeys"]
 
@@ -94,7 +94,9 @@ def _read_leads(reader: TableReader) -> tuple[pd.DataFrame, LeadIds]:
     reader.refuse(later_duplicates(ids, ~reader.ledger.bad), "lead_id", DUPLICATE)
     good = pa.array(~reader.ledger.bad)
     leads = LeadIds(kept=ids.filter(good), aside=ids.filter(pc.invert(good)).drop_null())
-    known = {"created_at": to_instants(created)} | ({} if account is None else {"account_id": account})
+    known = {"created_at": microseconds_to_column(created)} | (
+        {} if account is None else {"account_id": account}
+    )
     return _keep(reader, leads, ids, known | attributes), leads
 
 
@@ -113,8 +115,8 @@ def parse_events(reader: TableReader, leads: LeadIds) -> ParsedEvents:
     """Parse all columns of events; what is wrong with a row goes to the reader's ledger."""
     happened = reader.times("occurred_at")
     columns: dict[str, Any] = {
-        "occurred_at": to_instants(happened),
-        "recorded_at": to_instants(reader.recorded(happened)),
+        "occurred_at": microseconds_to_column(happened),
+        "recorded_at": microseconds_to_column(reader.recorded(happened)),
         "action": reader.words("action", required=True),
     }
     for word in ("channel", "campaign", "content", "initiated_by"):
@@ -174,8 +176,8 @@ def _read_outcomes(reader: TableReader, leads: LeadIds, spec: Outcomes) -> pd.Da
         stage = _categorical(np.zeros(len(happened), dtype=np.int8), [spec.stage])
     columns: dict[str, Any] = {
         "stage": stage,
-        "occurred_at": to_instants(happened),
-        "recorded_at": to_instants(reader.recorded(happened)),
+        "occurred_at": microseconds_to_column(happened),
+        "recorded_at": microseconds_to_column(reader.recorded(happened)),
     }
     if reader.has("amount"):
         columns["amount"] = reader.numbers("amount")
@@ -187,15 +189,17 @@ def _read_outcomes(reader: TableReader, leads: LeadIds, spec: Outcomes) -> pd.Da
 def _read_history(reader: TableReader, leads: LeadIds) -> pd.DataFrame:
     since = reader.times("valid_from")
     until = (
-        reader.times("valid_to", required=False) if reader.has("valid_to") else np.full(len(since), NO_TIME)
+        reader.times("valid_to", required=False)
+        if reader.has("valid_to")
+        else np.full(len(since), MISSING_TIME)
     )
-    reader.refuse((until != NO_TIME) & (until < since), "valid_to", "valid_to is before valid_from")
+    reader.refuse((until != MISSING_TIME) & (until < since), "valid_to", "valid_to is before valid_from")
     columns = {
         "field": reader.words("field", required=True),
         "value": reader.text("value"),
-        "valid_from": to_instants(since),
-        "valid_to": to_instants(until),
-        "recorded_at": to_instants(reader.recorded(since)),
+        "valid_from": microseconds_to_column(since),
+        "valid_to": microseconds_to_column(until),
+        "recorded_at": microseconds_to_column(reader.recorded(since)),
     }
     return _keep(reader, leads, leads.resolve(reader)[0], columns)
 

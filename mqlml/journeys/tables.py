@@ -25,7 +25,8 @@ from mqlml.journeys.parse import (
 )
 from mqlml.journeys.quarantine import Ledger
 from mqlml.journeys.sources import Source, read_source
-from mqlml.journeys.times import NO_TIME, OUT_OF_RANGE, guess_format, parse_times
+from mqlml.journeys.times import OUT_OF_RANGE, guess_format, parse_times
+from mqlml.times import MISSING_TIME
 
 __all__ = [
     "DUPLICATE",
@@ -38,16 +39,10 @@ __all__ = [
     "later_duplicates",
     "missing_column",
     "read_table",
-    "to_instants",
 ]
 
 MISSING = "required value is missing"
 DUPLICATE = "duplicate key"
-
-
-def to_instants(microseconds: npt.NDArray[np.int64]) -> pd.Series:
-    """A ``datetime64[us, UTC]`` column of microseconds since 1970; `NO_TIME` is NaT."""
-    return pd.Series(microseconds.view("datetime64[us]")).dt.tz_localize("UTC")
 
 
 def later_duplicates(ids: Any, usable: Mask) -> Mask:
@@ -214,7 +209,7 @@ class TableReader:
             self.refuse(mask, column, reason, "" if plain else remedy)
 
     def times(self, column: str, *, required: bool = True) -> npt.NDArray[np.int64]:
-        """Instants in microseconds since 1970; `NO_TIME` where missing or bad."""
+        """Instants in microseconds since 1970; `MISSING_TIME` where missing or bad."""
         theirs, hint = self.spec.column(column), self.spec.format(column)
         place = f"{self.where}.columns.{column}"
         if hint is not None and hint.unit is not None and hint.format is not None:
@@ -250,7 +245,8 @@ class TableReader:
         if not self.has("recorded_at"):
             return happened
         values = self.times("recorded_at", required=False)
-        return np.where(values == NO_TIME, happened, values)
+        recorded: npt.NDArray[np.int64] = np.where(values == MISSING_TIME, happened, values)
+        return recorded
 
     def ids(self, column: str, *, required: bool = True) -> Any:
         """Ids, an Arrow array of int64 or of text."""

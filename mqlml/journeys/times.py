@@ -16,12 +16,9 @@ import pyarrow.compute as pc
 from mqlml.config import ColumnFormat
 from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.parse import Form, Mask, Parsed, parse_numbers, plain_text, true_where
-from mqlml.timeutil import DAY, to_microseconds
+from mqlml.times import DAY, MISSING_TIME, column_to_microseconds, microseconds_to_column, to_microseconds
 
-__all__ = ["NO_TIME", "OUT_OF_RANGE", "guess_format", "parse_times"]
-
-NO_TIME = np.iinfo(np.int64).min
-"""The instant that stands for a missing one; numpy's and pandas' own NaT."""
+__all__ = ["OUT_OF_RANGE", "guess_format", "parse_times"]
 
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - what a clock shows has no zone
 _FIRST = to_microseconds(dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
@@ -43,7 +40,7 @@ _OFFSET = r":\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 def parse_times(
     column: Any, *, zone: ZoneInfo, hint: ColumnFormat | None, where: str, form: Form | None = None
 ) -> Parsed:
-    """Instants as an int64 array of microseconds since 1970 in UTC, `NO_TIME` where missing or bad.
+    """Instants as an int64 array of microseconds since 1970 in UTC, `MISSING_TIME` where missing or bad.
 
     Parameters
     ----------
@@ -64,7 +61,7 @@ def parse_times(
     """
     kind = column.type
     if pa.types.is_null(kind):
-        return Parsed(np.full(len(column), NO_TIME), np.ones(len(column), dtype=bool))
+        return Parsed(np.full(len(column), MISSING_TIME), np.ones(len(column), dtype=bool))
     if pa.types.is_timestamp(kind):
         return _typed(column, kind.unit, None if kind.tz else zone)
     if pa.types.is_date(kind):
@@ -168,7 +165,7 @@ def _formatted(text: Any, form: str, zone: ZoneInfo, where: str) -> Parsed:
 
 def _from_pandas(parsed: Any, missing: Mask, local: Mask, zone: ZoneInfo, reason: str) -> Parsed:
     bad = np.asarray(parsed.isna()) & ~missing
-    walls = parsed.dt.as_unit("us").to_numpy(dtype="datetime64[us]").view(np.int64)
+    walls = column_to_microseconds(parsed)
     outside = ((walls < _FIRST) | (walls >= _END)) & ~bad & ~missing
     return _instants(walls, missing, local, zone, (reason, bad), outside)
 
@@ -183,7 +180,7 @@ def _instants(
 ) -> Parsed:
     """Instants from what clocks showed: in UTC, or in ``zone`` where ``local``."""
     outside = outside & ~missing & ~bad[1]
-    values = np.where(missing | bad[1] | outside, NO_TIME, walls)
+    values = np.where(missing | bad[1] | outside, MISSING_TIME, walls)
     if zone is not None and zone.key != "UTC" and local.any():
         values[local] = _localise(values[local], zone)
     return Parsed(values, missing, (bad, (OUT_OF_RANGE, outside)))
@@ -191,10 +188,10 @@ def _instants(
 
 def _localise(walls: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.int64]:
     """The instants at which clocks in ``zone`` showed these times, as Python's ``replace(tzinfo=zone)`` has them."""
-    clock = pd.DatetimeIndex(walls.view("datetime64[us]"))
+    clock = microseconds_to_column(walls).dt.tz_localize(None)
     first = np.ones(len(clock), dtype=bool)
-    instants = clock.tz_localize(zone, ambiguous=first, nonexistent="NaT").as_unit("us").asi8.copy()
-    jumped = (instants == NO_TIME) & (walls != NO_TIME)
+    instants = column_to_microseconds(clock.dt.tz_localize(zone, ambiguous=first, nonexistent="NaT"))
+    jumped = (instants == MISSING_TIME) & (walls != MISSING_TIME)
     # pandas' own "shift_forward" is half an hour off on Lord Howe, where the clock jumps by half an hour.
     distinct, place = np.unique(walls[jumped], return_inverse=True)
     shown = [_EPOCH + dt.timedelta(microseconds=int(wall)) for wall in distinct]

@@ -23,7 +23,7 @@ from mqlml.pipeline.describe import (
 )
 from mqlml.pipeline.progress import Progress
 from mqlml.scoring import match_rules
-from mqlml.timeutil import format_instant
+from mqlml.times import format_instant
 from mqlml.training import TrainingTable, build_table
 
 __all__ = [

@@ -6,7 +6,7 @@ from typing import Any
 
 from mqlml.model import Drift, SigmoidCalibrator
 from mqlml.pipeline.choose_model import Chosen
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 from mqlml.training import TrainingTable
 
 __all__ = ["describe_choice", "describe_drift", "warn_of_drift"]

@@ -14,7 +14,7 @@ from mqlml.journeys.simulate import simulate
 from mqlml.pipeline.progress import Progress
 from mqlml.pipeline.version import score_leads, train_version, write_report
 from mqlml.scoring import write_text
-from mqlml.timeutil import format_instant
+from mqlml.times import format_instant
 
 __all__ = ["DEMO_CONFIG", "make_demo"]
 

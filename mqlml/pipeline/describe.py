@@ -15,7 +15,7 @@ from mqlml.evaluation.shape import Shape
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.pipeline.words import say_proof
 from mqlml.plain import to_plain
-from mqlml.timeutil import format_instant
+from mqlml.times import format_instant
 from mqlml.training import Step, TrainingTable, refused_columns
 
 __all__ = [
@@ -74,7 +74,7 @@ def describe_population(table: TrainingTable) -> dict[str, Any]:
 
 
 def _step(step: Step) -> dict[str, Any]:
-    return {"step": step.name, "snapshots": step.snapshots, "leads": step.leads}
+    return {"step": step.step, "snapshots": step.snapshots, "leads": step.leads}
 
 
 def describe_leaks(table: TrainingTable) -> list[dict[str, Any]]:
@@ -184,7 +184,7 @@ def make_report(
             ),
             observed_until=format_instant(until) if until else None,
         ),
-        population=tuple(report.Step(step.name, step.snapshots) for step in table.waterfall),
+        population=tuple(report.Step(step.step, step.snapshots) for step in table.waterfall),
         holdout=report.Holdout(
             start=holdout["from"],
             until=holdout["until"],

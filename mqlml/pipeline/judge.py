@@ -27,7 +27,7 @@ from mqlml.evaluation.placement import Placement, measure_placements
 from mqlml.evaluation.shape import Shape, measure_shapes
 from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator, Traits, make_baselines
 from mqlml.model.partial import PartialScores
-from mqlml.timeutil import parse_duration
+from mqlml.times import parse_duration
 from mqlml.training import TrainingTable
 
 __all__ = [

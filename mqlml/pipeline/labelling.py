@@ -17,7 +17,7 @@ from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import LabelPolicy, Looks, Traits, add_promises, choose_policy, interest_points, make_looks
 from mqlml.pipeline.judge import RANDOM_STATE
 from mqlml.scoring import match_acts, match_rules
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 from mqlml.training import TrainingTable
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mqlml.timeutil import format_instant, parse_instant
+from mqlml.times import format_instant, parse_instant
 
 __all__ = ["columns", "four_digits", "local_day", "local_moment", "percent", "ranged"]
 

@@ -12,7 +12,7 @@ from mqlml.journeys import FlatTable, Journeys, read_flat
 from mqlml.pipeline.check import read_data
 from mqlml.pipeline.progress import Progress
 from mqlml.registry import CHAMPION, Bundle, Store, Version, load_version, make_store
-from mqlml.timeutil import parse_instant
+from mqlml.times import parse_instant
 
 __all__ = ["Opening", "find_store", "load_model", "open_version", "read_moment"]
 

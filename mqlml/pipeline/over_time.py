@@ -12,7 +12,7 @@ from mqlml.evaluation.ahead import Forecast
 from mqlml.evaluation.periods import judge_losses
 from mqlml.pipeline.choose_model import Chosen
 from mqlml.pipeline.judge import RANDOM_STATE, Judged
-from mqlml.timeutil import format_instant
+from mqlml.times import format_instant
 from mqlml.training import TrainingTable
 
 __all__ = ["describe_place", "judge_over_time"]

@@ -37,7 +37,7 @@ from mqlml.pipeline.progress import Progress
 from mqlml.pipeline.workroom import fingerprint_file, fingerprint_values
 from mqlml.registry import fingerprint_tables
 from mqlml.scoring import write_table
-from mqlml.timeutil import to_microseconds
+from mqlml.times import to_microseconds
 from mqlml.training import Finding, Proof
 from mqlml.training.audit import (
     EventCounts,

@@ -20,7 +20,7 @@ from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import LeadScorer, Looks, SigmoidCalibrator, make_open_looks
 from mqlml.pipeline.choose_model import FOLD_POSITIVES
 from mqlml.pipeline.labelling import make_traits
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 from mqlml.training import OpenLooks, TrainingTable
 
 __all__ = ["look_recently"]

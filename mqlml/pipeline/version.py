@@ -26,7 +26,7 @@ from mqlml.scoring import (
     write_table,
     write_text,
 )
-from mqlml.timeutil import format_instant
+from mqlml.times import format_instant
 
 __all__ = [
     "list_version_features",

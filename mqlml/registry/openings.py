@@ -21,7 +21,7 @@ from mqlml.errors import TrackingError
 from mqlml.evaluation.heldout import Period
 from mqlml.registry.store import Store, locked
 from mqlml.registry.tracking import connected, find_experiment
-from mqlml.timeutil import format_instant
+from mqlml.times import format_instant
 
 if TYPE_CHECKING:
     import datetime as dt

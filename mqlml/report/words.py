@@ -8,7 +8,7 @@ import math
 from mqlml.config import LabelRule, Problem
 from mqlml.errors import ConfigError
 from mqlml.report.data import Question
-from mqlml.timeutil import DAY, HOUR, parse_duration
+from mqlml.times import DAY, HOUR, parse_duration
 
 __all__ = [
     "NBSP",

@@ -25,7 +25,7 @@ from mqlml.scoring.previous import NOTHING_BEFORE, last_labels
 from mqlml.scoring.promote import match_acts
 from mqlml.scoring.rules import match_rules
 from mqlml.scoring.why import WHY_COLUMNS, explain_scores
-from mqlml.timeutil import format_instant, to_microseconds
+from mqlml.times import format_instant, microseconds_to_column, to_microseconds
 from mqlml.training import open_leads
 
 __all__ = ["DISQUALIFIED", "SCORE_COLUMNS", "count_older", "problem_of", "score", "score_flat"]
@@ -296,7 +296,7 @@ def _scores(
             "model_version": pd.Series([version.version if version else None] * n, dtype="Int64"),
             "run_id": pd.Series([version.run_id if version else None] * n, dtype="str"),
             "scored_at": pd.Series([pd.Timestamp(scored_at)] * n, dtype=_TIME),
-            "label_since": pd.Series(labelled.since.view("datetime64[us]")).dt.tz_localize("UTC"),
+            "label_since": microseconds_to_column(labelled.since),
         }
     )
     table = table.sort_values(["raw_score", "lead_id"], ascending=[False, True], ignore_index=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mqlml.errors import SourceError
-from mqlml.timeutil import to_microseconds
+from mqlml.times import column_to_microseconds, to_microseconds
 
 __all__ = ["NOTHING_BEFORE", "last_labels", "read_scores"]
 
@@ -80,7 +80,7 @@ def last_labels(scores: pd.DataFrame, lead_id: pd.Series, as_of: dt.datetime) ->
     latest = earlier.drop_duplicates("lead_id", keep="last").set_index("lead_id")
     found = latest.reindex(lead_id.astype("str"))
     now = to_microseconds(as_of)
-    since = found["label_since"].to_numpy(dtype="datetime64[us]").astype(np.int64)
+    since = column_to_microseconds(found["label_since"])
     known = found["label"].notna().to_numpy() & found["label_since"].notna().to_numpy()
     return pd.DataFrame(
         {

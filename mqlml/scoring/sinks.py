@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mqlml.errors import OutputError
+from mqlml.times import MISSING_TIME, column_to_microseconds
 
 __all__ = ["TABLE_SUFFIXES", "check_target", "replace_file", "write_batches", "write_table", "write_text"]
 
@@ -236,9 +237,9 @@ def _write_csv(
 
 
 def _iso(times: pd.Series, whole: bool | None) -> pd.Series:
-    instants = times.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
-    missing = np.isnat(instants)
+    ticks = column_to_microseconds(times)
+    missing = ticks == MISSING_TIME
     if whole is None:
-        whole = bool((instants[~missing].astype("int64") % 1_000_000 == 0).all())
-    text = np.datetime_as_string(instants, unit="s" if whole else "us", timezone="UTC")
+        whole = bool((ticks[~missing] % 1_000_000 == 0).all())
+    text = np.datetime_as_string(ticks.astype("datetime64[us]"), unit="s" if whole else "us", timezone="UTC")
     return pd.Series(text, index=times.index, dtype="str").mask(missing)

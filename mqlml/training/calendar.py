@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 
 __all__ = ["cut_calendar"]
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from mqlml.config import Problem
 from mqlml.journeys import Journeys
-from mqlml.training.snapshots import conversion_times, micros
+from mqlml.times import column_to_microseconds
+from mqlml.training.snapshots import conversion_times
 
 __all__ = ["assign_labels"]
 
@@ -30,6 +31,6 @@ def assign_labels(journeys: Journeys, snapshots: pd.DataFrame, problem: Problem)
     converted = conversion_times(journeys, problem)
     position = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     when = converted[position]
-    start = micros(snapshots["cutoff_time"]) + problem.gap
+    start = column_to_microseconds(snapshots["cutoff_time"]) + problem.gap
     inside: npt.NDArray[np.bool_] = (when >= start) & (when < start + problem.horizon)
     return inside.astype(np.int8)

@@ -17,7 +17,16 @@ import pandas as pd
 from mqlml.config import TERMINAL_STAGES, Problem
 from mqlml.errors import PopulationError
 from mqlml.journeys import Journeys
-from mqlml.timeutil import DAY, format_duration, format_instant, to_microseconds
+from mqlml.results import Result
+from mqlml.times import (
+    DAY,
+    NEVER,
+    column_to_microseconds,
+    format_duration,
+    format_instant,
+    microseconds_to_column,
+    to_microseconds,
+)
 
 __all__ = [
     "Snapshots",
@@ -32,17 +41,14 @@ __all__ = [
 
 Micros = npt.NDArray[np.int64]
 
-NEVER = np.iinfo(np.int64).max
-"""An instant after all others: what has not happened."""
-
 _AGE_BANDS = [days * DAY for days in (0, 7, 30, 90, 180, 365)]
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Result):
     """One step of the population waterfall: how many snapshots, and of how many leads, are left after it."""
 
-    name: str
+    step: str
     snapshots: int
     leads: int
 
@@ -63,12 +69,6 @@ class Snapshots:
     waterfall: tuple[Step, ...]
 
 
-def micros(times: pd.Series) -> Micros:
-    """A time column as microseconds since 1970 in UTC; missing times are `NEVER`."""
-    values = times.dt.as_unit("us").astype("int64").to_numpy()
-    return np.where(times.isna().to_numpy(), NEVER, values)
-
-
 def group_leads(leads: pd.DataFrame) -> npt.NDArray[np.intp]:
     """A number for each lead's account, or one of its own where it has none."""
     if "account_id" not in leads:
@@ -85,8 +85,12 @@ def _first_per_lead(journeys: Journeys, rows: pd.DataFrame, times: Micros) -> Mi
     return first
 
 
-def _known(rows: pd.DataFrame) -> Micros:
-    return np.maximum(micros(rows["occurred_at"]), micros(rows["recorded_at"]))
+def first_known(rows: pd.DataFrame) -> Micros:
+    """When each fact had both happened and been recorded; `NEVER` for one without either time."""
+    occurred, recorded = (
+        column_to_microseconds(rows[time], missing=NEVER) for time in ("occurred_at", "recorded_at")
+    )
+    return np.maximum(occurred, recorded)
 
 
 def exit_times(journeys: Journeys, problem: Problem) -> Micros:
@@ -98,13 +102,13 @@ def exit_times(journeys: Journeys, problem: Problem) -> Micros:
     """
     rows = journeys.outcomes
     ends = rows[rows["stage"].isin({*TERMINAL_STAGES, problem.outcome})]
-    return _first_per_lead(journeys, ends, _known(ends))
+    return _first_per_lead(journeys, ends, first_known(ends))
 
 
 def conversion_times(journeys: Journeys, problem: Problem) -> Micros:
     """When each lead first reached the predicted stage, by when it happened; `NEVER` where it has not."""
     wins = journeys.outcomes[journeys.outcomes["stage"] == problem.outcome]
-    return _first_per_lead(journeys, wins, micros(wins["occurred_at"]))
+    return _first_per_lead(journeys, wins, column_to_microseconds(wins["occurred_at"], missing=NEVER))
 
 
 def _grid(problem: Problem, created: Micros, last_mature: int) -> tuple[int, int, int]:
@@ -142,7 +146,7 @@ def fix_grid(problem: Problem, leads: pd.DataFrame) -> Problem:
     policy = problem.snapshots
     if policy.every is None or policy.from_ is not None or len(leads) == 0:
         return problem
-    first, _, _ = _grid(problem, micros(leads["created_at"]), 0)
+    first, _, _ = _grid(problem, column_to_microseconds(leads["created_at"]), 0)
     start = pd.Timestamp(first, unit="us", tz="UTC").to_pydatetime()
     return problem.model_copy(update={"snapshots": policy.model_copy(update={"from_": start})})
 
@@ -160,7 +164,7 @@ def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     """
     snapshots = find_snapshots(journeys, problem)
     if len(snapshots.table) == 0:
-        created = micros(journeys.leads["created_at"])
+        created = column_to_microseconds(journeys.leads["created_at"])
         raise _nobody(
             list(snapshots.waterfall),
             created,
@@ -201,7 +205,7 @@ def _population(
 ) -> tuple[npt.NDArray[np.int64], Micros, list[Step]]:
     """Who is looked at when, as rows of ``journeys.leads`` and moments; a grid goes on until ``last``."""
     leads = journeys.leads
-    created = micros(leads["created_at"])
+    created = column_to_microseconds(leads["created_at"])
     low, high = problem.age_limits
     policy = problem.snapshots
 
@@ -230,7 +234,7 @@ def _tabulate(
     journeys: Journeys, problem: Problem, lead: npt.NDArray[np.int64], cutoff: Micros
 ) -> pd.DataFrame:
     leads, policy = journeys.leads, problem.snapshots
-    created = micros(leads["created_at"])
+    created = column_to_microseconds(leads["created_at"])
     bands = np.sort(np.array(policy.ages if policy.ages is not None else _AGE_BANDS))
     words = np.array([format_duration(int(age)) for age in bands])
     text = words[np.searchsorted(bands, cutoff - created[lead], side="right") - 1]
@@ -238,7 +242,7 @@ def _tabulate(
     table = pd.DataFrame(
         {
             "lead_id": leads["lead_id"].to_numpy()[lead[order]],
-            "cutoff_time": pd.to_datetime(cutoff[order], unit="us", utc=True).as_unit("us"),
+            "cutoff_time": microseconds_to_column(cutoff[order]),
             "age": pd.Series(text[order], dtype="str"),
         }
     )
@@ -248,7 +252,7 @@ def _tabulate(
 
 def _nobody(steps: list[Step], created: Micros, observed_until: int, reach: int) -> PopulationError:
     """Why no snapshot is left, and what would help."""
-    emptied = next(step.name for step in steps if step.snapshots == 0)
+    emptied = next(step.step for step in steps if step.snapshots == 0)
     if not emptied.startswith("mature"):
         ended = emptied.startswith(("still open", "not already"))
         remedy = (
@@ -280,7 +284,7 @@ def open_leads(journeys: Journeys, cutoff: dt.datetime, problem: Problem) -> pd.
     DataFrame with ``lead_id``, ``cutoff_time``, in the order of ``journeys.leads``.
     """
     at = to_microseconds(cutoff)
-    created = micros(journeys.leads["created_at"])
+    created = column_to_microseconds(journeys.leads["created_at"])
     age = at - created
     low, high = problem.age_limits
     mask = (age >= max(low, 0)) & (age <= high) & (exit_times(journeys, problem) >= at)

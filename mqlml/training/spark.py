@@ -24,7 +24,7 @@ from mqlml.errors import ConfigError, ContractError, UsageError
 from mqlml.features import FeaturePlan, gather_facts
 from mqlml.journeys import Journeys, empty_quarantine
 from mqlml.journeys.contract import REQUIRED, TIMES, WORDS, empty_table
-from mqlml.timeutil import to_microseconds
+from mqlml.times import MISSING_TIME, column_to_microseconds, microseconds_to_column, to_microseconds
 from mqlml.training.audit import count_events, prove, require_proof, sample_snapshots, take_leads
 from mqlml.training.parts import Recipe, Shelf, build_part, deal_leads, make_recipe
 from mqlml.training.table import choose_rows, learn_plan
@@ -167,8 +167,7 @@ class _Make:
             if name == "lead_id":
                 columns[name] = _ids(column)
             elif name == "cutoff_time":
-                micros = column.dt.tz_convert(None).to_numpy("datetime64[us]")
-                columns[name] = pa.array(micros, pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
+                columns[name] = pa.array(column_to_microseconds(column)).cast(pa.timestamp("us", "UTC"))
             elif pd.api.types.is_numeric_dtype(column.dtype):
                 # A missing number is NaN, not null: as in the table that is made in memory.
                 columns[str(name)] = pa.array(column.to_numpy())
@@ -254,9 +253,8 @@ def _read(name: str, table: pa.Table) -> pd.DataFrame:
     for column in table.column_names:
         values = table.column(column)
         if column in TIMES:
-            micros = values.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).fill_null(np.iinfo(np.int64).min)
-            instants = pd.Series(np.array(micros).view("datetime64[us]")).dt.tz_localize("UTC")
-            columns[column] = instants
+            ticks = values.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).fill_null(MISSING_TIME)
+            columns[column] = microseconds_to_column(np.array(ticks))
         elif column == "lead_id" and pa.types.is_integer(values.type):
             columns[column] = pd.Series(np.array(values.cast(pa.int64())))
         elif column in WORDS and name != "leads":

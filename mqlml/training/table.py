@@ -22,7 +22,7 @@ from mqlml.features import (
     plan_flat,
 )
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.timeutil import DAY, to_microseconds
+from mqlml.times import DAY, column_to_microseconds, to_microseconds
 from mqlml.training.audit import (
     EventCounts,
     Finding,
@@ -39,7 +39,7 @@ from mqlml.training.audit import (
     take_leads,
 )
 from mqlml.training.labels import assign_labels
-from mqlml.training.snapshots import Step, build_snapshots, find_open, group_leads, micros
+from mqlml.training.snapshots import Step, build_snapshots, find_open, group_leads
 from mqlml.training.splits import Fold, holdout_split
 
 __all__ = ["OpenLooks", "Rows", "TrainingTable", "build_open", "build_table", "choose_rows", "learn_plan"]
@@ -111,7 +111,7 @@ class TrainingTable:
         A cutoff of a grid stands for the time until the next one: four weekly cutoffs are four weeks, not three.
         Otherwise a period has at least a day.
         """
-        return None if self.age is None else max(end - start + self.every, DAY) / (7 * DAY)
+        return max(end - start + self.every, DAY) / (7 * DAY) if self.dated else None
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def build_open(journeys: Journeys, config: Config, plan: FeaturePlan) -> OpenLoo
     return OpenLooks(
         lead_id=looks["lead_id"],
         features=build_features(journeys, looks[["lead_id", "cutoff_time"]], plan),
-        time=micros(looks["cutoff_time"]),
+        time=column_to_microseconds(looks["cutoff_time"]),
         group=group,
         lead=lead,
         start=end - config.problem.gap - config.problem.horizon,
@@ -186,7 +186,7 @@ def build_table(data: Journeys | FlatTable, config: Config) -> TrainingTable:
     LeakageError
         If the config names a column that is written after the outcome.
     """
-    if isinstance(data, FlatTable):
+    if not data.dated:
         return _from_flat(data, config)
     return _from_journeys(data, config)
 
@@ -244,7 +244,7 @@ def choose_rows(journeys: Journeys, config: Config) -> Rows:
         "mature snapshots",
         "Check the outcomes (data.outcomes.stage, stages), problem.outcome and problem.horizon",
     )
-    time = micros(table["cutoff_time"])
+    time = column_to_microseconds(table["cutoff_time"])
     lead, group = _groups(journeys.leads, table["lead_id"])
     reach = problem.gap + problem.horizon
     return Rows(

@@ -14,7 +14,7 @@ from mqlml.evaluation.heldout import HeldOut
 from mqlml.evaluation.periods import judge_folds, judge_losses
 from mqlml.journeys.simulate import simulate
 from mqlml.model import LeadScorer
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 from mqlml.training import Fold, build_table, rolling_folds
 from tests.pipeline.test_learn import config
 

@@ -11,7 +11,7 @@ from mqlml.features import FeaturePlan, plan_features
 from mqlml.features.bad_acts import is_undesirable
 from mqlml.features.catalogue import FAMILIES, feature_name, name_part, name_parts, say_window
 from mqlml.features.wording import counted_acts
-from mqlml.timeutil import DAY, HOUR
+from mqlml.times import DAY, HOUR
 from tests.features.worlds import make_config_of, make_world
 
 CONFIG = make_config_of(features={"max_actions": 4, "max_channels": 2}, profile={"history": ["plan"]})

@@ -14,7 +14,7 @@ import numpy as np
 from mqlml.journeys.simulate.behaviour import uploaded_at
 from mqlml.journeys.simulate.truth import Truth
 from mqlml.journeys.simulate.world import ACTIONS, AFTER_EXIT, OFFLINE, STATES, WEB, read_clock
-from mqlml.timeutil import DAY, HOUR
+from mqlml.times import DAY, HOUR
 
 SECOND = 1_000_000
 PAGE_VIEW, SIGN_UP = ACTIONS.index("page_view"), ACTIONS.index("signup_form")

@@ -20,7 +20,7 @@ from mqlml.journeys.contract import NUMBERS, OPTIONAL, REQUIRED, TIMES, WORDS
 from mqlml.journeys.simulate import Simulation, simulate
 from mqlml.journeys.simulate.behaviour import NEVER, uploaded_at
 from mqlml.journeys.simulate.world import ACTIONS, OFFLINE, read_clock, set_clock
-from mqlml.timeutil import DAY, HOUR
+from mqlml.times import DAY, HOUR
 from tests.journeys.by_enumeration import enumerate_probability, monday_known
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"

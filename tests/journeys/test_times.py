@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from mqlml.config import ColumnFormat
 from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.parse import Parsed
-from mqlml.journeys.times import NO_TIME, guess_format, parse_times
-from mqlml.timeutil import to_microseconds
+from mqlml.journeys.times import MISSING_TIME, guess_format, parse_times
+from mqlml.times import to_microseconds
 
 BERLIN = ZoneInfo("Europe/Berlin")
 UTC = ZoneInfo("UTC")
@@ -242,7 +242,7 @@ def test_an_empty_and_an_all_null_column() -> None:
     for kind in (pa.string(), pa.null(), pa.timestamp("us"), pa.date32()):
         assert len(parse([], kind).data) == 0
         parsed = parse([None, None], kind)
-        assert parsed.data.tolist() == [NO_TIME, NO_TIME]
+        assert parsed.data.tolist() == [MISSING_TIME, MISSING_TIME]
         assert parsed.missing.all()
         assert not parsed.bad.any()
 
@@ -266,7 +266,7 @@ def test_naive_text_and_timestamps_agree_with_plain_python(walls: list[dt.dateti
     assert parse(texts, zone=ZoneInfo(zone)).data.tolist() == expected
     assert parse(walls, pa.timestamp("us"), zone=ZoneInfo(zone)).data.tolist() == expected
     assert parse(texts, zone=ZoneInfo(zone), format="%Y-%m-%d %H:%M:%S.%f").data.tolist() == [
-        value if wall.microsecond else NO_TIME for wall, value in zip(walls, expected, strict=True)
+        value if wall.microsecond else MISSING_TIME for wall, value in zip(walls, expected, strict=True)
     ]
 
 
@@ -287,5 +287,5 @@ def test_around_changes_of_the_clock_too(jump: tuple[str, dt.datetime], seconds:
 @given(st.lists(st.text("0123456789-:T .+Z", max_size=26), max_size=8))
 def test_whatever_text_is_a_time_missing_or_bad(texts: list[str]) -> None:
     parsed = parse(texts, pa.string(), zone=UTC)
-    good = parsed.data != NO_TIME
+    good = parsed.data != MISSING_TIME
     assert (good.astype(int) + parsed.missing + parsed.bad == 1).all()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mqlml.model import Remembered, assign_with_memory
 from mqlml.model.policy import Staying
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 
 BARS = (0.25, 0.5)
 

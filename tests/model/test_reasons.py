@@ -11,7 +11,7 @@ from mqlml.features import Feature
 from mqlml.features.catalogue import over_windows
 from mqlml.features.wording import Counted, Last, Named, counted_acts, last_act
 from mqlml.model import Contributions, choose_reasons, group_ideas, sum_ideas
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 
 TOUCHES = Counted("touch through ads", "touches through ads")
 FEATURES = (

@@ -22,7 +22,7 @@ from mqlml.journeys.simulate import Simulation, simulate
 from mqlml.pipeline import Trained, train
 from mqlml.report import render_report
 from mqlml.scoring import score
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 

@@ -13,7 +13,7 @@ from mqlml.model import LeadScorer, SigmoidCalibrator
 from mqlml.pipeline import Trained, train
 from mqlml.pipeline.judge import fit_past
 from mqlml.pipeline.recent import look_recently
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 from mqlml.training import OpenLooks, TrainingTable, build_open, build_table
 from tests.pipeline.test_learn import NOW, config
 

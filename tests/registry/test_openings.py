@@ -21,7 +21,7 @@ from mqlml.registry import (
     record_opening,
     same_period,
 )
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 
 NOW = dt.datetime(2026, 1, 2, 8, 30, tzinfo=dt.UTC)
 PERIOD = Period(start=100 * DAY, end=200 * DAY, dated=True, rows=50, sha256="a" * 64)

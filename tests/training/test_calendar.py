@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 from mqlml.training.calendar import cut_calendar
 
 

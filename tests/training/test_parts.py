@@ -15,7 +15,7 @@ from pandas.testing import assert_frame_equal
 from mqlml.config import Config
 from mqlml.features import gather_facts
 from mqlml.journeys import Journeys
-from mqlml.timeutil import to_microseconds
+from mqlml.times import to_microseconds
 from mqlml.training import build_table
 from mqlml.training.parts import build_part, deal_leads, make_recipe
 from mqlml.training.snapshots import build_snapshots, find_snapshots, fix_grid

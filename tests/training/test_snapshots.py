@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 
 from mqlml.errors import PopulationError
-from mqlml.timeutil import DAY
-from mqlml.training import build_snapshots, open_leads
-from mqlml.training.snapshots import find_open
+from mqlml.features import build_features, gather_facts, plan_features
+from mqlml.times import DAY, NEVER, to_microseconds
+from mqlml.training import assign_labels, build_snapshots, open_leads
+from mqlml.training.snapshots import find_open, first_known
 from tests.by_hand import instant, journeys, problem
+from tests.features.worlds import make_config_of
 
 
 def cutoffs(data: object, **keys: object) -> list[tuple[int, str]]:
@@ -219,3 +221,26 @@ def test_the_grid_lays_out_only_what_the_age_limits_allow() -> None:
     assert len(table) == 50 * 24
     ages = table["cutoff_time"].astype("int64") - instant("01-01").value // 1000
     assert np.all((ages >= DAY // 24) & (ages <= DAY))
+
+
+def test_a_fact_without_a_time_is_known_at_no_cutoff() -> None:
+    """Features, plans, the population and the label agree; in a source such a row is quarantined."""
+    lead = {"lead_id": 1, "created_at": "03-01"}
+    events = [
+        {"lead_id": 1, "action": "visit", "occurred_at": "03-02"},
+        {"lead_id": 1, "action": "visit", "occurred_at": None},
+        {"lead_id": 1, "action": "demo", "occurred_at": None},
+    ]
+    won = [{"lead_id": 1, "stage": "closed_won", "occurred_at": None}]
+    data = journeys([lead], events=events, outcomes=won)
+    asked = problem(snapshots={"ages": ["7d"]})
+    snapshots = build_snapshots(data, asked).table
+    assert len(snapshots) == 1, "a win without a time closes no lead"
+    assert assign_labels(data, snapshots, asked).tolist() == [0]
+    end = instant("12-01").to_pydatetime()
+    plan = plan_features(data, make_config_of(windows=["all"]), before=end)
+    row = build_features(data, snapshots, plan).iloc[0]
+    assert row["actions__visit__count__all"] == 1
+    facts = gather_facts(data.events, before=to_microseconds(end))
+    assert facts.counts["action"].seen == {"visit": 1}
+    assert first_known(data.events).tolist()[1:] == [NEVER, NEVER]

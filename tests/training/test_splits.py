@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from mqlml.errors import PopulationError
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 from mqlml.training import Fold, holdout_split, rolling_folds
 
 ROWS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 25), st.integers(0, 1)), min_size=2, max_size=80)

@@ -12,7 +12,7 @@ import pytest
 from mqlml.config import Config, make_config
 from mqlml.errors import PopulationError
 from mqlml.journeys import FlatTable, Journeys, empty_quarantine
-from mqlml.timeutil import DAY
+from mqlml.times import DAY
 from mqlml.training import build_table
 from tests.by_hand import instant, journeys
 

@@ -30,11 +30,10 @@ from mqlml.journeys.simulate.world import (
     read_clock,
     set_clock,
 )
-from mqlml.timeutil import DAY, HOUR
+from mqlml.times import DAY, HOUR, NEVER
 
-__all__ = ["NEVER", "Acts", "Exits", "make_behaviour", "uploaded_at"]
+__all__ = ["Acts", "Exits", "make_behaviour", "uploaded_at"]
 
-NEVER = np.iinfo(np.int64).max
 _BLOCK = 20_000  # leads simulated at a time: bounds memory, and is part of what a seed means
 _MONDAY = 4 * DAY  # 1970-01-05
 

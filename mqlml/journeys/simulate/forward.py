@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mqlml.journeys.simulate.behaviour import NEVER, Acts, Exits
+from mqlml.journeys.simulate.behaviour import Acts, Exits
 from mqlml.journeys.simulate.population import Population
 from mqlml.journeys.simulate.world import (
     AFTER_EXIT,
@@ -32,7 +32,7 @@ from mqlml.journeys.simulate.world import (
     move_states,
     read_clock,
 )
-from mqlml.timeutil import DAY, HOUR
+from mqlml.times import DAY, HOUR, NEVER
 
 __all__ = ["Forward", "make_ranges"]
 

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mqlml.journeys.simulate.behaviour import NEVER, Acts, Exits, uploaded_at
+from mqlml.journeys.simulate.behaviour import Acts, Exits, uploaded_at
 from mqlml.journeys.simulate.population import Population
 from mqlml.journeys.simulate.world import ACTIONS, CHANNELS, EXITS, OFFLINE, Ints, action_code
-from mqlml.timeutil import DAY, HOUR
+from mqlml.times import DAY, HOUR, NEVER, microseconds_to_column
 
 __all__ = ["AFTERWARDS", "add_afterwards", "make_events", "make_outcomes", "to_time"]
 
@@ -43,7 +43,7 @@ AFTERWARDS = ("lead_status", "owner", "last_activity_date", "closed_amount", "lo
 
 def to_time(microseconds: Ints) -> pd.Series:
     """Instants as the contract has them."""
-    return pd.Series(pd.DatetimeIndex(microseconds.astype("datetime64[us]")).tz_localize("UTC"))
+    return microseconds_to_column(microseconds)
 
 
 def _category(codes: NDArray[np.integer[Any]], words: tuple[str, ...] | list[str]) -> pd.Series:

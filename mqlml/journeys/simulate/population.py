@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mqlml.journeys.simulate.world import CHANNELS, STATES, Floats, Ints, World, set_clock
-from mqlml.timeutil import DAY
+from mqlml.times import DAY, microseconds_to_column
 
 __all__ = ["FIRST_ID", "Population", "make_population"]
 
@@ -231,7 +231,7 @@ def _table(
     return pd.DataFrame(
         {
             "lead_id": lead_id,
-            "created_at": pd.DatetimeIndex(created.astype("datetime64[us]")).tz_localize("UTC"),
+            "created_at": microseconds_to_column(created),
             "account_id": pd.Series(
                 [None if individual[number] else f"A{number:06d}" for number in account], dtype="str"
             ),

@@ -20,7 +20,7 @@ from mqlml.journeys.simulate.outcome import add_afterwards, make_events, make_ou
 from mqlml.journeys.simulate.population import make_population
 from mqlml.journeys.simulate.truth import Truth
 from mqlml.journeys.simulate.world import Floats, make_world
-from mqlml.timeutil import DAY, parse_instant, to_microseconds
+from mqlml.times import DAY, parse_instant, to_microseconds
 
 __all__ = ["Simulation", "simulate"]
 

@@ -24,7 +24,7 @@ from mqlml.journeys.simulate.behaviour import Acts, Exits
 from mqlml.journeys.simulate.forward import Forward, make_ranges
 from mqlml.journeys.simulate.population import Population
 from mqlml.journeys.simulate.world import Floats, Ints, World, move_states, read_clock
-from mqlml.timeutil import DAY
+from mqlml.times import DAY, column_to_microseconds
 
 __all__ = ["Truth"]
 
@@ -85,7 +85,7 @@ class Truth:
             raise ContractError(
                 f"every snapshot's lead_id must be one of the simulated leads; found {unknown!r}"
             )
-        cutoff = snapshots["cutoff_time"].dt.tz_convert("UTC").dt.as_unit("us").astype("int64").to_numpy()
+        cutoff = column_to_microseconds(snapshots["cutoff_time"])
         outside = np.flatnonzero((cutoff < self.population.created[leads]) | (cutoff > self.end))
         if len(outside):
             row = snapshots.iloc[int(outside[0])]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mqlml.timeutil import DAY, HOUR
+from mqlml.times import DAY, HOUR
 
 __all__ = [
     "ACTIONS",

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mqlml.times import NEVER, column_to_microseconds
 from mqlml.training.audit.bounds import lower_share
 from mqlml.training.audit.findings import Clue
 
@@ -20,7 +21,6 @@ __all__ = ["ChangeCounts", "count_changes", "judge_changes"]
 
 Micros = npt.NDArray[np.int64]
 
-_NEVER = np.iinfo(np.int64).max
 
 _CHANGED = 0.01
 """A share of leads above this, surely, is more than corrections of typing errors."""
@@ -68,8 +68,8 @@ def count_changes(
     who = lead[rows]
     field, names = pd.factorize(part["field"])
     value = pd.factorize(part["value"])[0]
-    since = part["valid_from"].dt.as_unit("us").astype("int64").to_numpy()
-    known = np.maximum(since, part["recorded_at"].dt.as_unit("us").astype("int64").to_numpy())
+    since = column_to_microseconds(part["valid_from"], missing=NEVER)
+    known = np.maximum(since, column_to_microseconds(part["recorded_at"], missing=NEVER))
     order = np.lexsort((known, since, who, field))
     field, who, value, since, known = (column[order] for column in (field, who, value, since, known))
     first = np.ones(len(order), np.bool_)
@@ -77,9 +77,9 @@ def count_changes(
     changed = np.ones(len(order), np.bool_)
     changed[1:] = first[1:] | (value[1:] != value[:-1])
     changed &= ~_loaded(field, since, first)
-    asked = looked_at[who] < _NEVER
+    asked = looked_at[who] < NEVER
     after = changed & asked & (known >= looked_at[who])
-    won = converted[who] < _NEVER
+    won = converted[who] < NEVER
     counts = {
         "leads": asked & first,
         "changed": _once(after, field, who),

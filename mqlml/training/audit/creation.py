@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mqlml.timeutil import DAY
+from mqlml.times import DAY, NEVER
 from mqlml.training.audit.bounds import AUDIT_ERROR, lower_share
 from mqlml.training.audit.findings import Clue, Finding
 from mqlml.training.audit.times import Moments
@@ -28,7 +28,7 @@ def audit_creation(moments: Moments) -> tuple[Finding, ...]:
 
     Where creation is known by day only, the same day says nothing.
     """
-    won = np.flatnonzero(moments.converted < np.iinfo(np.int64).max)
+    won = np.flatnonzero(moments.converted < NEVER)
     if len(won) == 0:
         return ()
     hour = moments.created[won] % DAY

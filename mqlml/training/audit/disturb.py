@@ -13,7 +13,7 @@ import pandas as pd
 
 from mqlml.journeys import Journeys
 from mqlml.journeys.contract import WORDS
-from mqlml.timeutil import DAY
+from mqlml.times import DAY, MISSING_TIME, NEVER, column_to_microseconds, microseconds_to_column
 
 __all__ = ["Disturbed", "disturb"]
 
@@ -65,12 +65,12 @@ def disturb(
     return Disturbed(other, changed, removed, added)
 
 
-def _micros(times: pd.Series) -> Micros:
-    return np.asarray(times.dt.as_unit("us").astype("int64"))
-
-
-def _instants(micros: Micros, index: pd.Index) -> pd.Series:
-    return pd.Series(pd.DatetimeIndex(micros.view("datetime64[us]")).tz_localize("UTC"), index=index)
+def _known(table: pd.DataFrame, time: str) -> Micros:
+    """When each row had both happened and been recorded; `NEVER` for one without either time."""
+    happened, recorded = (
+        column_to_microseconds(table[name], missing=NEVER) for name in (time, "recorded_at")
+    )
+    return np.maximum(happened, recorded)
 
 
 def _known_leads(journeys: Journeys, cutoff: Micros) -> npt.NDArray[np.bool_]:
@@ -83,7 +83,7 @@ def _known_leads(journeys: Journeys, cutoff: Micros) -> npt.NDArray[np.bool_]:
         (journeys.outcomes, "occurred_at"),
     ):
         lead = ids.get_indexer(pd.Index(table["lead_id"]))
-        since = np.maximum(_micros(table[time]), _micros(table["recorded_at"]))
+        since = _known(table, time)
         known[lead[(lead >= 0) & (since < cutoff[lead])]] = True
     return known
 
@@ -96,7 +96,7 @@ def _disturb_leads(
     counts: npt.NDArray[np.int64],
 ) -> tuple[pd.DataFrame, Micros]:
     """Leads that come after their account's cutoff are changed or removed, and further ones come; their cutoffs."""
-    unborn = _micros(leads["created_at"]) > cutoff
+    unborn = column_to_microseconds(leads["created_at"]) > cutoff
     gone = unborn & ~kept & (rng.random(len(leads)) < _REMOVED)
     other = np.flatnonzero(unborn & ~gone)
     keep = ~gone
@@ -111,7 +111,9 @@ def _disturb_leads(
     n = max(int(len(changed) * _NEW_LEADS), 1)
     rows = rng.integers(0, len(changed), n)
     new = changed.iloc[rows].reset_index(drop=True)
-    new["created_at"] = _instants(cutoff[rows] + 1 + rng.integers(0, _SPREAD, n), new.index)
+    new["created_at"] = microseconds_to_column(
+        cutoff[rows] + 1 + rng.integers(0, _SPREAD, n), index=new.index
+    )
     new["lead_id"] = _new_ids(leads["lead_id"], n)
     for name in attributes:
         new[name] = _redraw(new[name], np.arange(n), rng)
@@ -141,7 +143,7 @@ def _disturb_rows(
     if len(table) == 0:
         return table
     at = cutoff[lead]
-    unknown = np.maximum(_micros(table[time]), _micros(table["recorded_at"])) >= at
+    unknown = _known(table, time) >= at
     gone = unknown & (rng.random(len(table)) < _REMOVED)
     other = np.flatnonzero(unknown & ~gone & (rng.random(len(table)) < _CHANGED))
     changed = _move(_reword(table, other, rng), other, time, at[other], rng)
@@ -179,20 +181,19 @@ def _move(
     recorded = np.where(kind == 1, cutoff + rng.integers(0, 2, n) * rng.integers(0, _SPREAD, n), happened)
     moved = table.copy()
     for column, values in ((time, happened), ("recorded_at", recorded)):
-        all_values = _micros(table[column]).copy()
+        all_values = column_to_microseconds(table[column])
         all_values[rows] = values
-        moved[column] = _instants(all_values, table.index)
+        moved[column] = microseconds_to_column(all_values, index=table.index)
     return moved
 
 
 def _other_ends(ends: pd.Series, cutoff: Micros, rng: np.random.Generator) -> pd.Series:
     """Ends that lie at or after the cutoff, or nowhere yet, come at another time, or not."""
-    open_ended = ends.isna().to_numpy()
-    micros = np.where(open_ended, cutoff, _micros(ends.fillna(pd.Timestamp(0, tz="UTC"))))
-    later = micros >= cutoff
-    moved = np.where(later, cutoff + rng.integers(0, _SPREAD, len(ends)), micros)
-    moved = np.where(later & (rng.random(len(ends)) < 0.5), np.iinfo(np.int64).min, moved)
-    return _instants(moved, ends.index)
+    known = column_to_microseconds(ends, missing=NEVER)
+    later = known >= cutoff
+    moved = np.where(later, cutoff + rng.integers(0, _SPREAD, len(ends)), known)
+    moved = np.where(later & (rng.random(len(ends)) < 0.5), MISSING_TIME, moved)
+    return microseconds_to_column(moved, index=ends.index)
 
 
 def _reword(table: pd.DataFrame, rows: npt.NDArray[np.intp], rng: np.random.Generator) -> pd.DataFrame:

@@ -19,15 +19,15 @@ import pandas as pd
 
 from mqlml.config import Config, Problem
 from mqlml.features.vocabulary import read_words
-from mqlml.features.windows import match_ids, to_micros
+from mqlml.features.windows import match_ids
 from mqlml.journeys import Journeys
-from mqlml.timeutil import HOUR, to_microseconds
+from mqlml.times import HOUR, NEVER, column_to_microseconds, to_microseconds
 from mqlml.training.audit.alone import lifted
 from mqlml.training.audit.bounds import AUDIT_ERROR, lower_share
 from mqlml.training.audit.columns import check_forced
 from mqlml.training.audit.findings import Clue, Finding, conclude
 from mqlml.training.audit.names import check_action_name
-from mqlml.training.snapshots import NEVER, conversion_times, micros
+from mqlml.training.snapshots import conversion_times, first_known
 
 __all__ = ["EventCounts", "audit_events", "count_events"]
 
@@ -79,7 +79,7 @@ def count_events(part: Journeys, problem: Problem) -> EventCounts:
     leads, events = part.leads, part.events
     converted = conversion_times(part, problem)
     until = to_microseconds(part.observed_until)
-    settled = micros(leads["created_at"]) + problem.gap + problem.horizon <= until
+    settled = column_to_microseconds(leads["created_at"]) + problem.gap + problem.horizon <= until
     words = read_words(events["action"])
     size = max(len(words.text), 1)
     ids = pd.Index(leads["lead_id"])
@@ -90,7 +90,7 @@ def count_events(part: Journeys, problem: Problem) -> EventCounts:
         some = events.iloc[part_rows]
         lead = match_ids(some["lead_id"], ids)
         code = words.codes[part_rows].astype(np.int64)
-        known = np.maximum(to_micros(some["occurred_at"]), to_micros(some["recorded_at"]))
+        known = first_known(some)
         there = (lead >= 0) & (code >= 0)
         lead, code, known = lead[there], code[there], known[there]
         rows += np.bincount(code, minlength=size)

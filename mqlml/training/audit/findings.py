@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from mqlml.results import Result
+
 __all__ = [
     "Action",
     "Check",
@@ -41,7 +43,7 @@ TWO_SIGNS = 2
 
 
 @dataclass(frozen=True)
-class Clue:
+class Clue(Result):
     """What one check noticed.
 
     Attributes
@@ -65,7 +67,7 @@ class Clue:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Result):
     """One thing the audit has something to say about.
 
     Attributes

@@ -11,7 +11,7 @@ import pandas as pd
 from mqlml.config import Config
 from mqlml.features.vocabulary import read_words
 from mqlml.journeys import Journeys
-from mqlml.timeutil import to_microseconds
+from mqlml.times import NEVER, column_to_microseconds, to_microseconds
 from mqlml.training.audit.bounds import AUDIT_ERROR
 from mqlml.training.audit.changes import count_changes, judge_changes
 from mqlml.training.audit.columns import audit_columns
@@ -19,7 +19,7 @@ from mqlml.training.audit.creation import audit_creation
 from mqlml.training.audit.findings import Finding
 from mqlml.training.audit.names import split_words
 from mqlml.training.audit.times import Moments
-from mqlml.training.snapshots import NEVER, conversion_times, micros
+from mqlml.training.snapshots import conversion_times
 
 __all__ = ["audit_flat", "audit_journeys"]
 
@@ -31,7 +31,7 @@ def _looked_at(leads: pd.DataFrame, snapshots: pd.DataFrame) -> npt.NDArray[np.i
     """The first cutoff of each lead, `NEVER` where it has none."""
     first = np.full(len(leads), NEVER)
     lead = pd.Index(leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
-    np.minimum.at(first, lead, micros(snapshots["cutoff_time"]))
+    np.minimum.at(first, lead, column_to_microseconds(snapshots["cutoff_time"]))
     return first
 
 
@@ -61,7 +61,7 @@ def audit_journeys(journeys: Journeys, snapshots: pd.DataFrame, config: Config) 
         As in `audit_columns`.
     """
     leads, problem = journeys.leads, config.problem
-    created = micros(leads["created_at"])
+    created = column_to_microseconds(leads["created_at"])
     converted = conversion_times(journeys, problem)
     until = to_microseconds(journeys.observed_until)
     moments = Moments(created, _looked_at(leads, snapshots), converted, until, config.data.zone)

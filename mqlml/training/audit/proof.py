@@ -15,9 +15,11 @@ import pandas as pd
 from mqlml.errors import LeakageError
 from mqlml.features import FeaturePlan, build_features
 from mqlml.journeys import Journeys
+from mqlml.results import Result
+from mqlml.times import column_to_microseconds
 from mqlml.training.audit.disturb import disturb
 from mqlml.training.audit.findings import Clue, Finding
-from mqlml.training.snapshots import group_leads, micros
+from mqlml.training.snapshots import group_leads
 
 __all__ = ["Moved", "Proof", "moved_findings", "prove", "require_proof", "sample_snapshots", "take_leads"]
 
@@ -30,7 +32,7 @@ _SEED = 20_181_114
 
 
 @dataclass(frozen=True)
-class Moved:
+class Moved(Result):
     """A feature that the future moved: for how many snapshots, and one of them."""
 
     feature: str
@@ -41,7 +43,7 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Proof:
+class Proof(Result):
     """What was tried, and what moved.
 
     Attributes
@@ -118,7 +120,7 @@ def prove(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> Pro
     journeys = _in_order(journeys)
     account = group_leads(journeys.leads)
     asked = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
-    at = pd.Series(micros(snapshots["cutoff_time"]), index=account[asked])
+    at = pd.Series(column_to_microseconds(snapshots["cutoff_time"]), index=account[asked])
     cutoff = at.reindex(account).to_numpy(np.int64)
     keep = np.isin(np.arange(len(cutoff)), asked)
     honest = build_features(journeys, snapshots, plan)

@@ -17,8 +17,8 @@ import pandas as pd
 import pyarrow as pa
 
 from mqlml.config import ColumnFormat
-from mqlml.journeys.times import NO_TIME, guess_format, parse_times
-from mqlml.timeutil import DAY
+from mqlml.journeys.times import guess_format, parse_times
+from mqlml.times import DAY, MISSING_TIME, NEVER
 from mqlml.training.audit.alone import filled_rows
 from mqlml.training.audit.bounds import lower_share
 from mqlml.training.audit.findings import Clue
@@ -86,7 +86,7 @@ def _read_text(filled: pd.Series, zone: ZoneInfo) -> Micros | None:
     column = pa.array([str(text) for text in distinct], type=pa.string())
     for hint in _formats(texts):
         parsed: Micros = parse_times(column, zone=zone, hint=hint, where="an attribute").data
-        if np.count_nonzero(parsed != NO_TIME) >= _NEARLY_ALL * len(parsed):
+        if np.count_nonzero(parsed != MISSING_TIME) >= _NEARLY_ALL * len(parsed):
             return parsed[codes]
     return None
 
@@ -95,12 +95,12 @@ def _read_numbers(numbers: npt.NDArray[np.float64], until: int) -> Micros | None
     for _, scale in _UNITS:
         inside = (numbers * scale > _YEAR_2000) & (numbers * scale < until + 3_650 * DAY)
         if inside.mean() >= _NEARLY_ALL:
-            return np.where(inside, numbers * scale, NO_TIME).astype(np.int64)
+            return np.where(inside, numbers * scale, MISSING_TIME).astype(np.int64)
     return None
 
 
 def read_instants(values: pd.Series, moments: Moments) -> Micros | None:
-    """A column's instants, `NO_TIME` where it is empty; None if it does not hold times.
+    """A column's instants, `MISSING_TIME` where it is empty; None if it does not hold times.
 
     Dates and times in the usual ways of writing, and numbers that are all seconds, milliseconds or microseconds since
     1970 of this century up to ten years from now.
@@ -115,7 +115,7 @@ def read_instants(values: pd.Series, moments: Moments) -> Micros | None:
         read = _read_text(filled, moments.zone)
     if read is None:
         return None
-    times = np.full(len(values), NO_TIME)
+    times = np.full(len(values), MISSING_TIME)
     times[rows] = read
     return times
 
@@ -128,9 +128,9 @@ def check_times(values: pd.Series, moments: Moments, *, error: float) -> Clue | 
     times = read_instants(values, moments)
     if times is None:
         return None
-    known = times != NO_TIME
-    won = known & (moments.converted < np.iinfo(np.int64).max)
-    asked = known & (moments.looked_at < np.iinfo(np.int64).max)
+    known = times != MISSING_TIME
+    won = known & (moments.converted < NEVER)
+    asked = known & (moments.looked_at < NEVER)
     n, n_won = int(asked.sum()), int(won.sum())
     # A day's grace: a date without an hour, or in another zone, is not later for that.
     later = int((times[asked] - moments.looked_at[asked] >= DAY).sum())

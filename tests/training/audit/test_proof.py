@@ -15,9 +15,9 @@ from mqlml.errors import LeakageError
 from mqlml.features import FeaturePlan, plan_features, profile
 from mqlml.features.builder import Builder, Source
 from mqlml.features.plan import only_parts
-from mqlml.features.windows import to_micros
 from mqlml.journeys import Journeys
 from mqlml.journeys.simulate import simulate
+from mqlml.times import column_to_microseconds
 from mqlml.training.audit import Proof, moved_findings, prove, require_proof, sample_snapshots, take_leads
 from mqlml.training.audit.disturb import disturb
 from mqlml.training.audit.proof import SNAPSHOTS
@@ -100,7 +100,10 @@ def latest_value(source: Source) -> np.ndarray:
 
 def one_microsecond_late(source: Source) -> np.ndarray:
     """The leak: an entry that became known at the very cutoff counts, too."""
-    known = np.maximum(to_micros(source.history["valid_from"]), to_micros(source.history["recorded_at"]))
+    known = np.maximum(
+        column_to_microseconds(source.history["valid_from"]),
+        column_to_microseconds(source.history["recorded_at"]),
+    )
     lead = source.asked.ids.get_indexer(pd.Index(source.history["lead_id"]))
     asked = zip(source.asked.lead, source.asked.cutoff, strict=True)
     return np.array([((lead == who) & (known <= cutoff)).sum() for who, cutoff in asked])
@@ -166,7 +169,7 @@ def test_what_was_known_stays_row_by_row(seed: int) -> None:
         assert not before.equals(after)
         known = [
             table[
-                np.maximum(to_micros(table[time]), to_micros(table["recorded_at"]))
+                np.maximum(column_to_microseconds(table[time]), column_to_microseconds(table["recorded_at"]))
                 < of_lead.reindex(table["lead_id"]).fillna(0).to_numpy()
             ]
             .drop(columns="valid_to", errors="ignore")

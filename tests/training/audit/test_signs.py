@@ -13,8 +13,7 @@ import pandas as pd
 import pytest
 
 from mqlml.config import Profile
-from mqlml.journeys.times import NO_TIME
-from mqlml.timeutil import DAY, HOUR
+from mqlml.times import DAY, HOUR, MISSING_TIME, NEVER
 from mqlml.training.audit import audit_journeys
 from mqlml.training.audit.alone import split_halves
 from mqlml.training.audit.changes import count_changes, judge_changes
@@ -27,7 +26,6 @@ from mqlml.training.audit.times import Moments, check_times, read_instants
 from tests.by_hand import instant, journeys, table
 from tests.features.worlds import make_config_of
 
-NEVER = np.iinfo(np.int64).max
 START = instant("01-01").value // 1000
 N = 400
 
@@ -48,7 +46,7 @@ def moments(**times: Any) -> Moments:
 
 def iso(micros: np.ndarray) -> pd.Series:
     text = pd.Series(pd.DatetimeIndex(micros.view("datetime64[us]"))).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return text.where(pd.Series(micros != NO_TIME), None).astype("str")
+    return text.where(pd.Series(micros != MISSING_TIME), None).astype("str")
 
 
 class TestHistory:
@@ -153,8 +151,8 @@ class TestTimes:
         "write",
         [
             lambda micros: iso(micros),
-            lambda micros: pd.Series(np.where(micros == NO_TIME, np.nan, micros / 1e6)),
-            lambda micros: pd.Series(np.where(micros == NO_TIME, np.nan, micros // 1000)),
+            lambda micros: pd.Series(np.where(micros == MISSING_TIME, np.nan, micros / 1e6)),
+            lambda micros: pd.Series(np.where(micros == MISSING_TIME, np.nan, micros // 1000)),
             lambda micros: pd.Series(pd.DatetimeIndex(micros.view("datetime64[us]"))).dt.strftime(
                 "%d/%m/%Y %H:%M"
             ),
@@ -182,7 +180,9 @@ class TestTimes:
 
     def test_the_time_of_the_win_under_another_name(self) -> None:
         when = moments()
-        clue = check_times(iso(np.where(when.converted < NEVER, when.converted, NO_TIME)), when, error=0.001)
+        clue = check_times(
+            iso(np.where(when.converted < NEVER, when.converted, MISSING_TIME)), when, error=0.001
+        )
         assert clue is not None
         assert clue.figures["at_conversion"] == clue.figures["winners"] == N // 4
         assert "the very minute of their conversion" in clue.says

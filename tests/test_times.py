@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 
 from mqlml.errors import ConfigError
-from mqlml.timeutil import (
+from mqlml.times import (
     DAY,
     HOUR,
+    MISSING_TIME,
+    NEVER,
+    column_to_microseconds,
     format_duration,
     format_instant,
+    microseconds_to_column,
     parse_duration,
     parse_instant,
+    to_clock,
     to_microseconds,
 )
+
+FIRST = to_microseconds(dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
+LAST = to_microseconds(dt.datetime(2199, 12, 31, tzinfo=dt.UTC))
 
 
 @pytest.mark.parametrize(
@@ -83,3 +95,51 @@ def test_microseconds_are_exact() -> None:
 def test_no_instant() -> None:
     with pytest.raises(ConfigError, match="a time is written as 2018-11-14"):
         parse_instant("14/11/2018", "UTC")
+
+
+INSTANTS = st.lists(st.none() | st.integers(FIRST, LAST), max_size=8)
+
+
+@given(INSTANTS, st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe", None]))
+def test_columns_and_integers_are_the_same(instants: Sequence[int | None], zone: str | None) -> None:
+    ticks = np.array([MISSING_TIME if each is None else each for each in instants], dtype=np.int64)
+    column = microseconds_to_column(ticks)
+    assert str(column.dtype) == "datetime64[us, UTC]"
+    assert column.isna().tolist() == [each is None for each in instants]
+    shown = column.dt.tz_localize(None) if zone is None else column.dt.tz_convert(zone)
+    assert column_to_microseconds(shown).tolist() == ticks.tolist()
+    never = column_to_microseconds(shown, missing=NEVER)
+    assert never.tolist() == [NEVER if each is None else each for each in instants]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_every_unit_of_a_column_is_read(unit: str) -> None:
+    column = pd.Series(pd.to_datetime(["2024-01-01", None], utc=True)).dt.as_unit(unit)
+    assert column_to_microseconds(column).tolist() == [1_704_067_200_000_000, MISSING_TIME]
+
+
+def test_what_is_finer_than_a_microsecond_is_cut_off() -> None:
+    column = pd.Series([pd.Timestamp(1_999, unit="ns", tz="UTC")])
+    assert column_to_microseconds(column).tolist() == [1]
+
+
+def test_a_column_is_named_like_its_rows() -> None:
+    column = microseconds_to_column(np.array([0, MISSING_TIME]), index=pd.Index(["a", "b"]))
+    assert column.to_dict() == {"a": pd.Timestamp(0, tz="UTC"), "b": pd.NaT}
+
+
+def test_the_missing_time_is_numpys_own() -> None:
+    assert np.datetime64("NaT").astype(np.int64) == MISSING_TIME
+    assert np.iinfo(np.int64).max == NEVER
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns"])
+@pytest.mark.parametrize("days", [1, 20_000], ids=["near", "far apart"])
+def test_clocks_show_what_python_says(zone: str, days: int) -> None:
+    rng = np.random.default_rng(3)
+    instants = 1_700_000_000_000_000 + rng.integers(-days, days, 200) * DAY // 3
+    expected = [
+        to_microseconds(dt.datetime.fromtimestamp(instant / 1e6, ZoneInfo(zone)).replace(tzinfo=dt.UTC))
+        for instant in instants.tolist()
+    ]
+    assert to_clock(instants, zone).tolist() == expected

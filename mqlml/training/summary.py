@@ -1,0 +1,76 @@
+"""A training table in figures: its population, the columns left out, the held-out period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from mqlml.results import Result
+from mqlml.times import format_instant
+from mqlml.training.audit import refused_columns
+from mqlml.training.snapshots import Step
+from mqlml.training.table import TrainingTable
+
+__all__ = [
+    "HoldoutPeriod",
+    "LeftOut",
+    "Population",
+    "describe_holdout",
+    "describe_population",
+    "list_left_out",
+]
+
+
+@dataclass(frozen=True)
+class Population(Result):
+    """Whom a model learns from."""
+
+    waterfall: tuple[Step, ...]
+    """The steps from what was read to what is left, first to last."""
+    snapshots: int
+    positives: int
+    """Snapshots followed by a conversion within the horizon."""
+    base_rate: float
+    """Share of the snapshots that convert."""
+
+
+@dataclass(frozen=True)
+class LeftOut(Result):
+    """A column that became no feature, and why."""
+
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class HoldoutPeriod(Result):
+    """The last period, which is held out."""
+
+    start: Annotated[str, Field(alias="from")]
+    """ISO time of the first cutoff; for a flat table, its place in the order."""
+    until: str
+    """The last cutoff, likewise."""
+    n: int
+    """Snapshots in it."""
+
+
+def describe_population(table: TrainingTable) -> Population:
+    """The waterfall, and how many of the snapshots that are left convert."""
+    return Population(table.waterfall, len(table.label), int(table.label.sum()), float(table.label.mean()))
+
+
+def list_left_out(table: TrainingTable) -> tuple[LeftOut, ...]:
+    """The columns that became no feature, but for those that the leakage audit refused, which are findings."""
+    refused = refused_columns(table.leaks)
+    return tuple(LeftOut(column, reason) for column, reason in table.plan.left_out if column not in refused)
+
+
+def describe_holdout(table: TrainingTable) -> HoldoutPeriod:
+    """From when until when the held-out period runs, in times or, for a flat table, in places of the order."""
+    fold = table.holdout
+    if not table.dated:
+        return HoldoutPeriod(str(fold.start), str(fold.end), len(fold.test))
+    cutoffs = table.cutoff_time.iloc[fold.test]
+    return HoldoutPeriod(format_instant(cutoffs.min()), format_instant(cutoffs.max()), len(fold.test))
