@@ -41,6 +41,10 @@ __all__ = [
 
 Micros = npt.NDArray[np.int64]
 
+_OPEN = "still open at that moment"
+_NOT_CONVERTED = "no earlier conversion recorded late"
+"""The steps of the waterfall that leave out leads whose outcome came before the moment."""
+
 _AGE_BANDS = [days * DAY for days in (0, 7, 30, 90, 180, 365)]
 
 
@@ -224,9 +228,9 @@ def _population(
 
     age = cutoff - created[lead]
     keep(f"aged {format_duration(low)} to {format_duration(high)}", (age >= low) & (age <= high))
-    keep("still open at that moment", exit_times(journeys, problem)[lead] >= cutoff)
+    keep(_OPEN, exit_times(journeys, problem)[lead] >= cutoff)
     # Sales knew of these only later: not open in truth, and no conversion that was still to come.
-    keep("no earlier conversion recorded late", conversion_times(journeys, problem)[lead] >= cutoff)
+    keep(_NOT_CONVERTED, conversion_times(journeys, problem)[lead] >= cutoff)
     return lead, cutoff, steps
 
 
@@ -251,14 +255,13 @@ def _tabulate(
 
 
 def _nobody(steps: list[Step], created: Micros, observed_until: int, reach: int) -> PopulationError:
-    """Why no snapshot is left, and what would help."""
+    """Why no snapshot is left, and what would help; the last step is that of the mature ones."""
     emptied = next(step.step for step in steps if step.snapshots == 0)
-    if not emptied.startswith("mature"):
-        ended = emptied.startswith(("still open", "not already"))
+    if emptied != steps[-1].step:
         remedy = (
             "each had its outcome before it was looked at, so check data.leads.columns.created_at, "
             "data.outcomes.columns.occurred_at and problem.snapshots"
-            if ended
+            if emptied in (_OPEN, _NOT_CONVERTED)
             else "check data.leads.columns.created_at, problem.snapshots and problem.age_limits"
         )
         return PopulationError(f"no lead is left to learn from after the step {emptied!r}; {remedy}")
