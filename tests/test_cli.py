@@ -156,7 +156,10 @@ def test_features_of_the_data_and_of_the_version_are_the_columns_of_the_table(ro
         "label",
         *(feature["name"] for feature in result["features"]),
     ]
-    assert set(result["features"][0]) == {"name", "family", "sentence", "kind", "window", "source", "words"}
+    assert set(result["features"][0]) == {
+        *("name", "family", "what", "aggregate", "window", "signal", "unit", "kind"),
+        *("sentence", "source", "words"),
+    }
     assert (result["version"], version["version"]) == (None, 1)
     assert all(entry["reason"] for entry in result["left_out"])
     assert "group pairs" in {entry["what"] for entry in result["left_out"]}

@@ -219,3 +219,13 @@ def test_public_names_can_be_had() -> None:
         assert getattr(mqlml, name).__doc__, name
     with pytest.raises(AttributeError, match="no attribute 'scoer'"):
         _ = mqlml.scoer
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_a_feature_s_name_is_made_in_one_place_and_taken_apart_in_none(path: Path) -> None:
+    """What divides the parts of a name stands in the function that makes it, and nowhere else."""
+    found = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Constant) and node.value == "__"]
+    assert len(found) == (1 if room(path) == "features/catalogue.py" else 0)
+    if room(path).startswith(("features/", "insight/")):
+        read = ("startswith", "endswith", "removeprefix", "removesuffix", "partition")
+        assert not [name for name in calls(path) if name.split(".")[-1] in read]
