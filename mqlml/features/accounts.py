@@ -19,7 +19,7 @@ from mqlml.features.builder import Evidence, Source
 from mqlml.features.catalogue import Feature, feature_name
 from mqlml.features.compiled import Ints, Numbers
 from mqlml.features.windows import Events, cut_ranges, match_ids
-from mqlml.times import column_to_microseconds
+from mqlml.times import NEVER, column_to_microseconds
 
 __all__ = ["describe_accounts", "has_accounts", "write_accounts"]
 
@@ -73,7 +73,7 @@ def write_accounts(source: Source, events: Events, plan: ActionsPlan, out: Numbe
     out[:, column + 1 : column + 1 + width] = 0.0
     out[:, column + 1 + width : column + 3 + width] = np.nan
     account = np.asarray(pd.factorize(everyone["account_id"])[0], np.int64)
-    created = column_to_microseconds(everyone["created_at"])
+    created = column_to_microseconds(everyone["created_at"], missing=NEVER)
     ranked = np.lexsort((created, account))
     ranked = ranked[account[ranked] >= 0]
     members = np.searchsorted(account[ranked], np.arange(account.max(initial=-1) + 2))
@@ -116,7 +116,7 @@ def _walk_accounts(
     unit_of_act = np.where(welcome[code], unit_of_lead[row_of_act], np.int32(-1))
     order, begin = sorting.sort_by_lead(unit_of_act, events.known, cutoff[turn[1:] - 1])
     lengths = np.array([-1 if isinstance(window, str) else window for window in plan.windows], np.int64)
-    created = column_to_microseconds(source.everyone["created_at"])
+    created = column_to_microseconds(source.everyone["created_at"], missing=NEVER)
     for low, high in cut_ranges(begin, turn):
         rows, turns = slice(begin[low], begin[high]), slice(turn[low], turn[high])
         acts, edges = order[rows].copy(), begin[low : high + 1] - begin[low]

@@ -18,7 +18,7 @@ from mqlml.features.plan import BUILDERS, FeaturePlan
 from mqlml.features.vocabulary import read_words
 from mqlml.features.windows import Events, make_walks, read_asked
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.times import column_to_microseconds
+from mqlml.times import NEVER, column_to_microseconds
 
 __all__ = ["build_features", "build_flat", "plan_flat"]
 
@@ -52,7 +52,7 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
         )
     asked, position = read_asked(snapshots, journeys.leads)
     leads = journeys.leads.take(position)
-    created = column_to_microseconds(leads["created_at"])[asked.lead]
+    created = column_to_microseconds(leads["created_at"], missing=NEVER)[asked.lead]
     born = np.where(created <= asked.cutoff, asked.lead, -1)
     source = Source(leads, journeys.history, asked, born, journeys.leads, position)
     active = [builder for builder in BUILDERS if plan.settings(builder) is not None]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mqlml.evaluation import Estimate
 from mqlml.evaluation.ahead import Forecast
 from mqlml.evaluation.periods import judge_losses
 from mqlml.pipeline.choose_model import Chosen
 from mqlml.pipeline.judge import RANDOM_STATE, Judged
-from mqlml.times import format_instant
+from mqlml.times import format_instant, from_microseconds
 from mqlml.training import TrainingTable
 
 __all__ = ["describe_place", "judge_over_time"]
@@ -68,4 +67,4 @@ def judge_over_time(chosen: Chosen, judged: Judged, table: TrainingTable) -> lis
 
 def describe_place(time: int, table: TrainingTable) -> str:
     """A moment as text, or a place in an order as it is."""
-    return str(time) if table.age is None else format_instant(pd.Timestamp(time, unit="us", tz="UTC"))
+    return str(time) if table.age is None else format_instant(from_microseconds(time))

@@ -15,6 +15,7 @@ import pandas as pd
 
 from mqlml.errors import ContractError
 from mqlml.model import KEPT_BY_HOLD, LabelPolicy, Remembered, Traits, assign_with_memory
+from mqlml.times import from_microseconds
 
 __all__ = ["DISQUALIFIED", "Labelled", "label_leads", "team_values"]
 
@@ -166,7 +167,7 @@ def _shown(label: str) -> str:
 
 
 def _date(microseconds: int) -> str:
-    return str(np.datetime64(int(microseconds), "us").astype("datetime64[D]"))
+    return from_microseconds(microseconds).date().isoformat()
 
 
 def _told_apart(value: float, threshold: float) -> tuple[str, str]:
