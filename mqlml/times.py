@@ -2,15 +2,15 @@
 
 Every instant inside mqlml is an integer count of microseconds since 1970-01-01T00:00:00Z, or a
 ``datetime64[us, UTC]`` column; every duration is an integer count of microseconds. An instant that is missing in a
-column is one of two integers, and whoever converts says which: `MISSING_TIME`, which lies before all instants and
-becomes NaT again, or `NEVER`, which lies after all of them.
+column is one of two integers, and whoever converts says which: `MISSING_TIME`, which lies before all instants, or
+`NEVER`, which lies after all of them. Both become NaT again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 from mqlml.errors import ConfigError
@@ -27,10 +27,15 @@ __all__ = [
     "HOUR",
     "MISSING_TIME",
     "NEVER",
+    "TIME_DTYPE",
     "column_to_microseconds",
+    "format_column",
     "format_duration",
     "format_instant",
+    "from_microseconds",
     "microseconds_to_column",
+    "month_starts",
+    "months_since_1970",
     "parse_duration",
     "parse_instant",
     "to_clock",
@@ -45,6 +50,9 @@ MISSING_TIME = -(2**63)
 
 NEVER = 2**63 - 1
 """An instant after all others: what has not happened, is not known, or has no end."""
+
+TIME_DTYPE = "datetime64[us, UTC]"
+"""The dtype of every column of instants."""
 
 _QUARTER = HOUR // 4
 
@@ -107,6 +115,17 @@ def to_microseconds(instant: dt.datetime) -> int:
     return (instant - _EPOCH) // dt.timedelta(microseconds=1)
 
 
+def from_microseconds(microseconds: int) -> dt.datetime:
+    """The instant in UTC so many microseconds after 1970-01-01T00:00:00Z, exact.
+
+    Raises
+    ------
+    OverflowError
+        If no datetime is so early or late, as for `MISSING_TIME` and `NEVER`.
+    """
+    return _EPOCH + dt.timedelta(microseconds=int(microseconds))
+
+
 def format_instant(instant: dt.datetime, zone: str = "UTC") -> str:
     """ISO text as clocks in ``zone`` show it, with the offset; without a time of day where it is midnight there."""
     instant = instant.astimezone(ZoneInfo(zone))
@@ -121,7 +140,7 @@ def column_to_microseconds(times: pd.Series, *, missing: int = MISSING_TIME) -> 
     Parameters
     ----------
     times : Series of datetime64 in any unit, of any zone; without a zone it is taken as UTC. Anything finer than a
-        microsecond is cut off.
+        microsecond is rounded down.
     missing : int
         What NaT becomes: `MISSING_TIME`, or `NEVER` for facts that count only once their time has come.
 
@@ -146,7 +165,7 @@ def column_to_microseconds(times: pd.Series, *, missing: int = MISSING_TIME) -> 
 
 
 def microseconds_to_column(microseconds: Ints, *, index: pd.Index | None = None) -> pd.Series:
-    """Instants as a ``datetime64[us, UTC]`` column; `MISSING_TIME` is NaT.
+    """Instants as a ``datetime64[us, UTC]`` column; `MISSING_TIME` and `NEVER` are NaT.
 
     Parameters
     ----------
@@ -158,15 +177,61 @@ def microseconds_to_column(microseconds: Ints, *, index: pd.Index | None = None)
     import pandas as pd
 
     ticks = np.ascontiguousarray(microseconds, dtype=np.int64)
+    never = ticks == NEVER
+    if never.any():
+        ticks = np.where(never, MISSING_TIME, ticks)
     return pd.Series(pd.DatetimeIndex(ticks.view("datetime64[us]")).tz_localize("UTC"), index=index)
 
 
+def format_column(times: pd.Series, *, whole_seconds: bool | None = None) -> pd.Series:
+    """A column of times as ISO text in UTC, missing where the time is.
+
+    Parameters
+    ----------
+    times : as for `column_to_microseconds`
+    whole_seconds : bool, optional
+        Whether fractions of a second are left out; by default where no time has any.
+    """
+    import numpy as np
+    import pandas as pd
+
+    ticks = column_to_microseconds(times)
+    missing = ticks == MISSING_TIME
+    if whole_seconds is None:
+        whole_seconds = bool((ticks[~missing] % 1_000_000 == 0).all())
+    unit: Literal["s", "us"] = "s" if whole_seconds else "us"
+    text = np.datetime_as_string(ticks.view("datetime64[us]"), unit=unit, timezone="UTC")
+    return pd.Series(text, index=times.index, dtype="str").mask(missing)
+
+
+def months_since_1970(instants: Ints) -> Ints:
+    """The calendar month in UTC that each instant lies in; January 1970 is 0."""
+    import numpy as np
+
+    return np.asarray(instants, np.int64).view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+
+
+def month_starts(months: Ints) -> Ints:
+    """The first instant in UTC of each month, counted as by `months_since_1970`."""
+    import numpy as np
+
+    return np.asarray(months, np.int64).view("datetime64[M]").astype("datetime64[us]").astype(np.int64)
+
+
 def to_clock(instants: Ints, zone: str) -> Ints:
-    """What the clocks of a zone show at each instant, as if that were microseconds since 1970 in UTC."""
+    """What the clocks of a zone show at each instant, as if that were microseconds since 1970 in UTC.
+
+    `MISSING_TIME` and `NEVER` stay what they are.
+    """
     import numpy as np
 
     if zone == "UTC" or len(instants) == 0:
         return instants
+    there = (instants != MISSING_TIME) & (instants != NEVER)
+    if not there.all():
+        clocks = instants.copy()
+        clocks[there] = to_clock(instants[there], zone)
+        return clocks
     # a zone's offset changes at full quarters of an hour (since 1972), so each quarter is converted only once
     quarters = instants // _QUARTER
     first, last = int(quarters.min()), int(quarters.max())

@@ -169,19 +169,61 @@ def test_few_rooms_touch_the_disk(path: Path) -> None:
     assert not found or room(path) in DISK_ROOMS
 
 
-BY_HAND = (
-    "iinfo(np.int64)",
-    'view("datetime64',
-    'to_numpy(dtype="datetime64',
-    'to_numpy("datetime64',
-    ".asi8",
-)
+def converted_by_hand(path: Path) -> list[str]:
+    """Code that turns instants into integers or back, or names an integer for a missing one, on its own."""
+    nodes = list(ast.walk(tree(path)))
+    texts = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}  # docstrings may name a dtype
+    found = [
+        node
+        for node in nodes
+        if isinstance(node, ast.Constant)
+        and id(node) not in texts
+        and str(node.value).startswith(("datetime64[", "M8[", "<M8["))
+    ]
+    found += [node for node in nodes if isinstance(node, ast.Attribute) and node.attr == "asi8"]
+    for node in nodes:
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func).rpartition(".")[2]
+        unit = "unit" in {keyword.arg for keyword in node.keywords}
+        integer = [ast.unparse(one) for one in node.args] in (["np.int64"], ["'int64'"], ["int"])
+        if (
+            name in ("datetime64", "fromtimestamp", "utcfromtimestamp")
+            or (name == "iinfo" and integer)
+            or (
+                name in ("astype", "view")
+                and integer
+                and {"dt", "as_unit"} & set(re.findall(r"\w+", ast.unparse(node.func)))
+            )
+            or (name in ("Timestamp", "to_datetime", "DatetimeIndex") and unit)
+        ):
+            found.append(node)
+    return [ast.unparse(node) for node in found]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=IDS)
 def test_times_are_converted_in_one_place(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert room(path) == "times.py" or not [form for form in BY_HAND if form in text]
+    assert not converted_by_hand(path) or room(path) == "times.py"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'ticks = times.to_numpy("datetime64[us]").view(np.int64)',
+        'times = pd.Series(ticks, dtype="datetime64[us, UTC]")',
+        'times = ticks.view(f"datetime64[{unit}]")',
+        'times = ticks.astype("M8[us]")',
+        "ticks = pd.DatetimeIndex(times).asi8",
+        'ticks = times.dt.as_unit("us").astype("int64").to_numpy()',
+        "never = np.iinfo(np.int64).max",
+        'start = pd.Timestamp(first, unit="us", tz="UTC")',
+        "start = dt.datetime.fromtimestamp(first / 1e6, dt.UTC)",
+    ],
+)
+def test_a_conversion_by_hand_is_found(code: str, tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(f'"""A column of datetime64[us, UTC]."""\n{code}\n', encoding="utf-8")
+    assert converted_by_hand(module)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=IDS)

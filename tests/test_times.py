@@ -18,10 +18,15 @@ from mqlml.times import (
     HOUR,
     MISSING_TIME,
     NEVER,
+    TIME_DTYPE,
     column_to_microseconds,
+    format_column,
     format_duration,
     format_instant,
+    from_microseconds,
     microseconds_to_column,
+    month_starts,
+    months_since_1970,
     parse_duration,
     parse_instant,
     to_clock,
@@ -100,16 +105,68 @@ def test_no_instant() -> None:
 INSTANTS = st.lists(st.none() | st.integers(FIRST, LAST), max_size=8)
 
 
-@given(INSTANTS, st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe", None]))
-def test_columns_and_integers_are_the_same(instants: Sequence[int | None], zone: str | None) -> None:
-    ticks = np.array([MISSING_TIME if each is None else each for each in instants], dtype=np.int64)
+ZONES = st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe", None])
+PER_UNIT = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 1}
+
+
+@given(INSTANTS, ZONES, st.sampled_from([*PER_UNIT]), st.sampled_from([MISSING_TIME, NEVER]))
+def test_columns_and_integers_are_the_same(
+    instants: Sequence[int | None], zone: str | None, unit: str, missing: int
+) -> None:
+    whole = [None if each is None else each // PER_UNIT[unit] * PER_UNIT[unit] for each in instants]
+    ticks = np.array([missing if each is None else each for each in whole], dtype=np.int64)
+    before = ticks.copy()
     column = microseconds_to_column(ticks)
-    assert str(column.dtype) == "datetime64[us, UTC]"
-    assert column.isna().tolist() == [each is None for each in instants]
-    shown = column.dt.tz_localize(None) if zone is None else column.dt.tz_convert(zone)
-    assert column_to_microseconds(shown).tolist() == ticks.tolist()
-    never = column_to_microseconds(shown, missing=NEVER)
-    assert never.tolist() == [NEVER if each is None else each for each in instants]
+    assert str(column.dtype) == TIME_DTYPE
+    assert column.isna().tolist() == [each is None for each in whole]
+    shown = (column.dt.tz_localize(None) if zone is None else column.dt.tz_convert(zone)).dt.as_unit(unit)
+    read = column_to_microseconds(shown, missing=missing)
+    assert read.tolist() == ticks.tolist() == before.tolist()
+    pd.testing.assert_series_equal(microseconds_to_column(read), column)
+
+
+@given(st.integers(FIRST, LAST))
+def test_one_instant_and_its_integer_are_the_same(microseconds: int) -> None:
+    instant = from_microseconds(microseconds)
+    assert instant.utcoffset() == dt.timedelta(0)
+    assert to_microseconds(instant) == microseconds
+    assert microseconds_to_column(np.array([microseconds])).iloc[0] == pd.Timestamp(instant)
+
+
+@pytest.mark.parametrize("missing", [MISSING_TIME, NEVER], ids=["missing", "never"])
+def test_no_datetime_stands_for_a_missing_one(missing: int) -> None:
+    with pytest.raises(OverflowError, match="out of range"):
+        from_microseconds(missing)
+
+
+@given(st.integers(FIRST, LAST))
+def test_months_are_those_of_the_calendar(microseconds: int) -> None:
+    month = months_since_1970(np.array([microseconds]))
+    instant = from_microseconds(microseconds)
+    assert month.tolist() == [(instant.year - 1970) * 12 + instant.month - 1]
+    first = instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    assert month_starts(month).tolist() == [to_microseconds(first)]
+
+
+@pytest.mark.parametrize(
+    ("times", "whole_seconds", "expected"),
+    [
+        (["2024-01-01", None], None, ["2024-01-01T00:00:00Z", None]),
+        (["2024-01-01T08:30:00.5+01:00"], None, ["2024-01-01T07:30:00.500000Z"]),
+        (["2024-01-01T08:30:00.5Z"], True, ["2024-01-01T08:30:00Z"]),
+        (["2024-01-01", None], False, ["2024-01-01T00:00:00.000000Z", None]),
+        ([None], None, [None]),
+        ([], None, []),
+    ],
+    ids=["whole", "a fraction", "cut", "as the others", "missing", "empty"],
+)
+def test_columns_as_text(
+    times: list[str | None], whole_seconds: bool | None, expected: list[str | None]
+) -> None:
+    column = pd.Series(pd.to_datetime(pd.Series(times, dtype="str"), utc=True, format="ISO8601"))
+    text = format_column(column, whole_seconds=whole_seconds)
+    assert text.dtype == "str"
+    assert text.astype(object).where(text.notna(), None).tolist() == expected
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
@@ -118,9 +175,18 @@ def test_every_unit_of_a_column_is_read(unit: str) -> None:
     assert column_to_microseconds(column).tolist() == [1_704_067_200_000_000, MISSING_TIME]
 
 
-def test_what_is_finer_than_a_microsecond_is_cut_off() -> None:
-    column = pd.Series([pd.Timestamp(1_999, unit="ns", tz="UTC")])
-    assert column_to_microseconds(column).tolist() == [1]
+def test_what_is_finer_than_a_microsecond_is_rounded_down() -> None:
+    column = pd.Series(pd.to_datetime([1_999, -1], unit="ns", utc=True))
+    assert column_to_microseconds(column).tolist() == [1, -1]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_no_clock_shows_a_missing_time(zone: str) -> None:
+    january = 1_704_067_200_000_000
+    ahead = HOUR if zone == "Europe/Berlin" else 0
+    shown = to_clock(np.array([MISSING_TIME, january, NEVER]), zone)
+    assert shown.tolist() == [MISSING_TIME, january + ahead, NEVER]
+    assert to_clock(np.array([NEVER]), zone).tolist() == [NEVER]
 
 
 def test_a_column_is_named_like_its_rows() -> None:

@@ -22,7 +22,7 @@ from mqlml.features.catalogue import Feature, over_windows
 from mqlml.features.columns import Columns, Piece
 from mqlml.features.windows import Events, cut_ranges, match_ids
 from mqlml.features.wording import Counted, Last
-from mqlml.times import column_to_microseconds
+from mqlml.times import NEVER, column_to_microseconds
 from mqlml.types import Floats32, Ints
 
 __all__ = ["Colleagues", "accounts", "has_accounts"]
@@ -83,7 +83,7 @@ class Colleagues:
         self.events = events
         self.plan = plan
         self.account = np.asarray(pd.factorize(everyone["account_id"])[0], np.int64)
-        self.created = column_to_microseconds(everyone["created_at"])
+        self.created = column_to_microseconds(everyone["created_at"], missing=NEVER)
         ranked = np.lexsort((self.created, self.account))
         self.ranked = ranked[self.account[ranked] >= 0]
         edges = np.arange(self.account.max(initial=-1) + 2)

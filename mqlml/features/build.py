@@ -18,7 +18,7 @@ from mqlml.features.plan import FeaturePlan, owned_pieces
 from mqlml.features.vocabulary import read_words
 from mqlml.features.windows import Asked, Events, make_walks, read_asked
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.times import column_to_microseconds
+from mqlml.times import NEVER, column_to_microseconds
 from mqlml.types import Codes, Floats32
 
 __all__ = ["build_features", "build_flat", "plan_flat"]
@@ -53,7 +53,7 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
         )
     asked, position = read_asked(snapshots, journeys.leads)
     leads = journeys.leads.take(position)
-    created = column_to_microseconds(leads["created_at"])[asked.lead]
+    created = column_to_microseconds(leads["created_at"], missing=NEVER)[asked.lead]
     born = np.where(created <= asked.cutoff, asked.lead, -1)
     source = Source(leads, journeys.history, asked, born, journeys.leads, position)
     owned = owned_pieces(plan)

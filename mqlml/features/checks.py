@@ -19,6 +19,7 @@ from mqlml.features.catalogue import Feature
 from mqlml.features.plan import FeaturePlan, only_parts
 from mqlml.journeys import Journeys
 from mqlml.journeys.contract import WORDS, empty_table
+from mqlml.times import TIME_DTYPE
 
 __all__ = ["CHECKS", "Failure", "Trial", "check_own", "run_checks"]
 
@@ -183,7 +184,7 @@ def _cutoff(trial: Trial) -> Failure | None:
     cutoffs = trial.snapshots["cutoff_time"].sort_values()
     for cutoff in cutoffs.iloc[[len(cutoffs) // 3, 2 * len(cutoffs) // 3]]:
         asked = [pd.DataFrame({"lead_id": ids, "cutoff_time": time}) for time in (cutoff, cutoff + _LATER)]
-        snapshots = pd.concat(asked, ignore_index=True).astype({"cutoff_time": "datetime64[us, UTC]"})
+        snapshots = pd.concat(asked, ignore_index=True).astype({"cutoff_time": TIME_DTYPE})
         first = slice(0, len(ids))  # the later ones know more, and must not tell
         want = trial.make(journeys, snapshots).iloc[first]
         for what, alter in (("removed", _removed), ("changed", _changed), ("added", _added), ("won", _won)):

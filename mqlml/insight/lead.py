@@ -21,7 +21,15 @@ from mqlml.model import Contributions, calibrate, contribute, group_ideas, sum_i
 from mqlml.registry import Bundle, Version
 from mqlml.results import Result
 from mqlml.scoring import problem_of, score, score_flat
-from mqlml.times import DAY, NEVER, format_duration, format_instant, microseconds_to_column, to_microseconds
+from mqlml.times import (
+    DAY,
+    NEVER,
+    format_duration,
+    format_instant,
+    from_microseconds,
+    microseconds_to_column,
+    to_microseconds,
+)
 from mqlml.training import open_leads
 from mqlml.training.snapshots import exit_times
 
@@ -288,7 +296,7 @@ def _check_open(
     if created > as_of:
         why = f"it was created on {format_instant(created, zone)}; name a later moment"
     elif ended != NEVER and ended < to_microseconds(as_of):
-        known = pd.Timestamp(ended, unit="us", tz="UTC").to_pydatetime()
+        known = from_microseconds(ended)
         why = f"its outcome was known on {format_instant(known, zone)}; name an earlier moment"
     else:
         low, high = (format_duration(limit) for limit in problem.age_limits)

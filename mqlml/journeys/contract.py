@@ -16,6 +16,8 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 
+from mqlml.times import TIME_DTYPE
+
 __all__ = ["REQUIRED", "TIMES", "WORDS", "FlatTable", "Journeys", "empty_table"]
 
 REQUIRED: dict[str, tuple[str, ...]] = {
@@ -37,8 +39,6 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
 TIMES = ("created_at", "occurred_at", "recorded_at", "valid_from", "valid_to")
 WORDS = ("action", "channel", "campaign", "content", "initiated_by", "stage", "field")
 NUMBERS = ("value", "amount")
-
-_TIME = "datetime64[us, UTC]"
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def empty_table(name: str, lead_id_dtype: object = "int64") -> pd.DataFrame:
         if column == "lead_id":
             dtype: object = lead_id_dtype
         elif column in TIMES:
-            dtype = _TIME
+            dtype = TIME_DTYPE
         elif column in WORDS:
             dtype = pd.CategoricalDtype(pd.Index([], dtype="str"))
         elif name == "history" and column == "value":

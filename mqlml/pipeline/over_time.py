@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from mqlml.evaluation import Estimate, OverTimePeriod, PeriodLosses, evaluate_losses
 from mqlml.evaluation.ahead import Forecast
 from mqlml.pipeline.choose_model import Chosen
 from mqlml.pipeline.judge import RANDOM_STATE, Evaluated
-from mqlml.times import format_instant
+from mqlml.times import format_instant, from_microseconds
 from mqlml.training import TrainingTable
 
 __all__ = ["describe_place", "evaluate_over_time"]
@@ -61,4 +60,4 @@ def evaluate_over_time(
 
 def describe_place(time: int, table: TrainingTable) -> str:
     """A moment as text, or a place in an order as it is."""
-    return str(time) if table.age is None else format_instant(pd.Timestamp(time, unit="us", tz="UTC"))
+    return str(time) if table.age is None else format_instant(from_microseconds(time))

@@ -24,7 +24,7 @@ from mqlml.scoring.previous import NOTHING_BEFORE, last_labels
 from mqlml.scoring.promote import match_acts
 from mqlml.scoring.rules import match_rules
 from mqlml.scoring.why import WHY_COLUMNS, explain_scores
-from mqlml.times import format_instant, microseconds_to_column, to_microseconds
+from mqlml.times import TIME_DTYPE, format_instant, microseconds_to_column, to_microseconds
 from mqlml.training import open_leads
 from mqlml.types import Ints, Mask, Objects
 
@@ -46,8 +46,6 @@ SCORE_COLUMNS = (
     "label_since",
 )
 """The columns of the scores, in their order."""
-
-_TIME = "datetime64[us, UTC]"
 
 
 def score(
@@ -306,7 +304,7 @@ def _scores(
     table = pd.DataFrame(
         {
             "lead_id": leads["lead_id"],
-            "cutoff_time": pd.Series([pd.Timestamp(as_of)] * n, dtype=_TIME),
+            "cutoff_time": pd.Series([pd.Timestamp(as_of)] * n, dtype=TIME_DTYPE),
             "probability": probability,
             "raw_score": raw,
             "score": np.round(percentile(probability, bundle.reference), 1),
@@ -316,7 +314,7 @@ def _scores(
             "model_name": pd.Series([bundle.name] * n, dtype="str"),
             "model_version": pd.Series([version.version if version else None] * n, dtype="Int64"),
             "run_id": pd.Series([version.run_id if version else None] * n, dtype="str"),
-            "scored_at": pd.Series([pd.Timestamp(scored_at)] * n, dtype=_TIME),
+            "scored_at": pd.Series([pd.Timestamp(scored_at)] * n, dtype=TIME_DTYPE),
             "label_since": microseconds_to_column(labelled.since),
         }
     )

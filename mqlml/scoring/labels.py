@@ -15,6 +15,7 @@ import pandas as pd
 
 from mqlml.errors import ContractError
 from mqlml.model import KEPT_BY_HOLD, LabelPolicy, Remembered, Traits, assign_with_memory
+from mqlml.times import from_microseconds
 from mqlml.types import Floats, Ints, Objects
 
 __all__ = ["DISQUALIFIED", "Labelled", "label_leads", "team_values"]
@@ -161,7 +162,7 @@ def _shown(label: str) -> str:
 
 
 def _date(microseconds: int) -> str:
-    return str(np.datetime64(int(microseconds), "us").astype("datetime64[D]"))
+    return from_microseconds(microseconds).date().isoformat()
 
 
 def _told_apart(value: float, threshold: float) -> tuple[str, str]:

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 
 from mqlml.errors import SourceError
-from mqlml.times import column_to_microseconds, to_microseconds
+from mqlml.times import TIME_DTYPE, column_to_microseconds, to_microseconds
 
 __all__ = ["NOTHING_BEFORE", "last_labels", "read_scores"]
 
 NOTHING_BEFORE = pd.DataFrame(
     {
         "lead_id": pd.Series(dtype="str"),
-        "cutoff_time": pd.Series(dtype="datetime64[us, UTC]"),
+        "cutoff_time": pd.Series(dtype=TIME_DTYPE),
         "label": pd.Series(dtype="str"),
-        "label_since": pd.Series(dtype="datetime64[us, UTC]"),
+        "label_since": pd.Series(dtype=TIME_DTYPE),
     }
 )
 """The scores of a first run."""

@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mqlml.errors import OutputError
-from mqlml.times import MISSING_TIME, column_to_microseconds
+from mqlml.times import format_column
 
 __all__ = ["TABLE_SUFFIXES", "check_target", "replace_file", "write_batches", "write_table", "write_text"]
 
@@ -232,14 +231,5 @@ def _write_csv(
     shown = frame.copy(deep=False)
     for name, column in frame.items():
         if isinstance(column.dtype, pd.DatetimeTZDtype):
-            shown[name] = _iso(column, whole_seconds)
+            shown[name] = format_column(column, whole_seconds=whole_seconds)
     shown.to_csv(file, index=False, header=header, lineterminator="\n", encoding="utf-8")
-
-
-def _iso(times: pd.Series, whole: bool | None) -> pd.Series:
-    ticks = column_to_microseconds(times)
-    missing = ticks == MISSING_TIME
-    if whole is None:
-        whole = bool((ticks[~missing] % 1_000_000 == 0).all())
-    text = np.datetime_as_string(ticks.astype("datetime64[us]"), unit="s" if whole else "us", timezone="UTC")
-    return pd.Series(text, index=times.index, dtype="str").mask(missing)

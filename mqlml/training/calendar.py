@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mqlml.times import DAY
+from mqlml.times import DAY, month_starts, months_since_1970
 from mqlml.types import Micros
 
 __all__ = ["cut_calendar"]
@@ -32,10 +32,8 @@ def _every_months(months: int) -> Callable[[int, int], Micros]:
     """Starts of periods of a number of months that divides the year, or of whole years, counted from a January."""
 
     def starts(first: int, last: int) -> Micros:
-        span = np.array([first, last], dtype="datetime64[us]").astype("datetime64[M]").astype(np.int64)
-        low, high = span // months * months
-        month = np.arange(low, high + 1, months).astype("datetime64[M]")
-        return month.astype("datetime64[us]").astype(np.int64)
+        low, high = months_since_1970(np.array([first, last])) // months * months
+        return month_starts(np.arange(low, high + 1, months))
 
     return starts
 

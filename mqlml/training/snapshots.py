@@ -22,9 +22,11 @@ from mqlml.results import Result
 from mqlml.times import (
     DAY,
     NEVER,
+    TIME_DTYPE,
     column_to_microseconds,
     format_duration,
     format_instant,
+    from_microseconds,
     microseconds_to_column,
     to_microseconds,
 )
@@ -97,12 +99,15 @@ def _first_per_lead(journeys: Journeys, rows: pd.DataFrame, times: Micros) -> Mi
     return first
 
 
-def first_known(rows: pd.DataFrame) -> Micros:
+def creation_times(leads: pd.DataFrame) -> Micros:
+    """When each lead came in; `NEVER` for one without the time, which is looked at nowhere."""
+    return column_to_microseconds(leads["created_at"], missing=NEVER)
+
+
+def first_known(rows: pd.DataFrame, happened: str = "occurred_at") -> Micros:
     """When each fact had both happened and been recorded; `NEVER` for one without either time."""
-    occurred, recorded = (
-        column_to_microseconds(rows[time], missing=NEVER) for time in ("occurred_at", "recorded_at")
-    )
-    return np.maximum(occurred, recorded)
+    times = (column_to_microseconds(rows[time], missing=NEVER) for time in (happened, "recorded_at"))
+    return np.maximum(*times)
 
 
 def exit_times(journeys: Journeys, problem: Problem) -> Micros:
@@ -127,7 +132,7 @@ def _grid(problem: Problem, created: Micros, last_mature: int) -> tuple[int, int
     """First point, step and number of points of the calendar grid."""
     policy = problem.snapshots
     assert policy.every is not None
-    first = to_microseconds(policy.from_) if policy.from_ else int(created.min()) // DAY * DAY
+    first = to_microseconds(policy.from_) if policy.from_ else int(created.min(initial=NEVER)) // DAY * DAY
     last = to_microseconds(policy.until) if policy.until else last_mature
     return first, policy.every, max(0, (last - first) // policy.every + 1)
 
@@ -156,10 +161,11 @@ def fix_grid(problem: Problem, leads: pd.DataFrame) -> Problem:
     """The same problem with the first day of its grid written down, so that a part of the leads is looked at on
     the days that all are: left out, it is the day on which the first of all leads was created."""
     policy = problem.snapshots
-    if policy.every is None or policy.from_ is not None or len(leads) == 0:
+    created = creation_times(leads)
+    if policy.every is None or policy.from_ is not None or created.min(initial=NEVER) == NEVER:
         return problem
-    first, _, _ = _grid(problem, column_to_microseconds(leads["created_at"]), 0)
-    start = pd.Timestamp(first, unit="us", tz="UTC").to_pydatetime()
+    first, _, _ = _grid(problem, created, 0)
+    start = from_microseconds(first)
     return problem.model_copy(update={"snapshots": policy.model_copy(update={"from_": start})})
 
 
@@ -176,7 +182,7 @@ def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     """
     snapshots = find_snapshots(journeys, problem)
     if len(snapshots.table) == 0:
-        created = column_to_microseconds(journeys.leads["created_at"])
+        created = creation_times(journeys.leads)
         raise _nobody(
             list(snapshots.waterfall),
             created,
@@ -217,17 +223,19 @@ def _population(
 ) -> tuple[npt.NDArray[np.int64], Micros, list[Step]]:
     """Who is looked at when, as rows of ``journeys.leads`` and moments; a grid goes on until ``last``."""
     leads = journeys.leads
-    created = column_to_microseconds(leads["created_at"])
+    created = creation_times(leads)
+    there = np.flatnonzero(created < NEVER)
     low, high = problem.age_limits
     policy = problem.snapshots
 
     if policy.ages is not None:
-        lead, cutoff = _at_ages(policy.ages, created)
-        steps = [Step("snapshots", "looked at, at the ages named", len(lead), len(created))]
+        lead, cutoff = _at_ages(policy.ages, created[there])
+        steps = [Step("snapshots", "looked at, at the ages named", len(lead), len(there))]
     else:
         first, every, points = _grid(problem, created, last)
-        lead, cutoff, n, n_leads = _at_grid(created, first, every, points, problem.age_limits)
+        lead, cutoff, n, n_leads = _at_grid(created[there], first, every, points, problem.age_limits)
         steps = [Step("snapshots", "known on a day of the grid", n, n_leads)]
+    lead = there[lead]
 
     def keep(rule: StepRule, text: str, mask: npt.NDArray[np.bool_]) -> None:
         nonlocal lead, cutoff
@@ -247,7 +255,7 @@ def _tabulate(
     journeys: Journeys, problem: Problem, lead: npt.NDArray[np.int64], cutoff: Micros
 ) -> pd.DataFrame:
     leads, policy = journeys.leads, problem.snapshots
-    created = column_to_microseconds(leads["created_at"])
+    created = creation_times(leads)
     bands = np.sort(np.array(policy.ages if policy.ages is not None else _AGE_BANDS))
     words = np.array([format_duration(int(age)) for age in bands])
     text = words[np.searchsorted(bands, cutoff - created[lead], side="right") - 1]
@@ -274,8 +282,8 @@ def _nobody(steps: list[Step], created: Micros, observed_until: int, reach: int)
             else "check data.leads.columns.created_at, problem.snapshots and problem.age_limits"
         )
         return PopulationError(f"no lead is left to learn from after the step {emptied.step!r}; {remedy}")
-    end = dt.datetime.fromtimestamp(observed_until / 1e6, dt.UTC)
-    start = dt.datetime.fromtimestamp(int(created.min()) / 1e6, dt.UTC)
+    end = from_microseconds(observed_until)
+    start = from_microseconds(created.min())
     if end < start:
         return PopulationError(
             f"no lead is mature: data.observed_until must come after the leads; found {format_instant(end)}, and the "
@@ -296,10 +304,10 @@ def open_leads(journeys: Journeys, cutoff: dt.datetime, problem: Problem) -> pd.
     DataFrame with ``lead_id``, ``cutoff_time``, in the order of ``journeys.leads``.
     """
     at = to_microseconds(cutoff)
-    created = column_to_microseconds(journeys.leads["created_at"])
+    created = creation_times(journeys.leads)
     age = at - created
     low, high = problem.age_limits
     mask = (age >= max(low, 0)) & (age <= high) & (exit_times(journeys, problem) >= at)
     table = journeys.leads.loc[mask, ["lead_id"]].reset_index(drop=True)
-    table["cutoff_time"] = pd.Series(pd.Timestamp(cutoff), index=table.index, dtype="datetime64[us, UTC]")
+    table["cutoff_time"] = pd.Series(pd.Timestamp(cutoff), index=table.index, dtype=TIME_DTYPE)
     return table

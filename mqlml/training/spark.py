@@ -24,7 +24,13 @@ from mqlml.errors import ConfigError, ContractError, UsageError
 from mqlml.features import FeaturePlan, gather_facts
 from mqlml.journeys import Journeys, empty_quarantine
 from mqlml.journeys.contract import REQUIRED, TIMES, WORDS, empty_table
-from mqlml.times import MISSING_TIME, column_to_microseconds, microseconds_to_column, to_microseconds
+from mqlml.times import (
+    MISSING_TIME,
+    TIME_DTYPE,
+    column_to_microseconds,
+    microseconds_to_column,
+    to_microseconds,
+)
 from mqlml.training.audit import count_events, prove, require_proof, sample_snapshots, take_leads
 from mqlml.training.parts import Recipe, Shelf, build_part, deal_leads, make_recipe
 from mqlml.training.table import choose_rows, learn_plan
@@ -274,9 +280,7 @@ def _read(name: str, table: pa.Table) -> pd.DataFrame:
         since = columns["valid_from" if name == "history" else "occurred_at"]
         columns["recorded_at"] = columns["recorded_at"].fillna(since)
     if name == "history" and "valid_to" not in columns:
-        columns["valid_to"] = pd.Series(
-            pd.NaT, index=columns["valid_from"].index, dtype="datetime64[us, UTC]"
-        )
+        columns["valid_to"] = pd.Series(pd.NaT, index=columns["valid_from"].index, dtype=TIME_DTYPE)
     return pd.DataFrame(columns)
 
 

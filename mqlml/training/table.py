@@ -22,7 +22,7 @@ from mqlml.features import (
     plan_flat,
 )
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.times import DAY, column_to_microseconds, to_microseconds
+from mqlml.times import DAY, TIME_DTYPE, column_to_microseconds, from_microseconds, to_microseconds
 from mqlml.training.audit import (
     EventCounts,
     Finding,
@@ -231,7 +231,7 @@ class Rows:
     @property
     def holdout_start(self) -> dt.datetime:
         """The moment before which everything is learned, the vocabulary of the features included."""
-        return pd.Timestamp(self.holdout.start, unit="us", tz="UTC").to_pydatetime()
+        return from_microseconds(self.holdout.start)
 
     def with_features(
         self,
@@ -352,7 +352,7 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
     n_leads = leads["lead_id"].nunique()
     return TrainingTable(
         lead_id=leads["lead_id"],
-        cutoff_time=pd.Series(pd.NaT, index=leads.index, dtype="datetime64[us, UTC]"),
+        cutoff_time=pd.Series(pd.NaT, index=leads.index, dtype=TIME_DTYPE),
         age=None,
         label=label,
         features=build_flat(part, plan),

@@ -113,9 +113,9 @@ EXPLAINED = ExplainResult(
     since="2026-01-25T00:00:00Z",
     probability_before=0.2,
     changes=(
-        Change("acts against the usual: 1.43", "acts against the usual: 0.76", 0.3, "actions"),
-        Change("last visit 5 days ago", "no visit so far", 0.2, "actions"),
-        Change("region: north", "country: north", 0.1, "profile"),
+        Change("acts against the usual: 1.43", "acts against the usual: 0.76", "0.76", 0.3, "actions"),
+        Change("last visit 5 days ago", "no visit so far", "no visit so far", 0.2, "actions"),
+        Change("region: north", "country: north", "country: north", 0.1, "profile"),
     ),
     timeline=(),
     timezone="UTC",

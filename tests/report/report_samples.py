@@ -121,7 +121,7 @@ def leak(column: str, reason: str, *, kind: str = "column", severity: str = "cer
 
 def steps(*given: tuple[str, int]) -> Population:
     left = given[-1][1] if given else 0
-    return Population(tuple(Step(step, n, n) for step, n in given), left, left // 10, 0.1)
+    return Population(tuple(Step("snapshots", step, n, n) for step, n in given), left, left // 10, 0.1)
 
 
 def data_of(rows: dict[str, int], *aside: SetAside, observed_until: str | None = None) -> DataSummary:

@@ -159,7 +159,9 @@ def test_age_bars_start_at_a_coin() -> None:
 
 
 def test_the_waterfall_says_how_many_fewer_but_not_how_many_more() -> None:
-    rows = waterfall((Step("leads", 10, 10), Step("looks", 30, 10), Step("open", 18, 9)))
+    rows = waterfall(
+        (Step("snapshots", "leads", 10, 10), Step("age", "looks", 30, 10), Step("open", "open", 18, 9))
+    )
     assert [(row.n, row.gone) for row in rows] == [(10, ""), (30, ""), (18, "12")]
     assert waterfall(()) == []
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mqlml.errors import ConfigError
+from mqlml.times import format_column
 
 __all__ = ["write_export"]
 
@@ -61,8 +62,7 @@ def _raw_text(table: pd.DataFrame) -> pd.DataFrame:
     for column in raw.columns:
         values = raw[column]
         if isinstance(values.dtype, pd.DatetimeTZDtype):
-            seconds = values.dt.tz_localize(None).to_numpy().astype("datetime64[s]")
-            raw[column] = pd.Series(np.char.add(np.datetime_as_string(seconds), "Z"), dtype="str")
+            raw[column] = format_column(values, whole_seconds=True)
         elif values.dtype == "float64" and (values.dropna() % 1 == 0).all():
             raw[column] = values.astype("Int64")
     return raw

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from mqlml.journeys.simulate.behaviour import Acts, Exits, uploaded_at
 from mqlml.journeys.simulate.population import Population
 from mqlml.journeys.simulate.world import ACTIONS, CHANNELS, EXITS, OFFLINE, action_code
-from mqlml.times import DAY, HOUR, NEVER, microseconds_to_column
+from mqlml.times import DAY, HOUR, NEVER, column_to_microseconds, microseconds_to_column, months_since_1970
 from mqlml.types import Ints
 
-__all__ = ["add_afterwards", "make_events", "make_outcomes", "to_time"]
+__all__ = ["add_afterwards", "make_events", "make_outcomes"]
 
 _STAGES = ("mql", "sql", "opportunity", *EXITS)
 _MQL = ("form_submit", "buying_guide_download", "demo_request", "trial_start")
@@ -39,11 +39,6 @@ _REFUSED_REASONS = ("not a buyer", "student", "job seeker", "wrong region", "inv
 _OWNERS = ("A. Ames", "B. Boyd", "C. Cole", "D. Diaz", "E. Ek", "F. Fry")
 
 
-def to_time(microseconds: Ints) -> pd.Series:
-    """Instants as the contract has them."""
-    return microseconds_to_column(microseconds)
-
-
 def _category(codes: NDArray[np.integer[Any]], words: tuple[str, ...] | list[str]) -> pd.Series:
     categories = pd.Index(words, dtype="str")
     return pd.Series(pd.Categorical.from_codes(codes.astype(np.int16), categories=categories))
@@ -51,7 +46,7 @@ def _category(codes: NDArray[np.integer[Any]], words: tuple[str, ...] | list[str
 
 def _campaigns(rng: np.random.Generator, acts: Acts) -> pd.Series:
     """A campaign for acts that came through a channel that runs them: three a quarter for each."""
-    quarter = acts.time.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64) // 3
+    quarter = months_since_1970(acts.time) // 3
     first = int(quarter.min())
     n_quarters = int(quarter.max()) - first + 1
     place = np.full(len(CHANNELS), -1)
@@ -88,8 +83,8 @@ def make_events(
     return pd.DataFrame(
         {
             "lead_id": population.leads["lead_id"].to_numpy()[acts.lead],
-            "occurred_at": to_time(acts.time),
-            "recorded_at": to_time(recorded),
+            "occurred_at": microseconds_to_column(acts.time),
+            "recorded_at": microseconds_to_column(recorded),
             "action": _category(acts.action, ACTIONS),
             "channel": _category(acts.channel, CHANNELS),
             "value": seconds,
@@ -153,8 +148,8 @@ def make_outcomes(
         {
             "lead_id": population.leads["lead_id"].to_numpy()[lead],
             "stage": _category(stage_code, _STAGES),
-            "occurred_at": to_time(occurred),
-            "recorded_at": to_time(recorded),
+            "occurred_at": microseconds_to_column(occurred),
+            "recorded_at": microseconds_to_column(recorded),
             "amount": amount,
             "reason": pd.Series(words[np.where(stage_code >= 4, pick, 0)], dtype="str"),
         }
@@ -186,7 +181,7 @@ def add_afterwards(
     deals = outcomes.loc[outcomes["stage"] == "closed_won"]
     wait = _delay(rng, 3 * DAY, len(deals)) + HOUR
     call = deals["occurred_at"] + pd.to_timedelta(wait, unit="us")
-    known = call < pd.Timestamp(end, unit="us", tz="UTC")
+    known = column_to_microseconds(call) < end
     calls = pd.DataFrame(
         {
             "lead_id": deals["lead_id"],

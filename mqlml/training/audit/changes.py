@@ -16,6 +16,7 @@ import pandas as pd
 from mqlml.times import NEVER, column_to_microseconds
 from mqlml.training.audit.bounds import lower_share
 from mqlml.training.audit.findings import Clue
+from mqlml.training.snapshots import first_known
 from mqlml.types import Micros
 
 __all__ = ["ChangeCounts", "count_changes", "judge_changes"]
@@ -58,8 +59,8 @@ def count_changes(
     history : DataFrame of the contract.
     fields : the attributes asked for.
     lead : int array, one per row of ``history``: the lead's place in the two arrays that follow; -1 for none.
-    looked_at, converted : int64 microseconds, per lead: its first cutoff, its conversion; the largest integer where
-        there is none.
+    looked_at, converted : int64 microseconds, per lead: its first cutoff, its conversion; `NEVER` where there is
+        none.
     """
     rows = np.flatnonzero(history["field"].isin(list(fields)).to_numpy() & (lead >= 0))
     part = history.iloc[rows]
@@ -67,7 +68,7 @@ def count_changes(
     field, names = pd.factorize(part["field"])
     value = pd.factorize(part["value"])[0]
     since = column_to_microseconds(part["valid_from"], missing=NEVER)
-    known = np.maximum(since, column_to_microseconds(part["recorded_at"], missing=NEVER))
+    known = first_known(part, "valid_from")
     order = np.lexsort((known, since, who, field))
     field, who, value, since, known = (column[order] for column in (field, who, value, since, known))
     first = np.ones(len(order), np.bool_)

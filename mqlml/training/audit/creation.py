@@ -28,7 +28,7 @@ def audit_creation(moments: Moments) -> tuple[Finding, ...]:
 
     Where creation is known by day only, the same day says nothing.
     """
-    won = np.flatnonzero(moments.converted < NEVER)
+    won = np.flatnonzero((moments.converted < NEVER) & (moments.created < NEVER))
     if len(won) == 0:
         return ()
     hour = moments.created[won] % DAY

@@ -14,6 +14,7 @@ import pandas as pd
 from mqlml.journeys import Journeys
 from mqlml.journeys.contract import WORDS
 from mqlml.times import DAY, MISSING_TIME, NEVER, column_to_microseconds, microseconds_to_column
+from mqlml.training.snapshots import creation_times, first_known
 from mqlml.types import Micros
 
 __all__ = ["Disturbed", "disturb"]
@@ -64,14 +65,6 @@ def disturb(
     return Disturbed(other, changed, removed, added)
 
 
-def _known(table: pd.DataFrame, time: str) -> Micros:
-    """When each row had both happened and been recorded; `NEVER` for one without either time."""
-    happened, recorded = (
-        column_to_microseconds(table[name], missing=NEVER) for name in (time, "recorded_at")
-    )
-    return np.maximum(happened, recorded)
-
-
 def _known_leads(journeys: Journeys, cutoff: Micros) -> npt.NDArray[np.bool_]:
     """Leads with a row in any table that was known at the cutoff, as anonymous visits before the sign-up are."""
     known = np.zeros(len(journeys.leads), np.bool_)
@@ -82,7 +75,7 @@ def _known_leads(journeys: Journeys, cutoff: Micros) -> npt.NDArray[np.bool_]:
         (journeys.outcomes, "occurred_at"),
     ):
         lead = ids.get_indexer(pd.Index(table["lead_id"]))
-        since = _known(table, time)
+        since = first_known(table, time)
         known[lead[(lead >= 0) & (since < cutoff[lead])]] = True
     return known
 
@@ -95,7 +88,7 @@ def _disturb_leads(
     counts: npt.NDArray[np.int64],
 ) -> tuple[pd.DataFrame, Micros]:
     """Leads that come after their account's cutoff are changed or removed, and further ones come; their cutoffs."""
-    unborn = column_to_microseconds(leads["created_at"]) > cutoff
+    unborn = creation_times(leads) > cutoff
     gone = unborn & ~kept & (rng.random(len(leads)) < _REMOVED)
     other = np.flatnonzero(unborn & ~gone)
     keep = ~gone
@@ -142,7 +135,7 @@ def _disturb_rows(
     if len(table) == 0:
         return table
     at = cutoff[lead]
-    unknown = _known(table, time) >= at
+    unknown = first_known(table, time) >= at
     gone = unknown & (rng.random(len(table)) < _REMOVED)
     other = np.flatnonzero(unknown & ~gone & (rng.random(len(table)) < _CHANGED))
     changed = _move(_reword(table, other, rng), other, time, at[other], rng)

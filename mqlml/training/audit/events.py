@@ -21,13 +21,13 @@ from mqlml.config import Config, Problem
 from mqlml.features.vocabulary import read_words
 from mqlml.features.windows import match_ids
 from mqlml.journeys import Journeys
-from mqlml.times import HOUR, NEVER, column_to_microseconds, to_microseconds
+from mqlml.times import HOUR, NEVER, to_microseconds
 from mqlml.training.audit.alone import lifted
 from mqlml.training.audit.bounds import AUDIT_ERROR, lower_share
 from mqlml.training.audit.columns import check_forced
 from mqlml.training.audit.findings import Clue, Finding, conclude
 from mqlml.training.audit.names import check_action_name
-from mqlml.training.snapshots import conversion_times, first_known
+from mqlml.training.snapshots import conversion_times, creation_times, first_known
 
 __all__ = ["EventCounts", "audit_events", "count_events"]
 
@@ -79,7 +79,7 @@ def count_events(part: Journeys, problem: Problem) -> EventCounts:
     leads, events = part.leads, part.events
     converted = conversion_times(part, problem)
     until = to_microseconds(part.observed_until)
-    settled = column_to_microseconds(leads["created_at"]) + problem.gap + problem.horizon <= until
+    settled = creation_times(leads) <= until - problem.gap - problem.horizon
     words = read_words(events["action"])
     size = max(len(words.text), 1)
     ids = pd.Index(leads["lead_id"])

@@ -19,7 +19,7 @@ from mqlml.training.audit.creation import audit_creation
 from mqlml.training.audit.findings import Finding
 from mqlml.training.audit.names import split_words
 from mqlml.training.audit.times import Moments
-from mqlml.training.snapshots import conversion_times
+from mqlml.training.snapshots import conversion_times, creation_times
 
 __all__ = ["audit_flat", "audit_journeys"]
 
@@ -61,7 +61,7 @@ def audit_journeys(journeys: Journeys, snapshots: pd.DataFrame, config: Config) 
         As in `audit_columns`.
     """
     leads, problem = journeys.leads, config.problem
-    created = column_to_microseconds(leads["created_at"])
+    created = creation_times(leads)
     converted = conversion_times(journeys, problem)
     until = to_microseconds(journeys.observed_until)
     moments = Moments(created, _looked_at(leads, snapshots), converted, until, config.data.zone)
@@ -77,7 +77,7 @@ def audit_journeys(journeys: Journeys, snapshots: pd.DataFrame, config: Config) 
         created,
         config.profile,
         # A lead that has not had its horizon yet is neither won nor lost, and younger leads are less filled in.
-        settled=created + problem.gap + problem.horizon <= until,
+        settled=created <= until - problem.gap - problem.horizon,
         moments=moments,
         changes={columns[field]: clue for field, clue in changes.items()},
         targets=(problem.outcome,),

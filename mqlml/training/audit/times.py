@@ -48,9 +48,9 @@ class Moments:
 
     Attributes
     ----------
-    created : when the lead was created.
-    looked_at : its first cutoff; the largest integer where it has none.
-    converted : when it first reached the predicted stage; the largest integer where it has not.
+    created : when the lead was created; `NEVER` where that is missing.
+    looked_at : its first cutoff; `NEVER` where it has none.
+    converted : when it first reached the predicted stage; `NEVER` where it has not.
     observed_until : end of the outcome data.
     zone : of times without an offset.
     """
