@@ -334,4 +334,10 @@ def _reference(value: object) -> Floats:
 
 
 def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode("utf-8")
+    try:
+        text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise BundleError(
+            f"a version must hold values that JSON can hold, to be saved; found otherwise: {error}"
+        ) from error
+    return f"{text}\n".encode()

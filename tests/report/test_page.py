@@ -243,7 +243,7 @@ def test_every_word_that_was_given_is_shown(name: str) -> None:
     stored = to_json_safe(data)
     text = Page(render_report(data, version="7", run_id="4f1c0a5b")).text
     parts = ("population", "data", "gate", "labels", "leaks", "left_out", "disqualified")
-    known = {"column", "action", data.data.observed_until}
+    known = {"column", "action", data.data.observed_until} | {step.rule for step in data.population.waterfall}
     wanted = (texts_in([stored[part] for part in parts]) - known) | set(stored["data"]["tables"])
     wanted |= {found["sentence"] for found in stored["importance"]["features"]}
     wanted |= {found["name"] for found in stored["importance"]["features"]}

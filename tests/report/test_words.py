@@ -399,7 +399,7 @@ def test_what_the_gate_warns_of_the_page_does_not_call_good() -> None:
     """The other way round: ranks clearly better, while its probabilities are not clearly better."""
     data = normal()
     unsure = baseline(metrics(roc_auc=Estimate(0.70, 0.67, 0.73)), Estimate(-0.0004, -0.0031, 0.0022))
-    warned = check_gate(data.holdout, {"logistic": unsure}, min_positives=50, positives=400)
+    warned = check_gate(data.holdout, {"logistic": unsure})
     assert data.holdout.roc_auc.low > unsure.roc_auc.value
     assert len(warned.warnings) == 1
     found = dataclasses.replace(data, baselines={"logistic": unsure}, gate=warned)
