@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mqlml.journeys.simulate import simulate
+from mqlml.simulate import simulate
 
 AT_ONCE = 100_000
 """Leads simulated at a time; the simulator itself needs more memory than what is measured."""
@@ -29,8 +29,9 @@ AT_ONCE = 100_000
 RUN = """
 import contextlib, datetime as dt, json, resource, sys, time
 import psutil
-import mqlml.pipeline.table
-from mqlml.pipeline import Silent, write_training_table
+import mqlml.commands.table
+from mqlml.commands import write_training_table
+from mqlml.progress import Silent
 from mqlml.results import to_json_safe
 steps = {}
 class Steps(Silent):

@@ -21,7 +21,8 @@ from scipy.special import expit
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.evaluation import LabelRows, evaluate_policy
-from mqlml.model import SigmoidCalibrator, add_promises, choose_policy, make_looks
+from mqlml.model import SigmoidCalibrator
+from mqlml.policy import add_promises, choose_policy, make_looks
 
 NEXT_WEEKS = 13
 

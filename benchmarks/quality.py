@@ -25,21 +25,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mqlml.commands.check import make_table, read_data
+from mqlml.commands.choose_model import calibrate_past, choose_model
+from mqlml.commands.learn import train
 from mqlml.config import Config, make_config, read_config
 from mqlml.config.values import Tune
 from mqlml.errors import GateRefused
 from mqlml.evaluation import compare_log_loss
 from mqlml.evaluation.bootstrap import ClusterBootstrap
-from mqlml.evaluation.metrics import log_losses
-from mqlml.evaluation.ranking import Ranking
+from mqlml.evaluation.holdout import fit_past
+from mqlml.evaluation.metrics import Ranking, log_losses
 from mqlml.features import build_features
-from mqlml.journeys.simulate import simulate
 from mqlml.model.baselines import LogisticBaseline
-from mqlml.pipeline.check import make_table, read_data
-from mqlml.pipeline.choose_model import calibrate_past, choose_model
-from mqlml.pipeline.judge import fit_past
-from mqlml.pipeline.learn import train
-from mqlml.pipeline.progress import Silent
+from mqlml.progress import Silent
+from mqlml.simulate import simulate
 from mqlml.training import TrainingTable, build_table
 from mqlml.types import Floats
 

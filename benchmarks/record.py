@@ -34,7 +34,7 @@ import numpy as np
 import pandas as pd
 
 from mqlml import cli
-from mqlml.pipeline import learn
+from mqlml.commands import train as learn
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("MQLML_REAL_DATA", ROOT.parent / "shared" / "data"))

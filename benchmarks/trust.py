@@ -16,11 +16,11 @@ from scipy.special import expit
 
 from mqlml.config import make_config
 from mqlml.evaluation.ageing import measure_ageing
-from mqlml.evaluation.ahead import of_one_size, predict_ahead
-from mqlml.evaluation.heldout import HeldOut
+from mqlml.evaluation.forecasts import of_one_size, predict_ahead
+from mqlml.evaluation.holdout import HeldOut
 from mqlml.evaluation.slices import evaluate_slices
-from mqlml.journeys.simulate import simulate
 from mqlml.model import LeadScorer
+from mqlml.simulate import simulate
 from mqlml.times import DAY
 from mqlml.training import build_table, rolling_folds
 

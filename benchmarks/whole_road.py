@@ -26,20 +26,18 @@ import pandas as pd
 from scipy.special import expit
 from scipy.stats import norm
 
+from mqlml.commands.choose_model import calibrate_past, choose_model
+from mqlml.commands.choose_thresholds import choose_labels, forward_periods, look_recently, make_traits
 from mqlml.config import Config, make_config
 from mqlml.errors import LabelPolicyError, MqlmlError
 from mqlml.evaluation import Estimate, LabelRows, evaluate_policy
-from mqlml.evaluation.heldout import HeldOut
+from mqlml.evaluation.holdout import HeldOut, fit_past, holdout_weeks
 from mqlml.evaluation.metrics import log_losses
 from mqlml.journeys import Journeys
-from mqlml.journeys.simulate import simulate
 from mqlml.model import SigmoidCalibrator
 from mqlml.model.calibration import solve_level
-from mqlml.pipeline.choose_model import calibrate_past, choose_model
-from mqlml.pipeline.judge import fit_past, holdout_weeks
-from mqlml.pipeline.labelling import choose_labels, forward_periods, make_traits
-from mqlml.pipeline.progress import Silent
-from mqlml.pipeline.recent import look_recently
+from mqlml.progress import Silent
+from mqlml.simulate import simulate
 from mqlml.times import DAY
 from mqlml.training import TrainingTable, build_table
 from mqlml.types import Floats, Mask
@@ -134,7 +132,7 @@ class Learned:
 
 
 def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
-    """What `mqlml.pipeline.train` does with a table, from the choice of the model to the judgement of the labels."""
+    """What `mqlml.train` does with a table, from the choice of the model to the judgement of the labels."""
     past = held.past
     chosen = choose_model(past, tune="none", random_state=0, progress=Silent())
     forward = chosen.forward

@@ -14,15 +14,14 @@ from types import NoneType, UnionType
 from pydantic.fields import FieldInfo
 
 from mqlml.cli import app
+from mqlml.commands.features import group_windows, list_entries
 from mqlml.config import Config, make_config
-from mqlml.config.groups import Groups
+from mqlml.config.features import Groups
 from mqlml.features import FAMILIES, plan_features
-from mqlml.journeys.simulate import simulate
-from mqlml.pipeline import results
-from mqlml.pipeline.features import group_windows, list_entries
-from mqlml.pipeline.results import CatalogEntry
-from mqlml.pipeline.version import TrainedVersion
+from mqlml.render import results
+from mqlml.render.results import CatalogEntry, TrainedVersion
 from mqlml.results import ErrorResult, Number, Result, describe_fields
+from mqlml.simulate import simulate
 
 HERE = Path(__file__).resolve().parent
 

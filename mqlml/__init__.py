@@ -9,10 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mqlml.commands.learn import train
     from mqlml.config import Config, read_config
     from mqlml.journeys import Journeys, read_journeys
-    from mqlml.model import LabelPolicy, LeadScorer
-    from mqlml.pipeline import train
+    from mqlml.model import LeadScorer
+    from mqlml.policy import LabelPolicy
     from mqlml.registry import load_bundle
     from mqlml.scoring import score
     from mqlml.training import build_table
@@ -37,12 +38,12 @@ _ROOMS = {
     "read_config": "config",
     "Journeys": "journeys",
     "read_journeys": "journeys",
-    "LabelPolicy": "model",
+    "LabelPolicy": "policy",
     "LeadScorer": "model",
     "build_table": "training",
     "load_bundle": "registry",
     "score": "scoring",
-    "train": "pipeline",
+    "train": "commands.learn",
 }
 
 

@@ -123,7 +123,8 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Simulate a company's journeys and go the whole road: check, train, score, report."""
-    from mqlml.pipeline import make_demo, words_of_demo
+    from mqlml.commands import make_demo
+    from mqlml.render import words_of_demo
 
     result = make_demo(folder, n_leads=leads, now=_now(), progress=Terminal())
     _show(result, words_of_demo(result), as_json)
@@ -132,7 +133,8 @@ def demo(
 @app.command(short_help="Say what the data is good for.", epilog="Example: mqlml check --config mqlml.yml")
 def check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
     """Read everything and say what is usable, what was set aside, what may leak, and whether it is enough."""
-    from mqlml.pipeline import check_data, words_of_check
+    from mqlml.commands import check_data
+    from mqlml.render import words_of_check
 
     result = check_data(config, now=_now(), progress=Terminal())
     _show(result, words_of_check(result), as_json)
@@ -147,7 +149,7 @@ def features(config: ConfigPath = DEFAULT, model: Model = None, as_json: Json = 
 
     What became no feature is listed with the reason. Features of your own are put to the checks.
     """
-    from mqlml.pipeline import list_features, list_version_features, words_of_features
+    from mqlml.commands import list_features, list_version_features, words_of_features
 
     if model is None:
         result = list_features(config, now=_now(), progress=Terminal())
@@ -179,7 +181,8 @@ def table(
 
     A table that would take more memory than the limit is made in parts; stopped halfway, it goes on where it stopped.
     """
-    from mqlml.pipeline import words_of_table, write_training_table
+    from mqlml.commands import write_training_table
+    from mqlml.render import words_of_table
 
     result = write_training_table(config, out, memory_limit=memory_limit, now=_now(), progress=Terminal())
     _show(result, words_of_table(result), as_json)
@@ -192,7 +195,8 @@ def backtest(
     as_json: Json = False,
 ) -> None:
     """Judge a model per period of the past and see how models age; the held-out period stays closed."""
-    from mqlml.pipeline import backtest, words_of_backtest
+    from mqlml.commands import backtest
+    from mqlml.render import words_of_backtest
 
     result = backtest(config, periods=periods, now=_now(), progress=Terminal())
     _show(result, words_of_backtest(result), as_json)
@@ -205,7 +209,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Learn, calibrate, choose thresholds, judge on the held-out last period, and register a version."""
-    from mqlml.pipeline import train_version, words_of_train
+    from mqlml.commands import train_version
+    from mqlml.render import words_of_train
 
     progress = Terminal()
     trained = train_version(config, register_it=not dry_run, now=_now(), progress=progress)
@@ -241,7 +246,8 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Label every lead that is open at one moment."""
-    from mqlml.pipeline import score_leads, words_of_score
+    from mqlml.commands import score_leads
+    from mqlml.render import words_of_score
 
     result = score_leads(
         config,
@@ -284,7 +290,8 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say why one open lead scores as it does: its acts, what speaks for and against it, and what has changed."""
-    from mqlml.pipeline import Earlier, explain_one_lead, words_of_explain
+    from mqlml.commands import Earlier, explain_one_lead
+    from mqlml.render import words_of_explain
 
     result = explain_one_lead(
         config,
@@ -309,7 +316,8 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write one self-contained HTML page about a version: what matters, and whether it can be trusted."""
-    from mqlml.pipeline import words_of_report, write_report
+    from mqlml.commands import write_report
+    from mqlml.render import words_of_report
 
     result = write_report(config, out, model=model, progress=Terminal())
     _show(result, words_of_report(result), as_json)

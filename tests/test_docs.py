@@ -8,7 +8,7 @@ import runpy
 import pytest
 
 from mqlml.cli import app
-from mqlml.pipeline import BacktestResult, CheckResult
+from mqlml.render import BacktestResult, CheckResult
 from mqlml.results import json_schema
 from tests.conftest import ROOT
 

@@ -1,11 +1,8 @@
-"""The config: text in ``mqlml.yml`` goes in, one validated, frozen `Config` comes out."""
+"""The config: text in ``mqlml.yml`` becomes one validated, frozen `Config`."""
 
-from mqlml.config.conditions import Condition
-from mqlml.config.custom import NUMBER_UNITS, Aggregate, NumberUnit
-from mqlml.config.features import Features
+from mqlml.config.features import NUMBER_UNITS, Aggregate, Condition, Features, NumberUnit
 from mqlml.config.labels import Gate, LabelRule, Promote, Rules, Teams
-from mqlml.config.problem import Problem, Snapshots
-from mqlml.config.profile import MailDomains, Profile, TitleWords
+from mqlml.config.problem import MailDomains, Problem, Profile, Snapshots, TitleWords
 from mqlml.config.reading import describe_config, make_config, read_config
 from mqlml.config.sections import Config
 from mqlml.config.tables import Data, Flat, Outcomes, Table

@@ -2,17 +2,153 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from mqlml.config.conditions import Condition
-from mqlml.config.custom import Aggregate
-from mqlml.config.groups import Groups, Pair
-from mqlml.config.values import Duration, Name, Reason, Section
+from mqlml.config.values import Duration, Name, Reason, Section, Window, check_windows
 from mqlml.times import DAY, HOUR
 
-__all__ = ["Features"]
+__all__ = ["NUMBER_UNITS", "Aggregate", "Condition", "Features", "Groups", "NumberUnit", "Pair"]
+
+
+class Condition(Section):
+    """What one attribute must be: in a list (or a file with one value a line), not in it, or within a range.
+
+    ``min`` and ``max`` belong to the range.
+    """
+
+    in_: list[str | int | float | bool] | str | None = Field(default=None, alias="in")
+    not_in: list[str | int | float | bool] | str | None = None
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _one_test(self) -> Condition:
+        ranged = self.min is not None or self.max is not None
+        if (self.in_ is not None) + (self.not_in is not None) + ranged != 1:
+            raise ValueError("needs exactly one of 'in', 'not_in' and a range ('min', 'max' or both)")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("'min' must not be above 'max'")
+        return self
+
+
+NumberUnit = Literal["count", "days", "hours", "share", "amount", "flag", "ratio", "age", "number"]
+"""What a number is measured in; an amount is of money or of anything else, an age is in days."""
+
+NUMBER_UNITS: tuple[NumberUnit, ...] = get_args(NumberUnit)
+
+_FITTING: dict[str, tuple[NumberUnit, ...]] = {
+    "count": ("count", "number"),
+    "distinct": ("count", "number"),
+    "days_since": ("days", "age", "number"),
+}
+"""The units of what an aggregate gives whatever it is over, its own first; others have that of their column."""
+
+
+class Aggregate(Section):
+    """A feature of the user's own: one aggregate over some of the events, in each window.
+
+    ``action`` and ``where`` say which events; ``column`` what is aggregated: ``value``, or for ``distinct`` a column
+    of words. ``windows`` are the config's where left out. ``unit`` is what its values are measured in: left out, a
+    count, days, or a plain number.
+    """
+
+    name: Name
+    family: Literal["profile", "channel", "actions", "undesirables"]
+    sentence: str = Field(min_length=1)
+    aggregate: Literal["count", "sum", "mean", "min", "max", "distinct", "days_since"]
+    action: list[str] = []
+    where: dict[str, Condition] = {}
+    column: str | None = None
+    windows: list[Window] | None = None
+    unit: NumberUnit | None = None
+
+    @property
+    def measured_in(self) -> NumberUnit:
+        """The unit, also where it is left out."""
+        return self.unit or _FITTING.get(self.aggregate, ("number",))[0]
+
+    @field_validator("windows")
+    @classmethod
+    def _windows(cls, value: list[Window] | None) -> list[Window] | None:
+        return None if value is None else check_windows(value)
+
+    @model_validator(mode="after")
+    def _keys_of_aggregate(self) -> Aggregate:
+        reads = self.aggregate in ("sum", "mean", "min", "max", "distinct")
+        if reads and self.column is None:
+            raise ValueError(f"aggregate {self.aggregate!r} needs 'column'")
+        if not reads and self.column is not None:
+            raise ValueError(f"aggregate {self.aggregate!r} does not read 'column'")
+        if self.aggregate == "days_since" and self.windows is not None:
+            raise ValueError("aggregate 'days_since' does not read 'windows'")
+        fitting = _FITTING.get(self.aggregate, NUMBER_UNITS)
+        if self.unit is not None and self.unit not in fitting:
+            raise ValueError(
+                f"the unit of aggregate {self.aggregate!r} must be {' or '.join(fitting)}; found {self.unit!r}"
+            )
+        return self
+
+
+class Groups(Section):
+    """Which groups of features are made, each switched by its name as ``{pairs: on, usual: off}``.
+
+    ``all`` switches on every one. Those on by default were no burden on small data when measured.
+
+    Profile: ``parsed`` (kind of mail address, seniority, function, size band), ``completeness``, ``age``. The
+    attributes themselves are chosen by ``profile.static`` and ``profile.history``, personas by ``personas``.
+
+    Undesirables: ``unwelcome`` (acts and channels), ``silence``, ``flags`` (undesirable profiles).
+
+    Channel: ``touches`` (first, last, how many different), ``channels`` (count and share of each), ``switches``,
+    ``paid`` (paid or organic), ``breadth`` (campaigns and channels within a set period).
+
+    Actions: ``counts`` (count and days since of each), ``action_days`` (distinct days of each), ``action_values``
+    (sum and mean of each), ``totals`` (all acts together), ``usual`` (values against what is usual for such acts),
+    ``decay`` (acts that fade with a half-life), ``visits`` (returns, time on site, acts a visit), ``rhythm`` (longest
+    silence, regular hours and weekdays), ``intent`` (high-intent acts), ``proactive`` (acts the lead began),
+    ``content`` (different contents, downloads), ``pairs`` (one act before another), ``account`` (what the account's
+    other leads did; ``auto`` from some thousand accounts with several leads on).
+    """
+
+    parsed: bool = True
+    completeness: bool = True
+    age: bool = True
+    unwelcome: bool = True
+    silence: bool = True
+    flags: bool = True
+    touches: bool = True
+    channels: bool = True
+    switches: bool = True
+    paid: bool = False
+    breadth: bool = True
+    counts: bool = True
+    action_days: bool = False
+    action_values: bool = False
+    totals: bool = True
+    usual: bool = True
+    decay: bool = False
+    visits: bool = False
+    rhythm: bool = False
+    intent: bool = False
+    proactive: bool = False
+    content: bool = False
+    pairs: bool = False
+    account: Literal["auto", True, False] = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all(cls, value: Any) -> Any:
+        return dict.fromkeys(cls.model_fields, True) if value == "all" else value
+
+
+class Pair(Section):
+    """An ordered pair of acts: at least ``at_least`` acts of ``first`` came before an act of ``then``."""
+
+    first: str
+    then: str
+    at_least: int = Field(default=1, ge=1, le=10_000)
 
 
 class Features(Section):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from mqlml.config.conditions import Condition
+from mqlml.config.features import Condition
 from mqlml.config.values import Duration, Section
 
 __all__ = ["Act", "Disqualify", "Gate", "LabelRule", "Labels", "Promote", "Rules", "Teams"]

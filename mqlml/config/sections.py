@@ -7,11 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from mqlml.config.conditions import Condition
-from mqlml.config.features import Features
+from mqlml.config.features import Condition, Features
 from mqlml.config.labels import Gate, LabelRule, Labels, Rules
-from mqlml.config.problem import Problem
-from mqlml.config.profile import Profile
+from mqlml.config.problem import Problem, Profile
 from mqlml.config.tables import Data
 from mqlml.config.values import Name, Section, Tune, Window, check_windows
 from mqlml.times import DAY

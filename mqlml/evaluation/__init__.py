@@ -1,4 +1,4 @@
-"""Room 5, how good: metrics with intervals, importance on later data, verdicts and the gate, as typed results."""
+"""Room 6, how good: metrics with intervals, backtest, slices, importance, gate and verdicts."""
 
 from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.curves import CalibrationBand, Decile, make_calibration_table, make_decile_table

@@ -16,8 +16,8 @@ import pandas as pd
 from scipy.stats import t as student
 from sklearn.isotonic import isotonic_regression
 
-from mqlml.evaluation.ahead import Forecast, fit_slope, shrink
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
+from mqlml.evaluation.forecasts import Forecast, fit_slope, shrink
 from mqlml.evaluation.metrics import log_losses
 from mqlml.results import Result
 from mqlml.times import DAY

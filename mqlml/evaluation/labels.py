@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mqlml.config import LabelRule
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import check_rows
-from mqlml.model import LabelOutcome, LabelPolicy, Traits, payoff
+from mqlml.policy import LabelOutcome, LabelPolicy, Traits, payoff
 from mqlml.results import Result
 from mqlml.types import Floats
 

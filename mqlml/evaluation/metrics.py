@@ -12,7 +12,6 @@ import numpy.typing as npt
 from mqlml.errors import PopulationError, ScorerError
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.curves import assign_bands
-from mqlml.evaluation.ranking import Ranking
 from mqlml.evaluation.verdicts import Comparison, compare_losses
 from mqlml.results import Number, Result
 from mqlml.types import Floats
@@ -20,12 +19,58 @@ from mqlml.types import Floats
 __all__ = [
     "Baseline",
     "Metrics",
+    "Ranking",
     "check_rows",
     "compare_log_loss",
     "evaluate_baselines",
     "evaluate_probabilities",
     "log_losses",
 ]
+
+
+class Ranking:
+    """Scores in falling order, with the first row of each step of equal scores.
+
+    Parameters
+    ----------
+    y : array of shape (n,), 0 or 1
+    score : array of shape (n,)
+    """
+
+    def __init__(self, y: Floats, score: Floats) -> None:
+        self.order = np.argsort(-score, kind="stable")
+        falling = score[self.order]
+        self._starts = np.flatnonzero(np.append(True, falling[1:] != falling[:-1]))
+        self._converted = y[self.order]
+
+    def measure(self, weight: Floats) -> tuple[Floats, Floats]:
+        """ROC AUC and average precision under each row of weights.
+
+        Parameters
+        ----------
+        weight : ndarray of shape (weightings, n)
+            Not negative, in the order of the constructor's arrays.
+
+        Returns
+        -------
+        Two ndarrays of shape (weightings,); NaN where one class has no weight. Both as scikit-learn defines them: the
+        AUC counts a tie as half, the average precision is the step-wise sum without interpolation.
+        """
+        ordered = weight[:, self.order]
+        rows = np.add.reduceat(ordered, self._starts, axis=1)
+        wins = np.add.reduceat(ordered * self._converted, self._starts, axis=1)
+        losses = rows - wins
+        total_wins, total_losses = wins.sum(axis=1), losses.sum(axis=1)
+        below = total_losses[:, None] - np.cumsum(losses, axis=1)
+        selected = np.cumsum(rows, axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            auc = (wins * (below + losses / 2)).sum(axis=1) / (total_wins * total_losses)
+            # A step before the first weight has neither rows nor wins, and adds nothing.
+            precision = np.cumsum(wins, axis=1) / np.where(selected > 0, selected, 1.0)
+            average_precision = (wins * precision).sum(axis=1) / total_wins
+        one_class = (total_wins <= 0) | (total_losses <= 0)
+        return np.where(one_class, np.nan, auc), np.where(one_class, np.nan, average_precision)
+
 
 _N_BOOTSTRAP = 500
 _NORMAL = 1.96

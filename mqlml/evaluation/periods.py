@@ -11,8 +11,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from mqlml.errors import PopulationError
-from mqlml.evaluation.ahead import Forecast, fit_slope, shrink
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
+from mqlml.evaluation.forecasts import Forecast, fit_slope, shrink
 from mqlml.evaluation.metrics import evaluate_probabilities, log_losses
 from mqlml.results import Number, Result
 from mqlml.training import Fold

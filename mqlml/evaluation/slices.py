@@ -17,8 +17,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, gammainc, gammaincc, logit, ndtr
 
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
-from mqlml.evaluation.metrics import log_losses
-from mqlml.evaluation.ranking import Ranking
+from mqlml.evaluation.metrics import Ranking, log_losses
 from mqlml.results import Number, Result
 from mqlml.types import Floats, Rows
 

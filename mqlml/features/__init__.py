@@ -1,10 +1,10 @@
-"""Features: journeys and snapshots go in; one row per snapshot, of what was known at its cutoff, comes out."""
+"""Room 2, what was known: one row of features per snapshot, from nothing recorded at or after its cutoff."""
 
 from mqlml.features.build import build_features, build_flat, plan_flat
 from mqlml.features.catalogue import FAMILIES, Family, Feature, feature_name
 from mqlml.features.checks import check_own
 from mqlml.features.facts import EventFacts, gather_facts
-from mqlml.features.functions import FeatureFunction, Known
+from mqlml.features.families.functions import FeatureFunction, Known
 from mqlml.features.plan import FeaturePlan, plan_features
 
 __all__ = [

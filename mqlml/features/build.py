@@ -11,12 +11,11 @@ import pandas as pd
 
 from mqlml.config import Config
 from mqlml.errors import ContractError
-from mqlml.features.builder import Builder, Source
-from mqlml.features.columns import Columns, Given, Piece, features_of, lay_out
-from mqlml.features.flat import choose_flat, flat_pieces, flat_source
+from mqlml.features.families.builder import Builder, Columns, Given, Piece, Source, features_of, lay_out
+from mqlml.features.families.flat import choose_flat, flat_pieces, flat_source
+from mqlml.features.kernels.windows import Asked, Events, make_walks, read_asked
 from mqlml.features.plan import FeaturePlan, owned_pieces
 from mqlml.features.vocabulary import read_words
-from mqlml.features.windows import Asked, Events, make_walks, read_asked
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.times import NEVER, column_to_microseconds
 from mqlml.types import Codes, Floats32

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mqlml.features.kernels.windows import LARGEST, UNIT
 from mqlml.features.vocabulary import WordCounts, count_words, read_words
-from mqlml.features.windows import LARGEST, UNIT
 from mqlml.journeys.contract import WORDS
 from mqlml.times import NEVER, column_to_microseconds
 

@@ -12,18 +12,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from mqlml.config import Config
 from mqlml.errors import BundleError, ConfigError
-from mqlml.features import actions, channel, custom, functions, profile, undesirables
-from mqlml.features.actions import ActionsPlan
-from mqlml.features.builder import Builder, Evidence, LeftOut, Part
 from mqlml.features.catalogue import Feature
-from mqlml.features.channel import ChannelPlan
-from mqlml.features.columns import Piece, features_of
-from mqlml.features.custom import CustomPlan
 from mqlml.features.facts import EventFacts
-from mqlml.features.flat import FlatPlan, flat_pieces
-from mqlml.features.functions import FunctionsPlan
-from mqlml.features.profile import ProfilePlan
-from mqlml.features.undesirables import UndesirablesPlan
+from mqlml.features.families import actions, channel, custom, functions, profile, undesirables
+from mqlml.features.families.actions import ActionsPlan
+from mqlml.features.families.builder import Builder, Evidence, LeftOut, Part, Piece, features_of
+from mqlml.features.families.channel import ChannelPlan
+from mqlml.features.families.custom import CustomPlan
+from mqlml.features.families.flat import FlatPlan, flat_pieces
+from mqlml.features.families.functions import FunctionsPlan
+from mqlml.features.families.profile import ProfilePlan
+from mqlml.features.families.undesirables import UndesirablesPlan
 from mqlml.journeys import Journeys
 
 __all__ = ["BUILDERS", "FeaturePlan", "only_parts", "owned_pieces", "plan_features"]

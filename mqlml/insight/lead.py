@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +13,8 @@ import pandas as pd
 
 from mqlml.config import Config, Problem
 from mqlml.errors import ContractError, PopulationError, UsageError
-from mqlml.features import FAMILIES, Family, build_features, build_flat
-from mqlml.features.sentences import say_value
-from mqlml.insight.change import Change, compare_moments
-from mqlml.insight.timeline import Act, read_timeline
+from mqlml.features import FAMILIES, Family, Feature, build_features, build_flat
+from mqlml.features.sentences import describe_value, say_value
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import Contributions, calibrate, contribute, group_ideas, sum_ideas
 from mqlml.registry import Bundle, Version
@@ -33,7 +32,114 @@ from mqlml.times import (
 from mqlml.training import open_leads
 from mqlml.training.snapshots import exit_times
 
-__all__ = ["Explanation", "Placement", "Reason", "explain_flat_lead", "explain_lead"]
+__all__ = [
+    "Act",
+    "Change",
+    "Explanation",
+    "Placement",
+    "Reason",
+    "compare_moments",
+    "explain_flat_lead",
+    "explain_lead",
+    "read_timeline",
+]
+
+
+@dataclass(frozen=True)
+class Change(Result):
+    """What one idea has moved the log-odds by."""
+
+    now: str
+    """What is said of the feature that moved most."""
+    before: str
+    """What was said of it before; the same where another feature put it in another light."""
+    value_before: str
+    """What it was, in few words: the value alone where both are said under the same label."""
+    points: float
+    """Log-odds now less log-odds before."""
+    family: Family
+    """The family of that feature."""
+
+
+def compare_moments(
+    contributions: Contributions, features: Sequence[Feature], table: pd.DataFrame
+) -> list[Change]:
+    """The ideas that moved, the largest change first.
+
+    Parameters
+    ----------
+    contributions : Contributions
+        Calibrated, of two rows: before and now.
+    features : sequence of Feature
+    table : DataFrame of two rows
+        The values that the contributions speak of.
+    """
+    ideas = group_ideas(features)
+    sums = sum_ideas(contributions, ideas)
+    moved = sums[1] - sums[0]
+    changes = []
+    for place in np.argsort(-np.abs(moved), kind="stable"):
+        if moved[place] == 0:
+            break
+        members = np.array(ideas[place].members)
+        each = (contributions.added[1, members] - contributions.added[0, members]) * np.sign(moved[place])
+        member = members[np.argmax(each)]
+        before, now = (
+            describe_value(features[member], value, speaks_for=bool(moved[place] > 0))
+            for value in table.iloc[:, member]
+        )
+        alone = before.value if before.label == now.label else None
+        value_before = before.text if alone is None else alone
+        family = features[member].family
+        changes.append(Change(now.text, before.text, value_before, float(moved[place]), family))
+    return changes
+
+
+@dataclass(frozen=True)
+class Act(Result):
+    """Acts of one kind on one day."""
+
+    day: str
+    """ISO date in the zone asked for."""
+    action: str
+    """The event type."""
+    channel: str | None
+    """The channel, where it is known."""
+    times: int
+    """How often on that day."""
+
+
+def read_timeline(journeys: Journeys, lead_id: int | str, before: pd.Timestamp, zone: str) -> list[Act]:
+    """What a lead did and what was done to it, as known before a moment: the newest day first.
+
+    Acts of one kind through one channel on one day stand together; within a day they stand by their last one.
+    """
+    events = journeys.events
+    own = events[events["lead_id"] == lead_id]
+    own = own[own[["occurred_at", "recorded_at"]].max(axis=1) < before]
+    text = pd.DataFrame(
+        {
+            "day": own["occurred_at"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d"),
+            "action": own["action"].astype("str"),
+            "channel": own["channel"].astype("str")
+            if "channel" in own
+            else pd.Series(pd.NA, own.index, "str"),
+            "at": own["occurred_at"],
+        }
+    )
+    days = (
+        text.groupby(["day", "action", "channel"], dropna=False, sort=False)["at"]
+        .agg(["size", "max"])
+        .reset_index()
+        .sort_values(["max", "action"], ascending=[False, True])
+    )
+    return [
+        Act(str(day), str(action), None if pd.isna(channel) else str(channel), int(times))
+        for day, action, channel, times in zip(
+            days["day"], days["action"], days["channel"], days["size"], strict=True
+        )
+    ]
+
 
 _WEEK = dt.timedelta(days=7)
 _NEAR = 3

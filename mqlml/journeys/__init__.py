@@ -1,6 +1,5 @@
-"""What happened: the contract for leads, events, outcomes and history, and how they are read."""
+"""Room 1, what happened: the contract for leads, events, outcomes and history, and how they are read."""
 
-from mqlml.journeys.chosen import read_lead_ids
 from mqlml.journeys.contract import FlatTable, Journeys
 from mqlml.journeys.flat import read_flat
 from mqlml.journeys.quarantine import (
@@ -10,7 +9,7 @@ from mqlml.journeys.quarantine import (
     empty_quarantine,
     group_quarantine,
 )
-from mqlml.journeys.read import read_journeys
+from mqlml.journeys.read import read_journeys, read_lead_ids
 
 __all__ = [
     "FlatTable",

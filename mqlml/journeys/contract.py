@@ -68,7 +68,7 @@ class Journeys:
 
     Examples
     --------
-    >>> from mqlml.journeys.simulate import simulate
+    >>> from mqlml.simulate import simulate
     >>> journeys = simulate(50, random_state=0).journeys()
     >>> len(journeys.leads), list(journeys.outcomes.columns)[:3], len(journeys.quarantine)
     (50, ['lead_id', 'stage', 'occurred_at'], 0)

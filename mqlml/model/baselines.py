@@ -16,9 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from mqlml.features.catalogue import Feature
 from mqlml.model.calibration import SigmoidCalibrator
 from mqlml.model.encode import TableEncoder
-from mqlml.model.inputs import check_new_rows, check_training_rows, pick_class, two_classes
+from mqlml.model.inputs import check_new_rows, check_training_rows, limit_threads, pick_class, two_classes
 from mqlml.model.linear import compress
-from mqlml.model.threads import limit_threads
 from mqlml.types import Floats, Mask
 
 __all__ = [

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, column_or_1d
+from threadpoolctl import ThreadpoolController
 
 from mqlml.model.encode import EmptyClassError, TableError, check_table
 from mqlml.types import Floats, Mask, Rows
@@ -19,9 +25,36 @@ __all__ = [
     "check_labels",
     "check_new_rows",
     "check_training_rows",
+    "limit_threads",
     "pick_class",
     "two_classes",
 ]
+
+
+@contextmanager
+def limit_threads(number: int) -> Iterator[None]:
+    """Keep to ``number`` threads inside the block."""
+    with _controller().limit(limits=number):
+        yield
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """The libraries that are loaded, looked for once.
+
+    The search calls Python back from C, where a Ctrl-C would be lost; so one that comes meanwhile is kept for later.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return ThreadpoolController()
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        found = ThreadpoolController()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
+    return found
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,18 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
 
 from mqlml.model.encode import TableEncoder
-from mqlml.model.linear import ColumnEffect, LinearPart, NumberEffect, WordEffect, compress
-from mqlml.model.pairs import MOST_PAIRS, PairEffect, find_pair, place_words
-from mqlml.model.threads import limit_threads
+from mqlml.model.inputs import limit_threads
+from mqlml.model.linear import (
+    MOST_PAIRS,
+    ColumnEffect,
+    LinearPart,
+    NumberEffect,
+    PairEffect,
+    WordEffect,
+    compress,
+    find_pair,
+    place_words,
+)
 from mqlml.types import Floats, Ints, Rows
 
 __all__ = ["fit_linear"]

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mqlml.features import Feature
-from mqlml.features.compiled import compiled
+from mqlml.features.kernels.sorting import compiled
 from mqlml.features.sentences import round_values, say_value
 from mqlml.model.contributions import Contributions, add_up
 from mqlml.types import Floats, Ints, Rows

@@ -19,10 +19,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils.validation import check_is_fitted
 
 from mqlml.model.encode import TableEncoder, TableError
-from mqlml.model.inputs import check_new_rows, check_training_rows, pick_class, two_classes
+from mqlml.model.inputs import check_new_rows, check_training_rows, limit_threads, pick_class, two_classes
 from mqlml.model.linear import LinearPart
 from mqlml.model.linear_fit import fit_linear
-from mqlml.model.threads import limit_threads
 from mqlml.types import Floats, Objects, Rows
 
 __all__ = ["LeadScorer"]
@@ -37,7 +36,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Gradient-boosted trees and a logistic regression on a table of numbers and categories, blended in log-odds.
 
     ``raw = prior_ + tree_weight · (trees − prior_) + linear_weight · (logistic − prior_)``, where ``prior_`` is the
-    log-odds of the training's base rate. By default it is the trees alone; `mqlml.pipeline.train` chooses the weights
+    log-odds of the training's base rate. By default it is the trees alone; `mqlml.train` chooses the weights
     by forward log loss. Weights that add up to less than 1 hold the score back towards the base rate.
 
     The trees' defaults were chosen by log loss on forward folds of four real data sets (without their held-out

@@ -1,8 +1,15 @@
-"""Room 6, which version: bundles, saved and loaded with care, and the MLflow store that keeps them."""
+"""Room 7, which version: bundles, saved and loaded with care, and the MLflow store that keeps them."""
 
-from mqlml.registry.bundle import Bundle, library_versions, load_bundle, make_reference, save_bundle
-from mqlml.registry.fingerprint import find_git_commit, fingerprint_tables
-from mqlml.registry.openings import Opening, digest_settings, make_opening, record_opening, same_period
+from mqlml.registry.bundle import (
+    Bundle,
+    find_git_commit,
+    fingerprint_tables,
+    library_versions,
+    load_bundle,
+    make_reference,
+    save_bundle,
+)
+from mqlml.registry.holdout_log import Opening, digest_settings, make_opening, record_opening, same_period
 from mqlml.registry.store import Store, make_store
 from mqlml.registry.tracking import (
     CHALLENGER,

@@ -14,22 +14,73 @@ import os
 import platform
 import secrets
 import shutil
+import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from mqlml.errors import BundleError, MqlmlError, OutputError
 from mqlml.evaluation import TrainingResult
 from mqlml.features import FeaturePlan
-from mqlml.model import LabelPolicy, LeadScorer, SigmoidCalibrator
+from mqlml.model import LeadScorer, SigmoidCalibrator
+from mqlml.policy import LabelPolicy
 from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save_trees
 from mqlml.results import from_json_safe, to_json_safe
 from mqlml.types import Floats
 
-__all__ = ["Bundle", "library_versions", "load_bundle", "make_reference", "save_bundle"]
+__all__ = [
+    "Bundle",
+    "find_git_commit",
+    "fingerprint_tables",
+    "library_versions",
+    "load_bundle",
+    "make_reference",
+    "save_bundle",
+]
+
+
+def fingerprint_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """Row count, columns and SHA-256 of each table.
+
+    Returns
+    -------
+    dict of table name to ``{"rows", "columns", "sha256"}``, and ``"sha256"`` of all of them together.
+    """
+    prints: dict[str, Any] = {}
+    together = hashlib.sha256()
+    for name, table in sorted(tables.items()):
+        hashes = np.sort(pd.util.hash_pandas_object(table, index=False).to_numpy())
+        digest = hashlib.sha256(" ".join(map(str, table.columns)).encode("utf-8"))
+        digest.update(hashes.tobytes())
+        prints[name] = {
+            "rows": len(table),
+            "columns": list(map(str, table.columns)),
+            "sha256": digest.hexdigest(),
+        }
+        together.update(f"{name} {digest.hexdigest()}\n".encode())
+    return {"tables": prints, "sha256": together.hexdigest()}
+
+
+def find_git_commit(folder: Path) -> str | None:
+    """The commit that is checked out where the config stands; None outside a repository, or without git."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--verify", "HEAD"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
 
 FORMAT = 3
 """The number of the bundle's layout; another one comes from another mqlml."""
@@ -189,8 +240,8 @@ def load_bundle(folder: str | Path) -> Bundle:
     --------
     >>> import datetime as dt, tempfile
     >>> from mqlml.config import Config
-    >>> from mqlml.journeys.simulate import simulate
-    >>> from mqlml.pipeline import train
+    >>> from mqlml.simulate import simulate
+    >>> from mqlml import train
     >>> config = Config(
     ...     name="leads",
     ...     data={

@@ -25,8 +25,7 @@ from skops import io as skops_io
 from mqlml.errors import BundleError
 from mqlml.model import LeadScorer
 from mqlml.model.encode import TableEncoder
-from mqlml.model.linear import LinearPart, NumberEffect, WordEffect
-from mqlml.model.pairs import PairEffect
+from mqlml.model.linear import LinearPart, NumberEffect, PairEffect, WordEffect
 from mqlml.registry.tree_check import check_trees
 
 __all__ = ["load_scorer", "load_trees", "save_scorer", "save_trees"]

@@ -1,15 +1,14 @@
-"""Room 7, who is next: every open lead labelled by a version and the company's rules, and written whole."""
+"""Room 8, who is next: every open lead labeled by a version and the company's rules, and written whole."""
 
 from mqlml.scoring.batch import SCORE_COLUMNS, count_older, problem_of, score, score_flat
-from mqlml.scoring.folders import check_folder, replace_folder
 from mqlml.scoring.labels import DISQUALIFIED
 from mqlml.scoring.previous import read_scores
-from mqlml.scoring.promote import match_acts
-from mqlml.scoring.rules import match_rules
 from mqlml.scoring.sinks import (
     TABLE_SUFFIXES,
+    check_folder,
     check_target,
     replace_file,
+    replace_folder,
     write_batches,
     write_table,
     write_text,
@@ -22,8 +21,6 @@ __all__ = [
     "check_folder",
     "check_target",
     "count_older",
-    "match_acts",
-    "match_rules",
     "problem_of",
     "read_scores",
     "replace_file",

@@ -15,20 +15,63 @@ from pydantic import ValidationError
 
 from mqlml.config import Config, Problem
 from mqlml.errors import BundleError, ConfigError, ContractError, PopulationError
-from mqlml.features import build_features, build_flat
+from mqlml.features import FAMILIES, build_features, build_flat
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import Traits, interest_points, percentile
+from mqlml.model import calibrate, choose_reasons, contribute_in_parts, family_points
+from mqlml.policy import Traits, interest_points, percentile
+from mqlml.policy.rules import match_acts, match_rules
 from mqlml.registry import Bundle, Version
 from mqlml.scoring.labels import DISQUALIFIED, label_leads, team_values
 from mqlml.scoring.previous import NOTHING_BEFORE, last_labels
-from mqlml.scoring.promote import match_acts
-from mqlml.scoring.rules import match_rules
-from mqlml.scoring.why import WHY_COLUMNS, explain_scores
 from mqlml.times import TIME_DTYPE, format_instant, microseconds_to_column, to_microseconds
 from mqlml.training import open_leads
 from mqlml.types import Ints, Mask, Objects
 
-__all__ = ["DISQUALIFIED", "SCORE_COLUMNS", "count_older", "problem_of", "score", "score_flat"]
+__all__ = [
+    "DISQUALIFIED",
+    "SCORE_COLUMNS",
+    "WHY_COLUMNS",
+    "count_older",
+    "explain_scores",
+    "problem_of",
+    "score",
+    "score_flat",
+]
+
+_NUMBER = 3
+_FOR = tuple(f"reason_{place + 1}" for place in range(_NUMBER))
+_AGAINST = tuple(f"against_{place + 1}" for place in range(_NUMBER))
+_POINTS = (*(f"{family}_points" for family in FAMILIES), "base_points")
+WHY_COLUMNS = (*_FOR, *_AGAINST, *_POINTS)
+"""What speaks for a lead, what against it, the strongest first; what each family adds, and where all leads start."""
+
+
+def explain_scores(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
+    """The reasons and points of each row of features.
+
+    Returns
+    -------
+    DataFrame
+        `WHY_COLUMNS`, a row for each of ``features``, numbered from 0. The five columns of points sum to the log-odds
+        of the calibrated probability (as far as that is not so near 0 or 1 that it was cut off).
+    """
+    families = [feature.family for feature in bundle.plan.features]
+    parts, start = [], 0
+    for raw in contribute_in_parts(bundle.scorer, features):
+        found = calibrate(raw, bundle.calibrator)
+        table = features.iloc[start : start + len(found.added)]
+        start += len(table)
+        reasons = choose_reasons(found, bundle.plan.features, table, number=_NUMBER)
+        words = pd.array([*reasons.sentences, ""], dtype="str")[:-1]
+        said = np.column_stack([reasons.speaks_for, reasons.speaks_against])
+        part = {
+            name: pd.Series(words.take(codes, allow_fill=True))
+            for name, codes in zip((*_FOR, *_AGAINST), said.T, strict=True)
+        }
+        points = np.column_stack([family_points(found, families), np.full(len(table), found.base)])
+        parts.append(pd.DataFrame({**part, **dict(zip(_POINTS, points.T, strict=True))}))
+    return pd.concat(parts, ignore_index=True)
+
 
 SCORE_COLUMNS = (
     "lead_id",
@@ -100,7 +143,7 @@ def score(
     --------
     >>> from mqlml import train
     >>> from mqlml.config import Config
-    >>> from mqlml.journeys.simulate import simulate
+    >>> from mqlml.simulate import simulate
     >>> journeys = simulate(800, random_state=1).journeys()
     >>> config = Config(
     ...     name="leads",

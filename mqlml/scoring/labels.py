@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mqlml.errors import ContractError
-from mqlml.model import KEPT_BY_HOLD, LabelPolicy, Remembered, Traits, assign_with_memory
+from mqlml.policy import KEPT_BY_HOLD, LabelPolicy, Remembered, Traits, assign_with_memory
 from mqlml.times import from_microseconds
 from mqlml.types import Floats, Ints, Objects
 

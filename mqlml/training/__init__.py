@@ -1,8 +1,18 @@
-"""What it led to: snapshots, labels, splits in time, the leakage audit and the training table."""
+"""Room 3, what it led to: snapshots, labels, splits in time, the leakage audit and the training table."""
 
-from mqlml.training.audit import Clue, Finding, Proof, audit_columns, refused_columns, require_proof
-from mqlml.training.labels import assign_labels
-from mqlml.training.snapshots import Snapshots, Step, build_snapshots, open_leads
+from mqlml.training.leakage.audit import audit_flat, audit_journeys
+from mqlml.training.leakage.columns import audit_columns
+from mqlml.training.leakage.events import EventCounts, audit_events, count_events
+from mqlml.training.leakage.findings import Clue, Finding, refused_actions, refused_columns
+from mqlml.training.leakage.perturbation import (
+    Proof,
+    moved_findings,
+    prove,
+    require_proof,
+    sample_snapshots,
+    take_leads,
+)
+from mqlml.training.snapshots import Snapshots, Step, assign_labels, build_snapshots, open_leads
 from mqlml.training.splits import Fold, holdout_split, rolling_folds
 from mqlml.training.summary import (
     HoldoutPeriod,
@@ -16,6 +26,7 @@ from mqlml.training.table import OpenLooks, TrainingTable, build_open, build_tab
 
 __all__ = [
     "Clue",
+    "EventCounts",
     "Finding",
     "Fold",
     "HoldoutPeriod",
@@ -28,15 +39,24 @@ __all__ = [
     "TrainingTable",
     "assign_labels",
     "audit_columns",
+    "audit_events",
+    "audit_flat",
+    "audit_journeys",
     "build_open",
     "build_snapshots",
     "build_table",
+    "count_events",
     "describe_holdout",
     "describe_population",
     "holdout_split",
     "list_left_out",
+    "moved_findings",
     "open_leads",
+    "prove",
+    "refused_actions",
     "refused_columns",
     "require_proof",
     "rolling_folds",
+    "sample_snapshots",
+    "take_leads",
 ]

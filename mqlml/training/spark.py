@@ -31,8 +31,9 @@ from mqlml.times import (
     microseconds_to_column,
     to_microseconds,
 )
-from mqlml.training.audit import count_events, prove, require_proof, sample_snapshots, take_leads
-from mqlml.training.parts import Recipe, Shelf, build_part, deal_leads, make_recipe
+from mqlml.training.leakage.events import count_events
+from mqlml.training.leakage.perturbation import prove, require_proof, sample_snapshots, take_leads
+from mqlml.training.partitions import Recipe, Shelf, build_part, deal_leads, make_recipe
 from mqlml.training.table import choose_rows, learn_plan
 
 if TYPE_CHECKING:

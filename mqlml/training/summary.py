@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mqlml.results import Result
 from mqlml.times import format_instant
-from mqlml.training.audit import refused_columns
+from mqlml.training.leakage.findings import refused_columns
 from mqlml.training.snapshots import Step
 from mqlml.training.table import TrainingTable
 

@@ -23,23 +23,11 @@ from mqlml.features import (
 )
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.times import DAY, TIME_DTYPE, column_to_microseconds, from_microseconds, to_microseconds
-from mqlml.training.audit import (
-    EventCounts,
-    Finding,
-    Proof,
-    audit_events,
-    audit_flat,
-    audit_journeys,
-    count_events,
-    moved_findings,
-    prove,
-    refused_actions,
-    refused_columns,
-    sample_snapshots,
-    take_leads,
-)
-from mqlml.training.labels import assign_labels
-from mqlml.training.snapshots import Step, build_snapshots, find_open, group_leads
+from mqlml.training.leakage.audit import audit_flat, audit_journeys
+from mqlml.training.leakage.events import EventCounts, audit_events, count_events
+from mqlml.training.leakage.findings import Finding, refused_actions, refused_columns
+from mqlml.training.leakage.perturbation import Proof, moved_findings, prove, sample_snapshots, take_leads
+from mqlml.training.snapshots import Step, assign_labels, build_snapshots, find_open, group_leads
 from mqlml.training.splits import Fold, holdout_split
 
 __all__ = ["OpenLooks", "Rows", "TrainingTable", "build_open", "build_table", "choose_rows", "learn_plan"]
@@ -191,7 +179,7 @@ def build_table(data: Journeys | FlatTable, config: Config, *, rows: Rows | None
     Examples
     --------
     >>> from mqlml.config import Config
-    >>> from mqlml.journeys.simulate import simulate
+    >>> from mqlml.simulate import simulate
     >>> journeys = simulate(300, random_state=1).journeys()
     >>> config = Config(
     ...     name="leads",

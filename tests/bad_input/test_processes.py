@@ -66,7 +66,7 @@ def without_rights(desk: Desk, capsys: pytest.CaptureFixture[str]) -> Iterator[D
     """The same files in a folder that may only be read; root, whom no right stops, becomes nobody."""
     for command in (["check"], ["train", "--dry-run"]):  # so that all is imported that nobody may not read
         assert run(command, capsys)[0] == 0
-    importlib.import_module("mqlml.journeys.simulate")
+    importlib.import_module("mqlml.simulate")
     folder = Path("/tmp") / f"mqlml-rights-{os.getpid()}"  # pytest's own folders are closed to nobody
     shutil.copytree(desk.folder, folder)
     closed = Desk(folder, desk.settings)

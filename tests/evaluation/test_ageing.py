@@ -8,12 +8,12 @@ import pytest
 from scipy.special import expit, logit
 
 from mqlml.evaluation.ageing import Ageing, AgeStep, measure_ageing, recommend
-from mqlml.evaluation.ahead import Forecast, fit_slope, of_one_size, predict_ahead, shrink
 from mqlml.evaluation.bootstrap import Estimate
-from mqlml.evaluation.heldout import HeldOut
+from mqlml.evaluation.forecasts import Forecast, fit_slope, of_one_size, predict_ahead, shrink
+from mqlml.evaluation.holdout import HeldOut
 from mqlml.evaluation.periods import FoldEvaluation, evaluate_folds, evaluate_losses
-from mqlml.journeys.simulate import simulate
 from mqlml.model import LeadScorer
+from mqlml.simulate import simulate
 from mqlml.times import DAY
 from mqlml.training import Fold, build_table, rolling_folds
 from tests.pipeline.test_learn import config

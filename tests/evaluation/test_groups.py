@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mqlml.evaluation.groups import group_alike
+from mqlml.evaluation.importance import group_alike
 
 RNG = np.random.default_rng(0)
 N = 2000

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from mqlml.errors import HeldOutError
-from mqlml.evaluation.heldout import HeldOut
-from mqlml.journeys.simulate import simulate
+from mqlml.evaluation.holdout import HeldOut
+from mqlml.simulate import simulate
 from mqlml.training import TrainingTable, build_table
 from tests.pipeline.test_learn import config
 

@@ -17,8 +17,8 @@ from mqlml.evaluation import (
     evaluate_policy,
     evaluate_selection,
 )
-from mqlml.model import LabelOutcome, choose_thresholds
-from mqlml.model.policy.labels import Promise
+from mqlml.policy import LabelOutcome, choose_thresholds
+from mqlml.policy.labels import Promise
 
 
 def _policy(mql: float, sql: float):

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 from mqlml.errors import PopulationError, ScorerError
 from mqlml.evaluation import Estimate, compare_log_loss, evaluate_baselines, evaluate_probabilities
 from mqlml.evaluation.bootstrap import ClusterBootstrap, make_estimate
-from mqlml.evaluation.ranking import Ranking
+from mqlml.evaluation.metrics import Ranking
 from mqlml.results import to_json_safe
 
 INTERVALS = ("roc_auc", "average_precision", "log_loss", "brier")

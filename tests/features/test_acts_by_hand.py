@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from mqlml.config import Config
-from mqlml.config.groups import Groups
+from mqlml.config.features import Groups
 from mqlml.errors import ConfigError
 from mqlml.features import FeaturePlan, build_features, plan_features
-from mqlml.features.word_kinds import is_download, is_high_intent, is_lead, is_paid
+from mqlml.features.families.event_kinds import is_download, is_high_intent, is_lead, is_paid
 from mqlml.journeys import Journeys
 from tests.features.worlds import make_config_of, make_journeys, make_snapshots
 
@@ -363,9 +363,9 @@ def test_all_groups_are_switched_on_at_once_and_colleagues_only_where_they_are_m
         journeys, make_config_of(features={"groups": ON})
     )
     assert not plan_of(journeys, make_config_of()).group_by_account
-    monkeypatch.setattr("mqlml.features.accounts._ENOUGH", 1)
+    monkeypatch.setattr("mqlml.features.families.accounts._ENOUGH", 1)
     assert plan_of(journeys, make_config_of()).group_by_account
-    monkeypatch.setattr("mqlml.features.accounts._ENOUGH", 2)
+    monkeypatch.setattr("mqlml.features.families.accounts._ENOUGH", 2)
     assert not plan_of(journeys, make_config_of()).group_by_account
 
 

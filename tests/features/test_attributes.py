@@ -13,8 +13,8 @@ import pytest
 from mqlml.config import Config
 from mqlml.errors import BundleError, ConfigError, ContractError
 from mqlml.features import FeaturePlan, build_features, build_flat, plan_features, plan_flat
-from mqlml.features.job_title import is_student, title_function, title_seniority
-from mqlml.features.mail_domain import mail_kind
+from mqlml.features.parsers.company import mail_kind
+from mqlml.features.parsers.job_title import is_student, title_function, title_seniority
 from mqlml.journeys import FlatTable, Journeys
 from tests.features.worlds import START, make_config_of, make_snapshots, make_world
 

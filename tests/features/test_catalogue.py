@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from mqlml.config.groups import Groups
+from mqlml.config.features import Groups
 from mqlml.features import FeaturePlan, plan_features
-from mqlml.features.bad_acts import is_undesirable
 from mqlml.features.catalogue import FAMILIES, feature_name, name_part, name_parts, say_window
+from mqlml.features.families.event_kinds import is_undesirable
 from mqlml.features.wording import counted_acts
 from mqlml.times import DAY, HOUR
 from tests.features.worlds import make_config_of, make_world

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from mqlml.config.groups import Groups
+from mqlml.config.features import Groups
 from mqlml.errors import BundleError
 from mqlml.features import Feature, FeaturePlan, build_features, plan_features
-from mqlml.features.columns import Columns, Piece, features_of, lay_out
+from mqlml.features.families.builder import Columns, Piece, features_of, lay_out
 from mqlml.features.plan import BUILDERS, owned_pieces
 from mqlml.features.wording import Named
 from tests.features.worlds import make_config_of, make_world, spread_snapshots

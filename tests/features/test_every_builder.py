@@ -14,10 +14,10 @@ from pandas.testing import assert_frame_equal
 
 import mqlml.features
 from mqlml.config import Config
-from mqlml.config.groups import Groups
+from mqlml.config.features import Groups
 from mqlml.features import FAMILIES, FeaturePlan, build_features, plan_features
-from mqlml.features.builder import Builder
 from mqlml.features.checks import CHECKS, Trial, run_checks
+from mqlml.features.families.builder import Builder
 from mqlml.features.plan import BUILDERS, only_parts
 from mqlml.journeys import Journeys
 from mqlml.journeys.contract import empty_table
@@ -205,9 +205,9 @@ def test_small_ranges_and_batches_equal_the_whole(
     plan = plan_of(builder, world)
     snapshots = spread_snapshots(world, 5)
     table = build_features(world, snapshots, plan)
-    monkeypatch.setattr("mqlml.features.windows._WORK", 40)
-    monkeypatch.setattr("mqlml.features.windows._COPIES", 30)
-    monkeypatch.setattr("mqlml.features.history._PAIRS", 7)
+    monkeypatch.setattr("mqlml.features.kernels.windows._WORK", 40)
+    monkeypatch.setattr("mqlml.features.kernels.windows._COPIES", 30)
+    monkeypatch.setattr("mqlml.features.parsers.attributes._PAIRS", 7)
     assert_frame_equal(build_features(world, snapshots, plan), table)
 
 

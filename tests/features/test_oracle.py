@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from mqlml.config import Config
-from mqlml.config.groups import Groups
+from mqlml.config.features import Groups
 from mqlml.features import build_features, plan_features
 from mqlml.journeys import Journeys
 from tests.features.oracle import FLAGS, Oracle

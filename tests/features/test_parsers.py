@@ -11,10 +11,8 @@ import pytest
 
 from mqlml.config import Profile
 from mqlml.errors import ConfigError
-from mqlml.features.company_size import read_employees, size_band, size_bands
-from mqlml.features.job_title import read_titles, title_function, title_seniority
-from mqlml.features.mail_domain import mail_kind, read_lists
-from mqlml.features.phone import is_phone
+from mqlml.features.parsers.company import mail_kind, read_employees, read_lists, size_band, size_bands
+from mqlml.features.parsers.job_title import is_phone, read_titles, title_function, title_seniority
 from tests.features.worlds import make_config_of
 
 ENDS = (10.0, 50.0, 200.0, 500.0, 1000.0, 5000.0, 10000.0)

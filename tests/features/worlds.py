@@ -13,8 +13,7 @@ import pandas as pd
 from hypothesis import strategies as st
 
 from mqlml.config import Config, make_config
-from mqlml.features.builder import Builder
-from mqlml.features.columns import Columns, Piece
+from mqlml.features.families.builder import Builder, Columns, Piece
 from mqlml.journeys import Journeys
 from mqlml.journeys.contract import TIMES, WORDS, empty_table
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from mqlml.features import Feature
 from mqlml.features.wording import Named, counted_acts, last_act
-from mqlml.insight.change import Change, compare_moments
+from mqlml.insight.lead import Change, compare_moments
 from mqlml.model import Contributions
 
 FEATURES = (

@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 
-from mqlml.journeys.simulate.behaviour import uploaded_at
-from mqlml.journeys.simulate.truth import Truth
-from mqlml.journeys.simulate.world import ACTIONS, AFTER_EXIT, OFFLINE, STATES, WEB, read_clock
+from mqlml.simulate.behavior import uploaded_at
+from mqlml.simulate.truth import Truth
+from mqlml.simulate.world import ACTIONS, AFTER_EXIT, OFFLINE, STATES, WEB, read_clock
 from mqlml.times import DAY, HOUR
 
 SECOND = 1_000_000

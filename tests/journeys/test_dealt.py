@@ -14,10 +14,11 @@ from pandas.testing import assert_frame_equal
 
 from mqlml.config import Config
 from mqlml.errors import MqlmlError
-from mqlml.journeys import dealt, read_journeys, stream
-from mqlml.journeys.dealt import DealtEvents, deal_events, find_dealt, open_events
+from mqlml.journeys import partitions as dealt
+from mqlml.journeys import read_journeys, stream
+from mqlml.journeys.partitions import DealtEvents, deal_events, find_dealt, open_events
 from mqlml.journeys.read import read_around_events
-from mqlml.training.parts import deal_leads
+from mqlml.training.partitions import deal_leads
 
 from .files import config, write
 

@@ -17,9 +17,9 @@ from mqlml.config.reading import make_config
 from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys import read_journeys
 from mqlml.journeys.contract import NUMBERS, OPTIONAL, REQUIRED, TIMES, WORDS
-from mqlml.journeys.simulate import Simulation, simulate
-from mqlml.journeys.simulate.behaviour import NEVER, uploaded_at
-from mqlml.journeys.simulate.world import ACTIONS, OFFLINE, read_clock, set_clock
+from mqlml.simulate import Simulation, simulate
+from mqlml.simulate.behavior import NEVER, uploaded_at
+from mqlml.simulate.world import ACTIONS, OFFLINE, read_clock, set_clock
 from mqlml.times import DAY, HOUR
 from tests.journeys.by_enumeration import enumerate_probability, monday_known
 

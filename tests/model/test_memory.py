@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqlml.model import Remembered, assign_with_memory
-from mqlml.model.policy import Staying
+from mqlml.policy import Remembered, Staying, assign_with_memory
 from mqlml.times import DAY
 
 BARS = (0.25, 0.5)

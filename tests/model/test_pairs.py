@@ -11,9 +11,8 @@ from scipy.special import expit
 from mqlml.model import LeadScorer
 from mqlml.model.contributions import contribute
 from mqlml.model.encode import TableEncoder
-from mqlml.model.linear import LinearPart
+from mqlml.model.linear import LinearPart, PairEffect, find_pair
 from mqlml.model.linear_fit import fit_linear
-from mqlml.model.pairs import PairEffect, find_pair
 from mqlml.model.partial import PartialScores
 from mqlml.types import Floats, Labels
 

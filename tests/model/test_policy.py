@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
-from mqlml.model import (
+from mqlml.policy import (
     LabelPolicy,
     Looks,
     Traits,

@@ -9,7 +9,7 @@ from scipy.special import expit
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.evaluation import LabelRows, evaluate_policy
-from mqlml.model import LabelPolicy, Looks, add_promises, choose_policy, make_looks, make_open_looks
+from mqlml.policy import LabelPolicy, Looks, add_promises, choose_policy, make_looks, make_open_looks
 
 RULES = {
     "mql": LabelRule(policy="value", gain=1000, cost=150, too_early=50, too_late=100),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mqlml.commands.backtest import advise
 from mqlml.evaluation.ageing import Ageing
 from mqlml.evaluation.bootstrap import Estimate
-from mqlml.pipeline.backtest import advise
 
 SKILL, LINE = Estimate(0.1, 0.08, 0.12), Estimate(0.02, 0.01, 0.03)
 

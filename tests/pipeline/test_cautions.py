@@ -9,14 +9,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from mqlml.commands.check import make_table
+from mqlml.commands.features import learn_features
 from mqlml.config import make_config
 from mqlml.features import FeaturePlan
 from mqlml.journeys import Journeys
-from mqlml.journeys.simulate import simulate
-from mqlml.pipeline.cautions import find_cautions
-from mqlml.pipeline.check import make_table
-from mqlml.pipeline.features import learn_features
-from mqlml.pipeline.progress import Silent
+from mqlml.progress import Silent
+from mqlml.simulate import simulate
+from mqlml.training.config_warnings import find_cautions
 from tests.pipeline.test_learn import config
 
 ACTIONS = ("demo_request", "Pricing Page", "onboarding_call")

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mqlml.commands.choose_model import _Folds, choose_model
+from mqlml.commands.summarize import describe_choice
 from mqlml.config.values import Tune
 from mqlml.evaluation import TriedSettings, measure_curve
 from mqlml.evaluation.backtest import measure_folds, predict_forward
-from mqlml.model import LeadScorer, interest_points
-from mqlml.pipeline.choice_words import describe_choice
-from mqlml.pipeline.choose_model import _Folds, choose_model
-from mqlml.pipeline.progress import Silent
+from mqlml.model import LeadScorer
+from mqlml.policy import interest_points
+from mqlml.progress import Silent
 from mqlml.training import TrainingTable, rolling_folds
 from mqlml.training.splits import holdout_split
 from tests.model.tables import make_table

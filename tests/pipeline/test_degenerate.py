@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mqlml.commands import Trained
+from mqlml.commands.learn import train
 from mqlml.config import Config, make_config
 from mqlml.errors import GateRefused
 from mqlml.journeys import Journeys
-from mqlml.journeys.simulate import simulate
-from mqlml.pipeline import Trained, train
+from mqlml.simulate import simulate
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 

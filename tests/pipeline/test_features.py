@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mqlml.cli import main
-from mqlml.pipeline import Silent, list_features, words_of_features
+from mqlml.commands import list_features, words_of_features
+from mqlml.progress import Silent
 from tests.bad_input.front_door import Desk
 from tests.bad_input.worlds import journeys_company
 from tests.features.plugin import documented_module, install

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 import mqlml.features.plan
+from mqlml.commands import check_data, write_training_table
+from mqlml.commands.learn import train
 from mqlml.config import read_config
 from mqlml.errors import LeakageError
-from mqlml.features import profile
-from mqlml.features.builder import Source
-from mqlml.features.columns import Columns
-from mqlml.journeys.simulate import Simulation, simulate
-from mqlml.pipeline import check_data, train, write_training_table
-from mqlml.pipeline.progress import Silent
-from mqlml.pipeline.words import words_of_check
+from mqlml.features.families import profile
+from mqlml.features.families.builder import Columns, Source
+from mqlml.progress import Silent
+from mqlml.render.console.common import words_of_check
 from mqlml.results import to_json_safe
+from mqlml.simulate import Simulation, simulate
 from tests.features.worlds import with_first_piece
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

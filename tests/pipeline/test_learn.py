@@ -15,16 +15,17 @@ import pytest
 from markupsafe import escape
 from sklearn.metrics import log_loss, roc_auc_score
 
+from mqlml.commands import Trained
+from mqlml.commands.learn import train
 from mqlml.config import Config, make_config
 from mqlml.errors import GateRefused
 from mqlml.evaluation import Disqualification, Estimate, TrainingResult
 from mqlml.features import build_features
 from mqlml.journeys import Journeys
-from mqlml.journeys.simulate import Simulation, simulate
-from mqlml.pipeline import Trained, train
-from mqlml.report import render_report
+from mqlml.render import render_report
 from mqlml.results import from_json_safe, to_json_safe
 from mqlml.scoring import score
+from mqlml.simulate import Simulation, simulate
 from mqlml.times import DAY
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

@@ -7,15 +7,15 @@ import pytest
 from markupsafe import escape
 from sklearn.base import clone
 
+from mqlml.commands import Trained
+from mqlml.commands.choose_thresholds import look_recently
+from mqlml.commands.learn import train
 from mqlml.config import Config
 from mqlml.evaluation import Estimate
-from mqlml.evaluation.heldout import HeldOut
-from mqlml.journeys.simulate import Simulation, simulate
+from mqlml.evaluation.holdout import HeldOut, fit_past
 from mqlml.model import LeadScorer, SigmoidCalibrator
-from mqlml.pipeline import Trained, train
-from mqlml.pipeline.judge import fit_past
-from mqlml.pipeline.recent import look_recently
-from mqlml.report import render_report
+from mqlml.render import render_report
+from mqlml.simulate import Simulation, simulate
 from mqlml.times import DAY
 from mqlml.training import OpenLooks, TrainingTable, build_open, build_table
 from tests.pipeline.test_learn import NOW, config

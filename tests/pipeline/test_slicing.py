@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from mqlml.errors import ConfigError
+from mqlml.evaluation.slice_columns import check_slices, choose_slices
 from mqlml.features import Feature
 from mqlml.features.wording import Part
 from mqlml.journeys import Journeys
-from mqlml.journeys.simulate import simulate
-from mqlml.pipeline.slicing import check_slices, choose_slices
+from mqlml.simulate import simulate
 from mqlml.training import TrainingTable, build_table
 from tests.pipeline.test_learn import config
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mqlml.evaluation import Estimate, LabelPrediction, Promotion, TrainingResult, WithinRange
-from mqlml.pipeline import TrainedVersion, words_of_train
+from mqlml.render import words_of_train
+from mqlml.render.results import TrainedVersion
 from mqlml.results import to_json_safe
 from tests.report.report_samples import label, normal, refused
 

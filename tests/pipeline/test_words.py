@@ -8,11 +8,11 @@ import pytest
 
 from mqlml.insight import Change, Placement
 from mqlml.journeys.quarantine import QuarantineGroup, TableCount
-from mqlml.pipeline import CheckResult, ExplainResult, ScoreResult, words_of_check, words_of_score
-from mqlml.pipeline.explain_words import words_of_explain
-from mqlml.pipeline.results import BaseRatePeriod, DataNeed
+from mqlml.render import CheckResult, ExplainResult, ScoreResult, words_of_check, words_of_score
+from mqlml.render.console.explain import words_of_explain
+from mqlml.render.results import BaseRatePeriod, DataNeed
 from mqlml.training import Finding, HoldoutPeriod, Population, Proof, Step
-from mqlml.training.audit.proof import Moved
+from mqlml.training.leakage.perturbation import Moved
 
 CHECKED = CheckResult(
     tables={"leads": TableCount(3, 2)},

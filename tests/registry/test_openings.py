@@ -12,15 +12,8 @@ from typing import Any
 import pytest
 
 from mqlml.errors import TrackingError
-from mqlml.evaluation.heldout import Period
-from mqlml.registry import (
-    Opening,
-    digest_settings,
-    make_opening,
-    make_store,
-    record_opening,
-    same_period,
-)
+from mqlml.evaluation.holdout import Period
+from mqlml.registry import Opening, digest_settings, make_opening, make_store, record_opening, same_period
 from mqlml.times import DAY
 
 NOW = dt.datetime(2026, 1, 2, 8, 30, tzinfo=dt.UTC)

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from mqlml.errors import BundleError, ConfigError, TrackingError
-from mqlml.evaluation.heldout import Period
+from mqlml.evaluation.holdout import Period
 from mqlml.registry import (
     Store,
     Version,

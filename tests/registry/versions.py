@@ -12,9 +12,10 @@ import pandas as pd
 from mqlml.config import Config, make_config
 from mqlml.features import FeaturePlan, build_features
 from mqlml.journeys import Journeys
-from mqlml.journeys.simulate import simulate
-from mqlml.model import LeadScorer, SigmoidCalibrator, choose_thresholds
+from mqlml.model import LeadScorer, SigmoidCalibrator
+from mqlml.policy import choose_thresholds
 from mqlml.registry import Bundle, make_reference
+from mqlml.simulate import simulate
 from mqlml.training import build_table
 from tests.report.report_samples import tiny
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mqlml.evaluation import CalibrationBand, Decile, Estimate, OverTimePeriod
-from mqlml.report.charts import (
+from mqlml.render.report.charts import (
     Scale,
     Segment,
     calibration_chart,

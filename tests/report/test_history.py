@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from mqlml.evaluation import Estimate, LearningPoint, TrainingResult
-from mqlml.report import render_report
-from mqlml.report.history import doublings, more_history
-from mqlml.report.words import NBSP
+from mqlml.render import render_report
+from mqlml.render.report.periods import doublings, more_history
+from mqlml.render.report.text import NBSP
 from mqlml.results import from_json_safe, to_json_safe
 from tests.report.report_samples import CURVE, about, normal
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from mqlml.evaluation import Direction, Estimate, ImportanceGroup, ImportanceRow, ShapePoint, Slice
-from mqlml.report import render_report
-from mqlml.report.inside import shape_of, slice_groups
-from mqlml.report.words import NBSP
+from mqlml.render import render_report
+from mqlml.render.report.groups import shape_of, slice_groups
+from mqlml.render.report.text import NBSP
 from tests.report.report_samples import about, normal
 
 NOTHING = about(math.nan)

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 
 from mqlml.evaluation import Estimate, FitEngagementCell, OverTimePeriod
-from mqlml.report import render_report
-from mqlml.report.fit_engagement import fit_engagement_grid
-from mqlml.report.over_time import over_time
+from mqlml.render import render_report
+from mqlml.render.report.groups import fit_engagement_grid
+from mqlml.render.report.periods import over_time
 from tests.report.report_samples import CELLS, PERIODS, normal
 
 SURELY, PERHAPS, WORSE = (

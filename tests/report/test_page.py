@@ -47,8 +47,8 @@ from mqlml.evaluation import (
     SetAside,
     TrainingResult,
 )
-from mqlml.report import proof_in_words, render_report
-from mqlml.report.words import percent
+from mqlml.render import proof_in_words, render_report
+from mqlml.render.report.text import percent
 from mqlml.results import from_json_safe, to_json_safe
 from mqlml.training import LeftOut, Step
 
@@ -481,7 +481,7 @@ def _contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colours_have_enough_contrast(scheme: str) -> None:
-    css = (files("mqlml.report") / "page.css").read_text(encoding="utf-8")
+    css = (files("mqlml.render.report") / "page.css").read_text(encoding="utf-8")
     block = css.split("@media screen and (prefers-color-scheme: dark)")[scheme == "dark"]
     colours: dict[str, str] = {}
     for name, value in re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block):

@@ -11,7 +11,7 @@ import pytest
 from report_samples import about, effect, flat, metrics, normal, refused, tiny
 
 from mqlml.evaluation import Importance, Metrics, TrainingResult
-from mqlml.report.parts import (
+from mqlml.render.report.parts import (
     EffectRow,
     age_rows,
     drop_words,

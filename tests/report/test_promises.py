@@ -15,8 +15,8 @@ from mqlml.evaluation import (
     TrainingResult,
     WithinRange,
 )
-from mqlml.report import policy_in_words, render_report
-from mqlml.report.parts import label_cards, label_tones
+from mqlml.render import policy_in_words, render_report
+from mqlml.render.report.parts import label_cards, label_tones
 from tests.report.report_samples import about, label, normal
 
 

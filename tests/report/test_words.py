@@ -34,12 +34,12 @@ from mqlml.evaluation import (
     evaluate_baselines,
     evaluate_probabilities,
 )
-from mqlml.report import policy_in_words, proof_in_words, question_in_words, render_report
-from mqlml.report.story import caught_by_label, caught_by_top, effect_kind, headline
-from mqlml.report.trust import verdict
-from mqlml.report.words import age_in_words, count, date, decimal, join, out_of, percent
+from mqlml.render import policy_in_words, proof_in_words, question_in_words, render_report
+from mqlml.render.report.story import caught_by_label, caught_by_top, effect_kind, headline
+from mqlml.render.report.text import age_in_words, count, date, decimal, join, out_of, percent
+from mqlml.render.report.trust import verdict
 from mqlml.training import Proof
-from mqlml.training.audit.proof import Moved
+from mqlml.training.leakage.perturbation import Moved
 
 unhurried = settings(deadline=None, max_examples=100)  # the machine may be busy
 NBSP = "\xa0"

@@ -15,7 +15,8 @@ from mqlml.config import Config, Rules, make_config
 from mqlml.errors import BundleError, ConfigError, ContractError, PopulationError
 from mqlml.features import plan_flat
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import LabelOutcome, LabelPolicy, LeadScorer
+from mqlml.model import LeadScorer
+from mqlml.policy import LabelOutcome, LabelPolicy
 from mqlml.registry import Bundle, Version, load_bundle, make_reference, save_bundle
 from mqlml.scoring import DISQUALIFIED, SCORE_COLUMNS, count_older, score, score_flat, write_table
 from mqlml.scoring.labels import _told_apart

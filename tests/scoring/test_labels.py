@@ -13,8 +13,8 @@ import pytest
 
 from mqlml.config import Promote, Rules
 from mqlml.errors import ContractError, SourceError
-from mqlml.model import LabelOutcome, LabelPolicy
-from mqlml.scoring import match_acts, read_scores, write_table
+from mqlml.policy import LabelOutcome, LabelPolicy, match_acts
+from mqlml.scoring import read_scores, write_table
 from mqlml.scoring.previous import last_labels
 from tests.registry.versions import Made, make_version
 from tests.scoring.test_batch import AS_OF, scored

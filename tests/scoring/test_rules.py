@@ -11,7 +11,7 @@ import yaml
 
 from mqlml.config import Rules
 from mqlml.errors import ConfigError
-from mqlml.scoring import match_rules
+from mqlml.policy import match_rules
 
 LEADS = pd.DataFrame(
     {

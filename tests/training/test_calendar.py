@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from mqlml.times import DAY
-from mqlml.training.calendar import cut_calendar
+from mqlml.training.splits import cut_calendar
 
 
 def micros(day: str) -> int:

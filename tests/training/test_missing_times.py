@@ -11,17 +11,16 @@ import pytest
 
 from mqlml.errors import PopulationError
 from mqlml.features import build_features, plan_features
-from mqlml.features.builder import Source
-from mqlml.features.history import rows_as_of
-from mqlml.features.windows import Events, read_asked
+from mqlml.features.families.builder import Source
+from mqlml.features.kernels.windows import Events, read_asked
+from mqlml.features.parsers.attributes import rows_as_of
 from mqlml.journeys import Journeys
 from mqlml.times import DAY, NEVER, to_microseconds
 from mqlml.training import build_snapshots, open_leads
-from mqlml.training.audit.changes import count_changes
-from mqlml.training.audit.creation import audit_creation
-from mqlml.training.audit.disturb import disturb
-from mqlml.training.audit.events import count_events
-from mqlml.training.audit.times import Moments
+from mqlml.training.leakage.columns import count_changes
+from mqlml.training.leakage.events import count_events
+from mqlml.training.leakage.perturbation import disturb
+from mqlml.training.leakage.times import Moments, audit_creation
 from mqlml.training.snapshots import conversion_times, creation_times, find_open, first_known, fix_grid
 from tests.by_hand import instant, journeys, problem
 from tests.features.worlds import make_config_of

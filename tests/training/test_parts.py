@@ -17,7 +17,7 @@ from mqlml.features import gather_facts
 from mqlml.journeys import Journeys
 from mqlml.times import to_microseconds
 from mqlml.training import build_table
-from mqlml.training.parts import build_part, deal_leads, make_recipe
+from mqlml.training.partitions import build_part, deal_leads, make_recipe
 from mqlml.training.snapshots import build_snapshots, find_snapshots, fix_grid
 from mqlml.training.table import choose_rows, learn_plan
 from tests.features.worlds import ACTIONS, START, make_config_of, make_world

@@ -10,10 +10,10 @@ import pytest
 from scipy.stats import binom
 
 from mqlml.config import Profile
-from mqlml.journeys.simulate import simulate
-from mqlml.training.audit import audit_journeys
-from mqlml.training.audit.bounds import lower_auc, lower_share
-from mqlml.training.audit.columns import audit_columns
+from mqlml.simulate import simulate
+from mqlml.training import audit_journeys
+from mqlml.training.leakage.columns import audit_columns
+from mqlml.training.leakage.univariate import lower_auc, lower_share
 from tests.features.worlds import make_config_of
 
 

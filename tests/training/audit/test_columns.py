@@ -11,7 +11,7 @@ import pytest
 from mqlml.config import Profile
 from mqlml.errors import ConfigError, LeakageError
 from mqlml.training import audit_columns, refused_columns
-from mqlml.training.audit.names import check_action_name, check_name
+from mqlml.training.leakage.names import check_action_name, check_name
 
 N = 2000
 

@@ -14,9 +14,9 @@ import pytest
 from mqlml.config import Config
 from mqlml.errors import ConfigError
 from mqlml.features import build_features, plan_features
-from mqlml.journeys.simulate import Simulation, simulate
-from mqlml.training.audit import EventCounts, audit_events, count_events, refused_actions
-from mqlml.training.parts import deal_leads
+from mqlml.simulate import Simulation, simulate
+from mqlml.training import EventCounts, audit_events, count_events, refused_actions
+from mqlml.training.partitions import deal_leads
 from tests.by_hand import journeys, problem
 from tests.features.worlds import make_config_of
 

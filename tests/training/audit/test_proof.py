@@ -12,15 +12,15 @@ import pytest
 
 import mqlml.features.plan
 from mqlml.errors import LeakageError
-from mqlml.features import FeaturePlan, plan_features, profile
-from mqlml.features.builder import Builder, Source
+from mqlml.features import FeaturePlan, plan_features
+from mqlml.features.families import profile
+from mqlml.features.families.builder import Builder, Source
 from mqlml.features.plan import only_parts
 from mqlml.journeys import Journeys
-from mqlml.journeys.simulate import simulate
+from mqlml.simulate import simulate
 from mqlml.times import column_to_microseconds
-from mqlml.training.audit import Proof, moved_findings, prove, require_proof, sample_snapshots, take_leads
-from mqlml.training.audit.disturb import disturb
-from mqlml.training.audit.proof import SNAPSHOTS
+from mqlml.training import Proof, moved_findings, prove, require_proof, sample_snapshots, take_leads
+from mqlml.training.leakage.perturbation import SNAPSHOTS, disturb
 from tests.features.plugin import install
 from tests.features.worlds import make_config_of, make_world, spread_snapshots, with_first_piece
 
@@ -185,7 +185,7 @@ def test_what_was_known_stays_row_by_row(seed: int) -> None:
 PLUGIN = '''
 import sys
 import numpy as np
-from mqlml.features.functions import FeatureFunction
+from mqlml.features.families.functions import FeatureFunction
 
 def honest_days(known):
     events = known.events

@@ -14,15 +14,12 @@ import pytest
 
 from mqlml.config import Profile
 from mqlml.times import DAY, HOUR, MISSING_TIME, NEVER
-from mqlml.training.audit import audit_journeys
-from mqlml.training.audit.alone import split_halves
-from mqlml.training.audit.changes import count_changes, judge_changes
-from mqlml.training.audit.columns import audit_columns
-from mqlml.training.audit.creation import audit_creation
-from mqlml.training.audit.findings import Clue, conclude
-from mqlml.training.audit.gaps import check_gaps
-from mqlml.training.audit.identifiers import check_identifier
-from mqlml.training.audit.times import Moments, check_times, read_instants
+from mqlml.training import audit_journeys
+from mqlml.training.leakage.columns import audit_columns, count_changes, judge_changes
+from mqlml.training.leakage.findings import Clue, conclude
+from mqlml.training.leakage.names import check_identifier
+from mqlml.training.leakage.times import Moments, audit_creation, check_times, read_instants
+from mqlml.training.leakage.univariate import check_gaps, split_halves
 from tests.by_hand import instant, journeys, table
 from tests.features.worlds import make_config_of
 

@@ -1,0 +1,31 @@
+"""Room 11, what each command does, end to end."""
+
+from mqlml.commands.backtest import backtest
+from mqlml.commands.check import check_data
+from mqlml.commands.demo import make_demo
+from mqlml.commands.explain import Earlier, explain_one_lead
+from mqlml.commands.features import list_features, list_version_features, words_of_features
+from mqlml.commands.holdout_log import Logbook
+from mqlml.commands.learn import Trained
+from mqlml.commands.report import write_report
+from mqlml.commands.score import score_leads
+from mqlml.commands.table import write_training_table
+from mqlml.commands.train import register, train_version
+
+__all__ = [
+    "Earlier",
+    "Logbook",
+    "Trained",
+    "backtest",
+    "check_data",
+    "explain_one_lead",
+    "list_features",
+    "list_version_features",
+    "make_demo",
+    "register",
+    "score_leads",
+    "train_version",
+    "words_of_features",
+    "write_report",
+    "write_training_table",
+]

@@ -1,0 +1,162 @@
+"""``features``: the catalog of a config and its data, or of a version, and what was left out and why."""
+
+from __future__ import annotations
+
+import datetime as dt
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mqlml.commands.check import read_data
+from mqlml.commands.inputs import load_model
+from mqlml.config import Config, read_config
+from mqlml.features import FAMILIES, Feature, FeaturePlan, check_own, feature_name
+from mqlml.journeys import FlatTable, Journeys
+from mqlml.progress import Progress
+from mqlml.render.results import CatalogEntry, FeaturesResult, NoFeature
+from mqlml.training import Finding, build_table, refused_columns, sample_snapshots, take_leads
+from mqlml.training.config_warnings import find_cautions
+from mqlml.training.table import choose_rows, learn_plan
+
+__all__ = [
+    "group_windows",
+    "learn_features",
+    "list_entries",
+    "list_features",
+    "list_no_features",
+    "list_version_features",
+    "words_of_features",
+]
+
+_WIDTH = 100
+
+
+def learn_features(data: Journeys | FlatTable, config: Config) -> tuple[FeaturePlan, tuple[Finding, ...]]:
+    """The features that training would make, and what the leakage audit found; the user's own are checked."""
+    if isinstance(data, FlatTable):
+        table = build_table(data, config)
+        return table.plan, table.leaks
+    rows = choose_rows(data, config)
+    plan, leaks = learn_plan(data, config, rows)
+    snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
+    sample = sample_snapshots(data.leads, snapshots)
+    check_own(take_leads(data, sample), sample, plan)
+    return plan, leaks
+
+
+def list_features(config_path: str | Path, *, now: dt.datetime, progress: Progress) -> FeaturesResult:
+    """The catalog of a config and its data."""
+    config = read_config(config_path)
+    data = read_data(config, progress, now=now)
+    with progress.step("plan"):
+        plan, leaks = learn_features(data, config)
+    return FeaturesResult(
+        model=config.name,
+        version=None,
+        features=list_entries(plan),
+        left_out=list_no_features(plan, config, leaks),
+        cautions=tuple(find_cautions(data, plan, config)),
+    )
+
+
+def list_no_features(
+    plan: FeaturePlan, config: Config | None = None, leaks: Sequence[Finding] = ()
+) -> tuple[NoFeature, ...]:
+    """What became no feature; of a version, neither the config's switches nor the findings are told anew."""
+    reasons = {str(leak.column): leak.reason for leak in leaks}
+    refused = refused_columns(leaks)
+    left_out = [(what, reasons.get(what, reason)) for what, reason in plan.left_out]
+    told = {what for what, _ in left_out}
+    left_out += [(column, reasons[column]) for column in sorted(refused) if column not in told]
+    if config is not None:
+        of_tables = ("parsed", "completeness", "flags")  # the groups that a flat table has as well
+        left_out += [
+            (f"group {name}", f"is switched off; features: {{groups: {{{name}: on}}}} makes it")
+            for name, on in config.features.groups
+            if not on and (plan.flat is None or name in of_tables)
+        ]
+    return tuple(NoFeature(what, reason) for what, reason in left_out)
+
+
+def list_entries(plan: FeaturePlan) -> tuple[CatalogEntry, ...]:
+    """The catalog of a plan."""
+    return tuple(_make_entry(feature) for feature in plan.features)
+
+
+def _make_entry(feature: Feature) -> CatalogEntry:
+    return CatalogEntry(
+        name=feature.name,
+        family=feature.family,
+        what=feature.what,
+        aggregate=feature.aggregate,
+        signal=feature.signal,
+        sentence=feature.sentence,
+        kind=feature.kind,
+        unit=feature.unit,
+        window=feature.window,
+        source=feature.source,
+        words=feature.words,
+    )
+
+
+def words_of_features(result: FeaturesResult) -> str:
+    """What ``mqlml features`` prints: family by family, a feature with its windows in one entry."""
+    of = result.model if result.version is None else f"{result.model} version {result.version}"
+    lines = [f"{len(result.features):,} features of {of}"]
+    for family in FAMILIES:
+        own = [feature for feature in result.features if feature.family == family]
+        if own:
+            lines += ["", f"{family.capitalize()} ({len(own):,})"]
+            lines += [line for name, group in group_windows(own) for line in _entry(name, group)]
+    if result.left_out:
+        lines += ["", f"Left out ({len(result.left_out):,})"]
+        for left_out in result.left_out:
+            lines += _wrapped(f"{left_out.what}: {left_out.reason}", "  ")
+    for caution in result.cautions:
+        lines += ["", *_wrapped(f"Note: {caution}", "")]
+    return "\n".join(lines)
+
+
+def group_windows(features: Sequence[CatalogEntry]) -> Iterator[tuple[str, list[CatalogEntry]]]:
+    """Features that differ in their window only, under one name, as ``actions__any__count__{7d, all}``."""
+    groups: dict[str, list[CatalogEntry]] = {}
+    for feature in features:
+        stem = feature_name(feature.family, feature.what, feature.aggregate)
+        groups.setdefault(stem, []).append(feature)
+    for stem, group in groups.items():
+        windows = ", ".join(str(feature.window) for feature in group)
+        yield (f"{stem}__{{{windows}}}" if len(group) > 1 else group[0].name), group
+
+
+def _entry(name: str, group: Sequence[CatalogEntry]) -> list[str]:
+    """A name, then what it says, then where it comes from."""
+    first = group[0]
+    said = first.sentence + (" (a category)" if first.kind == "category" else "")
+    if len(group) > 1:
+        said += f", and likewise {', '.join(str(feature.window) for feature in group[1:])}"
+    words = f", in the source: {', '.join(map(repr, first.words))}" if first.words else ""
+    source = f"from {', '.join(first.source) or 'what its function reads'}{words}"
+    return [*_wrapped(name, "  "), *_wrapped(said, "      "), *_wrapped(source, "      ")]
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "    ", break_on_hyphens=False
+    )
+
+
+def list_version_features(
+    config_path: str | Path, *, model: str | None, progress: Progress
+) -> FeaturesResult:
+    """The catalog of a version, as `list_features` gives that of a config."""
+    config = read_config(config_path)
+    with progress.step("load"):
+        bundle, version = load_model(config, model)
+    return FeaturesResult(
+        model=bundle.name,
+        version=version.version,
+        features=list_entries(bundle.plan),
+        left_out=list_no_features(bundle.plan),
+    )

@@ -1,0 +1,86 @@
+"""The logbook of a model's held-out periods: the config's store is told of an opening, and says who came before."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+from mqlml.config import Config, describe_config
+from mqlml.errors import TrackingError, VersionError
+from mqlml.evaluation.holdout import Opened, Period
+from mqlml.registry import (
+    Opening,
+    Store,
+    digest_settings,
+    list_versions,
+    make_opening,
+    record_opening,
+    same_period,
+)
+
+__all__ = ["Logbook", "warn_of_openings"]
+
+
+class Logbook:
+    """Records each opening of a held-out period; pass it to `train` as ``record``.
+
+    Parameters
+    ----------
+    config : Config
+    store : Store
+    now : datetime in UTC
+    needed : bool
+        Whether a store that takes no record stops the training. Where nothing is to be registered it is a note.
+
+    Attributes
+    ----------
+    id : str or None, of the last opening; a tag of the version that comes of it.
+    """
+
+    id: str | None = None
+
+    def __init__(self, config: Config, store: Store, *, now: dt.datetime, needed: bool) -> None:
+        self._config, self._store, self._now, self._needed = config, store, now, needed
+
+    def __call__(self, period: Period) -> Opened:
+        settings = digest_settings(describe_config(self._config))
+        opening = make_opening(period, model=self._config.name, settings=settings, now=self._now)
+        try:
+            earlier = same_period(record_opening(self._store, opening), opening)
+            self.id = opening.id
+            others = [found for found in earlier if found.settings != opening.settings]
+            opened = Opened(settings=len({found.settings for found in others}))
+            if others:
+                since = min(found.at for found in others)
+                opened = replace(opened, versions=self._versions(others), since=since)
+        except TrackingError as error:
+            if self._needed:
+                raise
+            return Opened(note=str(error))
+        return opened
+
+    def _versions(self, openings: list[Opening]) -> tuple[int, ...]:
+        ids = {opening.id for opening in openings}
+        try:
+            versions = list_versions(self._store, self._config.name)
+        except VersionError:  # none was registered yet
+            return ()
+        return tuple(
+            sorted(found.version for found in versions if dict(found.tags).get("opening", "") in ids)
+        )
+
+
+def warn_of_openings(opened: Opened) -> tuple[str, ...]:
+    """Warnings for the gate."""
+    if opened.note is not None:
+        return (f"This opening of the held-out period is not on record: {opened.note}.",)
+    if not opened.settings:
+        return ()
+    named = ", ".join(map(str, opened.versions))
+    who = f" (version{'s' if len(opened.versions) > 1 else ''} {named})" if named else ""
+    times = "1 other setting" if opened.settings == 1 else f"{opened.settings} other settings"
+    since = f" since {opened.since[:10]}" if opened.since else ""
+    return (
+        f"The held-out period was opened before, with {times}{who}{since}: as far as these settings were chosen by "
+        "what it showed, its figures flatter.",
+    )

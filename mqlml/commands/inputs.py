@@ -1,0 +1,85 @@
+"""What scoring and explaining begin with: options go in; version, data and the moment to look from come out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+from mqlml.commands.check import read_data
+from mqlml.config import Config
+from mqlml.errors import ConfigError, UsageError
+from mqlml.journeys import FlatTable, Journeys, read_flat
+from mqlml.progress import Progress
+from mqlml.registry import CHAMPION, Bundle, Store, Version, load_version, make_store
+from mqlml.times import parse_instant
+
+__all__ = ["Opening", "find_store", "load_model", "open_version", "read_moment"]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A version, the leads it is asked about, and the moment from which it looks at them."""
+
+    bundle: Bundle
+    version: Version
+    data: Journeys | FlatTable
+    moment: dt.datetime
+
+
+def open_version(
+    config: Config,
+    *,
+    command: str,
+    as_of: str | None,
+    model: str | None,
+    leads: str | Path | None,
+    now: dt.datetime,
+    progress: Progress,
+) -> Opening:
+    """Fetch a version and read the data it is asked about.
+
+    Parameters
+    ----------
+    command : the name by which an error calls what was asked for.
+    as_of : ISO date or time, in the config's zone where it names none; a flat table needs none: then ``now``.
+    model : as for `load_model`.
+    leads : for a flat table, a file of new rows to read in place of the config's; of journeys, all are read.
+
+    Raises
+    ------
+    UsageError
+        If the moment is missing or cannot be read.
+    """
+    flat = config.data.flat is not None
+    if as_of is None and not flat:
+        raise UsageError(f"{command} needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
+    moment = now if as_of is None else read_moment(as_of, config.data.timezone, option="--as-of")
+    with progress.step("load"):
+        bundle, version = load_model(config, model)
+    data: Journeys | FlatTable
+    if flat and leads is not None:
+        with progress.step("read"):
+            data = read_flat(config, leads)
+    else:
+        data = read_data(config, progress, now=now)
+    return Opening(bundle, version, data, moment)
+
+
+def find_store(config: Config) -> Store:
+    """Where the config keeps its versions."""
+    return make_store(config.tracking.uri, folder=config.folder)
+
+
+def load_model(config: Config, model: str | None) -> tuple[Bundle, Version]:
+    """The version that ``NAME@ALIAS``, ``NAME@3`` or nothing (the champion) means."""
+    name, _, which = (model or config.name).partition("@")
+    return load_version(find_store(config), name or config.name, which or CHAMPION)
+
+
+def read_moment(text: str, zone: str, *, option: str) -> dt.datetime:
+    """The moment that an option names, in the config's zone where it names none."""
+    try:
+        return parse_instant(text, zone)
+    except ConfigError as error:
+        raise UsageError(f"{option}: {error}") from None

@@ -1,0 +1,428 @@
+"""Training: from the training table to an evaluated, calibrated version that is fit to be registered, or refused.
+
+Forward folds inside the past fit the calibrator and the thresholds; the last period, held out from both, evaluates
+them once; then everything mature is learned from for the version that ships.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from mqlml import __version__
+from mqlml.commands.check import make_table, read_data
+from mqlml.commands.choose_model import Chosen, calibrate_forward, calibrate_past, choose_model
+from mqlml.commands.choose_thresholds import (
+    ask_interest,
+    choose_labels,
+    count_disqualified,
+    evaluate_promotions,
+    forward_periods,
+    look_recently,
+    make_traits,
+    measure_interest,
+)
+from mqlml.commands.holdout_log import warn_of_openings
+from mqlml.commands.summarize import (
+    describe_calibration,
+    describe_choice,
+    evaluate_over_time,
+    summarize_data,
+    summarize_holdout,
+    warn_of_drift,
+)
+from mqlml.config import Config, describe_config
+from mqlml.errors import GateRefused
+from mqlml.evaluation import (
+    Disqualification,
+    GateResult,
+    Importance,
+    LabelEvaluation,
+    LearningPoint,
+    Promotion,
+    Slice,
+    TrainingResult,
+    check_gate,
+    describe_shipped,
+    make_calibration_table,
+    make_decile_table,
+    measure_curve,
+    warn_of_slices,
+)
+from mqlml.evaluation.backtest import Measure
+from mqlml.evaluation.holdout import (
+    RANDOM_STATE,
+    Evaluated,
+    HeldOut,
+    Opened,
+    Period,
+    evaluate_fit_by_engagement,
+    evaluate_importance,
+    evaluate_labels,
+    evaluate_model,
+    fit_past,
+)
+from mqlml.evaluation.slice_columns import check_slices, find_slices
+from mqlml.journeys import FlatTable, Journeys
+from mqlml.model import Drift, LeadScorer, SigmoidCalibrator
+from mqlml.policy import LabelPolicy
+from mqlml.progress import Progress, Silent
+from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
+from mqlml.render import policy_in_words, question_in_words
+from mqlml.training import TrainingTable, build_open, describe_population, list_left_out, require_proof
+from mqlml.training.config_warnings import find_cautions
+from mqlml.types import Floats
+
+__all__ = ["Trained", "train"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training came to.
+
+    Attributes
+    ----------
+    result : TrainingResult
+        All that was measured and decided, also of a refused model; see `mqlml.results.to_json_safe`.
+    bundle : Bundle or None
+        None if the gate refused it.
+    """
+
+    result: TrainingResult
+    bundle: Bundle | None
+
+    @property
+    def gate(self) -> GateResult:
+        """Whether it may be registered, and why not."""
+        return self.result.gate
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is trained, and who listens."""
+
+    config: Config
+    data: Journeys | FlatTable
+    progress: Progress
+    now: dt.datetime
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """All that is chosen on the past; ``fitted`` are the models of it that the held-out period evaluates.
+
+    Without a policy nobody can be labelled: all leads have one probability.
+    """
+
+    chosen: Chosen
+    curve: tuple[LearningPoint, ...]
+    calibrator: SigmoidCalibrator
+    drift: Drift
+    fitted: tuple[LeadScorer, ...]
+    policy: LabelPolicy | None
+    interest: Measure | None
+
+
+@dataclass(frozen=True)
+class _Shipped:
+    """What scores leads from now on."""
+
+    scorer: LeadScorer
+    calibrator: SigmoidCalibrator
+    policy: LabelPolicy
+    reference: Floats
+
+
+@dataclass(frozen=True)
+class _Release:
+    """The version that ships, and what only a model that passed is asked."""
+
+    shipped: _Shipped
+    labels: dict[str, LabelEvaluation]
+    promoted: tuple[Promotion, ...]
+    disqualified: tuple[Disqualification, ...]
+    importance: Importance
+
+
+def train(
+    config: Config,
+    data: Journeys | FlatTable | None = None,
+    *,
+    now: dt.datetime,
+    progress: Progress | None = None,
+    record: Callable[[Period], Opened] = lambda _: Opened(),
+) -> Trained:
+    """Learn, calibrate, choose thresholds, evaluate on the last period, and refit on everything mature.
+
+    Parameters
+    ----------
+    config : Config
+    data : Journeys or FlatTable, optional
+        Read from where the config says if left out.
+    now : datetime in UTC
+        Written into the version; outcomes cannot be complete up to a later moment, and nothing else depends on it.
+    progress : Progress, optional
+    record : function, optional
+        Told of the held-out period as it is opened, and says who opened it before, as a `Logbook` does.
+
+    Raises
+    ------
+    PopulationError
+        If there is nobody to learn from or to evaluate on.
+    LabelPolicyError
+        If a threshold rule asks for something that cannot be reached.
+    LeakageError
+        If the config names a leaking column without a reason, or a feature reads the future.
+    GateRefused
+        If there are too few conversions to learn from, or nothing was learned from them.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> from mqlml.config import Config
+    >>> from mqlml.simulate import simulate
+    >>> journeys = simulate(800, random_state=1).journeys()
+    >>> config = Config(
+    ...     name="leads",
+    ...     data={
+    ...         "observed_until": "2025-06-24",
+    ...         "leads": {"path": "leads.csv"},
+    ...         "outcomes": {"path": "deals.csv"},
+    ...     },
+    ...     problem={"horizon": "60d", "snapshots": {"ages": ["7d"]}},
+    ...     windows=["30d"],
+    ...     gate={"min_positives": 20},
+    ... )
+    >>> trained = train(config, journeys, now=dt.datetime(2025, 7, 1, tzinfo=dt.UTC))
+    >>> trained.gate.passed, list(trained.bundle.policy.thresholds)
+    (True, ['mql', 'sql'])
+    """
+    progress = progress or Silent()
+    task = _Task(config, read_data(config, progress, now=now) if data is None else data, progress, now)
+    held = HeldOut(make_table(task.data, config, progress), record=record)
+    _check_past(held.past, task)
+    choices = _choose(held, task)  # on the past; the last period is opened to evaluate them, and not before
+    with progress.step("held-out period"):
+        table = held.open()
+        evaluated = evaluate_model(choices.fitted, choices.calibrator, table, measure_interest(table.plan))
+    with progress.step("slices"):
+        slices = find_slices(task.data, table, evaluated, config)
+    gate = _decide(choices, evaluated, slices, held, table, task)
+    release = None
+    if gate.passed and choices.policy is not None:
+        release = _release(choices, choices.policy, evaluated, table, task)
+    result = _summarize(choices, evaluated, slices, gate, release, table, task, held.opened)
+    return Trained(result, None if release is None else _bundle(release.shipped, result, table, task))
+
+
+def _check_past(past: TrainingTable, task: _Task) -> None:
+    """Refuse what no model can be made of, before one is."""
+    require_proof(past.proof)
+    check_slices(task.data, past, task.config)
+    positives, needed = _positives(past), task.config.gate.min_positives
+    if positives < needed:
+        raise GateRefused(
+            f"{positives} conversions can be learned from before the held-out period, and "
+            f"{needed} are needed (gate.min_positives). Bring a longer history, or predict an "
+            "earlier stage, which more leads reach"
+        )
+
+
+def _positives(table: TrainingTable) -> int:
+    return int(table.label[table.holdout.train].sum())
+
+
+def _choose(held: HeldOut, task: _Task) -> _Choices:
+    past, config, progress = held.past, task.config, task.progress
+    interest = ask_interest(config, past.plan)
+    with progress.step("forward folds"):
+        chosen = choose_model(
+            past, tune=config.tune, random_state=RANDOM_STATE, progress=progress, measure=interest
+        )
+    scorer, forward = chosen.scorer, chosen.forward
+    if np.ptp(forward.raw) == 0:
+        raise GateRefused(
+            "the model gives every lead the same score, so there is nothing to rank by: no column told converting "
+            f"leads apart in {len(past.holdout.train):,} rows. Bring more columns or a longer history"
+        )
+    with progress.step("learning curve"):
+        curve = measure_curve(scorer, past, chosen.folds, random_state=RANDOM_STATE)
+    calibrator, drift = calibrate_past(forward, past)
+    with progress.step("fit"):
+        fitted = fit_past(scorer, past)
+    policy = None
+    if calibrator.slope_ > 0:  # otherwise all have one probability, and no threshold parts them
+        with progress.step("labels"):
+            learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
+            policy = choose_labels(
+                calibrator.predict_proba(forward.raw)[:, 1],
+                past,
+                forward.rows,
+                forward_periods(past, forward),
+                make_traits(task.data, past.lead_id.iloc[forward.rows], config, forward.measured),
+                config,
+                recent=look_recently(learned, past, held.recent, calibrator, task.data, config, interest),
+                random_state=RANDOM_STATE,
+            )
+    return _Choices(chosen, curve, calibrator, drift, fitted, policy, interest)
+
+
+def _decide(
+    choices: _Choices,
+    evaluated: Evaluated,
+    slices: tuple[Slice, ...],
+    held: HeldOut,
+    table: TrainingTable,
+    task: _Task,
+) -> GateResult:
+    """The gate, with everything a person should know of this model."""
+    chosen, note = choices.chosen, choices.calibrator.note_
+    gate = check_gate(evaluated.metrics, evaluated.baselines)
+    warnings = [*gate.warnings, *warn_of_openings(held.opened)]
+    if not chosen.forward.in_time:
+        warnings.append(
+            "The history is too short to go forward in time before the held-out period: calibration and thresholds "
+            "rest on folds drawn across time, and promise less."
+        )
+    moves = warn_of_drift(choices.drift)
+    if moves is not None:
+        warnings.append(moves)
+    if chosen.stopped:
+        warnings.append(
+            f"Tuning was stopped after {len(chosen.trials)} settings; the best of them was kept, and another run "
+            "may keep others."
+        )
+    warnings += [*warn_of_slices(slices), *find_cautions(task.data, table.plan, task.config)]
+    reasons = (*gate.reasons, f"{note[:1].upper()}{note[1:]}.") if note else gate.reasons
+    return GateResult(passed=not reasons, reasons=reasons, warnings=tuple(warnings))
+
+
+def _release(
+    choices: _Choices, policy: LabelPolicy, evaluated: Evaluated, table: TrainingTable, task: _Task
+) -> _Release:
+    """What the thresholds of the past brought, what the model relies on, and the version that ships."""
+    config, data = task.config, task.data
+    gated = None if choices.interest is None else evaluated.interest
+    traits = make_traits(data, table.lead_id.iloc[table.holdout.test], config, gated)
+    found = evaluate_labels(policy, evaluated, table, traits)
+    promoted = evaluate_promotions(data, table, policy.reach(evaluated.probability, traits), config)
+    disqualified = count_disqualified(data, table, config)
+    with task.progress.step("importance"):
+        importance = evaluate_importance(choices.fitted, choices.calibrator, table)
+    with task.progress.step("refit"):
+        shipped = _ship(choices, evaluated, table, task)
+    labels = {
+        outcome.label: describe_shipped(
+            found[outcome.label], outcome, policy=policy_in_words(config.labels[outcome.label])
+        )
+        for outcome in shipped.policy.outcomes
+    }
+    return _Release(shipped, labels, promoted, disqualified, importance)
+
+
+def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _Task) -> _Shipped:
+    """The version that is registered: everything mature is learned from, and the last period, which has evaluated the
+    model and is of no more use for that, joins the out-of-time predictions behind calibration and thresholds."""
+    chosen, config, data = choices.chosen, task.config, task.data
+    forward, last = chosen.forward, table.holdout.test
+    held = (table.holdout.start, table.holdout.end)
+    rows, raw = np.concatenate([forward.rows, last]), np.concatenate([forward.raw, evaluated.raw])
+    periods = (*forward.periods, held) if forward.in_time else ()
+    calibrator, _ = calibrate_forward(raw, rows, periods, table)
+    probability = calibrator.predict_proba(raw)[:, 1]
+    points = None
+    if forward.measured is not None:
+        points = np.concatenate([forward.measured, evaluated.interest])
+    weights = chosen.blend.weights(int(table.label.sum()))
+    scorer: LeadScorer = clone(chosen.scorer).set_params(**weights).fit(table.features, table.label)
+    recent = None
+    if isinstance(data, Journeys):
+        everything = np.arange(len(table.label))
+        looks = build_open(data, config, table.plan)
+        recent = look_recently(
+            [(scorer, everything)], table, looks, calibrator, data, config, choices.interest
+        )
+    policy = choose_labels(
+        probability,
+        table,
+        rows,
+        [*forward_periods(table, forward), held],
+        make_traits(data, table.lead_id.iloc[rows], config, points),
+        config,
+        recent=recent,
+        random_state=RANDOM_STATE,
+    )
+    return _Shipped(scorer, calibrator, policy, make_reference(probability))
+
+
+def _summarize(
+    choices: _Choices,
+    evaluated: Evaluated,
+    slices: tuple[Slice, ...],
+    gate: GateResult,
+    release: _Release | None,
+    table: TrainingTable,
+    task: _Task,
+    opened: Opened,
+) -> TrainingResult:
+    config = task.config
+    target = table.label[table.holdout.test]
+    return TrainingResult(
+        model=config.name,
+        timezone=config.data.timezone,
+        created=task.now.isoformat(),
+        mqlml_version=__version__,
+        question=question_in_words(config.problem, flat=isinstance(task.data, FlatTable)),
+        data=summarize_data(task.data, config),
+        population=describe_population(table),
+        left_out=list_left_out(table),
+        leaks=table.leaks,
+        proof=table.proof,
+        holdout=summarize_holdout(evaluated.metrics, table, opened),
+        by_age=evaluated.by_age,
+        over_time=evaluate_over_time(choices.chosen, evaluated, table),
+        slices=slices,
+        fit_by_engagement=evaluate_fit_by_engagement(evaluated, table),
+        choice=describe_choice(choices.chosen),
+        learning_curve=choices.curve,
+        calibration=describe_calibration(
+            choices.calibrator,
+            choices.drift,
+            make_calibration_table(target, evaluated.probability),
+            dated=table.dated,
+        ),
+        deciles=make_decile_table(target, evaluated.raw),
+        importance=None if release is None else release.importance,
+        baselines=evaluated.baselines,
+        labels={} if release is None else release.labels,
+        promoted=() if release is None else release.promoted,
+        disqualified=() if release is None else release.disqualified,
+        gate=gate,
+    )
+
+
+def _bundle(shipped: _Shipped, result: TrainingResult, table: TrainingTable, task: _Task) -> Bundle:
+    return Bundle(
+        name=task.config.name,
+        scorer=shipped.scorer,
+        calibrator=shipped.calibrator,
+        policy=shipped.policy,
+        plan=table.plan,
+        config=describe_config(task.config),
+        reference=shipped.reference,
+        result=result,
+        fingerprint=fingerprint_tables(_tables(task.data)),
+        git_commit=find_git_commit(task.config.folder),
+        created=task.now.isoformat(),
+    )
+
+
+def _tables(data: Journeys | FlatTable) -> dict[str, pd.DataFrame]:
+    if isinstance(data, FlatTable):
+        return {"flat": data.leads.assign(label=data.label, order=data.order)}
+    return {"leads": data.leads, "events": data.events, "outcomes": data.outcomes, "history": data.history}

@@ -1,0 +1,193 @@
+"""Figures of a training: what was read and the held-out period go in; their records in its result come out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mqlml.commands.choose_model import Chosen
+from mqlml.config import Config
+from mqlml.evaluation import (
+    CalibrationBand,
+    CalibrationPeriod,
+    CalibrationSummary,
+    Choice,
+    DataSummary,
+    Estimate,
+    HoldoutEvaluation,
+    Metrics,
+    OutOfTimeLoss,
+    OverTimePeriod,
+    PeriodLosses,
+    SetAside,
+    TriedSettings,
+    evaluate_losses,
+)
+from mqlml.evaluation.forecasts import Forecast
+from mqlml.evaluation.holdout import RANDOM_STATE, Evaluated, Opened
+from mqlml.journeys import FlatTable, Journeys
+from mqlml.journeys.quarantine import count_rows, group_quarantine
+from mqlml.model import FEWEST_PERIODS, Drift, SigmoidCalibrator
+from mqlml.times import DAY, format_instant, from_microseconds
+from mqlml.training import TrainingTable, describe_holdout
+
+__all__ = [
+    "describe_calibration",
+    "describe_choice",
+    "describe_place",
+    "evaluate_over_time",
+    "summarize_data",
+    "summarize_holdout",
+    "warn_of_drift",
+]
+
+
+def evaluate_over_time(
+    chosen: Chosen, evaluated: Evaluated, table: TrainingTable
+) -> tuple[OverTimePeriod, ...]:
+    """The log loss of each out-of-time period and of the held-out one, beside that of the base rate known before it.
+
+    Empty where the history was too short to go forward in time.
+    """
+    if not chosen.folds:
+        return ()
+    ends = np.cumsum([len(fold.test) for fold in chosen.folds])[:-1]
+    raw = np.split(chosen.forward.raw, ends)
+    forecasts = [
+        Forecast(number, number, fold.test, part)
+        for number, (fold, part) in enumerate(zip(chosen.folds, raw, strict=True))
+    ]
+    losses = evaluate_losses(
+        forecasts,
+        table.label,
+        table.time,
+        chosen.folds,
+        reach=table.reach,
+        clusters=table.group,
+        random_state=RANDOM_STATE,
+    )
+    base = evaluated.baselines["base_rate"]
+    worse = base.log_loss_difference
+    held = PeriodLosses(
+        n=evaluated.metrics.n,
+        positives=evaluated.metrics.positives,
+        log_loss=evaluated.metrics.log_loss,
+        log_loss_base_rate=base.log_loss,
+        gain=Estimate(-worse.value, -worse.high, -worse.low),
+    )
+    return tuple(
+        OverTimePeriod(
+            **vars(found),
+            start=describe_place(fold.start, table),
+            until=describe_place(fold.end, table),
+            held_out=fold is table.holdout,
+        )
+        for fold, found in [*zip(chosen.folds, losses, strict=True), (table.holdout, held)]
+    )
+
+
+def describe_place(time: int, table: TrainingTable) -> str:
+    """A moment as text, or a place in an order as it is."""
+    return str(time) if table.age is None else format_instant(from_microseconds(time))
+
+
+def describe_choice(chosen: Chosen) -> Choice:
+    """The blend as the model of the past has it, the log loss of each part, and the settings tried."""
+    blend = chosen.blend
+    return Choice(
+        tree_weight=chosen.scorer.tree_weight,
+        linear_weight=chosen.scorer.linear_weight,
+        shrinkage=blend.optimism,
+        out_of_time_log_loss=OutOfTimeLoss(
+            base_rate=blend.base_rate_loss,
+            trees=blend.tree_loss,
+            logistic=blend.linear_loss,
+            blend=blend.blend_loss,
+        ),
+        in_time=chosen.forward.in_time,
+        trials=tuple(TriedSettings(trial.settings, trial.loss, trial.chosen) for trial in chosen.trials),
+        stopped=chosen.stopped,
+    )
+
+
+def describe_calibration(
+    calibrator: SigmoidCalibrator, drift: Drift, bands: tuple[CalibrationBand, ...], *, dated: bool
+) -> CalibrationSummary:
+    """The calibration, conversions predicted and observed in each out-of-time period, and the held-out period.
+
+    Parameters
+    ----------
+    bands : of the held-out period.
+    dated : whether periods are times rather than places in an order.
+    """
+    unit = DAY if dated else 1
+    return CalibrationSummary(
+        slope=calibrator.slope_,
+        intercept=calibrator.intercept_,
+        half_life=None if drift.half_life is None else drift.half_life / unit,
+        shift=drift.shift,
+        p_value=drift.p_value,
+        drift=drift.found,
+        periods=tuple(
+            CalibrationPeriod(
+                start=level.start,
+                end=level.end,
+                n=level.n,
+                predicted=level.promised,
+                observed=level.came,
+                deviations=level.deviations,
+            )
+            for level in drift.periods
+        ),
+        bands=bands,
+    )
+
+
+def warn_of_drift(drift: Drift) -> str | None:
+    """The warning where conversions move between periods beyond noise, or where too few periods could show it."""
+    if 0 < len(drift.periods) < FEWEST_PERIODS and not drift.found:
+        known = "one period" if len(drift.periods) == 1 else f"{len(drift.periods)} periods"
+        return (
+            f"Calibration cannot be promised yet: only {known} could be predicted before the held-out one, too few "
+            "to tell whether more or fewer leads convert from period to period, by season or for good. Watch what is "
+            "realised, and train anew as the history grows."
+        )
+    if not drift.found:
+        return None
+    first, last = drift.periods[0], drift.periods[-1]
+    follows = (
+        "the probabilities follow the most recent of them"
+        if drift.half_life is not None
+        else "following the most recent of them did not help"
+    )
+    return (
+        f"Calibration cannot be promised: from period to period more or fewer leads convert than one calibration "
+        f"explains (p = {drift.p_value:.2g}); {first.came} came for {first.promised:.0f} promised in the first, "
+        f"{last.came} for {last.promised:.0f} in the last; {follows}. Train anew often, and watch what is realised."
+    )
+
+
+def summarize_data(data: Journeys | FlatTable, config: Config) -> DataSummary:
+    """Rows read and set aside; the examples of the quarantine stay behind, as they may be personal data."""
+    until = config.data.observed_until
+    return DataSummary(
+        tables=count_rows(data.rows_read, data.quarantine),
+        quarantine=tuple(
+            SetAside(found.table, found.column, found.reason, found.rows)
+            for found in group_quarantine(data.quarantine)
+        ),
+        observed_until=format_instant(until) if until else None,
+    )
+
+
+def summarize_holdout(metrics: Metrics, table: TrainingTable, opened: Opened) -> HoldoutEvaluation:
+    """The metrics on the held-out period, from when until when it runs, and who opened it before."""
+    period = describe_holdout(table)
+    return HoldoutEvaluation(
+        **vars(metrics),
+        start=period.start,
+        until=period.until,
+        leads=len(np.unique(table.lead[table.holdout.test])),
+        opened_with_other_settings=opened.settings,
+        opened_by_versions=opened.versions,
+        opened_since=opened.since,
+    )

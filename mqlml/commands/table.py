@@ -1,0 +1,148 @@
+"""``table``: the training table that a config describes goes to a file or a folder, fit in memory or not."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mqlml.commands.check import check_rules, make_table, read_data, require_past
+from mqlml.commands.partitioned_table import PartedTable, build_parts, identify, memory_needed, working_in
+from mqlml.config import Config, parse_size, read_config
+from mqlml.errors import UsageError
+from mqlml.journeys import Journeys
+from mqlml.journeys.read import LeadIds, read_around_events, read_events
+from mqlml.journeys.sources import estimate_rows
+from mqlml.progress import Progress
+from mqlml.render.results import TableResult
+from mqlml.scoring import (
+    TABLE_SUFFIXES,
+    check_folder,
+    check_target,
+    replace_file,
+    replace_folder,
+    write_batches,
+    write_table,
+)
+from mqlml.training import TrainingTable, build_table, require_proof
+from mqlml.training.table import Rows, choose_rows
+
+__all__ = ["make_any_table", "write_training_table"]
+
+
+def write_training_table(
+    config_path: str | Path,
+    out: str | Path,
+    *,
+    memory_limit: str | None = None,
+    now: dt.datetime,
+    progress: Progress,
+) -> TableResult:
+    """Write ``lead_id, cutoff_time, label`` and the features to a Parquet or CSV file, or to a folder of Parquet.
+
+    A file has its rows in order of cutoff, then of the leads, however it was made; so has each file of a folder.
+
+    Parameters
+    ----------
+    out : path ending in ``.parquet`` or ``.csv``, or without an ending: then a folder, which is new, empty, or holds
+        an earlier table of parts and nothing else.
+    memory_limit : in place of ``data.memory_limit``, as ``"800MB"``.
+    """
+    config = read_config(config_path)
+    if memory_limit is not None:
+        config = _limited(config, memory_limit)
+    suffix = Path(out).suffix.lower()
+    whole_file = suffix in TABLE_SUFFIXES or (bool(suffix) and not Path(out).is_dir())
+    target = check_target(out, suffixes=TABLE_SUFFIXES) if whole_file else check_folder(out)
+    work = target.with_name(f".{target.name}.mqlml-work")
+    with make_any_table(config, work, one_file=whole_file, now=now, progress=progress) as table:
+        require_proof(table.proof)
+        with progress.step("write"):
+            _write(table, target, work, whole_file, config.data.memory_limit)
+        label, parts = (
+            (table.rows.label, len(table.files)) if isinstance(table, PartedTable) else (table.label, 1)
+        )
+        return TableResult(
+            out=str(target),
+            rows=len(label),
+            positives=int(label.sum()),
+            features=len(table.plan.features),
+            parts=parts,
+        )
+
+
+def _limited(config: Config, memory_limit: str) -> Config:
+    try:
+        limit = parse_size(memory_limit)
+    except ValueError as error:
+        raise UsageError(f"--memory-limit: {error}") from None
+    return config.model_copy(update={"data": config.data.model_copy(update={"memory_limit": limit})})
+
+
+def _write(
+    table: TrainingTable | PartedTable, target: Path, work: Path, whole_file: bool, limit: int
+) -> None:
+    if isinstance(table, PartedTable):
+        if whole_file:
+            whole_seconds = bool((table.rows.time % 1_000_000 == 0).all())
+            # In the work folder, where the next run takes away what a kill leaves of a large file.
+            finished = work / f"whole{target.suffix}"
+            write_batches(table.batches(limit), finished, whole_seconds=whole_seconds)
+            replace_file(finished, target)
+        else:
+            replace_folder(table.files[0].parent, target)
+    elif whole_file:
+        write_table(table.frame(), target)
+    else:
+        folder = work.with_name(f"{work.name}-one")
+        folder.mkdir(exist_ok=True)
+        write_table(table.frame(), folder / "part-0000.parquet")
+        replace_folder(folder, target)
+
+
+@contextmanager
+def make_any_table(
+    config: Config, work: Path, *, one_file: bool, now: dt.datetime, progress: Progress
+) -> Iterator[TrainingTable | PartedTable]:
+    """The training table that a config describes: in memory, or where that takes more than ``data.memory_limit``,
+    in parts in a work folder, which is taken away afterwards; made to be read side by side if for one file."""
+    if config.data.flat is not None:
+        yield make_table(read_data(config, progress, now=now), config, progress)
+        return
+    require_past(config, now)
+    with progress.step("read"):
+        journeys, ids = read_around_events(config)
+    check_rules(journeys.leads, config)
+    rows = choose_rows(journeys, config)
+    if _fits(config, journeys, rows):
+        whole = _read_rest(config, journeys, ids, progress)
+        with progress.step("features"):
+            table = build_table(whole, config, rows=rows)
+        yield table
+        return
+    with progress.step("fingerprint"):
+        key = identify(config, journeys)
+    with working_in(work, key):
+        yield build_parts(
+            config,
+            journeys,
+            ids,
+            rows,
+            work,
+            limit=config.data.memory_limit,
+            one_file=one_file,
+            progress=progress,
+        )
+
+
+def _fits(config: Config, journeys: Journeys, rows: Rows) -> bool:
+    """Whether all of it can be in memory at once."""
+    spec = config.data.events
+    events = 0 if spec is None else estimate_rows(spec, where="data.events", base=config.folder)
+    return events is not None and memory_needed(events, journeys, rows) <= config.data.memory_limit
+
+
+def _read_rest(config: Config, journeys: Journeys, ids: LeadIds, progress: Progress) -> Journeys:
+    with progress.step("read"):
+        return read_events(config, journeys, ids)

@@ -1,0 +1,75 @@
+"""``train``: a version is trained and, if the gate lets it pass, registered."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from mqlml.commands.holdout_log import Logbook
+from mqlml.commands.inputs import find_store
+from mqlml.commands.learn import Trained, train
+from mqlml.config import Config, describe_config, read_config
+from mqlml.progress import Progress
+from mqlml.registry import Bundle, Version, check_store, register_bundle
+from mqlml.render import render_report
+from mqlml.render.results import TrainedVersion
+
+__all__ = ["register", "train_version"]
+
+
+def train_version(
+    config_path: str | Path, *, register_it: bool = True, now: dt.datetime, progress: Progress
+) -> TrainedVersion:
+    """Train what the config describes and, if the gate lets it pass, register it."""
+    config = read_config(config_path)
+    store = find_store(config)
+    if register_it:
+        check_store(store)
+    logbook = Logbook(config, store, now=now, needed=register_it)
+    trained = train(config, now=now, progress=progress, record=logbook)
+    version = None
+    if register_it and trained.bundle is not None:
+        with progress.step("register"):
+            version = register(trained, config, now=now, opening=logbook.id)
+    return TrainedVersion(
+        **vars(trained.result),
+        version=version.version if version else None,
+        run_id=version.run_id if version else None,
+        aliases=version.aliases if version else (),
+        set_aside_in=tuple(sorted({found.table for found in trained.result.data.quarantine})),
+    )
+
+
+def register(trained: Trained, config: Config, *, now: dt.datetime, opening: str | None = None) -> Version:
+    """Save the bundle of a model that passed the gate and log it in the config's store as the next version.
+
+    ``opening`` is the `Logbook`'s id of the opening of the held-out period that it was evaluated on.
+    """
+    assert trained.bundle is not None, "only a model that passed the gate has a bundle"
+    bundle = trained.bundle
+    tags = {
+        "mqlml": bundle.libraries["mqlml"],
+        "data_sha256": bundle.fingerprint["sha256"],
+        **({"git_commit": bundle.git_commit} if bundle.git_commit else {}),
+        **({"opening": opening} if opening else {}),
+    }
+    return register_bundle(
+        find_store(config),
+        bundle,
+        created=now,
+        params=_params(bundle, config),
+        tags=tags,
+        texts={"report.html": render_report(trained.result)},
+    )
+
+
+def _params(bundle: Bundle, config: Config) -> dict[str, object]:
+    """What was chosen, flat: the problem, the thresholds, the calibration and the model's own settings."""
+    described = describe_config(config)
+    return {
+        **{f"problem.{key}": value for key, value in described["problem"].items()},
+        **{f"threshold.{name}": value for name, value in bundle.policy.thresholds.items()},
+        **{f"calibrator.{key}": value for key, value in bundle.calibrator.to_dict().items()},
+        **{f"scorer.{key}": value for key, value in bundle.scorer.get_params().items()},
+        "features": len(bundle.plan.features),
+    }

@@ -1,0 +1,278 @@
+"""What every family's builder is made of: what it learns from, what it is given, and its few functions."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.config import Config
+from mqlml.errors import ConfigError
+from mqlml.features.catalogue import Family, Feature, Window
+from mqlml.features.facts import EventFacts, gather_facts, known_rows
+from mqlml.features.kernels.windows import Asked, Events, Walk
+from mqlml.features.vocabulary import WordCounts, read_words
+from mqlml.journeys import Journeys
+from mqlml.times import to_microseconds
+from mqlml.types import Codes, Floats32, Ints
+
+__all__ = [
+    "Builder",
+    "Columns",
+    "Evidence",
+    "Given",
+    "LeftOut",
+    "Piece",
+    "Source",
+    "check_words",
+    "features_of",
+    "lay_out",
+]
+
+Part = Literal[Family, "custom", "functions"]
+
+LeftOut = tuple[str, str]
+"""A column that became no feature, and why."""
+
+
+class Evidence:
+    """What a plan is learned from: the leads, events and attribute changes known before a moment.
+
+    Of the events it knows only `EventFacts`, never the rows: they may be in parts, on a disk or in a cluster.
+    """
+
+    def __init__(
+        self,
+        journeys: Journeys,
+        config: Config,
+        *,
+        before: dt.datetime | None,
+        refused: Collection[str],
+        refused_actions: Collection[str] = (),
+        events: EventFacts | None = None,
+    ) -> None:
+        self.config = config
+        self.refused = frozenset(refused)
+        self._journeys = journeys
+        self._before = None if before is None else to_microseconds(before)
+        self._refused_actions = frozenset(refused_actions)
+        self._events = events
+
+    @cached_property
+    def events(self) -> EventFacts:
+        """The facts of all events but those of refused types."""
+        facts = self._events
+        if facts is None:
+            facts = gather_facts(self._journeys.events, before=self._before)
+        return facts.without_actions(self._refused_actions)
+
+    @cached_property
+    def leads(self) -> pd.DataFrame:
+        """The leads created by then."""
+        return self._journeys.leads[known_rows(self._journeys.leads, self._before, "created_at")]
+
+    @property
+    def has_events(self) -> bool:
+        """Whether any event was known by then."""
+        return self.events.rows > 0
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """The attribute changes valid and recorded by then."""
+        history = self._journeys.history
+        return history[known_rows(history, self._before, "valid_from", "recorded_at")]
+
+    @property
+    def history_fields(self) -> list[str]:
+        """The attributes that the history table tells of, at any time."""
+        return sorted(set(read_words(self._journeys.history["field"]).text))
+
+    def count_words(self, column: str) -> WordCounts:
+        """How many known events hold each word of a column; empty where there is no such column."""
+        return self.events.counts.get(column, WordCounts({}, 0))
+
+    def knows_word(self, column: str, word: str) -> bool:
+        """Whether any event, known by then or not, holds a word."""
+        return word in self.events.ever.get(column, frozenset())
+
+    def has_values(self, column: str) -> bool:
+        """Whether an events column exists and any known row holds something in it."""
+        return column in self.events.filled
+
+
+def check_words(evidence: Evidence, column: str, words: Iterable[str], where: str) -> None:
+    """Refuse words of the config that no event has in a column.
+
+    Raises
+    ------
+    ConfigError
+        For the first such word, with the nearest that events have.
+    """
+    for word in words:
+        if not evidence.knows_word(column, word):
+            near = difflib.get_close_matches(word, evidence.count_words(column).seen, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]!r}?" if near else f"take it away, or map events.{column}"
+            raise ConfigError(f"{where} names {word!r}, which no event has as its {column}; {hint}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What features are built from.
+
+    Attributes
+    ----------
+    leads : DataFrame, the leads asked for, in the order of ``asked.ids``.
+    history : DataFrame, the attribute changes of all leads.
+    asked : Asked, the snapshots.
+    everyone : DataFrame, all leads; ``place`` is where each of ``asked.ids`` stands in it.
+    lead_row : int64 array, each snapshot's row in ``leads``; -1 where the lead was created after the cutoff, so that
+        nothing is known of it yet.
+    """
+
+    leads: pd.DataFrame
+    history: pd.DataFrame
+    asked: Asked
+    lead_row: npt.NDArray[np.int64]
+    everyone: pd.DataFrame
+    place: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Builder:
+    """One part of the catalogue: how it plans, and the pieces that it then consists of.
+
+    Attributes
+    ----------
+    part : where `FeaturePlan` keeps its settings: one of the families, or the user's own features.
+    plan : ``plan(evidence)`` gives the family's settings, a frozen dataclass of plain values, or None if there is
+        nothing to make features from; and the columns left out.
+    pieces : ``pieces(settings)`` gives the features in order, with what fills their columns.
+    windows : ``windows(settings)`` gives the lookback windows that pieces made from walks need.
+    of_walk : ``of_walk(walk, events, settings)`` is what the pieces made from walks are given, once for each walk.
+    of_journeys : ``of_journeys(source, events, settings)`` is what the pieces made from leads and events together are
+        given.
+
+    A builder looks at the rows of one lead at a time, but for what looks at the other leads of an account. Where a
+    plan has such columns (`FeaturePlan.group_by_account`), whoever cuts the journeys into parts must keep the leads
+    of an account together: partition by ``account_id`` where a lead has one, else by ``lead_id``.
+    """
+
+    part: Part
+    plan: Callable[[Evidence], tuple[Any, list[LeftOut]]]
+    pieces: Callable[[Any], Iterable[Piece]]
+    windows: Callable[[Any], tuple[Window, ...]] = lambda _: ()
+    of_walk: Callable[[Walk, Events, Any], Any] | None = None
+    of_journeys: Callable[[Source, Events, Any], Any] | None = None
+
+
+Given = Literal["walk", "leads", "journeys"]
+"""What a piece is made from: the events of one walk, leads and history, or leads and events together."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some features, and what fills their columns.
+
+    Attributes
+    ----------
+    features : in the order of the columns: numbers, or one category.
+    write : ``write(given, columns)`` fills the columns of all features.
+    given : what ``write`` is given: what the builder makes of a walk or of the journeys, or for leads the `Source`.
+    """
+
+    features: tuple[Feature, ...]
+    write: Callable[[Any, Columns], None]
+    given: Given = "walk"
+
+
+class Columns:
+    """The columns of one piece, to be filled.
+
+    Attributes
+    ----------
+    place : slice
+        Where they stand among the numbers; empty for a category.
+    codes : int32 array (snapshots,)
+        Of a category, positions in ``words``; -1 is missing.
+    words : tuple of str
+        Of a category, the texts.
+    """
+
+    def __init__(self, features: tuple[Feature, ...], numbers: Floats32, place: slice) -> None:
+        self.features = features
+        self.place = place
+        self.codes: Codes = np.full(len(numbers) if self.is_category else 0, -1, np.int32)
+        self.words: tuple[str, ...] = ()
+        self._numbers = numbers
+
+    @property
+    def is_category(self) -> bool:
+        """Whether these are the column of one category."""
+        return [feature.kind for feature in self.features] == ["category"]
+
+    def fill(self, rows: Ints | slice, *values: npt.NDArray[np.number]) -> None:
+        """Write the columns of some snapshots: ``values`` have one row for each, and stand side by side.
+
+        Raises
+        ------
+        ValueError
+            If they are not as many columns as features.
+        """
+        widths = [1 if part.ndim == 1 else part.shape[1] for part in values]
+        self._check(sum(widths))
+        edges = pairwise(accumulate(widths, initial=self.place.start))
+        for part, (low, high) in zip(values, edges, strict=True):
+            self._numbers[rows, low:high] = part[:, np.newaxis] if part.ndim == 1 else part
+
+    def target(self, width: int) -> tuple[Floats32, int]:
+        """Where a compiled function writes: the numbers of all features, and the first column of these.
+
+        Raises
+        ------
+        ValueError
+            If the ``width`` that it fills is not the number of features.
+        """
+        self._check(width)
+        return self._numbers, self.place.start
+
+    def fill_category(self, rows: Ints | npt.NDArray[np.bool_], codes: Codes, words: tuple[str, ...]) -> None:
+        """Write the category of some snapshots; ``words`` are the same in every call.
+
+        Raises
+        ------
+        ValueError
+            If these are not the column of one category.
+        """
+        if not self.is_category:
+            raise ValueError(f"the columns of {self.features[0].name!r} are no category")
+        self.codes[rows] = codes
+        self.words = words
+
+    def _check(self, width: int) -> None:
+        if any(feature.kind == "category" for feature in self.features) or width != len(self.features):
+            names = ", ".join(feature.name for feature in self.features[:3])
+            raise ValueError(f"{width} columns are written for {len(self.features)} features: {names}, …")
+
+
+def features_of(pieces: Iterable[Piece]) -> tuple[Feature, ...]:
+    """The features of some pieces in order."""
+    return tuple(feature for piece in pieces for feature in piece.features)
+
+
+def lay_out(pieces: Sequence[Piece], rows: int) -> tuple[Floats32, list[Columns]]:
+    """One array for the numbers of all pieces, all missing, and each piece's columns of it."""
+    widths = [sum(feature.kind == "number" for feature in piece.features) for piece in pieces]
+    numbers: Floats32 = np.full((rows, sum(widths)), np.nan, np.float32)
+    edges = pairwise(accumulate(widths, initial=0))
+    places = [slice(low, high) for low, high in edges]
+    return numbers, [
+        Columns(piece.features, numbers, place) for piece, place in zip(pieces, places, strict=True)
+    ]

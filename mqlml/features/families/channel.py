@@ -1,0 +1,283 @@
+"""Channel: where the lead's acts came through, first, last and in what mixture; paid or organic; how broad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import numpy as np
+
+from mqlml.features.catalogue import (
+    Feature,
+    Window,
+    name_part,
+    name_parts,
+    over_windows,
+    say_length,
+    window_part,
+)
+from mqlml.features.families.action_rows import write_counts, write_distinct, write_last
+from mqlml.features.families.builder import Builder, Columns, Evidence, LeftOut, Piece, check_words
+from mqlml.features.families.event_kinds import is_paid
+from mqlml.features.kernels import counts as kernel
+from mqlml.features.kernels import rhythm as rhythm_kernel
+from mqlml.features.kernels.windows import Events, Walk, divide
+from mqlml.features.vocabulary import MISSING, OTHER, Vocabulary, learn_vocabulary
+from mqlml.features.wording import Counted, Flag, Last, Named, Share, say_word
+from mqlml.types import Codes, Floats32, Ints, Mask
+
+__all__ = ["BUILDER", "ChannelPlan"]
+
+_SOURCE = ("events.channel", "events.occurred_at")
+_channel = partial(Feature, "channel", source=_SOURCE)
+_RESERVED = ("any", OTHER, MISSING, "paid", "initiatives")
+
+
+@dataclass(frozen=True)
+class ChannelPlan:
+    """What the channel family learned.
+
+    Attributes
+    ----------
+    channels : the channels with features of their own.
+    windows : lookback windows, shortest first.
+    touches, counts, switches, paid : whether these groups are made.
+    breadth : the period of the breadth group, microseconds; None where it is not made.
+    campaign : whether events carry a campaign.
+    kinds : the channels that the config calls paid (true) or organic, by name.
+    """
+
+    channels: Vocabulary
+    windows: tuple[Window, ...]
+    touches: bool
+    counts: bool
+    switches: bool
+    paid: bool
+    breadth: int | None
+    campaign: bool
+    kinds: tuple[tuple[str, bool], ...]
+
+    def is_paid(self, channel: str) -> bool:
+        """Whether a channel is paid: as the config says, else by mqlml's patterns."""
+        return dict(self.kinds).get(channel, is_paid(channel))
+
+
+def _plan(evidence: Evidence) -> tuple[ChannelPlan | None, list[LeftOut]]:
+    if not evidence.has_events:
+        return None, []
+    settings = evidence.config.features
+    check_words(evidence, "channel", settings.channel_kinds, "features.channel_kinds")
+    if not evidence.has_values("channel"):
+        return None, [("events.channel", "no event known by then names a channel")]
+    seen = evidence.count_words("channel")
+    plan = ChannelPlan(
+        learn_vocabulary(seen, most=settings.max_channels),
+        tuple(evidence.config.windows),
+        touches=settings.groups.touches,
+        counts=settings.groups.channels,
+        switches=settings.groups.switches,
+        paid=settings.groups.paid,
+        breadth=settings.initiative_period if settings.groups.breadth else None,
+        campaign=evidence.has_values("campaign"),
+        kinds=tuple((word, kind == "paid") for word, kind in settings.channel_kinds.items()),
+    )
+    left_out: list[LeftOut] = []
+    paid = {plan.is_paid(word) for word in seen.seen}
+    if plan.paid and len(paid) == 1:
+        found = "all channels are paid" if paid == {True} else "no channel is known to be paid"
+        left_out.append(("events.channel: paid or organic", f"{found}; see features.channel_kinds"))
+        plan = replace(plan, paid=False)
+    return (plan if any(_pieces(plan)) else None), left_out
+
+
+def _pieces(plan: ChannelPlan) -> Iterator[Piece]:
+    if plan.touches:
+        first, last = Named("Channel of the first touch"), Named("Channel of the last touch")
+        yield Piece((_channel("first_touch", "value", first, "category"),), _write_first)
+        yield Piece((_channel("last_touch", "value", last, "category"),), _write_last)
+    if plan.counts:
+        yield from _words(plan)
+    if plan.touches:
+        channels = Counted("channel", "channels", different=True)
+        yield Piece(
+            over_windows(_channel("any", "distinct", channels, "count"), plan.windows), _write_distinct
+        )
+    if plan.switches:
+        after = "of channel from one touch to the next"
+        changes = Counted(f"change {after}", f"changes {after}")
+        yield Piece(
+            over_windows(_channel("any", "switches", changes, "count"), plan.windows), _write_switches
+        )
+    if plan.paid:
+        yield from _paid(plan)
+    if plan.breadth is not None:
+        yield from _breadth(plan, plan.breadth)
+
+
+def _words(plan: ChannelPlan) -> Iterator[Piece]:
+    """How many of the touches came through each channel, and which share of them."""
+    parts = name_parts(plan.channels.words, reserved=_RESERVED) | {OTHER: OTHER, MISSING: MISSING}
+    counts: list[Feature] = []
+    shares: list[Feature] = []
+    for word in plan.channels.slots:
+        kept = () if parts[word] == word else (word,)
+        through = {OTHER: "another channel", MISSING: "no named channel"}.get(word, f"“{say_word(word)}”")
+        touches = Counted(f"touch through {through}", f"touches through {through}")
+        one = partial(_channel, parts[word], words=kept)
+        counts += over_windows(one("count", touches, "count", "presence"), plan.windows)
+        shares += over_windows(one("share", Share(touches.many), "share"), plan.windows)
+    yield Piece((*counts, *shares), _write_counts)
+
+
+def _paid(plan: ChannelPlan) -> Iterator[Piece]:
+    """What came through paid channels."""
+    touches = Counted("touch through paid channels", "touches through paid channels")
+    one = partial(_channel, "paid")
+    yield Piece(over_windows(one("count", touches, "count", "presence"), plan.windows), _write_paid_counts)
+    yield Piece(over_windows(one("share", Share(touches.many), "share"), plan.windows), _write_paid_shares)
+    yield Piece((one("days_since", Last("touch through a paid channel"), "days"),), _write_paid_last)
+    first = Flag("the first touch came through a paid channel")
+    yield Piece((one("first_touch", first, "flag", "presence", missing="not_known"),), _write_paid_first)
+
+
+def _breadth(plan: ChannelPlan, period: int) -> Iterator[Piece]:
+    """How many campaigns and channels reached the lead: lately, and at the height of it."""
+    source = (*(("events.campaign",) if plan.campaign else ()), *_SOURCE)
+    aside = ", and channels without one," if plan.campaign else ""
+    what = "campaign" if plan.campaign else "channel"
+    reached = Counted(
+        f"{what}{aside} that reached the lead", f"{what}s{aside} that reached the lead", different=True
+    )
+    most = Counted(
+        f"most different {reached.one} within any {say_length(period)}",
+        f"most different {reached.many} within any {say_length(period)}",
+    )
+    one = partial(Feature, "channel", "initiatives", source=source)
+    yield Piece(over_windows(one("distinct", reached, "count"), (period,)), _write_initiatives)
+    yield Piece((one(f"most_in_{name_part(window_part(period))}", most, "count"),), _write_most)
+
+
+def _windows(plan: ChannelPlan) -> tuple[Window, ...]:
+    return plan.windows if plan.breadth is None else (*plan.windows, plan.breadth)
+
+
+class _Touches:
+    """The rows of a walk and their channels: what the pieces share, each made once, when first needed."""
+
+    def __init__(self, walk: Walk, events: Events, plan: ChannelPlan) -> None:
+        self.walk = walk
+        self.events = events
+        self.plan = plan
+        self.channel = events.words("channel")
+        self.codes: Codes = self.channel.codes[walk.order].astype(np.int32)
+        self.slot: Codes = plan.channels.look_up(self.channel)[self.codes]
+        self.start = walk.starts(plan.windows)
+
+    @property
+    def number(self) -> Ints:
+        """How many rows lie in each window."""
+        return self.walk.stop - self.start
+
+    @cached_property
+    def first(self) -> Ints:
+        """The first row of each snapshot; there is one where it lies before ``stop``."""
+        return np.repeat(self.walk.unit[:-1], np.diff(self.walk.turn))
+
+    @cached_property
+    def is_paid(self) -> Mask:
+        """Whether each row's channel is paid."""
+        text = self.channel.text
+        known: Mask = self.events.kept(
+            (self.plan.kinds, "paid"), lambda: np.array([*map(self.plan.is_paid, text), False], np.bool_)
+        )
+        return np.asarray(known[self.codes], np.bool_)
+
+    @cached_property
+    def paid(self) -> Walk:
+        """The walk over the rows of paid channels."""
+        return self.walk.only(self.is_paid)
+
+    @cached_property
+    def initiatives(self) -> tuple[Codes, int]:
+        """One code for each campaign, and for each channel of a row without one; -1 where a row has neither."""
+        channels = len(self.channel.text)
+        if not self.plan.campaign:
+            return self.codes, channels
+        campaign = self.events.words("campaign")
+        own = campaign.codes[self.walk.order].astype(np.int32)
+        return np.where(own >= 0, own + np.int32(channels), self.codes), channels + len(campaign.text)
+
+
+def _write_first(touches: _Touches, columns: Columns) -> None:
+    walk, first = touches.walk, touches.first
+    touched = walk.stop > first
+    columns.fill_category(walk.row[touched], touches.slot[first[touched]], touches.plan.channels.slots)
+
+
+def _write_last(touches: _Touches, columns: Columns) -> None:
+    walk = touches.walk
+    touched = walk.stop > touches.first
+    latest = touches.slot[walk.stop[touched] - 1]
+    columns.fill_category(walk.row[touched], latest, touches.plan.channels.slots)
+
+
+def _write_counts(touches: _Touches, columns: Columns) -> None:
+    walk, slots = touches.walk, len(touches.plan.channels.slots)
+    rows = np.arange(len(walk.row))
+    counts: Floats32 = np.empty((len(rows), slots * len(touches.start)), np.float32)
+    place = (walk.unit, walk.turn, rows, touches.start, walk.stop)
+    kernel.count_words(*place, touches.slot, slots, counts, 0)
+    columns.fill(walk.row, counts, divide(counts, np.tile(touches.number.T, slots)))
+
+
+def _write_distinct(touches: _Touches, columns: Columns) -> None:
+    write_distinct(touches.walk, touches.start, touches.channel, columns)
+
+
+def _write_switches(touches: _Touches, columns: Columns) -> None:
+    """Between touches with a named channel; a change counts in a window that holds both touches."""
+    named = touches.codes >= 0
+    walk, codes = touches.walk.only(named), touches.codes[named]
+    changed = np.zeros(len(codes) + 1, np.int64)
+    np.cumsum(codes[1:] != codes[:-1], out=changed[1:-1])  # up to each row, over all units
+    start = walk.starts(touches.plan.windows)
+    inside = changed[np.maximum(walk.stop - 1, 0)] - changed[np.minimum(start, len(codes))]
+    columns.fill(walk.row, np.where(walk.stop > start, inside, 0).T)
+
+
+def _write_paid_counts(touches: _Touches, columns: Columns) -> None:
+    write_counts(touches.paid, touches.paid.starts(touches.plan.windows), columns)
+
+
+def _write_paid_shares(touches: _Touches, columns: Columns) -> None:
+    paid = touches.paid.stop - touches.paid.starts(touches.plan.windows)
+    columns.fill(touches.walk.row, divide(paid, touches.number).T)
+
+
+def _write_paid_last(touches: _Touches, columns: Columns) -> None:
+    write_last(touches.paid, columns)
+
+
+def _write_paid_first(touches: _Touches, columns: Columns) -> None:
+    walk, first = touches.walk, touches.first
+    touched = walk.stop > first
+    columns.fill(walk.row[touched], touches.is_paid[first[touched]].astype(np.float32))
+
+
+def _write_initiatives(touches: _Touches, columns: Columns) -> None:
+    walk, (word, words) = touches.walk, touches.initiatives
+    assert touches.plan.breadth is not None
+    edge = walk.starts((touches.plan.breadth,))
+    place = (walk.unit, walk.turn, walk.row, edge, walk.stop)
+    kernel.count_distinct(*place, word, words, *columns.target(1))
+
+
+def _write_most(touches: _Touches, columns: Columns) -> None:
+    walk, (word, words) = touches.walk, touches.initiatives
+    assert touches.plan.breadth is not None
+    place = (walk.unit, walk.turn, walk.row, walk.stop, walk.occurred)
+    rhythm_kernel.count_most(*place, word, words, touches.plan.breadth, *columns.target(1))
+
+
+BUILDER = Builder("channel", _plan, _pieces, _windows, of_walk=_Touches)

@@ -1,0 +1,180 @@
+"""Flags: undesirable profiles (student, competitor, throw-away address …), how many hold, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mqlml.config import Config
+from mqlml.features.catalogue import Feature, Signal
+from mqlml.features.families.builder import Piece, Source
+from mqlml.features.families.profile import Group, read_groups, read_piece
+from mqlml.features.parsers.attributes import Attribute, parse_known, when_known
+from mqlml.features.parsers.conditions import Parsing, Trait, count_met, read_parsing, read_trait, since_known
+from mqlml.features.parsers.job_title import Roles, is_phone
+from mqlml.features.wording import Counted, Flag, Since, say_word
+from mqlml.times import DAY, NEVER, column_to_microseconds
+
+__all__ = ["FlagsPlan", "flag_pieces", "plan_flags"]
+
+
+@dataclass(frozen=True)
+class FlagsPlan:
+    """What the flags are read from.
+
+    Attributes
+    ----------
+    roles : the attributes that mqlml's own flags are read from.
+    parsing : what the config adds to the tables they are parsed by.
+    profiles : the config's undesirable profiles; a flag is up where all conditions are met.
+    """
+
+    roles: Roles
+    parsing: Parsing
+    profiles: tuple[Group, ...]
+
+
+def plan_flags(
+    config: Config,
+    *,
+    roles: Roles,
+    columns: Collection[str],
+    refused: Collection[str],
+    table: Literal["leads", "flat"] = "leads",
+) -> FlagsPlan | None:
+    """The plan, or None where there is nothing to raise a flag about; arguments as `plan_derived`'s."""
+    if not config.features.groups.flags:
+        return None
+    profiles = read_groups(
+        config, "undesirable_profiles", roles=roles, columns=columns, refused=refused, table=table
+    )
+    if not (profiles or roles.email or roles.job_title or roles.phone):
+        return None
+    return FlagsPlan(roles, read_parsing(config), profiles)
+
+
+@dataclass(frozen=True)
+class _Flag:
+    """A flag's name and what holds where it is up, the attributes it is read from, and its reader: 1 up, 0 down, NaN
+    not known; and the signal that it tells of where another feature's does."""
+
+    name: str
+    fact: str
+    attributes: tuple[Attribute, ...]
+    read: Callable[[Source], npt.NDArray[np.float64]]
+    since: Callable[[Source], npt.NDArray[np.int64]]
+    signal: Signal
+
+
+def _flags(plan: FlagsPlan) -> Iterator[_Flag]:
+    roles = plan.roles
+    own: tuple[tuple[Attribute | None, str, str, Trait, str], ...] = (
+        (roles.email, "free_mail", "writes from a free mail address", "mail_kind", "free"),
+        (roles.email, "disposable_mail", "writes from a throw-away mail address", "mail_kind", "disposable"),
+        (roles.email, "invalid_mail", "gave a mail address that is none", "mail_kind", "missing"),
+        (roles.job_title, "student", "is a student or a pupil by job title", "seniority", "student"),
+    )
+    for attribute, name, said, trait, value in own:
+        if attribute is not None:
+            read = partial(_is, attribute=attribute, trait=trait, value=value, parsing=plan.parsing)
+            signal = Signal("profile", "mail_domain" if trait == "mail_kind" else "job_title")
+            yield _Flag(name, said, (attribute,), read, partial(when_known, attribute=attribute), signal)
+    if roles.phone is not None:
+        read_phone = partial(_no_phone, attribute=roles.phone)
+        yield _Flag(
+            "invalid_phone",
+            "gave a phone number that cannot be one",
+            (roles.phone,),
+            read_phone,
+            partial(when_known, attribute=roles.phone),
+            Signal("undesirables", "invalid_phone"),
+        )
+    taken = {"free_mail", "disposable_mail", "invalid_mail", "student", "invalid_phone", "profile"}
+    for group in plan.profiles:
+        attributes = tuple(dict.fromkeys(wanted.attribute for wanted in group.wanted))
+        name = f"{group.name}_2" if group.name in taken else group.name
+        yield _Flag(
+            name,
+            f"has the undesirable profile “{say_word(group.name)}”",
+            attributes,
+            partial(_has, group=group, parsing=plan.parsing),
+            partial(since_known, wanted=group.wanted),
+            Signal("undesirables", name),
+        )
+
+
+def _is(
+    source: Source, *, attribute: Attribute, trait: Trait, value: str, parsing: Parsing
+) -> npt.NDArray[np.float64]:
+    codes, kinds = read_trait(source, attribute, trait, parsing)
+    up = np.array([*(float(kind == value) for kind in kinds), np.nan])
+    if trait == "mail_kind" and value != "missing" and "missing" in kinds:
+        up[kinds.index("missing")] = np.nan  # what is no address says nothing of whose it is
+    return up[codes]
+
+
+def _no_phone(source: Source, *, attribute: Attribute) -> npt.NDArray[np.float64]:
+    codes, kinds = parse_known(source, attribute, lambda text: "0" if is_phone(text) else "1")
+    return np.array([*map(float, kinds), np.nan])[codes]
+
+
+def _has(source: Source, *, group: Group, parsing: Parsing) -> npt.NDArray[np.float64]:
+    all_met: npt.NDArray[np.bool_] = count_met(source, group.wanted, parsing) == len(group.wanted)
+    return all_met.astype(np.float64)
+
+
+def flag_pieces(plan: FlagsPlan, *, timed: bool) -> Iterator[Piece]:
+    """The features in order, each with its reader.
+
+    ``timed`` is whether cutoffs are instants: then "days since" says since when the first flag has been up.
+    """
+    flags = tuple(replace(flag, read=_once(flag.read)) for flag in _flags(plan))
+    make = partial(Feature, "undesirables", missing="not_given")
+    for flag in flags:
+        source = tuple(attribute.source for attribute in flag.attributes)
+        feature = make(
+            flag.name, "flag", Flag(flag.fact), "flag", "presence", source=source, signal=flag.signal
+        )
+        yield read_piece(feature, flag.read)
+    sources = tuple(dict.fromkeys(a.source for flag in flags for a in flag.attributes))
+    traits = Counted("undesirable trait of the profile", "undesirable traits of the profile")
+    count = make("profile", "count", traits, "count", "presence", source=sources)
+    yield read_piece(count, partial(_count, flags=flags))
+    if timed:
+        first = Since("the first undesirable trait of the profile was known")
+        since = make("profile", "days_since", first, "days", source=sources)
+        yield read_piece(since, partial(_days_since, flags=flags))
+
+
+def _once(read: Callable[[Source], npt.NDArray[np.float64]]) -> Callable[[Source], npt.NDArray[np.float64]]:
+    """The same reader, but what it read last is kept: a flag is read for itself, for the count and for the days."""
+    kept: list[tuple[Source, npt.NDArray[np.float64]]] = []
+
+    def read_or_keep(source: Source) -> npt.NDArray[np.float64]:
+        if not kept or kept[0][0] is not source:
+            kept[:] = [(source, read(source))]
+        return kept[0][1]
+
+    return read_or_keep
+
+
+def _count(source: Source, *, flags: tuple[_Flag, ...]) -> npt.NDArray[np.float64]:
+    count = np.zeros(len(source.lead_row))
+    for flag in flags:
+        count += flag.read(source) == 1
+    return count
+
+
+def _days_since(source: Source, *, flags: tuple[_Flag, ...]) -> npt.NDArray[np.float64]:
+    earliest = np.full(len(source.lead_row), NEVER)
+    for flag in flags:
+        up = flag.read(source) == 1
+        earliest = np.where(up, np.minimum(earliest, flag.since(source)), earliest)
+    created = np.append(column_to_microseconds(source.leads["created_at"]), 0)[source.lead_row]
+    since = np.maximum(earliest, created)  # nothing is known of a lead before there is one
+    return np.where(earliest < NEVER, (source.asked.cutoff - since) / DAY, np.nan)

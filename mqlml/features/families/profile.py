@@ -1,0 +1,323 @@
+"""Profile: who the lead is, from attributes that were known at the cutoff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.config import Config
+from mqlml.features.catalogue import Feature, Signal, name_parts
+from mqlml.features.families.builder import Builder, Columns, Evidence, LeftOut, Piece, Source
+from mqlml.features.parsers.attributes import (
+    NOT_ATTRIBUTES,
+    Attribute,
+    Attributes,
+    Codes,
+    check_columns,
+    choose_attributes,
+    read_known_numbers,
+    read_known_text,
+    which_filled,
+)
+from mqlml.features.parsers.conditions import (
+    Parsing,
+    Trait,
+    Wanted,
+    count_met,
+    read_parsing,
+    read_trait,
+    read_wanted,
+)
+from mqlml.features.parsers.job_title import Roles, find_roles, read_titles, share_known
+from mqlml.features.vocabulary import MISSING
+from mqlml.features.wording import Named, Part, Since, say_word, upper_first
+from mqlml.times import DAY, column_to_microseconds
+
+__all__ = [
+    "AS_OF",
+    "BUILDER",
+    "DerivedPlan",
+    "Group",
+    "ProfilePlan",
+    "Read",
+    "derived_pieces",
+    "plan_derived",
+    "read_groups",
+    "read_piece",
+]
+
+Read = Callable[[Source], npt.NDArray[np.number] | Codes]
+"""How the values of a feature are read: numbers per snapshot, or codes per snapshot and their texts."""
+
+AS_OF = ", as known at the time"
+"""What is said of an attribute that changes."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some conditions under one name: a persona, or an undesirable profile."""
+
+    name: str
+    wanted: tuple[Wanted, ...]
+
+
+@dataclass(frozen=True)
+class DerivedPlan:
+    """What the derived columns are made from.
+
+    Attributes
+    ----------
+    roles : the attributes that are parsed.
+    parsing : what the config adds to the tables they are parsed by.
+    counted : attributes whose filled share is the completeness.
+    personas : the buyers that marketing describes.
+    """
+
+    roles: Roles
+    parsing: Parsing
+    counted: tuple[Attribute, ...]
+    personas: tuple[Group, ...]
+
+
+def plan_derived(
+    config: Config,
+    *,
+    roles: Roles,
+    columns: Collection[str],
+    refused: Collection[str],
+    table: Literal["leads", "flat"] = "leads",
+) -> DerivedPlan:
+    """The plan; ``columns`` are the static attributes that were not refused.
+
+    Raises
+    ------
+    ConfigError, LeakageError
+        If a persona uses an attribute that is not there, or that the audit refused.
+    """
+    on = config.features.groups
+    changing = [name for name in config.profile.history if name not in refused]
+    counted = [Attribute(name, table) for name in columns] + [Attribute(name, "history") for name in changing]
+    personas = read_groups(config, "personas", roles=roles, columns=columns, refused=refused, table=table)
+    return DerivedPlan(
+        roles if on.parsed else Roles(),
+        read_parsing(config),
+        tuple(counted) if on.completeness else (),
+        personas,
+    )
+
+
+def read_groups(
+    config: Config,
+    what: Literal["personas", "undesirable_profiles"],
+    *,
+    roles: Roles,
+    columns: Collection[str],
+    refused: Collection[str],
+    table: Literal["leads", "flat"] = "leads",
+) -> tuple[Group, ...]:
+    """The config's personas or undesirable profiles, with their lists read."""
+    written = config.personas if what == "personas" else config.features.undesirable_profiles
+    where = "personas" if what == "personas" else "features.undesirable_profiles"
+    return tuple(
+        Group(
+            name,
+            read_wanted(
+                when, f"{where}.{name}", config, roles=roles, columns=columns, refused=refused, table=table
+            ),
+        )
+        for name, when in written.items()
+    )
+
+
+_PARSED: tuple[tuple[str, str, str, Trait, Named], ...] = (
+    (
+        *("email", "mail_domain", "kind", "mail_kind"),
+        Named("Mail address", aside=": free, corporate, disposable or missing"),
+    ),
+    ("job_title", "job_title", "seniority", "seniority", Named("Seniority", aside=", from the job title")),
+    ("job_title", "job_title", "function", "function", Named("Function", aside=", from the job title")),
+    (
+        *("company_size", "company_size", "band", "size_band"),
+        Named("Size of the company", aside=", in employees"),
+    ),
+)
+
+
+def derived_pieces(plan: DerivedPlan) -> Iterator[Piece]:
+    """The features in order, each with its reader."""
+    make = partial(Feature, "profile", missing="not_given")
+    for role, what, aggregate, trait, text in _PARSED:
+        attribute: Attribute | None = getattr(plan.roles, role)
+        if attribute is not None:
+            as_of = AS_OF if attribute.table == "history" else ""
+            known = replace(text, aside=text.aside + as_of)
+            feature = make(what, aggregate, known, "category", source=(attribute.source,))
+            yield read_piece(
+                feature, partial(_read_category, attribute=attribute, trait=trait, parsing=plan.parsing)
+            )
+    parts = name_parts([f"persona_{persona.name}" for persona in plan.personas])
+    for persona in plan.personas:
+        sources = dict.fromkeys(wanted.attribute.source for wanted in persona.wanted)
+        match = Part(f"what makes the persona “{say_word(persona.name)}”", "is met")
+        feature = make(parts[f"persona_{persona.name}"], "match", match, "share", source=tuple(sources))
+        yield read_piece(feature, partial(_read_match, wanted=persona.wanted, parsing=plan.parsing))
+    if plan.counted:
+        source = tuple(attribute.source for attribute in plan.counted)
+        filled = Part("the profile", "is filled in")
+        feature = make("lead", "completeness", filled, "share", source=source)
+        yield read_piece(feature, partial(_read_completeness, counted=plan.counted))
+
+
+def _read_category(source: Source, *, attribute: Attribute, trait: Trait, parsing: Parsing) -> Codes:
+    codes, kinds = read_trait(source, attribute, trait, parsing)
+    if MISSING not in kinds:
+        kinds = (*kinds, MISSING)
+    return np.where(codes >= 0, codes, kinds.index(MISSING)).astype(np.int32), kinds
+
+
+def _read_match(source: Source, *, wanted: tuple[Wanted, ...], parsing: Parsing) -> npt.NDArray[np.float64]:
+    share: npt.NDArray[np.float64] = count_met(source, wanted, parsing) / len(wanted)
+    return share
+
+
+def _read_completeness(source: Source, *, counted: tuple[Attribute, ...]) -> npt.NDArray[np.float64]:
+    filled = np.zeros(len(source.lead_row), np.int64)
+    for attribute in counted:
+        filled += which_filled(source, attribute)
+    share: npt.NDArray[np.float64] = filled / len(counted)
+    return share
+
+
+def read_piece(feature: Feature, read: Read) -> Piece:
+    """A feature that is read from leads and history; of a lead not yet created it is missing."""
+    return Piece((feature,), partial(_write, read=read), "leads")
+
+
+def _write(source: Source, columns: Columns, *, read: Read) -> None:
+    known = source.lead_row >= 0
+    values = read(source)
+    if isinstance(values, tuple):
+        codes, texts = values
+        columns.fill_category(known, codes[known], texts)
+    else:
+        columns.fill(slice(None), np.where(known, values, np.nan))
+
+
+_MOST_TITLES, _KNOWN_TITLES = 30, 0.8
+"""Of more titles than these, each says on few leads what its seniority and function say on many, if they are known of
+so many. On 50,000 simulated leads with 151 titles the logistic part reached 0.839 of the oracle's gain without them
+and 0.833 with them."""
+
+
+@dataclass(frozen=True)
+class ProfilePlan:
+    """What the profile family learned.
+
+    Attributes
+    ----------
+    static : lead attributes that are features as they are.
+    history : attributes read from the history table as of the cutoff.
+    derived : what is read out of them: kinds, bands, personas, completeness.
+    age : whether the lead's age is one.
+    """
+
+    static: Attributes
+    history: Attributes
+    derived: DerivedPlan
+    age: bool
+
+
+def _plan(evidence: Evidence) -> tuple[ProfilePlan | None, list[LeftOut]]:
+    profile, leads, refused = evidence.config.profile, evidence.leads, evidence.refused
+    attributes = [column for column in leads.columns if column not in NOT_ATTRIBUTES]
+    if profile.static == "auto":
+        named = [column for column in attributes if column not in profile.history]
+    else:
+        check_columns(profile.static, attributes, "profile.static")
+        named = [column for column in attributes if column in profile.static]
+    left_out = [(column, "refused by the leakage audit") for column in named if column in refused]
+    columns = [column for column in named if column not in refused]
+    history, unfit_history = _plan_history(evidence)
+    roles = find_roles(leads, profile, refused=refused)
+    parsed = [role.name for role in (roles.email, roles.job_title, roles.company_size, roles.phone) if role]
+    static, unfit = choose_attributes(leads, columns, most=_most_texts(evidence, roles))
+    unfit = [
+        (column, f"{reason}; parsed instead" if column in parsed else reason) for column, reason in unfit
+    ]
+    derived = plan_derived(evidence.config, roles=roles, columns=columns, refused=refused)
+    plan = ProfilePlan(static, history, derived, evidence.config.features.groups.age)
+    return (plan if any(_pieces(plan)) else None), left_out + unfit + unfit_history
+
+
+def _most_texts(evidence: Evidence, roles: Roles) -> dict[str, int]:
+    """How many different texts an attribute may hold, where that is not as many as for any other."""
+    profile, title = evidence.config.profile, roles.job_title
+    if title is None or title.name not in evidence.leads:
+        return {}
+    known = share_known(evidence.leads[title.name], read_titles(profile, evidence.config.folder))
+    return {title.name: _MOST_TITLES} if known >= _KNOWN_TITLES else {}
+
+
+def _plan_history(evidence: Evidence) -> tuple[Attributes, list[LeftOut]]:
+    named = evidence.config.profile.history
+    if not named:
+        return Attributes((), ()), []
+    check_columns(named, sorted(evidence.history_fields), "profile.history")
+    left_out = [
+        (f"history.{name}", "refused by the leakage audit") for name in named if name in evidence.refused
+    ]
+    columns = {}
+    for name in named:
+        if name not in evidence.refused:
+            values = evidence.history.loc[evidence.history["field"] == name, "value"].reset_index(drop=True)
+            numbers = pd.to_numeric(values, errors="coerce")
+            columns[name] = values if numbers.isna().gt(values.isna()).any() else numbers
+    chosen, unfit = choose_attributes(pd.DataFrame(columns), list(columns))
+    return chosen, left_out + [(f"history.{column}", reason) for column, reason in unfit]
+
+
+def _pieces(plan: ProfilePlan) -> Iterator[Piece]:
+    names = (*plan.static.numbers, *plan.static.categories, *plan.history.numbers, *plan.history.categories)
+    personas = [f"persona_{persona.name}" for persona in plan.derived.personas]
+    parts = name_parts(tuple(dict.fromkeys(names)), reserved=("lead", "mail_domain", *personas))
+    for table, attributes in (("leads", plan.static), ("history", plan.history)):
+        for column in (*attributes.numbers, *attributes.categories):
+            number = column in attributes.numbers
+            attribute = Attribute(column, "leads" if table == "leads" else "history")
+            feature = Feature(
+                "profile",
+                parts[column],
+                "value" if table == "leads" else "as_of",
+                Named(upper_first(say_word(column)), aside="" if table == "leads" else AS_OF),
+                "number" if number else "category",
+                missing="not_given",
+                source=(attribute.source,),
+                words=() if parts[column] == column else (column,),
+            )
+            read = read_known_numbers if number else read_known_text
+            yield read_piece(feature, partial(read, attribute=attribute))
+    yield from derived_pieces(plan.derived)
+    if plan.age:
+        own, source = (
+            Signal("profile", "age"),
+            ("leads.created_at",),
+        )  # its name is shared with the completeness
+        age = Feature(
+            "profile", "lead", "age", Since("the lead was created"), "age", source=source, signal=own
+        )
+        yield read_piece(age, _read_age)
+
+
+def _read_age(source: Source) -> npt.NDArray[np.float64]:
+    created = np.append(column_to_microseconds(source.leads["created_at"]), 0)
+    age: npt.NDArray[np.float64] = (source.asked.cutoff - created[source.lead_row]) / DAY
+    return age
+
+
+BUILDER = Builder("profile", _plan, _pieces)

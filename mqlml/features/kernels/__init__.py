@@ -1,0 +1,1 @@
+"""Compiled window scans over sorted events."""

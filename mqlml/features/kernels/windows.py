@@ -1,0 +1,368 @@
+"""The windows: events and snapshots go in, `Walk`s come out: sorted rows and, for each snapshot, its window edges.
+
+A row counts at a cutoff if it occurred *and* was recorded before it, strictly; a window of length w holds the
+rows that occurred in ``[cutoff - w, cutoff)``. The rows of a lead are sorted once by
+(occurred, known, action, channel, campaign, value), so the order of the table never matters; then every snapshot
+is a few edges between rows. Rows that were recorded in another order than they occurred are taken care of here and
+nowhere else: a snapshot whose known rows are not simply the first ones gets its own copy of them.
+
+Leads are cut into ranges of bounded work, which bounds the memory and keeps the rows in the processor's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.errors import ContractError
+from mqlml.features.catalogue import Window
+from mqlml.features.kernels import sorting
+from mqlml.features.vocabulary import Words, read_words
+from mqlml.times import NEVER, column_to_microseconds
+from mqlml.types import Codes, Floats, Ints, Mask
+
+__all__ = [
+    "LARGEST",
+    "UNIT",
+    "Asked",
+    "Events",
+    "Walk",
+    "count_ranks",
+    "cut_ranges",
+    "divide",
+    "make_walks",
+    "match_ids",
+    "read_asked",
+    "sum_in_windows",
+    "whole_values",
+]
+
+_WORK = 500_000
+"""Rows and snapshots in one range of leads: about 10,000 leads of 50 events."""
+
+UNIT = 1e-6
+"""Values are added up in whole millionths: such sums are exact, so neither order nor partition changes them."""
+
+LARGEST = 2**63 * UNIT
+
+_COPIES = 4_000_000
+"""Rows copied at a time for snapshots that need their own."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The snapshots, in the order given.
+
+    Attributes
+    ----------
+    ids : Index of the different leads asked for.
+    lead : int64 array, position in ``ids`` of each snapshot's lead.
+    cutoff : int64 array, microseconds.
+    """
+
+    ids: pd.Index
+    lead: Ints
+    cutoff: Ints
+
+
+def _sort_of_id(ids: pd.Series | pd.Index) -> str:
+    return "whole numbers" if pd.api.types.is_integer_dtype(ids.dtype) else "text"
+
+
+def read_asked(snapshots: pd.DataFrame, leads: pd.DataFrame) -> tuple[Asked, Ints]:
+    """Check the snapshots and find their leads: what is asked for, and the row in ``leads`` of each id.
+
+    Raises
+    ------
+    ContractError
+        If a column or a value is missing, or a snapshot's lead has no row in ``leads`` or several.
+    """
+    for column in ("lead_id", "cutoff_time"):
+        if column not in snapshots:
+            raise ContractError(
+                f"snapshots need the columns 'lead_id' and 'cutoff_time'; found {list(snapshots.columns)!r}"
+            )
+        if snapshots[column].hasnans:
+            row = int(np.flatnonzero(snapshots[column].isna())[0])
+            raise ContractError(f"every snapshot needs a {column}; the one at position {row} has none")
+    times = snapshots["cutoff_time"]
+    if not isinstance(times.dtype, pd.DatetimeTZDtype):
+        raise ContractError(
+            f"snapshots.cutoff_time must hold times with a zone (datetime64[us, UTC]); found {times.dtype}"
+        )
+    if len(snapshots) and _sort_of_id(snapshots["lead_id"]) != _sort_of_id(leads["lead_id"]):
+        raise ContractError(
+            f"lead_id is {_sort_of_id(leads['lead_id'])} in leads, but {_sort_of_id(snapshots['lead_id'])} in the "
+            "snapshots; make them the same"
+        )
+    lead, ids = pd.factorize(snapshots["lead_id"])
+    asked = Asked(pd.Index(ids), lead.astype(np.int64), column_to_microseconds(times))
+    place = match_ids(leads["lead_id"], asked.ids)
+    rows = np.bincount(place[place >= 0], minlength=len(ids))
+    if (rows != 1).any():
+        wrong = np.flatnonzero(rows != 1)
+        named = ", ".join(map(repr, asked.ids[wrong[:3]].tolist())) + (", …" if len(wrong) > 3 else "")
+        found = "none" if rows[wrong[0]] == 0 else str(rows[wrong[0]])
+        raise ContractError(
+            f"every snapshot's lead needs one row in leads; lead_id {named} has {found} "
+            f"({len(wrong):,} such in all)"
+        )
+    position = np.empty(len(ids), np.int64)
+    found_rows = np.flatnonzero(place >= 0)
+    position[place[found_rows]] = found_rows
+    return asked, position
+
+
+def match_ids(values: pd.Series, ids: pd.Index) -> npt.NDArray[np.int32]:
+    """Position of each value in ``ids``, -1 where it is not among them."""
+    if len(ids) == 0 or len(values) == 0:
+        return np.full(len(values), -1, np.int32)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        table = np.append(match_ids(pd.Series(values.cat.categories), ids), np.int32(-1))
+        return table[values.cat.codes.to_numpy()]
+    if pd.api.types.is_integer_dtype(values.dtype) and pd.api.types.is_integer_dtype(ids.dtype):
+        numbers = ids.to_numpy(np.int64)
+        lowest, highest = int(numbers.min()), int(numbers.max())
+        if highest - lowest <= 4 * (len(values) + len(ids)) + 1_000_000:
+            dense = np.full(highest - lowest + 1, -1, np.int32)
+            dense[numbers - lowest] = np.arange(len(ids), dtype=np.int32)
+            return sorting.look_up(values.to_numpy(np.int64), lowest, dense)
+        return pd.Index(numbers).get_indexer(pd.Index(values.to_numpy(np.int64))).astype(np.int32)
+    return _match_text(values, ids)
+
+
+def _match_text(values: pd.Series, ids: pd.Index) -> npt.NDArray[np.int32]:
+    # Arrow looks whole columns up without making a Python object of each text
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    among = pa.array(ids.to_numpy(object), type=pa.large_string())
+    text = pa.array(values.array, type=pa.large_string())
+    return np.asarray(
+        pc.fill_null(pc.index_in(text, value_set=among), -1).to_numpy(zero_copy_only=False), np.int32
+    )
+
+
+class Events:
+    """The events table as arrays: instants, words and values, each read once, when first needed."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table
+        # A row without a time is known at no cutoff.
+        self.occurred = column_to_microseconds(table["occurred_at"], missing=NEVER)
+        self.known = np.maximum(self.occurred, column_to_microseconds(table["recorded_at"], missing=NEVER))
+        self._words: dict[str, Words] = {}
+        self._kept: dict[Hashable, npt.NDArray[Any]] = {}
+
+    def __contains__(self, column: str) -> bool:
+        return column in self.table
+
+    def words(self, column: str) -> Words:
+        """The codes and texts of a column of words."""
+        if column not in self._words:
+            self._words[column] = read_words(self._column(column))
+        return self._words[column]
+
+    def kept(self, key: Hashable, make: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """What ``make`` gives, made once for each key: a table of all words is the same for every walk."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    def values(self) -> npt.NDArray[np.float64]:
+        """The column ``value``; NaN is missing."""
+        return self._column("value").to_numpy(np.float64)
+
+    def _column(self, column: str) -> pd.Series:
+        if column in self.table:
+            return self.table[column]
+        if len(self.table):
+            raise ContractError(
+                f"the features were planned with a column {column!r} in events; found {list(self.table.columns)!r}. "
+                "Map it under data.events.columns, or plan anew (train)"
+            )
+        return pd.Series([], dtype="float64" if column == "value" else "category")
+
+    def tie_keys(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Two keys that put rows of one instant in order: their words, then their value."""
+        key = np.zeros(len(rows), np.int64)
+        size = 1
+        for column in ("action", "channel", "campaign"):
+            if column not in self:
+                continue
+            words = self.words(column)
+            number = len(words.text) + 1
+            if size > 2**62 // number:
+                seen, key = np.unique(key, return_inverse=True)
+                size = len(seen)
+            key = key * number + words.ranks()[words.codes[rows]]
+            size *= number
+        if "value" not in self:
+            return key, np.zeros(len(rows), np.int64)
+        bits = self.values()[rows].view(np.int64)
+        return key, np.where(
+            bits < 0, bits ^ np.int64(2**63 - 1), bits
+        )  # floats in order of size as integers
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Some snapshots and the rows they look at. Arrays, all int64, sorted by unit and then by time.
+
+    Attributes
+    ----------
+    unit : (units + 1,) rows of unit u are ``unit[u]:unit[u + 1]``.
+    turn : (units + 1,) snapshots of unit u are ``turn[u]:turn[u + 1]``, in order of cutoff.
+    row : (snapshots,) where each snapshot stands in the output.
+    cutoff : (snapshots,) microseconds.
+    windows : the windows, shortest first.
+    start : (windows, snapshots) first row of each window.
+    stop : (snapshots,) first row that is not known yet.
+    occurred : (rows,) microseconds.
+    order : (rows,) row number in the events table.
+    """
+
+    unit: Ints
+    turn: Ints
+    row: Ints
+    cutoff: Ints
+    windows: tuple[Window, ...]
+    start: Ints
+    stop: Ints
+    occurred: Ints
+    order: Ints
+
+    def starts(self, windows: Sequence[Window]) -> Ints:
+        """The rows of ``start`` for some of the windows."""
+        return self.start[[self.windows.index(window) for window in windows]]
+
+    def only(self, keep: npt.NDArray[np.bool_]) -> Walk:
+        """The same snapshots and windows over some of the rows."""
+        if keep.all():
+            return self
+        before = np.zeros(len(keep) + 1, np.int64)
+        np.cumsum(keep, out=before[1:])
+        return replace(
+            self,
+            unit=before[self.unit],
+            start=before[self.start],
+            stop=before[self.stop],
+            occurred=self.occurred[keep],
+            order=self.order[keep],
+        )
+
+
+def make_walks(events: Events, asked: Asked, windows: Sequence[Window]) -> Iterator[Walk]:
+    """Walks that together hold every snapshot once, each over a range of leads of bounded work."""
+    chosen = tuple(sorted(set(windows), key=lambda window: np.inf if isinstance(window, str) else window))
+    n_leads = len(asked.ids)
+    if n_leads == 0:
+        return
+    by_lead = np.lexsort((asked.cutoff, asked.lead))
+    cutoff = asked.cutoff[by_lead]
+    turn = np.zeros(n_leads + 1, np.int64)
+    np.cumsum(np.bincount(asked.lead, minlength=n_leads), out=turn[1:])
+    lead = match_ids(events.table["lead_id"], asked.ids)
+    order, begin = sorting.sort_by_lead(lead, events.known, cutoff[turn[1:] - 1])
+    del lead
+    for first, last in cut_ranges(begin, turn):
+        rows = slice(begin[first], begin[last])
+        turns = slice(turn[first], turn[last])
+        yield from _walks_of_range(
+            events,
+            order[rows],
+            begin[first : last + 1] - begin[first],
+            turn[first : last + 1] - turn[first],
+            by_lead[turns],
+            cutoff[turns],
+            chosen,
+        )
+
+
+def cut_ranges(begin: Ints, turn: Ints) -> Iterator[tuple[int, int]]:
+    """Ranges of units, each of bounded work, from where each unit's rows and snapshots begin."""
+    work = begin[1:] + turn[1:]
+    cuts = np.searchsorted(work, np.arange(_WORK, work[-1], _WORK), side="left") + 1
+    yield from pairwise(np.unique(np.concatenate([[0], cuts, [len(work)]])))
+
+
+def _walks_of_range(
+    events: Events, order: Ints, begin: Ints, turn: Ints, row: Ints, cutoff: Ints, windows: tuple[Window, ...]
+) -> Iterator[Walk]:
+    occurred = events.occurred[order]
+    known = events.known[order]
+    sorting.sort_segments(begin, occurred, known, order)
+    places, runs = sorting.find_ties(begin, occurred, known)
+    if len(places):
+        tied = order[places]
+        sorting.sort_segments(runs, *events.tie_keys(tied), tied)
+        order[places] = tied
+    lengths = np.array([-1 if isinstance(window, str) else window for window in windows], np.int64)
+    stop, split = sorting.find_known(begin, turn, known, cutoff)
+    if not split.any():
+        start = sorting.find_starts(begin, turn, occurred, cutoff, stop, lengths)
+        yield Walk(begin, turn, row, cutoff, windows, start, stop, occurred, order)
+        return
+    whole = ~split
+    if whole.any():
+        kept = np.concatenate([[0], np.cumsum(whole)])[turn]
+        start = sorting.find_starts(begin, kept, occurred, cutoff[whole], stop[whole], lengths)
+        yield Walk(begin, kept, row[whole], cutoff[whole], windows, start, stop[whole], occurred, order)
+    apart = np.flatnonzero(split)
+    lead = np.searchsorted(turn, apart, side="right") - 1
+    copied = np.cumsum(begin[lead + 1] - begin[lead])
+    for batch in np.split(np.arange(len(apart)), np.flatnonzero(np.diff(copied // _COPIES)) + 1):
+        own = apart[batch]
+        low, high = begin[lead[batch]], begin[lead[batch] + 1]
+        unit, own_occurred, own_order = sorting.copy_known(low, high, cutoff[own], known, occurred, order)
+        each = np.arange(len(own) + 1)
+        start = sorting.find_starts(unit, each, own_occurred, cutoff[own], unit[1:], lengths)
+        yield Walk(unit, each, row[own], cutoff[own], windows, start, unit[1:], own_occurred, own_order)
+
+
+def count_ranks(rank: Codes, start: Ints, stop: Ints) -> Ints:
+    """Different ranks among the rows ``start:stop``, where ranks never fall."""
+    if len(rank) == 0:
+        return np.zeros_like(start)
+    first = rank[np.minimum(start, len(rank) - 1)]
+    return np.where(stop > start, rank[stop - 1] - first + 1, 0)
+
+
+def sum_in_windows(amount: Ints, start: Ints, stop: Ints) -> Ints:
+    """Sum of the amounts of the rows ``start:stop``; the running total may wrap, its differences are exact."""
+    total = np.zeros(len(amount) + 1, np.int64)
+    np.cumsum(amount, out=total[1:])
+    return total[stop] - total[start]
+
+
+def divide(amount: npt.NDArray[np.number], number: Ints) -> Floats:
+    """The amount for each of a number, NaN where there is none."""
+    return np.where(number > 0, amount / np.maximum(number, 1), np.nan)
+
+
+def whole_values(walk: Walk, value: Floats) -> tuple[Ints, Mask]:
+    """Values in whole millionths, 0 where there is none, and where there is one.
+
+    Raises
+    ------
+    ContractError
+        If the values of a lead are too large to be added up exactly.
+    """
+    present = ~np.isnan(value)
+    value = np.where(present, value, 0.0)
+    if not np.abs(value).sum() < LARGEST:
+        size = np.abs(value)
+        each = np.add.reduceat(np.append(size, 0.0), np.minimum(walk.unit[:-1], len(size)))
+        each[np.diff(walk.unit) == 0] = 0.0
+        if not each.max() < LARGEST:
+            raise ContractError(
+                f"the values of one lead's events add up to {each.max():.3g}, above the {LARGEST:.1e} that can be "
+                "summed exactly; give events.value in a larger unit, and no infinite ones"
+            )
+    return np.rint(value / UNIT).astype(np.int64), present

@@ -1,0 +1,1 @@
+"""What attributes say: job titles, mail domains, company sizes, phone numbers, conditions on them."""

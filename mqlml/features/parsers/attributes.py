@@ -1,0 +1,342 @@
+"""Attributes: which columns of a table can be numbers or categories and which cannot, and the reading of both."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.errors import ConfigError, ContractError
+from mqlml.features.families.builder import LeftOut, Source
+from mqlml.features.kernels.windows import match_ids
+from mqlml.journeys.parse import plain_word
+from mqlml.times import NEVER, column_to_microseconds
+
+__all__ = [
+    "Attribute",
+    "Attributes",
+    "Codes",
+    "check_columns",
+    "choose_attributes",
+    "is_filled",
+    "is_text",
+    "parse_known",
+    "plain_name",
+    "read_domains",
+    "read_known_numbers",
+    "read_known_text",
+    "read_numbers",
+    "read_text",
+    "rows_as_of",
+    "when_known",
+    "which_filled",
+]
+
+_FEW = 20
+"""Up to this many different values a text is a category, however few the rows."""
+
+_MANY = 1000
+"""Above this many different values a text is no category, however many the rows."""
+
+_NEARLY_ALL = 0.5
+"""A text with more different values than this share of its filled rows is a name, an id or a remark."""
+
+_PERSONAL = {
+    "address",
+    "birthday",
+    "contact_name",
+    "date_of_birth",
+    "family_name",
+    "fax",
+    "first_name",
+    "firstname",
+    "full_name",
+    "fullname",
+    "given_name",
+    "last_name",
+    "lastname",
+    "lead_name",
+    "mobile",
+    "mobile_phone",
+    "name",
+    "person_name",
+    "phone",
+    "phone_number",
+    "street",
+    "street_address",
+    "surname",
+    "telephone",
+}
+_IDENTIFIER = {"fax", "guid", "id", "ids", "key", "mobile", "number", "phone", "uuid"}
+
+_OTHER = re.compile(r"[\W_]+")
+_ADDRESS = re.compile(r"\S+@\S+\.\S+")
+_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """The columns that become features: as numbers and as categories, each in the table's order."""
+
+    numbers: tuple[str, ...]
+    categories: tuple[str, ...]
+
+
+def plain_name(column: str) -> str:
+    """A column's name in lower case, its words joined by underscores: ``JobTitle`` is ``job_title``."""
+    return _OTHER.sub("_", _HUMPS.sub("_", column)).strip("_").lower()
+
+
+def check_columns(named: Sequence[str], there: Sequence[str], where: str) -> None:
+    """Refuse a config that names a column that is not there.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest columns.
+    """
+    for column in named:
+        if column not in there:
+            near = difflib.get_close_matches(column, there, n=3, cutoff=0.7)
+            found = ", ".join(map(repr, there[:10])) + (", …" if len(there) > 10 else "") or "nothing"
+            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"found {found}"
+            raise ConfigError(f"{where} names {column!r}, which is not there; {hint}")
+
+
+def is_text(column: pd.Series) -> bool:
+    """Whether a column holds neither numbers nor times."""
+    return not pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_datetime64_any_dtype(
+        column.dtype
+    )
+
+
+def _refusal(column: str, values: pd.Series, most: int) -> str | None:
+    """Why a column cannot be a feature, or None; a text may have ``most`` different values."""
+    filled = int(values.notna().sum())
+    if filled == 0:
+        return "is empty"
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return "is a time"
+    distinct = int(values.nunique())
+    if distinct == 1 and filled == len(values):
+        return "has the same value in every row"
+    if plain_name(column) in _PERSONAL and distinct > 1 and is_text(values):
+        return "names or locates a person"
+    if not is_text(values):
+        name = set(plain_name(column).split("_"))
+        if distinct > max(_FEW, 0.9 * filled) and name & _IDENTIFIER:
+            return f"is an identifier: {distinct:,} different numbers in {filled:,} rows"
+        return None
+    _, texts = read_text(pd.DataFrame({column: values}), column)
+    if any(map(_ADDRESS.fullmatch, texts)):
+        return "holds mail addresses"
+    if distinct > max(_FEW, _NEARLY_ALL * filled):
+        return f"is nearly unique: {distinct:,} different texts in {filled:,} rows"
+    if distinct > most:
+        return f"has too many different texts: {distinct:,}"
+    return None
+
+
+def choose_attributes(
+    table: pd.DataFrame, columns: Sequence[str], *, most: Mapping[str, int] = MappingProxyType({})
+) -> tuple[Attributes, list[LeftOut]]:
+    """Sort columns into numbers, categories, and those left out with the reason.
+
+    ``most`` says for single columns how many different texts they may hold, instead of 1,000.
+    """
+    numbers: list[str] = []
+    categories: list[str] = []
+    left_out: list[LeftOut] = []
+    for column in columns:
+        reason = _refusal(column, table[column], most.get(column, _MANY))
+        if reason is not None:
+            left_out.append((column, reason))
+        elif is_text(table[column]):
+            categories.append(column)
+        else:
+            numbers.append(column)
+    return Attributes(tuple(numbers), tuple(categories)), left_out
+
+
+def _column(table: pd.DataFrame, column: str) -> pd.Series:
+    if column not in table:
+        near = difflib.get_close_matches(column, list(table.columns), n=1)
+        hint = f"; the nearest is {near[0]!r}" if near else ""
+        raise ContractError(
+            f"the features were planned with the attribute {column!r}, which this table does not have{hint}. "
+            "Bring the column, or train a new version without it"
+        )
+    return table[column]
+
+
+def read_numbers(table: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
+    """A column as float32; missing and infinite values are NaN, values beyond float32's range its ends.
+
+    Raises
+    ------
+    ContractError
+        If the column is not there, or holds text that is no number.
+    """
+    values = _column(table, column)
+    if is_text(values):
+        numbers = pd.to_numeric(values, errors="coerce")
+        wrong = numbers.isna() & values.notna()
+        if wrong.any():
+            raise ContractError(
+                f"the attribute {column!r} held numbers when the features were planned; found "
+                f"{values[wrong].iloc[0]!r} ({int(wrong.sum()):,} such rows). Mend them, or train a new version"
+            )
+        values = numbers
+    exact = values.to_numpy(np.float64, na_value=np.nan)
+    limit = float(np.finfo(np.float32).max)
+    return np.where(np.isfinite(exact), np.clip(exact, -limit, limit), np.nan).astype(np.float32)
+
+
+def read_text(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    """A column as codes and different texts, without blanks around them; -1 is missing or blank.
+
+    Numbers and truths are written in one way, so that a text is the same whatever else is in its table.
+
+    Raises
+    ------
+    ContractError
+        If the column is not there.
+    """
+    values = _column(table, column)
+    codes, texts = _factorize((values.astype("str").str.strip()) if is_text(values) else values)
+    plain, different = pd.factorize(np.array([*map(plain_word, texts)], dtype=object))
+    return np.append(plain, -1)[codes].astype(np.int32), tuple(different)
+
+
+def read_domains(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    """As `read_text`, but only what follows the last "@", in lower case: few texts where addresses are many."""
+    values = _column(table, column).astype("str").str.strip().str.lower()
+    return _factorize(values.str.replace(r"^.*@", "", regex=True))
+
+
+def _factorize(texts: pd.Series) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    codes, different = pd.factorize(texts.where(texts != ""))
+    return codes.astype(np.int32), tuple(str(text) for text in different)
+
+
+def is_filled(table: pd.DataFrame, column: str) -> npt.NDArray[np.bool_]:
+    """Which rows hold something; a blank text does not."""
+    values = _column(table, column)
+    filled = values.notna().to_numpy(np.bool_)
+    return filled & (values.astype("str").str.strip() != "").to_numpy(np.bool_) if is_text(values) else filled
+
+
+_PAIRS = 4_000_000
+"""Pairs of a snapshot and a change of its lead looked at in one go."""
+
+
+def rows_as_of(source: Source, field: str) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+    """The changes of one attribute, and for each snapshot the row that held at its cutoff (-1 none).
+
+    A change holds if it was valid and recorded before the cutoff and had not ended by then. Of several, the one
+    that became valid last, then the one recorded last, then the last in alphabetical order.
+    """
+    history, asked = source.history, source.asked
+    changes = history[(history["field"] == field).to_numpy()].reset_index(drop=True)
+    lead = match_ids(changes["lead_id"], asked.ids)
+    valid = column_to_microseconds(changes["valid_from"], missing=NEVER)
+    known = np.maximum(valid, column_to_microseconds(changes["recorded_at"], missing=NEVER))
+    ended = column_to_microseconds(changes["valid_to"], missing=NEVER)
+    rank = changes["value"].astype("str").rank(method="dense").fillna(0).to_numpy()
+    order = np.lexsort((rank, known, valid, lead))
+    order = order[lead[order] >= 0]
+    begin = np.searchsorted(lead[order], np.arange(len(asked.ids) + 1))
+    number = np.diff(begin)[asked.lead]
+    held = np.full(len(asked.lead), -1, np.int64)
+    batches = np.flatnonzero(np.diff(np.cumsum(number) // _PAIRS)) + 1
+    for snapshots in np.split(np.arange(len(asked.lead)), batches):
+        each = number[snapshots]
+        snapshot = np.repeat(snapshots, each)
+        within = np.arange(len(snapshot)) - np.repeat(np.cumsum(each) - each, each)
+        row = order[begin[asked.lead[snapshot]] + within]
+        cutoff = asked.cutoff[snapshot]
+        holds = (known[row] < cutoff) & (ended[row] >= cutoff)
+        held[snapshot[holds]] = row[holds]  # rows of a snapshot come in order, so the last one stays
+    return changes, held
+
+
+Codes = tuple[npt.NDArray[np.int32], tuple[str, ...]]
+"""One code per snapshot, -1 where nothing is known, and the texts."""
+
+NOT_ATTRIBUTES = ("lead_id", "account_id", "created_at", "recorded_at")
+"""Columns of the leads that are no attributes."""
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute's name and its table: static ones stand in leads (or flat), changing ones in history."""
+
+    name: str
+    table: Literal["leads", "history", "flat"] = "leads"
+
+    @property
+    def source(self) -> str:
+        """As the catalogue names it."""
+        return f"{self.table}.{self.name}"
+
+
+def _locate(source: Source, attribute: Attribute) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+    """A table with the attribute as a column, and each snapshot's row in it; -1 where nothing is known."""
+    if attribute.table != "history":
+        return source.leads, source.lead_row
+    changes, held = rows_as_of(source, attribute.name)
+    return pd.DataFrame({attribute.name: changes["value"]}), np.where(source.lead_row >= 0, held, -1)
+
+
+def read_known_numbers(source: Source, attribute: Attribute) -> npt.NDArray[np.float32]:
+    """One number per snapshot, NaN where none is known."""
+    table, row = _locate(source, attribute)
+    return np.append(read_numbers(table, attribute.name), np.float32(np.nan))[row]
+
+
+def read_known_text(source: Source, attribute: Attribute) -> Codes:
+    """One code per snapshot, and the texts."""
+    table, row = _locate(source, attribute)
+    codes, texts = read_text(table, attribute.name)
+    return np.append(codes, np.int32(-1))[row], texts
+
+
+def parse_known(
+    source: Source,
+    attribute: Attribute,
+    parse: Callable[[str], str | None],
+    *,
+    read: Callable[[pd.DataFrame, str], Codes] = read_text,
+) -> Codes:
+    """What each text comes to; -1 where nothing is known or ``parse`` gives None. Each text is parsed once."""
+    table, row = _locate(source, attribute)
+    codes, texts = read(table, attribute.name)
+    parsed = [*map(parse, texts), None]
+    kinds = tuple(sorted({kind for kind in parsed if kind is not None}))
+    place = {kind: number for number, kind in enumerate(kinds)}
+    found = np.array([-1 if kind is None else place[kind] for kind in parsed], np.int32)
+    return found[np.append(codes, np.int32(-1))[row]], kinds
+
+
+def which_filled(source: Source, attribute: Attribute) -> npt.NDArray[np.bool_]:
+    """Which snapshots know a value of it; a blank text is none."""
+    table, row = _locate(source, attribute)
+    return np.append(is_filled(table, attribute.name), False)[row]
+
+
+def when_known(source: Source, attribute: Attribute) -> npt.NDArray[np.int64]:
+    """Since when each snapshot's value has been known, in microseconds; meaningless where none is."""
+    if attribute.table != "history":
+        return np.append(column_to_microseconds(source.leads["created_at"]), 0)[source.lead_row]
+    changes, held = rows_as_of(source, attribute.name)
+    valid, recorded = (
+        column_to_microseconds(changes[time], missing=NEVER) for time in ("valid_from", "recorded_at")
+    )
+    return np.append(np.maximum(valid, recorded), 0)[held]

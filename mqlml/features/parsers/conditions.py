@@ -1,0 +1,316 @@
+"""Conditions: the config's conditions on attributes go in; what they compare with, lists read, comes out.
+
+Text is compared without regard to case and to blanks at its ends, a number by its value (``1`` in the config is
+``1.0`` in the table). A missing value meets no condition, not even one to be outside a list.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mqlml.config import Condition, Config
+from mqlml.errors import ConfigError, LeakageError
+from mqlml.features.families.builder import Source
+from mqlml.features.parsers.attributes import (
+    Attribute,
+    Codes,
+    parse_known,
+    read_domains,
+    read_text,
+    when_known,
+)
+from mqlml.features.parsers.company import (
+    MailLists,
+    mail_kind,
+    plain_domain,
+    read_employees,
+    read_lists,
+    size_band,
+)
+from mqlml.features.parsers.job_title import Roles, TitleRow, read_titles, title_function, title_seniority
+from mqlml.journeys.parse import plain_word
+
+__all__ = [
+    "Parsing",
+    "Requirement",
+    "Trait",
+    "Wanted",
+    "count_met",
+    "meets",
+    "read_condition",
+    "read_parsing",
+    "read_trait",
+    "read_wanted",
+    "since_known",
+]
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A condition with its list read.
+
+    Attributes
+    ----------
+    words : the list, each word as `_plain` writes it; None for a range.
+    negated : whether the value must be outside the list.
+    low, high : the range's ends, included; None where it has none.
+    truths : the listed values that YAML read as true or false.
+    exact : whether words are compared as they are, case and blanks included.
+    """
+
+    words: tuple[str, ...] | None = None
+    negated: bool = False
+    low: float | None = None
+    high: float | None = None
+    truths: tuple[bool, ...] = ()
+    exact: bool = False
+
+    def within(self, number: float) -> bool:
+        """Whether a number lies in the range."""
+        return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
+
+
+def read_condition(condition: Condition, where: str, folder: Path) -> Requirement:
+    """A condition with the file that it may name read.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or ``not_in`` is empty.
+    """
+    if condition.min is not None or condition.max is not None:
+        return Requirement(low=condition.min, high=condition.max)
+    listed, negated = (condition.in_, False) if condition.in_ is not None else (condition.not_in, True)
+    assert listed is not None  # the config holds exactly one of the tests
+    key = f"{where}.{'not_in' if negated else 'in'}"
+    wanted: Sequence[Value] = _read_list(listed, key, folder) if isinstance(listed, str) else listed
+    if negated and not wanted:
+        raise ConfigError(f"{key} is empty, which every lead would meet; list what is allowed")
+    truths = tuple(value for value in wanted if isinstance(value, bool))
+    words = {_plain(value) for value in wanted} | {str(int(truth)) for truth in truths}
+    return Requirement(tuple(sorted(words)), negated, truths=truths)
+
+
+def _plain(value: object) -> str:
+    """One spelling for what counts as the same value."""
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).casefold()
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
+    return plain_word(str(value).strip()).casefold()
+
+
+def meets(found: Sequence[object], test: Requirement, where: str) -> list[bool]:
+    """Whether each of some different values meets a condition.
+
+    Raises
+    ------
+    ConfigError
+        If the list holds a bare ``NO`` that YAML has read as false, and the values are texts.
+    """
+    if test.words is None:
+        return [number is not None and test.within(number) for number in map(_number, found)]
+    listed = frozenset(test.words)
+    words = [str(value) if test.exact else _plain(value) for value in found]
+    _check_booleans(test, words, where)
+    return [(word in listed) != test.negated for word in words]
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(_plain(value))
+    except ValueError:
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _check_booleans(test: Requirement, words: Sequence[str], where: str) -> None:
+    """Refuse a listed true or false where an attribute holds texts."""
+    if not test.truths or all(word in ("true", "false") or _number(word) is not None for word in words):
+        return
+    raise ConfigError(
+        f"{where}.{'not_in' if test.negated else 'in'} holds {test.truths[0]!r}, but the attribute holds text, as "
+        f'{words[0]!r}. YAML reads a bare NO, OFF, YES or ON as false or true; write it in quotes, as "NO"'
+    )
+
+
+def _read_list(name: str, key: str, folder: Path) -> list[str]:
+    path = folder / Path(name).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{key} names the file {name!r}, which is not in {str(folder)!r}; a list is written as [{name}]"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"{key} names the file {str(path)!r}, which cannot be read as UTF-8 text: {why}; save it as such"
+        ) from None
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+Trait = Literal["text", "employees", "size_band", "mail_kind", "mail_domain", "seniority", "function"]
+
+DERIVED: dict[str, tuple[str, Trait]] = {
+    "mail_domain": ("email", "mail_domain"),
+    "mail_kind": ("email", "mail_kind"),
+    "seniority": ("job_title", "seniority"),
+    "function": ("job_title", "function"),
+    "size_band": ("company_size", "size_band"),
+}
+"""Attributes that conditions may use though no source has them: the role they are read from, and how."""
+
+
+@dataclass(frozen=True)
+class Parsing:
+    """What the config adds to the tables that attributes are parsed by."""
+
+    titles: tuple[TitleRow, ...]
+    mail: MailLists
+    size_ends: tuple[float, ...]
+
+
+def read_parsing(config: Config) -> Parsing:
+    """The config's rows for job titles, mail domains and size bands."""
+    profile = config.profile
+    return Parsing(
+        read_titles(profile, config.folder), read_lists(profile.mail_domains), tuple(profile.size_bands)
+    )
+
+
+def read_trait(source: Source, attribute: Attribute, trait: Trait, parsing: Parsing) -> Codes:
+    """A trait of each snapshot's lead, as known at the cutoff: codes (-1 not known) and their texts."""
+    if trait in ("mail_kind", "mail_domain"):
+        parse = plain_domain if trait == "mail_domain" else partial(mail_kind, added=parsing.mail)
+        return parse_known(source, attribute, parse, read=read_domains)
+    parsers: dict[Trait, Callable[[str], str | None]] = {
+        "text": str,
+        "seniority": partial(title_seniority, added=parsing.titles),
+        "function": partial(title_function, added=parsing.titles),
+        "employees": partial(_employees, ends=None),
+        "size_band": partial(_employees, ends=parsing.size_ends),
+    }
+    return parse_known(source, attribute, parsers[trait], read=read_text)
+
+
+def _employees(text: str, *, ends: tuple[float, ...] | None) -> str | None:
+    number = read_employees(text)
+    if number is None:
+        return None
+    return repr(number) if ends is None else size_band(number, ends)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One condition on a trait: ``said`` is how the config writes the attribute, ``where`` in which place."""
+
+    said: str
+    where: str
+    attribute: Attribute
+    trait: Trait
+    required: Requirement
+
+
+def read_wanted(
+    conditions: Mapping[str, Condition],
+    where: str,
+    config: Config,
+    *,
+    roles: Roles,
+    columns: Collection[str],
+    refused: Collection[str],
+    table: Literal["leads", "flat"] = "leads",
+) -> tuple[Wanted, ...]:
+    """What a persona or an undesirable profile asks for.
+
+    An attribute is one of ``profile.history``, read as of each cutoff; or a static column; or one that is read out
+    of another (``seniority``, ``function``, ``mail_domain``, ``mail_kind``, ``size_band``).
+
+    Parameters
+    ----------
+    conditions : attribute to condition, all to be met.
+    where : what errors call the place in the config.
+    columns : the static attributes that may be used.
+    refused : attributes that the leakage audit refused.
+
+    Raises
+    ------
+    LeakageError
+        If an attribute was refused by the audit.
+    ConfigError
+        If there is no such attribute, or a list cannot be read.
+    """
+    wanted = []
+    for name, condition in conditions.items():
+        place = f"{where}.{name}"
+        required = read_condition(condition, place, config.folder)
+        attribute, trait = _find(name, place, config, roles, columns, refused, table)
+        if required.words is None and attribute == roles.company_size:
+            trait = "employees"  # a range of employees, whatever text tells their number
+        wanted.append(Wanted(name, place, attribute, trait, required))
+    return tuple(wanted)
+
+
+def _find(
+    name: str,
+    place: str,
+    config: Config,
+    roles: Roles,
+    columns: Collection[str],
+    refused: Collection[str],
+    table: Literal["leads", "flat"],
+) -> tuple[Attribute, Trait]:
+    if name in refused:
+        raise LeakageError(
+            f"{place} uses {name!r}, which the leakage audit refused; remove it, or say why it is known at the "
+            f"cutoff: profile: {{force: {{{name}: reason}}}}"
+        )
+    if name in config.profile.history:
+        return Attribute(name, "history"), "text"
+    if name in columns:
+        return Attribute(name, table), "text"
+    if name in DERIVED:
+        role, trait = DERIVED[name]
+        attribute = getattr(roles, role)
+        if attribute is None:
+            raise ConfigError(
+                f"{place} needs the {role.replace('_', ' ')} of a lead; name its column: profile.{role}"
+            )
+        return attribute, trait
+    known = [*columns, *config.profile.history, *DERIVED]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]!r}?" if near else f"it can use {', '.join(map(str, known[:12]))}"
+    raise ConfigError(
+        f"{place} uses the attribute {name!r}, which is neither in profile.static nor in profile.history; {hint}"
+    )
+
+
+def _met(source: Source, wanted: Wanted, parsing: Parsing) -> npt.NDArray[np.bool_]:
+    codes, texts = read_trait(source, wanted.attribute, wanted.trait, parsing)
+    return np.array([*meets(texts, wanted.required, wanted.where), False], bool)[codes]
+
+
+def count_met(source: Source, wanted: Collection[Wanted], parsing: Parsing) -> npt.NDArray[np.int64]:
+    """How many of the conditions each snapshot's lead meets; a missing value meets none."""
+    count = np.zeros(len(source.lead_row), np.int64)
+    for one in wanted:
+        count += _met(source, one, parsing)
+    return count
+
+
+def since_known(source: Source, wanted: Collection[Wanted]) -> npt.NDArray[np.int64]:
+    """Since when all values that the conditions look at have been known, in microseconds."""
+    since = [when_known(source, one.attribute) for one in wanted]
+    latest: npt.NDArray[np.int64] = np.maximum.reduce(since)
+    return latest

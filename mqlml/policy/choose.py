@@ -1,0 +1,417 @@
+"""Choosing: looks whose outcome is known and a rule for each label go in, thresholds come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from mqlml.config import LabelRule
+from mqlml.errors import LabelPolicyError
+from mqlml.policy.gate_inputs import bayes_threshold, make_references, payoff
+from mqlml.policy.labels import Bar, LabelOutcome, LabelPolicy, reach
+from mqlml.policy.threshold_data import Curve, Looks, Ranked, make_looks
+from mqlml.types import Floats, Ints, Mask, Rows
+
+__all__ = ["Chooser", "choose_policy", "choose_thresholds", "rules_among", "value_rate"]
+
+_FEW_LEADS = 30
+
+
+def choose_thresholds(
+    probability: npt.ArrayLike,
+    label: npt.ArrayLike,
+    rules: Mapping[str, LabelRule],
+    *,
+    weeks: float | None,
+    leads: npt.ArrayLike | None = None,
+) -> LabelPolicy:
+    """`choose_policy` on plain arrays, all weeks counting alike.
+
+    Parameters
+    ----------
+    probability : array of shape (n,)
+        Calibrated, from forward predictions.
+    label : array of shape (n,), 0 or 1
+    rules : mapping of label to LabelRule, lowest label first
+    weeks : float or None
+        How many weeks these leads came in; None where the data has no dates, and then no capacity can be kept.
+    leads : array of shape (n,), optional
+        Which lead each row is a look at, where one lead is looked at more than once.
+    """
+    return choose_policy(make_looks(probability, label, weeks=weeks, lead=leads), rules)
+
+
+def choose_policy(
+    looks: Looks, rules: Mapping[str, LabelRule], *, recent: Looks | None = None
+) -> LabelPolicy:
+    """Thresholds that keep each rule on leads whose outcome is known.
+
+    - ``fixed``: the value itself.
+    - ``min_precision``: the lowest threshold at which at least this share of *all* selected rows converted, hence
+      the most leads. Precision does not fall evenly as a threshold falls, so higher thresholds may miss the value.
+    - ``min_recall``: the highest threshold that still selects this share of the converting rows.
+    - ``capacity``: the lowest threshold that selects at most ``per_week`` leads a week, recent weeks counting more
+      (`mqlml.policy.threshold_data.HALF_LIFE`), of the ``recent`` looks where there are some; a lead counts once, as
+      sales is handed it once. With ``teams``, each team has a threshold of its own, ``per_week`` is for the leads
+      of no team named, and without it nobody takes those.
+    - ``value``: the probability from which a follow-up pays, `bayes_threshold`. The threshold is this one, not the
+      one that would have been best on these leads: with calibrated probabilities both aim at the same, and this one
+      carries no noise.
+
+    A label above another must not have the lower threshold, or it would take leads that have not reached the label
+    below. Its threshold is then raised to that of the label below, with a note, where its own promise survives that
+    (a capacity, a precision that still holds, a value); else the rules contradict each other, which is an error.
+    Where teams of different columns meet, a lead has the higher label only if it reaches both thresholds.
+
+    Parameters
+    ----------
+    looks : Looks
+    rules : mapping of label to LabelRule, lowest label first
+    recent : Looks, optional
+        Of the latest weeks, by the model that will be used, whatever comes of them: volumes are read off these. The
+        capacity of a team that has none there is chosen for on ``looks``.
+
+    Raises
+    ------
+    LabelPolicyError
+        If a rule asks for what no threshold reaches, naming the best one; the rules contradict each other; or a
+        team has no leads.
+    """
+    if not looks.label.any():
+        raise LabelPolicyError(
+            f"thresholds need leads that converted; found none among {len(looks.label)}. Take a longer history or "
+            "horizon"
+        )
+    references = make_references(looks.traits)
+    looks = replace(looks, traits=looks.traits.ranked(references))
+    if recent is not None:
+        recent = replace(recent, traits=recent.traits.ranked(references))
+    bars, notes = Chooser(looks, rules, recent=recent).choose_strictly()
+    latest = looks if recent is None else recent
+    volumes = reach(bars, latest.probability, latest.traits)
+    reached = reach(bars, looks.probability, looks.traits)
+    return LabelPolicy(
+        outcomes=tuple(
+            _outcome(looks, name, rule, bar, reached[:, level], weekly_rate(latest, volumes[:, level]), note)
+            for level, ((name, rule), bar, note) in enumerate(zip(rules.items(), bars, notes, strict=True))
+        ),
+        references=references,
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Those a threshold is chosen for: a team, the leads of no team named, or everyone."""
+
+    team: str | None
+    ranked: Ranked
+    rule: LabelRule
+    where: str
+    recent: Ranked | None = None
+
+    def curve(self, weight: Floats | None, weeks: float | None) -> Curve:
+        """What the threshold is picked from; a resample has no recent weeks of its own."""
+        if weight is None and self.rule.policy == "capacity" and self.recent is not None:
+            return self.recent.curve()
+        return self.ranked.curve(weight, weeks)
+
+
+class Chooser:
+    """The rules over one set of looks, sorted once, so that thresholds can be chosen again on each resample.
+
+    Fit and engagement of the looks are percentiles here.
+    """
+
+    def __init__(self, looks: Looks, rules: Mapping[str, LabelRule], *, recent: Looks | None = None) -> None:
+        self.levels = []
+        ranked: dict[bytes, Ranked] = {}  # labels with the same gates, mostly none, share one
+        admitted = np.ones(len(looks.probability), dtype=bool)
+        bars: list[Bar] = []
+        for name, rule in rules.items():
+            bars.append(Bar(0.0, None, {}, rule.min_fit, rule.min_engagement))
+            admitted = admitted & bars[-1].admits(looks.traits, len(admitted))
+            if not admitted.any():
+                raise LabelPolicyError(
+                    f"labels.{name}: no past lead passes its gates (min_fit, min_engagement); lower them"
+                )
+            key = admitted.tobytes()
+            if rule.teams is None and key not in ranked:
+                ranked[key] = Ranked(looks, admitted)
+            parts = _parts(looks, name, rule, admitted, ranked.get(key))
+            if recent is not None and rule.policy == "capacity":
+                parts = [replace(part, recent=_recently(recent, bars, rule, part.team)) for part in parts]
+            self.levels.append((name, rule, parts))
+
+    def choose(self, weight: Floats, weeks: float | None) -> list[Bar]:
+        """Thresholds on a resample, see `Ranked.curve`; where a rule cannot be kept, the nearest ones."""
+        return self._choose(weight, weeks)[0]
+
+    def choose_strictly(self) -> tuple[list[Bar], list[str | None]]:
+        """Thresholds and notes; raises where a rule cannot be kept or contradicts another."""
+        return self._choose(None, None)
+
+    def _choose(self, weight: Floats | None, weeks: float | None) -> tuple[list[Bar], list[str | None]]:
+        bars: list[Bar] = []
+        notes: list[str | None] = []
+        for level, (name, rule, parts) in enumerate(self.levels):
+            teams: dict[str, float] = {}
+            everyone, said = None, []
+            for part in parts:
+                curve = part.curve(weight, weeks)
+                threshold, kept = pick_threshold(curve, part.rule)
+                if weight is None and not kept:
+                    raise _unreachable(curve, part.rule, part.where)
+                note = (
+                    _value_note(curve, rule, threshold) if rule.policy == "value" and weight is None else None
+                )
+                below = _bar_below(bars, rule, part.team) if bars else None
+                if below is not None and threshold < below:
+                    if weight is None:
+                        lower = self.levels[level - 1][0]
+                        _check_raised(curve, rule, name, threshold, below, lower)
+                        note = (
+                            f"raised from {threshold:.4g} to the threshold of {lower}: nobody can be {name} who is "
+                            f"not {lower}"
+                        )
+                    threshold = below
+                if part.team is None:
+                    everyone = threshold
+                else:
+                    teams[part.team] = threshold
+                said += [note if part.team is None or note is None else f"{part.team}: {note}"]
+            column = rule.teams.column if rule.teams else None
+            bars.append(Bar(everyone, column, teams, rule.min_fit, rule.min_engagement))
+            notes.append("; ".join(note for note in said if note) or None)
+        return bars, notes
+
+
+def _parts(looks: Looks, name: str, rule: LabelRule, admitted: Mask, everyone: Ranked | None) -> list[_Part]:
+    if rule.teams is None:
+        assert everyone is not None
+        return [_Part(None, everyone, rule, f"labels.{name}")]
+    column, capacities = rule.teams.column, rule.teams.per_week
+    if looks.weeks is None:
+        raise LabelPolicyError(_no_dates(f"labels.{name}.teams", "a capacity by team"))
+    if column not in looks.traits.teams:
+        raise LabelPolicyError(
+            f"labels.{name}.teams: the leads have no column {column!r} that teams could be told by; check "
+            "data.leads.columns, or give one capacity for all (per_week)"
+        )
+    of_row = np.asarray(looks.traits.teams[column], dtype=np.str_)
+    parts = []
+    for team, per_week in capacities.items():
+        if not (of_row == team).any():
+            known = ", ".join(map(repr, np.unique(of_row[of_row != ""])[:5].tolist())) or "nothing"
+            raise LabelPolicyError(
+                f"labels.{name}.teams: no past lead has {team!r} in {column!r}, which holds {known}. Correct the "
+                "name, or leave the team out"
+            )
+        own = rule.model_copy(update={"per_week": per_week, "teams": None})
+        parts.append(
+            _Part(team, Ranked(looks, admitted & (of_row == team)), own, f"labels.{name}.teams, {team}")
+        )
+    others = ~np.isin(of_row, list(capacities))
+    if rule.per_week is not None:
+        # Where all past leads had a team, those without one are taken to be like all.
+        ranked = Ranked(looks, admitted & others if others.any() else admitted)
+        parts.append(_Part(None, ranked, rule, f"labels.{name}, leads of no team"))
+    return parts
+
+
+def _recently(recent: Looks, gates: list[Bar], rule: LabelRule, team: str | None) -> Ranked | None:
+    """The recent looks that pass the gates up to this level and are of this team; None where there are none."""
+    allowed = reach(gates, recent.probability, recent.traits)[:, -1]
+    if rule.teams is not None:
+        if rule.teams.column not in recent.traits.teams:
+            return None
+        of_row = np.asarray(recent.traits.teams[rule.teams.column], dtype=np.str_)
+        allowed &= of_row == team if team is not None else ~np.isin(of_row, list(rule.teams.per_week))
+    return Ranked(recent, allowed) if allowed.any() else None
+
+
+def _bar_below(bars: list[Bar], rule: LabelRule, team: str | None) -> float | None:
+    """The threshold of the level below that all these leads must have reached; None where they need not share one."""
+    below = bars[-1]
+    if below.column is None:
+        return below.everyone
+    if rule.teams is not None and rule.teams.column == below.column and team is not None:
+        return below.teams.get(team, below.everyone)
+    return below.lowest
+
+
+def pick_threshold(curve: Curve, rule: LabelRule) -> tuple[float, bool]:
+    """The threshold of one rule by itself, and whether it keeps the rule; the nearest one where none does."""
+    if rule.policy == "fixed":
+        return float(rule.value or 0.0), True
+    if rule.policy == "value":
+        threshold = bayes_threshold(rule)
+        return threshold, threshold <= 1
+    if not len(curve.threshold):
+        return 1.0, True
+    if rule.policy == "min_recall":
+        # Recall rises with every lead taken and reaches 1, so the first threshold that keeps the value exists;
+        # where no row of a resample converted, every threshold keeps it.
+        fits = np.flatnonzero(curve.recall >= (rule.value or 0.0)) if curve.positives else np.array([0])
+        return (float(curve.threshold[fits[0]]), True) if len(fits) else (float(curve.threshold[-1]), False)
+    if rule.policy == "min_precision":
+        fits = np.flatnonzero(curve.precision >= (rule.value or 0.0))
+        return float(curve.threshold[fits[-1] if len(fits) else np.argmax(curve.precision)]), bool(len(fits))
+    if curve.per_week is None:
+        return float(curve.threshold[0]), False
+    fits = np.flatnonzero(curve.per_week <= (rule.per_week or 0.0))
+    return float(curve.threshold[fits[-1] if len(fits) else 0]), bool(len(fits))
+
+
+def _unreachable(curve: Curve, rule: LabelRule, where: str) -> LabelPolicyError:
+    """Why no threshold keeps the rule, and what would be the best."""
+    if rule.policy == "value":
+        return LabelPolicyError(
+            f"{where}: a follow-up costs {rule.cost:g}, more than a conversion brings "
+            f"({(rule.gain or 0.0) + rule.too_late:g}), so no threshold is worth it; the best reachable value is 0, "
+            "with nobody selected. Check gain and cost"
+        )
+    if rule.policy == "min_precision":
+        best = int(np.argmax(curve.precision))
+        return LabelPolicyError(
+            f"{where}: no threshold reaches a precision of {rule.value:g}; the best is "
+            f"{curve.precision[best]:.3g}, at {curve.threshold[best]:.4g} ({curve.selected[best]:.0f} leads, "
+            f"{curve.converted[best]:.0f} converted). Ask for no more than that"
+        )
+    if rule.policy == "min_recall":
+        return LabelPolicyError(
+            f"{where}: no threshold reaches a recall of {rule.value:g}; the best is {curve.recall[-1]:.3g}, of all "
+            "leads that may have the label. Ask for no more than that"
+        )
+    per_week = curve.per_week
+    if per_week is None:
+        return LabelPolicyError(_no_dates(where, f"a capacity of {rule.per_week:g} leads a week"))
+    return LabelPolicyError(
+        f"{where}: no threshold selects as few as {rule.per_week:g} leads a week; the best is "
+        f"{per_week[0]:.4g}, at {curve.threshold[0]:.4g}, where {curve.selected[0]:.0f} leads share the "
+        "highest probability. Allow that many"
+    )
+
+
+def _no_dates(where: str, capacity: str) -> str:
+    return f"{where}: {capacity} needs dates, and this data has none. Choose another policy, as min_precision"
+
+
+def _value_note(curve: Curve, rule: LabelRule, threshold: float) -> str:
+    won, lost = payoff(rule, [1, 0])
+    worth = won * curve.converted + lost * (curve.selected - curve.converted)
+    best = int(np.argmax(worth))
+    reached = np.flatnonzero(curve.threshold >= threshold)
+    here = worth[reached[-1]] if len(reached) else 0.0
+    return (
+        f"brought {here:,.6g} more than following up nobody; in hindsight {curve.threshold[best]:.4g} would have "
+        f"brought the most, {max(worth[best], 0.0):,.6g}"
+    )
+
+
+def _check_raised(
+    curve: Curve, rule: LabelRule, name: str, threshold: float, below: float, lower: str
+) -> None:
+    """Refuse to raise a threshold where that breaks the promise its rule made."""
+    if rule.policy in ("capacity", "value"):
+        return  # fewer leads keep a capacity; the value's optimum among the allowed thresholds is the lowest one
+    reached = np.flatnonzero(curve.threshold >= below)
+    precision = float(curve.precision[reached[-1]]) if len(reached) else None
+    recall = float(curve.recall[reached[-1]]) if len(reached) else 0.0
+    if rule.policy == "min_precision" and precision is not None and precision >= (rule.value or 0.0):
+        return
+    found = {
+        "fixed": f"a threshold of {threshold:.4g}",
+        "min_recall": f"a recall of {rule.value:g}, which needs a threshold of {threshold:.4g}",
+        "min_precision": f"a precision of {rule.value:g}, which a threshold of {threshold:.4g} keeps",
+    }[rule.policy]
+    kept = {
+        "fixed": "",
+        "min_recall": f" (recall there: {recall:.3g})",
+        "min_precision": f" (precision there: {precision or 0.0:.3g})",
+    }[rule.policy]
+    raise LabelPolicyError(
+        f"labels.{name} must not be easier to reach than {lower}: it asks for {found}, but {lower} "
+        f"begins at {below:.4g}{kept}. Ask for less of {name}, or more of {lower}"
+    )
+
+
+def _outcome(
+    looks: Looks,
+    name: str,
+    rule: LabelRule,
+    bar: Bar,
+    reached: Mask,
+    per_week: float | None,
+    note: str | None,
+) -> LabelOutcome:
+    selected = int(reached.sum())
+    converted = int(looks.label[reached].sum())
+    few = f"rests on {selected} leads only" if selected < _FEW_LEADS else None
+    if not selected:
+        few = f"selects nobody: the highest probability is {looks.probability.max():.4g}"
+    return LabelOutcome(
+        label=name,
+        rule=rule.model_dump(exclude_unset=True, mode="json"),
+        threshold=bar.lowest,
+        precision=converted / selected if selected else None,
+        recall=converted / float(looks.label.sum()),
+        per_week=per_week,
+        selected=selected,
+        converted=converted,
+        note="; ".join(part for part in (note, few) if part) or None,
+        value=value_rate(looks, rule, reached) if rule.policy == "value" else None,
+        teams=dict(bar.teams) if bar.column else None,
+        others=bar.everyone if bar.column else None,
+    )
+
+
+def rules_among(looks: Looks, rules: Mapping[str, LabelRule], policy: LabelPolicy) -> dict[str, LabelRule]:
+    """The rules with each capacity changed to what the policy's thresholds come to among these looks.
+
+    So thresholds chosen again on resamples of the looks are those of the policy, whatever looks they were chosen on.
+    """
+    bars = [outcome.bar for outcome in policy.outcomes]
+    reached = reach(bars, looks.probability, looks.traits)
+    found = dict(rules)
+    for level, (name, rule) in enumerate(rules.items()):
+        if rule.policy != "capacity":
+            continue
+        if rule.teams is None:
+            found[name] = rule.model_copy(update={"per_week": weekly_rate(looks, reached[:, level])})
+            continue
+        of_row = np.asarray(looks.traits.teams[rule.teams.column], dtype=np.str_)
+        capacities = {
+            team: weekly_rate(looks, reached[:, level] & (of_row == team)) for team in rule.teams.per_week
+        }
+        others = weekly_rate(looks, reached[:, level] & ~np.isin(of_row, list(capacities)))
+        teams = rule.teams.model_copy(update={"per_week": capacities})
+        update = {"teams": teams, "per_week": others if rule.per_week is not None else None}
+        found[name] = rule.model_copy(update=update)
+    return found
+
+
+def weekly_rate(looks: Looks, reached: Mask) -> float | None:
+    """Different leads selected a week, recent weeks counting more; None where the data has no dates."""
+    recency, weeks = looks.recency()
+    if weeks is None:
+        return None
+    rows = np.flatnonzero(reached)
+    rows = rows[np.argsort(-looks.probability[rows], kind="stable")]
+    once = rows[np.unique(looks.lead[rows], return_index=True)[1]]
+    return float(recency[once].sum() / weeks)
+
+
+def value_rate(looks: Looks, rule: LabelRule, reached: Mask) -> float:
+    """What following up each selected lead once, when first selected, was worth: a week, or a look without dates."""
+    rows = first_looks(looks.lead, looks.time, np.flatnonzero(reached))
+    return float(payoff(rule, looks.label[rows]).sum() / (looks.weeks or len(looks.label)))
+
+
+def first_looks(lead: Ints, time: Floats | None, rows: Rows) -> Rows:
+    """Of these rows, the earliest of each lead."""
+    ordered = rows if time is None else rows[np.argsort(time[rows], kind="stable")]
+    first: Rows = ordered[np.unique(lead[ordered], return_index=True)[1]]
+    return first

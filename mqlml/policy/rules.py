@@ -1,0 +1,155 @@
+"""Rules: lead attributes and ``disqualify`` rules go in, the reason each lead can never be an MQL comes out.
+
+A rule speaks of a person. Another lead of the same account is judged by its own attributes and nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from mqlml.config import Condition, Profile, Promote, Rules
+from mqlml.errors import ConfigError
+from mqlml.features.parsers.conditions import meets, read_condition
+from mqlml.features.parsers.job_title import find_email
+from mqlml.types import Ints, Mask, Objects
+
+__all__ = ["MAIL_DOMAIN", "match_acts", "match_rules", "meets_condition"]
+
+MAIL_DOMAIN = "mail_domain"
+"""The attribute that rules may use though no source has it: what stands after the ``@`` of the e-mail."""
+
+
+def match_rules(leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str | None = None) -> pd.Series:
+    """Why each lead is disqualified, by the first rule that holds; missing where none does.
+
+    A rule holds when all conditions of its ``when`` do. Text is compared without regard to case and to blanks
+    at its ends, a number by its value (``1`` in the config is ``1.0`` in the table). A missing attribute is
+    in no list, and is not taken for being outside one either: nobody is turned away for an empty field.
+
+    Parameters
+    ----------
+    leads : DataFrame
+        One row per lead, attributes as columns.
+    rules : Rules
+    folder : path
+        Where files named by ``in`` and ``not_in`` are looked up (one value per line).
+    email : str, optional
+        The column to take ``mail_domain`` from, where ``leads`` has no column of that name (as
+        ``profile.email``); else one with a usual name that holds addresses.
+
+    Returns
+    -------
+    Series of str, index as ``leads``; missing where no rule holds.
+
+    Raises
+    ------
+    ConfigError
+        If a rule names an unknown column, one of times, or a file that is missing; or if its list cannot mean
+        what it says: empty after ``not_in``, or a bare ``NO`` that YAML has read as false.
+    """
+    reason = np.full(len(leads), None, dtype=object)
+    for position, rule in enumerate(rules.disqualify):
+        where = f"rules.disqualify[{position}].when"
+        holds = _holds(leads, rule.when, where, folder, email)
+        reason[holds & pd.isna(reason)] = rule.reason
+    return pd.Series(reason, index=leads.index, dtype="str")
+
+
+def _holds(
+    leads: pd.DataFrame, when: Mapping[str, Condition], where: str, folder: Path, email: str | None
+) -> Mask:
+    holds = np.ones(len(leads), dtype=bool)
+    for name, condition in when.items():
+        holds &= meets_condition(_column(leads, name, where, email), condition, f"{where}.{name}", folder)
+    return holds
+
+
+def _column(leads: pd.DataFrame, name: str, where: str, email: str | None) -> pd.Series:
+    if name in leads:
+        column = leads[name]
+        if types.is_datetime64_any_dtype(column.dtype):
+            raise ConfigError(f"{where} names {name!r}, which holds times; rules compare text and numbers")
+        return column
+    if name == MAIL_DOMAIN:
+        return _mail_domain(leads, where, email)
+    known = [str(column) for column in leads.columns]
+    near = difflib.get_close_matches(name, [*known, MAIL_DOMAIN], n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"the leads have {', '.join(known)}"
+    raise ConfigError(f"{where} names the lead attribute {name!r}, which is unknown; {hint}")
+
+
+def _mail_domain(leads: pd.DataFrame, where: str, email: str | None) -> pd.Series:
+    """What stands after the last ``@``, or all of it where there is none; missing where that is no domain."""
+    column = find_email(leads, Profile(email=email))
+    if column is None:
+        raise ConfigError(
+            f"{where} uses {MAIL_DOMAIN!r}, but no column of the leads holds e-mail addresses; name one with "
+            "profile.email"
+        )
+    domain = leads[column].astype("str").str.rpartition("@")[2].str.strip(" \t<>.")
+    return domain.where(domain.str.contains(".", regex=False).fillna(False))
+
+
+def meets_condition(column: pd.Series, condition: Condition, where: str, folder: Path) -> Mask:
+    """Whether each value meets a condition; False where the value is missing."""
+    required = read_condition(condition, where, folder)
+    codes, found = pd.factorize(column)  # each different value is compared once
+    # The last entry is that of code -1, a missing value, which never meets a condition.
+    met: Mask = np.array([*meets(list(found), required, where), False], dtype=bool)[codes]
+    return met
+
+
+def match_acts(
+    events: pd.DataFrame,
+    looks: pd.DataFrame,
+    rules: Sequence[Promote],
+    levels: Sequence[str],
+    *,
+    folder: Path,
+) -> tuple[Ints, Objects]:
+    """The highest level that an act gives each look, and the reason of its rule, the first one of that level.
+
+    An act counts if it happened and was known strictly before the cutoff, and happened at most ``within`` before it.
+
+    Parameters
+    ----------
+    events : DataFrame with ``lead_id``, ``occurred_at``, ``recorded_at``, ``action``
+    looks : DataFrame with ``lead_id``, ``cutoff_time``, one row per look
+    rules : ``rules.promote`` of the config
+    levels : labels, lowest first
+    folder : where files named by a condition are looked up
+
+    Returns
+    -------
+    level : ndarray of int64, shape (n,); 1 for the lowest label, 0 where no act promotes.
+    reason : ndarray of str objects, shape (n,); None where no act promotes.
+
+    Raises
+    ------
+    ConfigError
+        If a condition names a file that cannot be read.
+    """
+    level, reason = np.zeros(len(looks), dtype=np.int64), np.full(len(looks), None, dtype=object)
+    keys = pd.DataFrame(
+        {"lead_id": looks["lead_id"], "cutoff_time": looks["cutoff_time"], "row": np.arange(len(looks))}
+    )
+    places = {name: place for place, name in enumerate(levels, start=1)}
+    for number, rule in enumerate(rules):
+        where = f"rules.promote[{number}].when.action"
+        meets = meets_condition(events["action"], rule.when.action, where, folder)
+        acts = events.loc[meets, ["lead_id", "occurred_at", "recorded_at"]]
+        pairs = keys.merge(acts, on="lead_id", how="inner")
+        counts = (pairs["occurred_at"] < pairs["cutoff_time"]) & (pairs["recorded_at"] < pairs["cutoff_time"])
+        if rule.when.within is not None:
+            counts &= pairs["occurred_at"] >= pairs["cutoff_time"] - pd.Timedelta(rule.when.within, "us")
+        rows = np.unique(pairs.loc[counts, "row"].to_numpy(dtype=np.int64))
+        place = places.get(rule.to, 0)
+        higher = rows[level[rows] < place]
+        level[higher], reason[higher] = place, rule.reason
+    return level, reason

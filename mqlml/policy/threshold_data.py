@@ -1,0 +1,241 @@
+"""Looks at leads: probabilities, outcomes, whose and when go in; what each threshold would select comes out.
+
+A threshold is always a statement about the leads at or above it (`>=`). Leads of equal probability are taken together
+or not at all, since nothing tells them apart tomorrow either.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from mqlml.errors import LabelPolicyError
+from mqlml.policy.gate_inputs import Traits
+from mqlml.types import Floats, Ints, Mask
+
+__all__ = ["HALF_LIFE", "Curve", "Looks", "Ranked", "check_probabilities", "make_looks", "make_open_looks"]
+
+HALF_LIFE = 8.0
+"""Weeks after which a look counts half towards a weekly volume. A capacity is a promise about the weeks to come, and
+the number of leads that arrive a week changes over a history of years; the share of them that converts, less."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Looks at leads, one per row; their outcome is known, or for all of them still to come.
+
+    Attributes
+    ----------
+    probability : ndarray of float64, calibrated and from forward predictions
+    label : ndarray of float64, 0 or 1; NaN where it is still to come
+    lead, account : ndarray of int64, equal for rows of one lead, or of one account (or lead without one)
+    time : ndarray of float64 or None
+        In weeks where ``dated``, else a place in an order; None where it is not known.
+    periods : tuple of (start, end)
+        What the looks cover, in the unit of ``time``; a week without a lead in them is a week.
+    dated : bool
+    traits : Traits
+        What besides the probability decides.
+    """
+
+    probability: Floats
+    label: Floats
+    lead: Ints
+    account: Ints
+    time: Floats | None
+    periods: tuple[tuple[float, float], ...]
+    dated: bool
+    traits: Traits = field(default_factory=Traits)
+
+    @property
+    def length(self) -> float:
+        """Of all periods, in the unit of ``time``."""
+        return sum(end - start for start, end in self.periods)
+
+    @property
+    def weeks(self) -> float | None:
+        """Length of all periods; None where the data has no dates."""
+        return self.length if self.dated else None
+
+    def recency(self) -> tuple[Floats, float | None]:
+        """What each look counts towards a weekly volume, and the number of weeks that the counts stand for."""
+        if self.time is None or not self.dated:
+            return np.ones(len(self.probability)), self.weeks
+        last = max(end for _, end in self.periods)
+        rate = math.log(2) / HALF_LIFE
+        weeks = sum(
+            (math.exp(-rate * (last - end)) - math.exp(-rate * (last - start))) / rate
+            for start, end in self.periods
+        )
+        return np.exp(-rate * (last - self.time)), weeks
+
+
+def make_looks(
+    probability: npt.ArrayLike,
+    label: npt.ArrayLike,
+    *,
+    weeks: float | None,
+    lead: npt.ArrayLike | None = None,
+    account: npt.ArrayLike | None = None,
+    time: npt.ArrayLike | None = None,
+    periods: Sequence[tuple[float, float]] | None = None,
+    traits: Traits | None = None,
+) -> Looks:
+    """Checked `Looks`; what is left out is as plain as can be: every row a lead of its own, all weeks alike.
+
+    Parameters
+    ----------
+    probability, label : arrays of shape (n,)
+    weeks : float or None
+        How many weeks the leads came in; None where the data has no dates.
+    lead, account : arrays of shape (n,), optional
+    time : array of shape (n,), optional
+        In weeks where the data has dates, else a place in an order.
+    periods : sequence of (start, end), optional
+        What the looks cover, in the unit of ``time``.
+    traits : Traits, optional
+        Fit and engagement in points.
+
+    Raises
+    ------
+    LabelPolicyError
+        If probabilities or labels are none, or the number of weeks is not above 0.
+    """
+    values = check_probabilities(probability)
+    target = np.asarray(label, dtype=np.float64)
+    if values.shape != target.shape or not len(values) or not np.isin(target, (0, 1)).all():
+        raise LabelPolicyError(
+            f"thresholds need one label, 0 or 1, for each probability; found {len(values)} probabilities and "
+            f"{target.size} labels"
+        )
+    if weeks is not None and not (math.isfinite(weeks) and weeks > 0):
+        raise LabelPolicyError(
+            f"thresholds need the number of weeks the leads came in, above 0; found {weeks!r}"
+        )
+    n = len(values)
+    leads = np.arange(n) if lead is None else np.unique(np.asarray(lead), return_inverse=True)[1]
+    length = float(n) if weeks is None else weeks
+    return Looks(
+        probability=values,
+        label=target,
+        lead=leads.astype(np.int64),
+        account=(leads if account is None else np.unique(np.asarray(account), return_inverse=True)[1]).astype(
+            np.int64
+        ),
+        time=None if time is None else np.asarray(time, dtype=np.float64),
+        periods=tuple(periods or ((0.0, length),)),
+        dated=weeks is not None,
+        traits=(traits or Traits()).take(slice(None)),
+    )
+
+
+def make_open_looks(
+    probability: npt.ArrayLike,
+    *,
+    lead: npt.ArrayLike,
+    time: npt.ArrayLike,
+    period: tuple[float, float],
+    traits: Traits | None = None,
+) -> Looks:
+    """Looks of recent weeks whose outcome is still to come: of a threshold they tell the volume, and no more.
+
+    Parameters
+    ----------
+    probability, lead : arrays of shape (n,), see `make_looks`
+    time : array of shape (n,), in weeks
+    period : start and end of what the looks cover, in weeks.
+    traits : Traits, optional
+    """
+    start, end = period
+    known = np.zeros(len(np.asarray(time)))
+    looks = make_looks(
+        probability, known, weeks=end - start, lead=lead, time=time, periods=[period], traits=traits
+    )
+    return replace(looks, label=np.full_like(known, math.nan))
+
+
+def check_probabilities(probability: npt.ArrayLike) -> Floats:
+    """Probabilities as an array, once it is plain that they are some."""
+    values = np.asarray(probability, dtype=np.float64)
+    wrong = ~((values >= 0) & (values <= 1))
+    if values.ndim != 1 or wrong.any():
+        raise LabelPolicyError(
+            f"probabilities must lie within 0 and 1, one per lead; found shape {values.shape} with "
+            f"{int(wrong.sum())} that do not"
+        )
+    return values
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What each possible threshold selects, highest threshold first; one entry per different probability."""
+
+    threshold: Floats
+    selected: Floats
+    converted: Floats
+    leads: Floats
+    positives: float
+    weeks: float | None
+
+    # Quotients, not products, are compared with what was asked for: 7 / 100 is the same float as 0.07, while
+    # 0.07 * 100 is more than 7.
+    @property
+    def precision(self) -> Floats:
+        """Share of the selected rows that converted."""
+        return self.converted / self.selected
+
+    @property
+    def recall(self) -> Floats:
+        """Share of all converting rows, selectable or not, that are selected."""
+        return self.converted / self.positives
+
+    @property
+    def per_week(self) -> Floats | None:
+        """Different leads selected a week."""
+        return None if self.weeks is None else self.leads / self.weeks
+
+
+class Ranked:
+    """The rows a label may select, sorted once, so that each resample of them costs a few running totals.
+
+    Parameters
+    ----------
+    looks : Looks
+    allowed : ndarray of bool, optional
+        Rows that may be selected at all.
+    """
+
+    def __init__(self, looks: Looks, allowed: Mask | None = None) -> None:
+        rows = np.arange(len(looks.probability)) if allowed is None else np.flatnonzero(allowed)
+        self.rows = rows[np.argsort(-looks.probability[rows], kind="stable")]
+        self.probability = looks.probability[self.rows]
+        self.label = looks.label[self.rows]
+        self.all_labels = looks.label
+        self.tie_ends = np.flatnonzero(np.append(self.probability[1:] != self.probability[:-1], True))
+        # A lead that is looked at more than once is handed over once: it counts at its most likely look.
+        self.handed = np.zeros(len(self.rows))
+        self.handed[np.unique(looks.lead[self.rows], return_index=True)[1]] = 1.0
+        recency, self.weeks = looks.recency()
+        self.handed *= recency[self.rows]
+
+    def curve(self, weight: Floats | None = None, weeks: float | None = None) -> Curve:
+        """What each threshold selects; in a resample each row stands for ``weight``, and all for ``weeks`` weeks."""
+        weeks = self.weeks if weight is None else weeks
+        if not len(self.rows):
+            empty = np.empty(0)
+            return Curve(empty, empty, empty, empty, float(self.all_labels.sum()), weeks)
+        w = np.ones(len(self.rows)) if weight is None else weight[self.rows]
+        selected, converted = np.cumsum(w)[self.tie_ends], np.cumsum(w * self.label)[self.tie_ends]
+        seen = np.diff(selected, prepend=0.0) > 0  # a probability nobody has in this resample is no threshold
+        return Curve(
+            threshold=self.probability[self.tie_ends][seen],
+            selected=selected[seen],
+            converted=converted[seen],
+            leads=np.cumsum(w * self.handed)[self.tie_ends][seen],
+            positives=float(self.all_labels.sum() if weight is None else weight @ self.all_labels),
+            weeks=weeks,
+        )

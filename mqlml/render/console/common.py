@@ -1,0 +1,212 @@
+"""Lines of text: shares, moments, estimates and rows of a table go in; their words at the command line come out."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+
+from mqlml.evaluation import Estimate
+from mqlml.render.results import CheckResult, DataNeed, DemoResult, ReportResult, ScoreResult, TableResult
+from mqlml.times import format_instant, parse_instant
+from mqlml.training import Finding, Population, Proof
+
+__all__ = [
+    "columns",
+    "four_digits",
+    "local_day",
+    "local_moment",
+    "percent",
+    "ranged",
+    "say_proof",
+    "words_of_check",
+    "words_of_demo",
+    "words_of_report",
+    "words_of_score",
+    "words_of_table",
+]
+
+_DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def percent(share: float) -> str:
+    """A share in per cent, with a decimal below 99.5 %."""
+    return f"{share:.1%}" if share < 0.995 else f"{share:.0%}"
+
+
+def local_moment(text: str, zone: str) -> str:
+    """A result's instant, which is in UTC, as clocks in the config's zone show it; a place in an order as it is."""
+    return format_instant(parse_instant(text, "UTC"), zone) if _DATED.match(text) else text
+
+
+def local_day(text: str, zone: str) -> str:
+    """The date of a result's instant in the config's zone; a place in an order as it is."""
+    moment = local_moment(text, zone)
+    return moment[:10] if _DATED.match(moment) else moment
+
+
+def columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Rows of text as aligned lines; the first column to the left, the others to the right."""
+    rows = list(rows)
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))] if rows else []
+    return [
+        "  "
+        + "  ".join(
+            text.ljust(width) if at == 0 else text.rjust(width)
+            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def four_digits(estimate: Estimate | None) -> str:
+    """The value of an estimate without its interval, or a dash."""
+    return "-" if estimate is None else f"{estimate.value:.4f}"
+
+
+def ranged(estimate: Estimate | None, digits: int = 3, *, sign: str = "") -> str:
+    """``0.701 (0.650 to 0.752)``, or a dash for what could not be measured."""
+    if estimate is None:
+        return "-"
+    form = f"{sign}.{digits}f"
+    if math.isnan(estimate.low):
+        return f"{estimate.value:{form}}"
+    return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
+
+
+_KINDS = {"action": "event type", "feature": "feature"}
+_LEAK_ACTIONS = ("refused", "forced", "noted")
+_FORCED_BY = {
+    "column": "a refused column all the same: profile: {force: {COLUMN",
+    "action": "a refused event type all the same: features: {force: {EVENT TYPE",
+}
+
+
+def _leaks(leaks: Sequence[Finding]) -> list[str]:
+    if not leaks:
+        return []
+    counts = [(sum(leak.action == action for leak in leaks), action) for action in _LEAK_ACTIONS]
+    found = ", ".join(f"{n:,} {action}" for n, action in counts if n)
+    lines = [f"Warning: some of the data seems to be written with the outcome or after it: {found}"]
+    for leak in leaks:
+        kind = "" if leak.kind == "column" else f"{_KINDS[leak.kind]} "
+        lines.append(f"  {kind}{leak.column} ({leak.action}, {leak.severity}): {leak.reason}")
+    refused = {leak.kind for leak in leaks if leak.action == "refused"}
+    for kind in sorted(refused & set(_FORCED_BY), reverse=True):
+        lines.append(f"  To keep {_FORCED_BY[kind]}: why it is known at the cutoff}}}}")
+    return lines
+
+
+def say_proof(proof: Proof | None) -> str:
+    """What was tried to make the future move a feature, and what came of it."""
+    if proof is None:
+        return (
+            "No proof against leaks: a flat table has no times, so nobody can see when a column was written"
+        )
+    rows = proof.changed + proof.removed + proof.added
+    tried = f"{rows:,} rows at or after {proof.snapshots:,} cutoffs changed, removed or added at random"
+    n, moved = proof.features, len(proof.moved)
+    return f"Proof: {tried}: " + (
+        f"not one of {n:,} features moved" if not moved else f"{moved:,} of {n:,} moved"
+    )
+
+
+def _waterfall(population: Population) -> list[str]:
+    rows = [("", "snapshots", "leads")]
+    rows += [(step.step, f"{step.snapshots:,}", f"{step.leads:,}") for step in population.waterfall]
+    return columns(rows)
+
+
+def words_of_check(result: CheckResult) -> str:
+    """What ``mqlml check`` prints."""
+    lines = _read(result)
+    population = result.population
+    lines += ["Population", *_waterfall(population)]
+    if result.observed_until is not None:
+        lines.append(f"Outcomes are complete until {local_moment(result.observed_until, result.timezone)}")
+    lines.append(
+        f"Converts: {population.positives:,} of {population.snapshots:,} snapshots, "
+        f"{percent(population.base_rate)}"
+    )
+    rows = [("", "snapshots", "convert", "share")]
+    rows += [
+        (period.period, f"{period.snapshots:,}", f"{period.positives:,}", percent(period.rate))
+        for period in result.base_rate
+    ]
+    lines += columns(rows)
+    holdout = result.holdout
+    since, until = (local_moment(end, result.timezone) for end in (holdout.start, holdout.until))
+    lines.append(f"Held out: {holdout.n:,} snapshots from {since} until {until}")
+    lines += [*_leaks(result.leaks), say_proof(result.proof)]
+    if result.left_out:
+        lines.append("Left out")
+        lines += [f"  {entry.column}: {entry.reason}" for entry in result.left_out]
+    lines.append(f"Features: {result.features:,}")
+    lines += [f"Note: {caution}" for caution in result.cautions]
+    lines.append(_enough(result.enough))
+    return "\n".join(lines)
+
+
+def _read(result: CheckResult) -> list[str]:
+    lines = ["Read"]
+    lines += columns(
+        (name, f"{table.rows:,} rows", f"{table.quarantined:,} set aside")
+        for name, table in result.tables.items()
+    )
+    for group in result.quarantine:
+        column = f".{group.column}" if group.column else ""
+        value = "" if group.first_value is None else f": {group.first_value!r}"
+        lines.append(
+            f"  {group.table}{column}: {group.rows:,} × {group.reason} "
+            f"(first in row {group.first_row:,}{value})"
+        )
+    return lines
+
+
+def _enough(need: DataNeed) -> str:
+    return (
+        f"Enough data: {'yes' if need.enough else 'no'}; {need.positives_to_learn_from:,} conversions to "
+        f"learn from (at least {need.needed:,} needed) and {need.positives_to_judge_on:,} to judge on"
+    )
+
+
+def words_of_table(result: TableResult) -> str:
+    """What ``mqlml table`` prints."""
+    return (
+        f"{result.out}: {result.rows:,} snapshots, {result.positives:,} of them convert, "
+        f"{result.features:,} features" + (f", made in {result.parts:,} parts" if result.parts > 1 else "")
+    )
+
+
+def words_of_score(result: ScoreResult) -> str:
+    """What ``mqlml score`` prints."""
+    labels = ", ".join(f"{n:,} {name}" for name, n in result.labels.items())
+    moment = local_moment(result.as_of, result.timezone)
+    lines = [f"{result.out}: {result.leads:,} open leads as of {moment}: {labels or 'none'}"]
+    if result.older_than_learned:
+        lines.append(
+            f"Note: {result.older_than_learned:,} of them are over a week older than any age this version learned "
+            "from; narrow problem.age_limits, or learn from older ages too (problem.snapshots)"
+        )
+    return "\n".join(lines)
+
+
+def words_of_report(result: ReportResult) -> str:
+    """What ``mqlml report`` prints."""
+    return f"{result.out}: {result.model} version {result.version}"
+
+
+def words_of_demo(result: DemoResult) -> str:
+    """The five lines that ``mqlml demo`` ends with."""
+    auc = result.roc_auc
+    labels = ", ".join(f"{n:,} {name}" for name, n in result.labels.items())
+    return "\n".join(
+        [
+            f"Journeys  {result.leads:,} simulated leads and {result.events:,} events in {result.data}",
+            f"Model     {result.model} version {result.version}, ROC AUC {auc.value:.2f} "
+            f"({auc.low:.2f} to {auc.high:.2f}) on the held-out last period, kept in {result.store}",
+            f"Scores    {labels} in {result.scores}",
+            f"Report    {result.report} (open it in a browser)",
+            f"Next      look at {result.config}, put your own files in, and run mqlml check --config FILE",
+        ]
+    )

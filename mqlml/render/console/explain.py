@@ -1,0 +1,199 @@
+"""What people read of one lead at the command line: its explanation goes in, a few plain lines come out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mqlml.evaluation.ageing import Ageing
+from mqlml.evaluation.periods import PeriodEvaluation
+from mqlml.insight import Placement
+from mqlml.render.console.common import columns, four_digits, local_day, local_moment, percent, ranged
+from mqlml.render.results import BacktestPeriod, BacktestResult, ExplainResult
+
+__all__ = ["words_of_backtest", "words_of_explain"]
+
+_SHOWN_REASONS = 3
+_SHOWN_CHANGES = 5
+_SHOWN_DAYS = 10
+
+
+def words_of_explain(result: ExplainResult) -> str:
+    """What ``mqlml explain`` prints."""
+    moment = local_moment(result.as_of, result.timezone)
+    lines = [
+        f"Lead {result.lead_id} on {moment}: converts with a probability of {percent(result.probability)}, "
+        f"score {result.score:g}",
+        f"{result.label.upper()}: {result.label_reason}",
+    ]
+    for title, sign in (("Speaks for it", 1), ("Speaks against it", -1)):
+        reasons = [reason for reason in result.reasons if reason.points * sign > 0]
+        lines += [title, *(_adds(reason.points, reason.sentence) for reason in reasons[:_SHOWN_REASONS])]
+        lines += [] if reasons else ["  nothing"]
+    lines += [f"Fit and engagement: {_placement(result.fit, result.engagement)}"]
+    lines += columns(
+        (name, _points(points), said)
+        for name, points, said in [
+            ("fit (profile)", result.fit.points, _rank(result.fit)),
+            ("engagement (channel, actions)", result.engagement.points, _rank(result.engagement)),
+            ("drag (undesirables)", result.points["undesirables"], ""),
+            ("where every lead starts", result.base, ""),
+            ("log-odds", result.log_odds, ""),
+        ]
+    )
+    lines += _changes(result)
+    if result.created_at is not None:
+        lines += _timeline(result, created_at=result.created_at)
+    return "\n".join([*lines, f"By {result.model} version {result.version}"])
+
+
+def _points(points: float) -> str:
+    return f"{points:+.2f}".replace("-", "−")
+
+
+def _adds(points: float, said: str) -> str:
+    return f"  {_points(points)}  {said}"
+
+
+def _rank(placement: Placement) -> str:
+    # Nobody stands above all the open leads, being one of them.
+    above = placement.percentile
+    share = f"{above:.0f}" if 0.5 <= above < 99.5 else "over 99" if above > 50 else "under 1"
+    return f"above {share} % of the open leads"
+
+
+def _placement(fit: Placement, engagement: Placement) -> str:
+    high, low = "the better half of the open leads", "the lesser half"
+    halves = [high if part.percentile >= 50 else low for part in (fit, engagement)]
+    if halves[0] == halves[1]:
+        return f"both in {halves[0]}"
+    return f"fit in {halves[0]}, engagement in {halves[1]}"
+
+
+def _changes(result: ExplainResult) -> list[str]:
+    if result.since is None or result.probability_before is None:
+        return []
+    changes = result.changes
+    since = local_moment(result.since, result.timezone)
+    moved = sum(change.points for change in changes)
+    lines = [
+        f"Since {since}: from {percent(result.probability_before)} to {percent(result.probability)}, "
+        f"{_points(moved)} in log-odds"
+    ]
+    for change in changes[:_SHOWN_CHANGES]:
+        same = change.before == change.now
+        before = "as before; the rest has changed around it" if same else f"before: {change.value_before}"
+        lines.append(_adds(change.points, f"{change.now} ({before})"))
+    rest = changes[_SHOWN_CHANGES:]
+    if rest:
+        lines.append(_adds(sum(change.points for change in rest), f"{len(rest)} smaller changes together"))
+    return lines
+
+
+def _timeline(result: ExplainResult, *, created_at: str) -> list[str]:
+    lines = ["What happened, the latest first"]
+    for act in result.timeline[:_SHOWN_DAYS]:
+        times = f" × {act.times}" if act.times > 1 else ""
+        channel = f" ({act.channel})" if act.channel else ""
+        lines.append(f"  {act.day}  {act.action}{times}{channel}")
+    rest = sum(act.times for act in result.timeline[_SHOWN_DAYS:])
+    if rest:
+        lines.append(f"  … and {rest:,} acts before")
+    created = local_moment(created_at, result.timezone)
+    return [*lines, f"  {created}  the lead is created"]
+
+
+Row = tuple[str, ...]
+
+
+def words_of_backtest(result: BacktestResult) -> str:
+    """What ``mqlml backtest`` prints."""
+    zone, held = result.timezone, result.held_out
+    judged: list[tuple[str, PeriodEvaluation]] = [
+        *((local_day(period.start, zone), period) for period in result.periods),
+        ("all", result.together),
+    ]
+    lines = ["Each period, judged by a model that learned from what was known when it began"]
+    lines += columns(_sizes(result.periods, zone))
+    lines.append("How good it was, with 95 % intervals (log loss and Brier score: less is better)")
+    lines += columns(_metrics(judged))
+    lines.append("Whether its promises came true, with 95 % intervals")
+    lines += columns(_calibration(judged))
+    if result.ageing is not None:
+        lines += _ageing(result.ageing)
+    lines.append(result.advice)
+    since, until = (local_day(end, zone) for end in (held.start, held.until))
+    lines.append(f"The held-out period, {since} until {until}, was not opened")
+    return "\n".join(lines)
+
+
+def _sizes(periods: Sequence[BacktestPeriod], zone: str) -> list[Row]:
+    rows: list[Row] = [("from", "learned from", "convert", "base rate known", "judged", "convert")]
+    rows += [
+        (
+            local_day(period.start, zone),
+            f"{period.learned_from.n:,}",
+            f"{period.learned_from.positives:,}",
+            percent(period.base_rate_known),
+            f"{period.n:,}",
+            f"{period.positives:,}",
+        )
+        for period in periods
+    ]
+    return rows
+
+
+def _metrics(judged: Sequence[tuple[str, PeriodEvaluation]]) -> list[Row]:
+    rows: list[Row] = [("from", "ROC AUC", "log loss", "base rate's", "Brier score", "base rate's")]
+    rows += [
+        (
+            name,
+            ranged(period.roc_auc),
+            ranged(period.log_loss, 4),
+            four_digits(period.log_loss_base_rate),
+            ranged(period.brier, 4),
+            four_digits(period.brier_base_rate),
+        )
+        for name, period in judged
+    ]
+    return rows
+
+
+def _calibration(judged: Sequence[tuple[str, PeriodEvaluation]]) -> list[Row]:
+    rows: list[Row] = [("from", "promised", "came", "promised too much", "calibration error")]
+    rows += [
+        (
+            name,
+            percent(period.predicted),
+            percent(period.rate),
+            ranged(period.overprediction, sign="+"),
+            ranged(period.ece),
+        )
+        for name, period in judged
+    ]
+    return rows
+
+
+def _ageing(ageing: Ageing) -> list[str]:
+    lines = ["What not retraining costs: older models beside fresh ones, on the same leads"]
+    rows: list[Row] = [
+        ("older by", "days since training", "looks", "log loss", "fresh", "added", "of the skill")
+    ]
+    skill = ageing.skill.value
+    rows += [
+        (
+            f"{step.older:.0f} days",
+            f"{step.since_training:.0f}",
+            f"{step.n:,}",
+            f"{step.log_loss:.4f}",
+            f"{step.fresh:.4f}",
+            ranged(step.added, 4, sign="+"),
+            f"{step.added.value / skill:.0%}" if skill > 0 else "-",
+        )
+        for step in ageing.steps
+    ]
+    lines += columns(rows)
+    lines.append(f"  skill (log loss of the base rate less that of fresh models): {ranged(ageing.skill, 4)}")
+    if ageing.per_30_days is not None:
+        added = ranged(ageing.per_30_days, 4, sign="+")
+        lines.append(f"  log loss added by 30 days, all ages together: {added}")
+    return lines

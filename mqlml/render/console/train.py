@@ -1,0 +1,145 @@
+"""What people read of a training at the command line: its result goes in, a few plain lines and tables come out."""
+
+from __future__ import annotations
+
+from mqlml.evaluation import Comparison, Estimate, LabelEvaluation, Metrics, Promotion
+from mqlml.render.console.common import _leaks, _waterfall, columns, local_moment, percent
+from mqlml.render.report.text import proof_in_words
+from mqlml.render.results import TrainedVersion
+
+__all__ = ["words_of_train"]
+
+_VERDICTS: dict[Comparison, str] = {
+    "better": "better",
+    "not_clearly_better": "not clearly better",
+    "worse": "worse",
+}
+
+
+def words_of_train(result: TrainedVersion) -> str:
+    """What ``mqlml train`` prints."""
+    holdout = result.holdout
+    lines = []
+    if result.set_aside_in:
+        tables = ", ".join(result.set_aside_in)
+        lines.append(f"Note: Some rows were set aside ({tables}); mqlml check says which and why.")
+    lines += [
+        "Population",
+        *_waterfall(result.population),
+        *_leaks(result.leaks),
+        proof_in_words(result.proof),
+    ]
+    since, until = (local_moment(end, result.timezone) for end in (holdout.start, holdout.until))
+    lines.append(
+        f"Judged on the last period, {since} until {until}: {holdout.n:,} snapshots, "
+        f"{holdout.positives:,} convert ({percent(holdout.base_rate)})"
+    )
+    lines += _metrics(holdout, result.baselines["base_rate"].brier)
+    lines += ["Beside it, on the same leads", *_baselines(result)]
+    if result.labels:
+        lines.append("Labels")
+        lines += [_label(name, label) for name, label in result.labels.items()]
+        lines += [_promoted(rule) for rule in result.promoted]
+        lines += [
+            f"  Never, {rule.reason}: {rule.selected:,} snapshots, {rule.converted:,} of them convert"
+            for rule in result.disqualified
+        ]
+    gate = result.gate
+    lines += [f"Note: {warning}" for warning in gate.warnings]
+    if not gate.passed:
+        lines += ["Refused", *(f"  {reason}" for reason in gate.reasons)]
+    elif result.version is None:
+        lines.append("Passed the gate; nothing was registered (dry run)")
+    else:
+        alias = f" as {', '.join(result.aliases)}" if result.aliases else ""
+        lines.append(f"Registered {result.model} version {result.version}{alias}")
+    return "\n".join(lines)
+
+
+def _metrics(holdout: Metrics, base_rate: Estimate) -> list[str]:
+    rows: list[tuple[str, ...]] = [("", "value", "95 % interval")]
+    rows += [
+        _row("ROC AUC", holdout.roc_auc),
+        _row("average precision", holdout.average_precision),
+        _row("log loss", holdout.log_loss, 4),
+        _row("Brier score", holdout.brier, 4),
+        _row("Brier score of the base rate known when training", base_rate, 4),
+        _row("calibration error", holdout.ece, 4),
+        _row("lift of the top tenth", holdout.lift_top_decile, 2),
+    ]
+    return columns(rows)
+
+
+def _row(name: str, estimate: Estimate, digits: int = 3) -> tuple[str, str, str]:
+    return (
+        name,
+        f"{estimate.value:.{digits}f}",
+        f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}",
+    )
+
+
+def _baselines(result: TrainedVersion) -> list[str]:
+    rows: list[tuple[str, ...]] = [
+        (
+            "",
+            "ROC AUC",
+            "log loss",
+            "Brier score",
+            "mqlml's log loss minus this, 95 % interval",
+            "mqlml is",
+        ),
+        ("mqlml", *_scores(result.holdout), "", ""),
+    ]
+    rows += [
+        (
+            name.replace("_", " "),
+            *_scores(baseline),
+            _signed(baseline.log_loss_difference),
+            _VERDICTS[baseline.verdict],
+        )
+        for name, baseline in result.baselines.items()
+    ]
+    return columns(rows)
+
+
+def _scores(metrics: Metrics) -> tuple[str, str, str]:
+    return (
+        f"{metrics.roc_auc.value:.3f}",
+        f"{metrics.log_loss.value:.4f}",
+        f"{metrics.brier.value:.4f}",
+    )
+
+
+def _signed(estimate: Estimate) -> str:
+    return f"{estimate.value:+.4f} ({estimate.low:+.4f} to {estimate.high:+.4f})"
+
+
+def _label(name: str, label: LabelEvaluation) -> str:
+    text = f"  {name.upper()} from a probability of {label.threshold:.3f}"
+    if label.precision is not None and label.recall is not None:
+        text += (
+            f": {percent(label.precision.value)} of those above convert, {percent(label.recall.value)} of all "
+            "conversions are among them"
+        )
+    if label.per_week is not None:
+        text += f", {label.per_week.value:.1f} leads a week"
+    if f"{label.evaluated_at:.3f}" != f"{label.threshold:.3f}":
+        text += f" (measured at {label.evaluated_at:.3f}, before the last period was learned from)"
+    predicted, within = [], []
+    if (precision := label.predicted.precision) is not None:
+        predicted.append(f"{percent(precision.low)} to {percent(precision.high)} convert")
+        within.append(bool(label.within_range.precision))
+    if (per_week := label.predicted.per_week) is not None:
+        predicted.append(f"{per_week.low:.1f} to {per_week.high:.1f} leads a week")
+        within.append(bool(label.within_range.per_week))
+    if predicted:
+        verdict = "kept" if all(within) else "kept in part" if any(within) else "not kept"
+        text += f"\n    promised for that period, with 90 % confidence: {', '.join(predicted)}: {verdict}"
+    return text
+
+
+def _promoted(rule: Promotion) -> str:
+    text = f"  At once {rule.to.upper()}, {rule.reason}: {rule.selected:,} snapshots"
+    if rule.precision is not None:
+        text += f", {percent(rule.precision.value)} of them convert; {rule.raised:,} were lower without it"
+    return text

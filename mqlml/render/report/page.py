@@ -1,0 +1,138 @@
+"""The page: a result goes in, one self-contained HTML document comes out, without script or outside request."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from mqlml.evaluation import Importance, TrainingResult
+from mqlml.render.report import marked, parts, story
+from mqlml.render.report import periods as history
+from mqlml.render.report import text as words
+from mqlml.render.report.charts import calibration_chart, decile_chart, dot_grid
+from mqlml.render.report.groups import fit_engagement_grid, slice_groups
+from mqlml.render.report.periods import over_time
+from mqlml.render.report.trust import verdict
+
+__all__ = ["render_report"]
+
+SHOWN_FEATURES = 12
+SHOWN_GROUPS = 8
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("mqlml.render.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=marked.percent,
+        count=marked.count,
+        decimal=marked.decimal,
+        interval=marked.interval,
+        date=words.date,
+        label_name=words.label_name,
+    )
+    return environment
+
+
+_KINDS = {"column": "column", "action": "event type", "feature": "feature"}
+"""What a finding is about, in a marketer's words."""
+
+
+def render_report(result: TrainingResult, *, version: str | None = None, run_id: str | None = None) -> str:
+    """The report as HTML text.
+
+    Parameters
+    ----------
+    result : TrainingResult
+        What was not measured is said to be missing.
+    version, run_id : str, optional
+        As the store calls the version; None for a model that was not registered.
+
+    Returns
+    -------
+    str
+        A whole document in UTF-8 with its style and charts inside; the same result gives the same text.
+    """
+    head = story.headline(result)
+    importance = result.importance or Importance((), (), n=0)
+    features = parts.effect_rows(importance, result.holdout, "features")
+    groups = parts.effect_rows(importance, result.holdout, "groups")
+    head_of_drops, drops = parts.drop_words(importance)
+    shown = len(features) if len(features) <= SHOWN_FEATURES + 3 else SHOWN_FEATURES
+    heads, metric_rows = parts.metric_rows(result)
+    tones = parts.label_tones(result.labels)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            result=result,
+            version=version,
+            run_id=run_id,
+            head=head,
+            dots=_dots(head),
+            verdict=verdict(result),
+            unit=story.unit(result),
+            families=parts.effect_rows(importance, result.holdout, "families"),
+            groups=[row for row in groups if row.kind == "helps"][:SHOWN_GROUPS],
+            slices=slice_groups(result.slices),
+            features=features[:shown],
+            more_features=features[shown:],
+            drop_words=head_of_drops,
+            drops=drops,
+            calibration=Markup(calibration_chart(result.calibration.bands)),
+            deciles=Markup(decile_chart(result.deciles, result.holdout.base_rate)),
+            caught=[
+                said for tenths in (1, 2, 3) if (said := story.caught_by_top(result, tenths)) is not None
+            ],
+            cards=parts.label_cards(result),
+            strips=parts.strips(result),
+            caught_by_label=story.caught_by_label(result),
+            tones=[
+                ("unqualified", parts.no_label(result.labels)),
+                *((tones[name], words.label_name(name)) for name in result.labels),
+            ][::-1],
+            ages=parts.age_rows(result.by_age),
+            more_history=history.more_history(result.learning_curve),
+            doublings=history.doublings(result.learning_curve),
+            over_time=over_time(result.over_time),
+            grid=fit_engagement_grid(result.fit_by_engagement),
+            waterfall=parts.waterfall(result.population.waterfall),
+            quarantined=sum(found.rows for found in result.data.quarantine),
+            leak_kinds=_KINDS,
+            proof=words.proof_in_words(result.proof),
+            metric_heads=heads,
+            metric_rows=metric_rows,
+            confidence=words.percent(story.CONFIDENCE),
+        )
+    )
+
+
+@dataclass(frozen=True)
+class _Dots:
+    """A share of leads as dots that one can count."""
+
+    name: str
+    filled: int
+    chart: Markup
+
+
+def _dots(head: story.Headline) -> list[_Dots]:
+    if not head.called or head.total > 1000:
+        return []
+    found = []
+    for key, title, filled in (("picked", head.called, head.picked), ("random", "at random", head.random)):
+        name = f"{words.count(head.total)} leads {title}"
+        chart = dot_grid(
+            min(filled, head.total), head.total, title=f"{name}: {filled} convert", key=f"dots-{key}"
+        )
+        found.append(_Dots(name, filled, Markup(chart)))
+    return found

@@ -1,0 +1,162 @@
+"""What the numbers allow us to say: a `TrainingResult` goes in, plain sentences that hold for it come out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+
+from mqlml.evaluation import Estimate, LabelEvaluation, TrainingResult
+from mqlml.render.report import marked
+from mqlml.render.report.text import count, date, finite, label_name, out_of, percent, times
+
+__all__ = [
+    "CONFIDENCE",
+    "Headline",
+    "caught_by_label",
+    "caught_by_top",
+    "effect_kind",
+    "headline",
+    "share_of",
+    "unit",
+]
+
+CONFIDENCE = 0.95
+"""What the intervals hold."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The first sentence, what it rests on, and, where it counts leads, how many of ``total``.
+
+    ``picked`` is what ``called`` leads do, ``random`` what leads picked at random do.
+    """
+
+    sentence: Markup
+    rests_on: Markup
+    called: str = ""
+    picked: int = 0
+    random: int = 0
+    total: int = 0
+
+
+def unit(result: TrainingResult) -> str:
+    """What one row is: a lead, or one look at a lead."""
+    return "looks at leads" if result.question.repeated else "leads"
+
+
+def share_of(label: LabelEvaluation, result: TrainingResult) -> float:
+    """Of the held-out snapshots, the share that reaches a label's threshold."""
+    return label.selected / result.holdout.n if result.holdout.n else math.nan
+
+
+def effect_kind(drop: Estimate) -> Literal["helps", "hurts", "none", "unknown"]:
+    """Whether the interval of an effect is clear of zero; without an interval nothing is claimed."""
+    if not finite(drop.value) or not marked.between(drop):
+        return "unknown"
+    if drop.low > 0:
+        return "helps"
+    return "hurts" if drop.high < 0 else "none"
+
+
+def _about(rate: float, total: int) -> str:
+    expected = rate * total
+    if expected == 0:
+        return "none"
+    return f"about {count(expected)}" if expected >= 0.5 else "fewer than one"
+
+
+def headline(result: TrainingResult) -> Headline:
+    """The page's first sentence: what a lead that mqlml picks out is worth, or why it should not be used."""
+    held = result.holdout
+    rests_on = Markup(
+        "Measured on {} {} from {} to {}, a period the model had not seen; {} of them converted."
+    ).format(
+        marked.mark(held.n, count(held.n)),
+        unit(result),
+        date(held.start),
+        date(held.until),
+        marked.mark(held.positives, count(held.positives)),
+    )
+    if not result.gate.passed:
+        return Headline(Markup("This version was refused: please do not use it to label leads."), rests_on)
+
+    base = held.base_rate
+    top = list(result.labels)[-1] if result.labels else None
+    precision: Estimate | None
+    if top is not None:
+        precision = result.labels[top].precision
+        called = f"open leads that mqlml calls {label_name(top)}"
+        short = f"called {label_name(top)}"
+    else:
+        called, short = "leads in the tenth that mqlml ranks highest", "ranked highest"
+        rate = result.deciles[0].rate if result.deciles else math.nan
+        precision = Estimate(rate, math.nan, math.nan)
+    rate_of_top = marked.value_of(precision)
+    if precision is None or rate_of_top is None or not math.isfinite(base):
+        if top is not None and math.isfinite(base):
+            sentence = (
+                f"No lead in the held-out period reached the {label_name(top)} threshold, "
+                "so what that label is worth is not known yet."
+            )
+        else:
+            sentence = "This version was not measured on later leads, so how well it works is not known yet."
+        return Headline(Markup("{}").format(sentence), rests_on)
+
+    total = out_of(rate_of_top, base)
+    said = Markup("Out of {} {}, {} will {}; picked at random it would be {}{}.").format(
+        count(total),
+        called,
+        marked.mark(rate_of_top, _about(rate_of_top, total)),
+        result.question.converts,
+        marked.mark(base, _about(base, total).removeprefix("about ")),
+        ", so the label has not shown that it helps" if top is not None and precision.low <= base else "",
+    )
+    if marked.between(precision):
+        rests_on += Markup(" With {} confidence the true share lies between {} and {}.").format(
+            percent(CONFIDENCE), marked.percent(precision.low), marked.percent(precision.high)
+        )
+    return Headline(said, rests_on, short, round(rate_of_top * total), round(base * total), total)
+
+
+def caught_by_top(result: TrainingResult, tenths: int) -> Markup | None:
+    """What following up the best ``tenths`` of the ranking would have caught."""
+    if len(result.deciles) != 10:
+        return None
+    row = result.deciles[tenths - 1]
+    if not finite(row.cumulative_share):
+        return None
+    name = {1: "the top tenth", 2: "the top fifth", 3: "the top three tenths"}.get(
+        tenths, f"the top {tenths} tenths"
+    )
+    said = Markup("Following up only {} of the ranking would have reached {} of all conversions")
+    first = result.deciles[0].lift if tenths == 1 else None
+    lift = (
+        Markup("; a lead there converts {} as often as the average lead").format(
+            marked.mark(first, times(first))
+        )
+        if finite(first)
+        else ""
+    )
+    return said.format(name, marked.percent(row.cumulative_share)) + lift + Markup(".")
+
+
+def caught_by_label(result: TrainingResult) -> list[Markup]:
+    """How few leads each label names, highest first, and how many of the conversions are among them."""
+    said = []
+    caught = None
+    for number, (name, label) in enumerate(reversed(result.labels.items())):
+        caught, share = marked.value_of(label.recall), share_of(label, result)
+        if caught is None or not finite(share):
+            continue
+        or_better = " or better" if number else ""
+        said.append(
+            Markup("mqlml calls {} of leads {}{}. Among them are {} of all conversions.").format(
+                marked.percent(share), label_name(name), or_better, marked.percent(caught)
+            )
+        )
+    if said and caught is not None and caught < 1:
+        said.append(Markup("The other {} of conversions get no label.").format(percent(1 - caught)))
+    return said

@@ -1,0 +1,220 @@
+"""Whether a version can be trusted: a `TrainingResult` goes in, a verdict and the answers it rests on come out.
+
+Each answer depends on the data: what is no better than a guess, or was not measured, is said as plainly as what went
+well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+
+from mqlml.evaluation import Baseline, CalibrationBand, CalibrationSummary, Metrics, TrainingResult, worst_of
+from mqlml.render.report import marked
+from mqlml.render.report.text import finite, join, percent
+
+__all__ = ["Check", "Verdict", "verdict"]
+
+State = Literal["good", "care", "bad", "unknown"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question about trust, its answer, and how that answer should be taken."""
+
+    state: State
+    question: str
+    answer: Markup
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the version can be trusted: in a word, in a sentence, and question by question."""
+
+    state: State
+    title: str
+    sentence: str
+    checks: tuple[Check, ...]
+
+
+def _ranks(metrics: Metrics) -> bool:
+    """Whether the interval of the ROC AUC is clear of a coin's."""
+    return metrics.roc_auc.low > 0.5
+
+
+def _ranking(metrics: Metrics) -> Check:
+    question = "Does it put the likely leads first?"
+    auc = metrics.roc_auc
+    value = marked.value_of(auc)
+    if value is None:
+        return Check("unknown", question, Markup("This was not measured."))
+    says = Markup(
+        "Take one lead that converted and one that did not: it ranks the right one higher {} of the time{}. "
+        "A coin would manage {}."
+    )
+    interval = (
+        Markup(" (between {} and {})").format(
+            marked.mark(auc.low, percent(auc.low)), marked.mark(auc.high, percent(auc.high))
+        )
+        if marked.between(auc)
+        else ""
+    )
+    answer = says.format(marked.percent(value), interval, percent(0.5))
+    if not finite(auc.low):
+        return Check("care", question, answer)
+    if not _ranks(metrics):
+        return Check("bad", question, answer + Markup(" It cannot be told apart from the coin."))
+    return Check("good", question, answer)
+
+
+def _probabilities(metrics: Metrics) -> Check:
+    question = "Are its probabilities better than one rate for all?"
+    brier, base = metrics.brier.value, metrics.brier_base_rate
+    if not (finite(brier) and finite(base)):
+        return Check("unknown", question, Markup("This was not measured."))
+    figures = Markup("error {} against {}").format(
+        marked.mark(brier, f"{brier:.4f}"), marked.mark(base, f"{base:.4f}")
+    )
+    if brier < base:
+        gain = 1 - brier / base
+        said = Markup(
+            "Yes: its error (the Brier score) is {} lower than quoting the rate known at training to everyone ({})."
+        )
+        return Check("good", question, said.format(percent(gain), figures))
+    said = Markup("No: quoting the rate known at training to everyone would have been {} ({}).")
+    answer = said.format("better" if brier > base else "just as good", figures)
+    if _ranks(metrics):
+        answer += Markup(" Use the order of the leads, not the probabilities.")
+    return Check("bad", question, answer)
+
+
+def _place(band: CalibrationBand) -> Literal["within", "more", "fewer"] | None:
+    """Whether what was predicted lies within the observed interval, or more, or fewer converted."""
+    observed = band.observed
+    if not (marked.between(observed) and finite(band.mean_predicted)):
+        return None
+    if observed.low <= band.mean_predicted <= observed.high:
+        return "within"
+    return "more" if observed.low > band.mean_predicted else "fewer"
+
+
+def _whole(bands: tuple[CalibrationBand, ...]) -> tuple[float, float] | None:
+    """The average predicted and the share that converted over all bands of the calibration table."""
+    known = [
+        band for band in bands if finite(band.mean_predicted) and finite(band.observed.value) and band.n > 0
+    ]
+    n = sum(band.n for band in known)
+    if not n:
+        return None
+    predicted = sum(band.mean_predicted * band.n for band in known) / n
+    return predicted, sum(band.observed.value * band.n for band in known) / n
+
+
+def _calibration(calibration: CalibrationSummary) -> Check:
+    question = "Do its promises come true?"
+    places = [place for band in calibration.bands if (place := _place(band)) is not None]
+    whole = _whole(calibration.bands)
+    if not places or whole is None:
+        return Check("unknown", question, Markup("This was not measured."))
+    fits, more, fewer = (places.count(place) for place in ("within", "more", "fewer"))
+    groups = (
+        f"{fits} of {len(places)} groups"
+        if fits < len(places)
+        else f"all {len(places)} groups"
+        if fits > 1
+        else "the one group"
+    )
+    parts = [
+        f"In {groups} what happened fits what was promised"
+        if fits
+        else f"In none of {len(places)} groups does what happened fit what was promised"
+    ]
+    if more:
+        parts.append(f"in {more}, more leads converted than promised")
+    if fewer:
+        parts.append(f"in {fewer}, fewer" if more else f"in {fewer}, fewer leads converted than promised")
+    answer = Markup("{}. Overall it promised {} and {} converted.").format(
+        "; ".join(parts), percent(whole[0]), percent(whole[1])
+    )
+    state: State = "good" if fits >= 0.7 * len(places) else "care" if fits >= 0.4 * len(places) else "bad"
+    if calibration.drift:
+        answer += Markup(
+            " Whether they come true for later leads cannot be promised: from one period of the past to the next, "
+            "more or fewer leads converted than chance explains."
+        )
+        state = "care" if state == "good" else state
+    return Check(state, question, answer)
+
+
+_BASELINES = {
+    "base_rate": "quoting the base rate to everyone",
+    "points": "a points rule",
+    "logistic": "logistic regression",
+}
+
+
+def _simpler(metrics: Metrics, baselines: Mapping[str, Baseline]) -> Check:
+    question = "Does it beat simpler ways?"
+    value = marked.value_of(metrics.roc_auc)
+    worst = worst_of(baseline.verdict for baseline in baselines.values())
+    if value is None or worst is None:
+        return Check("unknown", question, Markup("No simpler way was measured beside it."))
+    ranked = [
+        Markup("{} {}").format(_BASELINES[name], marked.percent(baselines[name].roc_auc.value))
+        for name in ("points", "logistic")
+        if name in baselines and finite(baselines[name].roc_auc.value)
+    ]
+    answer = Markup("")
+    if ranked:
+        answer = Markup("Pairs in the right order: mqlml {}, {}. ").format(
+            marked.percent(value), Markup(" and ").join(ranked)
+        )
+    spoken = {
+        verdict: join(
+            [_BASELINES.get(name, name) for name, found in baselines.items() if found.verdict == verdict]
+        )
+        for verdict in ("worse", "not_clearly_better")
+    }
+    if worst == "better":
+        answer += Markup("Lead by lead, its error is lower than that of each simpler way, beyond chance.")
+        return Check("good", question, answer)
+    if spoken["worse"]:
+        answer += Markup("No: the error of {} is lower, beyond chance.").format(spoken["worse"])
+    if spoken["not_clearly_better"]:
+        answer += Markup("{}Its advantage over {} may be luck.").format(
+            " " if spoken["worse"] else "", spoken["not_clearly_better"]
+        )
+    return Check("care", question, answer)
+
+
+def verdict(result: TrainingResult) -> Verdict:
+    """Whether the version can be trusted. A refused gate outweighs every check; a warning is never passed over."""
+    checks = (
+        _ranking(result.holdout),
+        _probabilities(result.holdout),
+        _calibration(result.calibration),
+        _simpler(result.holdout, result.baselines),
+    )
+    states = [check.state for check in checks]
+    if not result.gate.passed:
+        return Verdict(
+            "bad", "No", "It did not pass the checks that every version must pass before it is used.", checks
+        )
+    if states.count("unknown") == len(states):
+        return Verdict("unknown", "Not known yet", "Nothing was measured on later leads.", checks)
+    if checks[0].state == "bad":
+        return Verdict(
+            "bad", "Not shown", "On later leads it has not shown that it can tell them apart.", checks
+        )
+    if "bad" in states:
+        return Verdict("care", "Only in part", "Not everything that it says held on later leads.", checks)
+    if "care" in states or result.gate.warnings:
+        return Verdict("care", "Yes, with care", "It helps on later leads; mind the points below.", checks)
+    if "unknown" in states:
+        return Verdict(
+            "care", "So far", "What was measured on later leads is good; not everything was.", checks
+        )
+    return Verdict("good", "Yes", "On later leads, which it had not seen, it did what it says.", checks)

@@ -1,0 +1,326 @@
+"""What each command returns: one typed result, which is printed as JSON or as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mqlml.evaluation import TrainingResult
+from mqlml.evaluation.ageing import Ageing
+from mqlml.evaluation.bootstrap import Estimate
+from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
+from mqlml.features import Family
+from mqlml.features.catalogue import Unit
+from mqlml.insight import Explanation
+from mqlml.journeys.quarantine import QuarantineGroup, TableCount
+from mqlml.results import Result
+from mqlml.training import Finding, HoldoutPeriod, LeftOut, Population, Proof
+
+__all__ = [
+    "BacktestPeriod",
+    "BacktestResult",
+    "BaseRatePeriod",
+    "CatalogEntry",
+    "CheckResult",
+    "ClosedPeriod",
+    "DataNeed",
+    "DemoResult",
+    "ExplainResult",
+    "FeaturesResult",
+    "LearnedFrom",
+    "NoFeature",
+    "ReportResult",
+    "ScoreResult",
+    "TableResult",
+    "TrainedVersion",
+]
+
+
+@dataclass(frozen=True)
+class BaseRatePeriod(Result):
+    """How many snapshots of one month, or of one tenth of a flat table's order, convert."""
+
+    period: str
+    """The month, as ``2026-01``, or the tenth in words."""
+    snapshots: int
+    """Snapshots in it."""
+    positives: int
+    """Snapshots followed by a conversion."""
+    rate: float
+    """The share of these, between 0 and 1."""
+
+
+@dataclass(frozen=True)
+class DataNeed(Result):
+    """How much there is to learn from and to evaluate on, against how much is needed."""
+
+    positives_to_learn_from: int
+    """Conversions before the held-out period."""
+    positives_to_judge_on: int
+    """Conversions in it."""
+    needed: int
+    """``gate.min_positives``: conversions to learn from, at least."""
+    enough: bool
+    """Whether there are as many."""
+    purged_from_learning: int
+    """Earlier snapshots left out because their lead or account is in the held-out period, too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult(Result):
+    """What a config and its data are good for."""
+
+    tables: dict[str, TableCount]
+    """Rows read and quarantined, by table."""
+    quarantine: tuple[QuarantineGroup, ...]
+    """What was quarantined, by table, column and reason."""
+    population: Population
+    """Whom a model would learn from."""
+    observed_until: str | None
+    """ISO time up to which outcomes are complete; None for a flat table."""
+    timezone: str
+    """``data.timezone``, in which times are shown to people."""
+    holdout: HoldoutPeriod
+    """The last period, which training holds out."""
+    base_rate: tuple[BaseRatePeriod, ...]
+    """The share that converts over time, earliest first."""
+    leaks: tuple[Finding, ...]
+    """What the leakage audit found."""
+    proof: Proof | None
+    """The perturbation test against leaks; None for a flat table, which has no times."""
+    cautions: tuple[str, ...]
+    """What the config asks for in vain, as sentences for people."""
+    features: int
+    """Features that a model would get."""
+    left_out: tuple[LeftOut, ...]
+    """Columns that became no feature, refused ones apart."""
+    enough: DataNeed
+    """Whether the data is enough."""
+
+
+@dataclass(frozen=True)
+class CatalogEntry(Result):
+    """One feature."""
+
+    name: str
+    """``family__what__aggregate__window``; the window is left out where it does not apply."""
+    family: Family
+    """The family it belongs to."""
+    what: str
+    """What is counted or known, as ``demo_request``."""
+    aggregate: str
+    """What of it, as ``count`` or ``days_since``."""
+    signal: tuple[str, str]
+    """The family and the thing it tells of, with all its windows and aggregates."""
+    sentence: str
+    """What it says, in a marketer's words."""
+    kind: Literal["number", "category"]
+    """What its values are."""
+    unit: Unit
+    """What a value is measured in."""
+    window: str | None
+    """The lookback window, as ``7d`` or ``all``; None where it does not apply."""
+    source: tuple[str, ...]
+    """The columns it is made from, as ``events.action``."""
+    words: tuple[str, ...]
+    """The source's own words behind the parts of the name, where they differ from it."""
+
+
+@dataclass(frozen=True)
+class NoFeature(Result):
+    """What became no feature, and why."""
+
+    what: str
+    """A column, or a group of features that is switched off."""
+    reason: str
+    """Why, as a sentence for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesResult(Result):
+    """The catalog of a config and its data, or of a version."""
+
+    model: str
+    """The model's name."""
+    version: int | None
+    """The version; None where the features are those of a config."""
+    features: tuple[CatalogEntry, ...]
+    """Every feature, in the order of the training table's columns."""
+    left_out: tuple[NoFeature, ...]
+    """What became no feature."""
+    cautions: tuple[str, ...] = ()
+    """What the config asks for in vain, as sentences for people; empty for a version."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableResult(Result):
+    """A training table that was written."""
+
+    out: str
+    """The file or folder."""
+    rows: int
+    """Snapshots, one a row."""
+    positives: int
+    """Snapshots followed by a conversion."""
+    features: int
+    """Columns beside ``lead_id``, ``cutoff_time`` and ``label``."""
+    parts: int
+    """Into how many parts it was cut to fit in memory; 1 where it was made in one piece."""
+
+
+@dataclass(frozen=True)
+class ClosedPeriod(HoldoutPeriod):
+    """The held-out period of a training."""
+
+    opened: bool
+    """Whether it was looked at; a backtest never does."""
+
+
+@dataclass(frozen=True)
+class LearnedFrom(Result):
+    """What the model of one period learned from."""
+
+    start: Annotated[str, Field(alias="from")]
+    """ISO time of the first cutoff; for a flat table, its place in the order."""
+    until: str
+    """The last cutoff, likewise."""
+    n: int
+    """Snapshots."""
+    positives: int
+    """Snapshots followed by a conversion."""
+    purged: int
+    """Earlier snapshots left out because their lead or account is in the period, too."""
+    parts: int
+    """Models that share the work so that none predicts an account it learned from; 1 where one can."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BacktestPeriod(FoldEvaluation):
+    """One period of the past, predicted by a model that learned from what was known when it began."""
+
+    start: Annotated[str, Field(alias="from")]
+    """ISO time of the first cutoff; for a flat table, its place in the order."""
+    until: str
+    """The last cutoff, likewise."""
+    learned_from: LearnedFrom
+    """What its model learned from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BacktestResult(Result):
+    """The past, period by period."""
+
+    model: str
+    """The model's name."""
+    timezone: str
+    """``data.timezone``, in which times are shown to people."""
+    held_out: ClosedPeriod
+    """The last period, which stays closed."""
+    periods: tuple[BacktestPeriod, ...]
+    """Each period before it, earliest first."""
+    together: PeriodEvaluation
+    """All of them together."""
+    ageing: Ageing | None
+    """What age costs a model; None where no model could be asked about a later period."""
+    advice: str
+    """How a model ages and when to retrain, as sentences for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreResult(Result):
+    """Scores that were written."""
+
+    out: str
+    """The file."""
+    as_of: str
+    """ISO time in UTC at which the leads were scored."""
+    timezone: str
+    """``data.timezone``, in which times are shown to people."""
+    leads: int
+    """Open leads, one a row."""
+    older_than_learned: int
+    """Leads over a week older than any age that the version learned from."""
+    labels: dict[str, int]
+    """Leads by label, most frequent first."""
+    model: str
+    """The model's name."""
+    version: int
+    """Its version."""
+    run_id: str
+    """The run that made the version."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainResult(Explanation):
+    """One lead explained, and by which version."""
+
+    timezone: str
+    """``data.timezone``, in which times are shown to people."""
+    model: str
+    """The model's name."""
+    version: int
+    """Its version."""
+    run_id: str
+    """The run that made the version."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportResult(Result):
+    """A report that was written."""
+
+    out: str
+    """The page."""
+    model: str
+    """The model's name."""
+    version: int
+    """Its version."""
+    run_id: str
+    """The run that made the version."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoResult(Result):
+    """A simulated company, and what every step made of it."""
+
+    folder: str
+    """Where it all is."""
+    config: str
+    """The config."""
+    data: str
+    """The folder of the simulated export."""
+    store: str
+    """The folder of the versions."""
+    leads: int
+    """Leads simulated."""
+    events: int
+    """Their events."""
+    model: str
+    """The model's name."""
+    version: int | None
+    """The version that was trained."""
+    roc_auc: Estimate
+    """On the held-out last period: how often a snapshot that converts is ranked above one that does not."""
+    labels: dict[str, int]
+    """Leads scored, by label."""
+    scores: str
+    """The file of the scores."""
+    report: str
+    """The page about the version."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedVersion(TrainingResult):
+    """What a training came to, and the version that came of it."""
+
+    version: int | None
+    """None for a model that was not registered."""
+    run_id: str | None
+    """The MLflow run; None where nothing was registered."""
+    aliases: tuple[str, ...]
+    """The aliases of the version."""
+    set_aside_in: tuple[str, ...]
+    """Tables of which some rows were quarantined."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By step."""

@@ -1,0 +1,33 @@
+"""TODO training.leakage"""
+
+from mqlml.training.leakage.audit import audit_flat, audit_journeys
+from mqlml.training.leakage.columns import audit_columns
+from mqlml.training.leakage.events import EventCounts, audit_events, count_events
+from mqlml.training.leakage.findings import Clue, Finding, refused_actions, refused_columns
+from mqlml.training.leakage.perturbation import (
+    Proof,
+    moved_findings,
+    prove,
+    require_proof,
+    sample_snapshots,
+    take_leads,
+)
+
+__all__ = [
+    "Clue",
+    "EventCounts",
+    "Finding",
+    "Proof",
+    "audit_columns",
+    "audit_events",
+    "audit_flat",
+    "audit_journeys",
+    "count_events",
+    "moved_findings",
+    "prove",
+    "refused_actions",
+    "refused_columns",
+    "require_proof",
+    "sample_snapshots",
+    "take_leads",
+]

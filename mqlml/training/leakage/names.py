@@ -1,0 +1,210 @@
+"""Names: what a column or an event type is called goes in; whether that says "afterwards" comes out."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.training.leakage.findings import Clue
+from mqlml.training.leakage.univariate import filled_rows
+
+__all__ = ["check_action_name", "check_identifier", "check_name", "split_words"]
+
+_ENOUGH = 50
+"""Fewer filled rows than this can all differ by chance."""
+
+_OWN = 0.95
+"""Share of filled rows with a value that no other row has, from which on a column of codes is an identifier."""
+
+_COLLISIONS = 14.0
+"""Numbers drawn at random from their own range would collide this often on average, and none at all once in a million
+times (``exp(-14)``), however they were distributed; numbers that still all differ were given out one by one."""
+
+_CODE = re.compile(r"(?!\d{4}-\d\d-\d\d)(?=.*\d)[0-9A-Za-z_:-]{4,}")
+"""One word with a digit in it, no date: a code, not somebody's name, nor a mail address that can be parsed."""
+
+_SOME = 2_000
+
+
+def check_identifier(values: pd.Series) -> Clue | None:
+    """Whether a column's values were given out one to a lead.
+
+    Names, mail addresses and remarks are no codes; which of them can be features is decided where features are
+    chosen. A number is an identifier only if chance cannot keep its values apart: revenues differ, too.
+    """
+    filled = values[filled_rows(values)]
+    if len(filled) < _ENOUGH:
+        return None
+    # What is no code, or repeats itself among a few rows, need not be counted among all, which takes a while.
+    some = filled.iloc[:: max(len(filled) // _SOME, 1)]
+    numeric = values.dtype.kind in "fiub"
+    coded = bool((some % 1 == 0).all()) if numeric else _are_codes(some)
+    if not coded or some.nunique() < _OWN * len(some):
+        return None
+    distinct = int(filled.nunique())
+    if distinct < _OWN * len(filled) or (numeric and not _is_counted(filled.to_numpy(np.float64), distinct)):
+        return None
+    return Clue(
+        "identifier",
+        f"nearly every lead has its own ({distinct:,} different values in {len(filled):,} rows): an identifier tells "
+        "who a lead is, not what it is like",
+        {"distinct": distinct, "filled": len(filled)},
+        "suspicious",  # of a leak it is no proof; it is refused because nothing can be learned from it
+    )
+
+
+def _are_codes(texts: pd.Series) -> bool:
+    return bool(texts.astype("str").str.fullmatch(_CODE).mean() > _OWN)
+
+
+def _is_counted(numbers: npt.NDArray[np.float64], distinct: int) -> bool:
+    if distinct < len(numbers) or not np.isfinite(numbers).all():
+        return False
+    span = float(numbers.max() - numbers.min()) + 1
+    return math.comb(len(numbers), 2) / span >= _COLLISIONS
+
+
+_SALES = "is moved by sales"
+_GRADE = "is a grade given by sales"
+_KEPT = "is a score kept up to date afterwards"
+_GIVEN = "is given out by sales"
+_DEAL = "exists once there is a deal"
+_ENDS = "is written when a deal ends"
+_OUTCOME = "is the outcome"
+_MOVES = "is overwritten as the journey goes on"
+
+_AFTERWARDS: dict[str, str] = {
+    **dict.fromkeys(("last", "latest", "modified", "updated"), _MOVES),
+    **dict.fromkeys(("stage", "status", "lifecycle", "pipeline", "forecast"), _SALES),
+    **dict.fromkeys(("owner", "assigned", "assignee", "rep", "sdr"), _GIVEN),
+    **dict.fromkeys(("reason", "close", "closed", "closing", "churn", "churned"), _ENDS),
+    **dict.fromkeys(("amount", "revenue", "arr", "mrr"), "is written when a deal is made"),
+    **dict.fromkeys(("deal", "opportunity", "contract", "invoice", "onboarding", "onboarded"), _DEAL),
+    **dict.fromkeys(("convert", "converted", "conversion"), "is written at conversion"),
+    **dict.fromkeys(("won", "win", "lost", "outcome"), _OUTCOME),
+    **dict.fromkeys(
+        ("disposition", "tag", "tags", "disqualified", "disqualification"), "is written by sales"
+    ),
+    **dict.fromkeys(("quality", "rating", "grade", "profile"), _GRADE),
+    **dict.fromkeys(("score", "index"), _KEPT),
+}
+"""Words in a column's name that mean it is written after the journey began, and why."""
+
+_HARMLESS: dict[str, set[str]] = {
+    "last": {"name", "funding"},  # a surname; the company's last round
+    "latest": {"funding"},
+    "stage": {"funding", "company", "startup", "growth"},  # the company's, not the deal's
+    "status": {"marital", "employment", "civil", "residence"},
+    "owner": {"home", "house", "business", "car", "product"},
+    "reason": {"visit", "contact", "enquiry", "inquiry", "interest"},  # what a form asks
+    "amount": {"requested", "loan", "desired", "funding", "raised"},
+    "revenue": {"annual", "company", "yearly"},  # the company's size
+    "arr": {"company"},
+    "conversion": {"first"},  # the form by which the lead came
+    "converted": {"first"},
+    "profile": {"url", "linkedin", "link"},
+    "rating": {"credit"},
+    "quality": {"air", "data"},
+    "index": {"postal", "price"},
+    "rep": {"country"},
+}
+"""Words that make a suspicious one harmless if they stand in the same name."""
+
+_TARGETS = ("target", "label", "y", "is_customer", "became_customer", "customer_flag", "is_success")
+"""Whole names that people give to what is to be predicted."""
+
+_TRIMMINGS = {
+    "is",
+    "has",
+    "was",
+    "flag",
+    "date",
+    "time",
+    "at",
+    "on",
+    "by",
+    "code",
+    "label",
+    "text",
+    "copy",
+    "final",
+}
+"""Words that a copy of a column adds to its name."""
+
+_BUYING: dict[str, str] = {
+    **dict.fromkeys(
+        ("purchase", "purchased", "checkout", "cart", "basket", "order", "ordered", "payment", "paid"),
+        "is a step of the purchase itself",
+    ),
+    **dict.fromkeys(("invoice", "invoiced", "contract", "signed", "quote"), "comes with the deal"),
+    **dict.fromkeys(("onboarding", "kickoff", "renewal", "upsell"), "comes after the deal"),
+    **dict.fromkeys(("won", "lost", "closed", "converted", "conversion"), _OUTCOME),
+}
+"""Words in an event type's name that mean the conversion or what follows it."""
+
+_HARMLESS_ACTS: dict[str, set[str]] = {
+    "paid": {"search", "social", "ad", "ads", "click", "media", "campaign"},
+    "order": {"sample", "samples", "catalogue", "catalog"},
+    "cart": {"abandoned"},
+}
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def split_words(name: str) -> list[str]:
+    """The words of a name, whatever joins them: ``LifecycleStage``, ``lead_status``, ``Last Activity``."""
+    return _WORDS.findall(name)
+
+
+def _telling(name: str, telling: dict[str, str], harmless: dict[str, set[str]]) -> tuple[str, str] | None:
+    words = split_words(name)
+    lower = {word.lower() for word in words}
+    for word in words:
+        why = telling.get(word.lower())
+        if why is not None and not harmless.get(word.lower(), set()) & lower:
+            return word, why
+    return None
+
+
+def check_name(column: str, *, targets: Iterable[str] = (), written: Collection[str] = ()) -> Clue | None:
+    """Whether a column's name says that it is the outcome, or is written afterwards.
+
+    Parameters
+    ----------
+    targets : names of what is predicted, as the label's column; the same words, but for trimmings, are its copy.
+    written : columns of the outcomes table under the source's names; the same name in leads is a copy of it.
+    """
+    words = [word.lower() for word in split_words(column)]
+    for target in targets:
+        said = {word.lower() for word in split_words(target)}
+        if said and said <= set(words) and set(words) - said <= _TRIMMINGS:
+            return _named(f"the name repeats what is predicted, {target!r}", target)
+    if column in written:
+        return _named(
+            f"the outcomes table has a column {column!r}, too: it is written with the outcome", column
+        )
+    if "_".join(words) in _TARGETS:
+        return _named(f"{column!r} is a usual name of what is to be predicted", column)
+    if (found := _telling(column, _AFTERWARDS, _HARMLESS)) is not None:
+        return _named(f"the name says {found[0]!r}: such a column {found[1]}", found[0])
+    return None
+
+
+def check_action_name(action: str) -> Clue | None:
+    """Whether an event type's name says that it belongs to the conversion itself. Told, not refused: a checkout
+    is known before its purchase, and what its times say is another check's matter."""
+    found = _telling(action, _BUYING, _HARMLESS_ACTS)
+    if found is None:
+        return None
+    return Clue(
+        "name", f"the name says {found[0]!r}: it {found[1]}", {"word": found[0]}, "suspicious", refuses=False
+    )
+
+
+def _named(says: str, word: str) -> Clue:
+    return Clue("name", says, {"word": word}, "likely")

@@ -1,0 +1,107 @@
+"""Parts: some leads with everything that happened to them go in, their rows of the training table come out.
+
+No lead's row depends on another lead's (an account's leads stay in one part), so a table can be cut into parts by
+lead, and each part made wherever there is room: the parts' rows are those of the whole, to the last bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.config import Config, Problem
+from mqlml.features import FeaturePlan, build_features
+from mqlml.journeys import Journeys
+from mqlml.training.snapshots import assign_labels, find_snapshots, fix_grid
+
+__all__ = ["Recipe", "Shelf", "build_part", "deal_leads", "make_recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What all parts of one table have in common: the problem, its grid written down, and the features."""
+
+    problem: Problem
+    plan: FeaturePlan
+
+
+def make_recipe(leads: pd.DataFrame, config: Config, plan: FeaturePlan) -> Recipe:
+    """The recipe for parts of ``leads``, which are all the leads of the table."""
+    return Recipe(fix_grid(config.problem, leads), plan)
+
+
+def build_part(part: Journeys, recipe: Recipe) -> pd.DataFrame:
+    """The rows of some leads: their snapshots, labels and features.
+
+    Parameters
+    ----------
+    part : the leads of one part, and all events, outcomes and attribute changes of theirs.
+
+    Returns
+    -------
+    DataFrame with ``lead_id, cutoff_time, label`` and the features, in order of cutoff, then of the part's leads; it
+    may be empty.
+    """
+    snapshots = find_snapshots(part, recipe.problem).table[["lead_id", "cutoff_time"]]
+    label = assign_labels(part, snapshots, recipe.problem)
+    features = build_features(part, snapshots, recipe.plan)
+    return pd.concat([snapshots.assign(label=label), features], axis=1)
+
+
+def deal_leads(leads: pd.DataFrame, parts: int) -> npt.NDArray[np.int32]:
+    """The part of each lead, 0 to ``parts`` - 1, by a hash of its account, or of its id where it has none.
+
+    An account's leads stay together, whose features may tell of each other. The same leads are dealt alike on every
+    machine and in every process.
+    """
+    keys = leads["lead_id"].astype("str")
+    if "account_id" in leads:
+        # An account and a lead may share a name; that puts them in one part and does no harm.
+        keys = leads["account_id"].astype("str").where(leads["account_id"].notna(), keys)
+    hashes = pd.util.hash_array(keys.to_numpy(object), categorize=False)
+    return (hashes % np.uint64(parts)).astype(np.int32)
+
+
+class Shelf:
+    """All leads with their outcomes and attribute changes, from which those of one part are taken.
+
+    Parameters
+    ----------
+    journeys : with any events or none; they come part by part from elsewhere.
+    part : the part of each lead, below ``parts``, from `deal_leads`.
+    """
+
+    def __init__(self, journeys: Journeys, part: npt.NDArray[np.int32], parts: int) -> None:
+        self._journeys = journeys
+        ids = pd.Index(journeys.leads["lead_id"])
+        self._tables = {
+            "leads": (journeys.leads, *_sorted_by(part, parts)),
+            **{
+                name: (table, *_sorted_by(part[ids.get_indexer(pd.Index(table["lead_id"]))], parts))
+                for name, table in (("outcomes", journeys.outcomes), ("history", journeys.history))
+            },
+        }
+
+    def take(self, number: int, events: pd.DataFrame) -> Journeys:
+        """One part, in the order of the whole."""
+        own = {
+            name: table.take(order[edges[number] : edges[number + 1]]).reset_index(drop=True)
+            for name, (table, order, edges) in self._tables.items()
+        }
+        return replace(
+            self._journeys,
+            leads=own["leads"],
+            events=events,
+            outcomes=own["outcomes"],
+            history=own["history"],
+        )
+
+
+def _sorted_by(part: npt.NDArray[np.int32], parts: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    """Row numbers part by part, and where each part begins and ends among them."""
+    edges = np.zeros(parts + 1, np.int64)
+    np.cumsum(np.bincount(part, minlength=parts), out=edges[1:])
+    return np.argsort(part, kind="stable"), edges
