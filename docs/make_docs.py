@@ -63,7 +63,7 @@ TITLES = """\
 # Job titles
 
 Made from the code by `python docs/make_docs.py`; a test holds it to that. Seniority and function are read out of job
-titles by one table, `mqlml/features/job_titles.csv`: English, German, French, Spanish, Portuguese, Italian, Dutch
+titles by one table, `mqlml/features/parsers/job_titles.csv`: English, German, French, Spanish, Portuguese, Italian, Dutch
 and Polish, and the commonest words of some other languages. A title is compared without case, accents and signs, by
 whole words. The first row that has a word or phrase of the title decides, so rows of exceptions come first.
 
@@ -132,7 +132,7 @@ def _row(name: str, entry: CatalogEntry) -> str:
 
 def make_titles_page() -> str:
     """What the table of job titles knows."""
-    text = files("mqlml.features").joinpath("job_titles.csv").read_text(encoding="utf-8")
+    text = files("mqlml.features.parsers").joinpath("job_titles.csv").read_text(encoding="utf-8")
     lines = TITLES.splitlines()
     for what in ("seniority", "function"):
         lines += ["", f"## {what.capitalize()}", "", "| value | words | for example |", "|---|---|---|"]

@@ -216,9 +216,8 @@ class PointsBaseline(Baseline):
 
     Examples
     --------
-    >>> demo = Feature(
-    ...     name="actions__demo__count__all", family="actions", sentence="Demo requests", kind="number"
-    ... )
+    >>> from mqlml.features.wording import Named
+    >>> demo = Feature("actions", "demo", "count", Named("demo requests"), "count", asks="presence")
     >>> table = pd.DataFrame({demo.name: [0, 0, 1, 3] * 10})
     >>> fitted = PointsBaseline([demo]).fit(table, [0, 0, 0, 1] * 10)
     >>> fitted.points(table)[:4].tolist()

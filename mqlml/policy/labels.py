@@ -175,7 +175,7 @@ class LabelPolicy:
     Examples
     --------
     >>> from mqlml.config import LabelRule
-    >>> from mqlml.model import choose_thresholds
+    >>> from mqlml.policy import choose_thresholds
     >>> rules = {"mql": LabelRule(policy="min_recall", value=1), "sql": LabelRule(policy="min_precision", value=1)}
     >>> policy = choose_thresholds([0.1, 0.4, 0.6, 0.9], [0, 1, 0, 1], rules, weeks=1)
     >>> policy.thresholds

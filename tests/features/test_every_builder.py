@@ -63,8 +63,8 @@ CUTOFF = START + pd.Timedelta(days=35)
 def discover() -> list[Builder]:
     """Every module of the package that holds a builder."""
     modules = (
-        importlib.import_module(f"mqlml.features.{info.name}")
-        for info in pkgutil.iter_modules(mqlml.features.__path__)
+        importlib.import_module(info.name)
+        for info in pkgutil.walk_packages(mqlml.features.__path__, "mqlml.features.")
     )
     return [module.BUILDER for module in modules if hasattr(module, "BUILDER")]
 

@@ -114,7 +114,7 @@ def test_job_titles_of_several_languages(title: str, seniority: str, function: s
 
 
 def test_no_phrase_stands_in_two_rows_of_the_table_and_each_is_written_plainly() -> None:
-    text = files("mqlml.features").joinpath("job_titles.csv").read_text(encoding="utf-8")
+    text = files("mqlml.features.parsers").joinpath("job_titles.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(text.splitlines()))
     phrases = [(row["what"], phrase) for row in rows for phrase in row["words"].split("|")]
     assert len(set(phrases)) == len(phrases)
