@@ -15,7 +15,7 @@ from mqlml.config.values import Tune
 __all__ = ["BUDGETS", "Trial", "make_trials"]
 
 # By hand: each goes one way from the defaults, towards less or towards more than they learn.
-_QUICK: tuple[dict[str, Any], ...] = (
+_QUICK: tuple[dict[str, float], ...] = (
     {},
     {"linear_spread": 3.0},
     {"linear_spread": 0.4},
@@ -52,12 +52,12 @@ class Trial:
     chosen : bool
     """
 
-    settings: dict[str, Any]
+    settings: dict[str, float]
     loss: float
     chosen: bool = False
 
 
-def make_trials(tune: Tune, *, random_state: int) -> list[dict[str, Any]]:
+def make_trials(tune: Tune, *, random_state: int) -> list[dict[str, float]]:
     """The settings to try, the defaults (nothing changed) first.
 
     Random search, since few of the settings matter on any one data set and nobody knows which: J. Bergstra,

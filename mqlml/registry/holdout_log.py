@@ -71,7 +71,7 @@ def make_opening(period: Period, *, model: str, settings: str, now: dt.datetime)
     return Opening(key, model, at, by, settings, **asdict(period))
 
 
-def digest_settings(described: Mapping[str, Any]) -> str:
+def digest_settings(described: Mapping[str, object]) -> str:
     """SHA-256 of the settings that a model is chosen by.
 
     Where the data lies and ends is left out, as are the model's name and store: training again on a longer export is
