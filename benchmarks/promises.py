@@ -22,7 +22,7 @@ from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.evaluation import LabelRows, evaluate_policy
 from mqlml.model import SigmoidCalibrator
-from mqlml.policy import add_promises, choose_policy, make_looks
+from mqlml.policy import add_prediction_intervals, choose_policy, make_threshold_data
 
 NEXT_WEEKS = 13
 
@@ -102,7 +102,7 @@ def judge(seed: int, scenario: Scenario, n_resamples: int) -> dict[tuple[str, st
     later = ~past & (data["time"] < scenario.weeks + NEXT_WEEKS)
     calibrator = SigmoidCalibrator().fit(data["raw"][past], data["label"][past])
     probability = calibrator.predict_proba(data["raw"])[:, 1]
-    looks = make_looks(
+    looks = make_threshold_data(
         probability[past],
         data["label"][past],
         weeks=scenario.weeks,
@@ -118,7 +118,7 @@ def judge(seed: int, scenario: Scenario, n_resamples: int) -> dict[tuple[str, st
             policy = choose_policy(looks, rules)
         except LabelPolicyError:
             continue  # no threshold reaches what is asked for: nothing is promised
-        policy = add_promises(
+        policy = add_prediction_intervals(
             policy, looks, rules, length=float(NEXT_WEEKS), random_state=0, n_resamples=n_resamples
         )
         came = evaluate_policy(

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from mqlml.config import make_config
 from mqlml.evaluation.ageing import measure_ageing
-from mqlml.evaluation.forecasts import of_one_size, predict_ahead
+from mqlml.evaluation.forecasts import forecast_across_periods, of_one_size
 from mqlml.evaluation.holdout import HeldOut
 from mqlml.evaluation.slices import evaluate_slices
 from mqlml.model import LeadScorer
@@ -48,7 +48,7 @@ def find_ageing(seed: int, drift: float) -> str:
             dated=True,
         )
     )
-    forecasts = predict_ahead(
+    forecasts = forecast_across_periods(
         LeadScorer(random_state=0), table.features, table.label, table.group, folds, later=True
     )
     found = measure_ageing(forecasts, table.label, table.time, folds, clusters=table.group, random_state=0)
@@ -73,7 +73,7 @@ def leave_out_zero(seed: int, n: int) -> tuple[int, int, int]:
         rolling_folds(time, label, rows, rows, reach=20 * DAY, n_folds=9, min_positives=n // 25, dated=True)
     )
     scorer = LeadScorer(n_trees=20, random_state=0)
-    forecasts = predict_ahead(scorer, features, label, rows, folds, later=True)
+    forecasts = forecast_across_periods(scorer, features, label, rows, folds, later=True)
     found = measure_ageing(forecasts, label, time, folds, clusters=rows, random_state=0)
     assert found is not None
     assert found.per_30_days is not None

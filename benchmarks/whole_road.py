@@ -27,7 +27,12 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from mqlml.commands.choose_model import calibrate_past, choose_model
-from mqlml.commands.choose_thresholds import choose_labels, forward_periods, look_recently, make_traits
+from mqlml.commands.choose_thresholds import (
+    choose_labels,
+    make_gate_inputs,
+    out_of_time_periods,
+    read_recent_weeks,
+)
 from mqlml.config import Config, make_config
 from mqlml.errors import LabelPolicyError, MqlmlError
 from mqlml.evaluation import Estimate, LabelRows, evaluate_policy
@@ -140,7 +145,7 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
     fitted = fit_past(chosen.scorer, past)
     learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
     first = next(iter(configs.values()))
-    recent = look_recently(learned, past, held.recent, calibrator, data, first, None)
+    recent = read_recent_weeks(learned, past, held.recent, calibrator, data, first, None)
     policies = {}
     for name, config in configs.items():
         if calibrator.slope_ > 0:
@@ -149,8 +154,8 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
                     calibrator.predict_proba(forward.raw)[:, 1],
                     past,
                     forward.rows,
-                    forward_periods(past, forward),
-                    make_traits(data, past.lead_id.iloc[forward.rows], config, None),
+                    out_of_time_periods(past, forward),
+                    make_gate_inputs(data, past.lead_id.iloc[forward.rows], config, None),
                     config,
                     recent=recent,
                     random_state=0,

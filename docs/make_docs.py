@@ -63,8 +63,8 @@ TITLES = """\
 # Job titles
 
 Made from the code by `python docs/make_docs.py`; a test holds it to that. Seniority and function are read out of job
-titles by one table, `mqlml/features/parsers/job_titles.csv`: English, German, French, Spanish, Portuguese, Italian, Dutch
-and Polish, and the commonest words of some other languages. A title is compared without case, accents and signs, by
+titles by one table, `mqlml/features/parsers/job_titles.csv`: English, German, French, Spanish, Portuguese, Italian,
+Dutch and Polish, and the commonest words of some other languages. A title is compared without case, accents and signs, by
 whole words. The first row that has a word or phrase of the title decides, so rows of exceptions come first.
 
 Rows of your own come before all of these, and may bring values of their own:
@@ -160,13 +160,13 @@ def make_json_page() -> str:
     lines = JSON.splitlines()
     for command, kind in RESULTS.items():
         example = f"{examples[command].removesuffix(' --json')} --json"
-        lines += ["", f"## mqlml {command}", "", f"{_say(kind.__doc__)} For example: `{example}`", ""]
+        lines += ["", f"## mqlml {command}", "", f"{_format(kind.__doc__)} For example: `{example}`", ""]
         lines += _tabulate(kind, shared)
-    lines += ["", "## Errors", "", f"{_say(ErrorResult.__doc__)} The exit code is not 0 then.", ""]
+    lines += ["", "## Errors", "", f"{_format(ErrorResult.__doc__)} The exit code is not 0 then.", ""]
     lines += _tabulate(ErrorResult, shared)
     lines += ["", "## Shared records"]
     for kind in sorted(shared, key=lambda kind: kind.__name__):
-        lines += ["", f"### {kind.__name__}", "", _say(kind.__doc__), "", *_tabulate(kind, shared)]
+        lines += ["", f"### {kind.__name__}", "", _format(kind.__doc__), "", *_tabulate(kind, shared)]
     return "\n".join(lines) + "\n"
 
 
@@ -208,7 +208,7 @@ def _key_rows(kind: type[Result], path: str, shared: set[type[Result]]) -> Itera
     texts = describe_fields(kind)
     for key, hint in _fields(kind):
         place = f"{path}{key}"
-        yield f"| `{place}` | {_say_type(hint, shared)} | {_say(texts[key])} |"
+        yield f"| `{place}` | {_say_type(hint, shared)} | {_format(texts[key])} |"
         for record in _records(hint):
             if record not in shared:
                 yield from _key_rows(record, f"{place}{_step(hint)}.", shared)
@@ -253,7 +253,7 @@ def _say_type(hint: object, shared: set[type[Result]], *, several: bool = False)
     return f"{outer}{'s' if several else ''} of {held}"
 
 
-def _say(text: str | None) -> str:
+def _format(text: str | None) -> str:
     """A text of the code as Markdown: code in single backticks, Python's None as JSON has it."""
     said = " ".join((text or "").split()).replace("``", "`").replace("|", "\\|")
     return re.sub(r"\bNone\b", "null", said)

@@ -124,20 +124,20 @@ def demo(
 ) -> None:
     """Simulate a company's journeys and go the whole road: check, train, score, report."""
     from mqlml.commands import make_demo
-    from mqlml.render import words_of_demo
+    from mqlml.render import format_demo
 
     result = make_demo(folder, n_leads=leads, now=_now(), progress=Terminal())
-    _show(result, words_of_demo(result), as_json)
+    _show(result, format_demo(result), as_json)
 
 
 @app.command(short_help="Say what the data is good for.", epilog="Example: mqlml check --config mqlml.yml")
 def check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
     """Read everything and say what is usable, what was set aside, what may leak, and whether it is enough."""
     from mqlml.commands import check_data
-    from mqlml.render import words_of_check
+    from mqlml.render import format_check
 
     result = check_data(config, now=_now(), progress=Terminal())
-    _show(result, words_of_check(result), as_json)
+    _show(result, format_check(result), as_json)
 
 
 @app.command(
@@ -149,13 +149,13 @@ def features(config: ConfigPath = DEFAULT, model: Model = None, as_json: Json = 
 
     What became no feature is listed with the reason. Features of your own are put to the checks.
     """
-    from mqlml.commands import list_features, list_version_features, words_of_features
+    from mqlml.commands import format_features, list_features, list_version_features
 
     if model is None:
         result = list_features(config, now=_now(), progress=Terminal())
     else:
         result = list_version_features(config, model=model, progress=Terminal())
-    _show(result, words_of_features(result), as_json)
+    _show(result, format_features(result), as_json)
 
 
 @app.command(short_help="Write the training table.", epilog="Example: mqlml table --out training.parquet")
@@ -182,10 +182,10 @@ def table(
     A table that would take more memory than the limit is made in parts; stopped halfway, it goes on where it stopped.
     """
     from mqlml.commands import write_training_table
-    from mqlml.render import words_of_table
+    from mqlml.render import format_table
 
     result = write_training_table(config, out, memory_limit=memory_limit, now=_now(), progress=Terminal())
-    _show(result, words_of_table(result), as_json)
+    _show(result, format_table(result), as_json)
 
 
 @app.command(short_help="Go through the past, period by period.", epilog="Example: mqlml backtest --json")
@@ -196,10 +196,10 @@ def backtest(
 ) -> None:
     """Judge a model per period of the past and see how models age; the held-out period stays closed."""
     from mqlml.commands import backtest
-    from mqlml.render import words_of_backtest
+    from mqlml.render import format_backtest
 
     result = backtest(config, periods=periods, now=_now(), progress=Terminal())
-    _show(result, words_of_backtest(result), as_json)
+    _show(result, format_backtest(result), as_json)
 
 
 @app.command(short_help="Learn, judge and register a version.", epilog="Example: mqlml train --dry-run")
@@ -210,12 +210,12 @@ def train(
 ) -> None:
     """Learn, calibrate, choose thresholds, judge on the held-out last period, and register a version."""
     from mqlml.commands import train_version
-    from mqlml.render import words_of_train
+    from mqlml.render import format_train
 
     progress = Terminal()
     trained = train_version(config, register_it=not dry_run, now=_now(), progress=progress)
     result = replace(trained, seconds=progress.seconds)
-    _show(result, words_of_train(result), as_json)
+    _show(result, format_train(result), as_json)
     if not result.gate.passed:
         typer.echo("mqlml: the gate refused this model; nothing was registered", err=True)
         raise typer.Exit(GateRefused.exit_code)
@@ -247,7 +247,7 @@ def score(
 ) -> None:
     """Label every lead that is open at one moment."""
     from mqlml.commands import score_leads
-    from mqlml.render import words_of_score
+    from mqlml.render import format_score
 
     result = score_leads(
         config,
@@ -259,7 +259,7 @@ def score(
         now=_now(),
         progress=Terminal(),
     )
-    _show(result, words_of_score(result), as_json)
+    _show(result, format_score(result), as_json)
 
 
 @app.command(
@@ -291,7 +291,7 @@ def explain(
 ) -> None:
     """Say why one open lead scores as it does: its acts, what speaks for and against it, and what has changed."""
     from mqlml.commands import Earlier, explain_one_lead
-    from mqlml.render import words_of_explain
+    from mqlml.render import format_explain
 
     result = explain_one_lead(
         config,
@@ -303,7 +303,7 @@ def explain(
         now=_now(),
         progress=Terminal(),
     )
-    _show(result, words_of_explain(result), as_json)
+    _show(result, format_explain(result), as_json)
 
 
 @app.command(short_help="Write a page about a version.", epilog="Example: mqlml report --out report.html")
@@ -317,10 +317,10 @@ def report(
 ) -> None:
     """Write one self-contained HTML page about a version: what matters, and whether it can be trusted."""
     from mqlml.commands import write_report
-    from mqlml.render import words_of_report
+    from mqlml.render import format_report
 
     result = write_report(config, out, model=model, progress=Terminal())
-    _show(result, words_of_report(result), as_json)
+    _show(result, format_report(result), as_json)
 
 
 # Typer carries its own copy of click, whose errors have no public name but this one.
@@ -336,14 +336,14 @@ def _complain(kind: str, message: str, as_json: bool) -> None:
     typer.echo(f"mqlml: {message}", err=True)
 
 
-def _usage_in_words(error: Any) -> str:
+def _usage_text(error: Any) -> str:
     message = " ".join(str(error.format_message()).split()).rstrip(".")
     command = error.ctx.command_path if error.ctx is not None else "mqlml"
     said = f"{message[:1].lower()}{message[1:]}".replace(". Did you mean", "; did you mean")
     return f"{said}{'' if said.endswith('?') else ';'} see '{command} --help'"
 
 
-def _system_in_words(error: OSError) -> str:
+def _system_text(error: OSError) -> str:
     where = f" at {str(error.filename)!r}" if error.filename is not None else ""
     return f"the system refused{where}: {error.strerror or error}; see that the disk is there, has space and lets you"
 
@@ -363,11 +363,11 @@ def main(arguments: list[str] | None = None) -> None:
     except _UsageError as error:
         code = _USAGE
         if arguments:
-            _complain("UsageError", _usage_in_words(error), as_json)
+            _complain("UsageError", _usage_text(error), as_json)
         else:
             typer.echo(str(error), err=True)  # the help
     except OSError as error:  # no room has words for it, as for a missing folder of temporary files
-        _complain("OSError", _system_in_words(error), as_json)
+        _complain("OSError", _system_text(error), as_json)
         code = _SYSTEM
     if code == _INTERRUPTED:
         typer.echo("mqlml: stopped; nothing half-written was left behind", err=True)

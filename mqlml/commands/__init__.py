@@ -4,7 +4,7 @@ from mqlml.commands.backtest import backtest
 from mqlml.commands.check import check_data
 from mqlml.commands.demo import make_demo
 from mqlml.commands.explain import Earlier, explain_one_lead
-from mqlml.commands.features import list_features, list_version_features, words_of_features
+from mqlml.commands.features import format_features, list_features, list_version_features
 from mqlml.commands.holdout_log import Logbook
 from mqlml.commands.learn import Trained
 from mqlml.commands.report import write_report
@@ -19,13 +19,13 @@ __all__ = [
     "backtest",
     "check_data",
     "explain_one_lead",
+    "format_features",
     "list_features",
     "list_version_features",
     "make_demo",
     "register",
     "score_leads",
     "train_version",
-    "words_of_features",
     "write_report",
     "write_training_table",
 ]

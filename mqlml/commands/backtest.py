@@ -10,7 +10,7 @@ from mqlml.commands.summarize import describe_place
 from mqlml.config import read_config
 from mqlml.errors import PopulationError
 from mqlml.evaluation.ageing import TOLERATED, Ageing, measure_ageing
-from mqlml.evaluation.forecasts import Forecast, of_one_size, predict_ahead
+from mqlml.evaluation.forecasts import Forecast, forecast_across_periods, of_one_size
 from mqlml.evaluation.holdout import RANDOM_STATE, HeldOut
 from mqlml.evaluation.periods import evaluate_folds
 from mqlml.model import LeadScorer
@@ -50,7 +50,7 @@ def backtest(
     scorer = LeadScorer(random_state=RANDOM_STATE)
 
     def predict(folds: list[Fold], *, later: bool) -> tuple[Forecast, ...]:
-        return predict_ahead(
+        return forecast_across_periods(
             scorer, table.features, table.label, table.group, folds, later=later, track=progress.track
         )
 

@@ -17,7 +17,7 @@ from mqlml.progress import Progress
 from mqlml.render.results import BaseRatePeriod, CheckResult, DataNeed
 from mqlml.times import format_instant
 from mqlml.training import TrainingTable, build_table, describe_holdout, describe_population, list_left_out
-from mqlml.training.config_warnings import find_cautions
+from mqlml.training.config_warnings import find_config_warnings
 
 __all__ = [
     "check_data",
@@ -112,7 +112,7 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
         base_rate=_over_time(table, config.data.timezone),
         leaks=table.leaks,
         proof=table.proof,
-        cautions=tuple(find_cautions(data, table.plan, config)),
+        cautions=tuple(find_config_warnings(data, table.plan, config)),
         features=len(table.plan.features),
         left_out=list_left_out(table),
         enough=_enough(table, config.gate.min_positives),

@@ -19,11 +19,11 @@ from sklearn.base import clone
 from mqlml.config.values import Tune
 from mqlml.evaluation.backtest import (
     FoldModel,
-    Forward,
     Measure,
+    OutOfTime,
     measure_folds,
     predict_across,
-    predict_forward,
+    predict_out_of_time,
 )
 from mqlml.evaluation.metrics import log_losses
 from mqlml.model import (
@@ -34,20 +34,20 @@ from mqlml.model import (
     choose_blend,
     fit_within_periods,
     follow_recent,
-    hold_back,
+    shrink_slope,
 )
 from mqlml.model.tuning import Trial, make_trials
 from mqlml.progress import Progress
 from mqlml.training import Fold, TrainingTable, rolling_folds
 from mqlml.types import Floats
 
-__all__ = ["Chosen", "calibrate_forward", "calibrate_past", "choose_model"]
+__all__ = ["Chosen", "calibrate_out_of_time", "calibrate_past", "choose_model"]
 
 N_FOLDS = 5
 FOLD_POSITIVES = 20
 """A fold learns from at least this many conversions; with fewer its scores say little about the model that ships."""
 
-FORWARD_POSITIVES = 20
+OUT_OF_TIME_POSITIVES = 20
 """Fewer conversions than this among the forward predictions, and folds are drawn across time instead."""
 
 
@@ -76,7 +76,7 @@ class Chosen:
     """
 
     scorer: LeadScorer
-    forward: Forward
+    forward: OutOfTime
     blend: Blend
     trials: tuple[Trial, ...]
     folds: tuple[Fold, ...]
@@ -101,13 +101,13 @@ class _Folds:
         )
         positives = sum(int(table.label[fold.test].sum()) for fold in self.folds)
         others = sum(len(fold.test) for fold in self.folds) - positives
-        self.in_time = min(positives, others) >= FORWARD_POSITIVES
+        self.in_time = min(positives, others) >= OUT_OF_TIME_POSITIVES
 
-    def predict(self, scorer: LeadScorer) -> Forward:
+    def predict(self, scorer: LeadScorer) -> OutOfTime:
         """Predictions forward in time; across time where the past is too short for that."""
         table = self.table
         if self.in_time:
-            return predict_forward(scorer, table.features, table.label, self.folds)
+            return predict_out_of_time(scorer, table.features, table.label, self.folds)
         return predict_across(
             scorer,
             table.features,
@@ -142,13 +142,13 @@ def choose_model(
         Shows the trials. An interruption (Ctrl-C) once the first trial is done ends the tuning, not the training:
         the best so far is kept.
     measure : Measure, optional
-        Asked of the fold models of the chosen settings about the rows that they predicted: `Forward.measured`.
+        Asked of the fold models of the chosen settings about the rows that they predicted: `OutOfTime.measured`.
     """
     folds = _Folds(table, random_state=random_state)
     start = _start(table, random_state)
     none = folds.predict(clone(start).set_params(tree_weight=0.0, linear_weight=0.0))
     settings = make_trials(tune, random_state=random_state)
-    linear: dict[tuple[float, float], Forward] = {}
+    linear: dict[tuple[float, float], OutOfTime] = {}
     trials: list[Trial] = []
     best: tuple[int, _Candidate] | None = None
     stopped = False
@@ -219,7 +219,7 @@ def _join(blended: LeadScorer, trees: LeadScorer, linear: LeadScorer) -> LeadSco
 
 
 def _blend(
-    table: TrainingTable, scorer: LeadScorer, none: Forward, trees: Forward, linear: Forward
+    table: TrainingTable, scorer: LeadScorer, none: OutOfTime, trees: OutOfTime, linear: OutOfTime
 ) -> _Candidate:
     target, learned = table.label[none.rows], none.learned.astype(np.float64)
     blend = choose_blend(
@@ -244,18 +244,18 @@ def _beats(one: _Candidate, other: _Candidate, group: npt.NDArray[np.intp]) -> b
     return bool(gain.sum() > math.sqrt(float(per_group @ per_group)))
 
 
-def calibrate_past(forward: Forward, past: TrainingTable) -> tuple[SigmoidCalibrator, Drift]:
+def calibrate_past(forward: OutOfTime, past: TrainingTable) -> tuple[SigmoidCalibrator, Drift]:
     """The calibration of the model that the held-out period evaluates, and how its level moved between the periods.
 
     Without skill everyone has the rate of the whole past, which is better known than that of the forward periods.
     """
-    calibrator, drift = calibrate_forward(forward.raw, forward.rows, forward.periods, past)
+    calibrator, drift = calibrate_out_of_time(forward.raw, forward.rows, forward.periods, past)
     if calibrator.slope_ == 0 and drift.half_life is None:
         calibrator = calibrator.at_rate(float(past.label[past.holdout.train].mean()))
     return calibrator, drift
 
 
-def calibrate_forward(
+def calibrate_out_of_time(
     raw: Floats, rows: npt.NDArray[np.intp], periods: Sequence[tuple[int, int]], table: TrainingTable
 ) -> tuple[SigmoidCalibrator, Drift]:
     """The calibration that predictions of later leads bear out, and how its level moved between the periods.
@@ -268,7 +268,7 @@ def calibrate_forward(
     """
     target, group = table.label[rows], table.group[rows]
     fitted = fit_within_periods(raw, target, time=table.time[rows], periods=periods)
-    calibrator = hold_back(fitted, raw, target, group=group)
+    calibrator = shrink_slope(fitted, raw, target, group=group)
     return follow_recent(
         calibrator, raw, target, time=table.time[rows], group=group, reach=table.reach, periods=periods
     )

@@ -12,25 +12,25 @@ from sklearn.base import clone
 from mqlml.commands.choose_model import FOLD_POSITIVES
 from mqlml.config import Config
 from mqlml.evaluation import Disqualification, Promotion, evaluate_selection
-from mqlml.evaluation.backtest import Forward, Measure
+from mqlml.evaluation.backtest import Measure, OutOfTime
 from mqlml.evaluation.holdout import RANDOM_STATE
 from mqlml.features import FeaturePlan
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import LeadScorer, SigmoidCalibrator
 from mqlml.policy import (
+    GateInputs,
     LabelPolicy,
-    Looks,
-    Traits,
-    add_promises,
+    ThresholdData,
+    add_prediction_intervals,
     choose_policy,
     interest_points,
-    make_looks,
-    make_open_looks,
-    match_acts,
+    make_threshold_data,
+    make_volume_data,
+    match_promotions,
     match_rules,
 )
 from mqlml.times import DAY
-from mqlml.training import OpenLooks, TrainingTable
+from mqlml.training import ImmatureSnapshots, TrainingTable
 from mqlml.types import Floats, Rows
 
 __all__ = [
@@ -38,10 +38,10 @@ __all__ = [
     "choose_labels",
     "count_disqualified",
     "evaluate_promotions",
-    "forward_periods",
-    "look_recently",
-    "make_traits",
+    "make_gate_inputs",
     "measure_interest",
+    "out_of_time_periods",
+    "read_recent_weeks",
 ]
 
 Periods = Sequence[tuple[int, int]]
@@ -49,7 +49,7 @@ Periods = Sequence[tuple[int, int]]
 _WEEK = 7 * DAY
 
 
-def forward_periods(table: TrainingTable, forward: Forward) -> Periods:
+def out_of_time_periods(table: TrainingTable, forward: OutOfTime) -> Periods:
     """The first and last cutoff of each stretch that forward predictions cover; one stretch if they ignore time."""
     past = table.holdout.train
     return forward.periods or ((int(table.time[past].min()), int(table.time[past].max())),)
@@ -69,12 +69,12 @@ def measure_interest(plan: FeaturePlan) -> Measure:
     return lambda model, features: interest_points(model, features, families)
 
 
-def make_traits(
+def make_gate_inputs(
     data: Journeys | FlatTable,
     lead_id: pd.Series,
     config: Config,
     points: Floats | None,
-) -> Traits:
+) -> GateInputs:
     """What besides the probability decides the labels of some rows.
 
     Parameters
@@ -86,7 +86,9 @@ def make_traits(
     teams: dict[str, npt.ArrayLike] = {
         column: _teams_of(data.leads, lead_id, column) for column in sorted(columns) if column in data.leads
     }
-    return Traits(teams) if points is None else Traits(teams, fit=points[:, 0], engagement=points[:, 1])
+    return (
+        GateInputs(teams) if points is None else GateInputs(teams, fit=points[:, 0], engagement=points[:, 1])
+    )
 
 
 def choose_labels(
@@ -94,10 +96,10 @@ def choose_labels(
     table: TrainingTable,
     rows: Rows,
     periods: Periods,
-    traits: Traits,
+    traits: GateInputs,
     config: Config,
     *,
-    recent: Looks | None,
+    recent: ThresholdData | None,
     random_state: int,
 ) -> LabelPolicy:
     """Thresholds by the config's rules, each with what it predicts of a period as long as the held-out one.
@@ -107,13 +109,15 @@ def choose_labels(
     probability : calibrated, of ``rows`` of the table, by models that had not seen their outcomes
     periods : first and last cutoff of each stretch that ``rows`` cover
     traits : of ``rows``
-    recent : the latest looks, see `look_recently`; None where volumes can only be read off ``rows``.
+    recent : the latest looks, see `read_recent_weeks`; None where volumes can only be read off ``rows``.
     """
-    looks = _looks(probability, table, rows, periods, traits)
+    looks = _threshold_data(probability, table, rows, periods, traits)
     policy = choose_policy(looks, config.labels, recent=recent)
     held = (table.holdout.start, table.holdout.end)
     length = sum(end - start for start, end in _stretches(table, [held]))
-    return add_promises(policy, looks, config.labels, length=length, recent=recent, random_state=random_state)
+    return add_prediction_intervals(
+        policy, looks, config.labels, length=length, recent=recent, random_state=random_state
+    )
 
 
 def evaluate_promotions(
@@ -132,7 +136,7 @@ def evaluate_promotions(
     names = list(config.labels)
     found = []
     for rule in config.rules.promote:
-        level, _ = match_acts(data.events, looks, [rule], names, folder=config.folder)
+        level, _ = match_promotions(data.events, looks, [rule], names, folder=config.folder)
         promoted = level > 0
         selection = evaluate_selection(
             promoted, table.label[rows], clusters=table.group[rows], random_state=RANDOM_STATE
@@ -175,16 +179,16 @@ def _stretches(table: TrainingTable, periods: Periods) -> list[tuple[float, floa
     return [(start / _WEEK, start / _WEEK + (table.weeks(start, end) or 0.0)) for start, end in periods]
 
 
-def _looks(
+def _threshold_data(
     probability: Floats,
     table: TrainingTable,
     rows: Rows,
     periods: Periods,
-    traits: Traits,
-) -> Looks:
+    traits: GateInputs,
+) -> ThresholdData:
     stretches = _stretches(table, periods)
     dated = table.age is not None
-    return make_looks(
+    return make_threshold_data(
         probability,
         table.label[rows],
         weeks=sum(end - start for start, end in stretches) if dated else None,
@@ -203,15 +207,15 @@ LEAST_TIME = 8 * _WEEK
 """A volume is measured on at least this much time: in fewer weeks too few leads reach a high threshold to tell."""
 
 
-def look_recently(
+def read_recent_weeks(
     fitted: Sequence[Learned],
     table: TrainingTable,
-    recent: OpenLooks,
+    recent: ImmatureSnapshots,
     calibrator: SigmoidCalibrator,
     data: Journeys | FlatTable,
     config: Config,
     measure: Measure | None,
-) -> Looks | None:
+) -> ThresholdData | None:
     """The latest looks, as the models see them that have not learned from them; None where there are none.
 
     Parameters
@@ -229,7 +233,7 @@ def look_recently(
     if recent.end - recent.start < LEAST_TIME:
         earlier = _before(table, recent.end - LEAST_TIME)
         if earlier is not None:
-            return look_recently(
+            return read_recent_weeks(
                 _learn(fitted, table, earlier),
                 table,
                 _with_mature(table, recent),
@@ -238,7 +242,7 @@ def look_recently(
                 config,
                 measure,
             )
-    judge = _choose_judges(fitted, table, recent)
+    judge = _choose_evaluators(fitted, table, recent)
     raw = np.empty(len(recent.time))
     points = None if measure is None else np.empty((len(raw), 2))
     for number, (model, _) in enumerate(fitted):
@@ -251,12 +255,12 @@ def look_recently(
     start, end = recent.start, recent.end
     if table.every:  # each day of a grid stands for the time until the next
         start, end = int(recent.time.min()), int(recent.time.max()) + table.every
-    return make_open_looks(
+    return make_volume_data(
         calibrator.predict_proba(raw)[:, 1],
         lead=recent.lead,
         time=recent.time / _WEEK,
         period=(start / _WEEK, end / _WEEK),
-        traits=make_traits(data, recent.lead_id, config, points),
+        traits=make_gate_inputs(data, recent.lead_id, config, points),
     )
 
 
@@ -271,11 +275,11 @@ def _learn(fitted: Sequence[Learned], table: TrainingTable, rows: Rows) -> list[
     return [(clone(fitted[0][0]).fit(table.features.iloc[rows], table.label[rows]), rows)]
 
 
-def _with_mature(table: TrainingTable, recent: OpenLooks) -> OpenLooks:
+def _with_mature(table: TrainingTable, recent: ImmatureSnapshots) -> ImmatureSnapshots:
     """The last eight weeks: what is mature of them, without its outcomes, and what is not."""
     start = recent.end - LEAST_TIME
     rows = slice(int(np.searchsorted(table.time, start, side="right")), len(table.time))
-    return OpenLooks(
+    return ImmatureSnapshots(
         lead_id=pd.concat([table.lead_id.iloc[rows], recent.lead_id], ignore_index=True),
         features=pd.concat([table.features.iloc[rows], recent.features], ignore_index=True),
         time=np.concatenate([table.time[rows], recent.time]),
@@ -286,7 +290,7 @@ def _with_mature(table: TrainingTable, recent: OpenLooks) -> OpenLooks:
     )
 
 
-def _choose_judges(fitted: Sequence[Learned], table: TrainingTable, recent: OpenLooks) -> Rows:
+def _choose_evaluators(fitted: Sequence[Learned], table: TrainingTable, recent: ImmatureSnapshots) -> Rows:
     """For each look the first model that has not learned from its account, or the first where all have."""
     judge = np.full(len(recent.time), -1, dtype=np.intp)
     for number, (_, rows) in enumerate(fitted):

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
-from mqlml.commands.inputs import open_version, read_moment
+from mqlml.commands.inputs import load_version_and_data, read_moment
 from mqlml.config import read_config
 from mqlml.errors import UsageError
 from mqlml.insight import explain_flat_lead, explain_lead
@@ -68,7 +68,7 @@ def explain_one_lead(
         raise UsageError("--leads brings new rows of a flat table; with journeys, leave it out")
     since = None if earlier.since is None else read_moment(earlier.since, zone, option="--since")
     before = None if earlier.previous is None else read_scores(earlier.previous)
-    opened = open_version(
+    opened = load_version_and_data(
         config, command="explain", as_of=as_of, model=model, leads=leads, now=now, progress=progress
     )
     bundle, version, data, moment = opened.bundle, opened.version, opened.data, opened.moment

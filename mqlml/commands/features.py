@@ -17,17 +17,17 @@ from mqlml.journeys import FlatTable, Journeys
 from mqlml.progress import Progress
 from mqlml.render.results import CatalogEntry, FeaturesResult, NoFeature
 from mqlml.training import Finding, build_table, refused_columns, sample_snapshots, take_leads
-from mqlml.training.config_warnings import find_cautions
+from mqlml.training.config_warnings import find_config_warnings
 from mqlml.training.table import choose_rows, learn_plan
 
 __all__ = [
+    "format_features",
     "group_windows",
     "learn_features",
     "list_entries",
     "list_features",
     "list_no_features",
     "list_version_features",
-    "words_of_features",
 ]
 
 _WIDTH = 100
@@ -57,7 +57,7 @@ def list_features(config_path: str | Path, *, now: dt.datetime, progress: Progre
         version=None,
         features=list_entries(plan),
         left_out=list_no_features(plan, config, leaks),
-        cautions=tuple(find_cautions(data, plan, config)),
+        cautions=tuple(find_config_warnings(data, plan, config)),
     )
 
 
@@ -101,7 +101,7 @@ def _make_entry(feature: Feature) -> CatalogEntry:
     )
 
 
-def words_of_features(result: FeaturesResult) -> str:
+def format_features(result: FeaturesResult) -> str:
     """What ``mqlml features`` prints: family by family, a feature with its windows in one entry."""
     of = result.model if result.version is None else f"{result.model} version {result.version}"
     lines = [f"{len(result.features):,} features of {of}"]

@@ -7,18 +7,18 @@ from dataclasses import replace
 
 from mqlml.config import Config, describe_config
 from mqlml.errors import TrackingError, VersionError
-from mqlml.evaluation.holdout import Opened, Period
+from mqlml.evaluation.holdout import Period, PriorAccess
 from mqlml.registry import (
-    Opening,
+    HoldoutAccess,
     Store,
     digest_settings,
     list_versions,
-    make_opening,
-    record_opening,
+    make_holdout_access,
+    record_holdout_access,
     same_period,
 )
 
-__all__ = ["Logbook", "warn_of_openings"]
+__all__ = ["Logbook", "warn_of_holdout_access"]
 
 
 class Logbook:
@@ -42,24 +42,24 @@ class Logbook:
     def __init__(self, config: Config, store: Store, *, now: dt.datetime, needed: bool) -> None:
         self._config, self._store, self._now, self._needed = config, store, now, needed
 
-    def __call__(self, period: Period) -> Opened:
+    def __call__(self, period: Period) -> PriorAccess:
         settings = digest_settings(describe_config(self._config))
-        opening = make_opening(period, model=self._config.name, settings=settings, now=self._now)
+        opening = make_holdout_access(period, model=self._config.name, settings=settings, now=self._now)
         try:
-            earlier = same_period(record_opening(self._store, opening), opening)
+            earlier = same_period(record_holdout_access(self._store, opening), opening)
             self.id = opening.id
             others = [found for found in earlier if found.settings != opening.settings]
-            opened = Opened(settings=len({found.settings for found in others}))
+            opened = PriorAccess(settings=len({found.settings for found in others}))
             if others:
                 since = min(found.at for found in others)
                 opened = replace(opened, versions=self._versions(others), since=since)
         except TrackingError as error:
             if self._needed:
                 raise
-            return Opened(note=str(error))
+            return PriorAccess(note=str(error))
         return opened
 
-    def _versions(self, openings: list[Opening]) -> tuple[int, ...]:
+    def _versions(self, openings: list[HoldoutAccess]) -> tuple[int, ...]:
         ids = {opening.id for opening in openings}
         try:
             versions = list_versions(self._store, self._config.name)
@@ -70,7 +70,7 @@ class Logbook:
         )
 
 
-def warn_of_openings(opened: Opened) -> tuple[str, ...]:
+def warn_of_holdout_access(opened: PriorAccess) -> tuple[str, ...]:
     """Warnings for the gate."""
     if opened.note is not None:
         return (f"This opening of the held-out period is not on record: {opened.note}.",)

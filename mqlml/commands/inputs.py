@@ -14,11 +14,11 @@ from mqlml.progress import Progress
 from mqlml.registry import CHAMPION, Bundle, Store, Version, load_version, make_store
 from mqlml.times import parse_instant
 
-__all__ = ["Opening", "find_store", "load_model", "open_version", "read_moment"]
+__all__ = ["HoldoutAccess", "find_store", "load_model", "load_version_and_data", "read_moment"]
 
 
 @dataclass(frozen=True)
-class Opening:
+class HoldoutAccess:
     """A version, the leads it is asked about, and the moment from which it looks at them."""
 
     bundle: Bundle
@@ -27,7 +27,7 @@ class Opening:
     moment: dt.datetime
 
 
-def open_version(
+def load_version_and_data(
     config: Config,
     *,
     command: str,
@@ -36,7 +36,7 @@ def open_version(
     leads: str | Path | None,
     now: dt.datetime,
     progress: Progress,
-) -> Opening:
+) -> HoldoutAccess:
     """Fetch a version and read the data it is asked about.
 
     Parameters
@@ -63,7 +63,7 @@ def open_version(
             data = read_flat(config, leads)
     else:
         data = read_data(config, progress, now=now)
-    return Opening(bundle, version, data, moment)
+    return HoldoutAccess(bundle, version, data, moment)
 
 
 def find_store(config: Config) -> Store:

@@ -16,18 +16,18 @@ from sklearn.base import clone
 
 from mqlml import __version__
 from mqlml.commands.check import make_table, read_data
-from mqlml.commands.choose_model import Chosen, calibrate_forward, calibrate_past, choose_model
+from mqlml.commands.choose_model import Chosen, calibrate_out_of_time, calibrate_past, choose_model
 from mqlml.commands.choose_thresholds import (
     ask_interest,
     choose_labels,
     count_disqualified,
     evaluate_promotions,
-    forward_periods,
-    look_recently,
-    make_traits,
+    make_gate_inputs,
     measure_interest,
+    out_of_time_periods,
+    read_recent_weeks,
 )
-from mqlml.commands.holdout_log import warn_of_openings
+from mqlml.commands.holdout_log import warn_of_holdout_access
 from mqlml.commands.summarize import (
     describe_calibration,
     describe_choice,
@@ -59,8 +59,8 @@ from mqlml.evaluation.holdout import (
     RANDOM_STATE,
     Evaluated,
     HeldOut,
-    Opened,
     Period,
+    PriorAccess,
     evaluate_fit_by_engagement,
     evaluate_importance,
     evaluate_labels,
@@ -73,9 +73,9 @@ from mqlml.model import Drift, LeadScorer, SigmoidCalibrator
 from mqlml.policy import LabelPolicy
 from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
-from mqlml.render import policy_in_words, question_in_words
-from mqlml.training import TrainingTable, build_open, describe_population, list_left_out, require_proof
-from mqlml.training.config_warnings import find_cautions
+from mqlml.render import describe_policy, describe_question
+from mqlml.training import TrainingTable, build_open, describe_population, list_left_out, require_leak_test
+from mqlml.training.config_warnings import find_config_warnings
 from mqlml.types import Floats
 
 __all__ = ["Trained", "train"]
@@ -155,7 +155,7 @@ def train(
     *,
     now: dt.datetime,
     progress: Progress | None = None,
-    record: Callable[[Period], Opened] = lambda _: Opened(),
+    record: Callable[[Period], PriorAccess] = lambda _: PriorAccess(),
 ) -> Trained:
     """Learn, calibrate, choose thresholds, evaluate on the last period, and refit on everything mature.
 
@@ -222,7 +222,7 @@ def train(
 
 def _check_past(past: TrainingTable, task: _Task) -> None:
     """Refuse what no model can be made of, before one is."""
-    require_proof(past.proof)
+    require_leak_test(past.proof)
     check_slices(task.data, past, task.config)
     positives, needed = _positives(past), task.config.gate.min_positives
     if positives < needed:
@@ -263,10 +263,10 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
                 calibrator.predict_proba(forward.raw)[:, 1],
                 past,
                 forward.rows,
-                forward_periods(past, forward),
-                make_traits(task.data, past.lead_id.iloc[forward.rows], config, forward.measured),
+                out_of_time_periods(past, forward),
+                make_gate_inputs(task.data, past.lead_id.iloc[forward.rows], config, forward.measured),
                 config,
-                recent=look_recently(learned, past, held.recent, calibrator, task.data, config, interest),
+                recent=read_recent_weeks(learned, past, held.recent, calibrator, task.data, config, interest),
                 random_state=RANDOM_STATE,
             )
     return _Choices(chosen, curve, calibrator, drift, fitted, policy, interest)
@@ -283,7 +283,7 @@ def _decide(
     """The gate, with everything a person should know of this model."""
     chosen, note = choices.chosen, choices.calibrator.note_
     gate = check_gate(evaluated.metrics, evaluated.baselines)
-    warnings = [*gate.warnings, *warn_of_openings(held.opened)]
+    warnings = [*gate.warnings, *warn_of_holdout_access(held.opened)]
     if not chosen.forward.in_time:
         warnings.append(
             "The history is too short to go forward in time before the held-out period: calibration and thresholds "
@@ -297,7 +297,7 @@ def _decide(
             f"Tuning was stopped after {len(chosen.trials)} settings; the best of them was kept, and another run "
             "may keep others."
         )
-    warnings += [*warn_of_slices(slices), *find_cautions(task.data, table.plan, task.config)]
+    warnings += [*warn_of_slices(slices), *find_config_warnings(task.data, table.plan, task.config)]
     reasons = (*gate.reasons, f"{note[:1].upper()}{note[1:]}.") if note else gate.reasons
     return GateResult(passed=not reasons, reasons=reasons, warnings=tuple(warnings))
 
@@ -308,7 +308,7 @@ def _release(
     """What the thresholds of the past brought, what the model relies on, and the version that ships."""
     config, data = task.config, task.data
     gated = None if choices.interest is None else evaluated.interest
-    traits = make_traits(data, table.lead_id.iloc[table.holdout.test], config, gated)
+    traits = make_gate_inputs(data, table.lead_id.iloc[table.holdout.test], config, gated)
     found = evaluate_labels(policy, evaluated, table, traits)
     promoted = evaluate_promotions(data, table, policy.reach(evaluated.probability, traits), config)
     disqualified = count_disqualified(data, table, config)
@@ -318,7 +318,7 @@ def _release(
         shipped = _ship(choices, evaluated, table, task)
     labels = {
         outcome.label: describe_shipped(
-            found[outcome.label], outcome, policy=policy_in_words(config.labels[outcome.label])
+            found[outcome.label], outcome, policy=describe_policy(config.labels[outcome.label])
         )
         for outcome in shipped.policy.outcomes
     }
@@ -333,7 +333,7 @@ def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _
     held = (table.holdout.start, table.holdout.end)
     rows, raw = np.concatenate([forward.rows, last]), np.concatenate([forward.raw, evaluated.raw])
     periods = (*forward.periods, held) if forward.in_time else ()
-    calibrator, _ = calibrate_forward(raw, rows, periods, table)
+    calibrator, _ = calibrate_out_of_time(raw, rows, periods, table)
     probability = calibrator.predict_proba(raw)[:, 1]
     points = None
     if forward.measured is not None:
@@ -344,15 +344,15 @@ def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _
     if isinstance(data, Journeys):
         everything = np.arange(len(table.label))
         looks = build_open(data, config, table.plan)
-        recent = look_recently(
+        recent = read_recent_weeks(
             [(scorer, everything)], table, looks, calibrator, data, config, choices.interest
         )
     policy = choose_labels(
         probability,
         table,
         rows,
-        [*forward_periods(table, forward), held],
-        make_traits(data, table.lead_id.iloc[rows], config, points),
+        [*out_of_time_periods(table, forward), held],
+        make_gate_inputs(data, table.lead_id.iloc[rows], config, points),
         config,
         recent=recent,
         random_state=RANDOM_STATE,
@@ -368,7 +368,7 @@ def _summarize(
     release: _Release | None,
     table: TrainingTable,
     task: _Task,
-    opened: Opened,
+    opened: PriorAccess,
 ) -> TrainingResult:
     config = task.config
     target = table.label[table.holdout.test]
@@ -377,7 +377,7 @@ def _summarize(
         timezone=config.data.timezone,
         created=task.now.isoformat(),
         mqlml_version=__version__,
-        question=question_in_words(config.problem, flat=isinstance(task.data, FlatTable)),
+        question=describe_question(config.problem, flat=isinstance(task.data, FlatTable)),
         data=summarize_data(task.data, config),
         population=describe_population(table),
         left_out=list_left_out(table),

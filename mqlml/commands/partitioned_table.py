@@ -32,7 +32,7 @@ from mqlml.config import Config, format_size
 from mqlml.errors import ConfigError, OutputError
 from mqlml.features import EventFacts, FeaturePlan, check_own, gather_facts
 from mqlml.journeys import Journeys
-from mqlml.journeys.partitions import DealtEvents, deal_events, find_dealt, open_events
+from mqlml.journeys.partitions import PartitionedEvents, find_partitions, open_events, partition_events
 from mqlml.journeys.read import LeadIds, add_events
 from mqlml.journeys.sources import blaming, find_files
 from mqlml.journeys.stream import fingerprint_query
@@ -40,12 +40,20 @@ from mqlml.progress import Progress
 from mqlml.registry import fingerprint_tables
 from mqlml.scoring import write_table
 from mqlml.times import to_microseconds
-from mqlml.training import EventCounts, Finding, Proof, count_events, prove, sample_snapshots, take_leads
-from mqlml.training.partitions import Recipe, Shelf, build_part, deal_leads, make_recipe
+from mqlml.training import (
+    EventCounts,
+    Finding,
+    PerturbationTest,
+    count_events,
+    prove,
+    sample_snapshots,
+    take_leads,
+)
+from mqlml.training.partitions import BuildSpec, Shards, assign_partitions, build_part, make_build_spec
 from mqlml.training.table import Rows, learn_plan
 
 __all__ = [
-    "PartedTable",
+    "PartitionedTable",
     "build_parts",
     "count_parts",
     "fingerprint_file",
@@ -146,7 +154,7 @@ _SIDE_BY_SIDE = 16
 
 
 @dataclass(frozen=True)
-class PartedTable:
+class PartitionedTable:
     """A finished table in parts.
 
     Attributes
@@ -163,7 +171,7 @@ class PartedTable:
     files: tuple[Path, ...]
     plan: FeaturePlan
     leaks: tuple[Finding, ...]
-    proof: Proof
+    proof: PerturbationTest
     journeys: Journeys
 
     def batches(self, limit: int) -> Iterator[pa.Table]:
@@ -280,7 +288,7 @@ def build_parts(
     limit: int,
     one_file: bool,
     progress: Progress,
-) -> PartedTable:
+) -> PartitionedTable:
     """Make all parts, or those that an earlier run left to be made.
 
     Parameters
@@ -289,7 +297,8 @@ def build_parts(
     rows : from `choose_rows`.
     folder : a work folder that holds nothing, or what an earlier run of the same table finished.
     limit : bytes that may be used.
-    one_file : whether the parts will be read side by side, by `PartedTable.batches`. They are then written in row
+    one_file : whether the parts will be read side by side, by `PartitionedTable.batches`. They are then written in
+        row
         groups as small as that needs, which cost more to write.
 
     Raises
@@ -304,7 +313,7 @@ def build_parts(
         dealt, part = _deal(config, journeys, ids, rows, folder / "events", limit, workers)
     parts = len(dealt.rows)
     journeys = add_events(journeys, journeys.events, dealt.quarantine, dealt.rows_read)
-    shelf = Shelf(journeys, part, parts)
+    shelf = Shards(journeys, part, parts)
 
     def take(number: int) -> Journeys:
         return shelf.take(number, dealt.read(number, journeys.leads["lead_id"]))
@@ -313,7 +322,7 @@ def build_parts(
         plan, leaks = _learn(config, journeys, rows, take, parts, workers, progress)
     with progress.step("proof"):
         proof = _prove(journeys, rows, plan, dealt)
-    recipe = make_recipe(journeys.leads, config, plan)
+    recipe = make_build_spec(journeys.leads, config, plan)
     finished = folder / "parts"
     finished.mkdir(exist_ok=True)
     for unfinished in finished.glob(".*.part"):  # of the parts that were being written when a run was killed
@@ -329,7 +338,7 @@ def build_parts(
             progress,
             "parts",
         )
-    return PartedTable(rows, part[rows.lead], files, plan, leaks, proof, journeys)
+    return PartitionedTable(rows, part[rows.lead], files, plan, leaks, proof, journeys)
 
 
 def _each(
@@ -350,16 +359,16 @@ def _deal(
     folder: Path,
     limit: int,
     workers: int,
-) -> tuple[DealtEvents, npt.NDArray[np.int32]]:
+) -> tuple[PartitionedEvents, npt.NDArray[np.int32]]:
     """The events in parts, and the part of each lead."""
-    dealt = find_dealt(folder)
+    dealt = find_partitions(folder)
     if dealt is None:
         shutil.rmtree(folder, ignore_errors=True)
         stream = open_events(config, folder)
         parts = count_parts(stream.rows_read, journeys, rows, limit=limit, workers=workers)
-        part = deal_leads(journeys.leads, parts)
-        return deal_events(stream, config, ids, part, parts, folder), part
-    return dealt, deal_leads(journeys.leads, len(dealt.rows))
+        part = assign_partitions(journeys.leads, parts)
+        return partition_events(stream, config, ids, part, parts, folder), part
+    return dealt, assign_partitions(journeys.leads, len(dealt.rows))
 
 
 def _learn(
@@ -384,7 +393,7 @@ def _learn(
     return learn_plan(journeys, config, rows, events=facts, around=around)
 
 
-def _prove(journeys: Journeys, rows: Rows, plan: FeaturePlan, dealt: DealtEvents) -> Proof:
+def _prove(journeys: Journeys, rows: Rows, plan: FeaturePlan, dealt: PartitionedEvents) -> PerturbationTest:
     snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
     sample = sample_snapshots(journeys.leads, snapshots)
     few = take_leads(journeys, sample)
@@ -394,5 +403,5 @@ def _prove(journeys: Journeys, rows: Rows, plan: FeaturePlan, dealt: DealtEvents
     return prove(few, sample, plan)
 
 
-def _make(part: Journeys, recipe: Recipe, file: Path, group: int | None) -> None:
+def _make(part: Journeys, recipe: BuildSpec, file: Path, group: int | None) -> None:
     write_table(build_part(part, recipe), file, rows_in_group=group)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-from mqlml.commands.inputs import open_version
+from mqlml.commands.inputs import load_version_and_data
 from mqlml.config import read_config
 from mqlml.journeys import FlatTable, read_lead_ids
 from mqlml.progress import Progress
@@ -51,7 +51,7 @@ def score_leads(
     config = read_config(config_path)
     target = check_target(out, suffixes=TABLE_SUFFIXES)
     before = None if previous is None else read_scores(previous)
-    opened = open_version(
+    opened = load_version_and_data(
         config, command="score", as_of=as_of, model=model, leads=leads, now=now, progress=progress
     )
     bundle, version, data, moment = opened.bundle, opened.version, opened.data, opened.moment

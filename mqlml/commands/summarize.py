@@ -23,7 +23,7 @@ from mqlml.evaluation import (
     evaluate_losses,
 )
 from mqlml.evaluation.forecasts import Forecast
-from mqlml.evaluation.holdout import RANDOM_STATE, Evaluated, Opened
+from mqlml.evaluation.holdout import RANDOM_STATE, Evaluated, PriorAccess
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.journeys.quarantine import count_rows, group_quarantine
 from mqlml.model import FEWEST_PERIODS, Drift, SigmoidCalibrator
@@ -179,7 +179,7 @@ def summarize_data(data: Journeys | FlatTable, config: Config) -> DataSummary:
     )
 
 
-def summarize_holdout(metrics: Metrics, table: TrainingTable, opened: Opened) -> HoldoutEvaluation:
+def summarize_holdout(metrics: Metrics, table: TrainingTable, opened: PriorAccess) -> HoldoutEvaluation:
     """The metrics on the held-out period, from when until when it runs, and who opened it before."""
     period = describe_holdout(table)
     return HoldoutEvaluation(

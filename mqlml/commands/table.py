@@ -8,7 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mqlml.commands.check import check_rules, make_table, read_data, require_past
-from mqlml.commands.partitioned_table import PartedTable, build_parts, identify, memory_needed, working_in
+from mqlml.commands.partitioned_table import (
+    PartitionedTable,
+    build_parts,
+    identify,
+    memory_needed,
+    working_in,
+)
 from mqlml.config import Config, parse_size, read_config
 from mqlml.errors import UsageError
 from mqlml.journeys import Journeys
@@ -25,7 +31,7 @@ from mqlml.scoring import (
     write_batches,
     write_table,
 )
-from mqlml.training import TrainingTable, build_table, require_proof
+from mqlml.training import TrainingTable, build_table, require_leak_test
 from mqlml.training.table import Rows, choose_rows
 
 __all__ = ["make_any_table", "write_training_table"]
@@ -57,11 +63,11 @@ def write_training_table(
     target = check_target(out, suffixes=TABLE_SUFFIXES) if whole_file else check_folder(out)
     work = target.with_name(f".{target.name}.mqlml-work")
     with make_any_table(config, work, one_file=whole_file, now=now, progress=progress) as table:
-        require_proof(table.proof)
+        require_leak_test(table.proof)
         with progress.step("write"):
             _write(table, target, work, whole_file, config.data.memory_limit)
         label, parts = (
-            (table.rows.label, len(table.files)) if isinstance(table, PartedTable) else (table.label, 1)
+            (table.rows.label, len(table.files)) if isinstance(table, PartitionedTable) else (table.label, 1)
         )
         return TableResult(
             out=str(target),
@@ -81,9 +87,9 @@ def _limited(config: Config, memory_limit: str) -> Config:
 
 
 def _write(
-    table: TrainingTable | PartedTable, target: Path, work: Path, whole_file: bool, limit: int
+    table: TrainingTable | PartitionedTable, target: Path, work: Path, whole_file: bool, limit: int
 ) -> None:
-    if isinstance(table, PartedTable):
+    if isinstance(table, PartitionedTable):
         if whole_file:
             whole_seconds = bool((table.rows.time % 1_000_000 == 0).all())
             # In the work folder, where the next run takes away what a kill leaves of a large file.
@@ -104,7 +110,7 @@ def _write(
 @contextmanager
 def make_any_table(
     config: Config, work: Path, *, one_file: bool, now: dt.datetime, progress: Progress
-) -> Iterator[TrainingTable | PartedTable]:
+) -> Iterator[TrainingTable | PartitionedTable]:
     """The training table that a config describes: in memory, or where that takes more than ``data.memory_limit``,
     in parts in a work folder, which is taken away afterwards; made to be read side by side if for one file."""
     if config.data.flat is not None:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from mqlml.config.features import Condition
 from mqlml.config.values import Duration, Section
 
-__all__ = ["Act", "Disqualify", "Gate", "LabelRule", "Labels", "Promote", "Rules", "Teams"]
+__all__ = ["Disqualify", "Gate", "LabelRule", "Labels", "Promote", "Rules", "Teams", "TimelineEvent"]
 
 _USUAL_LEVELS = ("iql", "mql", "sql")
 _LABEL = r"[a-z][a-z0-9_]*"
@@ -97,7 +97,7 @@ class Disqualify(Section):
     reason: str
 
 
-class Act(Section):
+class TimelineEvent(Section):
     """An act of a lead: an event whose ``action`` meets the condition, at most ``within`` ago (ever, if left out)."""
 
     action: Condition
@@ -107,7 +107,7 @@ class Act(Section):
 class Promote(Section):
     """An act that gives a lead at least the label ``to`` at once, whatever its probability."""
 
-    when: Act
+    when: TimelineEvent
     to: str
     reason: str
 

@@ -177,7 +177,7 @@ def read_config(path: str | Path) -> Config:
     try:
         values = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML{_yaml_in_words(error)}") from None
+        raise ConfigError(f"{path} is not valid YAML{_yaml_text(error)}") from None
     return make_config(values, folder=path.parent, where=str(path))
 
 
@@ -205,7 +205,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _yaml_in_words(error: yaml.YAMLError) -> str:
+def _yaml_text(error: yaml.YAMLError) -> str:
     problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
     if problem is None or mark is None:
         return f": {' '.join(str(error).split())}"

@@ -108,7 +108,7 @@ def measure_ageing(
 
     Parameters
     ----------
-    forecasts : what `predict_ahead` gave.
+    forecasts : what `forecast_across_periods` gave.
     label, time, clusters : arrays of shape (rows of the table,); times in microseconds.
     folds : the folds of the forecasts.
     random_state : int

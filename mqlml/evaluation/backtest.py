@@ -20,7 +20,7 @@ from mqlml.model import LeadScorer
 from mqlml.training import Fold
 from mqlml.types import Floats, Rows
 
-__all__ = ["FoldModel", "Forward", "Measure", "measure_folds", "predict_across", "predict_forward"]
+__all__ = ["FoldModel", "Measure", "OutOfTime", "measure_folds", "predict_across", "predict_out_of_time"]
 
 Track = Callable[[Sequence[Fold], str], Iterable[Fold]]
 Measure = Callable[[LeadScorer, pd.DataFrame], npt.NDArray[np.float64]]
@@ -41,7 +41,7 @@ class FoldModel:
 
 
 @dataclass(frozen=True)
-class Forward:
+class OutOfTime:
     """Out-of-sample raw scores.
 
     Attributes
@@ -67,14 +67,14 @@ class Forward:
     measured: npt.NDArray[np.float64] | None = None
 
 
-def predict_forward(
+def predict_out_of_time(
     scorer: LeadScorer,
     features: pd.DataFrame,
     label: npt.NDArray[np.int8],
     folds: Sequence[Fold],
     *,
     track: Track = lambda folds, _: folds,
-) -> Forward:
+) -> OutOfTime:
     """Raw scores of each fold's later rows by a model that learned from its earlier rows.
 
     Parameters
@@ -89,7 +89,7 @@ def predict_forward(
         for fold in track(folds, "learning from the past, predicting the next period")
         for train, test in fold.parts
     ]
-    return Forward(
+    return OutOfTime(
         rows=np.concatenate([fold.test for fold in folds]),
         raw=np.concatenate([model.scorer.decision_function(features.iloc[model.rows]) for model in models]),
         periods=tuple((fold.start, fold.end) for fold in folds),
@@ -108,7 +108,7 @@ def measure_folds(
 
     Parameters
     ----------
-    models : as in `Forward`, or others of the same rows.
+    models : as in `OutOfTime`, or others of the same rows.
     features : the whole table.
     rows : positions, each in the rows of one model.
     """
@@ -134,10 +134,10 @@ def predict_across(
     *,
     n_splits: int = 5,
     random_state: int = 0,
-) -> Forward:
+) -> OutOfTime:
     """Raw scores by cross-validation within ``rows``, accounts kept together: the way out for short histories.
 
-    It ignores time, so what it predicts is less sure than what `predict_forward` does; the caller must say so.
+    It ignores time, so what it predicts is less sure than what `predict_out_of_time` does; the caller must say so.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def predict_across(
     raw = [model.scorer.decision_function(features.iloc[model.rows]) for model in models]
     # Back from the order of the splits to that of the rows.
     back = np.argsort(np.concatenate([test for _, test in splits]), kind="stable")
-    return Forward(
+    return OutOfTime(
         rows=rows,
         raw=np.concatenate(raw)[back],
         periods=(),

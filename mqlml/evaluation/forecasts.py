@@ -21,7 +21,7 @@ from mqlml.model import LeadScorer
 from mqlml.training import Fold
 from mqlml.types import Floats, Labels, Rows
 
-__all__ = ["Forecast", "fit_slope", "of_one_size", "predict_ahead", "shrink"]
+__all__ = ["Forecast", "fit_slope", "forecast_across_periods", "of_one_size", "shrink"]
 
 Track = Callable[[Sequence[int], str], Iterable[int]]
 
@@ -43,7 +43,7 @@ class Forecast:
     raw: Floats
 
 
-def predict_ahead(
+def forecast_across_periods(
     scorer: LeadScorer,
     features: pd.DataFrame,
     label: Labels,

@@ -32,17 +32,17 @@ from mqlml.evaluation.metrics import Baseline, Metrics, evaluate_baselines, eval
 from mqlml.evaluation.shape import measure_shapes
 from mqlml.model import LeadScorer, SigmoidCalibrator, make_baselines
 from mqlml.model.partial import PartialScores
-from mqlml.policy import LabelPolicy, Traits
+from mqlml.policy import GateInputs, LabelPolicy
 from mqlml.times import parse_duration
-from mqlml.training import OpenLooks, TrainingTable
+from mqlml.training import ImmatureSnapshots, TrainingTable
 from mqlml.types import Floats
 
 __all__ = [
     "RANDOM_STATE",
     "Evaluated",
     "HeldOut",
-    "Opened",
     "Period",
+    "PriorAccess",
     "evaluate_fit_by_engagement",
     "evaluate_importance",
     "evaluate_labels",
@@ -73,7 +73,7 @@ class Period:
 
 
 @dataclass(frozen=True)
-class Opened:
+class PriorAccess:
     """How far a period is used up: who has seen it before.
 
     Attributes
@@ -91,7 +91,7 @@ class Opened:
     note: str | None = None
 
 
-Record = Callable[[Period], Opened]
+Record = Callable[[Period], PriorAccess]
 
 
 class HeldOut:
@@ -115,10 +115,10 @@ class HeldOut:
         Who opened the period before; nobody, as long as it was not opened here.
     """
 
-    def __init__(self, table: TrainingTable, *, record: Record = lambda _: Opened()) -> None:
+    def __init__(self, table: TrainingTable, *, record: Record = lambda _: PriorAccess()) -> None:
         self._table: TrainingTable | None = table
         self._record = record
-        self.opened = Opened()
+        self.opened = PriorAccess()
         self.past = _before(table)
         self.recent = _since(table, len(self.past.label))
         self.period = _describe(table)
@@ -161,11 +161,11 @@ def _before(table: TrainingTable) -> TrainingTable:
     )
 
 
-def _since(table: TrainingTable, first: int) -> OpenLooks:
+def _since(table: TrainingTable, first: int) -> ImmatureSnapshots:
     """The rows from ``first`` on that came before the held-out period."""
     start = table.holdout.start
     rows = slice(first, int(np.searchsorted(table.time, start, side="left")))
-    return OpenLooks(
+    return ImmatureSnapshots(
         lead_id=table.lead_id.iloc[rows],
         features=table.features.iloc[rows],
         time=table.time[rows],
@@ -301,7 +301,7 @@ def evaluate_fit_by_engagement(evaluated: Evaluated, table: TrainingTable) -> tu
 
 
 def evaluate_labels(
-    policy: LabelPolicy, evaluated: Evaluated, table: TrainingTable, traits: Traits
+    policy: LabelPolicy, evaluated: Evaluated, table: TrainingTable, traits: GateInputs
 ) -> dict[str, ThresholdEvaluation]:
     """What each label's threshold, chosen on the past, brings on the held-out period, beside what was predicted."""
     last = table.holdout.test

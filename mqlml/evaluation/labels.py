@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mqlml.config import LabelRule
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.metrics import check_rows
-from mqlml.policy import LabelOutcome, LabelPolicy, Traits, payoff
+from mqlml.policy import GateInputs, LabelOutcome, LabelPolicy, payoff
 from mqlml.results import Result
 from mqlml.types import Floats
 
@@ -179,7 +179,7 @@ def evaluate_policy(
     rows: LabelRows,
     *,
     random_state: int,
-    traits: Traits | None = None,
+    traits: GateInputs | None = None,
     n_bootstrap: int = 500,
 ) -> dict[str, ThresholdEvaluation]:
     """Precision, recall, volume and value of each label on leads it was not chosen on, by label.

@@ -125,7 +125,7 @@ def evaluate_folds(
 
     Parameters
     ----------
-    forecasts : what `predict_ahead` gave; only those of own periods are looked at.
+    forecasts : what `forecast_across_periods` gave; only those of own periods are looked at.
     label, time, clusters : arrays of shape (rows of the table,)
     folds : the folds of the forecasts.
     reach : int, gap plus horizon in the unit of ``time``.

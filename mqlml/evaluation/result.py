@@ -22,7 +22,7 @@ from mqlml.evaluation.periods import OverTimePeriod
 from mqlml.evaluation.slices import Slice
 from mqlml.journeys.quarantine import TableCount
 from mqlml.results import Number, Result
-from mqlml.training import Finding, LeftOut, Population, Proof
+from mqlml.training import Finding, LeftOut, PerturbationTest, Population
 
 __all__ = [
     "CalibrationPeriod",
@@ -207,7 +207,7 @@ class TrainingResult(Result):
     """Columns that became no feature."""
     leaks: tuple[Finding, ...]
     """What the leakage audit found."""
-    proof: Proof | None
+    proof: PerturbationTest | None
     """None for a flat table, which has no times."""
     holdout: HoldoutEvaluation
     """How good the model is on the held-out period."""

@@ -13,7 +13,7 @@ from mqlml.config import Config
 from mqlml.errors import ContractError
 from mqlml.features.families.builder import Builder, Columns, Given, Piece, Source, features_of, lay_out
 from mqlml.features.families.flat import choose_flat, flat_pieces, flat_source
-from mqlml.features.kernels.windows import Asked, Events, make_walks, read_asked
+from mqlml.features.kernels.windows import Events, SnapshotKeys, read_snapshot_keys, scan_windows
 from mqlml.features.plan import FeaturePlan, owned_pieces
 from mqlml.features.vocabulary import read_words
 from mqlml.journeys import FlatTable, Journeys
@@ -50,7 +50,7 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
         raise ContractError(
             "this feature plan was made from a flat table; use build_flat, or plan with plan_features"
         )
-    asked, position = read_asked(snapshots, journeys.leads)
+    asked, position = read_snapshot_keys(snapshots, journeys.leads)
     leads = journeys.leads.take(position)
     created = column_to_microseconds(leads["created_at"], missing=NEVER)[asked.lead]
     born = np.where(created <= asked.cutoff, asked.lead, -1)
@@ -64,7 +64,7 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
         piece.write(source, own)
     if tasks["walk"] or tasks["journeys"]:
         events = Events(_without(journeys.events, plan.refused_actions))
-        _write_walks(tasks["walk"], events, asked, plan)
+        _write_scans(tasks["walk"], events, asked, plan)
         _write_journeys(tasks["journeys"], events, source, plan)
     return _make_frame(numbers, columns, snapshots.index)
 
@@ -72,14 +72,14 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
 _Task = tuple[Builder, Piece, Columns]
 
 
-def _write_walks(tasks: Sequence[_Task], events: Events, asked: Asked, plan: FeaturePlan) -> None:
+def _write_scans(tasks: Sequence[_Task], events: Events, asked: SnapshotKeys, plan: FeaturePlan) -> None:
     """Fill what comes from events, walk by walk; a builder's pieces share what it makes of a walk."""
     families = [(builder, list(own)) for builder, own in groupby(tasks, key=lambda task: task[0])]
     windows = {window for builder, _ in families for window in builder.windows(plan.settings(builder))}
-    for walk in make_walks(events, asked, tuple(windows)) if tasks else ():
+    for walk in scan_windows(events, asked, tuple(windows)) if tasks else ():
         for builder, own in families:
-            assert builder.of_walk is not None
-            given = builder.of_walk(walk, events, plan.settings(builder))
+            assert builder.of_scan is not None
+            given = builder.of_scan(walk, events, plan.settings(builder))
             for _, piece, columns in own:
                 piece.write(given, columns)
 

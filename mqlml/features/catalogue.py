@@ -21,11 +21,11 @@ __all__ = [
     "Unit",
     "Window",
     "feature_name",
+    "format_length",
+    "format_window",
     "name_part",
     "name_parts",
     "over_windows",
-    "say_length",
-    "say_window",
     "window_part",
 ]
 
@@ -158,7 +158,7 @@ def window_part(window: Window) -> str:
 def over_windows(feature: Feature, windows: Sequence[Window]) -> tuple[Feature, ...]:
     """The feature in each window."""
     return tuple(
-        replace(feature, window=window_part(window), window_text=f" {say_window(window)}")
+        replace(feature, window=window_part(window), window_text=f" {format_window(window)}")
         for window in windows
     )
 
@@ -167,16 +167,16 @@ def _size_and_unit(length: int) -> tuple[float, str]:
     return (length / DAY, "day") if length % DAY == 0 else (length / HOUR, "hour")
 
 
-def say_length(length: int) -> str:
+def format_length(length: int) -> str:
     """A length of time in words: ``"7 days"``, ``"an hour"``."""
     size, unit = _size_and_unit(length)
     return {"day": "a day", "hour": "an hour"}[unit] if size == 1 else f"{size:g} {unit}s"
 
 
-def say_window(window: Window) -> str:
+def format_window(window: Window) -> str:
     """A window in words.
 
-    >>> say_window(7 * DAY), say_window("all")
+    >>> format_window(7 * DAY), format_window("all")
     ('in the last 7 days', 'so far')
     """
     if isinstance(window, str):

@@ -18,7 +18,7 @@ from mqlml.features.vocabulary import MISSING
 from mqlml.features.wording import Compared, Counted, Flag, Last, Part, Share, Since, Times, lower_first
 from mqlml.types import Floats
 
-__all__ = ["Said", "describe_value", "round_values", "say_value"]
+__all__ = ["Said", "describe_value", "format_value", "round_values"]
 
 _LONGEST = 60
 _TIMES = {1: "once", 2: "twice"}
@@ -50,7 +50,7 @@ def round_values(feature: Feature, values: npt.ArrayLike) -> Floats:
     return rounded
 
 
-def say_value(feature: Feature, value: float | str | None, *, speaks_for: bool) -> str:
+def format_value(feature: Feature, value: float | str | None, *, speaks_for: bool) -> str:
     """One lead's value in words.
 
     Parameters
@@ -63,14 +63,14 @@ def say_value(feature: Feature, value: float | str | None, *, speaks_for: bool) 
     Examples
     --------
     >>> visits = Feature("actions", "visit", "count", Counted("page visit", "page visits"), window_text=" so far")
-    >>> say_value(visits, 3.0, speaks_for=True), say_value(visits, 0.0, speaks_for=False)
+    >>> format_value(visits, 3.0, speaks_for=True), format_value(visits, 0.0, speaks_for=False)
     ('3 page visits so far', 'no page visits so far')
     """
     return describe_value(feature, value, speaks_for=speaks_for).text
 
 
 def describe_value(feature: Feature, value: float | str | None, *, speaks_for: bool) -> Said:
-    """As `say_value`, with the value apart where it follows a label."""
+    """As `format_value`, with the value apart where it follows a label."""
     text = feature.text
     label = lower_first(text.label) + ("" if text.aside else feature.window_text)
     if feature.kind == "category":

@@ -23,9 +23,9 @@ __all__ = [
     "Text",
     "Times",
     "counted_acts",
+    "format_word",
     "last_act",
     "lower_first",
-    "say_word",
     "upper_first",
 ]
 
@@ -219,7 +219,7 @@ Text = Annotated[
 """How a feature is put into words."""
 
 
-def say_word(word: str) -> str:
+def format_word(word: str) -> str:
     """One of the source's words as people write it: ``demo_request`` is ``demo request``."""
     return " ".join(_OTHER.sub(" ", word).split()) or "blank"
 
@@ -234,7 +234,7 @@ def counted_acts(word: str) -> Counted | Times:
     >>> counted_acts("demo_request").heading, counted_acts("reply").heading, counted_acts("webinar_attended").heading
     ('Demo requests', 'Replies', 'Times “webinar attended”')
     """
-    said = say_word(word)
+    said = format_word(word)
     if not _is_plain_noun(said):
         return Times(f"“{said}”")
     if said[-1:] == "y" and said[-2:-1] not in "aeiou":
@@ -248,6 +248,6 @@ def counted_acts(word: str) -> Counted | Times:
 
 def last_act(word: str) -> Last:
     """The last of the source's acts: the catalogue quotes the word, a value only where it is not plainly a noun."""
-    said = say_word(word)
+    said = format_word(word)
     quoted = f"“{said}”"
     return Last(said if _is_plain_noun(said) else quoted, named=quoted)

@@ -1,11 +1,11 @@
 """Room 9, why: what one lead did, what its score is made of, and what has moved it since."""
 
 from mqlml.insight.lead import (
-    Act,
     Change,
     Explanation,
     Placement,
     Reason,
+    TimelineEvent,
     compare_moments,
     explain_flat_lead,
     explain_lead,
@@ -13,11 +13,11 @@ from mqlml.insight.lead import (
 )
 
 __all__ = [
-    "Act",
     "Change",
     "Explanation",
     "Placement",
     "Reason",
+    "TimelineEvent",
     "compare_moments",
     "explain_flat_lead",
     "explain_lead",

@@ -14,9 +14,9 @@ import pandas as pd
 from mqlml.config import Config, Problem
 from mqlml.errors import ContractError, PopulationError, UsageError
 from mqlml.features import FAMILIES, Family, Feature, build_features, build_flat
-from mqlml.features.sentences import describe_value, say_value
+from mqlml.features.sentences import describe_value, format_value
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import Contributions, calibrate, contribute, group_ideas, sum_ideas
+from mqlml.model import Contributions, calibrate, contribute, group_signals, sum_signals
 from mqlml.registry import Bundle, Version
 from mqlml.results import Result
 from mqlml.scoring import problem_of, score, score_flat
@@ -33,11 +33,11 @@ from mqlml.training import open_leads
 from mqlml.training.snapshots import exit_times
 
 __all__ = [
-    "Act",
     "Change",
     "Explanation",
     "Placement",
     "Reason",
+    "TimelineEvent",
     "compare_moments",
     "explain_flat_lead",
     "explain_lead",
@@ -74,8 +74,8 @@ def compare_moments(
     table : DataFrame of two rows
         The values that the contributions speak of.
     """
-    ideas = group_ideas(features)
-    sums = sum_ideas(contributions, ideas)
+    ideas = group_signals(features)
+    sums = sum_signals(contributions, ideas)
     moved = sums[1] - sums[0]
     changes = []
     for place in np.argsort(-np.abs(moved), kind="stable"):
@@ -96,7 +96,7 @@ def compare_moments(
 
 
 @dataclass(frozen=True)
-class Act(Result):
+class TimelineEvent(Result):
     """Acts of one kind on one day."""
 
     day: str
@@ -109,7 +109,9 @@ class Act(Result):
     """How often on that day."""
 
 
-def read_timeline(journeys: Journeys, lead_id: int | str, before: pd.Timestamp, zone: str) -> list[Act]:
+def read_timeline(
+    journeys: Journeys, lead_id: int | str, before: pd.Timestamp, zone: str
+) -> list[TimelineEvent]:
     """What a lead did and what was done to it, as known before a moment: the newest day first.
 
     Acts of one kind through one channel on one day stand together; within a day they stand by their last one.
@@ -134,7 +136,7 @@ def read_timeline(journeys: Journeys, lead_id: int | str, before: pd.Timestamp, 
         .sort_values(["max", "action"], ascending=[False, True])
     )
     return [
-        Act(str(day), str(action), None if pd.isna(channel) else str(channel), int(times))
+        TimelineEvent(str(day), str(action), None if pd.isna(channel) else str(channel), int(times))
         for day, action, channel, times in zip(
             days["day"], days["action"], days["channel"], days["size"], strict=True
         )
@@ -206,7 +208,7 @@ class Explanation(Result):
     """The probability at that moment."""
     changes: tuple[Change, ...]
     """What has moved the log-odds since, the largest change first."""
-    timeline: tuple[Act, ...]
+    timeline: tuple[TimelineEvent, ...]
     """All acts known by then, the newest first."""
 
 
@@ -329,7 +331,7 @@ def _explain(
     as_of: dt.datetime,
     created_at: dt.datetime | None,
     since: dt.datetime | None,
-    timeline: list[Act],
+    timeline: list[TimelineEvent],
 ) -> Explanation:
     """``features`` hold the row before, where there is one, and the row now."""
     found = calibrate(contribute(bundle.scorer, features), bundle.calibrator)
@@ -364,15 +366,17 @@ def _place(points: npt.NDArray[np.float64], place: int) -> Placement:
 
 def _reasons(bundle: Bundle, found: Contributions, features: pd.DataFrame) -> list[Reason]:
     described = bundle.plan.features
-    ideas = group_ideas(described)
-    points = sum_ideas(found, ideas)[-1]
+    ideas = group_signals(described)
+    points = sum_signals(found, ideas)[-1]
     reasons = []
     for place in np.argsort(-np.abs(points), kind="stable"):
         if points[place] == 0:
             break
         members = np.array(ideas[place].members)
         member = members[np.argmax(found.added[-1, members] * np.sign(points[place]))]
-        sentence = say_value(described[member], features.iloc[-1, member], speaks_for=bool(points[place] > 0))
+        sentence = format_value(
+            described[member], features.iloc[-1, member], speaks_for=bool(points[place] > 0)
+        )
         reasons.append(Reason(sentence, float(points[place]), described[member].family))
     return reasons
 

@@ -39,7 +39,7 @@ from mqlml.journeys.tables import (
 )
 from mqlml.times import column_to_microseconds, microseconds_to_column
 
-__all__ = ["DealtEvents", "deal_events", "find_dealt", "open_events"]
+__all__ = ["PartitionedEvents", "find_partitions", "open_events", "partition_events"]
 
 _INDEX = "events.json"
 _QUARANTINE = "quarantine.parquet"
@@ -49,7 +49,7 @@ _IDS_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
-class DealtEvents:
+class PartitionedEvents:
     """The events of all parts.
 
     Attributes
@@ -126,13 +126,13 @@ def _bucket(folder: Path, part: int) -> Path:
     return folder / f"events-{part:04d}.bin"
 
 
-def find_dealt(folder: Path) -> DealtEvents | None:
+def find_partitions(folder: Path) -> PartitionedEvents | None:
     """Events that were dealt before, to the last one; None if that was never finished."""
     index = folder / _INDEX
     if not index.exists():
         return None
     kept = json.loads(index.read_text(encoding="utf-8"))
-    return DealtEvents(
+    return PartitionedEvents(
         folder=folder,
         columns=tuple(kept["columns"]),
         words={column: tuple(texts) for column, texts in kept["words"].items()},
@@ -173,14 +173,14 @@ def open_events(config: Config, folder: Path) -> Stream:
     return stream
 
 
-def deal_events(
+def partition_events(
     stream: Stream,
     config: Config,
     leads: LeadIds,
     part: npt.NDArray[np.int32],
     parts: int,
     folder: Path,
-) -> DealtEvents:
+) -> PartitionedEvents:
     """Read all events and write each to its lead's part.
 
     Parameters
@@ -221,7 +221,7 @@ def deal_events(
             place += len(good)
     repeated = ids.find_repeated(tally)
     tally.check()
-    dealt = DealtEvents(
+    dealt = PartitionedEvents(
         folder=folder,
         columns=columns,
         words={column: tuple(places) for column, places in vocabulary.items()},
@@ -262,7 +262,7 @@ def _write(
     return counts
 
 
-def _keep_index(dealt: DealtEvents) -> None:
+def _keep_index(dealt: PartitionedEvents) -> None:
     """Write down what the files hold; the index comes last and in one step, so that it stands for all of it."""
     dealt.quarantine.to_parquet(dealt.folder / _QUARANTINE, index=False)
     np.save(dealt.folder / _REPEATED, dealt.repeated)

@@ -2,11 +2,11 @@
 
 from mqlml.model.baselines import Baseline, BaseRateBaseline, LogisticBaseline, PointsBaseline, make_baselines
 from mqlml.model.blend import Blend, choose_blend
-from mqlml.model.calibration import SigmoidCalibrator, hold_back
+from mqlml.model.calibration import SigmoidCalibrator, shrink_slope
 from mqlml.model.contributions import Contributions, calibrate, contribute, contribute_in_parts, family_points
 from mqlml.model.drift import FEWEST_PERIODS, Drift, fit_within_periods, follow_recent
 from mqlml.model.encode import NothingVariesError, TableEncoder
-from mqlml.model.reasons import Idea, Reasons, choose_reasons, group_ideas, sum_ideas
+from mqlml.model.reasons import Reasons, SignalColumns, choose_reasons, group_signals, sum_signals
 from mqlml.model.scorer import LeadScorer
 
 __all__ = [
@@ -16,13 +16,13 @@ __all__ = [
     "Blend",
     "Contributions",
     "Drift",
-    "Idea",
     "LeadScorer",
     "LogisticBaseline",
     "NothingVariesError",
     "PointsBaseline",
     "Reasons",
     "SigmoidCalibrator",
+    "SignalColumns",
     "TableEncoder",
     "calibrate",
     "choose_blend",
@@ -32,8 +32,8 @@ __all__ = [
     "family_points",
     "fit_within_periods",
     "follow_recent",
-    "group_ideas",
-    "hold_back",
+    "group_signals",
     "make_baselines",
-    "sum_ideas",
+    "shrink_slope",
+    "sum_signals",
 ]

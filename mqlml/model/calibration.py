@@ -21,7 +21,7 @@ from mqlml.model.encode import EmptyClassError, TableError
 from mqlml.model.inputs import check_labels, pick_class, two_classes
 from mqlml.types import Floats
 
-__all__ = ["SigmoidCalibrator", "hold_back", "solve_level"]
+__all__ = ["SigmoidCalibrator", "shrink_slope", "solve_level"]
 
 # Beyond this the sigmoid rounds to exactly 1 in float64, which would claim certainty.
 _LARGEST_LOG_ODDS = 36.0
@@ -37,7 +37,7 @@ class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         The two labels in sorted order; the second is the one whose probability is meant.
     slope_, intercept_ : float
     note_ : str or None
-        Set where the scores ranked the wrong way round, or `hold_back` found no skill. The slope is then 0 and
+        Set where the scores ranked the wrong way round, or `shrink_slope` found no skill. The slope is then 0 and
         everyone gets the base rate: turned round, the sigmoid would call the noise of an unskilled model skill. The
         gate refuses such a model.
 
@@ -201,7 +201,7 @@ class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def hold_back(
+def shrink_slope(
     calibrator: SigmoidCalibrator, raw: npt.ArrayLike, y: npt.ArrayLike, *, group: npt.ArrayLike
 ) -> SigmoidCalibrator:
     """The calibrator with as much of its slope as the conversions bear out, and the level that goes with it.

@@ -17,11 +17,11 @@ import pandas as pd
 
 from mqlml.features import Feature
 from mqlml.features.kernels.sorting import compiled
-from mqlml.features.sentences import round_values, say_value
+from mqlml.features.sentences import format_value, round_values
 from mqlml.model.contributions import Contributions, add_up
 from mqlml.types import Floats, Ints, Rows
 
-__all__ = ["Idea", "Reasons", "choose_reasons", "group_ideas", "sum_ideas"]
+__all__ = ["Reasons", "SignalColumns", "choose_reasons", "group_signals", "sum_signals"]
 
 _ROWS = 256
 """Rows whose sums are chosen from at a time, so that they stay in the cache."""
@@ -30,7 +30,7 @@ _LEAST = 0.02
 """Log-odds below which an idea is no reason: it moves the odds by less than 2 %."""
 
 
-class Idea(NamedTuple):
+class SignalColumns(NamedTuple):
     """One thing that several features tell of.
 
     Attributes
@@ -62,15 +62,15 @@ class Reasons:
     speaks_against: Ints
 
 
-def group_ideas(features: Sequence[Feature]) -> list[Idea]:
+def group_signals(features: Sequence[Feature]) -> list[SignalColumns]:
     """The ideas that features tell of, in the order of their first features."""
     members: dict[tuple[str, str], list[int]] = {}
     for position, feature in enumerate(features):
         members.setdefault(feature.signal, []).append(position)
-    return [Idea(family, what, tuple(own)) for (family, what), own in members.items()]
+    return [SignalColumns(family, what, tuple(own)) for (family, what), own in members.items()]
 
 
-def sum_ideas(contributions: Contributions, ideas: Sequence[Idea]) -> Floats:
+def sum_signals(contributions: Contributions, ideas: Sequence[SignalColumns]) -> Floats:
     """What each idea adds to the log-odds, shape (n, ideas); base and ideas sum to the total."""
     group = {member: place for place, idea in enumerate(ideas) for member in idea.members}
     return add_up(contributions, [group[column] for column in range(len(group))], len(ideas))
@@ -92,7 +92,7 @@ def choose_reasons(
     number : int
         Reasons each way.
     """
-    ideas = group_ideas(features)
+    ideas = group_signals(features)
     members = np.array([member for idea in ideas for member in idea.members], dtype=np.int64)
     first = np.cumsum([0, *(len(idea.members) for idea in ideas)])
     chosen = np.full((2 * number, len(table)), -1, dtype=np.int64)
@@ -109,12 +109,12 @@ def choose_reasons(
             places = order[starts[position] : starts[position + 1]]
             if len(places):
                 rows = places % len(table)
-                out[places] = _say(feature, table.iloc[:, position], rows, speaks_for, sentences)
+                out[places] = _format(feature, table.iloc[:, position], rows, speaks_for, sentences)
         said[half] = out.reshape(number, -1)
     return Reasons(tuple(sentences), said[:number].T, said[number:].T)
 
 
-def _say(
+def _format(
     feature: Feature,
     column: pd.Series,
     rows: Rows,
@@ -131,7 +131,7 @@ def _say(
         which, words = pd.factorize(held)  # missing is -1, so the last
         different = [*words, None]
     position = [
-        sentences.setdefault(say_value(feature, value, speaks_for=speaks_for), len(sentences))
+        sentences.setdefault(format_value(feature, value, speaks_for=speaks_for), len(sentences))
         for value in different
     ]
     return np.array(position, dtype=np.int64)[which]

@@ -1,34 +1,34 @@
 """Room 5, which label: thresholds, capacity, gates, hysteresis, rules, and what the labels will bring."""
 
 from mqlml.policy.choose import choose_policy, choose_thresholds
-from mqlml.policy.gate_inputs import Traits, bayes_threshold, interest_points, payoff, percentile
-from mqlml.policy.hysteresis import KEPT_BY_EXIT, KEPT_BY_HOLD, Remembered, Staying, assign_with_memory
-from mqlml.policy.intervals import CONFIDENCE, add_promises
-from mqlml.policy.labels import UNQUALIFIED, LabelOutcome, LabelPolicy, Promise
-from mqlml.policy.rules import match_acts, match_rules
-from mqlml.policy.threshold_data import Looks, make_looks, make_open_looks
+from mqlml.policy.gate_inputs import GateInputs, bayes_threshold, interest_points, payoff, percentile
+from mqlml.policy.hysteresis import KEPT_BY_EXIT, KEPT_BY_HOLD, HoldRule, LastLabels, assign_with_hysteresis
+from mqlml.policy.intervals import CONFIDENCE, add_prediction_intervals
+from mqlml.policy.labels import UNQUALIFIED, LabelOutcome, LabelPolicy, PredictionInterval
+from mqlml.policy.rules import match_promotions, match_rules
+from mqlml.policy.threshold_data import ThresholdData, make_threshold_data, make_volume_data
 
 __all__ = [
     "CONFIDENCE",
     "KEPT_BY_EXIT",
     "KEPT_BY_HOLD",
     "UNQUALIFIED",
+    "GateInputs",
+    "HoldRule",
     "LabelOutcome",
     "LabelPolicy",
-    "Looks",
-    "Promise",
-    "Remembered",
-    "Staying",
-    "Traits",
-    "add_promises",
-    "assign_with_memory",
+    "LastLabels",
+    "PredictionInterval",
+    "ThresholdData",
+    "add_prediction_intervals",
+    "assign_with_hysteresis",
     "bayes_threshold",
     "choose_policy",
     "choose_thresholds",
     "interest_points",
-    "make_looks",
-    "make_open_looks",
-    "match_acts",
+    "make_threshold_data",
+    "make_volume_data",
+    "match_promotions",
     "match_rules",
     "payoff",
     "percentile",

@@ -12,7 +12,7 @@ from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.policy.gate_inputs import bayes_threshold, make_references, payoff
 from mqlml.policy.labels import Bar, LabelOutcome, LabelPolicy, reach
-from mqlml.policy.threshold_data import Curve, Looks, Ranked, make_looks
+from mqlml.policy.threshold_data import Curve, Ranked, ThresholdData, make_threshold_data
 from mqlml.types import Floats, Ints, Mask, Rows
 
 __all__ = ["Chooser", "choose_policy", "choose_thresholds", "rules_among", "value_rate"]
@@ -41,11 +41,11 @@ def choose_thresholds(
     leads : array of shape (n,), optional
         Which lead each row is a look at, where one lead is looked at more than once.
     """
-    return choose_policy(make_looks(probability, label, weeks=weeks, lead=leads), rules)
+    return choose_policy(make_threshold_data(probability, label, weeks=weeks, lead=leads), rules)
 
 
 def choose_policy(
-    looks: Looks, rules: Mapping[str, LabelRule], *, recent: Looks | None = None
+    looks: ThresholdData, rules: Mapping[str, LabelRule], *, recent: ThresholdData | None = None
 ) -> LabelPolicy:
     """Thresholds that keep each rule on leads whose outcome is known.
 
@@ -125,7 +125,9 @@ class Chooser:
     Fit and engagement of the looks are percentiles here.
     """
 
-    def __init__(self, looks: Looks, rules: Mapping[str, LabelRule], *, recent: Looks | None = None) -> None:
+    def __init__(
+        self, looks: ThresholdData, rules: Mapping[str, LabelRule], *, recent: ThresholdData | None = None
+    ) -> None:
         self.levels = []
         ranked: dict[bytes, Ranked] = {}  # labels with the same gates, mostly none, share one
         admitted = np.ones(len(looks.probability), dtype=bool)
@@ -188,7 +190,9 @@ class Chooser:
         return bars, notes
 
 
-def _parts(looks: Looks, name: str, rule: LabelRule, admitted: Mask, everyone: Ranked | None) -> list[_Part]:
+def _parts(
+    looks: ThresholdData, name: str, rule: LabelRule, admitted: Mask, everyone: Ranked | None
+) -> list[_Part]:
     if rule.teams is None:
         assert everyone is not None
         return [_Part(None, everyone, rule, f"labels.{name}")]
@@ -221,7 +225,7 @@ def _parts(looks: Looks, name: str, rule: LabelRule, admitted: Mask, everyone: R
     return parts
 
 
-def _recently(recent: Looks, gates: list[Bar], rule: LabelRule, team: str | None) -> Ranked | None:
+def _recently(recent: ThresholdData, gates: list[Bar], rule: LabelRule, team: str | None) -> Ranked | None:
     """The recent looks that pass the gates up to this level and are of this team; None where there are none."""
     allowed = reach(gates, recent.probability, recent.traits)[:, -1]
     if rule.teams is not None:
@@ -339,7 +343,7 @@ def _check_raised(
 
 
 def _outcome(
-    looks: Looks,
+    looks: ThresholdData,
     name: str,
     rule: LabelRule,
     bar: Bar,
@@ -368,7 +372,9 @@ def _outcome(
     )
 
 
-def rules_among(looks: Looks, rules: Mapping[str, LabelRule], policy: LabelPolicy) -> dict[str, LabelRule]:
+def rules_among(
+    looks: ThresholdData, rules: Mapping[str, LabelRule], policy: LabelPolicy
+) -> dict[str, LabelRule]:
     """The rules with each capacity changed to what the policy's thresholds come to among these looks.
 
     So thresholds chosen again on resamples of the looks are those of the policy, whatever looks they were chosen on.
@@ -393,7 +399,7 @@ def rules_among(looks: Looks, rules: Mapping[str, LabelRule], policy: LabelPolic
     return found
 
 
-def weekly_rate(looks: Looks, reached: Mask) -> float | None:
+def weekly_rate(looks: ThresholdData, reached: Mask) -> float | None:
     """Different leads selected a week, recent weeks counting more; None where the data has no dates."""
     recency, weeks = looks.recency()
     if weeks is None:
@@ -404,13 +410,13 @@ def weekly_rate(looks: Looks, reached: Mask) -> float | None:
     return float(recency[once].sum() / weeks)
 
 
-def value_rate(looks: Looks, rule: LabelRule, reached: Mask) -> float:
+def value_rate(looks: ThresholdData, rule: LabelRule, reached: Mask) -> float:
     """What following up each selected lead once, when first selected, was worth: a week, or a look without dates."""
-    rows = first_looks(looks.lead, looks.time, np.flatnonzero(reached))
+    rows = first_snapshots(looks.lead, looks.time, np.flatnonzero(reached))
     return float(payoff(rule, looks.label[rows]).sum() / (looks.weeks or len(looks.label)))
 
 
-def first_looks(lead: Ints, time: Floats | None, rows: Rows) -> Rows:
+def first_snapshots(lead: Ints, time: Floats | None, rows: Rows) -> Rows:
     """Of these rows, the earliest of each lead."""
     ordered = rows if time is None else rows[np.argsort(time[rows], kind="stable")]
     first: Rows = ordered[np.unique(lead[ordered], return_index=True)[1]]

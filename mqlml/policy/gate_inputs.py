@@ -21,13 +21,13 @@ from mqlml.model.contributions import contribute_in_parts, family_points
 from mqlml.model.scorer import LeadScorer
 from mqlml.types import Floats
 
-__all__ = ["Traits", "bayes_threshold", "interest_points", "make_references", "payoff", "percentile"]
+__all__ = ["GateInputs", "bayes_threshold", "interest_points", "make_references", "payoff", "percentile"]
 
 Selection = slice | npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Traits:
+class GateInputs:
     """Row by row, each array of shape (n,).
 
     Attributes
@@ -42,17 +42,17 @@ class Traits:
     fit: Floats | None = None
     engagement: Floats | None = None
 
-    def take(self, rows: Selection) -> Traits:
+    def take(self, rows: Selection) -> GateInputs:
         """The traits of some rows."""
-        return Traits(
+        return GateInputs(
             {name: np.asarray(team, dtype=np.str_)[rows] for name, team in self.teams.items()},
             None if self.fit is None else self.fit[rows],
             None if self.engagement is None else self.engagement[rows],
         )
 
-    def ranked(self, references: Mapping[str, Sequence[float]]) -> Traits:
+    def ranked(self, references: Mapping[str, Sequence[float]]) -> GateInputs:
         """The same with fit and engagement in percentiles of the references."""
-        return Traits(
+        return GateInputs(
             self.teams,
             *(
                 percentile(points, np.array(references[name]))
@@ -70,7 +70,7 @@ def interest_points(scorer: LeadScorer, X: Any, families: Sequence[Family]) -> F
     return np.column_stack([by_family["profile"], by_family["channel"] + by_family["actions"]])
 
 
-def make_references(traits: Traits) -> dict[str, tuple[float, ...]]:
+def make_references(traits: GateInputs) -> dict[str, tuple[float, ...]]:
     """What later points are measured against: the 0, 0.1, … 100 % quantiles of these."""
     return {
         name: tuple(np.quantile(points, np.linspace(0, 1, 1001)).tolist())

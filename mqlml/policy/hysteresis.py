@@ -14,14 +14,14 @@ import numpy as np
 
 from mqlml.types import Floats, Ints
 
-__all__ = ["KEPT_BY_EXIT", "KEPT_BY_HOLD", "Remembered", "Staying", "assign_with_memory"]
+__all__ = ["KEPT_BY_EXIT", "KEPT_BY_HOLD", "HoldRule", "LastLabels", "assign_with_hysteresis"]
 
 KEPT_BY_HOLD, KEPT_BY_EXIT = 1, 2
 """Why a lead has a higher level than its probability gives it now; 0 where it has not."""
 
 
 @dataclass(frozen=True)
-class Staying:
+class HoldRule:
     """How a level is kept once it is reached.
 
     Attributes
@@ -36,7 +36,7 @@ class Staying:
 
 
 @dataclass(frozen=True)
-class Remembered:
+class LastLabels:
     """What each lead was the last time.
 
     Attributes
@@ -51,14 +51,14 @@ class Remembered:
     since: Ints
 
 
-def assign_with_memory(
+def assign_with_hysteresis(
     probability: Floats,
     level: Ints,
     bars: Floats,
-    last: Remembered,
+    last: LastLabels,
     *,
     now: int,
-    staying: Sequence[Staying],
+    staying: Sequence[HoldRule],
 ) -> tuple[Ints, Ints, Ints]:
     """Levels of now, with what leads keep of their last ones.
 
@@ -79,7 +79,7 @@ def assign_with_memory(
     Returns
     -------
     level, since, kept : ndarrays of int64, shape (n,)
-        ``since`` as in `Remembered`: ``now`` for a level newly reached. ``kept`` is 0, `KEPT_BY_HOLD` or
+        ``since`` as in `LastLabels`: ``now`` for a level newly reached. ``kept`` is 0, `KEPT_BY_HOLD` or
         `KEPT_BY_EXIT`.
     """
     found, kept = level.astype(np.int64), np.zeros(len(level), dtype=np.int64)

@@ -18,30 +18,30 @@ from scipy import stats
 from mqlml.config import LabelRule
 from mqlml.policy.choose import Chooser, rules_among
 from mqlml.policy.gate_inputs import payoff
-from mqlml.policy.labels import Bar, LabelOutcome, LabelPolicy, Promise, reach
-from mqlml.policy.threshold_data import HALF_LIFE, Looks
+from mqlml.policy.labels import Bar, LabelOutcome, LabelPolicy, PredictionInterval, reach
+from mqlml.policy.threshold_data import HALF_LIFE, ThresholdData
 from mqlml.types import Floats, Ints, Rows
 
-__all__ = ["CONFIDENCE", "add_promises"]
+__all__ = ["CONFIDENCE", "add_prediction_intervals"]
 
 CONFIDENCE = 0.9
 """The share of next periods in which what comes should lie within a promise."""
 
 _TAILS = ((1 - CONFIDENCE) / 2, 0.5, (1 + CONFIDENCE) / 2)
-_PROMISED = ("precision", "recall", "per_week", "value")
+_PREDICTED = ("precision", "recall", "per_week", "value")
 _MOST_SLICES = 64
 _FEWEST_PERIODS = 4
 _CELLS = 50_000_000
 
 
-def add_promises(
+def add_prediction_intervals(
     policy: LabelPolicy,
-    looks: Looks,
+    looks: ThresholdData,
     rules: Mapping[str, LabelRule],
     *,
     length: float,
     random_state: int,
-    recent: Looks | None = None,
+    recent: ThresholdData | None = None,
     n_resamples: int = 400,
 ) -> LabelPolicy:
     """The policy with an interval for what each label should bring in the next period.
@@ -86,21 +86,24 @@ def add_promises(
     alike, _ = draws.errors(n_resamples, random_state, apart=False)
     apart, chance = draws.errors(n_resamples // 2, random_state, apart=True)
     outcomes = tuple(
-        replace(outcome, promises=_promises(outcome, alike[name], apart[name], chance, draws.n_periods))
+        replace(
+            outcome,
+            promises=_prediction_intervals(outcome, alike[name], apart[name], chance, draws.n_periods),
+        )
         for name, outcome in zip(rules, policy.outcomes, strict=True)
     )
     return replace(policy, outcomes=outcomes)
 
 
-def _promises(
+def _prediction_intervals(
     outcome: LabelOutcome,
     alike: dict[str, Floats],
     apart: dict[str, Floats],
     chance: Floats,
     n_periods: float,
-) -> dict[str, Promise]:
+) -> dict[str, PredictionInterval]:
     found = {}
-    for what in _PROMISED:
+    for what in _PREDICTED:
         value: float | None = getattr(outcome, what)
         error, known = alike[what][np.isfinite(alike[what])], np.isfinite(apart[what])
         if value is None or len(error) < len(alike[what]) / 2:
@@ -112,7 +115,7 @@ def _promises(
         wider = _widening(variance, moved, by_chance, n_periods)
         centre = float(_scaled(what, value)) + middle
         ends = (centre, centre - wider * (middle - low), centre + wider * (high - middle))
-        found[what] = Promise(*(float(_unscaled(what, end)) for end in ends))
+        found[what] = PredictionInterval(*(float(_unscaled(what, end)) for end in ends))
     return found
 
 
@@ -163,7 +166,7 @@ class _Draws:
     """Draws of a past and of the period after it."""
 
     def __init__(
-        self, looks: Looks, rules: Mapping[str, LabelRule], policy: LabelPolicy, length: float
+        self, looks: ThresholdData, rules: Mapping[str, LabelRule], policy: LabelPolicy, length: float
     ) -> None:
         self.looks = looks
         self.rules = rules
@@ -200,7 +203,7 @@ class _Draws:
         Also how much chance there is in each, against a past and a next period of full length.
         """
         rng = np.random.default_rng(random_state)
-        found = {name: {what: np.full(n, np.nan) for what in _PROMISED} for name in self.rules}
+        found = {name: {what: np.full(n, np.nan) for what in _PREDICTED} for name in self.rules}
         chance = np.ones(n)
         for number in range(n):
             if apart:
@@ -222,7 +225,7 @@ class _Draws:
             came = self._measure(coming, bars, None)
             for level, name in enumerate(self.rules):
                 came[level]["precision"] = self._doubted(level, came[level], rng)
-                for what in _PROMISED:
+                for what in _PREDICTED:
                     found[name][what][number] = _scaled(what, came[level][what]) - _scaled(
                         what, seemed[level][what]
                     )
@@ -303,12 +306,12 @@ class _Draws:
         return float(converted - lost + won) / selected
 
 
-def _mean_probability(looks: Looks, outcome: LabelOutcome) -> float:
+def _mean_probability(looks: ThresholdData, outcome: LabelOutcome) -> float:
     taken = looks.probability[looks.probability >= outcome.threshold]
     return float(taken.mean()) if len(taken) else float(looks.probability.max())
 
 
-def _in_time(looks: Looks) -> Looks:
+def _in_time(looks: ThresholdData) -> ThresholdData:
     assert looks.time is not None
     order = np.argsort(looks.time, kind="stable")
     return replace(

@@ -12,18 +12,18 @@ import numpy.typing as npt
 
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
-from mqlml.policy.gate_inputs import Traits
-from mqlml.policy.hysteresis import Staying
+from mqlml.policy.gate_inputs import GateInputs
+from mqlml.policy.hysteresis import HoldRule
 from mqlml.policy.threshold_data import check_probabilities
 from mqlml.types import Floats, Mask
 
-__all__ = ["UNQUALIFIED", "Bar", "LabelOutcome", "LabelPolicy", "Promise"]
+__all__ = ["UNQUALIFIED", "Bar", "LabelOutcome", "LabelPolicy", "PredictionInterval"]
 
 UNQUALIFIED = "unqualified"
 
 
 @dataclass(frozen=True)
-class Promise:
+class PredictionInterval:
     """What a threshold should bring in the next period: the middle, and the interval it should lie in."""
 
     value: float
@@ -57,7 +57,7 @@ class Bar:
         """Below this probability nobody reaches the level."""
         return min([*self.teams.values(), *([] if self.everyone is None else [self.everyone])])
 
-    def of(self, traits: Traits, n: int) -> Floats:
+    def of(self, traits: GateInputs, n: int) -> Floats:
         """The threshold of each of ``n`` leads; infinite where nobody takes them.
 
         Raises
@@ -78,7 +78,7 @@ class Bar:
             bars[team == name] = threshold
         return bars
 
-    def admits(self, traits: Traits, n: int) -> Mask:
+    def admits(self, traits: GateInputs, n: int) -> Mask:
         """Which of ``n`` leads pass the gates on fit and engagement, which ``traits`` give in percentiles.
 
         Raises
@@ -145,7 +145,7 @@ class LabelOutcome:
     value: float | None = None
     teams: dict[str, float] | None = None
     others: float | None = None
-    promises: dict[str, Promise] = field(default_factory=dict)
+    promises: dict[str, PredictionInterval] = field(default_factory=dict)
 
     @property
     def bar(self) -> Bar:
@@ -156,10 +156,10 @@ class LabelOutcome:
         return Bar(self.others, self.rule["teams"]["column"], self.teams, *gates)
 
     @property
-    def staying(self) -> Staying:
+    def staying(self) -> HoldRule:
         """How the label is kept once it is reached."""
         rule = LabelRule.model_validate(self.rule)
-        return Staying(rule.hold or 0, rule.exit)
+        return HoldRule(rule.hold or 0, rule.exit)
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class LabelPolicy:
         bars = [outcome.bar for outcome in self.outcomes]
         return any(bar.min_fit is not None or bar.min_engagement is not None for bar in bars)
 
-    def reach(self, probability: npt.ArrayLike, traits: Traits | None = None) -> Mask:
+    def reach(self, probability: npt.ArrayLike, traits: GateInputs | None = None) -> Mask:
         """Which leads have each label or a higher one: nobody reaches a level who has not reached those below.
 
         Parameters
@@ -229,14 +229,16 @@ class LabelPolicy:
         """
         values = check_probabilities(probability)
         bars = [outcome.bar for outcome in self.outcomes]
-        return reach(bars, values, (traits or Traits()).ranked(self.references))
+        return reach(bars, values, (traits or GateInputs()).ranked(self.references))
 
-    def assign_labels(self, probability: npt.ArrayLike, traits: Traits | None = None) -> npt.NDArray[np.str_]:
+    def assign_labels(
+        self, probability: npt.ArrayLike, traits: GateInputs | None = None
+    ) -> npt.NDArray[np.str_]:
         """The highest label that each lead reaches, or ``"unqualified"``; see `reach`."""
         labels: npt.NDArray[np.str_] = self.names[self.reach(probability, traits).sum(axis=1)]
         return labels
 
-    def bars(self, traits: Traits, n: int) -> Floats:
+    def bars(self, traits: GateInputs, n: int) -> Floats:
         """The threshold of each label for each of ``n`` leads: array of shape (n, number of labels)."""
         bars = np.column_stack([outcome.bar.of(traits, n) for outcome in self.outcomes])
         return np.maximum.accumulate(bars, axis=1)
@@ -274,7 +276,7 @@ class LabelPolicy:
 
 
 def _outcome(values: dict[str, Any]) -> LabelOutcome:
-    promises = {name: Promise(**found) for name, found in values.pop("promises", {}).items()}
+    promises = {name: PredictionInterval(**found) for name, found in values.pop("promises", {}).items()}
     rule = dict(values.pop("rule"))
     if "missed_cost" in rule:  # as versions of before 0.2 call it
         rule["too_late"] = rule.pop("missed_cost")
@@ -285,7 +287,7 @@ def _outcome(values: dict[str, Any]) -> LabelOutcome:
     return outcome
 
 
-def reach(bars: list[Bar], probability: Floats, traits: Traits) -> Mask:
+def reach(bars: list[Bar], probability: Floats, traits: GateInputs) -> Mask:
     """See `LabelPolicy.reach`; the probabilities are taken as checked, fit and engagement are percentiles."""
     n = len(probability)
     reached = np.empty((n, len(bars)), dtype=bool)

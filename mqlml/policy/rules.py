@@ -19,7 +19,7 @@ from mqlml.features.parsers.conditions import meets, read_condition
 from mqlml.features.parsers.job_title import find_email
 from mqlml.types import Ints, Mask, Objects
 
-__all__ = ["MAIL_DOMAIN", "match_acts", "match_rules", "meets_condition"]
+__all__ = ["MAIL_DOMAIN", "match_promotions", "match_rules", "meets_condition"]
 
 MAIL_DOMAIN = "mail_domain"
 """The attribute that rules may use though no source has it: what stands after the ``@`` of the e-mail."""
@@ -105,7 +105,7 @@ def meets_condition(column: pd.Series, condition: Condition, where: str, folder:
     return met
 
 
-def match_acts(
+def match_promotions(
     events: pd.DataFrame,
     looks: pd.DataFrame,
     rules: Sequence[Promote],

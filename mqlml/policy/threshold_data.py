@@ -14,10 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from mqlml.errors import LabelPolicyError
-from mqlml.policy.gate_inputs import Traits
+from mqlml.policy.gate_inputs import GateInputs
 from mqlml.types import Floats, Ints, Mask
 
-__all__ = ["HALF_LIFE", "Curve", "Looks", "Ranked", "check_probabilities", "make_looks", "make_open_looks"]
+__all__ = [
+    "HALF_LIFE",
+    "Curve",
+    "Ranked",
+    "ThresholdData",
+    "check_probabilities",
+    "make_threshold_data",
+    "make_volume_data",
+]
 
 HALF_LIFE = 8.0
 """Weeks after which a look counts half towards a weekly volume. A capacity is a promise about the weeks to come, and
@@ -25,7 +33,7 @@ the number of leads that arrive a week changes over a history of years; the shar
 
 
 @dataclass(frozen=True)
-class Looks:
+class ThresholdData:
     """Looks at leads, one per row; their outcome is known, or for all of them still to come.
 
     Attributes
@@ -49,7 +57,7 @@ class Looks:
     time: Floats | None
     periods: tuple[tuple[float, float], ...]
     dated: bool
-    traits: Traits = field(default_factory=Traits)
+    traits: GateInputs = field(default_factory=GateInputs)
 
     @property
     def length(self) -> float:
@@ -74,7 +82,7 @@ class Looks:
         return np.exp(-rate * (last - self.time)), weeks
 
 
-def make_looks(
+def make_threshold_data(
     probability: npt.ArrayLike,
     label: npt.ArrayLike,
     *,
@@ -83,9 +91,9 @@ def make_looks(
     account: npt.ArrayLike | None = None,
     time: npt.ArrayLike | None = None,
     periods: Sequence[tuple[float, float]] | None = None,
-    traits: Traits | None = None,
-) -> Looks:
-    """Checked `Looks`; what is left out is as plain as can be: every row a lead of its own, all weeks alike.
+    traits: GateInputs | None = None,
+) -> ThresholdData:
+    """Checked `ThresholdData`; what is left out is as plain as can be: every row a lead of its own, all weeks alike.
 
     Parameters
     ----------
@@ -119,7 +127,7 @@ def make_looks(
     n = len(values)
     leads = np.arange(n) if lead is None else np.unique(np.asarray(lead), return_inverse=True)[1]
     length = float(n) if weeks is None else weeks
-    return Looks(
+    return ThresholdData(
         probability=values,
         label=target,
         lead=leads.astype(np.int64),
@@ -129,30 +137,30 @@ def make_looks(
         time=None if time is None else np.asarray(time, dtype=np.float64),
         periods=tuple(periods or ((0.0, length),)),
         dated=weeks is not None,
-        traits=(traits or Traits()).take(slice(None)),
+        traits=(traits or GateInputs()).take(slice(None)),
     )
 
 
-def make_open_looks(
+def make_volume_data(
     probability: npt.ArrayLike,
     *,
     lead: npt.ArrayLike,
     time: npt.ArrayLike,
     period: tuple[float, float],
-    traits: Traits | None = None,
-) -> Looks:
+    traits: GateInputs | None = None,
+) -> ThresholdData:
     """Looks of recent weeks whose outcome is still to come: of a threshold they tell the volume, and no more.
 
     Parameters
     ----------
-    probability, lead : arrays of shape (n,), see `make_looks`
+    probability, lead : arrays of shape (n,), see `make_threshold_data`
     time : array of shape (n,), in weeks
     period : start and end of what the looks cover, in weeks.
     traits : Traits, optional
     """
     start, end = period
     known = np.zeros(len(np.asarray(time)))
-    looks = make_looks(
+    looks = make_threshold_data(
         probability, known, weeks=end - start, lead=lead, time=time, periods=[period], traits=traits
     )
     return replace(looks, label=np.full_like(known, math.nan))
@@ -209,7 +217,7 @@ class Ranked:
         Rows that may be selected at all.
     """
 
-    def __init__(self, looks: Looks, allowed: Mask | None = None) -> None:
+    def __init__(self, looks: ThresholdData, allowed: Mask | None = None) -> None:
         rows = np.arange(len(looks.probability)) if allowed is None else np.flatnonzero(allowed)
         self.rows = rows[np.argsort(-looks.probability[rows], kind="stable")]
         self.probability = looks.probability[self.rows]

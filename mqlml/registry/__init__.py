@@ -9,7 +9,13 @@ from mqlml.registry.bundle import (
     make_reference,
     save_bundle,
 )
-from mqlml.registry.holdout_log import Opening, digest_settings, make_opening, record_opening, same_period
+from mqlml.registry.holdout_log import (
+    HoldoutAccess,
+    digest_settings,
+    make_holdout_access,
+    record_holdout_access,
+    same_period,
+)
 from mqlml.registry.store import Store, make_store
 from mqlml.registry.tracking import (
     CHALLENGER,
@@ -28,7 +34,7 @@ __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "Bundle",
-    "Opening",
+    "HoldoutAccess",
     "Store",
     "Version",
     "check_store",
@@ -42,10 +48,10 @@ __all__ = [
     "load_bundle",
     "load_version",
     "log_version",
-    "make_opening",
+    "make_holdout_access",
     "make_reference",
     "make_store",
-    "record_opening",
+    "record_holdout_access",
     "register_bundle",
     "same_period",
     "save_bundle",

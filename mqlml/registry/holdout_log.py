@@ -26,7 +26,7 @@ from mqlml.times import format_instant
 if TYPE_CHECKING:
     import datetime as dt
 
-__all__ = ["Opening", "digest_settings", "make_opening", "record_opening", "same_period"]
+__all__ = ["HoldoutAccess", "digest_settings", "make_holdout_access", "record_holdout_access", "same_period"]
 
 _TAG = "mqlml.opening"
 _PAGE = 500
@@ -35,7 +35,7 @@ _ALIKE = 0.5
 
 
 @dataclass(frozen=True)
-class Opening:
+class HoldoutAccess:
     """One opening of one period.
 
     Attributes
@@ -60,7 +60,7 @@ class Opening:
     sha256: str
 
 
-def make_opening(period: Period, *, model: str, settings: str, now: dt.datetime) -> Opening:
+def make_holdout_access(period: Period, *, model: str, settings: str, now: dt.datetime) -> HoldoutAccess:
     """An opening that happens now, by whoever runs this process."""
     try:
         by = getpass.getuser()
@@ -68,7 +68,7 @@ def make_opening(period: Period, *, model: str, settings: str, now: dt.datetime)
         by = "unknown"
     at = format_instant(now)
     key = hashlib.sha256(f"{model} {settings} {period.sha256} {at}".encode()).hexdigest()[:16]
-    return Opening(key, model, at, by, settings, **asdict(period))
+    return HoldoutAccess(key, model, at, by, settings, **asdict(period))
 
 
 def digest_settings(described: Mapping[str, object]) -> str:
@@ -93,7 +93,7 @@ def _without(value: Any, keys: set[str]) -> Any:
     return value
 
 
-def same_period(earlier: Sequence[Opening], opening: Opening) -> tuple[Opening, ...]:
+def same_period(earlier: Sequence[HoldoutAccess], opening: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
     """Those of the earlier openings that showed what this one shows: the same rows, or half of its time or more."""
     return tuple(
         found
@@ -103,12 +103,12 @@ def same_period(earlier: Sequence[Opening], opening: Opening) -> tuple[Opening, 
     )
 
 
-def _covers(earlier: Opening, opening: Opening) -> bool:
+def _covers(earlier: HoldoutAccess, opening: HoldoutAccess) -> bool:
     common = min(earlier.end, opening.end) - max(earlier.start, opening.start)
     return common >= 0 and common >= _ALIKE * (opening.end - opening.start)
 
 
-def record_opening(store: Store, opening: Opening) -> tuple[Opening, ...]:
+def record_holdout_access(store: Store, opening: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
     """Add an opening to the record, and give back all that were in it.
 
     Raises
@@ -119,7 +119,7 @@ def record_opening(store: Store, opening: Opening) -> tuple[Opening, ...]:
     return _record_in_file(store, opening) if store.file is not None else _record_in_runs(store, opening)
 
 
-def _record_in_file(store: Store, opening: Opening) -> tuple[Opening, ...]:
+def _record_in_file(store: Store, opening: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
     assert store.file is not None
     path = store.file.with_suffix(".openings.jsonl")
     try:
@@ -135,7 +135,7 @@ def _record_in_file(store: Store, opening: Opening) -> tuple[Opening, ...]:
     return earlier
 
 
-def _record_in_runs(store: Store, opening: Opening) -> tuple[Opening, ...]:
+def _record_in_runs(store: Store, opening: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
     with connected(store, create=True) as client:
         experiment = find_experiment(client, store, f"{opening.model} held-out openings")
         texts: list[str] = []
@@ -152,9 +152,9 @@ def _record_in_runs(store: Store, opening: Opening) -> tuple[Opening, ...]:
     return _read(texts, store)
 
 
-def _read(lines: Sequence[str], where: Path | Store) -> tuple[Opening, ...]:
+def _read(lines: Sequence[str], where: Path | Store) -> tuple[HoldoutAccess, ...]:
     try:
-        return tuple(Opening(**json.loads(line)) for line in lines if line.strip())
+        return tuple(HoldoutAccess(**json.loads(line)) for line in lines if line.strip())
     except (ValueError, TypeError) as error:
         raise TrackingError(
             f"the record of held-out periods in {str(where)!r} must hold one JSON object a line, as mqlml writes "

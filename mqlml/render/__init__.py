@@ -1,16 +1,16 @@
 """Room 10, what people read: console text and the HTML report, from typed results only."""
 
 from mqlml.render.console.common import (
-    words_of_check,
-    words_of_demo,
-    words_of_report,
-    words_of_score,
-    words_of_table,
+    format_check,
+    format_demo,
+    format_report,
+    format_score,
+    format_table,
 )
-from mqlml.render.console.explain import words_of_backtest, words_of_explain
-from mqlml.render.console.train import words_of_train
+from mqlml.render.console.explain import format_backtest, format_explain
+from mqlml.render.console.train import format_train
 from mqlml.render.report.page import render_report
-from mqlml.render.report.text import policy_in_words, proof_in_words, question_in_words
+from mqlml.render.report.text import describe_policy, describe_question, format_leak_test
 from mqlml.render.results import (
     BacktestResult,
     CheckResult,
@@ -31,16 +31,16 @@ __all__ = [
     "ReportResult",
     "ScoreResult",
     "TableResult",
-    "policy_in_words",
-    "proof_in_words",
-    "question_in_words",
+    "describe_policy",
+    "describe_question",
+    "format_backtest",
+    "format_check",
+    "format_demo",
+    "format_explain",
+    "format_leak_test",
+    "format_report",
+    "format_score",
+    "format_table",
+    "format_train",
     "render_report",
-    "words_of_backtest",
-    "words_of_check",
-    "words_of_demo",
-    "words_of_explain",
-    "words_of_report",
-    "words_of_score",
-    "words_of_table",
-    "words_of_train",
 ]

@@ -16,7 +16,7 @@ from mqlml.features.catalogue import Unit
 from mqlml.insight import Explanation
 from mqlml.journeys.quarantine import QuarantineGroup, TableCount
 from mqlml.results import Result
-from mqlml.training import Finding, HoldoutPeriod, LeftOut, Population, Proof
+from mqlml.training import Finding, HoldoutPeriod, LeftOut, PerturbationTest, Population
 
 __all__ = [
     "BacktestPeriod",
@@ -88,7 +88,7 @@ class CheckResult(Result):
     """The share that converts over time, earliest first."""
     leaks: tuple[Finding, ...]
     """What the leakage audit found."""
-    proof: Proof | None
+    proof: PerturbationTest | None
     """The perturbation test against leaks; None for a flat table, which has no times."""
     cautions: tuple[str, ...]
     """What the config asks for in vain, as sentences for people."""

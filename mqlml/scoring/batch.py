@@ -18,8 +18,8 @@ from mqlml.errors import BundleError, ConfigError, ContractError, PopulationErro
 from mqlml.features import FAMILIES, build_features, build_flat
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import calibrate, choose_reasons, contribute_in_parts, family_points
-from mqlml.policy import Traits, interest_points, percentile
-from mqlml.policy.rules import match_acts, match_rules
+from mqlml.policy import GateInputs, interest_points, percentile
+from mqlml.policy.rules import match_promotions, match_rules
 from mqlml.registry import Bundle, Version
 from mqlml.scoring.labels import DISQUALIFIED, label_leads, team_values
 from mqlml.scoring.previous import NOTHING_BEFORE, last_labels
@@ -29,8 +29,8 @@ from mqlml.types import Ints, Mask, Objects
 
 __all__ = [
     "DISQUALIFIED",
+    "REASON_COLUMNS",
     "SCORE_COLUMNS",
-    "WHY_COLUMNS",
     "count_older",
     "explain_scores",
     "problem_of",
@@ -42,7 +42,7 @@ _NUMBER = 3
 _FOR = tuple(f"reason_{place + 1}" for place in range(_NUMBER))
 _AGAINST = tuple(f"against_{place + 1}" for place in range(_NUMBER))
 _POINTS = (*(f"{family}_points" for family in FAMILIES), "base_points")
-WHY_COLUMNS = (*_FOR, *_AGAINST, *_POINTS)
+REASON_COLUMNS = (*_FOR, *_AGAINST, *_POINTS)
 """What speaks for a lead, what against it, the strongest first; what each family adds, and where all leads start."""
 
 
@@ -52,8 +52,8 @@ def explain_scores(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `WHY_COLUMNS`, a row for each of ``features``, numbered from 0. The five columns of points sum to the log-odds
-        of the calibrated probability (as far as that is not so near 0 or 1 that it was cut off).
+        `REASON_COLUMNS`, a row for each of ``features``, numbered from 0. The five columns of points sum to the
+        log-odds of the calibrated probability (as far as that is not so near 0 or 1 that it was cut off).
     """
     families = [feature.family for feature in bundle.plan.features]
     parts, start = [], 0
@@ -81,7 +81,7 @@ SCORE_COLUMNS = (
     "score",
     "label",
     "label_reason",
-    *WHY_COLUMNS,
+    *REASON_COLUMNS,
     "model_name",
     "model_version",
     "run_id",
@@ -182,7 +182,7 @@ def score(
     rows = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     leads = journeys.leads.iloc[rows].reset_index(drop=True)
     features = build_features(journeys, snapshots, bundle.plan)
-    acts = match_acts(
+    acts = match_promotions(
         journeys.events,
         snapshots,
         config.rules.promote,
@@ -336,7 +336,7 @@ def _scores(
     labelled = label_leads(
         bundle.policy,
         probability,
-        _traits(bundle, leads, features),
+        _gate_inputs(bundle, leads, features),
         acts=acts,
         last=last_labels(NOTHING_BEFORE if previous is None else previous, leads["lead_id"], as_of),
         turned_away=turned_away,
@@ -365,10 +365,10 @@ def _scores(
     return table[list(SCORE_COLUMNS)]
 
 
-def _traits(bundle: Bundle, leads: pd.DataFrame, features: pd.DataFrame) -> Traits:
+def _gate_inputs(bundle: Bundle, leads: pd.DataFrame, features: pd.DataFrame) -> GateInputs:
     """What besides the probability decides the labels; fit and engagement only where a label has a gate."""
     teams = team_values(leads, bundle.policy)
     if not bundle.policy.gated:
-        return Traits(teams)
+        return GateInputs(teams)
     points = interest_points(bundle.scorer, features, [feature.family for feature in bundle.plan.features])
-    return Traits(teams, fit=points[:, 0], engagement=points[:, 1])
+    return GateInputs(teams, fit=points[:, 0], engagement=points[:, 1])

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mqlml.errors import ContractError
-from mqlml.policy import KEPT_BY_HOLD, LabelPolicy, Remembered, Traits, assign_with_memory
+from mqlml.policy import KEPT_BY_HOLD, GateInputs, LabelPolicy, LastLabels, assign_with_hysteresis
 from mqlml.times import from_microseconds
 from mqlml.types import Floats, Ints, Objects
 
@@ -63,7 +63,7 @@ def team_values(leads: pd.DataFrame, policy: LabelPolicy) -> dict[str, npt.Array
 def label_leads(
     policy: LabelPolicy,
     probability: Floats,
-    traits: Traits,
+    traits: GateInputs,
     *,
     acts: tuple[Ints, Objects],
     last: pd.DataFrame,
@@ -90,11 +90,11 @@ def label_leads(
     level = np.maximum(by_itself, acts[0])
     names = policy.names
     order = {name: number for number, name in enumerate(names.tolist())}
-    before = Remembered(
+    before = LastLabels(
         last["label"].map(order).fillna(0).to_numpy(dtype=np.int64), last["since"].to_numpy(dtype=np.int64)
     )
     bars = policy.bars(traits, n)
-    found, since, kept = assign_with_memory(
+    found, since, kept = assign_with_hysteresis(
         probability, level, bars, before, now=now, staying=[outcome.staying for outcome in policy.outcomes]
     )
     label = names[found].astype(object)
@@ -122,7 +122,9 @@ def label_leads(
     return Labelled(label, reason, since)
 
 
-def _reasons(policy: LabelPolicy, probability: Floats, traits: Traits, level: Ints, bars: Floats) -> Objects:
+def _reasons(
+    policy: LabelPolicy, probability: Floats, traits: GateInputs, level: Ints, bars: Floats
+) -> Objects:
     """The threshold that each probability reaches, or what keeps the lead from the lowest label."""
     why = np.empty(len(level), dtype=object)
     ranked = traits.ranked(policy.references)

@@ -33,7 +33,7 @@ from mqlml.simulate.world import (
 from mqlml.times import DAY, HOUR, NEVER
 from mqlml.types import Floats, Ints
 
-__all__ = ["Forward", "make_ranges"]
+__all__ = ["OutOfTime", "make_ranges"]
 
 _K = len(STATES)
 _DAYS_UNSETTLED = 8  # from a settled Monday to the Monday after, both included
@@ -51,7 +51,7 @@ def make_ranges(low: Ints, size: Ints) -> Ints:
     return np.arange(int(size.sum())) + np.repeat(low - ends + size, size)
 
 
-class Forward:
+class OutOfTime:
     """Forward probabilities of some leads.
 
     Parameters
@@ -78,7 +78,7 @@ class Forward:
         place = np.zeros(len(population.created), dtype=np.int64)
         place[leads] = np.arange(len(leads))
         acts = acts.take(np.argsort(place[acts.lead], kind="stable"))
-        self.said = _say(world, population.source[acts.lead], acts)
+        self.said = _format(world, population.source[acts.lead], acts)
         self.acts = replace(acts, lead=place[acts.lead])
 
         self.first_monday = _monday(int(self.begun_on.min()))
@@ -186,7 +186,7 @@ class Forward:
         return np.asarray(share[:, None] * self.world.page_views)
 
 
-def _say(world: World, source: Ints, acts: Acts) -> Floats:
+def _format(world: World, source: Ints, acts: Acts) -> Floats:
     """The log-likelihood of each act's action, channel and seconds by state: (acts, states)."""
     with np.errstate(divide="ignore", invalid="ignore"):  # actions without a rate, a channel or seconds
         rate = np.log(world.acts)[None, :, None, :] + np.log(world.channels)

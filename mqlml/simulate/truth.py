@@ -21,7 +21,7 @@ import pandas as pd
 
 from mqlml.errors import ContractError
 from mqlml.simulate.behavior import Acts, Exits
-from mqlml.simulate.forward import Forward, make_ranges
+from mqlml.simulate.forward import OutOfTime, make_ranges
 from mqlml.simulate.population import Population
 from mqlml.simulate.world import World, move_states, read_clock
 from mqlml.times import DAY, column_to_microseconds
@@ -96,7 +96,7 @@ class Truth:
             )
         return leads.astype(np.int64), cutoff
 
-    def _blocks(self, leads: Ints, cutoff: Ints, rows: Ints) -> Iterator[tuple[Forward, Ints]]:
+    def _blocks(self, leads: Ints, cutoff: Ints, rows: Ints) -> Iterator[tuple[OutOfTime, Ints]]:
         """The accounts that are asked for, some at a time, with the rows of the snapshots of their leads."""
         account = self.population.account
         last = np.full(int(account.max()) + 1, -1)
@@ -110,10 +110,10 @@ class Truth:
         for block in np.unique(number[number >= 0]):
             inside = members[number[account[members]] == block]
             acts = self.acts.take(np.flatnonzero(of_act == block))
-            forward = Forward(self.world, self.population, self.exits, acts, inside, last[account[inside]])
+            forward = OutOfTime(self.world, self.population, self.exits, acts, inside, last[account[inside]])
             yield forward, rows[of_row == block]
 
-    def _believe(self, forward: Forward, leads: Ints, cutoff: Ints) -> Floats:
+    def _believe(self, forward: OutOfTime, leads: Ints, cutoff: Ints) -> Floats:
         """P(market, state | what is known before the cutoff) of these leads: (leads, markets, states)."""
         account = self.population.account
         accounts = account[forward.leads]

@@ -5,10 +5,10 @@ from mqlml.training.leakage.columns import audit_columns
 from mqlml.training.leakage.events import EventCounts, audit_events, count_events
 from mqlml.training.leakage.findings import Clue, Finding, refused_actions, refused_columns
 from mqlml.training.leakage.perturbation import (
-    Proof,
-    moved_findings,
+    PerturbationTest,
+    perturbation_findings,
     prove,
-    require_proof,
+    require_leak_test,
     sample_snapshots,
     take_leads,
 )
@@ -22,7 +22,7 @@ from mqlml.training.summary import (
     describe_population,
     list_left_out,
 )
-from mqlml.training.table import OpenLooks, TrainingTable, build_open, build_table
+from mqlml.training.table import ImmatureSnapshots, TrainingTable, build_open, build_table
 
 __all__ = [
     "Clue",
@@ -30,10 +30,10 @@ __all__ = [
     "Finding",
     "Fold",
     "HoldoutPeriod",
+    "ImmatureSnapshots",
     "LeftOut",
-    "OpenLooks",
+    "PerturbationTest",
     "Population",
-    "Proof",
     "Snapshots",
     "Step",
     "TrainingTable",
@@ -50,12 +50,12 @@ __all__ = [
     "describe_population",
     "holdout_split",
     "list_left_out",
-    "moved_findings",
     "open_leads",
+    "perturbation_findings",
     "prove",
     "refused_actions",
     "refused_columns",
-    "require_proof",
+    "require_leak_test",
     "rolling_folds",
     "sample_snapshots",
     "take_leads",

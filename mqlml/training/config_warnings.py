@@ -17,13 +17,13 @@ from mqlml.features.parsers.conditions import meets, read_condition
 from mqlml.features.vocabulary import read_words
 from mqlml.journeys import FlatTable, Journeys
 
-__all__ = ["find_cautions"]
+__all__ = ["find_config_warnings"]
 
 _READ_BY = {"high_intent": ("intent", "pairs"), "downloads": ("content",), "lead_initiated": ("proactive",)}
 """The groups of features that read each list; those of accounts read the first one, too."""
 
 
-def find_cautions(data: Journeys | FlatTable, plan: FeaturePlan, config: Config) -> list[str]:
+def find_config_warnings(data: Journeys | FlatTable, plan: FeaturePlan, config: Config) -> list[str]:
     """What the config asks for in vain: in ``features``, then in ``rules.promote``."""
     if isinstance(data, FlatTable):
         if not config.rules.promote:

@@ -17,23 +17,23 @@ from mqlml.features import FeaturePlan, build_features
 from mqlml.journeys import Journeys
 from mqlml.training.snapshots import assign_labels, find_snapshots, fix_grid
 
-__all__ = ["Recipe", "Shelf", "build_part", "deal_leads", "make_recipe"]
+__all__ = ["BuildSpec", "Shards", "assign_partitions", "build_part", "make_build_spec"]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BuildSpec:
     """What all parts of one table have in common: the problem, its grid written down, and the features."""
 
     problem: Problem
     plan: FeaturePlan
 
 
-def make_recipe(leads: pd.DataFrame, config: Config, plan: FeaturePlan) -> Recipe:
+def make_build_spec(leads: pd.DataFrame, config: Config, plan: FeaturePlan) -> BuildSpec:
     """The recipe for parts of ``leads``, which are all the leads of the table."""
-    return Recipe(fix_grid(config.problem, leads), plan)
+    return BuildSpec(fix_grid(config.problem, leads), plan)
 
 
-def build_part(part: Journeys, recipe: Recipe) -> pd.DataFrame:
+def build_part(part: Journeys, recipe: BuildSpec) -> pd.DataFrame:
     """The rows of some leads: their snapshots, labels and features.
 
     Parameters
@@ -51,7 +51,7 @@ def build_part(part: Journeys, recipe: Recipe) -> pd.DataFrame:
     return pd.concat([snapshots.assign(label=label), features], axis=1)
 
 
-def deal_leads(leads: pd.DataFrame, parts: int) -> npt.NDArray[np.int32]:
+def assign_partitions(leads: pd.DataFrame, parts: int) -> npt.NDArray[np.int32]:
     """The part of each lead, 0 to ``parts`` - 1, by a hash of its account, or of its id where it has none.
 
     An account's leads stay together, whose features may tell of each other. The same leads are dealt alike on every
@@ -65,13 +65,13 @@ def deal_leads(leads: pd.DataFrame, parts: int) -> npt.NDArray[np.int32]:
     return (hashes % np.uint64(parts)).astype(np.int32)
 
 
-class Shelf:
+class Shards:
     """All leads with their outcomes and attribute changes, from which those of one part are taken.
 
     Parameters
     ----------
     journeys : with any events or none; they come part by part from elsewhere.
-    part : the part of each lead, below ``parts``, from `deal_leads`.
+    part : the part of each lead, below ``parts``, from `assign_partitions`.
     """
 
     def __init__(self, journeys: Journeys, part: npt.NDArray[np.int32], parts: int) -> None:

@@ -32,8 +32,8 @@ from mqlml.times import (
     to_microseconds,
 )
 from mqlml.training.leakage.events import count_events
-from mqlml.training.leakage.perturbation import prove, require_proof, sample_snapshots, take_leads
-from mqlml.training.partitions import Recipe, Shelf, build_part, deal_leads, make_recipe
+from mqlml.training.leakage.perturbation import prove, require_leak_test, sample_snapshots, take_leads
+from mqlml.training.partitions import BuildSpec, Shards, assign_partitions, build_part, make_build_spec
 from mqlml.training.table import choose_rows, learn_plan
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["build_table_on_spark"]
 
 _PART = "mqlml_part"
-_SHELF = "mqlml_shelf"
+_SHARDS = "mqlml_shelf"
 
 
 def build_table_on_spark(
@@ -110,7 +110,7 @@ def build_table_on_spark(
     )
     _check_leads(journeys)
     parts = int(session.conf.get("spark.sql.shuffle.partitions") or 200)
-    part = deal_leads(journeys.leads, parts)
+    part = assign_partitions(journeys.leads, parts)
     where = session.createDataFrame(pa.table({"lead_id": _ids(ids), _PART: part}))
     dealt = events.join(functions.broadcast(where), "lead_id", "left")
     unknown = dealt.where(functions.col(_PART).isNull()).limit(1).toArrow()
@@ -119,9 +119,9 @@ def build_table_on_spark(
             f"every event needs a lead that is in leads; found lead_id {unknown['lead_id'][0].as_py()!r}. Leave such "
             "rows out, or bring the lead"
         )
-    shelf = Shelf(journeys, part, parts)
+    shelf = Shards(journeys, part, parts)
     shelves = session.createDataFrame(
-        pa.table({_PART: pa.array(range(parts), pa.int32()), _SHELF: list(_pack(shelf, journeys, parts))})
+        pa.table({_PART: pa.array(range(parts), pa.int32()), _SHARDS: list(_pack(shelf, journeys, parts))})
     )
 
     def each(work: Any, schema: str) -> DataFrame:
@@ -145,8 +145,8 @@ def build_table_on_spark(
     some = take_leads(journeys, sample)
     asked = session.createDataFrame(pa.table({"lead_id": _ids(some.leads["lead_id"])}))
     theirs = events.join(functions.broadcast(asked), "lead_id", "left_semi").toArrow()
-    require_proof(prove(_with_events(some, theirs), sample, plan))
-    return each(_Make(make_recipe(journeys.leads, config, plan)), _schema(ids, plan))
+    require_leak_test(prove(_with_events(some, theirs), sample, plan))
+    return each(_Make(make_build_spec(journeys.leads, config, plan)), _schema(ids, plan))
 
 
 class _Look:
@@ -164,11 +164,11 @@ class _Look:
 class _Make:
     """The rows of one part."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
+    def __init__(self, recipe: BuildSpec) -> None:
+        self._build_spec = recipe
 
     def __call__(self, part: Journeys) -> pa.Table:
-        frame = build_part(part, self._recipe)
+        frame = build_part(part, self._build_spec)
         columns: dict[str, Any] = {}
         for name, column in frame.items():
             if name == "lead_id":
@@ -185,13 +185,13 @@ class _Make:
 
 def _on_part(work: Any) -> Any:
     def run(events: pa.Table, shelf: pa.Table) -> pa.Table:
-        part: Journeys = pickle.loads(shelf[_SHELF][0].as_py())
+        part: Journeys = pickle.loads(shelf[_SHARDS][0].as_py())
         return work(_with_events(part, events.drop_columns([_PART])))
 
     return run
 
 
-def _pack(shelf: Shelf, journeys: Journeys, parts: int) -> Iterator[bytes]:
+def _pack(shelf: Shards, journeys: Journeys, parts: int) -> Iterator[bytes]:
     """The leads of each part with their outcomes and changes, as Python packs them for Python of the same session."""
     for number in range(parts):
         yield pickle.dumps(shelf.take(number, journeys.events))

@@ -26,11 +26,25 @@ from mqlml.times import DAY, TIME_DTYPE, column_to_microseconds, from_microsecon
 from mqlml.training.leakage.audit import audit_flat, audit_journeys
 from mqlml.training.leakage.events import EventCounts, audit_events, count_events
 from mqlml.training.leakage.findings import Finding, refused_actions, refused_columns
-from mqlml.training.leakage.perturbation import Proof, moved_findings, prove, sample_snapshots, take_leads
+from mqlml.training.leakage.perturbation import (
+    PerturbationTest,
+    perturbation_findings,
+    prove,
+    sample_snapshots,
+    take_leads,
+)
 from mqlml.training.snapshots import Step, assign_labels, build_snapshots, find_open, group_leads
 from mqlml.training.splits import Fold, holdout_split
 
-__all__ = ["OpenLooks", "Rows", "TrainingTable", "build_open", "build_table", "choose_rows", "learn_plan"]
+__all__ = [
+    "ImmatureSnapshots",
+    "Rows",
+    "TrainingTable",
+    "build_open",
+    "build_table",
+    "choose_rows",
+    "learn_plan",
+]
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class TrainingTable:
     leaks: tuple[Finding, ...]
     waterfall: tuple[Step, ...]
     every: int = 0
-    proof: Proof | None = None
+    proof: PerturbationTest | None = None
 
     @property
     def dated(self) -> bool:
@@ -103,7 +117,7 @@ class TrainingTable:
 
 
 @dataclass(frozen=True)
-class OpenLooks:
+class ImmatureSnapshots:
     """Looks at leads whose outcome was not known yet, one per row in order of time; attributes as in `TrainingTable`.
 
     They say nothing on what converts, but who comes and what a model makes of them.
@@ -123,12 +137,12 @@ class OpenLooks:
     end: int
 
 
-def build_open(journeys: Journeys, config: Config, plan: FeaturePlan) -> OpenLooks:
+def build_open(journeys: Journeys, config: Config, plan: FeaturePlan) -> ImmatureSnapshots:
     """The looks of the config's population that are too recent for a training table, with the features of a plan."""
     looks = find_open(journeys, config.problem)
     lead, group = _groups(journeys.leads, looks["lead_id"])
     end = to_microseconds(journeys.observed_until)
-    return OpenLooks(
+    return ImmatureSnapshots(
         lead_id=looks["lead_id"],
         features=build_features(journeys, looks[["lead_id", "cutoff_time"]], plan),
         time=column_to_microseconds(looks["cutoff_time"]),
@@ -227,12 +241,12 @@ class Rows:
         plan: FeaturePlan,
         leaks: tuple[Finding, ...],
         *,
-        proof: Proof | None = None,
+        proof: PerturbationTest | None = None,
     ) -> TrainingTable:
         """The whole table; ``features`` come row by row in the order of these rows."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if proof is not None:
-            leaks = (*leaks, *moved_findings(proof))
+            leaks = (*leaks, *perturbation_findings(proof))
         return TrainingTable(**fields, features=features, plan=plan, leaks=leaks, proof=proof)
 
 

@@ -9,14 +9,14 @@ from scipy.special import expit, logit
 
 from mqlml.evaluation.ageing import Ageing, AgeStep, measure_ageing, recommend
 from mqlml.evaluation.bootstrap import Estimate
-from mqlml.evaluation.forecasts import Forecast, fit_slope, of_one_size, predict_ahead, shrink
+from mqlml.evaluation.forecasts import Forecast, fit_slope, forecast_across_periods, of_one_size, shrink
 from mqlml.evaluation.holdout import HeldOut
 from mqlml.evaluation.periods import FoldEvaluation, evaluate_folds, evaluate_losses
 from mqlml.model import LeadScorer
 from mqlml.simulate import simulate
 from mqlml.times import DAY
 from mqlml.training import Fold, build_table, rolling_folds
-from tests.pipeline.test_learn import config
+from tests.commands.test_learn import config
 
 SCORER = LeadScorer(n_trees=20, random_state=0)
 
@@ -36,7 +36,7 @@ def age(seed: int, *, turns: float = 0.0, rises: float = 0.0) -> Ageing:
     features, label, time, group = make_world(seed, turns=turns, rises=rises)
     folds = rolling_folds(time, label, group, group, reach=20 * DAY, n_folds=9, min_positives=200, dated=True)
     folds = of_one_size(folds)
-    forecasts = predict_ahead(SCORER, features, label, group, folds, later=True)
+    forecasts = forecast_across_periods(SCORER, features, label, group, folds, later=True)
     found = measure_ageing(forecasts, label, time, folds, clusters=group, random_state=0)
     assert found is not None
     return found
@@ -90,7 +90,7 @@ def test_the_simulators_drift_is_found_and_where_there_is_none_nothing_is(drift:
         dated=True,
     )
     folds = of_one_size(folds)
-    forecasts = predict_ahead(SCORER, table.features, table.label, table.group, folds, later=True)
+    forecasts = forecast_across_periods(SCORER, table.features, table.label, table.group, folds, later=True)
     found = measure_ageing(forecasts, table.label, table.time, folds, clusters=table.group, random_state=0)
     assert found is not None
     assert found.found == (drift > 0)
@@ -106,7 +106,7 @@ def test_nobody_is_judged_by_a_model_that_learned_from_them() -> None:
         time, label, group, np.arange(2000), reach=DAY, n_folds=6, min_positives=40, dated=True
     )
     assert {len(fold.parts) for fold in folds} == {1, 3} or len(folds[0].parts) > 1
-    forecasts = predict_ahead(SCORER, features, label, group, folds, later=True)
+    forecasts = forecast_across_periods(SCORER, features, label, group, folds, later=True)
     assert [found.made for found in forecasts if found.made == found.period] == list(range(len(folds)))
     for found in forecasts:
         fold, rows = folds[found.made], found.rows
@@ -231,7 +231,7 @@ def test_a_slope_of_one_keeps_what_is_sure_already_and_overconfidence_is_shrunk(
 def test_periods_are_judged_with_what_was_known_then() -> None:
     features, label, time, group = make_world(1, turns=0, rises=0, n=3000)
     folds = rolling_folds(time, label, group, group, reach=20 * DAY, n_folds=6, min_positives=100, dated=True)
-    forecasts = predict_ahead(SCORER, features, label, group, folds, later=True)
+    forecasts = forecast_across_periods(SCORER, features, label, group, folds, later=True)
 
     def evaluate(label: np.ndarray) -> tuple[FoldEvaluation, ...]:
         evaluated, _ = evaluate_folds(
@@ -274,7 +274,7 @@ def test_a_period_in_which_nobody_converts_is_shown_without_metrics() -> None:
     features, label, time, group = make_world(1, turns=0, rises=0, n=1500)
     folds = rolling_folds(time, label, group, group, reach=20 * DAY, n_folds=6, min_positives=50, dated=True)
     label[folds[1].test] = 0
-    forecasts = predict_ahead(SCORER, features, label, group, folds, later=True)
+    forecasts = forecast_across_periods(SCORER, features, label, group, folds, later=True)
     evaluated, together = evaluate_folds(
         forecasts, label, time, folds, reach=20 * DAY, clusters=group, random_state=0
     )
@@ -297,5 +297,5 @@ def test_a_model_that_has_nothing_to_learn_from_says_the_base_rate() -> None:
     label = np.tile([0, 0, 0, 1], 50).astype(np.int8)
     features = pd.DataFrame({"constant": np.ones(200)})
     fold = Fold(np.arange(100), np.arange(100, 200), ((np.arange(100), np.arange(100, 200)),), 100, 199, 0)
-    (found,) = predict_ahead(SCORER, features, label, np.arange(200), [fold], later=True)
+    (found,) = forecast_across_periods(SCORER, features, label, np.arange(200), [fold], later=True)
     assert found.raw == pytest.approx(logit(0.25))

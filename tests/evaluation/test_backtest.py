@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mqlml.errors import PopulationError
-from mqlml.evaluation.backtest import measure_folds, predict_across, predict_forward
+from mqlml.evaluation.backtest import measure_folds, predict_across, predict_out_of_time
 from mqlml.model import LeadScorer
 from mqlml.training import rolling_folds
 
@@ -29,22 +29,22 @@ def test_nobody_is_predicted_from_their_own_account() -> None:
     """With its account on both sides a lead would be given away, as the last lines show."""
     features, label, group, time = world()
     folds = rolling_folds(time, label, group, time, reach=0, n_folds=4, min_positives=20)
-    forward = predict_forward(LeadScorer(), features, label, folds)
+    forward = predict_out_of_time(LeadScorer(), features, label, folds)
     assert roc_auc_score(label[forward.rows], forward.raw) < 0.6
     across = predict_across(LeadScorer(), features, label, group, time)
     assert roc_auc_score(label[across.rows], across.raw) < 0.6
     open_gate = rolling_folds(time, label, time, time, reach=0, n_folds=4, min_positives=20)
-    leaking = predict_forward(LeadScorer(), features, label, open_gate)
+    leaking = predict_out_of_time(LeadScorer(), features, label, open_gate)
     assert roc_auc_score(label[leaking.rows], leaking.raw) > 0.65
 
 
 def test_the_future_does_not_move_a_prediction() -> None:
     features, label, group, time = world()
     folds = rolling_folds(time, label, group, time, reach=REACH, n_folds=3, min_positives=20)
-    before = predict_forward(LeadScorer(), features, label, folds[:1])
+    before = predict_out_of_time(LeadScorer(), features, label, folds[:1])
     changed = label.copy()
     changed[time + REACH > folds[0].start] ^= 1
-    after = predict_forward(LeadScorer(), features, changed, folds[:1])
+    after = predict_out_of_time(LeadScorer(), features, changed, folds[:1])
     assert (before.raw == after.raw).all()
 
 
@@ -57,7 +57,7 @@ def test_every_row_once() -> None:
         seen.append(name)
         return items
 
-    forward = predict_forward(LeadScorer(), features, label, folds, track=track)
+    forward = predict_out_of_time(LeadScorer(), features, label, folds, track=track)
     assert len(set(forward.rows)) == len(forward.rows) == len(forward.raw)
     assert any(len(fold.parts) > 1 for fold in folds)  # accounts of ten are nearly all in both
     for fold in folds:
@@ -92,7 +92,7 @@ def test_fold_models_are_asked_about_the_rows_they_predicted_in_the_order_of_the
         forward = predict_across(LeadScorer(), features, label, group, time[::2])
     else:
         folds = rolling_folds(time, label, group, time, reach=REACH, n_folds=3, min_positives=20)
-        forward = predict_forward(LeadScorer(), features, label, folds)
+        forward = predict_out_of_time(LeadScorer(), features, label, folds)
     found = measure_folds(
         forward.models,
         features,

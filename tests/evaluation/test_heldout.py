@@ -13,7 +13,7 @@ from mqlml.errors import HeldOutError
 from mqlml.evaluation.holdout import HeldOut
 from mqlml.simulate import simulate
 from mqlml.training import TrainingTable, build_table
-from tests.pipeline.test_learn import config
+from tests.commands.test_learn import config
 
 WEEKLY = {"horizon": "30d", "snapshots": {"every": "14d"}}
 

@@ -18,7 +18,7 @@ from mqlml.evaluation import (
     evaluate_selection,
 )
 from mqlml.policy import LabelOutcome, choose_thresholds
-from mqlml.policy.labels import Promise
+from mqlml.policy.labels import PredictionInterval
 
 
 def _policy(mql: float, sql: float):
@@ -71,9 +71,9 @@ def test_a_label_nobody_has_makes_no_claim_of_precision() -> None:
 def test_what_was_predicted_is_compared_with_what_was_observed() -> None:
     policy = _policy(0.4, 0.8)
     predicted = {
-        "precision": Promise(0.5, 0.4, 0.7),
-        "recall": Promise(0.9, 0.8, 1.0),
-        "per_week": Promise(2, 1, 3),
+        "precision": PredictionInterval(0.5, 0.4, 0.7),
+        "recall": PredictionInterval(0.9, 0.8, 1.0),
+        "per_week": PredictionInterval(2, 1, 3),
     }
     outcomes = tuple(replace(outcome, promises=predicted) for outcome in policy.outcomes)
     rows = LabelRows([0, 1, 1, 0, 1], clusters=[1, 2, 3, 4, 5])
@@ -99,7 +99,7 @@ def test_a_label_that_ships_keeps_what_was_measured_beside_its_own_threshold() -
         selected=9,
         converted=4,
         note="few conversions",
-        promises={"precision": Promise(0.4, 0.3, 0.5)},
+        promises={"precision": PredictionInterval(0.4, 0.3, 0.5)},
     )
     label = describe_shipped(found, shipped, policy="Fixed by hand")
     assert (label.threshold, label.evaluated_at, label.note, label.policy) == (

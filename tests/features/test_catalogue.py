@@ -8,7 +8,7 @@ import pytest
 
 from mqlml.config.features import Groups
 from mqlml.features import FeaturePlan, plan_features
-from mqlml.features.catalogue import FAMILIES, feature_name, name_part, name_parts, say_window
+from mqlml.features.catalogue import FAMILIES, feature_name, format_window, name_part, name_parts
 from mqlml.features.families.event_kinds import is_undesirable
 from mqlml.features.wording import counted_acts
 from mqlml.times import DAY, HOUR
@@ -158,7 +158,7 @@ def test_acts_are_counted_in_plain_words(word: str, said: str) -> None:
     ids=["a day", "two weeks", "half a day", "all"],
 )
 def test_windows_are_said_in_plain_words(window: int, said: str) -> None:
-    assert say_window(window) == said
+    assert format_window(window) == said
 
 
 @pytest.mark.parametrize(

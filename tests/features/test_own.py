@@ -16,7 +16,7 @@ from mqlml.features import FeaturePlan, build_features, check_own, plan_features
 from mqlml.features.catalogue import Feature
 from mqlml.features.checks import CHECKS, Trial, run_checks
 from mqlml.features.plan import only_parts
-from mqlml.features.sentences import say_value
+from mqlml.features.sentences import format_value
 from mqlml.features.wording import Named
 from mqlml.journeys import Journeys
 from tests.features.plugin import documented_module, install
@@ -194,7 +194,7 @@ def test_an_aggregate_is_said_by_its_unit(keys: dict[str, Any], unit: str, value
     stored = FeaturePlan.from_dict(json.loads(json.dumps(plan.to_dict())))
     feature = stored.features[0]
     assert feature.unit == unit
-    assert say_value(feature, value, speaks_for=True) == said
+    assert format_value(feature, value, speaks_for=True) == said
 
 
 BAD = """
@@ -268,7 +268,7 @@ def test_the_documented_function_is_what_a_plain_loop_says(
         assert found.iloc[row] == pytest.approx(want, nan_ok=True)
     assert found.between(0.01, 0.99).any()
     assert plan.features[0].words == ("our-features 1.0",)
-    assert say_value(plan.features[0], 0.25, speaks_for=True) == "share of acts at weekends: 25 %"
+    assert format_value(plan.features[0], 0.25, speaks_for=True) == "share of acts at weekends: 25 %"
 
 
 def test_a_version_needs_the_package_it_was_trained_with(

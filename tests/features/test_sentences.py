@@ -11,7 +11,7 @@ import pytest
 from mqlml.features import Feature
 from mqlml.features.catalogue import Unit
 from mqlml.features.plan import plan_features
-from mqlml.features.sentences import Said, describe_value, round_values, say_value
+from mqlml.features.sentences import Said, describe_value, format_value, round_values
 from mqlml.features.wording import (
     Compared,
     Counted,
@@ -218,14 +218,16 @@ SAID: dict[str, tuple[Feature, float | str | None, bool, str]] = {
 def test_a_value_is_said_as_people_say_it(
     about: Feature, value: float | str | None, speaks_for: bool, sentence: str
 ) -> None:
-    assert say_value(about, value, speaks_for=speaks_for) == sentence
+    assert format_value(about, value, speaks_for=speaks_for) == sentence
 
 
 @pytest.mark.parametrize("about", [VISITS, LAST_DEMO, SHARE, VALUE, FREE], ids=lambda about: about.name)
 def test_values_that_are_rounded_alike_are_said_alike(about: Feature) -> None:
     values = np.array([0.0, 0.004, 0.2, 0.999, 1.0, 3.0, 12.34, 123_456.7, NONE])
     for value, rounded in zip(values, round_values(about, values), strict=True):
-        assert say_value(about, value, speaks_for=True) == say_value(about, float(rounded), speaks_for=True)
+        assert format_value(about, value, speaks_for=True) == format_value(
+            about, float(rounded), speaks_for=True
+        )
 
 
 @pytest.mark.parametrize(
@@ -253,7 +255,7 @@ def test_every_feature_of_a_real_plan_is_said_without_a_slip() -> None:
     for about in plan.features:
         values = ["DE", None] if about.kind == "category" else [NONE, 0.0, 1.0, 2.0, 0.123456, 1e6]
         for value in values:
-            said = say_value(about, value, speaks_for=False)
+            said = format_value(about, value, speaks_for=False)
             assert said, about.name
             assert said == " ".join(said.split()), about.name
             slips = [bad for bad in ("1 yes", "nan", "Days since", "123456", "1e") if bad in said]

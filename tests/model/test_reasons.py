@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mqlml.features import Feature
 from mqlml.features.catalogue import over_windows
 from mqlml.features.wording import Counted, Last, Named, counted_acts, last_act
-from mqlml.model import Contributions, choose_reasons, group_ideas, sum_ideas
+from mqlml.model import Contributions, choose_reasons, group_signals, sum_signals
 from mqlml.times import DAY
 
 TOUCHES = Counted("touch through ads", "touches through ads")
@@ -76,15 +76,15 @@ def test_a_row_without_reasons_has_none() -> None:
 def test_ideas_and_base_sum_to_the_total() -> None:
     rng = np.random.default_rng(0)
     contributions = Contributions(-1.0, rng.normal(size=(20, len(NAMES))), NAMES)
-    ideas = group_ideas(FEATURES)
+    ideas = group_signals(FEATURES)
     assert [idea.what for idea in ideas] == ["country", "demo", "ads", "silence", "visit"]
-    total = -1.0 + sum_ideas(contributions, ideas).sum(axis=1)
+    total = -1.0 + sum_signals(contributions, ideas).sum(axis=1)
     np.testing.assert_allclose(total, contributions.total, rtol=0, atol=1e-12)
 
 
 def by_sorting(added: np.ndarray, number: int, sign: float) -> list[int]:
     """The strongest member of each of the strongest ideas, by plain sorting."""
-    strength = [(sign * sum(added[list(idea.members)]), idea) for idea in group_ideas(FEATURES)]
+    strength = [(sign * sum(added[list(idea.members)]), idea) for idea in group_signals(FEATURES)]
     strong = sorted((pair for pair in strength if pair[0] >= 0.02), key=lambda pair: -pair[0])[:number]
     return [max(idea.members, key=lambda member: sign * added[member]) for _, idea in strong]
 

@@ -30,9 +30,9 @@ from mqlml.registry import (
     list_versions,
     load_version,
     log_version,
-    make_opening,
+    make_holdout_access,
     make_store,
-    record_opening,
+    record_holdout_access,
     save_bundle,
 )
 from tests.registry.versions import make_version
@@ -476,7 +476,7 @@ def test_a_real_server(server: str, bundle_folder: Path, tmp_path: Path) -> None
     # Who opened which held-out period, for all who share the server; other models' are theirs.
     period = Period(start=1, end=9, dated=False, rows=4, sha256="a" * 64)
     openings = [
-        make_opening(period, model=name, settings=settings, now=CREATED)
+        make_holdout_access(period, model=name, settings=settings, now=CREATED)
         for name, settings in (("leads", "one"), ("other", "one"), ("leads", "two"))
     ]
-    assert [record_opening(store, opening) for opening in openings] == [(), (), (openings[0],)]
+    assert [record_holdout_access(store, opening) for opening in openings] == [(), (), (openings[0],)]

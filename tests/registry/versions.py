@@ -17,7 +17,7 @@ from mqlml.policy import choose_thresholds
 from mqlml.registry import Bundle, make_reference
 from mqlml.simulate import simulate
 from mqlml.training import build_table
-from tests.report.report_samples import tiny
+from tests.render.report_samples import tiny
 
 
 @dataclass(frozen=True)

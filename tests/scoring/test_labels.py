@@ -13,7 +13,7 @@ import pytest
 
 from mqlml.config import Promote, Rules
 from mqlml.errors import ContractError, SourceError
-from mqlml.policy import LabelOutcome, LabelPolicy, match_acts
+from mqlml.policy import LabelOutcome, LabelPolicy, match_promotions
 from mqlml.scoring import read_scores, write_table
 from mqlml.scoring.previous import last_labels
 from tests.registry.versions import Made, make_version
@@ -47,7 +47,7 @@ def levels(
 ) -> tuple[list[int], list[str | None]]:
     looks = pd.DataFrame({"lead_id": range(1, n + 1), "cutoff_time": [NOON] * n})
     events = pd.DataFrame(acts).astype({"action": "category"})
-    level, reason = match_acts(events, looks, rules, ["mql", "sql"], folder=Path())
+    level, reason = match_promotions(events, looks, rules, ["mql", "sql"], folder=Path())
     return level.tolist(), reason.tolist()
 
 

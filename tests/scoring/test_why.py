@@ -11,7 +11,7 @@ from scipy.special import logit
 
 from mqlml.features import FAMILIES
 from mqlml.model import calibrate, contribute
-from mqlml.scoring.batch import WHY_COLUMNS, explain_scores
+from mqlml.scoring.batch import REASON_COLUMNS, explain_scores
 from tests.registry.versions import Made, make_version
 
 POINTS = [*(f"{family}_points" for family in FAMILIES), "base_points"]
@@ -29,7 +29,7 @@ def why(made: Made) -> pd.DataFrame:
 
 
 def test_points_sum_to_the_log_odds_of_the_probability(made: Made, why: pd.DataFrame) -> None:
-    assert tuple(why.columns) == WHY_COLUMNS
+    assert tuple(why.columns) == REASON_COLUMNS
     assert len(why) == len(made.features)
     probability = made.bundle.calibrator.predict_proba(made.bundle.scorer.decision_function(made.features))[
         :, 1

@@ -12,14 +12,14 @@ import pytest
 from mqlml.errors import PopulationError
 from mqlml.features import build_features, plan_features
 from mqlml.features.families.builder import Source
-from mqlml.features.kernels.windows import Events, read_asked
+from mqlml.features.kernels.windows import Events, read_snapshot_keys
 from mqlml.features.parsers.attributes import rows_as_of
 from mqlml.journeys import Journeys
 from mqlml.times import DAY, NEVER, to_microseconds
 from mqlml.training import build_snapshots, open_leads
 from mqlml.training.leakage.columns import count_changes
 from mqlml.training.leakage.events import count_events
-from mqlml.training.leakage.perturbation import disturb
+from mqlml.training.leakage.perturbation import perturb
 from mqlml.training.leakage.times import Moments, audit_creation
 from mqlml.training.snapshots import conversion_times, creation_times, find_open, first_known, fix_grid
 from tests.by_hand import instant, journeys, problem
@@ -63,7 +63,7 @@ def test_a_fact_without_a_time_is_known_at_the_same_moment_everywhere() -> None:
 def test_a_change_without_a_time_is_known_at_no_cutoff() -> None:
     data = world()
     snapshots = as_of("03-03", "11-01")
-    asked, position = read_asked(snapshots, data.leads)
+    asked, position = read_snapshot_keys(snapshots, data.leads)
     source = Source(data.leads, data.history, asked, asked.lead, data.leads, position)
     changes, held = rows_as_of(source, "size")
     assert changes["value"].take(held).tolist() == ["small", "small"], "features"
@@ -96,7 +96,7 @@ def test_the_proof_changes_what_has_no_time(seed: int) -> None:
     """What the features do not know, the proof may change; a fact that they know stays."""
     data = world(events=[{"lead_id": 1, "action": "visit", "occurred_at": "03-02"}])
     cutoff = np.array([to_microseconds(END.to_pydatetime())])
-    other = disturb(data, cutoff, np.random.default_rng(seed), keep=np.array([True])).journeys
+    other = perturb(data, cutoff, np.random.default_rng(seed), keep=np.array([True])).journeys
     assert {"small"} <= set(other.history["value"])
     before, after = (
         table.assign(known=first_known(table, "valid_from")) for table in (data.history, other.history)

@@ -17,7 +17,7 @@ from mqlml.features import gather_facts
 from mqlml.journeys import Journeys
 from mqlml.times import to_microseconds
 from mqlml.training import build_table
-from mqlml.training.partitions import build_part, deal_leads, make_recipe
+from mqlml.training.partitions import assign_partitions, build_part, make_build_spec
 from mqlml.training.snapshots import build_snapshots, find_snapshots, fix_grid
 from mqlml.training.table import choose_rows, learn_plan
 from tests.features.worlds import ACTIONS, START, make_config_of, make_world
@@ -77,7 +77,7 @@ def test_parts_are_the_rows_of_the_whole(problem: dict[str, Any], text_ids: bool
 
     bare = replace(journeys, events=journeys.events[:0])
     rows = choose_rows(bare, settings)
-    part = deal_leads(journeys.leads, 5)
+    part = assign_partitions(journeys.leads, 5)
     parts = [take(journeys, journeys.leads[part == number]) for number in range(5)]
     before = to_microseconds(rows.holdout_start)
     facts = reduce(add, (gather_facts(piece.events, before=before) for piece in parts))
@@ -85,7 +85,7 @@ def test_parts_are_the_rows_of_the_whole(problem: dict[str, Any], text_ids: bool
     assert plan == whole.plan
     assert leaks == whole.leaks
 
-    recipe = make_recipe(journeys.leads, settings, plan)
+    recipe = make_build_spec(journeys.leads, settings, plan)
     built = pd.concat([build_part(piece, recipe) for piece in parts], ignore_index=True)
     place = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(built["lead_id"]))
     order = np.lexsort((place, built["cutoff_time"].to_numpy()))
@@ -95,7 +95,7 @@ def test_parts_are_the_rows_of_the_whole(problem: dict[str, Any], text_ids: bool
 def test_an_empty_part_has_all_columns_and_no_row() -> None:
     journeys, settings = company(text_ids=False), config()
     whole = build_table(journeys, settings)
-    recipe = make_recipe(journeys.leads, settings, whole.plan)
+    recipe = make_build_spec(journeys.leads, settings, whole.plan)
     empty = build_part(take(journeys, journeys.leads[:0]), recipe)
     assert len(empty) == 0
     assert empty.dtypes.to_dict() == whole.frame().dtypes.to_dict()
@@ -116,12 +116,12 @@ def test_facts_of_parts_add_up_to_the_facts_of_the_whole() -> None:
 
 def test_an_account_stays_together_and_leads_are_spread() -> None:
     leads = company(text_ids=True).leads
-    part = pd.Series(deal_leads(leads, 7))
+    part = pd.Series(assign_partitions(leads, 7))
     assert part.groupby(leads["account_id"]).nunique().max() == 1
     assert part.nunique() == 7
-    alone = pd.Series(deal_leads(leads.drop(columns="account_id"), 7))
+    alone = pd.Series(assign_partitions(leads.drop(columns="account_id"), 7))
     assert alone.groupby(leads["account_id"]).nunique().max() > 1
-    again = pd.Series(deal_leads(leads[::-1], 7)[::-1])
+    again = pd.Series(assign_partitions(leads[::-1], 7)[::-1])
     assert again.equals(part)
 
 

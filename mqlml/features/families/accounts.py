@@ -16,7 +16,7 @@ import pandas as pd
 
 from mqlml.errors import ContractError
 from mqlml.features.catalogue import Feature, over_windows
-from mqlml.features.families.action_rows import ActionsPlan, is_welcome
+from mqlml.features.families.action_rows import ActionsPlan, is_positive_signal
 from mqlml.features.families.builder import Columns, Evidence, Piece, Source
 from mqlml.features.kernels import accounts as account_kernel
 from mqlml.features.kernels import sorting
@@ -110,10 +110,10 @@ def _write_others(given: Colleagues, columns: Columns) -> None:
     if len(asking):
         number = np.full(len(given.account), -1, np.int64)  # leads of one account have neighbouring numbers
         number[given.ranked] = np.arange(len(given.ranked))
-        _walk_accounts(given, number, asking, columns.target(3 * windows + 2))
+        _scan_accounts(given, number, asking, columns.target(3 * windows + 2))
 
 
-def _walk_accounts(
+def _scan_accounts(
     given: Colleagues, number: Ints, asking: npt.NDArray[np.intp], target: tuple[Floats32, int]
 ) -> None:
     """The walk over the accounts of the snapshots ``asking``, each of which has several leads."""
@@ -158,5 +158,5 @@ def _walk_accounts(
 def _marks(events: Events, plan: ActionsPlan) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Of each action (a missing one last): whether it is welcome, and whether it shows high intent."""
     texts = events.words("action").text
-    welcome = np.array([*map(is_welcome(plan), texts), False], np.bool_)
+    welcome = np.array([*map(is_positive_signal(plan), texts), False], np.bool_)
     return welcome, welcome & np.array([*map(plan.high_intent.holds, texts), False], np.bool_)

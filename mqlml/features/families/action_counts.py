@@ -28,8 +28,8 @@ from mqlml.features.wording import (
     Text,
     Times,
     counted_acts,
+    format_word,
     last_act,
-    say_word,
 )
 from mqlml.times import DAY
 
@@ -85,7 +85,7 @@ def days(plan: ActionsPlan) -> Iterator[Piece]:
         return
     features: list[Feature] = []
     for word, part, kept in slot_names(plan):
-        which = "another act" if word == OTHER else f"a “{say_word(word)}”"
+        which = "another act" if word == OTHER else f"a “{format_word(word)}”"
         text = Counted(f"day with {which}", f"days with {which}")
         features += over_windows(action(part, "active_days", text, "count", words=kept), plan.windows)
     yield Piece(tuple(features), _write_days)
@@ -104,7 +104,7 @@ def values(plan: ActionsPlan) -> Iterator[Piece]:
     features: list[Feature] = []
     for aggregate, said in (("value_sum", "Sum"), ("value_mean", "Mean")):
         for word, part, kept in slot_names(plan):
-            of = "other acts’ values" if word == OTHER else f"values of “{say_word(word)}”"
+            of = "other acts’ values" if word == OTHER else f"values of “{format_word(word)}”"
             text = Named(f"{said} of the {of}")
             one = Feature("actions", part, aggregate, text, "amount", source=_VALUES, words=kept)
             features += over_windows(one, plan.windows)

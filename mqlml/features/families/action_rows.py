@@ -12,12 +12,20 @@ from mqlml.features.catalogue import Window
 from mqlml.features.families.builder import Columns
 from mqlml.features.families.event_kinds import Kind, is_undesirable
 from mqlml.features.kernels import counts as kernel
-from mqlml.features.kernels.windows import Events, Walk, whole_values
+from mqlml.features.kernels.windows import Events, WindowScan, whole_values
 from mqlml.features.vocabulary import Vocabulary, Words
 from mqlml.times import to_clock
 from mqlml.types import Codes, Ints, Mask
 
-__all__ = ["ActionsPlan", "Acts", "PairPlan", "is_welcome", "write_counts", "write_distinct", "write_last"]
+__all__ = [
+    "ActionsPlan",
+    "Acts",
+    "PairPlan",
+    "is_positive_signal",
+    "write_counts",
+    "write_distinct",
+    "write_last",
+]
 
 RESERVED = (
     "any",
@@ -88,7 +96,7 @@ class ActionsPlan:
     pairs: tuple[PairPlan, ...]
 
 
-def is_welcome(plan: ActionsPlan) -> Callable[[str], bool]:
+def is_positive_signal(plan: ActionsPlan) -> Callable[[str], bool]:
     """Whether an action is none of the undesirable ones."""
     return lambda word: not is_undesirable(word, plan.undesirable)
 
@@ -96,13 +104,13 @@ def is_welcome(plan: ActionsPlan) -> Callable[[str], bool]:
 class Acts:
     """The rows of a walk: ``every`` has all, ``walk`` the welcome ones; all further arrays match the latter."""
 
-    def __init__(self, every: Walk, events: Events, plan: ActionsPlan) -> None:
+    def __init__(self, every: WindowScan, events: Events, plan: ActionsPlan) -> None:
         self.every = every
         self.events = events
         self.plan = plan
         action = events.words("action")
         slots = events.kept(
-            (plan.actions, plan.undesirable), lambda: plan.actions.look_up(action, is_welcome(plan))
+            (plan.actions, plan.undesirable), lambda: plan.actions.look_up(action, is_positive_signal(plan))
         )
         slot = slots[action.codes[every.order]]
         welcome = slot >= 0
@@ -142,40 +150,40 @@ class Acts:
         )
         return np.asarray(known[words.codes[self.walk.order]], np.bool_)
 
-    def only(self, kind: Kind | None, column: str = "action") -> Walk:
+    def only(self, kind: Kind | None, column: str = "action") -> WindowScan:
         """The walk over the acts of a kind."""
         assert kind is not None, "a piece of acts of a kind is made only where the kind is known"
         return self.walk.only(self.are(kind, column))
 
     @cached_property
-    def of_high_intent(self) -> Walk:
+    def of_high_intent(self) -> WindowScan:
         """The walk over the acts of high intent."""
         return self.only(self.plan.high_intent)
 
     @cached_property
-    def of_lead(self) -> Walk:
+    def of_lead(self) -> WindowScan:
         """The walk over the acts that the lead itself began."""
         return self.only(self.plan.lead, "initiated_by")
 
     @cached_property
-    def of_downloads(self) -> Walk:
+    def of_downloads(self) -> WindowScan:
         """The walk over the downloads."""
         return self.only(self.plan.download)
 
 
-def write_counts(walk: Walk, start: Ints, columns: Columns) -> None:
+def write_counts(walk: WindowScan, start: Ints, columns: Columns) -> None:
     """How many rows lie in each window."""
     columns.fill(walk.row, (walk.stop - start).T)
 
 
-def write_last(walk: Walk, columns: Columns) -> None:
+def write_last(walk: WindowScan, columns: Columns) -> None:
     """Days since the last row."""
     every = np.zeros(len(walk.occurred), np.int32)
     place = (walk.unit, walk.turn, walk.row, walk.stop, walk.cutoff, walk.occurred)
     kernel.write_days_since(*place, every, 1, *columns.target(1))
 
 
-def write_distinct(walk: Walk, start: Ints, words: Words, columns: Columns) -> None:
+def write_distinct(walk: WindowScan, start: Ints, words: Words, columns: Columns) -> None:
     """How many different words lie in each window."""
     codes = words.codes[walk.order].astype(np.int32)
     place = (walk.unit, walk.turn, walk.row, start, walk.stop)

@@ -91,4 +91,4 @@ def _windows(plan: ActionsPlan) -> tuple[Window, ...]:
     return (*plan.windows, WEEK, 2 * WEEK) if plan.totals else plan.windows
 
 
-BUILDER = Builder("actions", _plan, _pieces, _windows, of_walk=Acts, of_journeys=Colleagues)
+BUILDER = Builder("actions", _plan, _pieces, _windows, of_scan=Acts, of_journeys=Colleagues)

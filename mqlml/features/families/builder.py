@@ -18,7 +18,7 @@ from mqlml.config import Config
 from mqlml.errors import ConfigError
 from mqlml.features.catalogue import Family, Feature, Window
 from mqlml.features.facts import EventFacts, gather_facts, known_rows
-from mqlml.features.kernels.windows import Asked, Events, Walk
+from mqlml.features.kernels.windows import Events, SnapshotKeys, WindowScan
 from mqlml.features.vocabulary import WordCounts, read_words
 from mqlml.journeys import Journeys
 from mqlml.times import to_microseconds
@@ -139,7 +139,7 @@ class Source:
 
     leads: pd.DataFrame
     history: pd.DataFrame
-    asked: Asked
+    asked: SnapshotKeys
     lead_row: npt.NDArray[np.int64]
     everyone: pd.DataFrame
     place: npt.NDArray[np.int64]
@@ -169,7 +169,7 @@ class Builder:
     plan: Callable[[Evidence], tuple[Any, list[LeftOut]]]
     pieces: Callable[[Any], Iterable[Piece]]
     windows: Callable[[Any], tuple[Window, ...]] = lambda _: ()
-    of_walk: Callable[[Walk, Events, Any], Any] | None = None
+    of_scan: Callable[[WindowScan, Events, Any], Any] | None = None
     of_journeys: Callable[[Source, Events, Any], Any] | None = None
 
 

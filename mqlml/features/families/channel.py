@@ -11,10 +11,10 @@ import numpy as np
 from mqlml.features.catalogue import (
     Feature,
     Window,
+    format_length,
     name_part,
     name_parts,
     over_windows,
-    say_length,
     window_part,
 )
 from mqlml.features.families.action_rows import write_counts, write_distinct, write_last
@@ -22,9 +22,9 @@ from mqlml.features.families.builder import Builder, Columns, Evidence, LeftOut,
 from mqlml.features.families.event_kinds import is_paid
 from mqlml.features.kernels import counts as kernel
 from mqlml.features.kernels import rhythm as rhythm_kernel
-from mqlml.features.kernels.windows import Events, Walk, divide
+from mqlml.features.kernels.windows import Events, WindowScan, divide
 from mqlml.features.vocabulary import MISSING, OTHER, Vocabulary, learn_vocabulary
-from mqlml.features.wording import Counted, Flag, Last, Named, Share, say_word
+from mqlml.features.wording import Counted, Flag, Last, Named, Share, format_word
 from mqlml.types import Codes, Floats32, Ints, Mask
 
 __all__ = ["BUILDER", "ChannelPlan"]
@@ -122,7 +122,7 @@ def _words(plan: ChannelPlan) -> Iterator[Piece]:
     shares: list[Feature] = []
     for word in plan.channels.slots:
         kept = () if parts[word] == word else (word,)
-        through = {OTHER: "another channel", MISSING: "no named channel"}.get(word, f"“{say_word(word)}”")
+        through = {OTHER: "another channel", MISSING: "no named channel"}.get(word, f"“{format_word(word)}”")
         touches = Counted(f"touch through {through}", f"touches through {through}")
         one = partial(_channel, parts[word], words=kept)
         counts += over_windows(one("count", touches, "count", "presence"), plan.windows)
@@ -150,8 +150,8 @@ def _breadth(plan: ChannelPlan, period: int) -> Iterator[Piece]:
         f"{what}{aside} that reached the lead", f"{what}s{aside} that reached the lead", different=True
     )
     most = Counted(
-        f"most different {reached.one} within any {say_length(period)}",
-        f"most different {reached.many} within any {say_length(period)}",
+        f"most different {reached.one} within any {format_length(period)}",
+        f"most different {reached.many} within any {format_length(period)}",
     )
     one = partial(Feature, "channel", "initiatives", source=source)
     yield Piece(over_windows(one("distinct", reached, "count"), (period,)), _write_initiatives)
@@ -165,7 +165,7 @@ def _windows(plan: ChannelPlan) -> tuple[Window, ...]:
 class _Touches:
     """The rows of a walk and their channels: what the pieces share, each made once, when first needed."""
 
-    def __init__(self, walk: Walk, events: Events, plan: ChannelPlan) -> None:
+    def __init__(self, walk: WindowScan, events: Events, plan: ChannelPlan) -> None:
         self.walk = walk
         self.events = events
         self.plan = plan
@@ -194,7 +194,7 @@ class _Touches:
         return np.asarray(known[self.codes], np.bool_)
 
     @cached_property
-    def paid(self) -> Walk:
+    def paid(self) -> WindowScan:
         """The walk over the rows of paid channels."""
         return self.walk.only(self.is_paid)
 
@@ -280,4 +280,4 @@ def _write_most(touches: _Touches, columns: Columns) -> None:
     rhythm_kernel.count_most(*place, word, words, touches.plan.breadth, *columns.target(1))
 
 
-BUILDER = Builder("channel", _plan, _pieces, _windows, of_walk=_Touches)
+BUILDER = Builder("channel", _plan, _pieces, _windows, of_scan=_Touches)

@@ -17,7 +17,7 @@ from mqlml.features.catalogue import Family, Feature, Window, over_windows
 from mqlml.features.families.action_rows import write_counts, write_distinct, write_last
 from mqlml.features.families.builder import Builder, Columns, Evidence, LeftOut, Piece, check_words
 from mqlml.features.kernels.counts import write_extreme
-from mqlml.features.kernels.windows import UNIT, Events, Walk, divide, sum_in_windows, whole_values
+from mqlml.features.kernels.windows import UNIT, Events, WindowScan, divide, sum_in_windows, whole_values
 from mqlml.features.parsers.conditions import Requirement, meets, read_condition
 from mqlml.features.wording import Named
 from mqlml.journeys.contract import WORDS
@@ -121,7 +121,7 @@ def _windows(plan: CustomPlan) -> tuple[Window, ...]:
     return tuple(dict.fromkeys(window for one in plan.aggregates for window in one.windows))
 
 
-def _write(given: tuple[Walk, Events], columns: Columns, *, one: AggregatePlan) -> None:
+def _write(given: tuple[WindowScan, Events], columns: Columns, *, one: AggregatePlan) -> None:
     walk, events = given
     chosen = walk.only(_chosen(walk, events, one))
     if one.aggregate == "days_since":
@@ -130,7 +130,7 @@ def _write(given: tuple[Walk, Events], columns: Columns, *, one: AggregatePlan) 
         _write_windows(chosen, events, one, columns)
 
 
-def _chosen(walk: Walk, events: Events, one: AggregatePlan) -> npt.NDArray[np.bool_]:
+def _chosen(walk: WindowScan, events: Events, one: AggregatePlan) -> npt.NDArray[np.bool_]:
     """Which rows of the walk the aggregate is over."""
     chosen = np.ones(len(walk.order), np.bool_)
     for column, required in one.where:
@@ -157,7 +157,7 @@ def _words_met(texts: tuple[str, ...], required: Requirement, where: str) -> npt
     return np.array([*meets(texts, required, where), False], np.bool_)
 
 
-def _write_windows(walk: Walk, events: Events, one: AggregatePlan, columns: Columns) -> None:
+def _write_windows(walk: WindowScan, events: Events, one: AggregatePlan, columns: Columns) -> None:
     start = walk.starts(one.windows)
     if one.aggregate == "count":
         write_counts(walk, start, columns)
@@ -176,8 +176,8 @@ def _write_windows(walk: Walk, events: Events, one: AggregatePlan, columns: Colu
         columns.fill(walk.row, found.T)
 
 
-def _of_walk(walk: Walk, events: Events, _plan: CustomPlan) -> tuple[Walk, Events]:
+def _of_walk(walk: WindowScan, events: Events, _plan: CustomPlan) -> tuple[WindowScan, Events]:
     return walk, events
 
 
-BUILDER = Builder("custom", _plan, _pieces, _windows, of_walk=_of_walk)
+BUILDER = Builder("custom", _plan, _pieces, _windows, of_scan=_of_walk)

@@ -15,9 +15,16 @@ from mqlml.features.catalogue import Feature, Signal
 from mqlml.features.families.builder import Piece, Source
 from mqlml.features.families.profile import Group, read_groups, read_piece
 from mqlml.features.parsers.attributes import Attribute, parse_known, when_known
-from mqlml.features.parsers.conditions import Parsing, Trait, count_met, read_parsing, read_trait, since_known
+from mqlml.features.parsers.conditions import (
+    ParsedAttribute,
+    Parsing,
+    count_met,
+    read_parsed_attribute,
+    read_parsing,
+    since_known,
+)
 from mqlml.features.parsers.job_title import Roles, is_phone
-from mqlml.features.wording import Counted, Flag, Since, say_word
+from mqlml.features.wording import Counted, Flag, Since, format_word
 from mqlml.times import DAY, NEVER, column_to_microseconds
 
 __all__ = ["FlagsPlan", "flag_pieces", "plan_flags"]
@@ -73,7 +80,7 @@ class _Flag:
 
 def _flags(plan: FlagsPlan) -> Iterator[_Flag]:
     roles = plan.roles
-    own: tuple[tuple[Attribute | None, str, str, Trait, str], ...] = (
+    own: tuple[tuple[Attribute | None, str, str, ParsedAttribute, str], ...] = (
         (roles.email, "free_mail", "writes from a free mail address", "mail_kind", "free"),
         (roles.email, "disposable_mail", "writes from a throw-away mail address", "mail_kind", "disposable"),
         (roles.email, "invalid_mail", "gave a mail address that is none", "mail_kind", "missing"),
@@ -100,7 +107,7 @@ def _flags(plan: FlagsPlan) -> Iterator[_Flag]:
         name = f"{group.name}_2" if group.name in taken else group.name
         yield _Flag(
             name,
-            f"has the undesirable profile “{say_word(group.name)}”",
+            f"has the undesirable profile “{format_word(group.name)}”",
             attributes,
             partial(_has, group=group, parsing=plan.parsing),
             partial(since_known, wanted=group.wanted),
@@ -109,9 +116,9 @@ def _flags(plan: FlagsPlan) -> Iterator[_Flag]:
 
 
 def _is(
-    source: Source, *, attribute: Attribute, trait: Trait, value: str, parsing: Parsing
+    source: Source, *, attribute: Attribute, trait: ParsedAttribute, value: str, parsing: Parsing
 ) -> npt.NDArray[np.float64]:
-    codes, kinds = read_trait(source, attribute, trait, parsing)
+    codes, kinds = read_parsed_attribute(source, attribute, trait, parsing)
     up = np.array([*(float(kind == value) for kind in kinds), np.nan])
     if trait == "mail_kind" and value != "missing" and "missing" in kinds:
         up[kinds.index("missing")] = np.nan  # what is no address says nothing of whose it is

@@ -16,7 +16,7 @@ from mqlml.features.catalogue import FAMILIES, Family, Feature, name_parts
 from mqlml.features.families.builder import LeftOut, Piece, Source
 from mqlml.features.families.flags import FlagsPlan, flag_pieces, plan_flags
 from mqlml.features.families.profile import DerivedPlan, derived_pieces, plan_derived, read_piece
-from mqlml.features.kernels.windows import Asked
+from mqlml.features.kernels.windows import SnapshotKeys
 from mqlml.features.parsers.attributes import (
     Attribute,
     Attributes,
@@ -27,7 +27,7 @@ from mqlml.features.parsers.attributes import (
     read_known_text,
 )
 from mqlml.features.parsers.job_title import find_roles
-from mqlml.features.wording import Named, say_word, upper_first
+from mqlml.features.wording import Named, format_word, upper_first
 from mqlml.journeys import FlatTable
 
 __all__ = ["FlatPlan", "choose_flat", "flat_pieces", "flat_source"]
@@ -114,7 +114,7 @@ def flat_pieces(plan: FlatPlan) -> Iterator[Piece]:
                 family,
                 parts[column],
                 "value",
-                Named(upper_first(say_word(column))),
+                Named(upper_first(format_word(column))),
                 "number" if number else "category",
                 "presence" if number and family != "profile" else "amount",
                 missing="not_given",
@@ -132,6 +132,6 @@ def flat_pieces(plan: FlatPlan) -> Iterator[Piece]:
 def flat_source(leads: pd.DataFrame) -> Source:
     """What the features are read from: each row a lead and a snapshot of it."""
     rows = np.arange(len(leads))
-    asked = Asked(pd.Index(rows), rows, np.zeros(len(leads), np.int64))
+    asked = SnapshotKeys(pd.Index(rows), rows, np.zeros(len(leads), np.int64))
     nothing = pd.DataFrame({"field": pd.Series([], dtype="str")})
     return Source(leads, nothing, asked, rows, leads, rows)

@@ -19,7 +19,7 @@ from mqlml.config import NUMBER_UNITS, NumberUnit
 from mqlml.errors import BundleError, ConfigError, ContractError
 from mqlml.features.catalogue import FAMILIES, Family, Feature
 from mqlml.features.families.builder import Builder, Columns, Evidence, LeftOut, Piece, Source
-from mqlml.features.kernels.windows import Events, Walk, make_walks
+from mqlml.features.kernels.windows import Events, WindowScan, scan_windows
 from mqlml.features.parsers.attributes import NOT_ATTRIBUTES, Attribute, read_known_text
 from mqlml.features.vocabulary import Words
 from mqlml.features.wording import Named
@@ -209,7 +209,7 @@ def _write(given: tuple[Source, Events, FunctionsPlan], columns: Columns) -> Non
     source, events, plan = given
     loaded = [(one, _load_planned(one)) for one in plan.functions]
     everyone = _snapshots(source, plan)
-    for walk in make_walks(events, source.asked, ()):
+    for walk in scan_windows(events, source.asked, ()):
         for turns, known in _batches(walk, events, everyone):
             values = [_call(one, function, known) for one, function in loaded]
             columns.fill(walk.row[turns], *values)
@@ -235,7 +235,7 @@ def _snapshots(source: Source, plan: FunctionsPlan) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _batches(walk: Walk, events: Events, everyone: pd.DataFrame) -> Iterator[tuple[Ints, Known]]:
+def _batches(walk: WindowScan, events: Events, everyone: pd.DataFrame) -> Iterator[tuple[Ints, Known]]:
     """Some turns of the walk, and what was known at them: each snapshot's own copy of its rows."""
     first = np.repeat(walk.unit[:-1], np.diff(walk.turn))
     number = walk.stop - first

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from mqlml.features.catalogue import Feature, name_parts, over_windows, say_window, window_part
+from mqlml.features.catalogue import Feature, format_window, name_parts, over_windows, window_part
 from mqlml.features.families.action_counts import action
 from mqlml.features.families.action_rows import (
     RESERVED,
@@ -22,7 +22,7 @@ from mqlml.features.families.builder import Columns, Evidence, Piece, check_word
 from mqlml.features.families.event_kinds import Kind
 from mqlml.features.kernels import rhythm as rhythm_kernel
 from mqlml.features.kernels.windows import divide
-from mqlml.features.wording import Counted, Last, Share, Since, Times, say_word
+from mqlml.features.wording import Counted, Last, Share, Since, Times, format_word
 
 __all__ = ["choose_pairs", "content", "intent", "pairs", "proactive"]
 
@@ -65,7 +65,7 @@ def proactive(plan: ActionsPlan) -> Iterator[Piece]:
         return
     longest = plan.windows[-1]
     acts = Counted("act the lead itself began", "acts the lead itself began")
-    share = Share(acts.many, aside=f", {say_window(longest)}")
+    share = Share(acts.many, aside=f", {format_window(longest)}")
     one = partial(Feature, "actions", "lead_initiated", source=_BEGUN)
     yield Piece(over_windows(one("count", acts, "count", "presence"), plan.windows), _write_begun_counts)
     yield Piece((one("share", share, "share", window=window_part(longest)),), _write_begun_share)
@@ -140,10 +140,10 @@ def pairs(plan: ActionsPlan) -> Iterator[Piece]:
     features: list[Feature] = []
     for pair in plan.pairs:
         after = f"after_{pair.at_least}_{parts[pair.first]}"
-        before = f"“{say_word(pair.first)}”"
+        before = f"“{format_word(pair.first)}”"
         if pair.at_least > 1:
             before = f"at least {pair.at_least} {before}"
-        said = f"“{say_word(pair.then)}” came after {before}"
+        said = f"“{format_word(pair.then)}” came after {before}"
         kept = tuple(word for word in (pair.first, pair.then) if parts[word] != word)
         one = partial(action, parts[pair.then], words=kept)
         features += [

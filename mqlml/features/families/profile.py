@@ -26,17 +26,17 @@ from mqlml.features.parsers.attributes import (
     which_filled,
 )
 from mqlml.features.parsers.conditions import (
+    AttributeCondition,
+    ParsedAttribute,
     Parsing,
-    Trait,
-    Wanted,
     count_met,
+    read_attribute_conditions,
+    read_parsed_attribute,
     read_parsing,
-    read_trait,
-    read_wanted,
 )
 from mqlml.features.parsers.job_title import Roles, find_roles, read_titles, share_known
 from mqlml.features.vocabulary import MISSING
-from mqlml.features.wording import Named, Part, Since, say_word, upper_first
+from mqlml.features.wording import Named, Part, Since, format_word, upper_first
 from mqlml.times import DAY, column_to_microseconds
 
 __all__ = [
@@ -64,7 +64,7 @@ class Group:
     """Some conditions under one name: a persona, or an undesirable profile."""
 
     name: str
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[AttributeCondition, ...]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def read_groups(
     return tuple(
         Group(
             name,
-            read_wanted(
+            read_attribute_conditions(
                 when, f"{where}.{name}", config, roles=roles, columns=columns, refused=refused, table=table
             ),
         )
@@ -135,7 +135,7 @@ def read_groups(
     )
 
 
-_PARSED: tuple[tuple[str, str, str, Trait, Named], ...] = (
+_PARSED: tuple[tuple[str, str, str, ParsedAttribute, Named], ...] = (
     (
         *("email", "mail_domain", "kind", "mail_kind"),
         Named("Mail address", aside=": free, corporate, disposable or missing"),
@@ -164,7 +164,7 @@ def derived_pieces(plan: DerivedPlan) -> Iterator[Piece]:
     parts = name_parts([f"persona_{persona.name}" for persona in plan.personas])
     for persona in plan.personas:
         sources = dict.fromkeys(wanted.attribute.source for wanted in persona.wanted)
-        match = Part(f"what makes the persona “{say_word(persona.name)}”", "is met")
+        match = Part(f"what makes the persona “{format_word(persona.name)}”", "is met")
         feature = make(parts[f"persona_{persona.name}"], "match", match, "share", source=tuple(sources))
         yield read_piece(feature, partial(_read_match, wanted=persona.wanted, parsing=plan.parsing))
     if plan.counted:
@@ -174,14 +174,18 @@ def derived_pieces(plan: DerivedPlan) -> Iterator[Piece]:
         yield read_piece(feature, partial(_read_completeness, counted=plan.counted))
 
 
-def _read_category(source: Source, *, attribute: Attribute, trait: Trait, parsing: Parsing) -> Codes:
-    codes, kinds = read_trait(source, attribute, trait, parsing)
+def _read_category(
+    source: Source, *, attribute: Attribute, trait: ParsedAttribute, parsing: Parsing
+) -> Codes:
+    codes, kinds = read_parsed_attribute(source, attribute, trait, parsing)
     if MISSING not in kinds:
         kinds = (*kinds, MISSING)
     return np.where(codes >= 0, codes, kinds.index(MISSING)).astype(np.int32), kinds
 
 
-def _read_match(source: Source, *, wanted: tuple[Wanted, ...], parsing: Parsing) -> npt.NDArray[np.float64]:
+def _read_match(
+    source: Source, *, wanted: tuple[AttributeCondition, ...], parsing: Parsing
+) -> npt.NDArray[np.float64]:
     share: npt.NDArray[np.float64] = count_met(source, wanted, parsing) / len(wanted)
     return share
 
@@ -294,7 +298,7 @@ def _pieces(plan: ProfilePlan) -> Iterator[Piece]:
                 "profile",
                 parts[column],
                 "value" if table == "leads" else "as_of",
-                Named(upper_first(say_word(column)), aside="" if table == "leads" else AS_OF),
+                Named(upper_first(format_word(column)), aside="" if table == "leads" else AS_OF),
                 "number" if number else "category",
                 missing="not_given",
                 source=(attribute.source,),

@@ -7,14 +7,14 @@ from functools import partial
 
 import numpy as np
 
-from mqlml.features.catalogue import Feature, name_part, over_windows, say_length, window_part
+from mqlml.features.catalogue import Feature, format_length, name_part, over_windows, window_part
 from mqlml.features.families.action_counts import action, slot_names
 from mqlml.features.families.action_rows import ActionsPlan, Acts
 from mqlml.features.families.builder import Columns, Piece
 from mqlml.features.kernels import rhythm as rhythm_kernel
 from mqlml.features.kernels.windows import count_ranks, divide, sum_in_windows
 from mqlml.features.vocabulary import OTHER
-from mqlml.features.wording import Counted, Named, Share, say_word
+from mqlml.features.wording import Counted, Named, Share, format_word
 
 __all__ = ["decay", "rhythm", "visits"]
 
@@ -26,10 +26,10 @@ def decay(plan: ActionsPlan) -> Iterator[Piece]:
     """How much is left of each kept action, and of all acts, where each fades with its age."""
     for half_life in plan.half_lives:
         aggregate = f"faded_{name_part(window_part(half_life))}"
-        told = f", each counting half after {say_length(half_life)}"
+        told = f", each counting half after {format_length(half_life)}"
         features: list[Feature] = []
         for word, part, kept in slot_names(plan):
-            acts = "Other acts" if word == OTHER else f"Acts “{say_word(word)}”"
+            acts = "Other acts" if word == OTHER else f"Acts “{format_word(word)}”"
             features.append(action(part, aggregate, Named(acts, aside=told), words=kept))
         yield Piece(tuple(features), partial(_write_faded, half_life=half_life))
         every = action("any", aggregate, Named("Acts of any kind", aside=told))

@@ -15,11 +15,11 @@ from mqlml.features.families.builder import Builder, Columns, Evidence, LeftOut,
 from mqlml.features.families.event_kinds import is_undesirable, is_undesirable_channel
 from mqlml.features.families.flags import FlagsPlan, flag_pieces, plan_flags
 from mqlml.features.kernels import counts as kernel
-from mqlml.features.kernels.windows import Events, Walk
+from mqlml.features.kernels.windows import Events, WindowScan
 from mqlml.features.parsers.attributes import NOT_ATTRIBUTES
 from mqlml.features.parsers.job_title import find_roles
 from mqlml.features.vocabulary import Vocabulary, learn_vocabulary
-from mqlml.features.wording import Counted, Last, Times, counted_acts, last_act, say_word
+from mqlml.features.wording import Counted, Last, Times, counted_acts, format_word, last_act
 from mqlml.types import Codes, Ints
 
 __all__ = ["BUILDER", "UndesirablesPlan"]
@@ -149,7 +149,7 @@ def _channels(plan: UndesirablesPlan) -> Iterator[Piece]:
     parts = name_parts([f"via {word}" for word in plan.channels.words], reserved=(*_RESERVED, "via_any"))
     own: list[_Texts] = []
     for word in plan.channels.words:
-        through = f"through “{say_word(word)}”"
+        through = f"through “{format_word(word)}”"
         touches = Counted(f"touch {through}", f"touches {through}")
         part = parts[f"via {word}"]
         own.append((part, touches, Last(touches.one), () if part in (word, f"via_{word}") else (word,)))
@@ -185,7 +185,7 @@ def _over_words(
 class _BadRows:
     """Unwelcome rows; ``word`` is each row's among the ``words`` with features of their own, -1 for another."""
 
-    walk: Walk
+    walk: WindowScan
     word: Codes
     words: int
     windows: tuple[Window, ...]
@@ -199,7 +199,7 @@ class _BadRows:
 class _Bad:
     """The unwelcome rows of a walk, by the column that tells; each made once, when first needed."""
 
-    def __init__(self, walk: Walk, events: Events, plan: UndesirablesPlan) -> None:
+    def __init__(self, walk: WindowScan, events: Events, plan: UndesirablesPlan) -> None:
         self.walk = walk
         self.events = events
         self.plan = plan
@@ -252,4 +252,4 @@ def _write_silence(bad: _Bad, columns: Columns) -> None:
     write_last(bad.walk, columns)
 
 
-BUILDER = Builder("undesirables", _plan, _pieces, lambda plan: plan.windows, of_walk=_Bad)
+BUILDER = Builder("undesirables", _plan, _pieces, lambda plan: plan.windows, of_scan=_Bad)

@@ -1,4 +1,4 @@
-"""The windows: events and snapshots go in, `Walk`s come out: sorted rows and, for each snapshot, its window edges.
+"""Window scans: the sorted event rows of each lead and, for each snapshot, the edges of its lookback windows.
 
 A row counts at a cutoff if it occurred *and* was recorded before it, strictly; a window of length w holds the
 rows that occurred in ``[cutoff - w, cutoff)``. The rows of a lead are sorted once by
@@ -30,15 +30,15 @@ from mqlml.types import Codes, Floats, Ints, Mask
 __all__ = [
     "LARGEST",
     "UNIT",
-    "Asked",
     "Events",
-    "Walk",
+    "SnapshotKeys",
+    "WindowScan",
     "count_ranks",
     "cut_ranges",
     "divide",
-    "make_walks",
     "match_ids",
-    "read_asked",
+    "read_snapshot_keys",
+    "scan_windows",
     "sum_in_windows",
     "whole_values",
 ]
@@ -56,7 +56,7 @@ _COPIES = 4_000_000
 
 
 @dataclass(frozen=True)
-class Asked:
+class SnapshotKeys:
     """The snapshots, in the order given.
 
     Attributes
@@ -75,7 +75,7 @@ def _sort_of_id(ids: pd.Series | pd.Index) -> str:
     return "whole numbers" if pd.api.types.is_integer_dtype(ids.dtype) else "text"
 
 
-def read_asked(snapshots: pd.DataFrame, leads: pd.DataFrame) -> tuple[Asked, Ints]:
+def read_snapshot_keys(snapshots: pd.DataFrame, leads: pd.DataFrame) -> tuple[SnapshotKeys, Ints]:
     """Check the snapshots and find their leads: what is asked for, and the row in ``leads`` of each id.
 
     Raises
@@ -102,7 +102,7 @@ def read_asked(snapshots: pd.DataFrame, leads: pd.DataFrame) -> tuple[Asked, Int
             "snapshots; make them the same"
         )
     lead, ids = pd.factorize(snapshots["lead_id"])
-    asked = Asked(pd.Index(ids), lead.astype(np.int64), column_to_microseconds(times))
+    asked = SnapshotKeys(pd.Index(ids), lead.astype(np.int64), column_to_microseconds(times))
     place = match_ids(leads["lead_id"], asked.ids)
     rows = np.bincount(place[place >= 0], minlength=len(ids))
     if (rows != 1).any():
@@ -212,7 +212,7 @@ class Events:
 
 
 @dataclass(frozen=True)
-class Walk:
+class WindowScan:
     """Some snapshots and the rows they look at. Arrays, all int64, sorted by unit and then by time.
 
     Attributes
@@ -242,7 +242,7 @@ class Walk:
         """The rows of ``start`` for some of the windows."""
         return self.start[[self.windows.index(window) for window in windows]]
 
-    def only(self, keep: npt.NDArray[np.bool_]) -> Walk:
+    def only(self, keep: npt.NDArray[np.bool_]) -> WindowScan:
         """The same snapshots and windows over some of the rows."""
         if keep.all():
             return self
@@ -258,7 +258,7 @@ class Walk:
         )
 
 
-def make_walks(events: Events, asked: Asked, windows: Sequence[Window]) -> Iterator[Walk]:
+def scan_windows(events: Events, asked: SnapshotKeys, windows: Sequence[Window]) -> Iterator[WindowScan]:
     """Walks that together hold every snapshot once, each over a range of leads of bounded work."""
     chosen = tuple(sorted(set(windows), key=lambda window: np.inf if isinstance(window, str) else window))
     n_leads = len(asked.ids)
@@ -274,7 +274,7 @@ def make_walks(events: Events, asked: Asked, windows: Sequence[Window]) -> Itera
     for first, last in cut_ranges(begin, turn):
         rows = slice(begin[first], begin[last])
         turns = slice(turn[first], turn[last])
-        yield from _walks_of_range(
+        yield from _scans_of_range(
             events,
             order[rows],
             begin[first : last + 1] - begin[first],
@@ -292,9 +292,9 @@ def cut_ranges(begin: Ints, turn: Ints) -> Iterator[tuple[int, int]]:
     yield from pairwise(np.unique(np.concatenate([[0], cuts, [len(work)]])))
 
 
-def _walks_of_range(
+def _scans_of_range(
     events: Events, order: Ints, begin: Ints, turn: Ints, row: Ints, cutoff: Ints, windows: tuple[Window, ...]
-) -> Iterator[Walk]:
+) -> Iterator[WindowScan]:
     occurred = events.occurred[order]
     known = events.known[order]
     sorting.sort_segments(begin, occurred, known, order)
@@ -307,13 +307,13 @@ def _walks_of_range(
     stop, split = sorting.find_known(begin, turn, known, cutoff)
     if not split.any():
         start = sorting.find_starts(begin, turn, occurred, cutoff, stop, lengths)
-        yield Walk(begin, turn, row, cutoff, windows, start, stop, occurred, order)
+        yield WindowScan(begin, turn, row, cutoff, windows, start, stop, occurred, order)
         return
     whole = ~split
     if whole.any():
         kept = np.concatenate([[0], np.cumsum(whole)])[turn]
         start = sorting.find_starts(begin, kept, occurred, cutoff[whole], stop[whole], lengths)
-        yield Walk(begin, kept, row[whole], cutoff[whole], windows, start, stop[whole], occurred, order)
+        yield WindowScan(begin, kept, row[whole], cutoff[whole], windows, start, stop[whole], occurred, order)
     apart = np.flatnonzero(split)
     lead = np.searchsorted(turn, apart, side="right") - 1
     copied = np.cumsum(begin[lead + 1] - begin[lead])
@@ -323,7 +323,7 @@ def _walks_of_range(
         unit, own_occurred, own_order = sorting.copy_known(low, high, cutoff[own], known, occurred, order)
         each = np.arange(len(own) + 1)
         start = sorting.find_starts(unit, each, own_occurred, cutoff[own], unit[1:], lengths)
-        yield Walk(unit, each, row[own], cutoff[own], windows, start, unit[1:], own_occurred, own_order)
+        yield WindowScan(unit, each, row[own], cutoff[own], windows, start, unit[1:], own_occurred, own_order)
 
 
 def count_ranks(rank: Codes, start: Ints, stop: Ints) -> Ints:
@@ -346,7 +346,7 @@ def divide(amount: npt.NDArray[np.number], number: Ints) -> Floats:
     return np.where(number > 0, amount / np.maximum(number, 1), np.nan)
 
 
-def whole_values(walk: Walk, value: Floats) -> tuple[Ints, Mask]:
+def whole_values(walk: WindowScan, value: Floats) -> tuple[Ints, Mask]:
     """Values in whole millionths, 0 where there is none, and where there is one.
 
     Raises

@@ -39,16 +39,16 @@ from mqlml.features.parsers.job_title import Roles, TitleRow, read_titles, title
 from mqlml.journeys.parse import plain_word
 
 __all__ = [
+    "AttributeCondition",
+    "ParsedAttribute",
     "Parsing",
     "Requirement",
-    "Trait",
-    "Wanted",
     "count_met",
     "meets",
+    "read_attribute_conditions",
     "read_condition",
+    "read_parsed_attribute",
     "read_parsing",
-    "read_trait",
-    "read_wanted",
     "since_known",
 ]
 
@@ -160,9 +160,11 @@ def _read_list(name: str, key: str, folder: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-Trait = Literal["text", "employees", "size_band", "mail_kind", "mail_domain", "seniority", "function"]
+ParsedAttribute = Literal[
+    "text", "employees", "size_band", "mail_kind", "mail_domain", "seniority", "function"
+]
 
-DERIVED: dict[str, tuple[str, Trait]] = {
+DERIVED: dict[str, tuple[str, ParsedAttribute]] = {
     "mail_domain": ("email", "mail_domain"),
     "mail_kind": ("email", "mail_kind"),
     "seniority": ("job_title", "seniority"),
@@ -189,12 +191,14 @@ def read_parsing(config: Config) -> Parsing:
     )
 
 
-def read_trait(source: Source, attribute: Attribute, trait: Trait, parsing: Parsing) -> Codes:
+def read_parsed_attribute(
+    source: Source, attribute: Attribute, trait: ParsedAttribute, parsing: Parsing
+) -> Codes:
     """A trait of each snapshot's lead, as known at the cutoff: codes (-1 not known) and their texts."""
     if trait in ("mail_kind", "mail_domain"):
         parse = plain_domain if trait == "mail_domain" else partial(mail_kind, added=parsing.mail)
         return parse_known(source, attribute, parse, read=read_domains)
-    parsers: dict[Trait, Callable[[str], str | None]] = {
+    parsers: dict[ParsedAttribute, Callable[[str], str | None]] = {
         "text": str,
         "seniority": partial(title_seniority, added=parsing.titles),
         "function": partial(title_function, added=parsing.titles),
@@ -212,17 +216,17 @@ def _employees(text: str, *, ends: tuple[float, ...] | None) -> str | None:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AttributeCondition:
     """One condition on a trait: ``said`` is how the config writes the attribute, ``where`` in which place."""
 
     said: str
     where: str
     attribute: Attribute
-    trait: Trait
+    trait: ParsedAttribute
     required: Requirement
 
 
-def read_wanted(
+def read_attribute_conditions(
     conditions: Mapping[str, Condition],
     where: str,
     config: Config,
@@ -231,7 +235,7 @@ def read_wanted(
     columns: Collection[str],
     refused: Collection[str],
     table: Literal["leads", "flat"] = "leads",
-) -> tuple[Wanted, ...]:
+) -> tuple[AttributeCondition, ...]:
     """What a persona or an undesirable profile asks for.
 
     An attribute is one of ``profile.history``, read as of each cutoff; or a static column; or one that is read out
@@ -258,7 +262,7 @@ def read_wanted(
         attribute, trait = _find(name, place, config, roles, columns, refused, table)
         if required.words is None and attribute == roles.company_size:
             trait = "employees"  # a range of employees, whatever text tells their number
-        wanted.append(Wanted(name, place, attribute, trait, required))
+        wanted.append(AttributeCondition(name, place, attribute, trait, required))
     return tuple(wanted)
 
 
@@ -270,7 +274,7 @@ def _find(
     columns: Collection[str],
     refused: Collection[str],
     table: Literal["leads", "flat"],
-) -> tuple[Attribute, Trait]:
+) -> tuple[Attribute, ParsedAttribute]:
     if name in refused:
         raise LeakageError(
             f"{place} uses {name!r}, which the leakage audit refused; remove it, or say why it is known at the "
@@ -296,12 +300,14 @@ def _find(
     )
 
 
-def _met(source: Source, wanted: Wanted, parsing: Parsing) -> npt.NDArray[np.bool_]:
-    codes, texts = read_trait(source, wanted.attribute, wanted.trait, parsing)
+def _met(source: Source, wanted: AttributeCondition, parsing: Parsing) -> npt.NDArray[np.bool_]:
+    codes, texts = read_parsed_attribute(source, wanted.attribute, wanted.trait, parsing)
     return np.array([*meets(texts, wanted.required, wanted.where), False], bool)[codes]
 
 
-def count_met(source: Source, wanted: Collection[Wanted], parsing: Parsing) -> npt.NDArray[np.int64]:
+def count_met(
+    source: Source, wanted: Collection[AttributeCondition], parsing: Parsing
+) -> npt.NDArray[np.int64]:
     """How many of the conditions each snapshot's lead meets; a missing value meets none."""
     count = np.zeros(len(source.lead_row), np.int64)
     for one in wanted:
@@ -309,7 +315,7 @@ def count_met(source: Source, wanted: Collection[Wanted], parsing: Parsing) -> n
     return count
 
 
-def since_known(source: Source, wanted: Collection[Wanted]) -> npt.NDArray[np.int64]:
+def since_known(source: Source, wanted: Collection[AttributeCondition]) -> npt.NDArray[np.int64]:
     """Since when all values that the conditions look at have been known, in microseconds."""
     since = [when_known(source, one.attribute) for one in wanted]
     latest: npt.NDArray[np.int64] = np.maximum.reduce(since)

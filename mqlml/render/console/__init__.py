@@ -1,22 +1,22 @@
 """Console text of each command, from its result."""
 
 from mqlml.render.console.common import (
-    words_of_check,
-    words_of_demo,
-    words_of_report,
-    words_of_score,
-    words_of_table,
+    format_check,
+    format_demo,
+    format_report,
+    format_score,
+    format_table,
 )
-from mqlml.render.console.explain import words_of_backtest, words_of_explain
-from mqlml.render.console.train import words_of_train
+from mqlml.render.console.explain import format_backtest, format_explain
+from mqlml.render.console.train import format_train
 
 __all__ = [
-    "words_of_backtest",
-    "words_of_check",
-    "words_of_demo",
-    "words_of_explain",
-    "words_of_report",
-    "words_of_score",
-    "words_of_table",
-    "words_of_train",
+    "format_backtest",
+    "format_check",
+    "format_demo",
+    "format_explain",
+    "format_report",
+    "format_score",
+    "format_table",
+    "format_train",
 ]

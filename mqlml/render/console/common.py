@@ -9,21 +9,21 @@ from collections.abc import Iterable, Sequence
 from mqlml.evaluation import Estimate
 from mqlml.render.results import CheckResult, DataNeed, DemoResult, ReportResult, ScoreResult, TableResult
 from mqlml.times import format_instant, parse_instant
-from mqlml.training import Finding, Population, Proof
+from mqlml.training import Finding, PerturbationTest, Population
 
 __all__ = [
     "columns",
+    "format_check",
+    "format_demo",
+    "format_leak_test",
+    "format_report",
+    "format_score",
+    "format_table",
     "four_digits",
     "local_day",
     "local_moment",
     "percent",
     "ranged",
-    "say_proof",
-    "words_of_check",
-    "words_of_demo",
-    "words_of_report",
-    "words_of_score",
-    "words_of_table",
 ]
 
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -97,7 +97,7 @@ def _leaks(leaks: Sequence[Finding]) -> list[str]:
     return lines
 
 
-def say_proof(proof: Proof | None) -> str:
+def format_leak_test(proof: PerturbationTest | None) -> str:
     """What was tried to make the future move a feature, and what came of it."""
     if proof is None:
         return (
@@ -117,7 +117,7 @@ def _waterfall(population: Population) -> list[str]:
     return columns(rows)
 
 
-def words_of_check(result: CheckResult) -> str:
+def format_check(result: CheckResult) -> str:
     """What ``mqlml check`` prints."""
     lines = _read(result)
     population = result.population
@@ -137,7 +137,7 @@ def words_of_check(result: CheckResult) -> str:
     holdout = result.holdout
     since, until = (local_moment(end, result.timezone) for end in (holdout.start, holdout.until))
     lines.append(f"Held out: {holdout.n:,} snapshots from {since} until {until}")
-    lines += [*_leaks(result.leaks), say_proof(result.proof)]
+    lines += [*_leaks(result.leaks), format_leak_test(result.proof)]
     if result.left_out:
         lines.append("Left out")
         lines += [f"  {entry.column}: {entry.reason}" for entry in result.left_out]
@@ -170,7 +170,7 @@ def _enough(need: DataNeed) -> str:
     )
 
 
-def words_of_table(result: TableResult) -> str:
+def format_table(result: TableResult) -> str:
     """What ``mqlml table`` prints."""
     return (
         f"{result.out}: {result.rows:,} snapshots, {result.positives:,} of them convert, "
@@ -178,7 +178,7 @@ def words_of_table(result: TableResult) -> str:
     )
 
 
-def words_of_score(result: ScoreResult) -> str:
+def format_score(result: ScoreResult) -> str:
     """What ``mqlml score`` prints."""
     labels = ", ".join(f"{n:,} {name}" for name, n in result.labels.items())
     moment = local_moment(result.as_of, result.timezone)
@@ -191,12 +191,12 @@ def words_of_score(result: ScoreResult) -> str:
     return "\n".join(lines)
 
 
-def words_of_report(result: ReportResult) -> str:
+def format_report(result: ReportResult) -> str:
     """What ``mqlml report`` prints."""
     return f"{result.out}: {result.model} version {result.version}"
 
 
-def words_of_demo(result: DemoResult) -> str:
+def format_demo(result: DemoResult) -> str:
     """The five lines that ``mqlml demo`` ends with."""
     auc = result.roc_auc
     labels = ", ".join(f"{n:,} {name}" for name, n in result.labels.items())

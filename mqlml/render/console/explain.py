@@ -10,14 +10,14 @@ from mqlml.insight import Placement
 from mqlml.render.console.common import columns, four_digits, local_day, local_moment, percent, ranged
 from mqlml.render.results import BacktestPeriod, BacktestResult, ExplainResult
 
-__all__ = ["words_of_backtest", "words_of_explain"]
+__all__ = ["format_backtest", "format_explain"]
 
 _SHOWN_REASONS = 3
 _SHOWN_CHANGES = 5
 _SHOWN_DAYS = 10
 
 
-def words_of_explain(result: ExplainResult) -> str:
+def format_explain(result: ExplainResult) -> str:
     """What ``mqlml explain`` prints."""
     moment = local_moment(result.as_of, result.timezone)
     lines = [
@@ -105,7 +105,7 @@ def _timeline(result: ExplainResult, *, created_at: str) -> list[str]:
 Row = tuple[str, ...]
 
 
-def words_of_backtest(result: BacktestResult) -> str:
+def format_backtest(result: BacktestResult) -> str:
     """What ``mqlml backtest`` prints."""
     zone, held = result.timezone, result.held_out
     judged: list[tuple[str, PeriodEvaluation]] = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mqlml.evaluation import Comparison, Estimate, LabelEvaluation, Metrics, Promotion
 from mqlml.render.console.common import _leaks, _waterfall, columns, local_moment, percent
-from mqlml.render.report.text import proof_in_words
+from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import TrainedVersion
 
-__all__ = ["words_of_train"]
+__all__ = ["format_train"]
 
 _VERDICTS: dict[Comparison, str] = {
     "better": "better",
@@ -16,7 +16,7 @@ _VERDICTS: dict[Comparison, str] = {
 }
 
 
-def words_of_train(result: TrainedVersion) -> str:
+def format_train(result: TrainedVersion) -> str:
     """What ``mqlml train`` prints."""
     holdout = result.holdout
     lines = []
@@ -27,7 +27,7 @@ def words_of_train(result: TrainedVersion) -> str:
         "Population",
         *_waterfall(result.population),
         *_leaks(result.leaks),
-        proof_in_words(result.proof),
+        format_leak_test(result.proof),
     ]
     since, until = (local_moment(end, result.timezone) for end in (holdout.start, holdout.until))
     lines.append(

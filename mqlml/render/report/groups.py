@@ -126,7 +126,7 @@ def slice_groups(slices: tuple[Slice, ...]) -> list[SliceGroup]:
         rows = []
         for row in found:
             rate = _rate(row)
-            title = words.age_in_words(row.value) if column == "Age of the lead" else row.value
+            title = words.describe_age(row.value) if column == "Age of the lead" else row.value
             bar = predicted_bar(
                 row.predicted,
                 rate,

@@ -350,7 +350,7 @@ def age_rows(by_age: Mapping[str, Metrics]) -> list[AgeRow]:
     rows = []
     for age, metrics in by_age.items():
         auc = metrics.roc_auc
-        title = words.age_in_words(age)
+        title = words.describe_age(age)
         bar = interval_bar(
             auc.value,
             auc.low,

@@ -9,23 +9,23 @@ from mqlml.config import LabelRule, Problem
 from mqlml.errors import ConfigError
 from mqlml.evaluation import Question
 from mqlml.times import DAY, HOUR, parse_duration
-from mqlml.training import Proof
+from mqlml.training import PerturbationTest
 
 __all__ = [
     "NBSP",
-    "age_in_words",
     "count",
     "date",
     "decimal",
+    "describe_age",
+    "describe_policy",
+    "describe_question",
     "finite",
+    "format_leak_test",
     "join",
     "label_name",
     "out_of",
     "percent",
     "plural",
-    "policy_in_words",
-    "proof_in_words",
-    "question_in_words",
     "short_date",
     "times",
 ]
@@ -148,7 +148,7 @@ def _length(microseconds: int) -> str:
     return plural(round(microseconds / HOUR, 1), "hour")
 
 
-def age_in_words(age: str) -> str:
+def describe_age(age: str) -> str:
     """``7 days after creation`` for ``7d``; text that is not a duration as it is."""
     try:
         length = parse_duration(age)
@@ -157,7 +157,7 @@ def age_in_words(age: str) -> str:
     return "on creation" if length == 0 else f"{_length(length)} after creation"
 
 
-def question_in_words(problem: Problem, *, flat: bool = False) -> Question:
+def describe_question(problem: Problem, *, flat: bool = False) -> Question:
     """What the config's ``problem`` asks, for the report; a flat table has a label but no horizon and no ages."""
     if flat:
         return Question("Converted, as the table's label column says", "convert", repeated=False)
@@ -173,12 +173,12 @@ def question_in_words(problem: Problem, *, flat: bool = False) -> Question:
         days = join([str(age // DAY) for age in sorted(snapshots.ages)])
         looked = f"looked at {days} {'day' if snapshots.ages == [DAY] else 'days'} after creation"
     else:
-        looked = "looked at " + join([age_in_words(f"{age / HOUR:g}h") for age in sorted(snapshots.ages)])
+        looked = "looked at " + join([describe_age(f"{age / HOUR:g}h") for age in sorted(snapshots.ages)])
     repeated = snapshots.ages is None or len(snapshots.ages) > 1
     return Question(f"{noun} {within}, {looked}", f"{will} {within}", repeated)
 
 
-def proof_in_words(proof: Proof | None) -> str:
+def format_leak_test(proof: PerturbationTest | None) -> str:
     """What was tried to make the future move a feature, and what came of it; without a full stop."""
     if proof is None:
         return (
@@ -192,7 +192,7 @@ def proof_in_words(proof: Proof | None) -> str:
     )
 
 
-def policy_in_words(rule: LabelRule) -> str:
+def describe_policy(rule: LabelRule) -> str:
     """How a threshold was chosen and what else a label takes, without a full stop."""
     gates = [
         f"{what} of at least {least:g} in 100"
@@ -201,15 +201,15 @@ def policy_in_words(rule: LabelRule) -> str:
     ]
     kept = [f"for {_length(rule.hold)} at least"] if rule.hold else []
     kept += [f"until the probability is below {percent(rule.exit)} of the threshold"] if rule.exit else []
-    said = [_threshold_in_words(rule)]
+    said = [_threshold_text(rule)]
     said += [f"it also takes {join(gates)}"] if gates else []
     said += [f"once given, it is kept {join(kept)}"] if kept else []
     return "; ".join(said)
 
 
-def _threshold_in_words(rule: LabelRule) -> str:
+def _threshold_text(rule: LabelRule) -> str:
     if rule.policy == "capacity":
-        return f"Set so that {_capacity_in_words(rule)}"
+        return f"Set so that {_capacity_text(rule)}"
     if rule.policy == "value":
         costs = [f"a follow-up costs {rule.cost:,g}"]
         costs += [f"{rule.too_early:,g} more if it comes too early"] if rule.too_early else []
@@ -223,7 +223,7 @@ def _threshold_in_words(rule: LabelRule) -> str:
     }[rule.policy]
 
 
-def _capacity_in_words(rule: LabelRule) -> str:
+def _capacity_text(rule: LabelRule) -> str:
     if rule.teams is None:
         return f"at most {rule.per_week:,g} leads a week reach it"
     each = join([f"{per_week:,g} of {team}" for team, per_week in rule.teams.per_week.items()])

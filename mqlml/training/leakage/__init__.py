@@ -5,10 +5,10 @@ from mqlml.training.leakage.columns import audit_columns
 from mqlml.training.leakage.events import EventCounts, audit_events, count_events
 from mqlml.training.leakage.findings import Clue, Finding, refused_actions, refused_columns
 from mqlml.training.leakage.perturbation import (
-    Proof,
-    moved_findings,
+    PerturbationTest,
+    perturbation_findings,
     prove,
-    require_proof,
+    require_leak_test,
     sample_snapshots,
     take_leads,
 )
@@ -17,17 +17,17 @@ __all__ = [
     "Clue",
     "EventCounts",
     "Finding",
-    "Proof",
+    "PerturbationTest",
     "audit_columns",
     "audit_events",
     "audit_flat",
     "audit_journeys",
     "count_events",
-    "moved_findings",
+    "perturbation_findings",
     "prove",
     "refused_actions",
     "refused_columns",
-    "require_proof",
+    "require_leak_test",
     "sample_snapshots",
     "take_leads",
 ]

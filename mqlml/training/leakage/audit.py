@@ -12,7 +12,7 @@ from mqlml.config import Config
 from mqlml.features.vocabulary import read_words
 from mqlml.journeys import Journeys
 from mqlml.times import NEVER, column_to_microseconds, to_microseconds
-from mqlml.training.leakage.columns import audit_columns, count_changes, judge_changes
+from mqlml.training.leakage.columns import audit_columns, check_changes, count_changes
 from mqlml.training.leakage.findings import Finding
 from mqlml.training.leakage.names import split_words
 from mqlml.training.leakage.times import Moments, audit_creation
@@ -67,7 +67,7 @@ def audit_journeys(journeys: Journeys, snapshots: pd.DataFrame, config: Config) 
     lead = pd.Index(leads["lead_id"]).get_indexer(pd.Index(journeys.history["lead_id"]))
     columns = _columns_of_fields(journeys.history, attributes.columns)
     counts = count_changes(journeys.history, columns, lead, moments.looked_at, converted)
-    changes = judge_changes(counts, error=AUDIT_ERROR / max(len(counts.table), 1))
+    changes = check_changes(counts, error=AUDIT_ERROR / max(len(counts.table), 1))
     outcomes = config.data.outcomes
     findings = audit_columns(
         attributes,

@@ -27,7 +27,7 @@ from mqlml.training.leakage.univariate import (
 from mqlml.training.snapshots import first_known
 from mqlml.types import Micros
 
-__all__ = ["ChangeCounts", "audit_columns", "check_forced", "count_changes", "judge_changes"]
+__all__ = ["ChangeCounts", "audit_columns", "check_changes", "check_forced", "count_changes"]
 
 _CHANGED = 0.01
 """A share of leads above this, surely, is more than corrections of typing errors."""
@@ -125,7 +125,7 @@ def _loaded(
     return loaded
 
 
-def judge_changes(counts: ChangeCounts, *, error: float) -> dict[str, Clue]:
+def check_changes(counts: ChangeCounts, *, error: float) -> dict[str, Clue]:
     """The attributes that were changed after the first cutoff for more leads than corrections explain."""
     clues = {}
     for row in counts.table.itertuples():

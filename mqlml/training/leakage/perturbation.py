@@ -22,13 +22,13 @@ from mqlml.training.snapshots import creation_times, first_known, group_leads
 from mqlml.types import Micros
 
 __all__ = [
-    "Disturbed",
     "Moved",
-    "Proof",
-    "disturb",
-    "moved_findings",
+    "PerturbationTest",
+    "Perturbed",
+    "perturb",
+    "perturbation_findings",
     "prove",
-    "require_proof",
+    "require_leak_test",
     "sample_snapshots",
     "take_leads",
 ]
@@ -45,7 +45,7 @@ _NEW_LEADS = 0.2
 
 
 @dataclass(frozen=True)
-class Disturbed:
+class Perturbed:
     """Journeys with another future, and how many rows that took."""
 
     journeys: Journeys
@@ -54,9 +54,9 @@ class Disturbed:
     added: int
 
 
-def disturb(
+def perturb(
     journeys: Journeys, cutoff: Micros, rng: np.random.Generator, *, keep: npt.NDArray[np.bool_]
-) -> Disturbed:
+) -> Perturbed:
     """Give each lead another future.
 
     Parameters
@@ -66,17 +66,17 @@ def disturb(
     """
     counts = np.zeros(3, np.int64)
     keep = keep | _known_leads(journeys, cutoff)
-    leads, cutoff = _disturb_leads(journeys.leads, cutoff, keep, rng, counts)
+    leads, cutoff = _perturb_leads(journeys.leads, cutoff, keep, rng, counts)
     ids = pd.Index(leads["lead_id"])
     other = replace(
         journeys,
         leads=leads,
-        events=_disturb_rows(journeys.events, "occurred_at", ids, cutoff, rng, counts),
-        history=_disturb_rows(journeys.history, "valid_from", ids, cutoff, rng, counts),
-        outcomes=_disturb_rows(journeys.outcomes, "occurred_at", ids, cutoff, rng, counts),
+        events=_perturb_rows(journeys.events, "occurred_at", ids, cutoff, rng, counts),
+        history=_perturb_rows(journeys.history, "valid_from", ids, cutoff, rng, counts),
+        outcomes=_perturb_rows(journeys.outcomes, "occurred_at", ids, cutoff, rng, counts),
     )
     changed, removed, added = (int(count) for count in counts)
-    return Disturbed(other, changed, removed, added)
+    return Perturbed(other, changed, removed, added)
 
 
 def _known_leads(journeys: Journeys, cutoff: Micros) -> npt.NDArray[np.bool_]:
@@ -94,7 +94,7 @@ def _known_leads(journeys: Journeys, cutoff: Micros) -> npt.NDArray[np.bool_]:
     return known
 
 
-def _disturb_leads(
+def _perturb_leads(
     leads: pd.DataFrame,
     cutoff: Micros,
     kept: npt.NDArray[np.bool_],
@@ -134,7 +134,7 @@ def _new_ids(ids: pd.Series, n: int) -> pd.Series:
     return pd.Series([f"{'z' * longest}{number}" for number in range(n)], dtype=ids.dtype)
 
 
-def _disturb_rows(
+def _perturb_rows(
     table: pd.DataFrame,
     time: str,
     ids: pd.Index,
@@ -257,7 +257,7 @@ class Moved(Result):
 
 
 @dataclass(frozen=True)
-class Proof(Result):
+class PerturbationTest(Result):
     """What was tried, and what moved."""
 
     snapshots: int
@@ -322,7 +322,7 @@ def take_leads(journeys: Journeys, snapshots: pd.DataFrame) -> Journeys:
     )
 
 
-def prove(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> Proof:
+def prove(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> PerturbationTest:
     """Change the future and look whether a feature moves.
 
     Parameters
@@ -341,13 +341,15 @@ def prove(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> Pro
     counts = np.zeros(3, np.int64)
     moved: dict[str, Moved] = {}
     for stream in np.random.SeedSequence(_SEED).spawn(ROUNDS):
-        other = disturb(journeys, cutoff, np.random.default_rng(stream), keep=keep)
+        other = perturb(journeys, cutoff, np.random.default_rng(stream), keep=keep)
         counts += (other.changed, other.removed, other.added)
         again = build_features(other.journeys, snapshots, plan)
         for found in _compare(honest, again, snapshots["lead_id"]):
             moved.setdefault(found.feature, found)
     changed, removed, added = (int(count) for count in counts)
-    return Proof(len(snapshots), honest.shape[1], ROUNDS, changed, removed, added, tuple(moved.values()))
+    return PerturbationTest(
+        len(snapshots), honest.shape[1], ROUNDS, changed, removed, added, tuple(moved.values())
+    )
 
 
 def _in_order(journeys: Journeys) -> Journeys:
@@ -386,7 +388,7 @@ def _compare(honest: pd.DataFrame, again: pd.DataFrame, lead_id: pd.Series) -> l
     return found
 
 
-def moved_findings(proof: Proof) -> tuple[Finding, ...]:
+def perturbation_findings(proof: PerturbationTest) -> tuple[Finding, ...]:
     """A finding for each feature that moved."""
     findings = []
     for moved in proof.moved:
@@ -400,7 +402,7 @@ def moved_findings(proof: Proof) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def require_proof(proof: Proof | None) -> None:
+def require_leak_test(proof: PerturbationTest | None) -> None:
     """Refuse a table with a feature that the future moves. A flat table has no proof: it has no times.
 
     Raises

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mqlml.cli import main
-from mqlml.commands import list_features, words_of_features
+from mqlml.commands import format_features, list_features
 from mqlml.progress import Silent
 from tests.bad_input.front_door import Desk
 from tests.bad_input.worlds import journeys_company
@@ -28,7 +28,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def test_words_are_grouped_and_fit_a_terminal(desk: Desk) -> None:
     desk.save()
     result = list_features(desk.path("mqlml.yml"), now=NOW, progress=Silent())
-    words = words_of_features(result)
+    words = format_features(result)
     lines = words.splitlines()
     assert lines[0] == f"{len(result.features)} features of leads"
     assert max(map(len, lines)) <= 100

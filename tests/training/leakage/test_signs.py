@@ -15,7 +15,7 @@ import pytest
 from mqlml.config import Profile
 from mqlml.times import DAY, HOUR, MISSING_TIME, NEVER
 from mqlml.training import audit_journeys
-from mqlml.training.leakage.columns import audit_columns, count_changes, judge_changes
+from mqlml.training.leakage.columns import audit_columns, check_changes, count_changes
 from mqlml.training.leakage.findings import Clue, conclude
 from mqlml.training.leakage.names import check_identifier
 from mqlml.training.leakage.times import Moments, audit_creation, check_times, read_instants
@@ -93,7 +93,7 @@ class TestHistory:
         history = history.assign(field="plan", valid_from=since, recorded_at=since)
         never = np.full(2000, NEVER)
         lead = history["lead_id"].to_numpy()
-        return judge_changes(count_changes(history, ["plan"], lead, created + 7 * DAY, never), error=0.001)
+        return check_changes(count_changes(history, ["plan"], lead, created + 7 * DAY, never), error=0.001)
 
     def test_what_changes_for_many_is_refused_with_the_remedy(self) -> None:
         clue = self.changes(0.05)["plan"]

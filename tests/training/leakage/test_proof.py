@@ -19,8 +19,15 @@ from mqlml.features.plan import only_parts
 from mqlml.journeys import Journeys
 from mqlml.simulate import simulate
 from mqlml.times import column_to_microseconds
-from mqlml.training import Proof, moved_findings, prove, require_proof, sample_snapshots, take_leads
-from mqlml.training.leakage.perturbation import SNAPSHOTS, disturb
+from mqlml.training import (
+    PerturbationTest,
+    perturbation_findings,
+    prove,
+    require_leak_test,
+    sample_snapshots,
+    take_leads,
+)
+from mqlml.training.leakage.perturbation import SNAPSHOTS, perturb
 from tests.features.plugin import install
 from tests.features.worlds import make_config_of, make_world, spread_snapshots, with_first_piece
 
@@ -38,7 +45,7 @@ def without_accounts(journeys: Journeys) -> Journeys:
     return replace(journeys, leads=journeys.leads.drop(columns="account_id", errors="ignore"))
 
 
-def proven(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> Proof:
+def proven(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> PerturbationTest:
     sample = sample_snapshots(journeys.leads, snapshots)
     return prove(take_leads(journeys, sample), sample, plan)
 
@@ -53,7 +60,7 @@ def test_honest_features_stand_still(text_ids: bool, accounts: bool) -> None:
     assert proof.features > 100
     assert proof.snapshots >= 35
     assert min(proof.changed, proof.removed, proof.added) > 200
-    require_proof(proof)
+    require_leak_test(proof)
 
 
 def test_the_proof_is_the_same_however_the_rows_came() -> None:
@@ -126,7 +133,7 @@ def test_a_feature_that_reads_the_future_is_caught(leak: Read, monkeypatch: pyte
     proof = proven(world, spread_snapshots(world, 4, 400), plan)
     name = plan.features[0].name
     assert [moved.feature for moved in proof.moved] == [name]
-    (finding,) = moved_findings(proof)
+    (finding,) = perturbation_findings(proof)
     assert (finding.column, finding.kind, finding.action, finding.severity) == (
         name,
         "feature",
@@ -137,7 +144,7 @@ def test_a_feature_that_reads_the_future_is_caught(leak: Read, monkeypatch: pyte
     with pytest.raises(
         LeakageError, match=rf"the feature '{name}' must not depend on what comes at or after"
     ):
-        require_proof(proof)
+        require_leak_test(proof)
 
 
 def builders_of() -> tuple[Builder, ...]:
@@ -162,7 +169,7 @@ def test_what_was_known_stays_row_by_row(seed: int) -> None:
     account = pd.factorize(world.leads["account_id"].fillna(world.leads["lead_id"].astype("str")))[0]
     cutoff = np.random.default_rng(seed).choice(moments, account.max() + 1)[account]
     keep = np.zeros(len(cutoff), bool)
-    other = disturb(world, cutoff, np.random.default_rng(seed), keep=keep).journeys
+    other = perturb(world, cutoff, np.random.default_rng(seed), keep=keep).journeys
     of_lead = pd.Series(cutoff, index=world.leads["lead_id"])
     for name, time in (("events", "occurred_at"), ("history", "valid_from")):
         before, after = getattr(world, name), getattr(other, name)

@@ -34,7 +34,7 @@ from mqlml.evaluation import (
     compare_losses,
 )
 from mqlml.journeys.quarantine import TableCount
-from mqlml.training import Finding, LeftOut, Population, Proof, Step
+from mqlml.training import Finding, LeftOut, PerturbationTest, Population, Step
 
 NAN = math.nan
 
@@ -375,7 +375,7 @@ def normal() -> TrainingResult:
                 severity="likely",
             ),
         ),
-        proof=Proof(300, 207, 2, 4000, 3120, 2000, ()),
+        proof=PerturbationTest(300, 207, 2, 4000, 3120, 2000, ()),
         holdout=holdout(
             metrics(
                 n=2143,

@@ -8,10 +8,10 @@ import pytest
 
 from mqlml.insight import Change, Placement
 from mqlml.journeys.quarantine import QuarantineGroup, TableCount
-from mqlml.render import CheckResult, ExplainResult, ScoreResult, words_of_check, words_of_score
-from mqlml.render.console.explain import words_of_explain
+from mqlml.render import CheckResult, ExplainResult, ScoreResult, format_check, format_score
+from mqlml.render.console.explain import format_explain
 from mqlml.render.results import BaseRatePeriod, DataNeed
-from mqlml.training import Finding, HoldoutPeriod, Population, Proof, Step
+from mqlml.training import Finding, HoldoutPeriod, PerturbationTest, Population, Step
 from mqlml.training.leakage.perturbation import Moved
 
 CHECKED = CheckResult(
@@ -35,23 +35,23 @@ CHECKED = CheckResult(
 
 
 def test_check_speaks_in_the_time_zone_of_the_config() -> None:
-    said = words_of_check(CHECKED)
+    said = format_check(CHECKED)
     assert "Outcomes are complete until 2026-05-31\n" in said
     assert "1 snapshots from 2026-01-02 until 2026-02-01T09:00:00+01:00\n" in said
 
 
 def test_check_leaves_places_in_an_order_as_they_are() -> None:
     order = HoldoutPeriod("6468", "20180101", 2772)
-    assert "from 6468 until 20180101" in words_of_check(replace(CHECKED, holdout=order, observed_until=None))
+    assert "from 6468 until 20180101" in format_check(replace(CHECKED, holdout=order, observed_until=None))
 
 
 def test_what_was_set_aside_names_no_value_that_is_missing_and_no_column_that_there_is_not() -> None:
-    said = words_of_check(CHECKED).splitlines()
+    said = format_check(CHECKED).splitlines()
     assert "  leads.Created: 1 × required value is missing (first in row 2)" in said
     assert "  leads: 1 × line has fewer fields than the header (first in row 3: '7')" in said
 
 
-PROOF = Proof(snapshots=300, features=56, rounds=2, changed=700, removed=300, added=1800, moved=())
+PROOF = PerturbationTest(snapshots=300, features=56, rounds=2, changed=700, removed=300, added=1800, moved=())
 
 
 def test_check_tells_leaks_with_what_was_done_and_what_can_be() -> None:
@@ -59,7 +59,7 @@ def test_check_tells_leaks_with_what_was_done_and_what_can_be() -> None:
         Finding("lead_status", "the name says 'status'", "refused"),
         Finding("checkout", "the name says 'status'", "noted", kind="action"),
     )
-    said = words_of_check(replace(CHECKED, leaks=leaks, proof=PROOF)).splitlines()
+    said = format_check(replace(CHECKED, leaks=leaks, proof=PROOF)).splitlines()
     start = said.index(
         "Warning: some of the data seems to be written with the outcome or after it: 1 refused, 1 noted"
     )
@@ -72,9 +72,9 @@ def test_check_tells_leaks_with_what_was_done_and_what_can_be() -> None:
 
 
 def test_check_says_where_there_is_no_proof_and_where_it_fails() -> None:
-    assert "No proof against leaks: a flat table has no times" in words_of_check(CHECKED)
+    assert "No proof against leaks: a flat table has no times" in format_check(CHECKED)
     failed = replace(PROOF, moved=(Moved("profile__hint__value", 3, "7", "1.0", "2.0"),))
-    assert "at random: 1 of 56 moved" in words_of_check(replace(CHECKED, proof=failed))
+    assert "at random: 1 of 56 moved" in format_check(replace(CHECKED, proof=failed))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_score_says_the_moment_as_it_was_asked_for(zone: str, moment: str) -> No
         version=1,
         run_id="a",
     )
-    assert words_of_score(result) == f"s.csv: 2 open leads as of {moment}: 2 mql"
+    assert format_score(result) == f"s.csv: 2 open leads as of {moment}: 2 mql"
 
 
 EXPLAINED = ExplainResult(
@@ -126,14 +126,14 @@ EXPLAINED = ExplainResult(
 
 
 def test_a_lead_is_never_above_all_the_open_leads_of_which_it_is_one() -> None:
-    said = words_of_explain(EXPLAINED)
+    said = format_explain(EXPLAINED)
     assert "above over 99 % of the open leads" in said
     assert "above under 1 % of the open leads" in said
     middle = replace(EXPLAINED, fit=Placement(0.5, 57.3))
-    assert "above 57 % of the open leads" in words_of_explain(middle)
+    assert "above 57 % of the open leads" in format_explain(middle)
 
 
 def test_what_changed_is_said_once_with_the_value_before() -> None:
-    lines = words_of_explain(EXPLAINED).splitlines()
+    lines = format_explain(EXPLAINED).splitlines()
     assert "  +0.30  acts against the usual: 1.43 (before: 0.76)" in lines
     assert "  +0.20  last visit 5 days ago (before: no visit so far)" in lines

@@ -16,9 +16,9 @@ from mqlml.config import Config
 from mqlml.errors import MqlmlError
 from mqlml.journeys import partitions as dealt
 from mqlml.journeys import read_journeys, stream
-from mqlml.journeys.partitions import DealtEvents, deal_events, find_dealt, open_events
+from mqlml.journeys.partitions import PartitionedEvents, find_partitions, open_events, partition_events
 from mqlml.journeys.read import read_around_events
-from mqlml.training.partitions import deal_leads
+from mqlml.training.partitions import assign_partitions
 
 from .files import config, write
 
@@ -36,10 +36,10 @@ def leads(ids: Any) -> pa.Table:
     return pa.table({"lead_id": ids, "created_at": ["2024-01-01"] * (len(ids) - 1) + ["soon"]})
 
 
-def deal(config: Config, folder: Path) -> DealtEvents:
+def deal(config: Config, folder: Path) -> PartitionedEvents:
     journeys, ids = read_around_events(config)
-    part = deal_leads(journeys.leads, PARTS)
-    return deal_events(open_events(config, folder), config, ids, part, PARTS, folder)
+    part = assign_partitions(journeys.leads, PARTS)
+    return partition_events(open_events(config, folder), config, ids, part, PARTS, folder)
 
 
 def plain(events: pd.DataFrame) -> pd.DataFrame:
@@ -65,7 +65,7 @@ def check_alike(config: Config, folder: Path) -> None:
         assert refused(lambda: deal(config, folder)) == refusal
         return
     whole, made = read_journeys(config), deal(config, folder)
-    part = pd.Series(deal_leads(whole.leads, PARTS), index=whole.leads["lead_id"])
+    part = pd.Series(assign_partitions(whole.leads, PARTS), index=whole.leads["lead_id"])
     for number in range(PARTS):
         mine = whole.events[(part.loc[whole.events["lead_id"]] == number).to_numpy()]
         assert_frame_equal(plain(made.read(number, whole.leads["lead_id"])), plain(mine), check_exact=True)
@@ -75,7 +75,7 @@ def check_alike(config: Config, folder: Path) -> None:
     aside = whole.quarantine[whole.quarantine["table"] == "events"].reset_index(drop=True)
     assert_frame_equal(made.quarantine, aside)
     assert made.rows_read == whole.rows_read["events"]
-    again = find_dealt(folder)
+    again = find_partitions(folder)
     assert again is not None
     assert_frame_equal(again.quarantine, aside)
     assert_frame_equal(again.read(0, whole.leads["lead_id"]), made.read(0, whole.leads["lead_id"]))

@@ -10,7 +10,7 @@ from mqlml.evaluation import Estimate, FitEngagementCell, OverTimePeriod
 from mqlml.render import render_report
 from mqlml.render.report.groups import fit_engagement_grid
 from mqlml.render.report.periods import over_time
-from tests.report.report_samples import CELLS, PERIODS, normal
+from tests.render.report_samples import CELLS, PERIODS, normal
 
 SURELY, PERHAPS, WORSE = (
     Estimate(0.02, 0.01, 0.03),

@@ -15,7 +15,7 @@ from mqlml.commands.choose_model import _Folds, choose_model
 from mqlml.commands.summarize import describe_choice
 from mqlml.config.values import Tune
 from mqlml.evaluation import TriedSettings, measure_curve
-from mqlml.evaluation.backtest import measure_folds, predict_forward
+from mqlml.evaluation.backtest import measure_folds, predict_out_of_time
 from mqlml.model import LeadScorer
 from mqlml.policy import interest_points
 from mqlml.progress import Silent
@@ -86,7 +86,7 @@ def test_forward_predictions_are_those_of_the_scorer_chosen() -> None:
     folds = rolling_folds(
         made.time, made.label, made.group, made.holdout.train, reach=0, n_folds=5, min_positives=20
     )
-    again = predict_forward(chosen.scorer, made.features, made.label, folds)
+    again = predict_out_of_time(chosen.scorer, made.features, made.label, folds)
     np.testing.assert_array_equal(again.rows, chosen.forward.rows)
     np.testing.assert_allclose(again.raw, chosen.forward.raw, atol=1e-9)
 

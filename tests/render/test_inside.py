@@ -11,7 +11,7 @@ from mqlml.evaluation import Direction, Estimate, ImportanceGroup, ImportanceRow
 from mqlml.render import render_report
 from mqlml.render.report.groups import shape_of, slice_groups
 from mqlml.render.report.text import NBSP
-from tests.report.report_samples import about, normal
+from tests.render.report_samples import about, normal
 
 NOTHING = about(math.nan)
 ROWS = (

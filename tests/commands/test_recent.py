@@ -8,7 +8,7 @@ from markupsafe import escape
 from sklearn.base import clone
 
 from mqlml.commands import Trained
-from mqlml.commands.choose_thresholds import look_recently
+from mqlml.commands.choose_thresholds import read_recent_weeks
 from mqlml.commands.learn import train
 from mqlml.config import Config
 from mqlml.evaluation import Estimate
@@ -17,8 +17,8 @@ from mqlml.model import LeadScorer, SigmoidCalibrator
 from mqlml.render import render_report
 from mqlml.simulate import Simulation, simulate
 from mqlml.times import DAY
-from mqlml.training import OpenLooks, TrainingTable, build_open, build_table
-from tests.pipeline.test_learn import NOW, config
+from mqlml.training import ImmatureSnapshots, TrainingTable, build_open, build_table
+from tests.commands.test_learn import NOW, config
 
 WEEK = 7 * DAY
 SCORER = LeadScorer(n_trees=20, random_state=0)
@@ -36,7 +36,7 @@ def calibrator() -> SigmoidCalibrator:
     return found
 
 
-def parted(world: Simulation, settings: Config) -> tuple[TrainingTable, OpenLooks]:
+def parted(world: Simulation, settings: Config) -> tuple[TrainingTable, ImmatureSnapshots]:
     held = HeldOut(build_table(world.journeys(), settings))
     return held.past, held.recent
 
@@ -48,7 +48,7 @@ def test_the_model_of_the_past_looks_at_what_came_since(
     past, recent = parted(world, settings)
     (model,) = fit_past(SCORER, past)
     learned = [(model, past.holdout.train)]
-    looks = look_recently(learned, past, recent, calibrator, world.journeys(), settings, None)
+    looks = read_recent_weeks(learned, past, recent, calibrator, world.journeys(), settings, None)
     assert looks is not None
     np.testing.assert_array_equal(looks.probability, model.predict_proba(recent.features)[:, 1])
     assert looks.weeks == pytest.approx(60 / 7)
@@ -66,7 +66,7 @@ def test_where_outcomes_come_soon_a_model_of_eight_weeks_ago_looks_at_what_came_
     known = np.flatnonzero(past.time + past.reach <= start)
     model = clone(SCORER).fit(past.features.iloc[known], past.label[known])
     since = past.time > start
-    looks = look_recently(
+    looks = read_recent_weeks(
         [(model, past.holdout.train)], past, recent, calibrator, world.journeys(), settings, None
     )
     assert looks is not None
@@ -84,7 +84,7 @@ def test_a_day_of_a_grid_stands_for_the_time_until_the_next_and_is_judged_by_who
     parts = past.holdout.parts
     assert len(parts) == 3
     learned = [(model, rows) for model, (rows, _) in zip(fit_past(SCORER, past), parts, strict=True)]
-    looks = look_recently(learned, past, recent, calibrator, world.journeys(), settings, None)
+    looks = read_recent_weeks(learned, past, recent, calibrator, world.journeys(), settings, None)
     assert looks is not None
     days = len(np.unique(recent.time))
     assert looks.weeks == pytest.approx(2 * days)
@@ -104,7 +104,7 @@ def test_without_recent_looks_there_is_nothing_to_see(
     looks = build_open(world.journeys(), settings, table.plan)
     assert len(looks.time) == 0
     learned = [(SCORER, np.arange(0))]
-    assert look_recently(learned, table, looks, calibrator, world.journeys(), settings, None) is None
+    assert read_recent_weeks(learned, table, looks, calibrator, world.journeys(), settings, None) is None
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from mqlml.evaluation import Estimate, LabelPrediction, Promotion, TrainingResult, WithinRange
-from mqlml.render import words_of_train
+from mqlml.render import format_train
 from mqlml.render.results import TrainedVersion
 from mqlml.results import to_json_safe
-from tests.report.report_samples import label, normal, refused
+from tests.render.report_samples import label, normal, refused
 
 
 def trained(result: TrainingResult, **keys: Any) -> TrainedVersion:
@@ -29,7 +29,7 @@ def test_the_version_stands_beside_the_result_in_one_flat_json() -> None:
 
 
 def test_the_lines_hold_the_figures_of_the_result() -> None:
-    lines = words_of_train(trained(normal())).splitlines()
+    lines = format_train(trained(normal())).splitlines()
     assert lines[0] == "Note: Some rows were set aside (events); mqlml check says which and why."
     assert (
         "Judged on the last period, 2018-03-14 until 2018-05-31: 2,143 snapshots, 179 convert (8.4%)" in lines
@@ -41,7 +41,7 @@ def test_the_lines_hold_the_figures_of_the_result() -> None:
         ["calibration", "error", "0.0061", "0.0038", "to", "0.0119"]
     ]
     assert lines[-1] == "Registered lead-conversion version 7 as champion"
-    assert words_of_train(trained(normal(), version=None)).endswith("nothing was registered (dry run)")
+    assert format_train(trained(normal(), version=None)).endswith("nothing was registered (dry run)")
 
 
 def test_the_verdict_on_each_baseline_is_the_one_of_the_result() -> None:
@@ -52,7 +52,7 @@ def test_the_verdict_on_each_baseline_is_the_one_of_the_result() -> None:
             result.baselines.items(), ("better", "worse", "not_clearly_better"), strict=True
         )
     }
-    lines = words_of_train(trained(replace(result, baselines=rivals))).splitlines()
+    lines = format_train(trained(replace(result, baselines=rivals))).splitlines()
     start = lines.index("Beside it, on the same leads")
     assert lines[start + 1].endswith("mqlml is")
     assert [line.rsplit("  ", 1)[1] for line in lines[start + 3 : start + 6]] == [
@@ -79,7 +79,7 @@ def test_a_label_says_what_was_predicted_and_whether_it_held(within: WithinRange
         predicted=LabelPrediction(precision=Estimate(0.3, 0.25, 0.35), per_week=Estimate(5.0, 2.0, 8.0)),
         within_range=within,
     )
-    lines = words_of_train(trained(replace(normal(), labels={"mql": shown}))).splitlines()
+    lines = format_train(trained(replace(normal(), labels={"mql": shown}))).splitlines()
     start = lines.index("Labels")
     assert lines[start + 1] == (
         "  MQL from a probability of 0.120: 30.0% of those above convert, 50.0% of all conversions are among them, "
@@ -93,8 +93,8 @@ def test_a_label_says_what_was_predicted_and_whether_it_held(within: WithinRange
 
 def test_rules_are_counted_and_a_refusal_says_why() -> None:
     rule = Promotion(11, 2, Estimate(0.18, 0.0, 0.5), reason="asked", to="sql", raised=5)
-    text = words_of_train(trained(replace(normal(), promoted=(rule,))))
+    text = format_train(trained(replace(normal(), promoted=(rule,))))
     assert "  At once SQL, asked: 11 snapshots, 18.0% of them convert; 5 were lower without it" in text
     assert "  Never, outside our region: 41 snapshots, 2 of them convert" in text
-    lines = words_of_train(trained(refused(), version=None)).splitlines()
+    lines = format_train(trained(refused(), version=None)).splitlines()
     assert lines[lines.index("Refused") + 1 :] == [f"  {reason}" for reason in refused().gate.reasons]

@@ -9,7 +9,14 @@ from scipy.special import expit
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.evaluation import LabelRows, evaluate_policy
-from mqlml.policy import LabelPolicy, Looks, add_promises, choose_policy, make_looks, make_open_looks
+from mqlml.policy import (
+    LabelPolicy,
+    ThresholdData,
+    add_prediction_intervals,
+    choose_policy,
+    make_threshold_data,
+    make_volume_data,
+)
 
 RULES = {
     "mql": LabelRule(policy="value", gain=1000, cost=150, too_early=50, too_late=100),
@@ -30,9 +37,9 @@ def world(
     return {"time": week + rng.random(len(week)), "probability": expit(known), "label": label.astype(int)}
 
 
-def past_of(data: dict[str, np.ndarray], until: float) -> Looks:
+def past_of(data: dict[str, np.ndarray], until: float) -> ThresholdData:
     rows = data["time"] < until
-    return make_looks(
+    return make_threshold_data(
         data["probability"][rows],
         data["label"][rows],
         weeks=until,
@@ -41,12 +48,12 @@ def past_of(data: dict[str, np.ndarray], until: float) -> Looks:
     )
 
 
-def promise_by(looks: Looks, rules: dict[str, LabelRule], *, length: float = NEXT) -> LabelPolicy:
+def promise_by(looks: ThresholdData, rules: dict[str, LabelRule], *, length: float = NEXT) -> LabelPolicy:
     policy = choose_policy(looks, rules)
-    return add_promises(policy, looks, rules, length=length, random_state=0, n_resamples=100)
+    return add_prediction_intervals(policy, looks, rules, length=length, random_state=0, n_resamples=100)
 
 
-def promised(looks: Looks, *, length: float = NEXT) -> LabelPolicy:
+def promised(looks: ThresholdData, *, length: float = NEXT) -> LabelPolicy:
     return promise_by(looks, RULES, length=length)
 
 
@@ -128,11 +135,13 @@ def test_ten_of_ten_do_not_promise_certainty() -> None:
     probability = np.array([0.5] * 10 + [0.1] * 200)
     label = np.array([1] * 10 + [0] * 190 + [1] * 10)
     rng = np.random.default_rng(0)
-    looks = make_looks(
+    looks = make_threshold_data(
         probability, label, weeks=WEEKS, time=rng.random(210) * WEEKS, periods=[(0, float(WEEKS))]
     )
     rules = {"mql": LabelRule(policy="fixed", value=0.3)}
-    found = add_promises(choose_policy(looks, rules), looks, rules, length=NEXT * 2, random_state=0)
+    found = add_prediction_intervals(
+        choose_policy(looks, rules), looks, rules, length=NEXT * 2, random_state=0
+    )
     assert found.outcomes[0].precision == 1.0
     assert found.outcomes[0].promises["precision"].low < 0.9
 
@@ -141,7 +150,7 @@ def test_a_volume_is_promised_around_that_of_the_recent_weeks() -> None:
     """Twice as many leads came lately as in the past that is known; what converts is promised as it was."""
     looks = past_of(world(0), WEEKS)
     lately = world(1, per_week=50, weeks=10)
-    recent = make_open_looks(
+    recent = make_volume_data(
         lately["probability"],
         lead=np.arange(len(lately["time"])),
         time=WEEKS + lately["time"],
@@ -149,7 +158,7 @@ def test_a_volume_is_promised_around_that_of_the_recent_weeks() -> None:
     )
     rules = {"mql": LabelRule(policy="capacity", per_week=8), "sql": LabelRule(policy="fixed", value=0.6)}
     policy = choose_policy(looks, rules, recent=recent)
-    mql, sql = add_promises(
+    mql, sql = add_prediction_intervals(
         policy, looks, rules, length=NEXT, recent=recent, random_state=0, n_resamples=100
     ).outcomes
     assert mql.per_week == pytest.approx(8, abs=0.2)
@@ -169,7 +178,7 @@ def test_the_same_looks_promise_the_same_and_json_keeps_it(policy: LabelPolicy) 
 
 def test_an_order_without_dates_promises_shares_and_value_but_no_volume() -> None:
     data = world(0)
-    looks = make_looks(
+    looks = make_threshold_data(
         data["probability"],
         data["label"],
         weeks=None,
@@ -181,7 +190,7 @@ def test_an_order_without_dates_promises_shares_and_value_but_no_volume() -> Non
 
 
 def test_without_a_place_in_time_nothing_is_promised() -> None:
-    looks = make_looks([0.1, 0.9], [0, 1], weeks=1)
+    looks = make_threshold_data([0.1, 0.9], [0, 1], weeks=1)
     rules = {"mql": LabelRule(policy="fixed", value=0.5)}
-    found = add_promises(choose_policy(looks, rules), looks, rules, length=1, random_state=0)
+    found = add_prediction_intervals(choose_policy(looks, rules), looks, rules, length=1, random_state=0)
     assert found.outcomes[0].promises == {}

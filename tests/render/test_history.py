@@ -12,7 +12,7 @@ from mqlml.render import render_report
 from mqlml.render.report.periods import doublings, more_history
 from mqlml.render.report.text import NBSP
 from mqlml.results import from_json_safe, to_json_safe
-from tests.report.report_samples import CURVE, about, normal
+from tests.render.report_samples import CURVE, about, normal
 
 
 def curve(saved: Estimate | None) -> tuple[LearningPoint, ...]:

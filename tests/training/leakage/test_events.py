@@ -16,7 +16,7 @@ from mqlml.errors import ConfigError
 from mqlml.features import build_features, plan_features
 from mqlml.simulate import Simulation, simulate
 from mqlml.training import EventCounts, audit_events, count_events, refused_actions
-from mqlml.training.partitions import deal_leads
+from mqlml.training.partitions import assign_partitions
 from tests.by_hand import journeys, problem
 from tests.features.worlds import make_config_of
 
@@ -64,7 +64,7 @@ def found(counts: EventCounts, settings: Config) -> dict[str, str]:
 
 def test_parts_add_up_to_the_whole(leaky: Simulation) -> None:
     whole = leaky.journeys()
-    dealt = deal_leads(whole.leads, 3)
+    dealt = assign_partitions(whole.leads, 3)
     parts = []
     for number in range(3):
         leads = whole.leads[dealt == number]

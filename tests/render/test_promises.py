@@ -15,9 +15,9 @@ from mqlml.evaluation import (
     TrainingResult,
     WithinRange,
 )
-from mqlml.render import policy_in_words, render_report
+from mqlml.render import describe_policy, render_report
 from mqlml.render.report.parts import label_cards, label_tones
-from tests.report.report_samples import about, label, normal
+from tests.render.report_samples import about, label, normal
 
 
 def with_labels(**labels: LabelEvaluation) -> TrainingResult:
@@ -97,5 +97,5 @@ def test_acts_that_promote_are_counted_with_what_became_of_them() -> None:
     ids=["value", "teams", "gates and memory"],
 )
 def test_a_rule_in_words(rule: dict, words: str) -> None:
-    found = policy_in_words(LabelRule.model_validate(rule))
+    found = describe_policy(LabelRule.model_validate(rule))
     assert found.replace("\N{NO-BREAK SPACE}", " ").replace("%", " %").replace("  %", " %") == words

@@ -16,8 +16,8 @@ from mqlml.features import FeaturePlan
 from mqlml.journeys import Journeys
 from mqlml.progress import Silent
 from mqlml.simulate import simulate
-from mqlml.training.config_warnings import find_cautions
-from tests.pipeline.test_learn import config
+from mqlml.training.config_warnings import find_config_warnings
+from tests.commands.test_learn import config
 
 ACTIONS = ("demo_request", "Pricing Page", "onboarding_call")
 
@@ -34,7 +34,7 @@ def promote(condition: dict[str, Any]) -> dict[str, Any]:
 
 def caution(**keys: Any) -> list[str]:
     """Of a plan that the audit kept ``onboarding_call`` from."""
-    return find_cautions(
+    return find_config_warnings(
         journeys(), FeaturePlan(features=(), refused_actions=("onboarding_call",)), config(**keys)
     )
 
@@ -85,7 +85,7 @@ def test_a_list_in_a_file_is_read(tmp_path: Path) -> None:
         "problem": {"horizon": "60d"},
         **promote({"in": "acts.txt"}),
     }
-    found = find_cautions(
+    found = find_config_warnings(
         journeys(), FeaturePlan(features=()), make_config(values, folder=tmp_path, where="test")
     )
     assert [said.split("; ")[1] for said in found] == ["did you mean 'demo_request'?"]
@@ -143,8 +143,8 @@ def test_of_the_data_as_they_are_the_audit_s_refusals_and_check_s_words_agree() 
         **promote({"in": ["demo_requested"]}),
     )
     plan, _ = learn_features(world, asked)
-    said = find_cautions(world, plan, asked)
+    said = find_config_warnings(world, plan, asked)
     assert len(said) == 2
     assert "features.high_intent names 'onboarding_call'" in said[0]
     assert said[1].endswith("did you mean 'demo_request'?")
-    assert find_cautions(world, make_table(world, asked, Silent()).plan, asked) == said
+    assert find_config_warnings(world, make_table(world, asked, Silent()).plan, asked) == said

@@ -17,7 +17,7 @@ from mqlml.errors import LeakageError
 from mqlml.features.families import profile
 from mqlml.features.families.builder import Columns, Source
 from mqlml.progress import Silent
-from mqlml.render.console.common import words_of_check
+from mqlml.render.console.common import format_check
 from mqlml.results import to_json_safe
 from mqlml.simulate import Simulation, simulate
 from tests.features.worlds import with_first_piece
@@ -72,7 +72,7 @@ def test_check_tells_every_leak_with_figures_as_values(config: Any) -> None:
     assert amount["severity"] == "certain"
     assert result["proof"]["moved"] == []
     assert result["proof"]["features"] == result["features"] > 50
-    assert "Kept because: given out at sign-up" in words_of_check(checked)
+    assert "Kept because: given out at sign-up" in format_check(checked)
 
 
 def newest(source: Source, columns: Columns) -> None:
@@ -100,7 +100,7 @@ def test_a_feature_that_reads_the_future_is_told_by_check_and_refused_by_the_res
     assert (leak.action, leak.severity) == ("refused", "certain")
     assert result.proof is not None
     assert [moved.feature for moved in result.proof.moved] == [leak.column]
-    assert f"feature {leak.column} (refused, certain): it reads the future" in words_of_check(result)
+    assert f"feature {leak.column} (refused, certain): it reads the future" in format_check(result)
     refused = rf"the feature '{leak.column}' must not depend on what comes at or after the cutoff"
     with pytest.raises(LeakageError, match=refused) as caught:
         train(read_config(path), now=NOW)

@@ -47,7 +47,7 @@ from mqlml.evaluation import (
     SetAside,
     TrainingResult,
 )
-from mqlml.render import proof_in_words, render_report
+from mqlml.render import format_leak_test, render_report
 from mqlml.render.report.text import percent
 from mqlml.results import from_json_safe, to_json_safe
 from mqlml.training import LeftOut, Step
@@ -247,7 +247,7 @@ def test_every_word_that_was_given_is_shown(name: str) -> None:
     wanted = (texts_in([stored[part] for part in parts]) - known) | set(stored["data"]["tables"])
     wanted |= {found["sentence"] for found in stored["importance"]["features"]}
     wanted |= {found["name"] for found in stored["importance"]["features"]}
-    wanted |= {proof_in_words(data.proof), data.model, "4f1c0a5b", data.question.sentence}
+    wanted |= {format_leak_test(data.proof), data.model, "4f1c0a5b", data.question.sentence}
     assert {words for words in wanted if words not in text} == set()
 
 

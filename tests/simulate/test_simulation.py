@@ -21,7 +21,7 @@ from mqlml.simulate import Simulation, simulate
 from mqlml.simulate.behavior import NEVER, uploaded_at
 from mqlml.simulate.world import ACTIONS, OFFLINE, read_clock, set_clock
 from mqlml.times import DAY, HOUR
-from tests.journeys.by_enumeration import enumerate_probability, monday_known
+from tests.simulate.by_enumeration import enumerate_probability, monday_known
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
 TERMINAL = ["closed_won", "closed_lost", "disqualified"]

@@ -34,11 +34,11 @@ from mqlml.evaluation import (
     evaluate_baselines,
     evaluate_probabilities,
 )
-from mqlml.render import policy_in_words, proof_in_words, question_in_words, render_report
+from mqlml.render import describe_policy, describe_question, format_leak_test, render_report
 from mqlml.render.report.story import caught_by_label, caught_by_top, effect_kind, headline
-from mqlml.render.report.text import age_in_words, count, date, decimal, join, out_of, percent
+from mqlml.render.report.text import count, date, decimal, describe_age, join, out_of, percent
 from mqlml.render.report.trust import verdict
-from mqlml.training import Proof
+from mqlml.training import PerturbationTest
 from mqlml.training.leakage.perturbation import Moved
 
 unhurried = settings(deadline=None, max_examples=100)  # the machine may be busy
@@ -151,14 +151,14 @@ def test_out_of_so_many_that_the_rarer_is_at_least_one(rates: tuple[float, ...],
     ids=["default", "gap", "grid", "one age"],
 )
 def test_the_question_in_words(problem: dict[str, Any], sentence: str, converts: str, repeated: bool) -> None:
-    question = question_in_words(Problem.model_validate(problem))
+    question = describe_question(Problem.model_validate(problem))
     assert question.sentence.replace(NBSP, " ") == sentence
     assert question.converts.replace(NBSP, " ") == converts
     assert question.repeated is repeated
 
 
 def test_a_flat_table_has_no_horizon_to_speak_of() -> None:
-    question = question_in_words(Problem(), flat=True)
+    question = describe_question(Problem(), flat=True)
     assert (question.converts, question.repeated) == ("convert", False)
     assert "days" not in question.sentence
 
@@ -189,11 +189,11 @@ def test_a_flat_table_has_no_horizon_to_speak_of() -> None:
     ids=["fixed", "precision", "recall", "capacity", "small capacity", "value", "no cost of missing"],
 )
 def test_a_policy_in_words(rule: dict[str, Any], expected: str) -> None:
-    assert policy_in_words(LabelRule.model_validate(rule)).replace(NBSP, " ") == expected
+    assert describe_policy(LabelRule.model_validate(rule)).replace(NBSP, " ") == expected
 
 
 def test_ages_in_words() -> None:
-    said = [age_in_words(age).replace(NBSP, " ") for age in ("0d", "1d", "7d", "12h", "on the grid")]
+    said = [describe_age(age).replace(NBSP, " ") for age in ("0d", "1d", "7d", "12h", "on the grid")]
     assert said == [
         "on creation",
         "1 day after creation",
@@ -407,13 +407,13 @@ def test_what_the_gate_warns_of_the_page_does_not_call_good() -> None:
 
 
 def test_the_proof_in_words() -> None:
-    proof = Proof(300, 56, 2, 700, 300, 1800, ())
-    assert proof_in_words(proof) == (
+    proof = PerturbationTest(300, 56, 2, 700, 300, 1800, ())
+    assert format_leak_test(proof) == (
         "Proof: 2,800 rows at or after 300 cutoffs changed, removed or added at random: not one of 56 features moved"
     )
     moved = dataclasses.replace(proof, moved=(Moved(*["?"] * len(dataclasses.fields(Moved))),))
-    assert proof_in_words(moved).endswith("at random: 1 of 56 moved")
-    assert proof_in_words(None).startswith("No proof against leaks: a flat table has no times")
+    assert format_leak_test(moved).endswith("at random: 1 of 56 moved")
+    assert format_leak_test(None).startswith("No proof against leaks: a flat table has no times")
 
 
 def test_broken_promises_are_counted() -> None:

@@ -13,13 +13,13 @@ from scipy.special import expit
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.policy import (
+    GateInputs,
     LabelPolicy,
-    Looks,
-    Traits,
+    ThresholdData,
     choose_policy,
     choose_thresholds,
-    make_looks,
-    make_open_looks,
+    make_threshold_data,
+    make_volume_data,
 )
 
 FIVE = ([0.1, 0.2, 0.4, 0.4, 0.8], [0, 1, 0, 1, 1])
@@ -382,7 +382,7 @@ def test_a_version_that_was_saved_with_an_earlier_name_of_a_cost_is_read() -> No
 
 def test_the_value_of_follow_ups_counts_each_lead_once_and_at_its_first_selected_look() -> None:
     # Lead a is selected at its second look, which does not convert in the window, and again at its third.
-    looks = make_looks(
+    looks = make_threshold_data(
         [0.1, 0.5, 0.9, 0.8, 0.2],
         [1, 0, 1, 1, 1],
         weeks=2,
@@ -396,13 +396,13 @@ def test_the_value_of_follow_ups_counts_each_lead_once_and_at_its_first_selected
     assert outcome.value == pytest.approx((-30 + 80) / 2)
 
 
-def _weekly(n: int, region: list[str], **keys) -> Looks:
+def _weekly(n: int, region: list[str], **keys) -> ThresholdData:
     """One lead a day for ``n`` days, of falling probability, every other one converting."""
-    return make_looks(
+    return make_threshold_data(
         np.linspace(0.9, 0.1, n),
         np.arange(n) % 2,
         weeks=n / 7,
-        traits=Traits(teams={"region": region}),
+        traits=GateInputs(teams={"region": region}),
         **keys,
     )
 
@@ -416,7 +416,7 @@ def test_each_team_has_a_threshold_for_its_own_capacity() -> None:
     assert (sql.threshold, sql.others, sql.selected, sql.per_week) == (p[7], None, 6, 3.0)
     policy = LabelPolicy((sql,))
     named = {"region": ["EMEA", "EMEA", "US", "APAC", ""]}
-    assert policy.assign_labels([p[2], p[3], p[7], 1.0, 1.0], Traits(teams=named)).tolist() == [
+    assert policy.assign_labels([p[2], p[3], p[7], 1.0, 1.0], GateInputs(teams=named)).tolist() == [
         "sql",
         "unqualified",
         "sql",
@@ -434,7 +434,9 @@ def test_a_capacity_beside_teams_is_for_all_others() -> None:
     sql = choose_policy(looks, {"sql": rule}).outcomes[0]
     p = looks.probability
     assert (sql.teams, sql.others, sql.selected) == ({"EMEA": p[1]}, p[7], 5)
-    assert LabelPolicy((sql,)).assign_labels([p[7]], Traits(teams={"region": ["new"]})).tolist() == ["sql"]
+    assert LabelPolicy((sql,)).assign_labels([p[7]], GateInputs(teams={"region": ["new"]})).tolist() == [
+        "sql"
+    ]
 
 
 def test_no_team_may_take_leads_that_have_not_reached_the_label_below() -> None:
@@ -450,11 +452,11 @@ def test_no_team_may_take_leads_that_have_not_reached_the_label_below() -> None:
 
 
 def test_a_lead_of_two_kinds_of_team_must_reach_both_thresholds() -> None:
-    looks = make_looks(
+    looks = make_threshold_data(
         np.linspace(0.9, 0.1, 8),
         [1] * 8,
         weeks=1,
-        traits=Traits(teams={"region": ["EMEA", "US"] * 4, "line": ["x"] * 4 + ["y"] * 4}),
+        traits=GateInputs(teams={"region": ["EMEA", "US"] * 4, "line": ["x"] * 4 + ["y"] * 4}),
     )
     rules = {
         "mql": LabelRule(policy="capacity", teams={"column": "region", "per_week": {"EMEA": 1, "US": 4}}),
@@ -488,7 +490,9 @@ def test_a_lead_of_two_kinds_of_team_must_reach_both_thresholds() -> None:
     ids=["column", "team", "dates", "too few"],
 )
 def test_teams_that_cannot_be_served_are_refused(teams: dict, weeks: float | None, message: str) -> None:
-    looks = make_looks([0.5, 0.4], [1, 0], weeks=weeks, traits=Traits(teams={"region": ["EMEA", "US"]}))
+    looks = make_threshold_data(
+        [0.5, 0.4], [1, 0], weeks=weeks, traits=GateInputs(teams={"region": ["EMEA", "US"]})
+    )
     with pytest.raises(LabelPolicyError, match=message):
         choose_policy(looks, {"mql": LabelRule(policy="capacity", teams=teams)})
 
@@ -507,7 +511,7 @@ def test_recent_weeks_count_more_towards_a_capacity() -> None:
     week = np.repeat(np.arange(60), [10] * 40 + [20] * 20)
     rng = np.random.default_rng(0)
     probability = rng.random(len(week))
-    looks = make_looks(
+    looks = make_threshold_data(
         probability,
         rng.random(len(week)) < probability,
         weeks=60,
@@ -524,16 +528,16 @@ def test_recent_weeks_count_more_towards_a_capacity() -> None:
     assert (probability[week >= 40] >= plain.outcomes[0].threshold).sum() / 20 > 6.5
 
 
-def _recent(probability: list[float], lead: list[int], **teams: list[str]) -> Looks:
+def _recent(probability: list[float], lead: list[int], **teams: list[str]) -> ThresholdData:
     n = len(probability)
-    return make_open_looks(
-        probability, lead=lead, time=np.full(n, 9.999), period=(8, 10), traits=Traits(teams=teams)
+    return make_volume_data(
+        probability, lead=lead, time=np.full(n, 9.999), period=(8, 10), traits=GateInputs(teams=teams)
     )
 
 
 def test_volumes_are_read_off_the_recent_weeks_where_there_are_some() -> None:
     """Four weeks ago the same threshold took half as many: fewer leads came, and the model thought less of them."""
-    looks = make_looks(
+    looks = make_threshold_data(
         [0.5, 0.4, 0.3, 0.2], [1, 0, 0, 0], weeks=1, time=[6.1, 6.2, 6.3, 6.4], periods=[(6, 7)]
     )
     recent = _recent([0.7, 0.6, 0.6, 0.45, 0.45, 0.3], [1, 2, 1, 3, 4, 5])
@@ -561,28 +565,28 @@ def test_a_team_nobody_of_which_came_lately_has_the_threshold_of_before() -> Non
 
 
 def test_gates_hold_for_recent_looks_too() -> None:
-    traits = Traits(fit=np.array([1.0, 2.0, 3.0, 4.0]))
-    looks = make_looks([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], weeks=1, traits=traits)
-    recent = replace(_recent([0.9, 0.8, 0.7], [1, 2, 3]), traits=Traits(fit=np.array([1.0, 4.0, 4.0])))
+    traits = GateInputs(fit=np.array([1.0, 2.0, 3.0, 4.0]))
+    looks = make_threshold_data([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], weeks=1, traits=traits)
+    recent = replace(_recent([0.9, 0.8, 0.7], [1, 2, 3]), traits=GateInputs(fit=np.array([1.0, 4.0, 4.0])))
     rule = LabelRule(policy="capacity", per_week=0.6, min_fit=50)
     assert choose_policy(looks, {"sql": rule}, recent=recent).outcomes[0].threshold == 0.8
 
 
 def test_a_week_without_leads_is_a_week_and_a_hole_between_periods_is_none() -> None:
     near, far = ([0.9, 0.8], [1, 0]), {"weeks": 2, "time": [0.5, 1.5]}
-    whole = make_looks(*near, **far, periods=[(0, 2)]).recency()
-    parted = make_looks(*near, **far, periods=[(0, 1), (1, 2)]).recency()
+    whole = make_threshold_data(*near, **far, periods=[(0, 2)]).recency()
+    parted = make_threshold_data(*near, **far, periods=[(0, 1), (1, 2)]).recency()
     assert parted[1] == pytest.approx(whole[1])
     assert whole[1] < 2
-    assert make_looks(*near, weeks=2).recency()[1] == 2
+    assert make_threshold_data(*near, weeks=2).recency()[1] == 2
 
 
 def test_a_gate_keeps_out_who_does_not_fit_whatever_the_probability() -> None:
-    looks = make_looks(
+    looks = make_threshold_data(
         [0.9, 0.8, 0.7, 0.6],
         [0, 1, 1, 1],
         weeks=1,
-        traits=Traits(fit=np.array([-2.0, 0.5, 1.0, 2.0]), engagement=np.array([3.0, 2.0, -1.0, 1.0])),
+        traits=GateInputs(fit=np.array([-2.0, 0.5, 1.0, 2.0]), engagement=np.array([3.0, 2.0, -1.0, 1.0])),
     )
     rules = {
         "iql": LabelRule(policy="min_recall", value=1),
@@ -595,14 +599,14 @@ def test_a_gate_keeps_out_who_does_not_fit_whatever_the_probability() -> None:
     assert policy.assign_labels(looks.probability, looks.traits).tolist() == ["iql", "sql", "mql", "sql"]
     again = LabelPolicy.from_dict(json.loads(json.dumps(policy.to_dict())))
     assert again == policy
-    assert again.assign_labels([0.9], Traits(fit=np.array([9.0]), engagement=np.array([9.0])))[0] == "sql"
+    assert again.assign_labels([0.9], GateInputs(fit=np.array([9.0]), engagement=np.array([9.0])))[0] == "sql"
     with pytest.raises(LabelPolicyError, match="a label with min_fit needs the fit of each lead"):
         policy.assign_labels([0.5])
 
 
 def test_a_gate_that_nobody_passes_or_that_forbids_the_recall_is_refused() -> None:
-    traits = Traits(fit=np.array([0.0, 0.0, 0.0, 1.0]))
-    looks = make_looks([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], weeks=1, traits=traits)
+    traits = GateInputs(fit=np.array([0.0, 0.0, 0.0, 1.0]))
+    looks = make_threshold_data([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], weeks=1, traits=traits)
     with pytest.raises(LabelPolicyError, match="labels.mql: no past lead passes its gates"):
         choose_policy(looks, {"mql": LabelRule(policy="fixed", value=0.1, min_fit=100)})
     with pytest.raises(

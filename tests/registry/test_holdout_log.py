@@ -13,24 +13,31 @@ import pytest
 
 from mqlml.errors import TrackingError
 from mqlml.evaluation.holdout import Period
-from mqlml.registry import Opening, digest_settings, make_opening, make_store, record_opening, same_period
+from mqlml.registry import (
+    HoldoutAccess,
+    digest_settings,
+    make_holdout_access,
+    make_store,
+    record_holdout_access,
+    same_period,
+)
 from mqlml.times import DAY
 
 NOW = dt.datetime(2026, 1, 2, 8, 30, tzinfo=dt.UTC)
 PERIOD = Period(start=100 * DAY, end=200 * DAY, dated=True, rows=50, sha256="a" * 64)
 
 
-def opening(**changed: Any) -> Opening:
+def opening(**changed: Any) -> HoldoutAccess:
     period = replace(PERIOD, **{key: changed.pop(key) for key in list(changed) if hasattr(PERIOD, key)})
-    return make_opening(period, **{"model": "leads", "settings": "one", "now": NOW, **changed})
+    return make_holdout_access(period, **{"model": "leads", "settings": "one", "now": NOW, **changed})
 
 
 def test_each_opening_is_added_and_the_earlier_ones_come_back(tmp_path: Path) -> None:
     store = make_store("sqlite:///models/mlflow.db", folder=tmp_path)
     first, second = opening(), opening(settings="two")
-    assert record_opening(store, first) == ()
-    assert record_opening(store, second) == (first,)
-    assert record_opening(store, first) == (first, second)
+    assert record_holdout_access(store, first) == ()
+    assert record_holdout_access(store, second) == (first,)
+    assert record_holdout_access(store, first) == (first, second)
     lines = (tmp_path / "models" / "mlflow.openings.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["settings"] for line in lines] == ["one", "two", "one"]
     assert not (tmp_path / "models" / "mlflow.db").exists(), "no tables are made for it"
@@ -42,7 +49,9 @@ def test_each_opening_is_added_and_the_earlier_ones_come_back(tmp_path: Path) ->
 def test_openings_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     store = make_store("sqlite:///models/mlflow.db", folder=tmp_path)
     with ThreadPoolExecutor(8) as pool:
-        seen = list(pool.map(lambda number: record_opening(store, opening(settings=str(number))), range(40)))
+        seen = list(
+            pool.map(lambda number: record_holdout_access(store, opening(settings=str(number))), range(40))
+        )
     assert sorted(map(len, seen)) == list(range(40))
 
 
@@ -52,11 +61,11 @@ def test_a_record_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_text('{"id": 1}\n', encoding="utf-8")
     with pytest.raises(TrackingError, match=r"openings\.jsonl' must hold one JSON object a line"):
-        record_opening(store, opening())
+        record_holdout_access(store, opening())
     path.unlink()
     path.mkdir()
     with pytest.raises(TrackingError, match="cannot be recorded in .*Is a directory"):
-        record_opening(store, opening())
+        record_holdout_access(store, opening())
 
 
 @pytest.mark.parametrize(

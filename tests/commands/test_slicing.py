@@ -16,7 +16,7 @@ from mqlml.features.wording import Part
 from mqlml.journeys import Journeys
 from mqlml.simulate import simulate
 from mqlml.training import TrainingTable, build_table
-from tests.pipeline.test_learn import config
+from tests.commands.test_learn import config
 
 
 @pytest.fixture(scope="module")

@@ -7,29 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqlml.policy import Remembered, Staying, assign_with_memory
+from mqlml.policy import HoldRule, LastLabels, assign_with_hysteresis
 from mqlml.times import DAY
 
 BARS = (0.25, 0.5)
 
 
 def one(
-    probability: float, level: int, since: int, *, now: int, staying: list[Staying]
+    probability: float, level: int, since: int, *, now: int, staying: list[HoldRule]
 ) -> tuple[int, int, int]:
     """Level, day since and what kept it, of one lead that had ``level`` since day ``since``."""
-    found = assign_with_memory(
+    found = assign_with_hysteresis(
         np.array([probability]),
         np.array([sum(probability >= bar for bar in BARS)]),
         np.array([BARS]),
-        Remembered(np.array([level]), np.array([since * DAY])),
+        LastLabels(np.array([level]), np.array([since * DAY])),
         now=now * DAY,
         staying=staying,
     )
     return int(found[0][0]), int(found[1][0]) // DAY, int(found[2][0])
 
 
-HOLD = [Staying(hold=14 * DAY), Staying(hold=14 * DAY)]
-EXIT = [Staying(exit=0.75), Staying(exit=0.75)]
+HOLD = [HoldRule(hold=14 * DAY), HoldRule(hold=14 * DAY)]
+EXIT = [HoldRule(exit=0.75), HoldRule(exit=0.75)]
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ EXIT = [Staying(exit=0.75), Staying(exit=0.75)]
         (0.1875, 2, 20, 99, EXIT, (1, 20, 2)),
         (0.18, 2, 20, 99, EXIT, (0, 20, 0)),
         (0.1875, 0, 20, 99, EXIT, (0, 99, 0)),
-        (0.4, 2, 20, 30, [Staying(), Staying()], (1, 20, 0)),
-        (0.1, 2, 20, 30, [Staying(hold=30 * DAY), Staying(hold=5 * DAY)], (1, 20, 1)),
+        (0.4, 2, 20, 30, [HoldRule(), HoldRule()], (1, 20, 0)),
+        (0.1, 2, 20, 30, [HoldRule(hold=30 * DAY), HoldRule(hold=5 * DAY)], (1, 20, 1)),
     ],
     ids=[
         "new",
@@ -98,7 +98,7 @@ def plain(days: list[float], hold: int, exit: float | None) -> list[int]:
     exit=st.sampled_from([None, 0.75, 1.0]),
 )
 def test_any_run_of_days_against_a_plain_loop(days: list[float], hold: int, exit: float | None) -> None:
-    staying = [Staying(hold=hold * DAY, exit=exit)] * 2
+    staying = [HoldRule(hold=hold * DAY, exit=exit)] * 2
     level, since, levels = 0, 0, []
     for day, probability in enumerate(days):
         again = one(probability, level, since, now=day, staying=staying)
@@ -113,16 +113,16 @@ def test_a_lead_at_the_edge_changes_its_label_far_less_often() -> None:
     n, days = 300, 60
     edge = rng.uniform(0.4, 0.6, n)
 
-    def changes(staying: list[Staying]) -> int:
+    def changes(staying: list[HoldRule]) -> int:
         level, since, count = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64), 0
         for day in range(days):
             probability = np.clip(edge + rng.normal(0, 0.04, n), 0, 1)
             reached = (probability[:, None] >= np.array(BARS)).sum(axis=1)
-            found, since, _ = assign_with_memory(
+            found, since, _ = assign_with_hysteresis(
                 probability,
                 reached,
                 np.tile(BARS, (n, 1)),
-                Remembered(level, since),
+                LastLabels(level, since),
                 now=day * DAY,
                 staying=staying,
             )
@@ -130,4 +130,4 @@ def test_a_lead_at_the_edge_changes_its_label_far_less_often() -> None:
             level = found
         return count
 
-    assert changes([Staying(hold=14 * DAY, exit=0.8)] * 2) < 0.2 * changes([Staying()] * 2)
+    assert changes([HoldRule(hold=14 * DAY, exit=0.8)] * 2) < 0.2 * changes([HoldRule()] * 2)
