@@ -5,7 +5,7 @@
 Each world is a history of weeks and the quarter after it: leads of accounts, looked at twice, with a true probability
 that a model knows up to noise; calibration and thresholds are fitted on the history alone. Between weeks the log-odds
 of all leads drift, as the row says. Printed: by scenario and policy, the share of worlds in which what the next
-quarter brought lies within the stated 90 % interval, for each quantity that is promised.
+quarter brought lies within the stated 90% interval, for each quantity that is promised.
 """
 
 from __future__ import annotations

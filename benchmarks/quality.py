@@ -198,7 +198,7 @@ def flaml(python: str, seconds: float) -> FitPredict:
 def average_precision_difference(
     y: Any, one: Floats, other: Floats, clusters: Any
 ) -> tuple[float, float, float]:
-    """Average precision of the first minus the second's, with a paired 95 % interval over accounts or leads."""
+    """Average precision of the first minus the second's, with a paired 95% interval over accounts or leads."""
     bootstrap = ClusterBootstrap(clusters, n_bootstrap=500, random_state=SEED)
     target = np.asarray(y, dtype=np.float64)
     rankings = [Ranking(target, chance) for chance in (one, other)]

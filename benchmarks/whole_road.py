@@ -5,7 +5,7 @@
 Each world is a company of its own: journeys are simulated, the table is built, a model chosen on forward folds and
 calibrated, thresholds are chosen with their promises, and the held-out period, whose true probabilities are known,
 judges them. Nothing but the report and the registry of ``mqlml train`` is left out. Printed for each kind of world:
-how often what came lay within the stated 90 % interval, by policy and by what is promised; how many leads a week came
+how often what came lay within the stated 90% interval, by policy and by what is promised; how many leads a week came
 for each that a capacity allowed; the expected log loss beside that of the base rate known when training; and how far
 the probabilities are from the truth, beside a calibration that stays at the level of the training.
 """

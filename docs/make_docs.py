@@ -63,8 +63,9 @@ TITLES = """\
 # Job titles
 
 Made from the code by `python docs/make_docs.py`; a test holds it to that. Seniority and function are read out of job
-titles by one table, `mqlml/features/parsers/job_titles.csv`: English, German, French, Spanish, Portuguese, Italian,
-Dutch and Polish, and the commonest words of some other languages. A title is compared without case, accents and signs, by
+titles by one table, `mqlml/features/parsers/job_titles.csv`: English, German, French, Spanish, Portuguese,
+Italian, Dutch and Polish, and the commonest words of some other languages. A title is compared without case,
+accents and signs, by
 whole words. The first row that has a word or phrase of the title decides, so rows of exceptions come first.
 
 Rows of your own come before all of these, and may bring values of their own:

@@ -38,13 +38,13 @@ Item = TypeVar("Item")
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="The file that says what to read and predict.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 AsOf = Annotated[
     str | None,
     typer.Option(
         "--as-of",
         metavar="TIME",
-        help="The moment to look from, as 2018-06-01 or 2018-06-01T09:00, in data.timezone.",
+        help="The prediction date, as 2018-06-01 or 2018-06-01T09:00, in data.timezone.",
     ),
 ]
 Model = Annotated[
@@ -116,13 +116,13 @@ def _common(
     """What every command shares."""
 
 
-@app.command(short_help="The whole road on a simulated company.", epilog="Example: mqlml demo try-it")
+@app.command(short_help="Run every step on simulated data.", epilog="Example: mqlml demo try-it")
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where it all goes.")] = Path("mqlml-demo"),
     leads: Annotated[int, typer.Option(min=500, help="How many leads to simulate.")] = 4000,
     as_json: Json = False,
 ) -> None:
-    """Simulate a company's journeys and go the whole road: check, train, score, report."""
+    """Simulate a company's leads and run every step: check, train, score, report."""
     from mqlml.commands import make_demo
     from mqlml.render import format_demo
 
@@ -188,13 +188,16 @@ def table(
     _show(result, format_table(result), as_json)
 
 
-@app.command(short_help="Go through the past, period by period.", epilog="Example: mqlml backtest --json")
+@app.command(short_help="Test on the past, period by period.", epilog="Example: mqlml backtest --json")
 def backtest(
     config: ConfigPath = DEFAULT,
     periods: Annotated[int, typer.Option(min=2, max=60, help="Cut the past into at most this many.")] = 12,
     as_json: Json = False,
 ) -> None:
-    """Judge a model per period of the past and see how models age; the held-out period stays closed."""
+    """Predict each period of the past with a model trained before it, and see how models age.
+
+    The held-out period is not used.
+    """
     from mqlml.commands import backtest
     from mqlml.render import format_backtest
 
@@ -202,13 +205,13 @@ def backtest(
     _show(result, format_backtest(result), as_json)
 
 
-@app.command(short_help="Learn, judge and register a version.", epilog="Example: mqlml train --dry-run")
+@app.command(short_help="Train, evaluate and register a version.", epilog="Example: mqlml train --dry-run")
 def train(
     config: ConfigPath = DEFAULT,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge, but register nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Evaluate, but register nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Learn, calibrate, choose thresholds, judge on the held-out last period, and register a version."""
+    """Train, calibrate, choose thresholds, evaluate on the held-out last period, and register a version."""
     from mqlml.commands import train_version
     from mqlml.render import format_train
 
@@ -289,7 +292,7 @@ def explain(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say why one open lead scores as it does: its acts, what speaks for and against it, and what has changed."""
+    """Say why one open lead scores as it does: its events, what speaks for and against it, and what has changed."""
     from mqlml.commands import Earlier, explain_one_lead
     from mqlml.render import format_explain
 

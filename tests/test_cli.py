@@ -260,7 +260,7 @@ def test_a_backtest_opens_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (code, err) == (0, "")
     assert names_in(tmp_path) == before
     lines = out.splitlines()
-    assert lines[0] == "Each period, judged by a model that learned from what was known when it began"
+    assert lines[0] == "Each period, predicted by a model trained on what was known when it began"
     assert lines[-2].startswith("How a model ages cannot be told yet")
     assert re.match(r"The held-out period, 2024-\d\d-\d\d until 2024-\d\d-\d\d, was not opened$", lines[-1])
     desk.set("problem.horizon", "60d")
@@ -290,7 +290,7 @@ def test_other_settings_are_told_who_has_seen_the_held_out_period(
     warned = [warning for warning in result["gate"]["warnings"] if "was opened before" in warning]
     assert re.match(
         r"The held-out period was opened before, with 1 other setting \(version 1\) since \d{4}-\d\d-\d\d: as far as "
-        r"these settings were chosen by what it showed, its figures flatter\.$",
+        r"these settings were chosen by what it showed, its metrics are then optimistic\.$",
         warned[0],
     )
 

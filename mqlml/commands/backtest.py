@@ -134,11 +134,11 @@ def _describe_training(fold: Fold, table: TrainingTable) -> LearnedFrom:
 _MONTH = 30
 """Days. Outcomes of fewer days change a model little, so that nobody is told to train more often without evidence."""
 
-_UNTIL_THEN = "Until more is known, train anew with every new month of outcomes."
+_UNTIL_THEN = "Until more is known, retrain with every new month of outcomes."
 
 
 def advise(ageing: Ageing | None, *, dated: bool) -> str:
-    """What was seen of how a model ages, how sure that is, and when to train anew."""
+    """What was seen of how a model ages, how sure that is, and when to retrain."""
     if not dated:
         return "How a model ages cannot be told: the table has an order but no dates."
     if ageing is None or ageing.per_30_days is None:
@@ -161,7 +161,7 @@ def advise(ageing: Ageing | None, *, dated: bool) -> str:
             f"{ageing.observed} days observed more than {TOLERATED:.0%}."
         )
     return (
-        f"Train anew every {ageing.retrain_every} days, or sooner: a model loses about {share:.0%} of its skill over "
+        f"Retrain every {ageing.retrain_every} days or sooner: a model loses about {share:.0%} of its skill over "
         "the base rate in 30 days."
     )
 
@@ -171,14 +171,14 @@ def _advise_unsure(share: float, low: float, high: float, safe_days: int, observ
     if safe_days >= observed:
         return (
             f"No ageing that matters: with 95% confidence the {observed} days observed cost a model no more than "
-            f"{TOLERATED:.0%} of its skill over the base rate. Train anew at least that often."
+            f"{TOLERATED:.0%} of its skill over the base rate. Retrain at least that often."
         )
     at_most = (
         f"with 95% confidence 30 days of age cost no more than {high:.0%} of the skill over the base rate"
     )
     if safe_days >= _MONTH:
         return (
-            f"No ageing was found: {at_most}. Training anew every {safe_days} days is often enough, for by then even "
+            f"No ageing was found: {at_most}. Retraining every {safe_days} days is often enough, for by then even "
             f"that comes to no more than {TOLERATED:.0%}."
         )
     unknown = "Whether a model ages cannot be told yet."
@@ -189,6 +189,6 @@ def _advise_unsure(share: float, low: float, high: float, safe_days: int, observ
         )
     return (
         f"{unknown} All ages together, older models did worse than fresh ones: each 30 days of age cost about "
-        f"{share:.0%} of the skill over the base rate. That may be chance: with 95% confidence the cost lies between "
+        f"{share:.0%} of the skill over the base rate. That may be luck: with 95% confidence the cost lies between "
         f"{low:.0%} and {high:.0%}. {_UNTIL_THEN}"
     )

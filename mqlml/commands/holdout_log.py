@@ -73,7 +73,7 @@ class Logbook:
 def warn_of_holdout_access(opened: PriorAccess) -> tuple[str, ...]:
     """Warnings for the gate."""
     if opened.note is not None:
-        return (f"This opening of the held-out period is not on record: {opened.note}.",)
+        return (f"This use of the held-out period is not on record: {opened.note}.",)
     if not opened.settings:
         return ()
     named = ", ".join(map(str, opened.versions))
@@ -81,6 +81,6 @@ def warn_of_holdout_access(opened: PriorAccess) -> tuple[str, ...]:
     times = "1 other setting" if opened.settings == 1 else f"{opened.settings} other settings"
     since = f" since {opened.since[:10]}" if opened.since else ""
     return (
-        f"The held-out period was opened before, with {times}{who}{since}: as far as these settings were chosen by "
-        "what it showed, its figures flatter.",
+        f"The held-out period was used before, with {times}{who}{since}: if these settings were chosen by "
+        "its results, its metrics are optimistic.",
     )

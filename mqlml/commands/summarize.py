@@ -145,24 +145,25 @@ def describe_calibration(
 def warn_of_drift(drift: Drift) -> str | None:
     """The warning where conversions move between periods beyond noise, or where too few periods could show it."""
     if 0 < len(drift.periods) < FEWEST_PERIODS and not drift.found:
-        known = "one period" if len(drift.periods) == 1 else f"{len(drift.periods)} periods"
+        known = "one earlier period" if len(drift.periods) == 1 else f"{len(drift.periods)} earlier periods"
         return (
-            f"Calibration cannot be promised yet: only {known} could be predicted before the held-out one, too few "
-            "to tell whether more or fewer leads convert from period to period, by season or for good. Watch what is "
-            "realised, and train anew as the history grows."
+            f"With only {known} to test on, we cannot say that the percentages will stay accurate: the share of "
+            "leads that converts may change with the season, or for good. Compare with actual results and retrain "
+            "as data builds up."
         )
     if not drift.found:
         return None
     first, last = drift.periods[0], drift.periods[-1]
     follows = (
-        "the probabilities follow the most recent of them"
+        "the probabilities follow the most recent periods"
         if drift.half_life is not None
-        else "following the most recent of them did not help"
+        else "following the most recent periods did not help"
     )
     return (
-        f"Calibration cannot be promised: from period to period more or fewer leads convert than one calibration "
-        f"explains (p = {drift.p_value:.2g}); {first.came} came for {first.promised:.0f} promised in the first, "
-        f"{last.came} for {last.promised:.0f} in the last; {follows}. Train anew often, and watch what is realised."
+        "We cannot say that the percentages will stay accurate: from period to period the share of leads that "
+        f"converts changes more than chance explains (p = {drift.p_value:.2g}). {first.promised:.0f} conversions "
+        f"were predicted in the first period and {first.came} happened; in the last, {last.promised:.0f} and "
+        f"{last.came}; {follows}. Retrain often, and compare with actual results."
     )
 
 

@@ -112,7 +112,7 @@ def make_decile_table(y: npt.ArrayLike, score: npt.ArrayLike) -> tuple[Decile, .
 
 
 def wilson_interval(successes: float, n: float) -> tuple[float, float]:
-    """95 % interval of a share; unlike the normal one it stays within 0 and 1 and holds for few successes.
+    """95% interval of a share; unlike the normal one it stays within 0 and 1 and holds for few successes.
 
     Numbers need not be whole, as scipy's ``binomtest`` has them: rows that share their fate are worth fewer
     independent ones.

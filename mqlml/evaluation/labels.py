@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class LabelPrediction(Result):
-    """What a threshold should bring in a period as long as the held-out one, with 90 % intervals.
+    """What a threshold should bring in a period as long as the held-out one, with 90% intervals.
 
     None where the policy predicts nothing of the kind.
     """

@@ -74,7 +74,7 @@ class Ranking:
 
 _N_BOOTSTRAP = 500
 _NORMAL = 1.96
-"""Standard deviations of a 95 % interval, rounded as it always was: `norm.isf` would move results that are kept."""
+"""Standard deviations of a 95% interval, rounded as it always was: `norm.isf` would move results that are kept."""
 _SURE = 1e-15
 """Probabilities are kept this far from 0 and 1 in the log loss, so that one certain error does not cost infinity."""
 

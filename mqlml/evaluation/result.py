@@ -43,7 +43,7 @@ class Question(Result):
     """The problem in words."""
 
     sentence: str
-    """Without a full stop: "Won within 60 days, looked at 0, 7 and 30 days after creation"."""
+    """Without a full stop: "Won within 60 days, scored 0, 7 and 30 days after the lead came in"."""
     converts: str
     """What a lead that converts will do, after "will": "be won within 60 days"."""
     repeated: bool

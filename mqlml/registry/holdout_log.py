@@ -1,7 +1,7 @@
 """Openings: which held-out period was opened when, by whom and with which settings, kept beside the versions.
 
 Whoever tries one setting after another and keeps the one that does best on the held-out period has chosen by it, and
-its figures flatter. Nothing can forbid that; this record, which is only ever added to, makes it visible.
+its metrics are then optimistic. Nothing can forbid that; this record, which is only ever added to, makes it visible.
 
 Beside an embedded store it is a file of JSON lines, which costs a millisecond where a store's tables cost seconds.
 On a server or database it is a run for each opening, in an experiment of its own, for all who share the store to see.

@@ -144,12 +144,12 @@ def _reasons(
             own = "" if team is None else str(team[place])
             whose = f" of {own}" if own in bar.teams else ""
             lacking = [
-                f"{what} {found[place]:.0f} < {least:g}, the least for {name}"
+                f"{what} {found[place]:.0f} is below the {name} minimum of {least:g}"
                 for what, least, found in gates
                 if found[place] < least
             ]
             if math.isinf(threshold):
-                why[row] = f"nobody takes leads of {bar.column} {own!r} as {name}"
+                why[row] = f"no {name} capacity is set for {bar.column} {own}"
             elif not level[row] and probability[row] >= threshold and lacking:
                 why[row] = lacking[0]
             else:

@@ -46,8 +46,8 @@ def _unread_lists(features: Features, plan: FeaturePlan) -> Iterator[str]:
         if getattr(features, name) is None or read or (name == "high_intent" and by_accounts):
             continue
         yield (
-            f"features.{name} is read by no feature, for the groups that read it are off; features: {{groups: "
-            f"{{{groups[0]}: on}}}} makes some."
+            f"features.{name} has no effect: the feature groups that use it are off. Switch one on: "
+            f"features: {{groups: {{{groups[0]}: on}}}}."
         )
 
 

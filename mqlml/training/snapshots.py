@@ -231,11 +231,11 @@ def _population(
 
     if policy.ages is not None:
         lead, cutoff = _at_ages(policy.ages, created[there])
-        steps = [Step("snapshots", "looked at, at the ages named", len(lead), len(there))]
+        steps = [Step("snapshots", "snapshots at the configured ages", len(lead), len(there))]
     else:
         first, every, points = _grid(problem, created, last)
         lead, cutoff, n, n_leads = _at_grid(created[there], first, every, points, problem.age_limits)
-        steps = [Step("snapshots", "known on a day of the grid", n, n_leads)]
+        steps = [Step("snapshots", "snapshots on the calendar grid", n, n_leads)]
     lead = there[lead]
 
     def keep(rule: StepRule, text: str, mask: npt.NDArray[np.bool_]) -> None:
@@ -248,7 +248,7 @@ def _population(
     keep("open", "still open at that moment", exit_times(journeys, problem)[lead] >= cutoff)
     # Sales knew of these only later: not open in truth, and no conversion that was still to come.
     on_time = conversion_times(journeys, problem)[lead] >= cutoff
-    keep("late_entry", "no earlier conversion recorded late", on_time)
+    keep("late_entry", "no sale entered after the fact", on_time)
     return lead, cutoff, steps
 
 
@@ -277,7 +277,7 @@ def _nobody(steps: list[Step], created: Micros, observed_until: int, reach: int)
     emptied = next(step for step in steps if step.snapshots == 0)
     if emptied.rule != "mature":
         remedy = (
-            "each had its outcome before it was looked at, so check data.leads.columns.created_at, "
+            "each had its outcome before its snapshot, so check data.leads.columns.created_at, "
             "data.outcomes.columns.occurred_at and problem.snapshots"
             if emptied.rule in ("open", "late_entry")
             else "check data.leads.columns.created_at, problem.snapshots and problem.age_limits"

@@ -104,7 +104,7 @@ JOURNEYS = [
     population(
         "a-grid-after-the-data",
         setting("problem.snapshots", {"every": "7d", "from": "2030-01-01"}),
-        r"after the step 'known on a day of the grid'; check .*problem\.snapshots",
+        r"after the step 'snapshots on the calendar grid'; check .*problem\.snapshots",
     ),
     Bad(
         "too-few-conversions",

@@ -19,27 +19,27 @@ SKILL, LINE = Estimate(0.1, 0.08, 0.12), Estimate(0.02, 0.01, 0.03)
             None,
             True,
             "How a model ages cannot be told: it takes at least three periods that older models can judge. Until "
-            "more is known, train anew with every new month of outcomes.",
+            "more is known, retrain with every new month of outcomes.",
         ),
         (
             Ageing((), SKILL, None, 200, None),
             True,
             "How a model ages cannot be told: it takes at least three periods that older models can judge. Until "
-            "more is known, train anew with every new month of outcomes.",
+            "more is known, retrain with every new month of outcomes.",
         ),
         (
             Ageing((), Estimate(0.1, -0.01, 0.2), LINE, 200, None),
             True,
             "How a model ages cannot be told yet: models that learn from as little as there was for the first period "
-            "gain nothing over the base rate, beyond noise. Until more is known, train anew with every new month of "
+            "gain nothing over the base rate, beyond noise. Until more is known, retrain with every new month of "
             "outcomes.",
         ),
         (
             Ageing((), SKILL, Estimate(0.02, -0.01, 0.05), 200, None),
             True,
             "Whether a model ages cannot be told yet. All ages together, older models did worse than fresh ones: "
-            "each 30 days of age cost about 20% of the skill over the base rate. That may be chance: with 95% "
-            "confidence the cost lies between -10% and 50%. Until more is known, train anew with every new month of "
+            "each 30 days of age cost about 20% of the skill over the base rate. That may be luck: with 95% "
+            "confidence the cost lies between -10% and 50%. Until more is known, retrain with every new month of "
             "outcomes.",
         ),
         (
@@ -47,7 +47,7 @@ SKILL, LINE = Estimate(0.1, 0.08, 0.12), Estimate(0.02, 0.01, 0.03)
             True,
             "Whether a model ages cannot be told yet. All ages together, older models did no worse than fresh ones, "
             "but so few conversions show no more than that with 95% confidence 30 days of age cost no more than 20% "
-            "of the skill over the base rate. Until more is known, train anew with every new month of outcomes.",
+            "of the skill over the base rate. Until more is known, retrain with every new month of outcomes.",
         ),
         (
             Ageing((), SKILL, Estimate(0.0, -0.002, 0.0025), 200, None),
@@ -59,7 +59,7 @@ SKILL, LINE = Estimate(0.1, 0.08, 0.12), Estimate(0.02, 0.01, 0.03)
             Ageing((), SKILL, Estimate(0.0, -0.001, 0.001), 200, None),
             True,
             "No ageing that matters: with 95% confidence the 200 days observed cost a model no more than 10% of its "
-            "skill over the base rate. Train anew at least that often.",
+            "skill over the base rate. Retrain at least that often.",
         ),
         (
             Ageing((), SKILL, Estimate(0.002, 0.001, 0.003), 200, None),
@@ -70,7 +70,7 @@ SKILL, LINE = Estimate(0.1, 0.08, 0.12), Estimate(0.02, 0.01, 0.03)
         (
             Ageing((), SKILL, LINE, 200, 31),
             True,
-            "Train anew every 31 days, or sooner: a model loses about 20% of its skill over the base rate in 30 "
+            "Retrain every 31 days or sooner: a model loses about 20% of its skill over the base rate in 30 "
             "days.",
         ),
     ],

@@ -143,9 +143,13 @@ def test_every_prediction_of_the_road_has_an_interval(trained: Trained) -> None:
 def test_two_periods_cannot_promise_calibration_and_the_report_says_so(trained: Trained) -> None:
     assert len(trained.result.calibration.periods) == 2
     assert not trained.result.calibration.drift
-    said = [warning for warning in trained.gate.warnings if "Calibration cannot be promised yet" in warning]
+    said = [
+        warning
+        for warning in trained.gate.warnings
+        if "we cannot say that the percentages will stay accurate" in warning
+    ]
     assert len(said) == 1
-    assert "only 2 periods could be predicted before the held-out one" in said[0]
+    assert "With only 2 earlier periods to test on" in said[0]
     assert escape(said[0]) in render_report(trained.result)
 
 

@@ -344,7 +344,7 @@ def normal() -> TrainingResult:
         created="2018-11-14T09:31:00+00:00",
         mqlml_version="0.1.0",
         question=Question(
-            "Won within 60 days, looked at 0, 7 and 30 days after creation",
+            "Won within 60 days, scored 0, 7 and 30 days after the lead came in",
             "be won within 60 days",
             repeated=True,
         ),
@@ -602,7 +602,7 @@ def tiny() -> TrainingResult:
         model="first-try",
         created="2025-02-03",
         question=Question(
-            "Won within 7 days, looked at on the day of creation", "be won within 7 days", repeated=False
+            "Won within 7 days, scored on the day of creation", "be won within 7 days", repeated=False
         ),
         data=data_of({"leads": 61, "outcomes": 3}, SetAside("leads", "lead_id", "no key", 1)),
         population=steps(("Leads in the file", 61), ("Old enough to know the outcome", 22)),
@@ -641,9 +641,8 @@ def tiny() -> TrainingResult:
 def drifting() -> TrainingResult:
     """A version that works, of a company whose leads convert more and less often from period to period."""
     warning = (
-        "Calibration cannot be promised: from period to period more or fewer leads convert than one calibration "
-        "explains (p = 0.00032); 46 came for 48 promised in the first, 15 for 37 in the last; following the most "
-        "recent of them did not help. Train anew often, and watch what is realised."
+        "We cannot say that the percentages will stay accurate: from period to period the share of leads that "
+        "converts changes more than chance explains (p = 0.003). Retrain often, and compare with actual results."
     )
     result = normal()
     return dataclasses.replace(

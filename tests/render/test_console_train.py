@@ -32,7 +32,8 @@ def test_the_lines_hold_the_figures_of_the_result() -> None:
     lines = format_train(trained(normal())).splitlines()
     assert lines[0] == "Note: Some rows were set aside (events); mqlml check says which and why."
     assert (
-        "Judged on the last period, 2018-03-14 until 2018-05-31: 2,143 snapshots, 179 convert (8.4%)" in lines
+        "Evaluated on the last period, 2018-03-14 until 2018-05-31: 2,143 snapshots, 179 convert (8.4%)"
+        in lines
     )
     assert [line.split() for line in lines if line.startswith("  ROC AUC ")] == [
         ["ROC", "AUC", "0.764", "0.741", "to", "0.789"]
@@ -86,7 +87,7 @@ def test_a_label_says_what_was_predicted_and_whether_it_held(within: WithinRange
         "4.0 leads a week (measured at 0.100, before the last period was learned from)"
     )
     assert lines[start + 2] == (
-        "    promised for that period, with 90 % confidence: 25.0% to 35.0% convert, 2.0 to 8.0 leads a week: "
+        "    forecast for that period, with 90% confidence: 25.0% to 35.0% convert, 2.0 to 8.0 leads a week: "
         f"{verdict}"
     )
 

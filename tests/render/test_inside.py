@@ -29,7 +29,7 @@ def test_groups_are_shown_by_column_on_one_scale() -> None:
     assert us.happened == f'<data value="0.05">5.0{NBSP}%</data>'
     assert us.predicted == f'<data value="0.1">10{NBSP}%</data>'
     assert us.looked_at == '<data value="1200">1,200</data> looked at, <data value="60">60</data> converted'
-    assert age.rows[0].title == f"7{NBSP}days after creation"
+    assert age.rows[0].title == f"7{NBSP}days after the lead came in"
     # The widest interval ends at 12 %, so 10 % is at 83 of 100 in every row.
     for row in (us, other, age.rows[0]):
         assert '<line class="promise" x1="83.33"' in row.bar

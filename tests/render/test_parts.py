@@ -153,8 +153,8 @@ def test_age_bars_start_at_a_coin() -> None:
     assert starts == {"16.67"}  # 50 % on a scale from 40 % to 100 %
     assert [row.title.replace("\xa0", " ") for row in rows] == [
         "On creation",
-        "7 days after creation",
-        "30 days after creation",
+        "7 days after the lead came in",
+        "30 days after the lead came in",
     ]
 
 

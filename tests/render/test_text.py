@@ -125,25 +125,25 @@ def test_out_of_so_many_that_the_rarer_is_at_least_one(rates: tuple[float, ...],
     [
         (
             {},
-            "Won within 60 days, looked at 0, 7 and 30 days after creation",
+            "Won within 60 days, scored 0, 7 and 30 days after the lead came in",
             "be won within 60 days",
             True,
         ),
         (
             {"outcome": "opportunity", "horizon": "1d", "gap": "7d", "snapshots": {"ages": ["0d"]}},
-            "An opportunity between 7 days and 8 days later, looked at on creation",
+            "An opportunity between 7 days and 8 days later, scored when the lead came in",
             "become an opportunity between 7 days and 8 days later",
             False,
         ),
         (
             {"outcome": "sql", "horizon": "12h", "snapshots": {"every": "7d"}},
-            "An SQL within 12 hours, looked at every 7 days",
+            "An SQL within 12 hours, scored every 7 days",
             "become an SQL within 12 hours",
             True,
         ),
         (
             {"snapshots": {"ages": ["14d"]}, "horizon": "30d"},
-            "Won within 30 days, looked at 14 days after creation",
+            "Won within 30 days, scored 14 days after the lead came in",
             "be won within 30 days",
             False,
         ),
@@ -195,10 +195,10 @@ def test_a_policy_in_words(rule: dict[str, Any], expected: str) -> None:
 def test_ages_in_words() -> None:
     said = [describe_age(age).replace(NBSP, " ") for age in ("0d", "1d", "7d", "12h", "on the grid")]
     assert said == [
-        "on creation",
-        "1 day after creation",
-        "7 days after creation",
-        "12 hours after creation",
+        "when the lead came in",
+        "1 day after the lead came in",
+        "7 days after the lead came in",
+        "12 hours after the lead came in",
         "on the grid",
     ]
 
@@ -300,8 +300,8 @@ def test_the_warning_of_drift_stands_on_the_page() -> None:
     page = render_report(drifting())
     trust = page[page.index('<section id="trust"') : page.index('<section id="matters"')]
     assert "To keep in mind" in trust
-    assert "<li>Calibration cannot be promised: from period to period" in trust
-    assert "Calibration cannot be promised" not in render_report(normal())
+    assert "<li>We cannot say that the percentages will stay accurate: from period to period" in trust
+    assert "We cannot say that the percentages" not in render_report(normal())
 
 
 def test_a_brier_score_no_better_than_the_base_rate_is_said_to_be() -> None:
@@ -406,14 +406,17 @@ def test_what_the_gate_warns_of_the_page_does_not_call_good() -> None:
     assert _state(found, "simpler")[0] == "care"
 
 
-def test_the_proof_in_words() -> None:
-    proof = PerturbationTest(300, 56, 2, 700, 300, 1800, ())
-    assert format_leak_test(proof) == (
-        "Proof: 2,800 rows at or after 300 cutoffs changed, removed or added at random: not one of 56 features moved"
+def test_the_leak_test_as_text() -> None:
+    test = PerturbationTest(300, 56, 2, 700, 300, 1800, ())
+    assert (
+        format_leak_test(test)
+        == "Leak test passed: changing 2,800 later rows altered none of the 56 features"
     )
-    moved = dataclasses.replace(proof, moved=(Moved(*["?"] * len(dataclasses.fields(Moved))),))
-    assert format_leak_test(moved).endswith("at random: 1 of 56 moved")
-    assert format_leak_test(None).startswith("No proof against leaks: a flat table has no times")
+    failed = dataclasses.replace(test, moved=(Moved(*["?"] * len(dataclasses.fields(Moved))),))
+    assert (
+        format_leak_test(failed) == "Leak test failed: changing 2,800 later rows altered 1 of the 56 features"
+    )
+    assert format_leak_test(None).startswith("No leak test: a flat table has no times")
 
 
 def test_broken_promises_are_counted() -> None:
@@ -427,7 +430,7 @@ def test_broken_promises_are_counted() -> None:
     state, answer = _state(dataclasses.replace(normal(), calibration=found), "promises")
     assert state == "bad"
     assert answer == (
-        "In 1 of 3 groups what happened fits what was promised; in 1, more leads converted than promised; "
+        "In 1 of 3 groups what happened fits what was promised; in 1, more leads converted than forecast; "
         "in 1, fewer. Overall it promised 25 % and 17 % converted."
     )
 

@@ -77,7 +77,7 @@ class Colleagues:
         if "account_id" not in everyone:
             raise ContractError(
                 "the features were planned with a column 'account_id' in leads, and there is none now; map it under "
-                "data.leads.columns, or plan anew (train)"
+                "data.leads.columns, or retrain"
             )
         self.source = source
         self.events = events

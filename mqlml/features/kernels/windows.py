@@ -185,7 +185,7 @@ class Events:
         if len(self.table):
             raise ContractError(
                 f"the features were planned with a column {column!r} in events; found {list(self.table.columns)!r}. "
-                "Map it under data.events.columns, or plan anew (train)"
+                "Map it under data.events.columns, or retrain"
             )
         return pd.Series([], dtype="float64" if column == "value" else "category")
 

@@ -138,9 +138,9 @@ def _refusal(column: str, values: pd.Series, most: int) -> str | None:
     if any(map(_ADDRESS.fullmatch, texts)):
         return "holds mail addresses"
     if distinct > max(_FEW, _NEARLY_ALL * filled):
-        return f"is nearly unique: {distinct:,} different texts in {filled:,} rows"
+        return f"nearly unique: {distinct:,} different values in {filled:,} rows"
     if distinct > most:
-        return f"has too many different texts: {distinct:,}"
+        return f"ignored: {distinct:,} different values"
     return None
 
 

@@ -7,15 +7,15 @@ import re
 from collections.abc import Iterable, Sequence
 
 from mqlml.evaluation import Estimate
+from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import CheckResult, DataNeed, DemoResult, ReportResult, ScoreResult, TableResult
 from mqlml.times import format_instant, parse_instant
-from mqlml.training import Finding, PerturbationTest, Population
+from mqlml.training import Finding, Population
 
 __all__ = [
     "columns",
     "format_check",
     "format_demo",
-    "format_leak_test",
     "format_report",
     "format_score",
     "format_table",
@@ -95,20 +95,6 @@ def _leaks(leaks: Sequence[Finding]) -> list[str]:
     for kind in sorted(refused & set(_FORCED_BY), reverse=True):
         lines.append(f"  To keep {_FORCED_BY[kind]}: why it is known at the cutoff}}}}")
     return lines
-
-
-def format_leak_test(proof: PerturbationTest | None) -> str:
-    """What was tried to make the future move a feature, and what came of it."""
-    if proof is None:
-        return (
-            "No proof against leaks: a flat table has no times, so nobody can see when a column was written"
-        )
-    rows = proof.changed + proof.removed + proof.added
-    tried = f"{rows:,} rows at or after {proof.snapshots:,} cutoffs changed, removed or added at random"
-    n, moved = proof.features, len(proof.moved)
-    return f"Proof: {tried}: " + (
-        f"not one of {n:,} features moved" if not moved else f"{moved:,} of {n:,} moved"
-    )
 
 
 def _waterfall(population: Population) -> list[str]:

@@ -35,7 +35,7 @@ def format_explain(result: ExplainResult) -> str:
         for name, points, said in [
             ("fit (profile)", result.fit.points, _rank(result.fit)),
             ("engagement (channel, actions)", result.engagement.points, _rank(result.engagement)),
-            ("drag (undesirables)", result.points["undesirables"], ""),
+            ("negative signals", result.points["undesirables"], ""),
             ("where every lead starts", result.base, ""),
             ("log-odds", result.log_odds, ""),
         ]
@@ -43,7 +43,7 @@ def format_explain(result: ExplainResult) -> str:
     lines += _changes(result)
     if result.created_at is not None:
         lines += _timeline(result, created_at=result.created_at)
-    return "\n".join([*lines, f"By {result.model} version {result.version}"])
+    return "\n".join([*lines, f"Scored by {result.model} version {result.version}"])
 
 
 def _points(points: float) -> str:
@@ -112,17 +112,17 @@ def format_backtest(result: BacktestResult) -> str:
         *((local_day(period.start, zone), period) for period in result.periods),
         ("all", result.together),
     ]
-    lines = ["Each period, judged by a model that learned from what was known when it began"]
+    lines = ["Each period, predicted by a model trained on what was known when it began"]
     lines += columns(_sizes(result.periods, zone))
-    lines.append("How good it was, with 95 % intervals (log loss and Brier score: less is better)")
+    lines.append("How good it was, with 95% intervals (log loss and Brier score: less is better)")
     lines += columns(_metrics(judged))
-    lines.append("Whether its promises came true, with 95 % intervals")
+    lines.append("Forecast and actual conversion, with 95% intervals")
     lines += columns(_calibration(judged))
     if result.ageing is not None:
         lines += _ageing(result.ageing)
     lines.append(result.advice)
     since, until = (local_day(end, zone) for end in (held.start, held.until))
-    lines.append(f"The held-out period, {since} until {until}, was not opened")
+    lines.append(f"The held-out period, {since} until {until}, was not used")
     return "\n".join(lines)
 
 

@@ -31,7 +31,7 @@ def format_train(result: TrainedVersion) -> str:
     ]
     since, until = (local_moment(end, result.timezone) for end in (holdout.start, holdout.until))
     lines.append(
-        f"Judged on the last period, {since} until {until}: {holdout.n:,} snapshots, "
+        f"Evaluated on the last period, {since} until {until}: {holdout.n:,} snapshots, "
         f"{holdout.positives:,} convert ({percent(holdout.base_rate)})"
     )
     lines += _metrics(holdout, result.baselines["base_rate"].brier)
@@ -41,7 +41,7 @@ def format_train(result: TrainedVersion) -> str:
         lines += [_label(name, label) for name, label in result.labels.items()]
         lines += [_promoted(rule) for rule in result.promoted]
         lines += [
-            f"  Never, {rule.reason}: {rule.selected:,} snapshots, {rule.converted:,} of them convert"
+            f"  Disqualified, {rule.reason}: {rule.selected:,} snapshots, {rule.converted:,} of them convert"
             for rule in result.disqualified
         ]
     gate = result.gate
@@ -57,7 +57,7 @@ def format_train(result: TrainedVersion) -> str:
 
 
 def _metrics(holdout: Metrics, base_rate: Estimate) -> list[str]:
-    rows: list[tuple[str, ...]] = [("", "value", "95 % interval")]
+    rows: list[tuple[str, ...]] = [("", "value", "95% interval")]
     rows += [
         _row("ROC AUC", holdout.roc_auc),
         _row("average precision", holdout.average_precision),
@@ -85,7 +85,7 @@ def _baselines(result: TrainedVersion) -> list[str]:
             "ROC AUC",
             "log loss",
             "Brier score",
-            "mqlml's log loss minus this, 95 % interval",
+            "mqlml's log loss minus this, 95% interval",
             "mqlml is",
         ),
         ("mqlml", *_scores(result.holdout), "", ""),
@@ -133,13 +133,13 @@ def _label(name: str, label: LabelEvaluation) -> str:
         predicted.append(f"{per_week.low:.1f} to {per_week.high:.1f} leads a week")
         within.append(bool(label.within_range.per_week))
     if predicted:
-        verdict = "kept" if all(within) else "kept in part" if any(within) else "not kept"
-        text += f"\n    promised for that period, with 90 % confidence: {', '.join(predicted)}: {verdict}"
+        verdict = "within range" if all(within) else "partly within range" if any(within) else "out of range"
+        text += f"\n    forecast for that period, with 90% confidence: {', '.join(predicted)}: {verdict}"
     return text
 
 
 def _promoted(rule: Promotion) -> str:
-    text = f"  At once {rule.to.upper()}, {rule.reason}: {rule.selected:,} snapshots"
+    text = f"  Promoted to {rule.to.upper()} by the rule “{rule.reason}”: {rule.selected:,} snapshots"
     if rule.precision is not None:
         text += f", {percent(rule.precision.value)} of them convert; {rule.raised:,} were lower without it"
     return text

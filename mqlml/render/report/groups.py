@@ -131,7 +131,7 @@ def slice_groups(slices: tuple[Slice, ...]) -> list[SliceGroup]:
                 row.predicted,
                 rate,
                 scale=scale,
-                title=f"{title}: promised {words.percent(row.predicted)}, happened {words.percent(row.rate)}",
+                title=f"{title}: forecast {words.percent(row.predicted)}, actual {words.percent(row.rate)}",
             )
             rows.append(
                 _Row(

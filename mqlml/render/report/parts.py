@@ -69,7 +69,7 @@ _METRICS: dict[str, tuple[str, str, int]] = {
     "log_loss": ("Log loss", "Like the Brier score, but hard on confident mistakes. Lower is better.", 4),
     "ece": (
         "Calibration error",
-        "The average gap between the promised and the observed share. Lower is better.",
+        "The average gap between the forecast and the actual share. Lower is better.",
         4,
     ),
 }

@@ -44,7 +44,7 @@ class Headline:
 
 def unit(result: TrainingResult) -> str:
     """What one row is: a lead, or one look at a lead."""
-    return "looks at leads" if result.question.repeated else "leads"
+    return "snapshots of leads" if result.question.repeated else "leads"
 
 
 def share_of(label: LabelEvaluation, result: TrainingResult) -> float:

@@ -149,12 +149,12 @@ def _length(microseconds: int) -> str:
 
 
 def describe_age(age: str) -> str:
-    """``7 days after creation`` for ``7d``; text that is not a duration as it is."""
+    """``7 days after the lead came in`` for ``7d``; text that is not a duration as it is."""
     try:
         length = parse_duration(age)
     except ConfigError:
         return age
-    return "on creation" if length == 0 else f"{_length(length)} after creation"
+    return "when the lead came in" if length == 0 else f"{_length(length)} after the lead came in"
 
 
 def describe_question(problem: Problem, *, flat: bool = False) -> Question:
@@ -168,28 +168,25 @@ def describe_question(problem: Problem, *, flat: bool = False) -> Question:
         within = f"within {_length(problem.horizon)}"
     snapshots = problem.snapshots
     if snapshots.ages is None:
-        looked = f"looked at every {_length(snapshots.every or 0)}".replace(f"every 1{NBSP}", "every ")
+        looked = f"scored every {_length(snapshots.every or 0)}".replace(f"every 1{NBSP}", "every ")
     elif all(age % DAY == 0 for age in snapshots.ages) and snapshots.ages != [0]:
         days = join([str(age // DAY) for age in sorted(snapshots.ages)])
-        looked = f"looked at {days} {'day' if snapshots.ages == [DAY] else 'days'} after creation"
+        looked = f"scored {days} {'day' if snapshots.ages == [DAY] else 'days'} after the lead came in"
     else:
-        looked = "looked at " + join([describe_age(f"{age / HOUR:g}h") for age in sorted(snapshots.ages)])
+        looked = "scored " + join([describe_age(f"{age / HOUR:g}h") for age in sorted(snapshots.ages)])
     repeated = snapshots.ages is None or len(snapshots.ages) > 1
     return Question(f"{noun} {within}, {looked}", f"{will} {within}", repeated)
 
 
 def format_leak_test(proof: PerturbationTest | None) -> str:
-    """What was tried to make the future move a feature, and what came of it; without a full stop."""
+    """Whether changing what came after the cutoffs altered a feature; without a full stop."""
     if proof is None:
-        return (
-            "No proof against leaks: a flat table has no times, so nobody can see when a column was written"
-        )
-    rows = proof.changed + proof.removed + proof.added
-    tried = f"{rows:,} rows at or after {proof.snapshots:,} cutoffs changed, removed or added at random"
+        return "No leak test: a flat table has no times, so nobody can see when a column was written"
+    later = proof.changed + proof.removed + proof.added
     n, moved = proof.features, len(proof.moved)
-    return f"Proof: {tried}: " + (
-        f"not one of {n:,} features moved" if not moved else f"{moved:,} of {n:,} moved"
-    )
+    if moved:
+        return f"Leak test failed: changing {later:,} later rows altered {moved:,} of the {n:,} features"
+    return f"Leak test passed: changing {later:,} later rows altered none of the {n:,} features"
 
 
 def describe_policy(rule: LabelRule) -> str:

@@ -128,22 +128,22 @@ def _calibration(calibration: CalibrationSummary) -> Check:
         else "the one group"
     )
     parts = [
-        f"In {groups} what happened fits what was promised"
+        f"In {groups} the actual share fits the forecast"
         if fits
-        else f"In none of {len(places)} groups does what happened fit what was promised"
+        else f"In none of {len(places)} groups does the actual share fit the forecast"
     ]
     if more:
-        parts.append(f"in {more}, more leads converted than promised")
+        parts.append(f"in {more}, more leads converted than forecast")
     if fewer:
-        parts.append(f"in {fewer}, fewer" if more else f"in {fewer}, fewer leads converted than promised")
-    answer = Markup("{}. Overall it promised {} and {} converted.").format(
+        parts.append(f"in {fewer}, fewer" if more else f"in {fewer}, fewer leads converted than forecast")
+    answer = Markup("{}. Overall the forecast was {}, and {} converted.").format(
         "; ".join(parts), percent(whole[0]), percent(whole[1])
     )
     state: State = "good" if fits >= 0.7 * len(places) else "care" if fits >= 0.4 * len(places) else "bad"
     if calibration.drift:
         answer += Markup(
-            " Whether they come true for later leads cannot be promised: from one period of the past to the next, "
-            "more or fewer leads converted than chance explains."
+            " We cannot say that they will stay accurate: from one period of the past to the next, the share of "
+            "leads that converted changed more than chance explains."
         )
         state = "care" if state == "good" else state
     return Check(state, question, answer)
@@ -204,17 +204,17 @@ def verdict(result: TrainingResult) -> Verdict:
             "bad", "No", "It did not pass the checks that every version must pass before it is used.", checks
         )
     if states.count("unknown") == len(states):
-        return Verdict("unknown", "Not known yet", "Nothing was measured on later leads.", checks)
+        return Verdict("unknown", "Not known yet", "Nothing was measured on new leads.", checks)
     if checks[0].state == "bad":
         return Verdict(
-            "bad", "Not shown", "On later leads it has not shown that it can tell them apart.", checks
+            "bad", "Not shown", "On new leads it has not shown that it can tell good from bad.", checks
         )
     if "bad" in states:
-        return Verdict("care", "Only in part", "Not everything that it says held on later leads.", checks)
+        return Verdict("care", "Only in part", "Not everything that it says was true of new leads.", checks)
     if "care" in states or result.gate.warnings:
-        return Verdict("care", "Yes, with care", "It helps on later leads; mind the points below.", checks)
+        return Verdict("care", "Yes, with care", "It works on new leads. Read these cautions first.", checks)
     if "unknown" in states:
         return Verdict(
-            "care", "So far", "What was measured on later leads is good; not everything was.", checks
+            "care", "So far", "What was measured on new leads is good; not everything was measured.", checks
         )
-    return Verdict("good", "Yes", "On later leads, which it had not seen, it did what it says.", checks)
+    return Verdict("good", "Yes", "On new leads, which it had not seen, it did what it says.", checks)

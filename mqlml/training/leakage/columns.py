@@ -138,7 +138,7 @@ def check_changes(counts: ChangeCounts, *, error: float) -> dict[str, Clue]:
         clues[name] = Clue(
             "changed",
             f"the history shows that it was set or changed for {changed:,} of {leads:,} leads after the moment at "
-            f"which they are first looked at{said}; read it as it was then: profile: {{history: [{name}]}}",
+            f"their first snapshot{said}; read it as it was then: profile: {{history: [{name}]}}",
             {
                 "leads": leads,
                 "changed": changed,

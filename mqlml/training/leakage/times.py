@@ -148,7 +148,7 @@ def check_times(values: pd.Series, moments: Moments, *, error: float) -> Clue | 
         return Clue("time", says, figures, "certain")
     if figures["share_after_cutoff_low"] >= _LATER and beyond <= _BEYOND:
         says = (
-            f"{later:,} of its {n:,} times lie after the moment at which the lead is first looked at: they were not "
+            f"{later:,} of its {n:,} times lie after the moment of the lead's first snapshot: they were not "
             "known then"
         )
         return Clue("time", says, figures, "certain")

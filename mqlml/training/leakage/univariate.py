@@ -278,7 +278,7 @@ def check_values(values: pd.Series, halves: Halves, *, error: float) -> Clue | N
     if found.too_good:
         says = (
             f"it alone ranks later winners with an AUC of {found.auc:.2f} (at least {found.auc_low:.2f}; "
-            f"{found.winners:,} winners): too good to be known beforehand"
+            f"{found.winners:,} winners): too accurate to have been known in advance"
         )
     elif share_low >= max(_RULE, lifted(found.winners, found.others)):
         says = (
