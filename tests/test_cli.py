@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from mqlml import __version__, pipeline
+from mqlml import __version__
 from mqlml.cli import app, main
+from mqlml.render import results
 from mqlml.results import Result, from_json_safe, json_schema, to_json_safe
 from tests.bad_input.front_door import Desk, names_in, run
 from tests.bad_input.worlds import journeys_company
@@ -128,14 +129,14 @@ def test_json_is_one_line_and_nothing_is_said_beside_it(command: str, road: Road
 
 
 RESULTS: dict[str, type[Result]] = {
-    "check": pipeline.CheckResult,
-    "features": pipeline.FeaturesResult,
-    "features_of_version": pipeline.FeaturesResult,
-    "table": pipeline.TableResult,
-    "backtest": pipeline.BacktestResult,
-    "score": pipeline.ScoreResult,
-    "explain": pipeline.ExplainResult,
-    "report": pipeline.ReportResult,
+    "check": results.CheckResult,
+    "features": results.FeaturesResult,
+    "features_of_version": results.FeaturesResult,
+    "table": results.TableResult,
+    "backtest": results.BacktestResult,
+    "score": results.ScoreResult,
+    "explain": results.ExplainResult,
+    "report": results.ReportResult,
 }
 
 

@@ -53,7 +53,7 @@ SKILL, LINE = Estimate(0.1, 0.08, 0.12), Estimate(0.02, 0.01, 0.03)
             Ageing((), SKILL, Estimate(0.0, -0.002, 0.0025), 200, None),
             True,
             "No ageing was found: with 95% confidence 30 days of age cost no more than 2% of the skill over the base "
-            "rate. Training anew every 120 days is often enough, for by then even that comes to no more than 10%.",
+            "rate. Retraining every 120 days is often enough, for by then even that comes to no more than 10%.",
         ),
         (
             Ageing((), SKILL, Estimate(0.0, -0.001, 0.001), 200, None),

@@ -129,8 +129,8 @@ def test_an_event_type_that_the_audit_refused_is_told_where_it_is_named(
 
 def test_a_list_that_no_feature_reads_is_told_and_how_to_have_it_read() -> None:
     assert caution(features={"high_intent": ["demo_request"]}) == [
-        "features.high_intent is read by no feature, for the groups that read it are off; features: {groups: "
-        "{intent: on}} makes some."
+        "features.high_intent has no effect: the feature groups that use it are off. Switch one on: features: "
+        "{groups: {intent: on}}."
     ]
     assert caution(features={"high_intent": ["demo_request"], **INTENT}) == []
 

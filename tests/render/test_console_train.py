@@ -66,10 +66,10 @@ def test_the_verdict_on_each_baseline_is_the_one_of_the_result() -> None:
 @pytest.mark.parametrize(
     ("within", "verdict"),
     [
-        (WithinRange(precision=True, per_week=True), "kept"),
-        (WithinRange(precision=True, per_week=False), "kept in part"),
-        (WithinRange(precision=False, per_week=False), "not kept"),
-        (WithinRange(precision=True, per_week=None), "kept in part"),
+        (WithinRange(precision=True, per_week=True), "within range"),
+        (WithinRange(precision=True, per_week=False), "partly within range"),
+        (WithinRange(precision=False, per_week=False), "out of range"),
+        (WithinRange(precision=True, per_week=None), "partly within range"),
     ],
     ids=["all", "one", "none", "one not measured"],
 )
@@ -95,7 +95,10 @@ def test_a_label_says_what_was_predicted_and_whether_it_held(within: WithinRange
 def test_rules_are_counted_and_a_refusal_says_why() -> None:
     rule = Promotion(11, 2, Estimate(0.18, 0.0, 0.5), reason="asked", to="sql", raised=5)
     text = format_train(trained(replace(normal(), promoted=(rule,))))
-    assert "  At once SQL, asked: 11 snapshots, 18.0% of them convert; 5 were lower without it" in text
-    assert "  Never, outside our region: 41 snapshots, 2 of them convert" in text
+    assert (
+        "  Promoted to SQL by the rule “asked”: 11 snapshots, 18.0% of them convert; 5 were lower without it"
+        in text
+    )
+    assert "  Disqualified, outside our region: 41 snapshots, 2 of them convert" in text
     lines = format_train(trained(refused(), version=None)).splitlines()
     assert lines[lines.index("Refused") + 1 :] == [f"  {reason}" for reason in refused().gate.reasons]

@@ -152,7 +152,7 @@ def test_age_bars_start_at_a_coin() -> None:
     starts = {bar(row.bar).attrib["x"] for row in rows}
     assert starts == {"16.67"}  # 50 % on a scale from 40 % to 100 %
     assert [row.title.replace("\xa0", " ") for row in rows] == [
-        "On creation",
+        "When the lead came in",
         "7 days after the lead came in",
         "30 days after the lead came in",
     ]

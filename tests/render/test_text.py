@@ -279,8 +279,8 @@ def test_promises_that_move_from_period_to_period_are_not_called_good() -> None:
     state, answer = _state(drifting(), "promises come true")
     assert state == "care"
     assert answer.endswith(
-        "Whether they come true for later leads cannot be promised: from one period of the past to the next, more or "
-        "fewer leads converted than chance explains."
+        "We cannot say that they will stay accurate: from one period of the past to the next, the share of leads "
+        "that converted changed more than chance explains."
     )
     assert verdict(drifting()).title == "Yes, with care"
     assert _state(normal(), "promises come true")[0] == "good"
@@ -430,8 +430,8 @@ def test_broken_promises_are_counted() -> None:
     state, answer = _state(dataclasses.replace(normal(), calibration=found), "promises")
     assert state == "bad"
     assert answer == (
-        "In 1 of 3 groups what happened fits what was promised; in 1, more leads converted than forecast; "
-        "in 1, fewer. Overall it promised 25 % and 17 % converted."
+        "In 1 of 3 groups the actual share fits the forecast; in 1, more leads converted than forecast; "
+        "in 1, fewer. Overall the forecast was 25 %, and 17 % converted."
     )
 
 

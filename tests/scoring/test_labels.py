@@ -150,7 +150,7 @@ def test_the_threshold_is_that_of_the_lead_s_team(made: Made) -> None:
     )
     alone = scored(made, bundle=with_policy(made, sql))
     others = alone[alone["lead_id"].map(leads.set_index("lead_id")[column]) == third]
-    assert set(others["label_reason"]) == {f"nobody takes leads of {column} {third!r} as SQL"}
+    assert set(others["label_reason"]) == {f"no SQL capacity is set for {column} {third}"}
 
 
 def test_a_version_with_teams_needs_their_column(made: Made) -> None:
@@ -186,7 +186,7 @@ def test_a_gate_asks_for_fit_and_engagement_besides(made: Made) -> None:
     assert 0 < (table["label"] == "mql").sum() < len(table)
     only = scored(made, bundle=with_policy(made, outcome("mql", 0.0, min_fit=40), **references))
     below = only.loc[only["label"] == "unqualified", "label_reason"]
-    assert below.str.fullmatch(r"fit \d+ < 40, the least for MQL").all()
+    assert below.str.fullmatch(r"fit \d+ is below the MQL minimum of 40").all()
 
 
 def test_labels_are_held_and_a_second_run_gives_the_same(made: Made, tmp_path: Path) -> None:
