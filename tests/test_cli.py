@@ -263,7 +263,7 @@ def test_a_backtest_opens_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     lines = out.splitlines()
     assert lines[0] == "Each period, predicted by a model trained on what was known when it began"
     assert lines[-2].startswith("How a model ages cannot be told yet")
-    assert re.match(r"The held-out period, 2024-\d\d-\d\d until 2024-\d\d-\d\d, was not opened$", lines[-1])
+    assert re.match(r"The held-out period, 2024-\d\d-\d\d until 2024-\d\d-\d\d, was not used$", lines[-1])
     desk.set("problem.horizon", "60d")
     desk.save()
     code, out, err = run_captured(["backtest"])
@@ -288,10 +288,10 @@ def test_other_settings_are_told_who_has_seen_the_held_out_period(
         [1],
     )
     assert result["holdout"]["opened_since"].startswith(str(dt.datetime.now(dt.UTC).year))
-    warned = [warning for warning in result["gate"]["warnings"] if "was opened before" in warning]
+    warned = [warning for warning in result["gate"]["warnings"] if "was used before" in warning]
     assert re.match(
-        r"The held-out period was opened before, with 1 other setting \(version 1\) since \d{4}-\d\d-\d\d: as far as "
-        r"these settings were chosen by what it showed, its metrics are then optimistic\.$",
+        r"The held-out period was used before, with 1 other setting \(version 1\) since \d{4}-\d\d-\d\d: if these "
+        r"settings were chosen by its results, its metrics are optimistic\.$",
         warned[0],
     )
 
