@@ -1,0 +1,318 @@
+"""The figures of signals: conversion with and without, compared with like leads, and what explains the difference.
+
+All are of 0/1 columns and say what goes with converting, not what causes it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, ndtri
+
+from mqlml.model.signal_columns import Design
+from mqlml.model.signal_fit import RidgeFit, row_blocks
+from mqlml.types import Floats, Mask, Rows
+
+__all__ = [
+    "Ages",
+    "Estimates",
+    "RawFigures",
+    "SignalShares",
+    "Z",
+    "compare_like_leads",
+    "compare_raw",
+    "count_ages",
+    "share_of_signals",
+]
+
+Z = 1.959964
+"""Half the width of a 95% interval, in standard errors."""
+
+_DRAWS = 200
+_ROWS = 2_048  # rows times draws stay in the cache
+
+
+class Estimates(NamedTuple):
+    """One estimate for each column, with the ends of its 95% interval; probabilities, or differences of them."""
+
+    value: Floats
+    low: Floats
+    high: Floats
+
+
+class RawFigures(NamedTuple):
+    """Conversion of snapshots with and without each column, those without weighted to the ages of those with it.
+
+    Attributes
+    ----------
+    with_rate, without_rate : ndarray of float64, shape (columns,)
+        NaN where no two snapshots of one age differ in it.
+    difference : Estimates
+    """
+
+    with_rate: Floats
+    without_rate: Floats
+    difference: Estimates
+
+
+class Ages(NamedTuple):
+    """How often columns come, and come together, at each age.
+
+    Attributes
+    ----------
+    rows : ndarray of float64, shape (ages,)
+        Snapshots of each age.
+    held : ndarray of float64, shape (ages, columns)
+        Those that have each column.
+    together : ndarray of float64, shape (ages, columns, columns)
+        Those that have two of them.
+    """
+
+    rows: Floats
+    held: Floats
+    together: Floats
+
+    @property
+    def weights(self) -> Floats:
+        """The weight of each age in the comparison of each column, shape (ages, columns): its snapshots with the
+        column, at ages at which others lack it."""
+        compared = np.where(self.held < self.rows[:, None], self.held, 0.0)
+        total = compared.sum(axis=0)
+        weights: Floats = np.divide(compared, total, out=np.zeros_like(compared), where=total > 0)
+        return weights
+
+
+def count_ages(values: Mask, age: Rows) -> Ages:
+    """Count the columns at each age; ``age`` holds whole numbers from 0 up."""
+    n_ages, width = int(age.max()) + 1, values.shape[1]
+    together = np.zeros((n_ages, width, width))
+    for number in range(n_ages):
+        of_age = np.flatnonzero(age == number)
+        for rows in row_blocks(len(of_age)):
+            part = values[of_age[rows]].astype(np.float64)
+            together[number] += part.T @ part
+    return Ages(
+        np.bincount(age, minlength=n_ages).astype(np.float64),
+        np.diagonal(together, axis1=1, axis2=2).copy(),
+        together,
+    )
+
+
+def compare_raw(
+    values: Mask, label: npt.NDArray[np.int8], age: Rows, account: Rows, ages: Ages
+) -> RawFigures:
+    """Conversion with and without each column at the same ages; intervals allow for accounts.
+
+    The difference is a mean over snapshots but for small terms, so its variance is that of the sum over accounts of
+    what each snapshot adds to it (its influence).
+    """
+    width = values.shape[1]
+    weights = ages.weights
+    result = np.full((4, width), np.nan)
+    accounts = np.unique(account, return_inverse=True)[1]
+    n_accounts = int(accounts.max()) + 1
+    for column in range(width):
+        weight = weights[:, column]
+        if not weight.any():
+            continue
+        has = values[:, column]
+        used = weight[age] > 0
+        own, others = used & has, used & ~has
+        n_own = float(own.sum())
+        converted = np.bincount(age[others], label[others], len(weight))
+        n_others = np.bincount(age[others], minlength=len(weight)).astype(np.float64)
+        rate = np.divide(converted, n_others, out=np.zeros_like(converted), where=n_others > 0)
+        with_rate, without_rate = float(label[own].mean()), float(weight @ rate)
+        influence = np.zeros(len(label))
+        influence[own] = (label[own] - with_rate - rate[age[own]] + without_rate) / n_own
+        share = np.divide(weight, n_others, out=np.zeros_like(weight), where=n_others > 0)
+        influence[others] = -(label[others] - rate[age[others]]) * share[age[others]]
+        of_account = np.bincount(accounts, influence, n_accounts)
+        error = np.sqrt((of_account**2).sum() * n_accounts / max(1, n_accounts - 1))
+        result[:, column] = with_rate, without_rate, with_rate - without_rate, error
+    with_rates, without_rates, difference, errors = result
+    return RawFigures(
+        with_rates, without_rates, Estimates(difference, difference - Z * errors, difference + Z * errors)
+    )
+
+
+def compare_like_leads(
+    design: Design, fit: RidgeFit, offset: Floats, comparable: Mask, random_state: int
+) -> Estimates:
+    """How much likelier leads convert with a column than like leads: who are the same in everything else.
+
+    For an event type, the mean over those who have it of their probability less that without it; for a level, of
+    their probability less that at the mix of all levels of the attribute.
+
+    Parameters
+    ----------
+    design : Design
+    fit : RidgeFit
+        Its first weights are those of the design's columns; others, of the ages, may follow.
+    offset : ndarray of float64, shape (n,)
+        What all else adds to each snapshot's log-odds: the intercept and its age.
+    comparable : ndarray of bool, shape (columns,)
+        Whether any two snapshots of one age differ in a column; the others get NaN.
+    random_state : int
+        Of the 200 draws of the weights from their distribution.
+    """
+    width = len(design.columns)
+    covariance = fit.covariance[:width, :width]
+    weights = np.vstack([fit.weights[:width], _draw_weights(fit.weights[:width], covariance, random_state)])
+    mix = _mixes(design)
+    contrast = weights @ mix
+    sums = np.zeros((width, len(weights)))
+    blocks = _attribute_blocks(design)
+    shares = design.held.mean(axis=0)
+    for rows in row_blocks(len(offset), _ROWS):
+        part = design.held[rows]
+        log_odds = part.astype(np.float64) @ weights.T + offset[rows, None]
+        chance = expit(log_odds)
+        odds_against = np.exp(-log_odds)
+        for block in blocks:
+            if block.stop - block.start == 1:  # an event type
+                has = part[:, block.start]
+                without = 1 / (1 + odds_against[has] * np.exp(weights[:, block.start]))
+                sums[block.start] += (chance[has] - without).sum(axis=0)
+                continue
+            own = weights[:, block][:, part[:, block].argmax(axis=1)].T
+            against = odds_against * np.exp(own)
+            mixed = np.zeros_like(chance)
+            for column in range(block.start, block.stop):
+                mixed += shares[column] / (1 + against * np.exp(-weights[:, column]))
+            sums[block] += part[:, block].T.astype(np.float64) @ (chance - mixed)
+    effects = sums / design.held.sum(axis=0)[:, None]
+    effects[~comparable] = np.nan
+    errors = np.sqrt(np.einsum("ij,ik,kj->j", mix, covariance, mix))
+    low, high = _read_intervals(effects[:, 1:], contrast[1:].T, contrast[0], _half_widths(blocks) * errors)
+    return Estimates(effects[:, 0], low, high)
+
+
+def _draw_weights(weights: Floats, covariance: Floats, random_state: int) -> Floats:
+    """Draws from the normal distribution of the weights, the same for the same numbers."""
+    values, vectors = np.linalg.eigh(covariance)
+    # The symmetric root: other than a triangular one, it does not depend on the signs and order of the vectors.
+    root = (vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T
+    rng = np.random.default_rng(random_state)
+    normal = rng.standard_normal((_DRAWS, len(weights)))
+    return np.asarray(weights + normal @ root)
+
+
+def _attribute_blocks(design: Design) -> list[slice]:
+    """The columns of each event type and of each attribute."""
+    blocks: list[slice] = []
+    for place, column in enumerate(design.columns):
+        before = design.columns[place - 1].attribute if place else -1
+        if column.attribute >= 0 and column.attribute == before:
+            blocks[-1] = slice(blocks[-1].start, place + 1)
+        else:
+            blocks.append(slice(place, place + 1))
+    return blocks
+
+
+def _mixes(design: Design) -> Floats:
+    """What each comparison is in log-odds: columns of weights, one of its own less, for a level, those of the mix."""
+    width = len(design.columns)
+    mix = np.eye(width)
+    shares = design.held.mean(axis=0)
+    for block in _attribute_blocks(design):
+        if block.stop - block.start > 1:
+            mix[block, block] -= shares[block, None]
+    return mix
+
+
+def _half_widths(blocks: list[slice]) -> Floats:
+    """Half the width of each interval in standard errors.
+
+    The levels of one attribute are read together, and with eight levels one in three attributes that say nothing has
+    a level whose own 95% interval leaves out 0. So their intervals hold all together (Šidák).
+    """
+    sizes = np.array([block.stop - block.start for block in blocks])
+    widths = ndtri(0.5 + 0.5 * 0.95 ** (1 / sizes))
+    return np.asarray(np.repeat(widths, sizes))
+
+
+def _read_intervals(
+    effects: Floats, contrast: Floats, center: Floats, half_width: Floats
+) -> tuple[Floats, Floats]:
+    """The interval of each effect from its draws, shape (columns, draws).
+
+    An effect grows with its contrast of the weights, whose distribution is known exactly. So the ends are read where
+    the contrast is half a width from its center, not at the 5th and 195th draw: those would vary from one set of
+    draws to the next by a fifth of a standard error.
+    """
+    ends = np.empty((2, len(effects)))
+    for column in range(len(effects)):
+        at = center[column] + half_width[column] * np.array([-1.0, 1.0])
+        ends[:, column] = np.interp(at, _extend(np.sort(contrast[column])), _extend(np.sort(effects[column])))
+    return ends[0], ends[1]
+
+
+def _extend(ordered: Floats) -> Floats:
+    """A point more at each end, as far off as the outermost tenth is wide: a few ends lie outside all 200 draws."""
+    tenth = len(ordered) // 10
+    low, high = 2 * ordered[0] - ordered[tenth], 2 * ordered[-1] - ordered[-1 - tenth]
+    return np.concatenate([[low], ordered, [high]])
+
+
+class SignalShares(NamedTuple):
+    """How much each signal is responsible for.
+
+    Attributes
+    ----------
+    spread : ndarray of float64, shape (signals,)
+        The variance of what it adds to the log-odds, less what noise alone would make of it; negative where noise
+        would make more.
+    explained : ndarray of float64, shape (columns, signals)
+        Of the difference in log-odds between snapshots with and without a column, at the same ages, what each signal
+        accounts for: their sum is the difference.
+    apart : ndarray of float64, shape (columns, columns)
+        How much more often those with a column have another, at the same ages.
+    """
+
+    spread: Floats
+    explained: Floats
+    apart: Floats
+
+
+def share_of_signals(design: Design, fit: RidgeFit, ages: Ages) -> SignalShares:
+    """How much each signal moves the log-odds, and its part in the differences between leads.
+
+    Notes
+    -----
+    The parts follow Gelbach (2016), "When do covariates matter?", Journal of Labor Economics 34: the mean difference
+    of another column times its weight. They add up in log-odds, not in probabilities.
+    """
+    width = len(design.columns)
+    weights, covariance = fit.weights[:width], fit.covariance[:width, :width]
+    n = ages.rows.sum()
+    mean = ages.held.sum(axis=0) / n
+    spread_together = ages.together.sum(axis=0) / n - np.outer(mean, mean)
+    own = np.array([column.signal for column in design.columns])
+    spread = np.empty(len(design.signals))
+    for signal in range(len(design.signals)):
+        block = np.ix_(own == signal, own == signal)
+        part = weights[own == signal]
+        spread[signal] = part @ spread_together[block] @ part - np.sum(
+            spread_together[block] * covariance[block]
+        )
+    age_weights = ages.weights
+    apart = np.zeros((width, width))
+    for number, rows in enumerate(ages.rows):
+        held = ages.held[number]
+        with_it = np.divide(
+            ages.together[number], held[:, None], out=np.zeros((width, width)), where=held[:, None] > 0
+        )
+        lacking = rows - held
+        without = np.divide(
+            held - ages.together[number],
+            lacking[:, None],
+            out=np.zeros((width, width)),
+            where=lacking[:, None] > 0,
+        )
+        apart += age_weights[number][:, None] * (with_it - without)
+    to_signal = np.zeros((width, len(design.signals)))
+    to_signal[np.arange(width), own] = weights
+    return SignalShares(spread, apart @ to_signal, apart)

@@ -1,0 +1,288 @@
+"""What goes with converting: each signal with conversion with and without it, and compared with like leads.
+
+The raw difference misleads where leads who do one thing do many others. So each signal is also compared with *like
+leads*: those who did, and are, the same in everything else, by a logistic regression on all signals together. Where
+the two say different things, the signals that explain the difference are named. All this is evidence of interest, not
+of cause.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mqlml.features import FAMILIES, Family
+from mqlml.model.signal_columns import Design, SignalTable, make_design
+from mqlml.model.signal_figures import (
+    Estimates,
+    RawFigures,
+    SignalShares,
+    compare_like_leads,
+    compare_raw,
+    count_ages,
+    share_of_signals,
+)
+from mqlml.model.signal_fit import fit_ridge, times
+from mqlml.results import Number, Result
+
+__all__ = [
+    "Direction",
+    "Explanation",
+    "LeftOutSignal",
+    "SignalEstimate",
+    "SignalLevel",
+    "SignalName",
+    "SignalReport",
+    "SignalResult",
+    "find_signals",
+]
+
+Direction = Literal["more", "less", "no_clear_difference"]
+"""Whether leads with something convert more or less often than those they are compared with: where the whole interval
+of the difference lies on one side of 0."""
+
+_NAMED = 2
+_RARE = 0.05
+
+
+@dataclass(frozen=True)
+class SignalEstimate(Result):
+    """A difference between two conversion rates, with its 95% interval."""
+
+    value: Number
+    """The difference, as a probability: 0.04 is 4 percentage points."""
+    low: Number
+    """The lower end of the 95% interval."""
+    high: Number
+    """The upper end of the 95% interval."""
+
+    @property
+    def direction(self) -> Direction:
+        """More or less where the whole interval lies on one side of 0."""
+        return "more" if self.low > 0 else "less" if self.high < 0 else "no_clear_difference"
+
+
+@dataclass(frozen=True)
+class SignalName(Result):
+    """Which signal: one thing that is counted or known, whatever its windows and aggregates."""
+
+    family: Family
+    """The family of its features."""
+    what: str
+    """What is counted or known, as in the names of its features."""
+
+
+@dataclass(frozen=True)
+class Explanation(Result):
+    """How much of a raw difference goes with another signal."""
+
+    signal: SignalName
+    """The other signal."""
+    share: Number
+    """Its share of the difference in log-odds between snapshots with and without."""
+    more: bool | None
+    """Whether those compared have the other event more often, or less often; null for an attribute."""
+
+
+@dataclass(frozen=True)
+class SignalLevel(Result):
+    """An event type, or one level of an attribute: how leads with it convert, raw and compared with like leads."""
+
+    name: str
+    """The event type, or the attribute."""
+    level: str | None
+    """The level of the attribute; null for an event type."""
+    pooled: bool
+    """Whether this is all levels together that are too rare to be evaluated alone."""
+    snapshots: int
+    """Snapshots that have it."""
+    leads: int
+    """Leads with such a snapshot."""
+    reach: Number
+    """These leads as a share of all leads."""
+    with_rate: Number
+    """Share of the snapshots with it that convert; null where no snapshots of the same age can be compared."""
+    without_rate: Number
+    """Share of the snapshots without it that convert, weighted to the ages of those with it."""
+    raw: SignalEstimate
+    """The difference of these two, with an interval that allows for accounts."""
+    like_leads: SignalEstimate
+    """The difference from like leads: the same in everything else but, for a level, at the mix of all levels."""
+    raw_direction: Direction
+    """What the raw difference says."""
+    direction: Direction
+    """What the comparison with like leads says."""
+    rare_but_telling: bool
+    """Whether fewer than 5% of the leads have it and the raw difference is clear."""
+    explained_share: Number
+    """Share of the raw difference, in log-odds, that goes with other signals; null where there is no clear one."""
+    explained_by: tuple[Explanation, ...]
+    """The two signals that explain most of a clear raw difference; empty where there is none."""
+
+
+@dataclass(frozen=True)
+class SignalResult(Result):
+    """One signal: an event type, or attributes that tell the same."""
+
+    signal: SignalName
+    """Which signal."""
+    members: tuple[SignalName, ...]
+    """All signals that are one with it because their attributes determine each other, itself first."""
+    kind: Literal["event", "attribute"]
+    """Whether leads do it, or have it."""
+    importance: Number
+    """Variance of what it adds to the log-odds of leads, less what noise alone would make of it; 0 where noise would
+    make more."""
+    rank_value: Number
+    """The same, negative where noise would make more: by this, signals are ordered within a family."""
+    levels: tuple[SignalLevel, ...]
+    """The event type, or the levels."""
+
+
+@dataclass(frozen=True)
+class LeftOutSignal(Result):
+    """An event type or an attribute that could not be evaluated."""
+
+    name: str
+    """The event type, or the attribute."""
+    reason: str
+    """Why."""
+
+
+@dataclass(frozen=True)
+class SignalReport(Result):
+    """What goes with converting, and how sure that is."""
+
+    snapshots: int
+    """Snapshots whose outcome is known."""
+    leads: int
+    """Leads with such a snapshot."""
+    base_rate: Number
+    """Share of the snapshots that convert."""
+    signals: tuple[SignalResult, ...]
+    """By family, and within a family the most important first."""
+    left_out: tuple[LeftOutSignal, ...]
+    """What could not be evaluated."""
+
+
+def find_signals(table: SignalTable, *, random_state: int) -> SignalReport:
+    """Compare leads with and without each signal, raw and with like leads.
+
+    Parameters
+    ----------
+    table : SignalTable
+        All mature snapshots.
+    random_state : int
+        Of the draws behind the intervals.
+
+    Returns
+    -------
+    SignalReport
+        The same, but for rounding, whatever the order of the rows.
+
+    Raises
+    ------
+    ContractError
+        If the parts of the table have different lengths.
+    PopulationError
+        If every snapshot converted or none, or no signal has snapshots enough.
+    """
+    design = make_design(table)
+    _, age = np.unique(table.age, return_inverse=True)
+    at_age = age[:, None] == np.arange(age.max() + 1)
+    values = np.column_stack([design.held, at_age]) if at_age.shape[1] > 1 else design.held
+    fit = fit_ridge(values, table.label, table.account)
+    width = len(design.columns)
+    offset = fit.log_odds - times(design.held, fit.weights[:width])
+    ages = count_ages(design.held, age)
+    raw = compare_raw(design.held, table.label, age, table.account, ages)
+    like_leads = compare_like_leads(design, fit, offset, ~np.isnan(raw.with_rate), random_state)
+    shares = share_of_signals(design, fit, ages)
+    levels = _make_levels(table, design, raw=raw, like_leads=like_leads, shares=shares)
+    return SignalReport(
+        snapshots=len(table.label),
+        leads=len(np.unique(table.lead)),
+        base_rate=float(table.label.mean()),
+        signals=_order(design, levels, shares),
+        left_out=tuple(LeftOutSignal(name, reason) for name, reason in design.left_out),
+    )
+
+
+def _order(design: Design, levels: Sequence[SignalLevel], shares: SignalShares) -> tuple[SignalResult, ...]:
+    found = []
+    for number, keys in enumerate(design.members):
+        own = [place for place, column in enumerate(design.columns) if column.signal == number]
+        spread = float(shares.spread[number])
+        names = tuple(SignalName(*key) for key in keys)
+        found.append(
+            SignalResult(
+                signal=names[0],
+                members=names,
+                kind="event" if design.columns[own[0]].attribute < 0 else "attribute",
+                importance=max(0.0, spread),
+                rank_value=spread,
+                levels=tuple(levels[place] for place in own),
+            )
+        )
+    found.sort(key=lambda one: (FAMILIES.index(one.signal.family), -one.rank_value, one.signal.what))
+    return tuple(found)
+
+
+def _make_levels(
+    table: SignalTable, design: Design, *, raw: RawFigures, like_leads: Estimates, shares: SignalShares
+) -> list[SignalLevel]:
+    n_leads = len(np.unique(table.lead))
+    levels = []
+    for place, column in enumerate(design.columns):
+        has = design.held[:, place]
+        leads = len(np.unique(table.lead[has]))
+        difference, alike = _estimate(raw.difference, place), _estimate(like_leads, place)
+        clear = difference.direction != "no_clear_difference"
+        share, by = _explain(design, place, shares) if clear else (math.nan, ())
+        levels.append(
+            SignalLevel(
+                name=column.name,
+                level=column.level,
+                pooled=column.pooled,
+                snapshots=int(has.sum()),
+                leads=leads,
+                reach=leads / n_leads,
+                with_rate=float(raw.with_rate[place]),
+                without_rate=float(raw.without_rate[place]),
+                raw=difference,
+                like_leads=alike,
+                raw_direction=difference.direction,
+                direction=alike.direction,
+                rare_but_telling=clear and leads / n_leads < _RARE,
+                explained_share=share,
+                explained_by=by,
+            )
+        )
+    return levels
+
+
+def _estimate(estimates: Estimates, place: int) -> SignalEstimate:
+    return SignalEstimate(*(float(values[place]) for values in estimates))
+
+
+def _explain(design: Design, place: int, shares: SignalShares) -> tuple[float, tuple[Explanation, ...]]:
+    """The share of a column's difference that goes with other signals, and the strongest of them."""
+    total = float(shares.explained[place].sum())
+    if total == 0:
+        return math.nan, ()
+    share = shares.explained[place] / total
+    own = design.columns[place].signal
+    strongest = [
+        signal for signal in np.argsort(-share, kind="stable") if signal != own and share[signal] > 0
+    ]
+    named = []
+    for signal in strongest[:_NAMED]:
+        column = next(at for at, column in enumerate(design.columns) if column.signal == signal)
+        is_event = design.columns[column].attribute < 0
+        more = bool(shares.apart[place, column] > 0) if is_event else None
+        named.append(Explanation(SignalName(*design.signals[signal]), float(share[signal]), more))
+    return float(1 - share[own]), tuple(named)
