@@ -97,7 +97,7 @@ class _Folds:
             reach=table.reach,
             n_folds=N_FOLDS,
             min_positives=FOLD_POSITIVES,
-            dated=table.age is not None,
+            dated=table.dated,
         )
         positives = sum(int(table.label[fold.test].sum()) for fold in self.folds)
         others = sum(len(fold.test) for fold in self.folds) - positives

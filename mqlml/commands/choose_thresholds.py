@@ -129,7 +129,7 @@ def evaluate_promotions(
     ----------
     reached : of shape (rows held out, number of labels), who has each label without an event
     """
-    if isinstance(data, FlatTable) or not config.rules.promote:
+    if not data.dated or not config.rules.promote:
         return ()
     rows = table.holdout.test
     looks = pd.DataFrame({"lead_id": table.lead_id.iloc[rows], "cutoff_time": table.cutoff_time.iloc[rows]})
@@ -174,7 +174,7 @@ def _teams_of(leads: pd.DataFrame, lead_id: pd.Series, column: str) -> npt.NDArr
 
 def _stretches(table: TrainingTable, periods: Periods) -> list[tuple[float, float]]:
     """Periods as looks take them: in weeks, or in places of an order, the last one included."""
-    if table.age is None:
+    if not table.dated:
         return [(float(start), float(end + 1)) for start, end in periods]
     return [(start / _WEEK, start / _WEEK + (table.weeks(start, end) or 0.0)) for start, end in periods]
 
@@ -187,7 +187,7 @@ def _threshold_data(
     traits: GateInputs,
 ) -> ThresholdData:
     stretches = _stretches(table, periods)
-    dated = table.age is not None
+    dated = table.dated
     return make_threshold_data(
         probability,
         table.label[rows],
@@ -228,7 +228,7 @@ def read_recent_weeks(
     calibrator, data, config
     measure : what is asked of the models for gates on fit and engagement, if any.
     """
-    if table.age is None or len(recent.time) == 0:
+    if not table.dated or len(recent.time) == 0:
         return None
     if recent.end - recent.start < LEAST_TIME:
         earlier = _before(table, recent.end - LEAST_TIME)

@@ -10,7 +10,6 @@ from mqlml.commands.inputs import load_version_and_data, read_moment
 from mqlml.config import read_config
 from mqlml.errors import UsageError
 from mqlml.insight import explain_flat_lead, explain_lead
-from mqlml.journeys import FlatTable
 from mqlml.progress import Progress
 from mqlml.render.results import ExplainResult
 from mqlml.scoring import read_scores
@@ -73,7 +72,7 @@ def explain_one_lead(
     )
     bundle, version, data, moment = opened.bundle, opened.version, opened.data, opened.moment
     with progress.step("explain"):
-        if isinstance(data, FlatTable):
+        if not data.dated:
             found = explain_flat_lead(bundle, data, config, lead_id, as_of=moment, version=version)
         else:
             found = explain_lead(

@@ -35,7 +35,7 @@ _WIDTH = 100
 
 def learn_features(data: Journeys | FlatTable, config: Config) -> tuple[FeaturePlan, tuple[Finding, ...]]:
     """The features that training would make, and what the leakage audit found; the user's own are checked."""
-    if isinstance(data, FlatTable):
+    if not data.dated:
         table = build_table(data, config)
         return table.plan, table.leaks
     rows = choose_rows(data, config)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from sklearn.base import clone
 
 from mqlml import __version__
@@ -281,7 +282,7 @@ def _decide(
     task: _Task,
 ) -> GateResult:
     """The gate, with everything a person should know of this model."""
-    chosen, note = choices.chosen, choices.calibrator.note_
+    chosen, calibrator = choices.chosen, choices.calibrator
     gate = check_gate(evaluated.metrics, evaluated.baselines)
     warnings = [*gate.warnings, *warn_of_holdout_access(held.opened)]
     if not chosen.forward.in_time:
@@ -298,7 +299,9 @@ def _decide(
             "may keep others."
         )
     warnings += [*warn_of_slices(slices), *find_config_warnings(task.data, table.plan, task.config)]
-    reasons = (*gate.reasons, f"{note[:1].upper()}{note[1:]}.") if note else gate.reasons
+    reasons = gate.reasons
+    if note := calibrator.note_:
+        reasons = (*reasons, f"{note[:1].upper()}{note[1:]}, {expit(calibrator.intercept_):.3g}.")
     return GateResult(passed=not reasons, reasons=reasons, warnings=tuple(warnings))
 
 
@@ -377,7 +380,7 @@ def _summarize(
         timezone=config.data.timezone,
         created=task.now.isoformat(),
         mqlml_version=__version__,
-        question=describe_question(config.problem, flat=isinstance(task.data, FlatTable)),
+        question=describe_question(config.problem, flat=not task.data.dated),
         data=summarize_data(task.data, config),
         population=describe_population(table),
         left_out=list_left_out(table),
@@ -423,6 +426,6 @@ def _bundle(shipped: _Shipped, result: TrainingResult, table: TrainingTable, tas
 
 
 def _tables(data: Journeys | FlatTable) -> dict[str, pd.DataFrame]:
-    if isinstance(data, FlatTable):
+    if not data.dated:
         return {"flat": data.leads.assign(label=data.label, order=data.order)}
     return {"leads": data.leads, "events": data.events, "outcomes": data.outcomes, "history": data.history}

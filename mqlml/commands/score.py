@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mqlml.commands.inputs import load_version_and_data
 from mqlml.config import read_config
-from mqlml.journeys import FlatTable, read_lead_ids
+from mqlml.journeys import read_lead_ids
 from mqlml.progress import Progress
 from mqlml.render.results import ScoreResult
 from mqlml.scoring import (
@@ -56,7 +56,7 @@ def score_leads(
     )
     bundle, version, data, moment = opened.bundle, opened.version, opened.data, opened.moment
     with progress.step("score"):
-        if isinstance(data, FlatTable):
+        if not data.dated:
             table = score_flat(
                 bundle, data, config, as_of=moment, scored_at=now, version=version, previous=before
             )

@@ -87,7 +87,7 @@ def evaluate_over_time(
 
 def describe_place(time: int, table: TrainingTable) -> str:
     """A moment as text, or a place in an order as it is."""
-    return str(time) if table.age is None else format_instant(from_microseconds(time))
+    return format_instant(from_microseconds(time)) if table.dated else str(time)
 
 
 def describe_choice(chosen: Chosen) -> Choice:

@@ -38,7 +38,7 @@ class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     slope_, intercept_ : float
     note_ : str or None
         Set where the scores ranked the wrong way round, or `shrink_slope` found no skill. The slope is then 0 and
-        everyone gets the base rate: turned round, the sigmoid would call the noise of an unskilled model skill. The
+        everyone gets the base rate, which the text leaves out: turned round, the sigmoid would call the noise of an unskilled model skill. The
         gate refuses such a model.
 
     Notes
@@ -122,8 +122,7 @@ class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if slope <= 0:
             base_rate = float(np.average(smoothed, weights=weight))
             self.note_ = (
-                "higher scores went with fewer conversions on later data, so every lead gets the base rate, "
-                f"{base_rate:.3g}"
+                "higher scores went with fewer conversions on later data, so every lead gets the base rate"
             )
             self.slope_, self.intercept_ = 0.0, math.log(base_rate / (1 - base_rate))
         else:
@@ -137,8 +136,7 @@ class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         if self.slope_ != 0:
             raise ScorerError(f"a rate for everyone needs a slope of 0; found {self.slope_!r}")
-        note = self.note_ and f"{self.note_.rpartition(', ')[0]}, {base_rate:.3g}"
-        return self.with_sigmoid(0.0, math.log(base_rate / (1 - base_rate)), note)
+        return self.with_sigmoid(0.0, math.log(base_rate / (1 - base_rate)), self.note_)
 
     def with_sigmoid(self, slope: float, intercept: float, note: str | None) -> Self:
         """Another fitted calibrator of the same classes; this one stays as it is."""
@@ -231,8 +229,8 @@ def shrink_slope(
     note = None
     if slope == 0:
         note = (
-            f"higher scores did not go with more conversions on later data beyond noise, so every lead gets the base "
-            f"rate, {target.mean():.3g}"
+            "higher scores did not go with more conversions on later data beyond noise, so every lead gets the base "
+            "rate"
         )
     return calibrator.with_sigmoid(slope, solve_level(slope * scores, float(expit(log_odds).sum())), note)
 

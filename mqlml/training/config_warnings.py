@@ -25,7 +25,7 @@ _READ_BY = {"high_intent": ("intent", "pairs"), "downloads": ("content",), "lead
 
 def find_config_warnings(data: Journeys | FlatTable, plan: FeaturePlan, config: Config) -> list[str]:
     """What the config asks for in vain: in ``features``, then in ``rules.promote``."""
-    if isinstance(data, FlatTable):
+    if not data.dated:
         if not config.rules.promote:
             return []
         return [

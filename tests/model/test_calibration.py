@@ -231,7 +231,7 @@ def test_what_noise_could_have_made_is_not_believed_and_says_so() -> None:
     assert plain.slope_ > 0
     assert held.slope_ == 0
     assert held.note_ is not None
-    assert "beyond noise, so every lead gets the base rate, 0.5" in held.note_
+    assert held.note_.endswith("beyond noise, so every lead gets the base rate")
     np.testing.assert_allclose(held.predict_proba(raw)[:, 1], 0.5)
     assert SigmoidCalibrator.from_dict(held.to_dict()).note_ == held.note_
 
@@ -240,9 +240,7 @@ def test_without_skill_everyone_can_have_the_rate_of_all_leads() -> None:
     unskilled = SigmoidCalibrator().fit([0.0, 1.0, 2.0, 3.0], [1, 1, 0, 0])
     moved = unskilled.at_rate(0.2)
     np.testing.assert_allclose(moved.predict_proba([-5.0, 5.0])[:, 1], 0.2)
-    assert moved.note_ == (
-        "higher scores went with fewer conversions on later data, so every lead gets the base rate, 0.2"
-    )
+    assert moved.note_ == unskilled.note_ is not None
     skilled = SigmoidCalibrator().fit([0.0, 1.0, 2.0, 3.0], [0, 0, 1, 1])
     with pytest.raises(ScorerError, match="a rate for everyone needs a slope of 0; found"):
         skilled.at_rate(0.2)
