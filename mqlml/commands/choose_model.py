@@ -268,7 +268,7 @@ def calibrate_out_of_time(
     """
     target, group = table.label[rows], table.group[rows]
     fitted = fit_within_periods(raw, target, time=table.time[rows], periods=periods)
-    calibrator = shrink_slope(fitted, raw, target, group=group)
+    calibrator = shrink_slope(fitted, raw, group=group)
     return follow_recent(
         calibrator, raw, target, time=table.time[rows], group=group, reach=table.reach, periods=periods
     )

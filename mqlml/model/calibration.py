@@ -38,7 +38,7 @@ class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     slope_, intercept_ : float
     note_ : str or None
         Set where the scores ranked the wrong way round, or `shrink_slope` found no skill. The slope is then 0 and
-        everyone gets the base rate, which the text leaves out: turned round, the sigmoid would call the noise of an unskilled model skill. The
+        everyone gets the base rate: turned round, the sigmoid would call the noise of an unskilled model skill. The
         gate refuses such a model.
 
     Notes
@@ -200,7 +200,7 @@ class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def shrink_slope(
-    calibrator: SigmoidCalibrator, raw: npt.ArrayLike, y: npt.ArrayLike, *, group: npt.ArrayLike
+    calibrator: SigmoidCalibrator, raw: npt.ArrayLike, *, group: npt.ArrayLike
 ) -> SigmoidCalibrator:
     """The calibrator with as much of its slope as the conversions bear out, and the level that goes with it.
 
@@ -213,11 +213,11 @@ def shrink_slope(
     Parameters
     ----------
     calibrator : SigmoidCalibrator, fitted on these rows.
-    raw, y : arrays of shape (n,)
+    raw : array of shape (n,)
     group : array of shape (n,)
         The account, or else the lead, of each row: five looks at one lead are not five leads.
     """
-    scores, target = _finite(raw), np.asarray(y, dtype=np.float64)
+    scores = _finite(raw)
     if calibrator.slope_ == 0:
         return calibrator
     log_odds = calibrator.decision_function(scores)
