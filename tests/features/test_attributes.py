@@ -71,7 +71,7 @@ def test_attributes_become_numbers_and_categories_or_are_left_out_with_a_reason(
         "lead__age",
     }
     assert dict(plan.left_out) == {
-        "remark": "nearly unique: 60 different texts in 60 rows",
+        "remark": "nearly unique: 60 different values in 60 rows",
         "first_name": "names or locates a person",
         "Work Email": "holds mail addresses; parsed instead",
         "invited_by_id": "is an identifier: 60 different numbers in 60 rows",
@@ -261,7 +261,7 @@ def test_flat_columns_are_features_of_their_families() -> None:
         "undesirables__profile__count",
     ]
     assert ("opted_in", "refused by the leakage audit") in plan.left_out
-    assert ("remark", "nearly unique: 60 different texts in 60 rows") in plan.left_out
+    assert ("remark", "nearly unique: 60 different values in 60 rows") in plan.left_out
     table = build_flat(replace(flat, leads=flat.leads.iloc[::-1]), FeaturePlan.from_dict(plan.to_dict()))
     assert table["actions__size__value"].tolist() == attributes()["size"].tolist()[::-1]
     assert table.index.tolist() == list(range(ROWS))[::-1]

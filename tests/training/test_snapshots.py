@@ -154,7 +154,7 @@ def test_nobody_open_says_at_which_step() -> None:
 def test_nobody_whose_conversion_was_entered_in_time_says_so() -> None:
     won = [{"lead_id": 1, "stage": "closed_won", "occurred_at": "02-01", "recorded_at": "06-01"}]
     data = journeys([{"lead_id": 1, "created_at": "03-01"}], outcomes=won)
-    late = "'no sale entered after the fact'; each had its outcome before it was looked at"
+    late = "'no sale entered after the fact'; each had its outcome before its snapshot"
     with pytest.raises(PopulationError, match=f"no lead is left .* {late}"):
         build_snapshots(data, problem())
 
