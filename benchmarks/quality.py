@@ -34,9 +34,10 @@ from mqlml.evaluation.metrics import log_losses
 from mqlml.evaluation.ranking import Ranking
 from mqlml.features import build_features
 from mqlml.journeys.simulate import simulate
+from mqlml.model import SigmoidCalibrator
 from mqlml.model.baselines import LogisticBaseline
 from mqlml.pipeline.check import make_table, read_data
-from mqlml.pipeline.choose_model import calibrate_past, choose_model
+from mqlml.pipeline.choose_model import choose_model, find_shift, known_rate
 from mqlml.pipeline.judge import fit_past
 from mqlml.pipeline.learn import train
 from mqlml.pipeline.progress import Silent
@@ -114,7 +115,8 @@ def simulated(n_leads: int, seed: int, drift: float, ages: list[str]) -> Case:
         if bundle is None:
             return np.full(len(new), float(table.label.mean()))
         print(
-            json.dumps({"chose": bundle.scorer.get_params(), "slope": bundle.calibrator.slope_}), flush=True
+            json.dumps({"chose": bundle.scorer.get_params(), "shift": bundle.calibrator.intercept_}),
+            flush=True,
         )
         return bundle.calibrator.predict(bundle.scorer.decision_function(judged))
 
@@ -148,13 +150,13 @@ def real(name: str) -> Case:
 def choose_and_judge(table: TrainingTable, tune: Tune) -> Floats:
     """What `mqlml train` does up to the judgement: choose on forward folds, calibrate, fit the past."""
     chosen = choose_model(table, tune=tune, random_state=SEED, progress=Silent())
-    calibrator, _ = calibrate_past(chosen.forward, table)
+    calibrator = SigmoidCalibrator.at_shift(find_shift(chosen.forward, table, known_rate(table)))
     fitted = fit_past(chosen.scorer, table)
     raw = [
         model.decision_function(table.features.iloc[test])
         for model, (_, test) in zip(fitted, table.holdout.parts, strict=True)
     ]
-    print(json.dumps({"chose": chosen.scorer.get_params(), "slope": calibrator.slope_}), flush=True)
+    print(json.dumps({"chose": chosen.scorer.get_params(), "shift": calibrator.intercept_}), flush=True)
     return calibrator.predict(np.concatenate(raw))
 
 

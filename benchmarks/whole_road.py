@@ -34,8 +34,7 @@ from mqlml.evaluation.metrics import log_losses
 from mqlml.journeys import Journeys
 from mqlml.journeys.simulate import simulate
 from mqlml.model import SigmoidCalibrator
-from mqlml.model.calibration import solve_level
-from mqlml.pipeline.choose_model import calibrate_past, choose_model
+from mqlml.pipeline.choose_model import choose_model, find_drift, find_shift, known_rate
 from mqlml.pipeline.judge import fit_past, holdout_weeks
 from mqlml.pipeline.labelling import choose_labels, forward_periods, make_traits
 from mqlml.pipeline.progress import Silent
@@ -129,7 +128,7 @@ class Learned:
     probability: Floats
     frozen: Floats
     drift: bool
-    half_life: float | None
+    moved: bool
     in_time: bool
     labels: dict[str, dict[str, Any]]
 
@@ -139,27 +138,29 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
     past = held.past
     chosen = choose_model(past, tune="none", random_state=0, progress=Silent())
     forward = chosen.forward
-    calibrator, drift = calibrate_past(forward, past)
+    calibrator, drift = (
+        SigmoidCalibrator.at_shift(find_shift(forward, past, known_rate(past))),
+        find_drift(forward, past),
+    )
     fitted = fit_past(chosen.scorer, past)
     learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
     first = next(iter(configs.values()))
     recent = look_recently(learned, past, held.recent, calibrator, data, first, None)
     policies = {}
     for name, config in configs.items():
-        if calibrator.slope_ > 0:
-            try:
-                policies[name] = choose_labels(
-                    calibrator.predict(forward.raw),
-                    past,
-                    forward.rows,
-                    forward_periods(past, forward),
-                    make_traits(data, past.lead_id.iloc[forward.rows], config, None),
-                    config,
-                    recent=recent,
-                    random_state=0,
-                )
-            except LabelPolicyError:
-                continue  # no threshold reaches what is asked for: nothing is promised
+        try:
+            policies[name] = choose_labels(
+                calibrator.predict(forward.raw),
+                past,
+                forward.rows,
+                forward_periods(past, forward),
+                make_traits(data, past.lead_id.iloc[forward.rows], config, None),
+                config,
+                recent=recent,
+                random_state=0,
+            )
+        except LabelPolicyError:
+            continue  # no threshold reaches what is asked for: nothing is promised
     table = held.open()
     last = table.holdout.test
     raw = np.concatenate(
@@ -192,20 +193,12 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
         }
     return Learned(
         probability,
-        at_level_of_training(calibrator, forward.raw).predict(raw),
+        expit(raw),
         drift.found,
-        drift.half_life,
+        calibrator.intercept_ != 0.0,
         forward.in_time,
         labels,
     )
-
-
-def at_level_of_training(calibrator: SigmoidCalibrator, forward: Floats) -> SigmoidCalibrator:
-    """The same slope, with as many conversions promised as the models of the forward folds themselves promised."""
-    frozen = SigmoidCalibrator()
-    frozen.slope_, frozen.note_ = calibrator.slope_, None
-    frozen.intercept_ = solve_level(calibrator.slope_ * forward, float(expit(forward).sum()))
-    return frozen
 
 
 def judge_chances(table: TrainingTable, truth: Floats, base_rate: float, found: Learned) -> dict[str, Any]:
@@ -228,7 +221,7 @@ def judge_chances(table: TrainingTable, truth: Floats, base_rate: float, found: 
         "base_rate": base_rate,
         "true_rate": float(truth.mean()),
         "drift": found.drift,
-        "half_life": found.half_life,
+        "moved": found.moved,
         "in_time": found.in_time,
     }
 
@@ -282,7 +275,7 @@ def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 float(np.mean([abs(math.log(row["level_frozen"])) for row in told])), 3
             ),
             "drift_found": share(np.array([row["drift"] for row in told])),
-            "followed": share(np.array([row["half_life"] is not None for row in told])),
+            "followed": share(np.array([row["moved"] for row in told])),
         }
     found["kept"] = {
         f"{name}: {what}": {"worlds": len(values), **kept(values)}

@@ -22,8 +22,9 @@ from mqlml.training import Fold
 __all__ = ["Forward", "Measure", "predict_across", "predict_forward"]
 
 Rows = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.float64]
 Track = Callable[[Sequence[Fold], str], Iterable[Fold]]
-Measure = Callable[[LeadScorer, pd.DataFrame], npt.NDArray[np.float64]]
+Measure = Callable[[LeadScorer, pd.DataFrame], Floats]
 
 
 @dataclass(frozen=True)
@@ -34,20 +35,34 @@ class Forward:
     ----------
     rows : ndarray of int, positions of the rows judged, each once.
     raw : ndarray of float64, log-odds, aligned with ``rows``.
+    prior : ndarray of float64, log-odds of the base rate that each row's model knew.
+    parts : ndarray of float64, shape (n, 2), log-odds of trees and logistic part alone.
+    period : ndarray of int, the place in ``periods`` of each row; all 0 when time was not respected.
     periods : tuple of (start, end), the time each fold covers; empty when time was not respected.
     in_time : bool
         False where the history was too short to go forward and folds were drawn across time instead.
-    learned : ndarray of int64, the conversions that each row's model learned from, aligned with ``rows``.
     measured : ndarray of float64 or None
         What `Measure` gave for the rows, aligned with them.
     """
 
     rows: Rows
-    raw: npt.NDArray[np.float64]
+    raw: Floats
+    prior: Floats
+    parts: Floats
+    period: Rows
     periods: tuple[tuple[int, int], ...]
     in_time: bool
-    learned: npt.NDArray[np.int64]
-    measured: npt.NDArray[np.float64] | None = None
+    measured: Floats | None = None
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What one model says of the rows it judges."""
+
+    raw: Floats
+    prior: Floats
+    parts: Floats
+    measured: Floats | None
 
 
 def _fit_predict(
@@ -57,11 +72,14 @@ def _fit_predict(
     train: Rows,
     test: Rows,
     measure: Measure | None,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
-    fitted = clone(scorer).fit(features.iloc[train], label[train])
+) -> _Said:
+    fitted: LeadScorer = clone(scorer).fit(features.iloc[train], label[train])
     judged = features.iloc[test]
-    raw: npt.NDArray[np.float64] = fitted.decision_function(judged)
-    return raw, None if measure is None else measure(fitted, judged)
+    parts = fitted.predict_parts(judged)
+    weights = np.array([fitted.tree_weight, fitted.linear_weight])
+    raw = (1.0 - weights.sum()) * fitted.prior_ + parts @ weights
+    measured = None if measure is None else measure(fitted, judged)
+    return _Said(raw, np.full(len(test), fitted.prior_), parts, measured)
 
 
 def predict_forward(
@@ -90,17 +108,17 @@ def predict_forward(
     ]
     return Forward(
         rows=np.concatenate([fold.test for fold in folds]),
-        raw=np.concatenate([raw for raw, _ in found]),
+        raw=np.concatenate([said.raw for said in found]),
+        prior=np.concatenate([said.prior for said in found]),
+        parts=np.concatenate([said.parts for said in found]),
+        period=np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds]),
         periods=tuple((fold.start, fold.end) for fold in folds),
         in_time=True,
-        learned=np.concatenate(
-            [np.full(len(test), label[train].sum()) for fold in folds for train, test in fold.parts]
-        ),
-        measured=_together([measured for _, measured in found]),
+        measured=_together([said.measured for said in found]),
     )
 
 
-def _together(parts: Sequence[npt.NDArray[np.float64] | None]) -> npt.NDArray[np.float64] | None:
+def _together(parts: Sequence[Floats | None]) -> Floats | None:
     known = [part for part in parts if part is not None]
     return np.concatenate(known) if known else None
 
@@ -138,14 +156,14 @@ def predict_across(
     ]
     # Back from the order of the splits to that of the rows.
     back = np.argsort(np.concatenate([test for _, test in splits]), kind="stable")
-    measured = _together([part for _, part in found])
+    measured = _together([said.measured for said in found])
     return Forward(
         rows=rows,
-        raw=np.concatenate([raw for raw, _ in found])[back],
+        raw=np.concatenate([said.raw for said in found])[back],
+        prior=np.concatenate([said.prior for said in found])[back],
+        parts=np.concatenate([said.parts for said in found])[back],
+        period=np.zeros(len(rows), dtype=np.intp),
         periods=(),
         in_time=False,
-        learned=np.concatenate([np.full(len(test), label[rows[train]].sum()) for train, test in splits])[
-            back
-        ],
         measured=None if measured is None else measured[back],
     )

@@ -53,12 +53,13 @@ def evaluate_probabilities(
     -------
     dict
         ``n`` and ``positives`` (int); ``roc_auc``, ``average_precision``, ``log_loss`` (nats) and ``brier``
-        (`Estimate` with a 95 % percentile bootstrap interval); ``brier_base_rate``; ``ece``, the mean distance
-        between promised and realised rate over ten bands of equally many leads, weighted by their size (above 0 for
-        a perfect model too, the more so with fewer leads); ``lift_top_decile``, how many times the base rate the
-        highest-ranked tenth converts, leads that share its border probability taken pro rata. Both with a 95 %
-        interval in ``…_low`` and ``…_high``: 1.96 standard deviations of the resamples, and not below 0. (A resample
-        has a larger calibration error than what it is drawn from, so percentiles would lie too high.)
+        (`Estimate` with a 95 % percentile bootstrap interval), ``roc_auc_99`` with one of 99 %; ``brier_base_rate``;
+        ``ece``, the mean distance between promised and realised rate over ten bands of equally many leads, weighted
+        by their size (above 0 for a perfect model too, the more so with fewer leads); ``lift_top_decile``, how many
+        times the base rate the highest-ranked tenth converts, leads that share its border probability taken pro rata.
+        Both with a 95 % interval in ``…_low`` and ``…_high``: 1.96 standard deviations of the resamples, and not
+        below 0. (A resample has a larger calibration error than what it is drawn from, so percentiles would lie too
+        high.)
 
     Raises
     ------
@@ -73,13 +74,15 @@ def evaluate_probabilities(
     ranking = Ranking(target, rank_by)
     auc, precision = ranking.measure(np.ones((1, len(target))))
     resampled = [ranking.measure(counts[:, bootstrap.codes]) for counts in bootstrap.draws()]
+    drawn = np.concatenate([a for a, _ in resampled])
     losses = log_losses(target, chance)
     squares = (target - chance) ** 2
     size, loss_sum, square_sum = bootstrap.sums(np.ones_like(target), losses, squares)
     return {
         "n": len(target),
         "positives": int(target.sum()),
-        "roc_auc": make_estimate(auc[0], np.concatenate([a for a, _ in resampled])),
+        "roc_auc": make_estimate(auc[0], drawn),
+        "roc_auc_99": make_estimate(auc[0], drawn, tail=0.005),
         "average_precision": make_estimate(precision[0], np.concatenate([p for _, p in resampled])),
         "log_loss": make_estimate(losses.mean(), loss_sum / size),
         "brier": make_estimate(squares.mean(), square_sum / size),

@@ -8,8 +8,7 @@ from mqlml.model.baselines import (
     PointsBaseline,
     make_baselines,
 )
-from mqlml.model.blend import Blend, choose_blend
-from mqlml.model.calibration import SigmoidCalibrator, hold_back
+from mqlml.model.calibration import SigmoidCalibrator
 from mqlml.model.contributions import (
     Contributions,
     calibrate,
@@ -17,8 +16,16 @@ from mqlml.model.contributions import (
     contribute_in_parts,
     family_points,
 )
-from mqlml.model.drift import Drift, fit_within_periods, follow_recent
+from mqlml.model.drift import Drift, measure_drift
 from mqlml.model.encode import NothingVariesError, TableEncoder
+from mqlml.model.level import (
+    PeriodLevels,
+    Slope,
+    forecast_shift,
+    measure_levels,
+    measure_slope,
+    solve_shift,
+)
 from mqlml.model.policy import (
     KEPT_BY_HOLD,
     UNQUALIFIED,
@@ -47,7 +54,6 @@ __all__ = [
     "UNQUALIFIED",
     "BaseRateBaseline",
     "Baseline",
-    "Blend",
     "Contributions",
     "Drift",
     "Idea",
@@ -57,32 +63,35 @@ __all__ = [
     "LogisticBaseline",
     "Looks",
     "NothingVariesError",
+    "PeriodLevels",
     "PointsBaseline",
     "Promise",
     "Reasons",
     "Remembered",
     "SigmoidCalibrator",
+    "Slope",
     "TableEncoder",
     "Traits",
     "add_promises",
     "assign_with_memory",
     "calibrate",
-    "choose_blend",
     "choose_policy",
     "choose_reasons",
     "choose_thresholds",
     "contribute",
     "contribute_in_parts",
     "family_points",
-    "fit_within_periods",
-    "follow_recent",
+    "forecast_shift",
     "group_ideas",
-    "hold_back",
     "interest_points",
     "make_baselines",
     "make_looks",
     "make_open_looks",
+    "measure_drift",
+    "measure_levels",
+    "measure_slope",
     "payoff",
     "percentile",
+    "solve_shift",
     "sum_ideas",
 ]

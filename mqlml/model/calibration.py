@@ -1,7 +1,7 @@
-"""Calibration: raw log-odds and what became of those leads go in, a probability that means what it says comes out.
+"""Calibration: raw log-odds go in, a probability that means what it says comes out.
 
-A sigmoid with two numbers, because they can be learned from a few dozen conversions. Fit it on forward predictions
-only: on its own training rows a model looks surer than it is.
+A version's calibrator believes the blend as it is and moves its level only (`SigmoidCalibrator.at_shift`, see
+`mqlml.model.level`). A slope and a level of a score in other units, as points, are fitted with `fit`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 from scipy.special import expit
 
 from mqlml.errors import PopulationError, ScorerError
 
-__all__ = ["SigmoidCalibrator", "hold_back", "solve_level"]
+__all__ = ["SigmoidCalibrator"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -32,9 +31,8 @@ class SigmoidCalibrator:
     ----------
     slope_, intercept_ : float
     note_ : str or None
-        Set where the scores ranked the wrong way round, or `hold_back` found no skill. The slope is then 0 and
-        everyone gets the base rate: turned round, the sigmoid would call the noise of an unskilled model skill. The
-        gate refuses such a model.
+        Set where the scores ranked the wrong way round. The slope is then 0 and everyone gets the base rate: turned
+        round, the sigmoid would call the noise of an unskilled score skill.
 
     References
     ----------
@@ -52,6 +50,13 @@ class SigmoidCalibrator:
     slope_: float
     intercept_: float
     note_: str | None
+
+    @classmethod
+    def at_shift(cls, shift: float) -> Self:
+        """The calibrator that believes the log-odds as they are, moved by ``shift``: the one that versions have."""
+        made = cls()
+        made.slope_, made.intercept_, made.note_ = 1.0, shift, None
+        return made
 
     def fit(self, raw: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Learn slope and intercept.
@@ -110,18 +115,6 @@ class SigmoidCalibrator:
             self.slope_, self.intercept_ = slope / spread, intercept - slope / spread * centre
         return self
 
-    def at_rate(self, base_rate: float) -> Self:
-        """The calibrator of a model without skill, with another rate for everyone.
-
-        That of all leads of the past, say, is known better than that of the later ones it was fitted on.
-        """
-        if self.slope_ != 0:
-            raise ScorerError(f"a rate for everyone needs a slope of 0; found {self.slope_!r}")
-        moved = type(self)()
-        moved.slope_, moved.intercept_ = 0.0, math.log(base_rate / (1 - base_rate))
-        moved.note_ = self.note_ and f"{self.note_.rpartition(', ')[0]}, {base_rate:.3g}"
-        return moved
-
     def predict(self, raw: npt.ArrayLike) -> FloatArray:
         """Calibrated probabilities, never exactly 0 or 1; the order of the raw scores is kept."""
         log_odds = np.clip(self.log_odds(raw), -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS)
@@ -161,54 +154,6 @@ class SigmoidCalibrator:
             )
         made.note_ = values.get("note")
         return made
-
-
-def hold_back(
-    calibrator: SigmoidCalibrator, raw: npt.ArrayLike, y: npt.ArrayLike, *, group: npt.ArrayLike
-) -> SigmoidCalibrator:
-    """The calibrator with as much of its slope as the conversions bear out, and the level that goes with it.
-
-    The slope is multiplied by ``max(0, 1 − 1 / z²)``, ``z`` being its value in its own standard errors: an unbiased
-    guess of the true slope's square, over the square of the one found. A slope that noise alone could have made is
-    not believed and everyone gets the base rate; one from hundreds of conversions stays as it is. So a model without
-    skill costs next to nothing against the base rate. Compare the positive-part estimate of W. James, C. Stein,
-    "Estimation with quadratic loss", 1961.
-
-    Parameters
-    ----------
-    calibrator : SigmoidCalibrator, fitted on these rows.
-    raw, y : arrays of shape (n,)
-    group : array of shape (n,)
-        The account, or else the lead, of each row: five looks at one lead are not five leads.
-    """
-    scores, target = _finite(raw), np.asarray(y, dtype=np.float64)
-    if calibrator.slope_ == 0:
-        return calibrator
-    log_odds = calibrator.log_odds(scores)
-    bend = expit(log_odds) * expit(-log_odds)
-    share = len(np.unique(np.asarray(group))) / len(scores)
-    centre = np.average(scores, weights=bend)
-    strength = calibrator.slope_**2 * share * float(bend @ (scores - centre) ** 2)
-    held = SigmoidCalibrator()
-    held.slope_ = calibrator.slope_ * max(0.0, 1.0 - 1.0 / strength) if strength > 0 else 0.0
-    held.intercept_ = solve_level(held.slope_ * scores, float(expit(log_odds).sum()))
-    held.note_ = None
-    if held.slope_ == 0:
-        held.note_ = (
-            f"higher scores did not go with more conversions on later data beyond noise, so every lead gets the base "
-            f"rate, {target.mean():.3g}"
-        )
-    return held
-
-
-def solve_level(log_odds: FloatArray, expected: float) -> float:
-    """The shift of these log-odds at which they promise this many conversions, between 0 and all."""
-
-    def short(shift: float) -> float:
-        return expected - float(expit(log_odds + shift).sum())
-
-    wide = _LARGEST_LOG_ODDS + float(np.abs(log_odds).max())
-    return float(brentq(short, -wide, wide))
 
 
 def _finite(raw: npt.ArrayLike) -> FloatArray:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mqlml.model import Drift, SigmoidCalibrator
+import numpy as np
+from scipy.special import expit
+
+from mqlml.evaluation.metrics import log_losses
+from mqlml.model import Drift, SigmoidCalibrator, Slope
 from mqlml.pipeline.choose_model import Chosen
-from mqlml.timeutil import DAY
 from mqlml.training import TrainingTable
 
 __all__ = ["describe_choice", "describe_drift", "warn_of_drift"]
@@ -15,18 +18,17 @@ _FEW_PERIODS = 3
 """Fewer periods than this do not tell how periods differ."""
 
 
-def describe_choice(chosen: Chosen) -> dict[str, Any]:
-    """The blend as the model of the past has it, the forward log loss of each part, and the settings tried."""
-    blend = chosen.blend
+def describe_choice(chosen: Chosen, table: TrainingTable) -> dict[str, Any]:
+    """The weights, the forward log loss of the base rate known, of each part and of the blend, and what was tried."""
+    forward = chosen.forward
+    y = table.label[forward.rows].astype(np.float64)
+    said = {"base_rate": forward.prior, "trees": forward.parts[:, 0], "logistic": forward.parts[:, 1]}
     return {
         "tree_weight": chosen.scorer.tree_weight,
         "linear_weight": chosen.scorer.linear_weight,
-        "optimism": blend.optimism,
         "forward_log_loss": {
-            "base_rate": blend.base_rate_loss,
-            "trees": blend.tree_loss,
-            "logistic": blend.linear_loss,
-            "blend": blend.blend_loss,
+            name: float(log_losses(y, expit(odds)).mean())
+            for name, odds in {**said, "blend": forward.raw}.items()
         },
         "in_time": chosen.forward.in_time,
         "trials": [
@@ -37,17 +39,13 @@ def describe_choice(chosen: Chosen) -> dict[str, Any]:
     }
 
 
-def describe_drift(drift: Drift, calibrator: SigmoidCalibrator, table: TrainingTable) -> dict[str, Any]:
-    """The calibration, and conversions promised and come in each forward period.
-
-    The half-life is in days, or for a flat table in places of its order.
-    """
-    unit = 1 if table.age is None else DAY
+def describe_drift(drift: Drift, calibrator: SigmoidCalibrator, slope: Slope) -> dict[str, Any]:
+    """The calibration, what later data bear out of the score, and conversions promised and come in each period."""
     return {
         "slope": calibrator.slope_,
         "intercept": calibrator.intercept_,
-        "half_life": None if drift.half_life is None else drift.half_life / unit,
-        "shift": drift.shift,
+        "forward_slope": slope.value,
+        "forward_slope_z": slope.z,
         "p_value": drift.p_value,
         "drift": drift.found,
         "periods": [
@@ -64,7 +62,7 @@ def describe_drift(drift: Drift, calibrator: SigmoidCalibrator, table: TrainingT
     }
 
 
-def warn_of_drift(drift: Drift) -> str | None:
+def warn_of_drift(drift: Drift, calibrator: SigmoidCalibrator) -> str | None:
     """The warning where conversions move between periods beyond noise, or where too few periods could show it."""
     if 0 < len(drift.periods) < _FEW_PERIODS and not drift.found:
         known = "one period" if len(drift.periods) == 1 else f"{len(drift.periods)} periods"
@@ -77,9 +75,9 @@ def warn_of_drift(drift: Drift) -> str | None:
         return None
     first, last = drift.periods[0], drift.periods[-1]
     follows = (
-        "the probabilities follow the most recent of them"
-        if drift.half_life is not None
-        else "following the most recent of them did not help"
+        f"all log-odds are moved by {calibrator.intercept_:+.2f}, as far as such moves lasted before"
+        if calibrator.intercept_
+        else "such moves did not last, and the level is that of all the past"
     )
     return (
         f"Calibration cannot be promised: from period to period more or fewer leads convert than one calibration "

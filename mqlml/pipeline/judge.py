@@ -55,13 +55,16 @@ AGE_POSITIVES = 10
 
 @dataclass(frozen=True)
 class Judged:
-    """The model of the past on the held-out period; ``interest`` is the fit and engagement of its rows."""
+    """The model of the past on the held-out period; ``interest`` is the fit and engagement of its rows, ``prior`` and
+    ``parts`` see `mqlml.evaluation.backtest.Forward`."""
 
     metrics: dict[str, Any]
     by_age: dict[str, dict[str, Any]]
     baselines: dict[str, dict[str, Any]]
     probability: Floats
     raw: Floats
+    prior: Floats
+    parts: Floats
     interest: Floats
 
 
@@ -83,12 +86,13 @@ def judge_model(
     target, group = table.label[last], table.group[last]
     base_rate = float(table.label[past].mean())
     parts = table.holdout.parts
-    raw = np.concatenate(
-        [
-            model.decision_function(table.features.iloc[test])
-            for model, (_, test) in zip(fitted, parts, strict=True)
-        ]
-    )
+    said = [
+        model.predict_parts(table.features.iloc[test]) for model, (_, test) in zip(fitted, parts, strict=True)
+    ]
+    apart = np.concatenate(said)
+    prior = np.concatenate([np.full(len(of), model.prior_) for model, of in zip(fitted, said, strict=True)])
+    weights = np.array([fitted[0].tree_weight, fitted[0].linear_weight])
+    raw = (1.0 - weights.sum()) * prior + apart @ weights
     probability = calibrator.predict(raw)
     baselines = {
         name: np.concatenate(
@@ -111,6 +115,8 @@ def judge_model(
         ),
         probability=probability,
         raw=raw,
+        prior=prior,
+        parts=apart,
         interest=np.concatenate(
             [
                 interest(model, table.features.iloc[test])

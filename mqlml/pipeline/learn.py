@@ -36,10 +36,11 @@ from mqlml.pipeline.check import make_table, read_data
 from mqlml.pipeline.choice_words import describe_choice, describe_drift, warn_of_drift
 from mqlml.pipeline.choose_model import (
     Chosen,
-    calibrate_forward,
-    calibrate_past,
     choose_model,
-    measure_past,
+    find_drift,
+    find_shift,
+    find_slope,
+    known_rate,
 )
 from mqlml.pipeline.describe import (
     describe_holdout,
@@ -152,36 +153,34 @@ def train(
         )
 
     with progress.step("forward folds"):
-        chosen = choose_model(past, tune=config.tune, random_state=RANDOM_STATE, progress=progress)
-        scorer, forward = chosen.scorer, chosen.forward
         interest = ask_interest(config, past.plan)
-        if interest is not None:
-            measured = measure_past(past, scorer, interest, random_state=RANDOM_STATE)
-            forward = replace(forward, measured=measured)
+        chosen = choose_model(
+            past, tune=config.tune, random_state=RANDOM_STATE, progress=progress, measure=interest
+        )
+        scorer, forward = chosen.scorer, chosen.forward
     if np.ptp(forward.raw) == 0:
         raise GateRefused(
             "the model gives every lead the same score, so there is nothing to rank by: no column told converting "
             f"leads apart in {len(past.holdout.train):,} rows. Bring more columns or a longer history"
         )
     with progress.step("learning curve"):
-        curve = measure_curve(scorer, past, chosen.folds, random_state=RANDOM_STATE)
-    calibrator, drift = calibrate_past(forward, past)
+        curve = measure_curve(scorer, past, chosen.folds, forward, random_state=RANDOM_STATE)
+    calibrator = SigmoidCalibrator.at_shift(find_shift(forward, past, known_rate(past)))
+    drift, slope = find_drift(forward, past), find_slope(forward, past)
     with progress.step("fit"):
         fitted = fit_past(scorer, past)
-    policy = None
-    if calibrator.slope_ > 0:  # otherwise all have one probability, and no threshold parts them
-        with progress.step("labels"):
-            learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
-            policy = choose_labels(
-                calibrator.predict(forward.raw),
-                past,
-                forward.rows,
-                forward_periods(past, forward),
-                make_traits(data, past.lead_id.iloc[forward.rows], config, forward.measured),
-                config,
-                recent=look_recently(learned, past, held.recent, calibrator, data, config, interest),
-                random_state=RANDOM_STATE,
-            )
+    with progress.step("labels"):
+        learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
+        policy = choose_labels(
+            calibrator.predict(forward.raw),
+            past,
+            forward.rows,
+            forward_periods(past, forward),
+            make_traits(data, past.lead_id.iloc[forward.rows], config, forward.measured),
+            config,
+            recent=look_recently(learned, past, held.recent, calibrator, data, config, interest),
+            random_state=RANDOM_STATE,
+        )
 
     with progress.step("held-out period"):
         table = held.open()
@@ -191,12 +190,13 @@ def train(
         judged.baselines,
         min_positives=config.gate.min_positives,
         positives=positives,
+        forward=slope,
     )
-    gate = _with_notes(gate, chosen, calibrator, drift, held.opened)
+    notes = _notes(chosen, calibrator, drift, held.opened)
     with progress.step("slices"):
         slices = find_slices(data, table, judged, config)
     cautions = find_cautions(data, table.plan, config)
-    gate = replace(gate, warnings=(*gate.warnings, *warn_of_slices(slices), *cautions))
+    gate = replace(gate, warnings=(*gate.warnings, *notes, *warn_of_slices(slices), *cautions))
 
     labels: dict[str, dict[str, Any]] = {}
     acts: list[dict[str, Any]] = []
@@ -204,7 +204,7 @@ def train(
     importance: Importance | None = None
     shapes: tuple[Shape, ...] = ()
     bundle: Bundle | None = None
-    if gate.passed and policy is not None:
+    if gate.passed:
         gated = None if interest is None else judged.interest
         traits = make_traits(data, table.lead_id.iloc[table.holdout.test], config, gated)
         labels = judge_policy(policy, judged, table, traits)
@@ -232,9 +232,9 @@ def train(
             "over_time": judge_over_time(chosen, judged, table),
             "slices": slices,
             "placements": judge_placements(judged, table),
-            "choice": describe_choice(chosen),
+            "choice": describe_choice(chosen, past),
             "learning_curve": curve,
-            "calibration": describe_drift(drift, calibrator, past),
+            "calibration": describe_drift(drift, calibrator, slope),
             "importance": describe_importance(importance, shapes),
             "baselines": judged.baselines,
             "labels": labels,
@@ -262,22 +262,14 @@ def train(
     return Trained(summary=summary, gate=gate, bundle=bundle, report=report)
 
 
-def _fit(chosen: Chosen, table: TrainingTable) -> LeadScorer:
-    weights = chosen.blend.weights(int(table.label.sum()))
-    fitted: LeadScorer = clone(chosen.scorer).set_params(**weights).fit(table.features, table.label)
-    return fitted
-
-
-def _with_notes(
-    gate: GateResult, chosen: Chosen, calibrator: SigmoidCalibrator, drift: Drift, opened: Opened
-) -> GateResult:
+def _notes(chosen: Chosen, calibrator: SigmoidCalibrator, drift: Drift, opened: Opened) -> list[str]:
     notes = list(warn_of_openings(opened))
     if not chosen.forward.in_time:
         notes.append(
             "The history is too short to go forward in time before the held-out period: calibration and thresholds "
             "rest on folds drawn across time, and promise less."
         )
-    moves = warn_of_drift(drift)
+    moves = warn_of_drift(drift, calibrator)
     if moves is not None:
         notes.append(moves)
     if chosen.stopped:
@@ -285,10 +277,7 @@ def _with_notes(
             f"Tuning was stopped after {len(chosen.trials)} settings; the best of them was kept, and another run "
             "may keep others."
         )
-    reasons = gate.reasons
-    if calibrator.note_:
-        reasons = (*reasons, f"{calibrator.note_[:1].upper()}{calibrator.note_[1:]}.")
-    return GateResult(passed=not reasons, reasons=reasons, warnings=(*gate.warnings, *notes))
+    return notes
 
 
 def _ship(
@@ -305,15 +294,24 @@ def _ship(
     model and is of no more use as a judge, joins the forward predictions behind calibration and thresholds."""
     last = table.holdout.test
     held = (table.holdout.start, table.holdout.end)
-    rows, raw = np.concatenate([forward.rows, last]), np.concatenate([forward.raw, judged.raw])
-    periods = (*forward.periods, held) if forward.in_time else ()
-    calibrator, _ = calibrate_forward(raw, rows, periods, table)
-    probability = calibrator.predict(raw)
     points = None
     if forward.measured is not None:
         points = np.concatenate([forward.measured, judged.interest])
     everything = np.arange(len(table.label))
-    shipped = _fit(chosen, table)
+    shipped: LeadScorer = clone(chosen.scorer).fit(table.features, table.label)
+    rows = np.concatenate([forward.rows, last])
+    known = Forward(
+        rows=rows,
+        raw=np.concatenate([forward.raw, judged.raw]),
+        prior=np.concatenate([forward.prior, judged.prior]),
+        parts=np.concatenate([forward.parts, judged.parts]),
+        period=np.append(forward.period, np.full(len(last), len(forward.periods))),
+        periods=(*forward.periods, held),
+        in_time=forward.in_time,
+        measured=points,
+    )
+    calibrator = SigmoidCalibrator.at_shift(find_shift(known, table, shipped.prior_))
+    probability = calibrator.predict(known.raw)
     recent = None
     if isinstance(data, Journeys):
         looks = build_open(data, config, table.plan)

@@ -1,6 +1,6 @@
 """The learning curve: the chosen model and the past go in; what it would be with less of the past comes out.
 
-The same later leads are predicted by models that learned from an eighth, a quarter, half and all of the accounts (or
+The same later leads are predicted by models that learned from a quarter, half and all of the accounts (or
 leads) before them. Where the curve still falls at its end, more history is worth waiting for.
 """
 
@@ -16,6 +16,7 @@ from sklearn.base import clone
 
 from mqlml.errors import PopulationError
 from mqlml.evaluation import compare_log_loss
+from mqlml.evaluation.backtest import Forward
 from mqlml.evaluation.bootstrap import ClusterBootstrap, make_estimate
 from mqlml.evaluation.metrics import log_losses
 from mqlml.model import LeadScorer, NothingVariesError
@@ -25,23 +26,25 @@ __all__ = ["measure_curve"]
 
 Rows = npt.NDArray[np.intp]
 
-_SHARES = (0.125, 0.25, 0.5, 1.0)
-_LAST_FOLDS, _ENOUGH = 2, 200
-"""Judged on these forward folds only: earlier ones have less past to take a share of, and each costs four fits. Where
+_SHARES = (0.25, 0.5, 1.0)
+_LAST_FOLDS, _ENOUGH = 2, 50
+"""Judged on these forward folds only: earlier ones have less past to take a share of, and each costs two fits. Where
 the last one has conversions enough to judge by, it is the only one."""
 
 _POSITIVES = 10
 
 
 def measure_curve(
-    scorer: LeadScorer, table: TrainingTable, folds: Sequence[Fold], *, random_state: int
+    scorer: LeadScorer, table: TrainingTable, folds: Sequence[Fold], forward: Forward, *, random_state: int
 ) -> list[dict[str, Any]]:
     """Forward log loss by share of the past learned from.
 
     Parameters
     ----------
-    scorer : LeadScorer, with the settings and blend that were chosen.
+    scorer : LeadScorer, with the settings that were chosen.
     folds : forward folds of the past; none, and there is no curve.
+    forward : Forward
+        What models of these settings, having learned from all before each fold, say of it: the curve's last point.
 
     Returns
     -------
@@ -67,7 +70,10 @@ def measure_curve(
         if min(min(won, len(train) - won) for won, (train, _) in zip(wins, shares, strict=True)) < _POSITIVES:
             continue
         try:
-            chance = np.concatenate([_predict(scorer, table, train, test) for train, test in shares])
+            if share == 1.0:
+                chance = expit(forward.raw[-len(judged) :])
+            else:
+                chance = np.concatenate([_predict(scorer, table, train, test) for train, test in shares])
         except NothingVariesError:
             continue  # so few rows that no word is frequent enough to be told apart
         try:

@@ -3,14 +3,28 @@ from __future__ import annotations
 import pytest
 
 from mqlml.evaluation import Estimate, check_gate
+from mqlml.model import Slope
 
 CHANCE = "It does not rank later leads better than chance: ROC AUC "
 
 
-def _check(auc=(0.7, 0.65, 0.75), brier=0.08, base=0.09, positives=200, **differences):
-    metrics = {"roc_auc": Estimate(*auc), "brier": Estimate(brier, 0.0, 1.0), "brier_base_rate": base}
+def _check(
+    auc=(0.7, 0.65, 0.75),
+    brier=0.08,
+    base=0.09,
+    positives=200,
+    at_99=(0.7, 0.6, 0.8),
+    forward=None,
+    **differences,
+):
+    metrics = {
+        "roc_auc": Estimate(*auc),
+        "roc_auc_99": Estimate(*at_99),
+        "brier": Estimate(brier, 0.0, 1.0),
+        "brier_base_rate": base,
+    }
     baselines = {name: {"log_loss_difference": Estimate(*value)} for name, value in differences.items()}
-    return check_gate(metrics, baselines, min_positives=50, positives=positives)
+    return check_gate(metrics, baselines, min_positives=50, positives=positives, forward=forward)
 
 
 def test_a_model_with_skill_passes() -> None:
@@ -103,3 +117,21 @@ def test_a_baseline_that_is_better_or_as_good_is_a_warning() -> None:
 def test_baselines_without_a_comparison_are_passed_over() -> None:
     metrics = {"roc_auc": Estimate(0.7, 0.6, 0.8), "brier": Estimate(0.1, 0.0, 1.0), "brier_base_rate": 0.2}
     assert check_gate(metrics, {"own": {}}, min_positives=50, positives=50).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("slope", "at_99", "passes"),
+    [
+        (Slope(0.6, 0.2), (0.57, 0.49, 0.65), True),
+        (Slope(0.3, 0.2), (0.57, 0.49, 0.65), False),
+        (Slope(-0.9, 0.2), (0.57, 0.49, 0.65), False),
+        (Slope(0.3, 0.2), (0.62, 0.51, 0.73), True),
+        (Slope(0.0, float("inf")), (0.57, 0.5, 0.65), False),
+    ],
+    ids=["borne out", "thin", "the wrong way round", "thin but sure", "unknown"],
+)
+def test_thin_forward_evidence_asks_for_surer_proof(slope: Slope, at_99, passes: bool) -> None:
+    verdict = _check(auc=(0.57, 0.51, 0.63), at_99=at_99, forward=slope)
+    assert verdict.passed is passes
+    if not passes:
+        assert "must be above chance at 99 %, not 95 %: ROC AUC 0.570" in verdict.reasons[0]

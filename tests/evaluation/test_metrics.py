@@ -74,6 +74,7 @@ def test_it_has_the_keys_that_were_promised_and_becomes_json() -> None:
         "n",
         "positives",
         "roc_auc",
+        "roc_auc_99",
         "average_precision",
         "log_loss",
         "brier",

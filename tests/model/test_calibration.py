@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.calibration import _SigmoidCalibration
-from sklearn.metrics import log_loss
 
 from mqlml.errors import PopulationError, ScorerError
-from mqlml.model import SigmoidCalibrator, hold_back
+from mqlml.model import SigmoidCalibrator
 
 
 def _drawn(n: int, slope: float, intercept: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -148,74 +147,7 @@ def test_a_stored_calibrator_that_is_none_is_refused(values: dict) -> None:
         SigmoidCalibrator.from_dict(values)
 
 
-def test_a_slope_is_held_back_by_its_own_standard_error() -> None:
-    """Against the formula, with the curvature of a plain logistic fit."""
-    rng = np.random.default_rng(3)
-    raw = rng.normal(size=300)
-    y = rng.random(300) < expit(0.8 * raw - 1)
-    plain = SigmoidCalibrator().fit(raw, y)
-    held = hold_back(plain, raw, y, group=np.arange(300))
-    chance = plain.predict(raw)
-    design = np.column_stack([raw, np.ones(300)])
-    covariance = np.linalg.inv((design.T * (chance * (1 - chance))) @ design)
-    z = plain.slope_ / np.sqrt(covariance[0, 0])
-    assert z > 3
-    assert held.slope_ == pytest.approx(plain.slope_ * (1 - 1 / z**2), rel=1e-9)
-    assert held.predict(raw).sum() == pytest.approx(chance.sum())
-    assert held.note_ is None
-
-
-def test_twenty_looks_at_a_lead_are_held_back_like_one() -> None:
-    rng = np.random.default_rng(4)
-    raw = rng.normal(size=60)
-    y = (rng.random(60) < expit(raw - 1)).astype(float)
-    plain = SigmoidCalibrator().fit(raw, y)
-    once = hold_back(plain, raw, y, group=np.arange(60))
-    many = hold_back(plain, np.repeat(raw, 20), np.repeat(y, 20), group=np.repeat(np.arange(60), 20))
-    assert many.slope_ == pytest.approx(once.slope_)
-
-
-def test_without_skill_it_mostly_costs_nothing_against_the_base_rate() -> None:
-    """Scores that say nothing, in 300 worlds: judged on other leads, the loss over the base rate's own is held."""
-    rng = np.random.default_rng(5)
-    costs = []
-    for _ in range(300):
-        raw, later = rng.normal(size=(2, 150))
-        y, after = rng.random((2, 150)) < 0.2
-        plain = SigmoidCalibrator().fit(raw, y)
-        held = hold_back(plain, raw, y, group=np.arange(150))
-        rate = np.full(150, y.mean())
-        costs.append(
-            [
-                log_loss(after, model, labels=[0, 1])
-                for model in (plain.predict(later), held.predict(later), rate)
-            ]
-        )
-    plain_cost, held_cost, rate_cost = np.mean(costs, axis=0)
-    assert held_cost - rate_cost < 0.6 * (plain_cost - rate_cost)
-    assert held_cost - rate_cost < 0.002
-
-
-def test_what_noise_could_have_made_is_not_believed_and_says_so() -> None:
-    raw = np.array([-1.0, 0.0, 1.0, 2.0] * 5)
-    y = np.array([0, 1, 0, 1] * 5)
-    plain = SigmoidCalibrator().fit(raw, y)
-    held = hold_back(plain, raw, y, group=np.arange(20) % 4)
-    assert plain.slope_ > 0
-    assert held.slope_ == 0
-    assert held.note_ is not None
-    assert "beyond noise, so every lead gets the base rate, 0.5" in held.note_
-    np.testing.assert_allclose(held.predict(raw), 0.5)
-    assert SigmoidCalibrator.from_dict(held.to_dict()).note_ == held.note_
-
-
-def test_without_skill_everyone_can_have_the_rate_of_all_leads() -> None:
-    unskilled = SigmoidCalibrator().fit([0.0, 1.0, 2.0, 3.0], [1, 1, 0, 0])
-    moved = unskilled.at_rate(0.2)
-    np.testing.assert_allclose(moved.predict([-5.0, 5.0]), 0.2)
-    assert moved.note_ == (
-        "higher scores went with fewer conversions on later data, so every lead gets the base rate, 0.2"
-    )
-    skilled = SigmoidCalibrator().fit([0.0, 1.0, 2.0, 3.0], [0, 0, 1, 1])
-    with pytest.raises(ScorerError, match="a rate for everyone needs a slope of 0; found"):
-        skilled.at_rate(0.2)
+def test_at_a_shift_the_log_odds_are_believed_and_moved() -> None:
+    calibrator = SigmoidCalibrator.at_shift(0.25)
+    np.testing.assert_array_equal(calibrator.log_odds([-2.0, 1.0]), [-1.75, 1.25])
+    assert SigmoidCalibrator.from_dict(calibrator.to_dict()).to_dict() == calibrator.to_dict()

@@ -68,19 +68,19 @@ def choose(made: TrainingTable, tune: Tune = "none", progress: Any = None) -> An
     return choose_model(made, tune=tune, random_state=0, progress=progress or Silent())
 
 
-def test_a_straight_truth_is_left_to_the_logistic_part_for_the_most() -> None:
-    chosen = choose(table(1_500, seed=1))
-    assert chosen.blend.linear_weight > chosen.blend.tree_weight
-    losses = chosen.blend
-    assert losses.blend_loss <= min(losses.base_rate_loss, losses.tree_loss, losses.linear_loss) + 1e-3
-    assert chosen.scorer.tree_weight == losses.tree_weight
-    assert describe_choice(chosen)["trials"] == [
-        {"settings": {}, "forward_log_loss": losses.blend_loss, "chosen": True}
-    ]
+def test_both_parts_weigh_one_half() -> None:
+    made = table(1_500, seed=1)
+    chosen = choose(made)
+    assert (chosen.scorer.tree_weight, chosen.scorer.linear_weight) == (0.5, 0.5)
+    np.testing.assert_allclose(chosen.forward.raw, chosen.forward.parts.mean(axis=1))
+    told = describe_choice(chosen, made)
+    losses = told["forward_log_loss"]
+    assert losses["blend"] < losses["base_rate"]
+    assert losses["blend"] < (losses["trees"] + losses["logistic"]) / 2
+    assert [(trial["settings"], trial["chosen"]) for trial in told["trials"]] == [({}, True)]
 
 
 def test_forward_predictions_are_those_of_the_scorer_chosen() -> None:
-    """The blend of two forward runs is the forward run of the blend."""
     made = table(600, seed=2)
     chosen = choose(made)
     folds = rolling_folds(
@@ -96,7 +96,7 @@ def test_the_held_out_period_has_no_say() -> None:
     turned = made.label.copy()
     turned[made.holdout.test] = 1 - turned[made.holdout.test]
     one, other = choose(made), choose(replace(made, label=turned))
-    assert one.blend == other.blend
+    assert one.trials == other.trials
     np.testing.assert_array_equal(one.forward.raw, other.forward.raw)
 
 
@@ -138,7 +138,7 @@ def test_too_little_for_forward_folds_is_judged_across_time() -> None:
 def test_the_learning_curve_falls_with_more_of_the_past() -> None:
     made = table(2_000, seed=6)
     chosen = choose(made)
-    curve = measure_curve(chosen.scorer, made, chosen.folds, random_state=0)
+    curve = measure_curve(chosen.scorer, made, chosen.folds, chosen.forward, random_state=0)
     # The second last fold has too few conversions in an eighth of its past.
     assert [point["share"] for point in curve] == [0.25, 0.5, 1.0]
     losses = [point["log_loss"] for point in curve]
@@ -153,4 +153,4 @@ def test_the_learning_curve_falls_with_more_of_the_past() -> None:
 
 def test_without_forward_folds_there_is_no_learning_curve() -> None:
     chosen = choose(table(130, seed=5))
-    assert measure_curve(chosen.scorer, table(130, seed=5), chosen.folds, random_state=0) == []
+    assert measure_curve(chosen.scorer, table(130, seed=5), (), chosen.forward, random_state=0) == []
