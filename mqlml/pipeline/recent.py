@@ -8,6 +8,7 @@ the past. Here the model that will be used looks at the weeks just before it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +24,14 @@ from mqlml.pipeline.labelling import make_traits
 from mqlml.timeutil import DAY
 from mqlml.training import OpenLooks, TrainingTable
 
-__all__ = ["look_recently"]
+__all__ = ["find_end", "look_recently"]
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 Learned = tuple[LeadScorer, Rows]
+
+_PAUSES = 50
+"""So many of the latest pauses between days with leads say how long a pause can be."""
 
 _WEEK = 7 * DAY
 
@@ -58,6 +62,8 @@ def look_recently(
     """
     if table.age is None or len(recent.time) == 0:
         return None
+    end = find_end(np.concatenate([table.time, recent.time]), recent.end)
+    quiet, recent = end < recent.end, replace(recent, end=end)
     if recent.end - recent.start < LEAST_TIME:
         earlier = _before(table, recent.end - LEAST_TIME)
         if earlier is not None:
@@ -70,6 +76,8 @@ def look_recently(
                 config,
                 measure,
             )
+        if quiet:
+            return None  # what is left is too short to tell a volume
     judge = _choose_judges(fitted, table, recent)
     raw = np.empty(len(recent.time))
     points = None if measure is None else np.empty((len(raw), 2))
@@ -90,6 +98,25 @@ def look_recently(
         period=(start / _WEEK, end / _WEEK),
         traits=make_traits(data, recent.lead_id, config, points),
     )
+
+
+def find_end(time: npt.NDArray[np.int64], end: int) -> int:
+    """When looks ended to come, at most ``end``: a volume is read from weeks in which leads came.
+
+    An export often ends with weeks of outcomes alone, a business pauses. No lead for a week, and for longer than all
+    but the very longest pauses between days with leads, is such a quiet end; whoever comes next comes as before it.
+
+    Parameters
+    ----------
+    time : array of shape (n,), of the looks, in any order; at least one.
+    end : up to when a look would be known.
+    """
+    days = np.unique(time[time <= end] // DAY)
+    if not len(days):
+        return end
+    usual = int(np.diff(days[-_PAUSES - 1 :]).max()) if len(days) > 1 else 0
+    last = int(time[time <= end].max())
+    return min(end, last + DAY) if end - last > max(_WEEK, 2 * usual * DAY) else end
 
 
 def _before(table: TrainingTable, moment: int) -> Rows | None:

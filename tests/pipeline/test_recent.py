@@ -12,7 +12,7 @@ from mqlml.journeys.simulate import Simulation, simulate
 from mqlml.model import LeadScorer, SigmoidCalibrator
 from mqlml.pipeline import Trained, train
 from mqlml.pipeline.judge import fit_past
-from mqlml.pipeline.recent import look_recently
+from mqlml.pipeline.recent import find_end, look_recently
 from mqlml.timeutil import DAY
 from mqlml.training import OpenLooks, TrainingTable, build_open, build_table
 from tests.pipeline.test_learn import NOW, config
@@ -150,3 +150,32 @@ def test_where_nothing_tells_leads_apart_the_gate_refuses(seed: int) -> None:
     assert found.bundle is None
     assert found.gate.reasons
     assert found.summary["calibration"]["slope"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("days", "end", "found"),
+    [
+        (list(range(100)), 100, 100),
+        (list(range(100)), 106, 106),
+        (list(range(100)), 160, 100),
+        ([*range(0, 100, 10)], 105, 105),
+        ([*range(0, 100, 10)], 125, 91),
+        ([*range(40), *range(60, 100)], 135, 135),
+        ([5], 6, 6),
+        ([5], 60, 6),
+    ],
+    ids=[
+        "to the end",
+        "a week at most",
+        "quiet",
+        "few leads",
+        "few, and quiet",
+        "a pause before",
+        "one",
+        "one long ago",
+    ],
+)
+def test_a_quiet_end_is_no_time_in_which_leads_came(days: list[int], end: int, found: int) -> None:
+    time = np.array(days, dtype=np.int64) * DAY
+    np.random.default_rng(0).shuffle(time)
+    assert find_end(time, end * DAY) == found * DAY
