@@ -6,6 +6,7 @@ Nothing takes a sentence apart to learn what stands in it: what a sentence needs
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -43,7 +44,7 @@ def lower_first(text: str) -> str:
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
-class _Wording:
+class _Wording(ABC):
     """What every text has: its label, and what the catalogue adds to explain it.
 
     The label is said before a value; with an ``aside`` it is said without the window, which belongs to the aside.
@@ -52,9 +53,9 @@ class _Wording:
     aside: str
 
     @property
+    @abstractmethod
     def label(self) -> str:
         """What is measured: "sum of the acts' values"."""
-        raise NotImplementedError
 
     @property
     def heading(self) -> str:

@@ -175,7 +175,7 @@ class ClosedPeriod(HoldoutPeriod):
     """The held-out period of a training."""
 
     opened: bool
-    """Whether it was looked at; a backtest never does."""
+    """Whether it was used; a backtest never uses it."""
 
 
 @dataclass(frozen=True)
