@@ -72,7 +72,7 @@ def write_world(folder: Path, leads: int, *, activity: float) -> tuple[int, dt.d
     return events, world.observed_until
 
 
-def write_config(folder: Path, until: dt.datetime, looks: int) -> Path:
+def write_config(folder: Path, until: dt.datetime, snapshots: int) -> Path:
     """A config for a world: so many looks at each lead, a week apart; where it is."""
     config = {
         "name": "big",
@@ -84,7 +84,7 @@ def write_config(folder: Path, until: dt.datetime, looks: int) -> Path:
         },
         "problem": {
             "horizon": "60d",
-            "snapshots": {"ages": [f"{7 * week}d" for week in range(looks)]},
+            "snapshots": {"ages": [f"{7 * week}d" for week in range(snapshots)]},
             "age_limits": ["0d", "400d"],
         },
     }
@@ -117,8 +117,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             events, until = write_world(folder, leads, activity=activity)
-            for looks, out in itertools.product(options.snapshots, options.out):
-                config = write_config(folder, until, looks)
+            for snapshots, out in itertools.product(options.snapshots, options.out):
+                config = write_config(folder, until, snapshots)
                 command = [sys.executable, "-c", RUN, str(config), str(folder / out), options.limit]
                 done = json.loads(
                     subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout

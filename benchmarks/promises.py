@@ -102,7 +102,7 @@ def judge(seed: int, scenario: Scenario, n_resamples: int) -> dict[tuple[str, st
     later = ~past & (data["time"] < scenario.weeks + NEXT_WEEKS)
     calibrator = SigmoidCalibrator().fit(data["raw"][past], data["label"][past])
     probability = calibrator.predict_proba(data["raw"])[:, 1]
-    looks = make_threshold_data(
+    snapshots = make_threshold_data(
         probability[past],
         data["label"][past],
         weeks=scenario.weeks,
@@ -115,11 +115,11 @@ def judge(seed: int, scenario: Scenario, n_resamples: int) -> dict[tuple[str, st
     for name, rule in RULES.items():
         rules = {"mql": rule}
         try:
-            policy = choose_policy(looks, rules)
+            policy = choose_policy(snapshots, rules)
         except LabelPolicyError:
             continue  # no threshold reaches what is asked for: nothing is promised
         policy = add_prediction_intervals(
-            policy, looks, rules, length=float(NEXT_WEEKS), random_state=0, n_resamples=n_resamples
+            policy, snapshots, rules, length=float(NEXT_WEEKS), random_state=0, n_resamples=n_resamples
         )
         came = evaluate_policy(
             policy,

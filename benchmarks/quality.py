@@ -99,8 +99,8 @@ def simulated(n_leads: int, seed: int, drift: float, ages: list[str]) -> Case:
     after = simulate(LATER_LEADS, random_state=1_000 + seed, drift=drift, days=DAYS + LATER_DAYS)
     later = build_table(after.journeys(), make_simulated_config(after.observed_until, ages))
     new = np.flatnonzero(later.cutoff_time >= until)
-    looks = pd.DataFrame({"lead_id": later.lead_id, "cutoff_time": later.cutoff_time}).iloc[new]
-    judged = build_features(after.journeys(), looks, table.plan)
+    snapshots = pd.DataFrame({"lead_id": later.lead_id, "cutoff_time": later.cutoff_time}).iloc[new]
+    judged = build_features(after.journeys(), snapshots, table.plan)
 
     def learn(tune: Tune) -> Floats:
         """What `mqlml train` ships, and `mqlml score` then says; the base rate where it refuses to ship."""
@@ -122,7 +122,7 @@ def simulated(n_leads: int, seed: int, drift: float, ages: list[str]) -> Case:
         parts=[(table.features, table.label, judged)],
         label=later.label[new],
         group=later.group[new],
-        truth=after.true_probability(looks, HORIZON * 86_400_000_000),
+        truth=after.true_probability(snapshots, HORIZON * 86_400_000_000),
         learn=learn,
     )
 
@@ -147,7 +147,7 @@ def real(name: str) -> Case:
 def choose_and_judge(table: TrainingTable, tune: Tune) -> Floats:
     """What `mqlml train` does up to the judgement: choose on forward folds, calibrate, fit the past."""
     chosen = choose_model(table, tune=tune, random_state=SEED, progress=Silent())
-    calibrator, _ = calibrate_past(chosen.forward, table)
+    calibrator, _ = calibrate_past(chosen.out_of_time, table)
     fitted = fit_past(chosen.scorer, table)
     raw = [
         model.decision_function(table.features.iloc[test])

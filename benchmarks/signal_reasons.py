@@ -85,10 +85,10 @@ def known_effects(
 def merge_ideas(features: Sequence[Any], report: SignalReport) -> ReasonSignals:
     """Signals with totals as reasons of their own and no check against like leads."""
     own = map_features(features, report)
-    ideas = group_signals(features)
+    signals = group_signals(features)
     group, signals = list(own.group), list(own.signals)
     is_event, direction = list(own.is_event), list(own.direction)
-    for idea in ideas:
+    for idea in signals:
         if group[idea.members[0]] < 0:
             for member in idea.members:
                 group[member] = len(signals)
@@ -146,15 +146,15 @@ def measure_reasons(n_leads: int, seeds: Sequence[int], cache: Path | None) -> d
 
 def today(values: Any, features: Any, done: Any, merged: ReasonSignals, known: Any) -> Any:
     """The strongest ideas, as `choose_reasons` takes them."""
-    ideas = group_signals(features)
-    sums = np.column_stack([values.added[:, list(idea.members)].sum(axis=1) for idea in ideas])
+    signals = group_signals(features)
+    sums = np.column_stack([values.added[:, list(idea.members)].sum(axis=1) for idea in signals])
     columns = []
     for way in (1.0, -1.0):
         best = np.argsort(-way * sums, axis=1, kind="stable")[:, :3]
         strong = np.take_along_axis(way * sums, best, axis=1) >= 0.02
         columns.append(np.where(strong, best, -1))
-    of_idea = done[:, [merged.group[idea.members[0]] for idea in ideas]]
-    return np.hstack(columns), known_effects([idea.what for idea in ideas], of_idea, *known)
+    of_idea = done[:, [merged.group[idea.members[0]] for idea in signals]]
+    return np.hstack(columns), known_effects([idea.what for idea in signals], of_idea, *known)
 
 
 def measure_demo(cache: Path | None) -> dict[str, int]:

@@ -22,7 +22,7 @@ from mqlml.simulate import Simulation, Truth, simulate
 from mqlml.simulate import population as people
 from mqlml.simulate import simulation as simulation_module
 from mqlml.simulate.behavior import Acts
-from mqlml.simulate.forward import OutOfTime
+from mqlml.simulate.out_of_time import OutOfTime
 from mqlml.simulate.population import Population
 from mqlml.simulate.world import ACTIONS, PAGE_VIEW, Floats, Ints, World, make_world
 
@@ -83,28 +83,30 @@ class _Deleted(Truth):
     kept: Acts | None = None
     own: dict[int, OutOfTime] = field(default_factory=dict)
 
-    def _believe(self, forward: OutOfTime, leads: Ints, cutoff: Ints) -> Floats:
+    def _believe(self, out_of_time: OutOfTime, leads: Ints, cutoff: Ints) -> Floats:
         assert self.kept is not None
         account = self.population.account
-        if id(forward) not in self.own:
+        if id(out_of_time) not in self.own:
             self.own.clear()
             wanted = np.zeros(len(account), dtype=bool)
-            wanted[forward.leads] = True
+            wanted[out_of_time.leads] = True
             kept = self.kept.take(np.flatnonzero(wanted[self.kept.lead]))
-            self.own[id(forward)] = OutOfTime(
-                self.world, self.population, self.exits, kept, forward.leads, forward.last
+            self.own[id(out_of_time)] = OutOfTime(
+                self.world, self.population, self.exits, kept, out_of_time.leads, out_of_time.last
             )
-        accounts = account[forward.leads]
+        accounts = account[out_of_time.leads]
         low = np.searchsorted(accounts, account[leads], side="left")
         size = np.searchsorted(accounts, account[leads], side="right") - low
         snapshot = np.repeat(np.arange(len(leads)), size)
         colleague = np.arange(int(size.sum())) + np.repeat(low - np.cumsum(size) + size, size)
-        exists = self.population.created[forward.leads[colleague]] <= cutoff[snapshot]
+        exists = self.population.created[out_of_time.leads[colleague]] <= cutoff[snapshot]
         snapshot, colleague = snapshot[exists], colleague[exists]
-        is_self = forward.leads[colleague] == leads[snapshot]
-        joint = forward.finish(colleague, cutoff[snapshot])
+        is_self = out_of_time.leads[colleague] == leads[snapshot]
+        joint = out_of_time.finish(colleague, cutoff[snapshot])
         own = np.empty((len(leads), *joint.shape[1:]))
-        own[snapshot[is_self]] = self.own[id(forward)].finish(colleague[is_self], cutoff[snapshot[is_self]])
+        own[snapshot[is_self]] = self.own[id(out_of_time)].finish(
+            colleague[is_self], cutoff[snapshot[is_self]]
+        )
         evidence = np.log(joint.sum(axis=2))
         evidence[is_self] = 0.0
         prior = self.population.in_market[account[leads]]

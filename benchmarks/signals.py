@@ -191,7 +191,7 @@ def show(report: SignalReport) -> None:
             points = [100 * end for end in (alike.value, alike.low, alike.high)]
             print(
                 f"{one.signal.family:12} {level.name:34} {level.level or '':22} "
-                f"{level.leads:6,} ({level.reach:.1%})  "
+                f"{level.leads:6,} ({level.label_span:.1%})  "
                 f"{level.with_rate:.1%} -> {level.without_rate:.1%}  {level.direction}, "
                 f"{points[0]:+.1f} ({points[1]:.1f} to {points[2]:.1f})"
             )

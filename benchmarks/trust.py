@@ -42,7 +42,7 @@ def find_ageing(seed: int, drift: float) -> str:
             table.label,
             table.group,
             table.holdout.train,
-            reach=table.reach,
+            label_span=table.label_span,
             n_folds=12,
             min_positives=int(table.label.sum() / 3),
             dated=True,
@@ -70,7 +70,9 @@ def leave_out_zero(seed: int, n: int) -> tuple[int, int, int]:
     label = (rng.random(n) < expit(odds)).astype(np.int8)
     rows = np.arange(n)
     folds = of_one_size(
-        rolling_folds(time, label, rows, rows, reach=20 * DAY, n_folds=9, min_positives=n // 25, dated=True)
+        rolling_folds(
+            time, label, rows, rows, label_span=20 * DAY, n_folds=9, min_positives=n // 25, dated=True
+        )
     )
     scorer = LeadScorer(n_trees=20, random_state=0)
     forecasts = forecast_across_periods(scorer, features, label, rows, folds, later=True)

@@ -102,8 +102,8 @@ def walk(kind: Kind, seed: int) -> dict[str, Any]:
     until = world.observed_until.date().isoformat()
     data = world.journeys()
     table = build_table(data, configure(until, {"mql": {"policy": "fixed", "value": 0.1}}))
-    looks = pd.DataFrame({"lead_id": table.lead_id, "cutoff_time": table.cutoff_time})
-    truth = world.true_probability(looks, HORIZON * DAY)[table.holdout.test]
+    snapshots = pd.DataFrame({"lead_id": table.lead_id, "cutoff_time": table.cutoff_time})
+    truth = world.true_probability(snapshots, HORIZON * DAY)[table.holdout.test]
     held = HeldOut(table)
     past = held.past
     row: dict[str, Any] = {
@@ -140,8 +140,8 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
     """What `mqlml.train` does with a table, from the choice of the model to the judgement of the labels."""
     past = held.past
     chosen = choose_model(past, tune="none", random_state=0, progress=Silent())
-    forward = chosen.forward
-    calibrator, drift = calibrate_past(forward, past)
+    out_of_time = chosen.out_of_time
+    calibrator, drift = calibrate_past(out_of_time, past)
     fitted = fit_past(chosen.scorer, past)
     learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
     first = next(iter(configs.values()))
@@ -151,11 +151,11 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
         if calibrator.slope_ > 0:
             try:
                 policies[name] = choose_labels(
-                    calibrator.predict_proba(forward.raw)[:, 1],
+                    calibrator.predict_proba(out_of_time.raw)[:, 1],
                     past,
-                    forward.rows,
-                    out_of_time_periods(past, forward),
-                    make_gate_inputs(data, past.lead_id.iloc[forward.rows], config, None),
+                    out_of_time.rows,
+                    out_of_time_periods(past, out_of_time),
+                    make_gate_inputs(data, past.lead_id.iloc[out_of_time.rows], config, None),
                     config,
                     recent=recent,
                     random_state=0,
@@ -191,10 +191,10 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
         }
     return Learned(
         probability,
-        at_level_of_training(calibrator, forward.raw).predict_proba(raw)[:, 1],
+        at_level_of_training(calibrator, out_of_time.raw).predict_proba(raw)[:, 1],
         drift.found,
         drift.half_life,
-        forward.in_time,
+        out_of_time.in_time,
         labels,
     )
 
@@ -203,9 +203,9 @@ def _value(estimate: Estimate | None) -> float | None:
     return None if estimate is None else estimate.value
 
 
-def at_level_of_training(calibrator: SigmoidCalibrator, forward: Floats) -> SigmoidCalibrator:
+def at_level_of_training(calibrator: SigmoidCalibrator, out_of_time: Floats) -> SigmoidCalibrator:
     """The same slope, with as many conversions promised as the models of the forward folds themselves promised."""
-    level = solve_level(calibrator.slope_ * forward, float(expit(forward).sum()))
+    level = solve_level(calibrator.slope_ * out_of_time, float(expit(out_of_time).sum()))
     return calibrator.with_sigmoid(calibrator.slope_, level, None)
 
 

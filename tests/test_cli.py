@@ -279,15 +279,15 @@ def test_other_settings_are_told_who_has_seen_the_held_out_period(
     settings["windows"] = ["7d", "all"]
     (road.folder / "other.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     seen = road.done["train"].result["holdout"]
-    assert (seen["opened_with_other_settings"], seen["opened_by_versions"]) == (0, [])
+    assert (seen["accessed_with_other_settings"], seen["accessed_by_versions"]) == (0, [])
     code, out, _ = run_captured(["train", "--dry-run", "--config", "other.yml", "--json"])
     assert code == 0
     result = json.loads(out)
-    assert (result["holdout"]["opened_with_other_settings"], result["holdout"]["opened_by_versions"]) == (
+    assert (result["holdout"]["accessed_with_other_settings"], result["holdout"]["accessed_by_versions"]) == (
         1,
         [1],
     )
-    assert result["holdout"]["opened_since"].startswith(str(dt.datetime.now(dt.UTC).year))
+    assert result["holdout"]["accessed_since"].startswith(str(dt.datetime.now(dt.UTC).year))
     warned = [warning for warning in result["gate"]["warnings"] if "was used before" in warning]
     assert re.match(
         r"The held-out period was used before, with 1 other setting \(version 1\) since \d{4}-\d\d-\d\d: if these "

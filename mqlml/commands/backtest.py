@@ -61,7 +61,7 @@ def backtest(
             table.label,
             table.time,
             folds,
-            reach=table.reach,
+            label_span=table.label_span,
             clusters=table.group,
             random_state=RANDOM_STATE,
         )
@@ -80,7 +80,10 @@ def backtest(
         model=config.name,
         timezone=config.data.timezone,
         held_out=ClosedPeriod(
-            describe_place(period.start, table), describe_place(period.end, table), period.rows, opened=False
+            describe_place(period.start, table),
+            describe_place(period.end, table),
+            period.rows,
+            accessed=False,
         ),
         periods=tuple(
             BacktestPeriod(
@@ -105,7 +108,7 @@ def _folds(table: TrainingTable, periods: int) -> list[Fold]:
         table.label,
         table.group,
         past,
-        reach=table.reach,
+        label_span=table.label_span,
         n_folds=periods,
         min_positives=max(FIRST_POSITIVES, int(positives * FIRST_SHARE)),
         dated=table.dated,

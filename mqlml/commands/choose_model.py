@@ -63,7 +63,7 @@ class Chosen:
     ----------
     scorer : LeadScorer, not fitted
         Its blend is that for all of the past; one that learns from more is held back less, see `Blend.weights`.
-    forward : Forward
+    out_of_time : Forward
         Its out-of-time predictions.
     blend : Blend
         The weights of its parts and the forward log loss of each.
@@ -76,7 +76,7 @@ class Chosen:
     """
 
     scorer: LeadScorer
-    forward: OutOfTime
+    out_of_time: OutOfTime
     blend: Blend
     trials: tuple[Trial, ...]
     folds: tuple[Fold, ...]
@@ -94,7 +94,7 @@ class _Folds:
             table.label,
             table.group,
             table.holdout.train,
-            reach=table.reach,
+            label_span=table.label_span,
             n_folds=N_FOLDS,
             min_positives=FOLD_POSITIVES,
             dated=table.dated,
@@ -170,11 +170,13 @@ def choose_model(
     assert best is not None, "the first trial, the defaults, is never left out"
     number, kept = best
     trials[number] = replace(trials[number], chosen=True)
-    forward = replace(none, raw=kept.raw, models=kept.models)
+    out_of_time = replace(none, raw=kept.raw, models=kept.models)
     if measure is not None:
-        forward = replace(forward, measured=measure_folds(kept.models, table.features, forward.rows, measure))
+        out_of_time = replace(
+            out_of_time, measured=measure_folds(kept.models, table.features, out_of_time.rows, measure)
+        )
     in_time = tuple(folds.folds) if folds.in_time else ()
-    return Chosen(kept.scorer, forward, kept.blend, tuple(trials), in_time, stopped)
+    return Chosen(kept.scorer, out_of_time, kept.blend, tuple(trials), in_time, stopped)
 
 
 def _start(table: TrainingTable, random_state: int) -> LeadScorer:
@@ -244,12 +246,12 @@ def _beats(one: _Candidate, other: _Candidate, group: npt.NDArray[np.intp]) -> b
     return bool(gain.sum() > math.sqrt(float(per_group @ per_group)))
 
 
-def calibrate_past(forward: OutOfTime, past: TrainingTable) -> tuple[SigmoidCalibrator, Drift]:
+def calibrate_past(out_of_time: OutOfTime, past: TrainingTable) -> tuple[SigmoidCalibrator, Drift]:
     """The calibration of the model that the held-out period evaluates, and how its level moved between the periods.
 
     Without skill everyone has the rate of the whole past, which is better known than that of the forward periods.
     """
-    calibrator, drift = calibrate_out_of_time(forward.raw, forward.rows, forward.periods, past)
+    calibrator, drift = calibrate_out_of_time(out_of_time.raw, out_of_time.rows, out_of_time.periods, past)
     if calibrator.slope_ == 0 and drift.half_life is None:
         calibrator = calibrator.at_rate(float(past.label[past.holdout.train].mean()))
     return calibrator, drift
@@ -270,5 +272,11 @@ def calibrate_out_of_time(
     fitted = fit_within_periods(raw, target, time=table.time[rows], periods=periods)
     calibrator = shrink_slope(fitted, raw, group=group)
     return follow_recent(
-        calibrator, raw, target, time=table.time[rows], group=group, reach=table.reach, periods=periods
+        calibrator,
+        raw,
+        target,
+        time=table.time[rows],
+        group=group,
+        label_span=table.label_span,
+        periods=periods,
     )

@@ -49,10 +49,10 @@ Periods = Sequence[tuple[int, int]]
 _WEEK = 7 * DAY
 
 
-def out_of_time_periods(table: TrainingTable, forward: OutOfTime) -> Periods:
+def out_of_time_periods(table: TrainingTable, out_of_time: OutOfTime) -> Periods:
     """The first and last cutoff of each stretch that forward predictions cover; one stretch if they ignore time."""
     past = table.holdout.train
-    return forward.periods or ((int(table.time[past].min()), int(table.time[past].max())),)
+    return out_of_time.periods or ((int(table.time[past].min()), int(table.time[past].max())),)
 
 
 def ask_interest(config: Config, plan: FeaturePlan) -> Measure | None:
@@ -96,7 +96,7 @@ def choose_labels(
     table: TrainingTable,
     rows: Rows,
     periods: Periods,
-    traits: GateInputs,
+    gate_inputs: GateInputs,
     config: Config,
     *,
     recent: ThresholdData | None,
@@ -108,15 +108,15 @@ def choose_labels(
     ----------
     probability : calibrated, of ``rows`` of the table, by models that had not seen their outcomes
     periods : first and last cutoff of each stretch that ``rows`` cover
-    traits : of ``rows``
+    gate_inputs : of ``rows``
     recent : the latest looks, see `read_recent_weeks`; None where volumes can only be read off ``rows``.
     """
-    looks = _threshold_data(probability, table, rows, periods, traits)
-    policy = choose_policy(looks, config.labels, recent=recent)
+    snapshots = _threshold_data(probability, table, rows, periods, gate_inputs)
+    policy = choose_policy(snapshots, config.labels, recent=recent)
     held = (table.holdout.start, table.holdout.end)
     length = sum(end - start for start, end in _stretches(table, [held]))
     return add_prediction_intervals(
-        policy, looks, config.labels, length=length, recent=recent, random_state=random_state
+        policy, snapshots, config.labels, length=length, recent=recent, random_state=random_state
     )
 
 
@@ -132,11 +132,13 @@ def evaluate_promotions(
     if not data.dated or not config.rules.promote:
         return ()
     rows = table.holdout.test
-    looks = pd.DataFrame({"lead_id": table.lead_id.iloc[rows], "cutoff_time": table.cutoff_time.iloc[rows]})
+    snapshots = pd.DataFrame(
+        {"lead_id": table.lead_id.iloc[rows], "cutoff_time": table.cutoff_time.iloc[rows]}
+    )
     names = list(config.labels)
     found = []
     for rule in config.rules.promote:
-        level, _ = match_promotions(data.events, looks, [rule], names, folder=config.folder)
+        level, _ = match_promotions(data.events, snapshots, [rule], names, folder=config.folder)
         promoted = level > 0
         selection = evaluate_selection(
             promoted, table.label[rows], clusters=table.group[rows], random_state=RANDOM_STATE
@@ -184,7 +186,7 @@ def _threshold_data(
     table: TrainingTable,
     rows: Rows,
     periods: Periods,
-    traits: GateInputs,
+    gate_inputs: GateInputs,
 ) -> ThresholdData:
     stretches = _stretches(table, periods)
     dated = table.dated
@@ -196,7 +198,7 @@ def _threshold_data(
         account=table.group[rows],
         time=table.time[rows] / _WEEK if dated else table.time[rows],
         periods=stretches,
-        traits=traits,
+        gate_inputs=gate_inputs,
     )
 
 
@@ -260,13 +262,13 @@ def read_recent_weeks(
         lead=recent.lead,
         time=recent.time / _WEEK,
         period=(start / _WEEK, end / _WEEK),
-        traits=make_gate_inputs(data, recent.lead_id, config, points),
+        gate_inputs=make_gate_inputs(data, recent.lead_id, config, points),
     )
 
 
 def _before(table: TrainingTable, moment: int) -> Rows | None:
     """The rows whose outcomes were known at a moment; None if they are too few to learn from."""
-    rows = np.flatnonzero(table.time + table.reach <= moment)
+    rows = np.flatnonzero(table.time + table.label_span <= moment)
     positives = int(table.label[rows].sum())
     return rows if min(positives, len(rows) - positives) >= FOLD_POSITIVES else None
 

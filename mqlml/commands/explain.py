@@ -67,10 +67,10 @@ def explain_one_lead(
         raise UsageError("--leads brings new rows of a flat table; with journeys, leave it out")
     since = None if earlier.since is None else read_moment(earlier.since, zone, option="--since")
     before = None if earlier.previous is None else read_scores(earlier.previous)
-    opened = load_version_and_data(
+    loaded = load_version_and_data(
         config, command="explain", as_of=as_of, model=model, leads=leads, now=now, progress=progress
     )
-    bundle, version, data, moment = opened.bundle, opened.version, opened.data, opened.moment
+    bundle, version, data, moment = loaded.bundle, loaded.version, loaded.data, loaded.moment
     with progress.step("explain"):
         if not data.dated:
             found = explain_flat_lead(bundle, data, config, lead_id, as_of=moment, version=version)

@@ -57,7 +57,7 @@ def list_features(config_path: str | Path, *, now: dt.datetime, progress: Progre
         version=None,
         features=list_entries(plan),
         left_out=list_no_features(plan, config, leaks),
-        cautions=tuple(find_config_warnings(data, plan, config)),
+        config_warnings=tuple(find_config_warnings(data, plan, config)),
     )
 
 
@@ -114,8 +114,8 @@ def format_features(result: FeaturesResult) -> str:
         lines += ["", f"Left out ({len(result.left_out):,})"]
         for left_out in result.left_out:
             lines += _wrapped(f"{left_out.what}: {left_out.reason}", "  ")
-    for caution in result.cautions:
-        lines += ["", *_wrapped(f"Note: {caution}", "")]
+    for warning in result.config_warnings:
+        lines += ["", *_wrapped(f"Note: {warning}", "")]
     return "\n".join(lines)
 
 

@@ -44,23 +44,23 @@ class Logbook:
 
     def __call__(self, period: Period) -> PriorAccess:
         settings = digest_settings(describe_config(self._config))
-        opening = make_holdout_access(period, model=self._config.name, settings=settings, now=self._now)
+        access = make_holdout_access(period, model=self._config.name, settings=settings, now=self._now)
         try:
-            earlier = same_period(record_holdout_access(self._store, opening), opening)
-            self.id = opening.id
-            others = [found for found in earlier if found.settings != opening.settings]
-            opened = PriorAccess(settings=len({found.settings for found in others}))
+            earlier = same_period(record_holdout_access(self._store, access), access)
+            self.id = access.id
+            others = [found for found in earlier if found.settings != access.settings]
+            prior_access = PriorAccess(settings=len({found.settings for found in others}))
             if others:
                 since = min(found.at for found in others)
-                opened = replace(opened, versions=self._versions(others), since=since)
+                prior_access = replace(prior_access, versions=self._versions(others), since=since)
         except TrackingError as error:
             if self._needed:
                 raise
             return PriorAccess(note=str(error))
-        return opened
+        return prior_access
 
-    def _versions(self, openings: list[HoldoutAccess]) -> tuple[int, ...]:
-        ids = {opening.id for opening in openings}
+    def _versions(self, accesses: list[HoldoutAccess]) -> tuple[int, ...]:
+        ids = {access.id for access in accesses}
         try:
             versions = list_versions(self._store, self._config.name)
         except VersionError:  # none was registered yet
@@ -70,16 +70,16 @@ class Logbook:
         )
 
 
-def warn_of_holdout_access(opened: PriorAccess) -> tuple[str, ...]:
+def warn_of_holdout_access(prior_access: PriorAccess) -> tuple[str, ...]:
     """Warnings for the gate."""
-    if opened.note is not None:
-        return (f"This use of the held-out period is not on record: {opened.note}.",)
-    if not opened.settings:
+    if prior_access.note is not None:
+        return (f"This use of the held-out period is not on record: {prior_access.note}.",)
+    if not prior_access.settings:
         return ()
-    named = ", ".join(map(str, opened.versions))
-    who = f" (version{'s' if len(opened.versions) > 1 else ''} {named})" if named else ""
-    times = "1 other setting" if opened.settings == 1 else f"{opened.settings} other settings"
-    since = f" since {opened.since[:10]}" if opened.since else ""
+    named = ", ".join(map(str, prior_access.versions))
+    who = f" (version{'s' if len(prior_access.versions) > 1 else ''} {named})" if named else ""
+    times = "1 other setting" if prior_access.settings == 1 else f"{prior_access.settings} other settings"
+    since = f" since {prior_access.since[:10]}" if prior_access.since else ""
     return (
         f"The held-out period was used before, with {times}{who}{since}: if these settings were chosen by "
         "its results, its metrics are optimistic.",

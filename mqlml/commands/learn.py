@@ -217,13 +217,13 @@ def train(
     release = None
     if gate.passed and choices.policy is not None:
         release = _release(choices, choices.policy, evaluated, table, task)
-    result = _summarize(choices, evaluated, slices, gate, release, table, task, held.opened)
+    result = _summarize(choices, evaluated, slices, gate, release, table, task, held.prior_access)
     return Trained(result, None if release is None else _bundle(release.shipped, result, table, task))
 
 
 def _check_past(past: TrainingTable, task: _Task) -> None:
     """Refuse what no model can be made of, before one is."""
-    require_leak_test(past.proof)
+    require_leak_test(past.leak_test)
     check_slices(task.data, past, task.config)
     positives, needed = _positives(past), task.config.gate.min_positives
     if positives < needed:
@@ -245,15 +245,15 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
         chosen = choose_model(
             past, tune=config.tune, random_state=RANDOM_STATE, progress=progress, measure=interest
         )
-    scorer, forward = chosen.scorer, chosen.forward
-    if np.ptp(forward.raw) == 0:
+    scorer, out_of_time = chosen.scorer, chosen.out_of_time
+    if np.ptp(out_of_time.raw) == 0:
         raise GateRefused(
             "the model gives every lead the same score, so there is nothing to rank by: no column told converting "
             f"leads apart in {len(past.holdout.train):,} rows. Bring more columns or a longer history"
         )
     with progress.step("learning curve"):
         curve = measure_curve(scorer, past, chosen.folds, random_state=RANDOM_STATE)
-    calibrator, drift = calibrate_past(forward, past)
+    calibrator, drift = calibrate_past(out_of_time, past)
     with progress.step("fit"):
         fitted = fit_past(scorer, past)
     policy = None
@@ -261,11 +261,13 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
         with progress.step("labels"):
             learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
             policy = choose_labels(
-                calibrator.predict_proba(forward.raw)[:, 1],
+                calibrator.predict_proba(out_of_time.raw)[:, 1],
                 past,
-                forward.rows,
-                out_of_time_periods(past, forward),
-                make_gate_inputs(task.data, past.lead_id.iloc[forward.rows], config, forward.measured),
+                out_of_time.rows,
+                out_of_time_periods(past, out_of_time),
+                make_gate_inputs(
+                    task.data, past.lead_id.iloc[out_of_time.rows], config, out_of_time.measured
+                ),
                 config,
                 recent=read_recent_weeks(learned, past, held.recent, calibrator, task.data, config, interest),
                 random_state=RANDOM_STATE,
@@ -284,8 +286,8 @@ def _decide(
     """The gate, with everything a person should know of this model."""
     chosen, calibrator = choices.chosen, choices.calibrator
     gate = check_gate(evaluated.metrics, evaluated.baselines)
-    warnings = [*gate.warnings, *warn_of_holdout_access(held.opened)]
-    if not chosen.forward.in_time:
+    warnings = [*gate.warnings, *warn_of_holdout_access(held.prior_access)]
+    if not chosen.out_of_time.in_time:
         warnings.append(
             "The history is too short to go forward in time before the held-out period: calibration and thresholds "
             "rest on folds drawn across time, and promise less."
@@ -311,9 +313,11 @@ def _release(
     """What the thresholds of the past brought, what the model relies on, and the version that ships."""
     config, data = task.config, task.data
     gated = None if choices.interest is None else evaluated.interest
-    traits = make_gate_inputs(data, table.lead_id.iloc[table.holdout.test], config, gated)
-    found = evaluate_labels(policy, evaluated, table, traits)
-    promoted = evaluate_promotions(data, table, policy.reach(evaluated.probability, traits), config)
+    gate_inputs = make_gate_inputs(data, table.lead_id.iloc[table.holdout.test], config, gated)
+    found = evaluate_labels(policy, evaluated, table, gate_inputs)
+    promoted = evaluate_promotions(
+        data, table, policy.meets_thresholds(evaluated.probability, gate_inputs), config
+    )
     disqualified = count_disqualified(data, table, config)
     with task.progress.step("importance"):
         importance = evaluate_importance(choices.fitted, choices.calibrator, table)
@@ -332,29 +336,29 @@ def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _
     """The version that is registered: everything mature is learned from, and the last period, which has evaluated the
     model and is of no more use for that, joins the out-of-time predictions behind calibration and thresholds."""
     chosen, config, data = choices.chosen, task.config, task.data
-    forward, last = chosen.forward, table.holdout.test
+    out_of_time, last = chosen.out_of_time, table.holdout.test
     held = (table.holdout.start, table.holdout.end)
-    rows, raw = np.concatenate([forward.rows, last]), np.concatenate([forward.raw, evaluated.raw])
-    periods = (*forward.periods, held) if forward.in_time else ()
+    rows, raw = np.concatenate([out_of_time.rows, last]), np.concatenate([out_of_time.raw, evaluated.raw])
+    periods = (*out_of_time.periods, held) if out_of_time.in_time else ()
     calibrator, _ = calibrate_out_of_time(raw, rows, periods, table)
     probability = calibrator.predict_proba(raw)[:, 1]
     points = None
-    if forward.measured is not None:
-        points = np.concatenate([forward.measured, evaluated.interest])
+    if out_of_time.measured is not None:
+        points = np.concatenate([out_of_time.measured, evaluated.interest])
     weights = chosen.blend.weights(int(table.label.sum()))
     scorer: LeadScorer = clone(chosen.scorer).set_params(**weights).fit(table.features, table.label)
     recent = None
     if isinstance(data, Journeys):
         everything = np.arange(len(table.label))
-        looks = build_open(data, config, table.plan)
+        snapshots = build_open(data, config, table.plan)
         recent = read_recent_weeks(
-            [(scorer, everything)], table, looks, calibrator, data, config, choices.interest
+            [(scorer, everything)], table, snapshots, calibrator, data, config, choices.interest
         )
     policy = choose_labels(
         probability,
         table,
         rows,
-        [*out_of_time_periods(table, forward), held],
+        [*out_of_time_periods(table, out_of_time), held],
         make_gate_inputs(data, table.lead_id.iloc[rows], config, points),
         config,
         recent=recent,
@@ -371,7 +375,7 @@ def _summarize(
     release: _Release | None,
     table: TrainingTable,
     task: _Task,
-    opened: PriorAccess,
+    prior_access: PriorAccess,
 ) -> TrainingResult:
     config = task.config
     target = table.label[table.holdout.test]
@@ -385,8 +389,8 @@ def _summarize(
         population=describe_population(table),
         left_out=list_left_out(table),
         leaks=table.leaks,
-        proof=table.proof,
-        holdout=summarize_holdout(evaluated.metrics, table, opened),
+        leak_test=table.leak_test,
+        holdout=summarize_holdout(evaluated.metrics, table, prior_access),
         by_age=evaluated.by_age,
         over_time=evaluate_over_time(choices.chosen, evaluated, table),
         slices=slices,

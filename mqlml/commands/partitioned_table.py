@@ -171,7 +171,7 @@ class PartitionedTable:
     files: tuple[Path, ...]
     plan: FeaturePlan
     leaks: tuple[Finding, ...]
-    proof: PerturbationTest
+    leak_test: PerturbationTest
     journeys: Journeys
 
     def batches(self, limit: int) -> Iterator[pa.Table]:
@@ -310,19 +310,19 @@ def build_parts(
     """
     workers = joblib.cpu_count()
     with progress.step("events"):
-        dealt, part = _deal(config, journeys, ids, rows, folder / "events", limit, workers)
-    parts = len(dealt.rows)
-    journeys = add_events(journeys, journeys.events, dealt.quarantine, dealt.rows_read)
-    shelf = Shards(journeys, part, parts)
+        partitioned, part = _deal(config, journeys, ids, rows, folder / "events", limit, workers)
+    parts = len(partitioned.rows)
+    journeys = add_events(journeys, journeys.events, partitioned.quarantine, partitioned.rows_read)
+    shards = Shards(journeys, part, parts)
 
     def take(number: int) -> Journeys:
-        return shelf.take(number, dealt.read(number, journeys.leads["lead_id"]))
+        return shards.take(number, partitioned.read(number, journeys.leads["lead_id"]))
 
     with progress.step("plan"):
         plan, leaks = _learn(config, journeys, rows, take, parts, workers, progress)
-    with progress.step("proof"):
-        proof = _prove(journeys, rows, plan, dealt)
-    recipe = make_build_spec(journeys.leads, config, plan)
+    with progress.step("leak_test"):
+        leak_test = _prove(journeys, rows, plan, partitioned)
+    build_spec = make_build_spec(journeys.leads, config, plan)
     finished = folder / "parts"
     finished.mkdir(exist_ok=True)
     for unfinished in finished.glob(".*.part"):  # of the parts that were being written when a run was killed
@@ -332,13 +332,13 @@ def build_parts(
     with progress.step("features"):
         missing = [number for number in range(parts) if not files[number].exists()]
         _each(
-            lambda number: _make(take(number), recipe, files[number], group),
+            lambda number: _make(take(number), build_spec, files[number], group),
             missing,
             workers,
             progress,
             "parts",
         )
-    return PartitionedTable(rows, part[rows.lead], files, plan, leaks, proof, journeys)
+    return PartitionedTable(rows, part[rows.lead], files, plan, leaks, leak_test, journeys)
 
 
 def _each(
@@ -361,14 +361,14 @@ def _deal(
     workers: int,
 ) -> tuple[PartitionedEvents, npt.NDArray[np.int32]]:
     """The events in parts, and the part of each lead."""
-    dealt = find_partitions(folder)
-    if dealt is None:
+    partitioned = find_partitions(folder)
+    if partitioned is None:
         shutil.rmtree(folder, ignore_errors=True)
         stream = open_events(config, folder)
         parts = count_parts(stream.rows_read, journeys, rows, limit=limit, workers=workers)
         part = assign_partitions(journeys.leads, parts)
         return partition_events(stream, config, ids, part, parts, folder), part
-    return dealt, assign_partitions(journeys.leads, len(dealt.rows))
+    return partitioned, assign_partitions(journeys.leads, len(partitioned.rows))
 
 
 def _learn(
@@ -393,15 +393,17 @@ def _learn(
     return learn_plan(journeys, config, rows, events=facts, around=around)
 
 
-def _prove(journeys: Journeys, rows: Rows, plan: FeaturePlan, dealt: PartitionedEvents) -> PerturbationTest:
+def _prove(
+    journeys: Journeys, rows: Rows, plan: FeaturePlan, partitioned: PartitionedEvents
+) -> PerturbationTest:
     snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
     sample = sample_snapshots(journeys.leads, snapshots)
     few = take_leads(journeys, sample)
     asked = journeys.leads["lead_id"].isin(few.leads["lead_id"]).to_numpy()
-    few = replace(few, events=dealt.read_leads(asked, journeys.leads["lead_id"]))
+    few = replace(few, events=partitioned.read_leads(asked, journeys.leads["lead_id"]))
     check_own(few, sample, plan)
     return prove(few, sample, plan)
 
 
-def _make(part: Journeys, recipe: BuildSpec, file: Path, group: int | None) -> None:
-    write_table(build_part(part, recipe), file, rows_in_group=group)
+def _make(part: Journeys, build_spec: BuildSpec, file: Path, group: int | None) -> None:
+    write_table(build_part(part, build_spec), file, rows_in_group=group)

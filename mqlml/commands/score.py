@@ -51,10 +51,10 @@ def score_leads(
     config = read_config(config_path)
     target = check_target(out, suffixes=TABLE_SUFFIXES)
     before = None if previous is None else read_scores(previous)
-    opened = load_version_and_data(
+    loaded = load_version_and_data(
         config, command="score", as_of=as_of, model=model, leads=leads, now=now, progress=progress
     )
-    bundle, version, data, moment = opened.bundle, opened.version, opened.data, opened.moment
+    bundle, version, data, moment = loaded.bundle, loaded.version, loaded.data, loaded.moment
     with progress.step("score"):
         if not data.dated:
             table = score_flat(

@@ -51,7 +51,7 @@ def evaluate_over_time(
     if not chosen.folds:
         return ()
     ends = np.cumsum([len(fold.test) for fold in chosen.folds])[:-1]
-    raw = np.split(chosen.forward.raw, ends)
+    raw = np.split(chosen.out_of_time.raw, ends)
     forecasts = [
         Forecast(number, number, fold.test, part)
         for number, (fold, part) in enumerate(zip(chosen.folds, raw, strict=True))
@@ -61,7 +61,7 @@ def evaluate_over_time(
         table.label,
         table.time,
         chosen.folds,
-        reach=table.reach,
+        label_span=table.label_span,
         clusters=table.group,
         random_state=RANDOM_STATE,
     )
@@ -103,7 +103,7 @@ def describe_choice(chosen: Chosen) -> Choice:
             logistic=blend.linear_loss,
             blend=blend.blend_loss,
         ),
-        in_time=chosen.forward.in_time,
+        in_time=chosen.out_of_time.in_time,
         trials=tuple(TriedSettings(trial.settings, trial.loss, trial.chosen) for trial in chosen.trials),
         stopped=chosen.stopped,
     )
@@ -132,8 +132,8 @@ def describe_calibration(
                 start=level.start,
                 end=level.end,
                 n=level.n,
-                predicted=level.promised,
-                observed=level.came,
+                predicted=level.predicted,
+                observed=level.observed,
                 deviations=level.deviations,
             )
             for level in drift.periods
@@ -161,9 +161,9 @@ def warn_of_drift(drift: Drift) -> str | None:
     )
     return (
         "We cannot say that the percentages will stay accurate: from period to period the share of leads that "
-        f"converts changes more than chance explains (p = {drift.p_value:.2g}). {first.promised:.0f} conversions "
-        f"were predicted in the first period and {first.came} happened; in the last, {last.promised:.0f} and "
-        f"{last.came}; {follows}. Retrain often, and compare with actual results."
+        f"converts changes more than chance explains (p = {drift.p_value:.2g}). {first.predicted:.0f} conversions "
+        f"were predicted in the first period and {first.observed} happened; in the last, {last.predicted:.0f} and "
+        f"{last.observed}; {follows}. Retrain often, and compare with actual results."
     )
 
 
@@ -180,7 +180,7 @@ def summarize_data(data: Journeys | FlatTable, config: Config) -> DataSummary:
     )
 
 
-def summarize_holdout(metrics: Metrics, table: TrainingTable, opened: PriorAccess) -> HoldoutEvaluation:
+def summarize_holdout(metrics: Metrics, table: TrainingTable, prior_access: PriorAccess) -> HoldoutEvaluation:
     """The metrics on the held-out period, from when until when it runs, and who opened it before."""
     period = describe_holdout(table)
     return HoldoutEvaluation(
@@ -188,7 +188,7 @@ def summarize_holdout(metrics: Metrics, table: TrainingTable, opened: PriorAcces
         start=period.start,
         until=period.until,
         leads=len(np.unique(table.lead[table.holdout.test])),
-        opened_with_other_settings=opened.settings,
-        opened_by_versions=opened.versions,
-        opened_since=opened.since,
+        accessed_with_other_settings=prior_access.settings,
+        accessed_by_versions=prior_access.versions,
+        accessed_since=prior_access.since,
     )

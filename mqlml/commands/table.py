@@ -63,7 +63,7 @@ def write_training_table(
     target = check_target(out, suffixes=TABLE_SUFFIXES) if whole_file else check_folder(out)
     work = target.with_name(f".{target.name}.mqlml-work")
     with make_any_table(config, work, one_file=whole_file, now=now, progress=progress) as table:
-        require_leak_test(table.proof)
+        require_leak_test(table.leak_test)
         with progress.step("write"):
             _write(table, target, work, whole_file, config.data.memory_limit)
         label, parts = (

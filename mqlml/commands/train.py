@@ -30,7 +30,7 @@ def train_version(
     version = None
     if register_it and trained.bundle is not None:
         with progress.step("register"):
-            version = register(trained, config, now=now, opening=logbook.id)
+            version = register(trained, config, now=now, access=logbook.id)
     return TrainedVersion(
         **vars(trained.result),
         version=version.version if version else None,
@@ -40,10 +40,10 @@ def train_version(
     )
 
 
-def register(trained: Trained, config: Config, *, now: dt.datetime, opening: str | None = None) -> Version:
+def register(trained: Trained, config: Config, *, now: dt.datetime, access: str | None = None) -> Version:
     """Save the bundle of a model that passed the gate and log it in the config's store as the next version.
 
-    ``opening`` is the `Logbook`'s id of the opening of the held-out period that it was evaluated on.
+    ``access`` is the `Logbook`'s id of the opening of the held-out period that it was evaluated on.
     """
     assert trained.bundle is not None, "only a model that passed the gate has a bundle"
     bundle = trained.bundle
@@ -51,7 +51,7 @@ def register(trained: Trained, config: Config, *, now: dt.datetime, opening: str
         "mqlml": bundle.libraries["mqlml"],
         "data_sha256": bundle.fingerprint["sha256"],
         **({"git_commit": bundle.git_commit} if bundle.git_commit else {}),
-        **({"opening": opening} if opening else {}),
+        **({"opening": access} if access else {}),
     }
     return register_bundle(
         find_store(config),

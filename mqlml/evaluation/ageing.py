@@ -246,8 +246,8 @@ def _line(pairs: Sequence[_Pair], drawn: Floats) -> Estimate | None:
         return None
     # B. Efron, "The jackknife, the bootstrap and other resampling plans", 1982, chapter 3.
     over_folds = np.sqrt((n - 1) / n * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))
-    reach = student.ppf(0.975, n - 1) * max(over_folds, 30 * float(np.nanstd(drawn)))
-    return Estimate(float(value), float(value - reach), float(value + reach))
+    half_width = student.ppf(0.975, n - 1) * max(over_folds, 30 * float(np.nanstd(drawn)))
+    return Estimate(float(value), float(value - half_width), float(value + half_width))
 
 
 def recommend(steps: Sequence[AgeStep], skill: Estimate, line: Estimate | None) -> int | None:

@@ -123,7 +123,9 @@ def wilson_interval(successes: float, n: float) -> tuple[float, float]:
         return 0.0, 1.0
     share = successes / n
     middle = share + _Z**2 / (2 * n)
-    reach = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
+    half_width = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
     scale = 1 + _Z**2 / n
     # At the ends the formula gives 0 and 1 exactly; rounding must not put the share outside its own interval.
-    return max(0.0, min((middle - reach) / scale, share)), min(1.0, max((middle + reach) / scale, share))
+    return max(0.0, min((middle - half_width) / scale, share)), min(
+        1.0, max((middle + half_width) / scale, share)
+    )

@@ -111,14 +111,14 @@ class HeldOut:
     recent : OpenLooks
         The looks between that past and the held-out period, without their outcomes, which were still to come.
     period : Period
-    opened : Opened
+    prior_access : PriorAccess
         Who opened the period before; nobody, as long as it was not opened here.
     """
 
     def __init__(self, table: TrainingTable, *, record: Record = lambda _: PriorAccess()) -> None:
         self._table: TrainingTable | None = table
         self._record = record
-        self.opened = PriorAccess()
+        self.prior_access = PriorAccess()
         self.past = _before(table)
         self.recent = _since(table, len(self.past.label))
         self.period = _describe(table)
@@ -136,7 +136,7 @@ class HeldOut:
                 "the held-out period may be opened once, to judge what was chosen before; it was opened already. "
                 "Make every choice on the past, and build the table again for another model"
             )
-        self.opened = self._record(self.period)
+        self.prior_access = self._record(self.period)
         table, self._table = self._table, None
         return table
 
@@ -145,7 +145,7 @@ def _before(table: TrainingTable) -> TrainingTable:
     """The rows whose outcomes were known when the held-out period began; they keep their positions."""
     fold = table.holdout
     # Rows are in order of time, so this is a slice, which copies nothing.
-    n = int(((table.time < fold.start) & (table.time + table.reach <= fold.start)).sum())
+    n = int(((table.time < fold.start) & (table.time + table.label_span <= fold.start)).sum())
     nobody = np.empty(0, dtype=np.intp)
     return replace(
         table,
@@ -171,7 +171,7 @@ def _since(table: TrainingTable, first: int) -> ImmatureSnapshots:
         time=table.time[rows],
         group=table.group[rows],
         lead=table.lead[rows],
-        start=start - table.reach,
+        start=start - table.label_span,
         end=start,
     )
 
@@ -301,12 +301,14 @@ def evaluate_fit_by_engagement(evaluated: Evaluated, table: TrainingTable) -> tu
 
 
 def evaluate_labels(
-    policy: LabelPolicy, evaluated: Evaluated, table: TrainingTable, traits: GateInputs
+    policy: LabelPolicy, evaluated: Evaluated, table: TrainingTable, gate_inputs: GateInputs
 ) -> dict[str, ThresholdEvaluation]:
     """What each label's threshold, chosen on the past, brings on the held-out period, beside what was predicted."""
     last = table.holdout.test
     rows = LabelRows(table.label[last], table.group[last], table.lead[last], holdout_weeks(table))
-    return evaluate_policy(policy, evaluated.probability, rows, traits=traits, random_state=RANDOM_STATE)
+    return evaluate_policy(
+        policy, evaluated.probability, rows, gate_inputs=gate_inputs, random_state=RANDOM_STATE
+    )
 
 
 def evaluate_importance(

@@ -179,7 +179,7 @@ def evaluate_policy(
     rows: LabelRows,
     *,
     random_state: int,
-    traits: GateInputs | None = None,
+    gate_inputs: GateInputs | None = None,
     n_bootstrap: int = 500,
 ) -> dict[str, ThresholdEvaluation]:
     """Precision, recall, volume and value of each label on leads it was not chosen on, by label.
@@ -189,14 +189,14 @@ def evaluate_policy(
     policy : LabelPolicy
     probability : array of shape (n,)
     rows : LabelRows
-    traits : Traits, optional
+    gate_inputs : Traits, optional
         Needed where thresholds differ by team, or a label has a gate.
     random_state, n_bootstrap : int
         Intervals are percentiles of the bootstrap over clusters; that of a volume holds the number of weeks fixed.
     """
     target, chance = check_rows(rows.y, probability)
     bootstrap = ClusterBootstrap(rows.clusters, n_bootstrap=n_bootstrap, random_state=random_state)
-    reached = policy.reach(chance, traits).astype(np.float64)
+    reached = policy.meets_thresholds(chance, gate_inputs).astype(np.float64)
     return {
         outcome.label: _evaluate(outcome, reached[:, level], target, rows, bootstrap)
         for level, outcome in enumerate(policy.outcomes)

@@ -114,7 +114,7 @@ def evaluate_folds(
     time: npt.NDArray[np.int64],
     folds: Sequence[Fold],
     *,
-    reach: int,
+    label_span: int,
     clusters: npt.NDArray[np.intp],
     random_state: int,
 ) -> tuple[tuple[FoldEvaluation, ...], PeriodEvaluation]:
@@ -128,14 +128,14 @@ def evaluate_folds(
     forecasts : what `forecast_across_periods` gave; only those of own periods are looked at.
     label, time, clusters : arrays of shape (rows of the table,)
     folds : the folds of the forecasts.
-    reach : int, gap plus horizon in the unit of ``time``.
+    label_span : int, gap plus horizon in the unit of ``time``.
     random_state : int
 
     Returns
     -------
     One evaluation per fold, and one of all together.
     """
-    outlook = _forecast(forecasts, label, time, folds, reach)
+    outlook = _forecast(forecasts, label, time, folds, label_span)
     evaluated = []
     for one in outlook:
         period = _evaluate(label[one.rows], one.predicted, one.known, clusters[one.rows], random_state)
@@ -152,13 +152,13 @@ def evaluate_losses(
     time: npt.NDArray[np.int64],
     folds: Sequence[Fold],
     *,
-    reach: int,
+    label_span: int,
     clusters: npt.NDArray[np.intp],
     random_state: int,
 ) -> tuple[PeriodLosses, ...]:
     """The part of `evaluate_folds` that costs next to nothing, one per fold, known even where nobody converted."""
     evaluated = []
-    for one in _forecast(forecasts, label, time, folds, reach):
+    for one in _forecast(forecasts, label, time, folds, label_span):
         target = label[one.rows].astype(np.float64)
         base, loss = log_losses(target, one.known), log_losses(target, one.predicted)
         estimates: Sequence[Estimate | None]
@@ -186,14 +186,14 @@ def _forecast(
     label: Labels,
     time: npt.NDArray[np.int64],
     folds: Sequence[Fold],
-    reach: int,
+    label_span: int,
 ) -> list[_Outlook]:
     """Raw scores as probabilities, with what was known when each fold's model was trained and no more."""
     own = {found.made: found for found in forecasts if found.made == found.period}
     rates = [float(label[fold.train].mean()) for fold in folds]
     outlook = []
     for number, rate in enumerate(rates):
-        slope = _slope_before(number, own, label, time, folds, rates, reach)
+        slope = _slope_before(number, own, label, time, folds, rates, label_span)
         rows = own[number].rows
         predicted = shrink(own[number].raw, base_rate=rate, slope=slope)
         outlook.append(_Outlook(rows, predicted, np.full(len(rows), rate), rate, slope))
@@ -217,13 +217,13 @@ def _slope_before(
     time: npt.NDArray[np.int64],
     folds: Sequence[Fold],
     rates: Sequence[float],
-    reach: int,
+    label_span: int,
 ) -> float:
     """The slope that could be known when this fold's model was trained."""
     parts = []
     for earlier in range(number):
         rows = own[earlier].rows
-        ripe = time[rows] + reach <= folds[number].start
+        ripe = time[rows] + label_span <= folds[number].start
         parts.append((own[earlier].raw[ripe], label[rows[ripe]], rates[earlier]))
     wins = sum(int(target.sum()) for _, target, _ in parts)
     total = sum(len(target) for _, target, _ in parts)

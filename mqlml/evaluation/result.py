@@ -86,11 +86,11 @@ class HoldoutEvaluation(Metrics):
     """The last cutoff, likewise."""
     leads: int
     """Leads that the snapshots are of."""
-    opened_with_other_settings: int
+    accessed_with_other_settings: int
     """With how many settings other than these the period was opened before."""
-    opened_by_versions: tuple[int, ...]
+    accessed_by_versions: tuple[int, ...]
     """The versions that came of it."""
-    opened_since: str | None
+    accessed_since: str | None
     """ISO time of the first such opening."""
 
     @property
@@ -207,7 +207,7 @@ class TrainingResult(Result):
     """Columns that became no feature."""
     leaks: tuple[Finding, ...]
     """What the leakage audit found."""
-    proof: PerturbationTest | None
+    leak_test: PerturbationTest | None
     """None for a flat table, which has no times."""
     holdout: HoldoutEvaluation
     """How good the model is on the held-out period."""

@@ -3,7 +3,7 @@
 from mqlml.insight.lead import (
     Change,
     Explanation,
-    Placement,
+    PointsPercentile,
     Reason,
     TimelineEvent,
     compare_moments,
@@ -15,7 +15,7 @@ from mqlml.insight.lead import (
 __all__ = [
     "Change",
     "Explanation",
-    "Placement",
+    "PointsPercentile",
     "Reason",
     "TimelineEvent",
     "compare_moments",

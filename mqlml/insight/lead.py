@@ -35,7 +35,7 @@ from mqlml.training.snapshots import exit_times
 __all__ = [
     "Change",
     "Explanation",
-    "Placement",
+    "PointsPercentile",
     "Reason",
     "TimelineEvent",
     "compare_moments",
@@ -74,14 +74,14 @@ def compare_moments(
     table : DataFrame of two rows
         The values that the contributions speak of.
     """
-    ideas = group_signals(features)
-    sums = sum_signals(contributions, ideas)
+    signals = group_signals(features)
+    sums = sum_signals(contributions, signals)
     moved = sums[1] - sums[0]
     changes = []
     for place in np.argsort(-np.abs(moved), kind="stable"):
         if moved[place] == 0:
             break
-        members = np.array(ideas[place].members)
+        members = np.array(signals[place].members)
         each = (contributions.added[1, members] - contributions.added[0, members]) * np.sign(moved[place])
         member = members[np.argmax(each)]
         before, now = (
@@ -161,7 +161,7 @@ class Reason(Result):
 
 
 @dataclass(frozen=True)
-class Placement(Result):
+class PointsPercentile(Result):
     """Where a lead stands among those open at that moment, by fit or by engagement."""
 
     points: float
@@ -194,9 +194,9 @@ class Explanation(Result):
     """Of the probability: the base and the points of all reasons together."""
     base: float
     """Log-odds of the average training row."""
-    fit: Placement
+    fit: PointsPercentile
     """What profile adds."""
-    engagement: Placement
+    engagement: PointsPercentile
     """What channel and actions add."""
     points: dict[Family, float]
     """Log-odds that each family adds."""
@@ -359,20 +359,20 @@ def _explain(
     )
 
 
-def _place(points: npt.NDArray[np.float64], place: int) -> Placement:
+def _place(points: npt.NDArray[np.float64], place: int) -> PointsPercentile:
     own = points[place]
-    return Placement(float(own), float(50.0 * ((points < own).mean() + (points <= own).mean())))
+    return PointsPercentile(float(own), float(50.0 * ((points < own).mean() + (points <= own).mean())))
 
 
 def _reasons(bundle: Bundle, found: Contributions, features: pd.DataFrame) -> list[Reason]:
     described = bundle.plan.features
-    ideas = group_signals(described)
-    points = sum_signals(found, ideas)[-1]
+    signals = group_signals(described)
+    points = sum_signals(found, signals)[-1]
     reasons = []
     for place in np.argsort(-np.abs(points), kind="stable"):
         if points[place] == 0:
             break
-        members = np.array(ideas[place].members)
+        members = np.array(signals[place].members)
         member = members[np.argmax(found.added[-1, members] * np.sign(points[place]))]
         sentence = format_value(
             described[member], features.iloc[-1, member], speaks_for=bool(points[place] > 0)

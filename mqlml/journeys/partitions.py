@@ -221,7 +221,7 @@ def partition_events(
             place += len(good)
     repeated = ids.find_repeated(tally)
     tally.check()
-    dealt = PartitionedEvents(
+    partitioned = PartitionedEvents(
         folder=folder,
         columns=columns,
         words={column: tuple(places) for column, places in vocabulary.items()},
@@ -230,8 +230,8 @@ def partition_events(
         quarantine=tally.to_frame(),
         repeated=repeated,
     )
-    _keep_index(dealt)
-    return dealt
+    _keep_index(partitioned)
+    return partitioned
 
 
 def _numbers(column: str, values: Any, vocabulary: dict[str, dict[str, int]]) -> npt.NDArray[Any]:
@@ -262,19 +262,19 @@ def _write(
     return counts
 
 
-def _keep_index(dealt: PartitionedEvents) -> None:
+def _keep_index(partitioned: PartitionedEvents) -> None:
     """Write down what the files hold; the index comes last and in one step, so that it stands for all of it."""
-    dealt.quarantine.to_parquet(dealt.folder / _QUARANTINE, index=False)
-    np.save(dealt.folder / _REPEATED, dealt.repeated)
+    partitioned.quarantine.to_parquet(partitioned.folder / _QUARANTINE, index=False)
+    np.save(partitioned.folder / _REPEATED, partitioned.repeated)
     index = {
-        "columns": dealt.columns,
-        "words": dealt.words,
-        "rows": dealt.rows,
-        "rows_read": dealt.rows_read,
+        "columns": partitioned.columns,
+        "words": partitioned.words,
+        "rows": partitioned.rows,
+        "rows_read": partitioned.rows_read,
     }
-    unfinished = dealt.folder / f"{_INDEX}.part"
+    unfinished = partitioned.folder / f"{_INDEX}.part"
     unfinished.write_text(json.dumps(index), encoding="utf-8")
-    unfinished.replace(dealt.folder / _INDEX)
+    unfinished.replace(partitioned.folder / _INDEX)
 
 
 class _Ids:

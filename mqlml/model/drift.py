@@ -53,8 +53,8 @@ class PeriodLevel:
     start: int
     end: int
     n: int
-    promised: float
-    came: int
+    predicted: float
+    observed: int
     deviations: float
 
 
@@ -147,7 +147,7 @@ def follow_recent(
     *,
     time: Ints,
     group: Rows,
-    reach: int,
+    label_span: int,
     periods: Sequence[tuple[int, int]],
 ) -> tuple[SigmoidCalibrator, Drift]:
     """The calibrator with its level moved to that of the recent periods, where that has been the better guess so far.
@@ -160,7 +160,7 @@ def follow_recent(
         Forward predictions and what became of them.
     time, group : arrays of shape (n,)
         Place in time, and account or lead, of each row.
-    reach : int
+    label_span : int
         How much later an outcome is known; a period is predicted from outcomes known at its start only.
     periods : sequence of (start, end)
         First and last time of each period, both included. Fewer than two: nothing can be followed.
@@ -176,7 +176,7 @@ def follow_recent(
     # One level was fitted to all periods, which takes one degree of freedom.
     p_value = float(chi2.sf(sum(level.deviations**2 for level in levels), len(levels) - 1))
     length = (spans[-1][1] - spans[0][0]) / len(spans)
-    half_life = _choose_half_life(chance, target, time, reach, spans, length)
+    half_life = _choose_half_life(chance, target, time, label_span, spans, length)
     if half_life is None:
         return calibrator, Drift(levels, p_value, None, 0.0)
     shift = _shift(chance, target, _weights(time, spans[-1][1], half_life))
@@ -192,19 +192,19 @@ def _level(
     span: tuple[int, int],
 ) -> PeriodLevel:
     rows = (time >= span[0]) & (time <= span[1])
-    promised, came = expit(chance[rows]), y[rows]
+    predicted, observed = expit(chance[rows]), y[rows]
     _, unit = np.unique(group[rows], return_inverse=True)
     # Under the promise a row varies by p (1 − p); rows of one account or lead share their fate, so their residuals
     # are added up before they are squared, and the larger of the two variances counts.
-    per_unit = np.bincount(unit, weights=came - promised)
-    variance = max(float(per_unit @ per_unit), float((promised * (1 - promised)).sum()), 1e-12)
-    surplus = float((came - promised).sum())
+    per_unit = np.bincount(unit, weights=observed - predicted)
+    variance = max(float(per_unit @ per_unit), float((predicted * (1 - predicted)).sum()), 1e-12)
+    surplus = float((observed - predicted).sum())
     return PeriodLevel(
         start=span[0],
         end=span[1],
         n=int(rows.sum()),
-        promised=float(promised.sum()),
-        came=int(came.sum()),
+        predicted=float(predicted.sum()),
+        observed=int(observed.sum()),
         deviations=surplus / math.sqrt(variance),
     )
 
@@ -235,14 +235,14 @@ def _choose_half_life(
     chance: Floats,
     y: Floats,
     time: Ints,
-    reach: int,
+    label_span: int,
     spans: Sequence[tuple[int, int]],
     length: float,
 ) -> float | None:
     """The half-life of least log loss on all periods after, or None if never forgetting is as good within noise."""
     gains: list[Floats] = []
     for start, _ in spans[1:]:
-        known, judged = time + reach <= start, (time >= start) & (time <= spans[-1][1])
+        known, judged = time + label_span <= start, (time >= start) & (time <= spans[-1][1])
         if not known.any() or not judged.any():
             continue
         # Never forgetting means one level for all that was known then, found in the same way.

@@ -70,10 +70,10 @@ def group_signals(features: Sequence[Feature]) -> list[SignalColumns]:
     return [SignalColumns(family, what, tuple(own)) for (family, what), own in members.items()]
 
 
-def sum_signals(contributions: Contributions, ideas: Sequence[SignalColumns]) -> Floats:
+def sum_signals(contributions: Contributions, signals: Sequence[SignalColumns]) -> Floats:
     """What each idea adds to the log-odds, shape (n, ideas); base and ideas sum to the total."""
-    group = {member: place for place, idea in enumerate(ideas) for member in idea.members}
-    return add_up(contributions, [group[column] for column in range(len(group))], len(ideas))
+    group = {member: place for place, idea in enumerate(signals) for member in idea.members}
+    return add_up(contributions, [group[column] for column in range(len(group))], len(signals))
 
 
 def choose_reasons(
@@ -92,9 +92,9 @@ def choose_reasons(
     number : int
         Reasons each way.
     """
-    ideas = group_signals(features)
-    members = np.array([member for idea in ideas for member in idea.members], dtype=np.int64)
-    first = np.cumsum([0, *(len(idea.members) for idea in ideas)])
+    signals = group_signals(features)
+    members = np.array([member for idea in signals for member in idea.members], dtype=np.int64)
+    first = np.cumsum([0, *(len(idea.members) for idea in signals)])
     chosen = np.full((2 * number, len(table)), -1, dtype=np.int64)
     _choose(np.ascontiguousarray(contributions.added.T), members, first, _LEAST, chosen)
     sentences: dict[str, int] = {}
@@ -143,14 +143,14 @@ def _choose(values: Floats, members: Ints, first: Ints, least: float, chosen: In
 
     ``values`` has the shape (columns, n); idea ``i`` is ``members[first[i]:first[i + 1]]``. Of equals the first wins.
     """
-    number, n, ideas = len(chosen) // 2, values.shape[1], len(first) - 1
+    number, n, signals = len(chosen) // 2, values.shape[1], len(first) - 1
     size = np.empty(number)
     best = np.empty(number, np.int64)
-    sums = np.empty((ideas, _ROWS))
+    sums = np.empty((signals, _ROWS))
     for low in range(0, n, _ROWS):
         high = min(low + _ROWS, n)
         sums[:] = 0.0
-        for idea in range(ideas):
+        for idea in range(signals):
             for at in range(first[idea], first[idea + 1]):
                 added = values[members[at], low:high]
                 for row in range(high - low):
@@ -159,7 +159,7 @@ def _choose(values: Floats, members: Ints, first: Ints, least: float, chosen: In
             for half in range(2):
                 sign = 1.0 if half == 0 else -1.0
                 found = 0
-                for idea in range(ideas):
+                for idea in range(signals):
                     total = sign * sums[idea, row - low]
                     if total < least or (found == number and total <= size[number - 1]):
                         continue

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.policy.gate_inputs import bayes_threshold, make_references, payoff
-from mqlml.policy.labels import Bar, LabelOutcome, LabelPolicy, reach
+from mqlml.policy.labels import Bar, LabelOutcome, LabelPolicy, meets_thresholds
 from mqlml.policy.threshold_data import Curve, Ranked, ThresholdData, make_threshold_data
 from mqlml.types import Floats, Ints, Mask, Rows
 
@@ -45,7 +45,7 @@ def choose_thresholds(
 
 
 def choose_policy(
-    looks: ThresholdData, rules: Mapping[str, LabelRule], *, recent: ThresholdData | None = None
+    snapshots: ThresholdData, rules: Mapping[str, LabelRule], *, recent: ThresholdData | None = None
 ) -> LabelPolicy:
     """Thresholds that keep each rule on leads whose outcome is known.
 
@@ -68,11 +68,11 @@ def choose_policy(
 
     Parameters
     ----------
-    looks : Looks
+    snapshots : Looks
     rules : mapping of label to LabelRule, lowest label first
     recent : Looks, optional
         Of the latest weeks, by the model that will be used, whatever comes of them: volumes are read off these. The
-        capacity of a team that has none there is chosen for on ``looks``.
+        capacity of a team that has none there is chosen for on ``snapshots``.
 
     Raises
     ------
@@ -80,22 +80,24 @@ def choose_policy(
         If a rule asks for what no threshold reaches, naming the best one; the rules contradict each other; or a
         team has no leads.
     """
-    if not looks.label.any():
+    if not snapshots.label.any():
         raise LabelPolicyError(
-            f"thresholds need leads that converted; found none among {len(looks.label)}. Take a longer history or "
-            "horizon"
+            f"thresholds need leads that converted; found none among {len(snapshots.label)}. Take a longer history "
+            "or horizon"
         )
-    references = make_references(looks.traits)
-    looks = replace(looks, traits=looks.traits.ranked(references))
+    references = make_references(snapshots.gate_inputs)
+    snapshots = replace(snapshots, gate_inputs=snapshots.gate_inputs.ranked(references))
     if recent is not None:
-        recent = replace(recent, traits=recent.traits.ranked(references))
-    bars, notes = Chooser(looks, rules, recent=recent).choose_strictly()
-    latest = looks if recent is None else recent
-    volumes = reach(bars, latest.probability, latest.traits)
-    reached = reach(bars, looks.probability, looks.traits)
+        recent = replace(recent, gate_inputs=recent.gate_inputs.ranked(references))
+    bars, notes = Chooser(snapshots, rules, recent=recent).choose_strictly()
+    latest = snapshots if recent is None else recent
+    volumes = meets_thresholds(bars, latest.probability, latest.gate_inputs)
+    reached = meets_thresholds(bars, snapshots.probability, snapshots.gate_inputs)
     return LabelPolicy(
         outcomes=tuple(
-            _outcome(looks, name, rule, bar, reached[:, level], weekly_rate(latest, volumes[:, level]), note)
+            _outcome(
+                snapshots, name, rule, bar, reached[:, level], weekly_rate(latest, volumes[:, level]), note
+            )
             for level, ((name, rule), bar, note) in enumerate(zip(rules.items(), bars, notes, strict=True))
         ),
         references=references,
@@ -126,23 +128,23 @@ class Chooser:
     """
 
     def __init__(
-        self, looks: ThresholdData, rules: Mapping[str, LabelRule], *, recent: ThresholdData | None = None
+        self, snapshots: ThresholdData, rules: Mapping[str, LabelRule], *, recent: ThresholdData | None = None
     ) -> None:
         self.levels = []
         ranked: dict[bytes, Ranked] = {}  # labels with the same gates, mostly none, share one
-        admitted = np.ones(len(looks.probability), dtype=bool)
+        admitted = np.ones(len(snapshots.probability), dtype=bool)
         bars: list[Bar] = []
         for name, rule in rules.items():
             bars.append(Bar(0.0, None, {}, rule.min_fit, rule.min_engagement))
-            admitted = admitted & bars[-1].admits(looks.traits, len(admitted))
+            admitted = admitted & bars[-1].admits(snapshots.gate_inputs, len(admitted))
             if not admitted.any():
                 raise LabelPolicyError(
                     f"labels.{name}: no past lead passes its gates (min_fit, min_engagement); lower them"
                 )
             key = admitted.tobytes()
             if rule.teams is None and key not in ranked:
-                ranked[key] = Ranked(looks, admitted)
-            parts = _parts(looks, name, rule, admitted, ranked.get(key))
+                ranked[key] = Ranked(snapshots, admitted)
+            parts = _parts(snapshots, name, rule, admitted, ranked.get(key))
             if recent is not None and rule.policy == "capacity":
                 parts = [replace(part, recent=_recently(recent, bars, rule, part.team)) for part in parts]
             self.levels.append((name, rule, parts))
@@ -191,20 +193,20 @@ class Chooser:
 
 
 def _parts(
-    looks: ThresholdData, name: str, rule: LabelRule, admitted: Mask, everyone: Ranked | None
+    snapshots: ThresholdData, name: str, rule: LabelRule, admitted: Mask, everyone: Ranked | None
 ) -> list[_Part]:
     if rule.teams is None:
         assert everyone is not None
         return [_Part(None, everyone, rule, f"labels.{name}")]
     column, capacities = rule.teams.column, rule.teams.per_week
-    if looks.weeks is None:
+    if snapshots.weeks is None:
         raise LabelPolicyError(_no_dates(f"labels.{name}.teams", "a capacity by team"))
-    if column not in looks.traits.teams:
+    if column not in snapshots.gate_inputs.teams:
         raise LabelPolicyError(
             f"labels.{name}.teams: the leads have no column {column!r} that teams could be told by; check "
             "data.leads.columns, or give one capacity for all (per_week)"
         )
-    of_row = np.asarray(looks.traits.teams[column], dtype=np.str_)
+    of_row = np.asarray(snapshots.gate_inputs.teams[column], dtype=np.str_)
     parts = []
     for team, per_week in capacities.items():
         if not (of_row == team).any():
@@ -215,23 +217,23 @@ def _parts(
             )
         own = rule.model_copy(update={"per_week": per_week, "teams": None})
         parts.append(
-            _Part(team, Ranked(looks, admitted & (of_row == team)), own, f"labels.{name}.teams, {team}")
+            _Part(team, Ranked(snapshots, admitted & (of_row == team)), own, f"labels.{name}.teams, {team}")
         )
     others = ~np.isin(of_row, list(capacities))
     if rule.per_week is not None:
         # Where all past leads had a team, those without one are taken to be like all.
-        ranked = Ranked(looks, admitted & others if others.any() else admitted)
+        ranked = Ranked(snapshots, admitted & others if others.any() else admitted)
         parts.append(_Part(None, ranked, rule, f"labels.{name}, leads of no team"))
     return parts
 
 
 def _recently(recent: ThresholdData, gates: list[Bar], rule: LabelRule, team: str | None) -> Ranked | None:
     """The recent looks that pass the gates up to this level and are of this team; None where there are none."""
-    allowed = reach(gates, recent.probability, recent.traits)[:, -1]
+    allowed = meets_thresholds(gates, recent.probability, recent.gate_inputs)[:, -1]
     if rule.teams is not None:
-        if rule.teams.column not in recent.traits.teams:
+        if rule.teams.column not in recent.gate_inputs.teams:
             return None
-        of_row = np.asarray(recent.traits.teams[rule.teams.column], dtype=np.str_)
+        of_row = np.asarray(recent.gate_inputs.teams[rule.teams.column], dtype=np.str_)
         allowed &= of_row == team if team is not None else ~np.isin(of_row, list(rule.teams.per_week))
     return Ranked(recent, allowed) if allowed.any() else None
 
@@ -343,7 +345,7 @@ def _check_raised(
 
 
 def _outcome(
-    looks: ThresholdData,
+    snapshots: ThresholdData,
     name: str,
     rule: LabelRule,
     bar: Bar,
@@ -352,68 +354,68 @@ def _outcome(
     note: str | None,
 ) -> LabelOutcome:
     selected = int(reached.sum())
-    converted = int(looks.label[reached].sum())
+    converted = int(snapshots.label[reached].sum())
     few = f"rests on {selected} leads only" if selected < _FEW_LEADS else None
     if not selected:
-        few = f"selects nobody: the highest probability is {looks.probability.max():.4g}"
+        few = f"selects nobody: the highest probability is {snapshots.probability.max():.4g}"
     return LabelOutcome(
         label=name,
         rule=rule.model_dump(exclude_unset=True, mode="json"),
         threshold=bar.lowest,
         precision=converted / selected if selected else None,
-        recall=converted / float(looks.label.sum()),
+        recall=converted / float(snapshots.label.sum()),
         per_week=per_week,
         selected=selected,
         converted=converted,
         note="; ".join(part for part in (note, few) if part) or None,
-        value=value_rate(looks, rule, reached) if rule.policy == "value" else None,
+        value=value_rate(snapshots, rule, reached) if rule.policy == "value" else None,
         teams=dict(bar.teams) if bar.column else None,
         others=bar.everyone if bar.column else None,
     )
 
 
 def rules_among(
-    looks: ThresholdData, rules: Mapping[str, LabelRule], policy: LabelPolicy
+    snapshots: ThresholdData, rules: Mapping[str, LabelRule], policy: LabelPolicy
 ) -> dict[str, LabelRule]:
     """The rules with each capacity changed to what the policy's thresholds come to among these looks.
 
     So thresholds chosen again on resamples of the looks are those of the policy, whatever looks they were chosen on.
     """
     bars = [outcome.bar for outcome in policy.outcomes]
-    reached = reach(bars, looks.probability, looks.traits)
+    reached = meets_thresholds(bars, snapshots.probability, snapshots.gate_inputs)
     found = dict(rules)
     for level, (name, rule) in enumerate(rules.items()):
         if rule.policy != "capacity":
             continue
         if rule.teams is None:
-            found[name] = rule.model_copy(update={"per_week": weekly_rate(looks, reached[:, level])})
+            found[name] = rule.model_copy(update={"per_week": weekly_rate(snapshots, reached[:, level])})
             continue
-        of_row = np.asarray(looks.traits.teams[rule.teams.column], dtype=np.str_)
+        of_row = np.asarray(snapshots.gate_inputs.teams[rule.teams.column], dtype=np.str_)
         capacities = {
-            team: weekly_rate(looks, reached[:, level] & (of_row == team)) for team in rule.teams.per_week
+            team: weekly_rate(snapshots, reached[:, level] & (of_row == team)) for team in rule.teams.per_week
         }
-        others = weekly_rate(looks, reached[:, level] & ~np.isin(of_row, list(capacities)))
+        others = weekly_rate(snapshots, reached[:, level] & ~np.isin(of_row, list(capacities)))
         teams = rule.teams.model_copy(update={"per_week": capacities})
         update = {"teams": teams, "per_week": others if rule.per_week is not None else None}
         found[name] = rule.model_copy(update=update)
     return found
 
 
-def weekly_rate(looks: ThresholdData, reached: Mask) -> float | None:
+def weekly_rate(snapshots: ThresholdData, reached: Mask) -> float | None:
     """Different leads selected a week, recent weeks counting more; None where the data has no dates."""
-    recency, weeks = looks.recency()
+    recency, weeks = snapshots.recency()
     if weeks is None:
         return None
     rows = np.flatnonzero(reached)
-    rows = rows[np.argsort(-looks.probability[rows], kind="stable")]
-    once = rows[np.unique(looks.lead[rows], return_index=True)[1]]
+    rows = rows[np.argsort(-snapshots.probability[rows], kind="stable")]
+    once = rows[np.unique(snapshots.lead[rows], return_index=True)[1]]
     return float(recency[once].sum() / weeks)
 
 
-def value_rate(looks: ThresholdData, rule: LabelRule, reached: Mask) -> float:
+def value_rate(snapshots: ThresholdData, rule: LabelRule, reached: Mask) -> float:
     """What following up each selected lead once, when first selected, was worth: a week, or a look without dates."""
-    rows = first_snapshots(looks.lead, looks.time, np.flatnonzero(reached))
-    return float(payoff(rule, looks.label[rows]).sum() / (looks.weeks or len(looks.label)))
+    rows = first_snapshots(snapshots.lead, snapshots.time, np.flatnonzero(reached))
+    return float(payoff(rule, snapshots.label[rows]).sum() / (snapshots.weeks or len(snapshots.label)))
 
 
 def first_snapshots(lead: Ints, time: Floats | None, rows: Rows) -> Rows:

@@ -70,11 +70,11 @@ def interest_points(scorer: LeadScorer, X: Any, families: Sequence[Family]) -> F
     return np.column_stack([by_family["profile"], by_family["channel"] + by_family["actions"]])
 
 
-def make_references(traits: GateInputs) -> dict[str, tuple[float, ...]]:
+def make_references(gate_inputs: GateInputs) -> dict[str, tuple[float, ...]]:
     """What later points are measured against: the 0, 0.1, … 100 % quantiles of these."""
     return {
         name: tuple(np.quantile(points, np.linspace(0, 1, 1001)).tolist())
-        for name, points in (("fit", traits.fit), ("engagement", traits.engagement))
+        for name, points in (("fit", gate_inputs.fit), ("engagement", gate_inputs.engagement))
         if points is not None
     }
 

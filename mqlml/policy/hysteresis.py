@@ -58,7 +58,7 @@ def assign_with_hysteresis(
     last: LastLabels,
     *,
     now: int,
-    staying: Sequence[HoldRule],
+    hold_rules: Sequence[HoldRule],
 ) -> tuple[Ints, Ints, Ints]:
     """Levels of now, with what leads keep of their last ones.
 
@@ -74,7 +74,7 @@ def assign_with_hysteresis(
         The threshold of each level for each lead.
     last : Remembered
     now : int, microseconds
-    staying : one for each level, lowest first
+    hold_rules : one for each level, lowest first
 
     Returns
     -------
@@ -83,7 +83,7 @@ def assign_with_hysteresis(
         `KEPT_BY_EXIT`.
     """
     found, kept = level.astype(np.int64), np.zeros(len(level), dtype=np.int64)
-    for number, stay in enumerate(staying, start=1):
+    for number, stay in enumerate(hold_rules, start=1):
         had = (last.level >= number) & (found < number)
         held = had & (now - last.since < stay.hold)
         near = np.zeros(len(level), dtype=bool)

@@ -18,7 +18,7 @@ from scipy import stats
 from mqlml.config import LabelRule
 from mqlml.policy.choose import Chooser, rules_among
 from mqlml.policy.gate_inputs import payoff
-from mqlml.policy.labels import Bar, LabelOutcome, LabelPolicy, PredictionInterval, reach
+from mqlml.policy.labels import Bar, LabelOutcome, LabelPolicy, PredictionInterval, meets_thresholds
 from mqlml.policy.threshold_data import HALF_LIFE, ThresholdData
 from mqlml.types import Floats, Ints, Rows
 
@@ -36,7 +36,7 @@ _CELLS = 50_000_000
 
 def add_prediction_intervals(
     policy: LabelPolicy,
-    looks: ThresholdData,
+    snapshots: ThresholdData,
     rules: Mapping[str, LabelRule],
     *,
     length: float,
@@ -69,7 +69,7 @@ def add_prediction_intervals(
     ----------
     policy : LabelPolicy
         As `choose_policy` chose it on these looks by these rules.
-    looks : Looks
+    snapshots : Looks
         With ``time``; without, nothing is promised.
     rules : mapping of label to LabelRule
     length : float
@@ -78,11 +78,13 @@ def add_prediction_intervals(
         Those that `choose_policy` had besides.
     random_state, n_resamples : int
     """
-    if looks.time is None:
+    if snapshots.time is None:
         return policy
-    n_resamples = int(np.clip(_CELLS // len(looks.probability), 100, n_resamples))
-    looks = _in_time(replace(looks, traits=looks.traits.ranked(policy.references)))
-    draws = _Draws(looks, rules if recent is None else rules_among(looks, rules, policy), policy, length)
+    n_resamples = int(np.clip(_CELLS // len(snapshots.probability), 100, n_resamples))
+    snapshots = _in_time(replace(snapshots, gate_inputs=snapshots.gate_inputs.ranked(policy.references)))
+    draws = _Draws(
+        snapshots, rules if recent is None else rules_among(snapshots, rules, policy), policy, length
+    )
     alike, _ = draws.errors(n_resamples, random_state, apart=False)
     apart, chance = draws.errors(n_resamples // 2, random_state, apart=True)
     outcomes = tuple(
@@ -166,33 +168,33 @@ class _Draws:
     """Draws of a past and of the period after it."""
 
     def __init__(
-        self, looks: ThresholdData, rules: Mapping[str, LabelRule], policy: LabelPolicy, length: float
+        self, snapshots: ThresholdData, rules: Mapping[str, LabelRule], policy: LabelPolicy, length: float
     ) -> None:
-        self.looks = looks
+        self.snapshots = snapshots
         self.rules = rules
-        self.chooser = Chooser(self.looks, rules)
-        assert self.looks.time is not None
-        place = _without_holes(self.looks.time, looks.periods)
-        weeks = max(1, round(looks.length)) if looks.dated else _MOST_SLICES
+        self.chooser = Chooser(self.snapshots, rules)
+        assert self.snapshots.time is not None
+        place = _without_holes(self.snapshots.time, snapshots.periods)
+        weeks = max(1, round(snapshots.length)) if snapshots.dated else _MOST_SLICES
         self.n_slices = min(weeks, _MOST_SLICES, len(np.unique(place)))
-        self.slice_length = looks.length / self.n_slices
+        self.slice_length = snapshots.length / self.n_slices
         # The rows before the end of each slice.
         self.ends = np.searchsorted(place, np.arange(self.n_slices + 1) * self.slice_length)
         self.ends[-1] = len(place)
         self.n_next = max(1, round(length / self.slice_length))
         self.block = max(1, min(self.n_next, self.n_slices // _FEWEST_PERIODS))
         self.n_periods = self.n_slices / self.block - 1
-        self.recency, _ = self.looks.recency()
-        age = looks.length - (np.arange(self.n_slices) + 0.5) * self.slice_length
+        self.recency, _ = self.snapshots.recency()
+        age = snapshots.length - (np.arange(self.n_slices) + 0.5) * self.slice_length
         shown = [self.recency[self.ends[k] : self.ends[k + 1]] for k in range(self.n_slices)]
-        fallback = np.exp(-math.log(2) / HALF_LIFE * age) if looks.dated else np.ones(self.n_slices)
+        fallback = np.exp(-math.log(2) / HALF_LIFE * age) if snapshots.dated else np.ones(self.n_slices)
         # The weeks of a slice count as much as its leads.
         means = [float(rows.mean()) if len(rows) else fallback[k] for k, rows in enumerate(shown)]
         self.weeks_before = np.concatenate([[0.0], np.cumsum(means)]) * self.slice_length
-        self.accounts = int(looks.account.max()) + 1
-        self.repeated = len(np.unique(looks.lead)) < len(looks.lead)
+        self.accounts = int(snapshots.account.max()) + 1
+        self.repeated = len(np.unique(snapshots.lead)) < len(snapshots.lead)
         self.doubt = [
-            (1 / (1 + outcome.selected), _mean_probability(looks, outcome)) for outcome in policy.outcomes
+            (1 / (1 + outcome.selected), _mean_probability(snapshots, outcome)) for outcome in policy.outcomes
         ]
 
     def errors(
@@ -216,11 +218,11 @@ class _Draws:
             else:
                 past, coming = self._before(rng, self.n_slices), self._thinned(rng)
                 weeks = float(self.weeks_before[-1])
-            weight = np.zeros(len(self.looks.label))
+            weight = np.zeros(len(self.snapshots.label))
             weight[past.rows] = past.weight
-            if not weight @ self.looks.label:
+            if not weight @ self.snapshots.label:
                 continue
-            bars = self.chooser.choose(weight, weeks if self.looks.dated else None)
+            bars = self.chooser.choose(weight, weeks if self.snapshots.dated else None)
             seemed = self._measure(past, bars, weeks)
             came = self._measure(coming, bars, None)
             for level, name in enumerate(self.rules):
@@ -232,32 +234,32 @@ class _Draws:
         return found, chance
 
     def _chance(self, origin: int) -> float:
-        rows, weight = len(self.looks.label), self.n_next / self.n_slices
+        rows, weight = len(self.snapshots.label), self.n_next / self.n_slices
         before = max(int(self.ends[origin]), 1)
         after = max(int(self.ends[origin + self.block] - self.ends[origin]), 1)
         return float((1 / before + 1 / after) / (1 / rows + 1 / max(rows * weight, 1.0)))
 
     def _before(self, rng: np.random.Generator, origin: int) -> _Drawn:
         rows = slice(0, int(self.ends[origin]))
-        copies = rng.poisson(1.0, size=self.accounts)[self.looks.account[rows]]
+        copies = rng.poisson(1.0, size=self.accounts)[self.snapshots.account[rows]]
         return _Drawn(rows, copies.astype(np.float64), origin * self.slice_length)
 
     def _after(self, rng: np.random.Generator, origin: int) -> _Drawn:
         rows = slice(int(self.ends[origin]), int(self.ends[origin + self.block]))
-        copies = rng.poisson(1.0, size=self.accounts)[self.looks.account[rows]]
+        copies = rng.poisson(1.0, size=self.accounts)[self.snapshots.account[rows]]
         return _Drawn(rows, copies.astype(np.float64), self.block * self.slice_length)
 
     def _thinned(self, rng: np.random.Generator) -> _Drawn:
         """A next period made of the accounts of all periods."""
-        copies = rng.poisson(self.n_next / self.n_slices, size=self.accounts)[self.looks.account]
+        copies = rng.poisson(self.n_next / self.n_slices, size=self.accounts)[self.snapshots.account]
         rows = np.flatnonzero(copies)
         return _Drawn(rows, copies[rows].astype(np.float64), self.n_next * self.slice_length)
 
     def _measure(self, drawn: _Drawn, bars: list[Bar], weeks: float | None) -> list[dict[str, float]]:
         """What each level brings in a drawn period; ``weeks`` where recent weeks count more towards the volume."""
-        looks, rows, weight = self.looks, drawn.rows, drawn.weight
-        label = looks.label[rows]
-        reached = reach(bars, looks.probability[rows], looks.traits.take(rows))
+        snapshots, rows, weight = self.snapshots, drawn.rows, drawn.weight
+        label = snapshots.label[rows]
+        reached = meets_thresholds(bars, snapshots.probability[rows], snapshots.gate_inputs.take(rows))
         positives = float(weight @ label)
         found = []
         for level, rule in enumerate(self.rules.values()):
@@ -271,15 +273,17 @@ class _Draws:
                 "per_week": math.nan,
                 "value": math.nan,
             }
-            if looks.dated or rule.policy == "value":
-                once = self._once(looks.lead[rows], taken)
-            if weeks is not None and looks.dated:
+            if snapshots.dated or rule.policy == "value":
+                once = self._once(snapshots.lead[rows], taken)
+            if weeks is not None and snapshots.dated:
                 measured["per_week"] = float(weight[once] @ self.recency[rows][once]) / weeks
-            elif looks.dated:
+            elif snapshots.dated:
                 measured["per_week"] = float(weight[once].sum()) / drawn.length
             if rule.policy == "value":
                 worth = float(weight[once] @ payoff(rule, label[once]))
-                measured["value"] = worth / (drawn.length if looks.dated else max(float(weight.sum()), 1.0))
+                measured["value"] = worth / (
+                    drawn.length if snapshots.dated else max(float(weight.sum()), 1.0)
+                )
             found.append(measured)
         return found
 
@@ -306,22 +310,22 @@ class _Draws:
         return float(converted - lost + won) / selected
 
 
-def _mean_probability(looks: ThresholdData, outcome: LabelOutcome) -> float:
-    taken = looks.probability[looks.probability >= outcome.threshold]
-    return float(taken.mean()) if len(taken) else float(looks.probability.max())
+def _mean_probability(snapshots: ThresholdData, outcome: LabelOutcome) -> float:
+    taken = snapshots.probability[snapshots.probability >= outcome.threshold]
+    return float(taken.mean()) if len(taken) else float(snapshots.probability.max())
 
 
-def _in_time(looks: ThresholdData) -> ThresholdData:
-    assert looks.time is not None
-    order = np.argsort(looks.time, kind="stable")
+def _in_time(snapshots: ThresholdData) -> ThresholdData:
+    assert snapshots.time is not None
+    order = np.argsort(snapshots.time, kind="stable")
     return replace(
-        looks,
-        probability=looks.probability[order],
-        label=looks.label[order],
-        lead=looks.lead[order],
-        account=looks.account[order],
-        time=looks.time[order],
-        traits=looks.traits.take(order),
+        snapshots,
+        probability=snapshots.probability[order],
+        label=snapshots.label[order],
+        lead=snapshots.lead[order],
+        account=snapshots.account[order],
+        time=snapshots.time[order],
+        gate_inputs=snapshots.gate_inputs.take(order),
     )
 
 

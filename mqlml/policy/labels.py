@@ -57,7 +57,7 @@ class Bar:
         """Below this probability nobody reaches the level."""
         return min([*self.teams.values(), *([] if self.everyone is None else [self.everyone])])
 
-    def of(self, traits: GateInputs, n: int) -> Floats:
+    def of(self, gate_inputs: GateInputs, n: int) -> Floats:
         """The threshold of each of ``n`` leads; infinite where nobody takes them.
 
         Raises
@@ -68,18 +68,18 @@ class Bar:
         bars = np.full(n, math.inf if self.everyone is None else self.everyone)
         if self.column is None:
             return bars
-        if self.column not in traits.teams:
+        if self.column not in gate_inputs.teams:
             raise LabelPolicyError(
                 f"thresholds by team need the column {self.column!r} of the leads; found "
-                f"{', '.join(map(repr, traits.teams)) or 'none'}. Bring it, or train with one capacity for all"
+                f"{', '.join(map(repr, gate_inputs.teams)) or 'none'}. Bring it, or train with one capacity for all"
             )
-        team = np.asarray(traits.teams[self.column], dtype=np.str_)
+        team = np.asarray(gate_inputs.teams[self.column], dtype=np.str_)
         for name, threshold in self.teams.items():
             bars[team == name] = threshold
         return bars
 
-    def admits(self, traits: GateInputs, n: int) -> Mask:
-        """Which of ``n`` leads pass the gates on fit and engagement, which ``traits`` give in percentiles.
+    def admits(self, gate_inputs: GateInputs, n: int) -> Mask:
+        """Which of ``n`` leads pass the gates on fit and engagement, which ``gate_inputs`` give in percentiles.
 
         Raises
         ------
@@ -88,8 +88,8 @@ class Bar:
         """
         passed = np.ones(n, dtype=bool)
         for what, least, found in (
-            ("fit", self.min_fit, traits.fit),
-            ("engagement", self.min_engagement, traits.engagement),
+            ("fit", self.min_fit, gate_inputs.fit),
+            ("engagement", self.min_engagement, gate_inputs.engagement),
         ):
             if least is None:
                 continue
@@ -156,7 +156,7 @@ class LabelOutcome:
         return Bar(self.others, self.rule["teams"]["column"], self.teams, *gates)
 
     @property
-    def staying(self) -> HoldRule:
+    def hold_rule(self) -> HoldRule:
         """How the label is kept once it is reached."""
         rule = LabelRule.model_validate(self.rule)
         return HoldRule(rule.hold or 0, rule.exit)
@@ -209,13 +209,13 @@ class LabelPolicy:
         bars = [outcome.bar for outcome in self.outcomes]
         return any(bar.min_fit is not None or bar.min_engagement is not None for bar in bars)
 
-    def reach(self, probability: npt.ArrayLike, traits: GateInputs | None = None) -> Mask:
+    def meets_thresholds(self, probability: npt.ArrayLike, gate_inputs: GateInputs | None = None) -> Mask:
         """Which leads have each label or a higher one: nobody reaches a level who has not reached those below.
 
         Parameters
         ----------
         probability : array of shape (n,)
-        traits : Traits, optional
+        gate_inputs : Traits, optional
             For thresholds by team (`team_columns`) and gates; fit and engagement in points.
 
         Returns
@@ -229,18 +229,18 @@ class LabelPolicy:
         """
         values = check_probabilities(probability)
         bars = [outcome.bar for outcome in self.outcomes]
-        return reach(bars, values, (traits or GateInputs()).ranked(self.references))
+        return meets_thresholds(bars, values, (gate_inputs or GateInputs()).ranked(self.references))
 
     def assign_labels(
-        self, probability: npt.ArrayLike, traits: GateInputs | None = None
+        self, probability: npt.ArrayLike, gate_inputs: GateInputs | None = None
     ) -> npt.NDArray[np.str_]:
-        """The highest label that each lead reaches, or ``"unqualified"``; see `reach`."""
-        labels: npt.NDArray[np.str_] = self.names[self.reach(probability, traits).sum(axis=1)]
+        """The highest label that each lead reaches, or ``"unqualified"``; see `meets_thresholds`."""
+        labels: npt.NDArray[np.str_] = self.names[self.meets_thresholds(probability, gate_inputs).sum(axis=1)]
         return labels
 
-    def bars(self, traits: GateInputs, n: int) -> Floats:
+    def bars(self, gate_inputs: GateInputs, n: int) -> Floats:
         """The threshold of each label for each of ``n`` leads: array of shape (n, number of labels)."""
-        bars = np.column_stack([outcome.bar.of(traits, n) for outcome in self.outcomes])
+        bars = np.column_stack([outcome.bar.of(gate_inputs, n) for outcome in self.outcomes])
         return np.maximum.accumulate(bars, axis=1)
 
     def to_dict(self) -> dict[str, Any]:
@@ -287,12 +287,12 @@ def _outcome(values: dict[str, Any]) -> LabelOutcome:
     return outcome
 
 
-def reach(bars: list[Bar], probability: Floats, traits: GateInputs) -> Mask:
+def meets_thresholds(bars: list[Bar], probability: Floats, gate_inputs: GateInputs) -> Mask:
     """See `LabelPolicy.reach`; the probabilities are taken as checked, fit and engagement are percentiles."""
     n = len(probability)
     reached = np.empty((n, len(bars)), dtype=bool)
     below = np.ones(n, dtype=bool)
     for level, bar in enumerate(bars):
-        below = below & (probability >= bar.of(traits, n)) & bar.admits(traits, n)
+        below = below & (probability >= bar.of(gate_inputs, n)) & bar.admits(gate_inputs, n)
         reached[:, level] = below
     return reached

@@ -107,7 +107,7 @@ def meets_condition(column: pd.Series, condition: Condition, where: str, folder:
 
 def match_promotions(
     events: pd.DataFrame,
-    looks: pd.DataFrame,
+    snapshots: pd.DataFrame,
     rules: Sequence[Promote],
     levels: Sequence[str],
     *,
@@ -120,7 +120,7 @@ def match_promotions(
     Parameters
     ----------
     events : DataFrame with ``lead_id``, ``occurred_at``, ``recorded_at``, ``action``
-    looks : DataFrame with ``lead_id``, ``cutoff_time``, one row per look
+    snapshots : DataFrame with ``lead_id``, ``cutoff_time``, one row per look
     rules : ``rules.promote`` of the config
     levels : labels, lowest first
     folder : where files named by a condition are looked up
@@ -135,9 +135,13 @@ def match_promotions(
     ConfigError
         If a condition names a file that cannot be read.
     """
-    level, reason = np.zeros(len(looks), dtype=np.int64), np.full(len(looks), None, dtype=object)
+    level, reason = np.zeros(len(snapshots), dtype=np.int64), np.full(len(snapshots), None, dtype=object)
     keys = pd.DataFrame(
-        {"lead_id": looks["lead_id"], "cutoff_time": looks["cutoff_time"], "row": np.arange(len(looks))}
+        {
+            "lead_id": snapshots["lead_id"],
+            "cutoff_time": snapshots["cutoff_time"],
+            "row": np.arange(len(snapshots)),
+        }
     )
     places = {name: place for place, name in enumerate(levels, start=1)}
     for number, rule in enumerate(rules):

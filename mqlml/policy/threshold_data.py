@@ -46,7 +46,7 @@ class ThresholdData:
     periods : tuple of (start, end)
         What the looks cover, in the unit of ``time``; a week without a lead in them is a week.
     dated : bool
-    traits : Traits
+    gate_inputs : Traits
         What besides the probability decides.
     """
 
@@ -57,7 +57,7 @@ class ThresholdData:
     time: Floats | None
     periods: tuple[tuple[float, float], ...]
     dated: bool
-    traits: GateInputs = field(default_factory=GateInputs)
+    gate_inputs: GateInputs = field(default_factory=GateInputs)
 
     @property
     def length(self) -> float:
@@ -91,7 +91,7 @@ def make_threshold_data(
     account: npt.ArrayLike | None = None,
     time: npt.ArrayLike | None = None,
     periods: Sequence[tuple[float, float]] | None = None,
-    traits: GateInputs | None = None,
+    gate_inputs: GateInputs | None = None,
 ) -> ThresholdData:
     """Checked `ThresholdData`; what is left out is as plain as can be: every row a lead of its own, all weeks alike.
 
@@ -105,7 +105,7 @@ def make_threshold_data(
         In weeks where the data has dates, else a place in an order.
     periods : sequence of (start, end), optional
         What the looks cover, in the unit of ``time``.
-    traits : Traits, optional
+    gate_inputs : Traits, optional
         Fit and engagement in points.
 
     Raises
@@ -137,7 +137,7 @@ def make_threshold_data(
         time=None if time is None else np.asarray(time, dtype=np.float64),
         periods=tuple(periods or ((0.0, length),)),
         dated=weeks is not None,
-        traits=(traits or GateInputs()).take(slice(None)),
+        gate_inputs=(gate_inputs or GateInputs()).take(slice(None)),
     )
 
 
@@ -147,7 +147,7 @@ def make_volume_data(
     lead: npt.ArrayLike,
     time: npt.ArrayLike,
     period: tuple[float, float],
-    traits: GateInputs | None = None,
+    gate_inputs: GateInputs | None = None,
 ) -> ThresholdData:
     """Looks of recent weeks whose outcome is still to come: of a threshold they tell the volume, and no more.
 
@@ -156,14 +156,14 @@ def make_volume_data(
     probability, lead : arrays of shape (n,), see `make_threshold_data`
     time : array of shape (n,), in weeks
     period : start and end of what the looks cover, in weeks.
-    traits : Traits, optional
+    gate_inputs : Traits, optional
     """
     start, end = period
     known = np.zeros(len(np.asarray(time)))
-    looks = make_threshold_data(
-        probability, known, weeks=end - start, lead=lead, time=time, periods=[period], traits=traits
+    snapshots = make_threshold_data(
+        probability, known, weeks=end - start, lead=lead, time=time, periods=[period], gate_inputs=gate_inputs
     )
-    return replace(looks, label=np.full_like(known, math.nan))
+    return replace(snapshots, label=np.full_like(known, math.nan))
 
 
 def check_probabilities(probability: npt.ArrayLike) -> Floats:
@@ -212,22 +212,22 @@ class Ranked:
 
     Parameters
     ----------
-    looks : Looks
+    snapshots : Looks
     allowed : ndarray of bool, optional
         Rows that may be selected at all.
     """
 
-    def __init__(self, looks: ThresholdData, allowed: Mask | None = None) -> None:
-        rows = np.arange(len(looks.probability)) if allowed is None else np.flatnonzero(allowed)
-        self.rows = rows[np.argsort(-looks.probability[rows], kind="stable")]
-        self.probability = looks.probability[self.rows]
-        self.label = looks.label[self.rows]
-        self.all_labels = looks.label
+    def __init__(self, snapshots: ThresholdData, allowed: Mask | None = None) -> None:
+        rows = np.arange(len(snapshots.probability)) if allowed is None else np.flatnonzero(allowed)
+        self.rows = rows[np.argsort(-snapshots.probability[rows], kind="stable")]
+        self.probability = snapshots.probability[self.rows]
+        self.label = snapshots.label[self.rows]
+        self.all_labels = snapshots.label
         self.tie_ends = np.flatnonzero(np.append(self.probability[1:] != self.probability[:-1], True))
         # A lead that is looked at more than once is handed over once: it counts at its most likely look.
         self.handed = np.zeros(len(self.rows))
-        self.handed[np.unique(looks.lead[self.rows], return_index=True)[1]] = 1.0
-        recency, self.weeks = looks.recency()
+        self.handed[np.unique(snapshots.lead[self.rows], return_index=True)[1]] = 1.0
+        recency, self.weeks = snapshots.recency()
         self.handed *= recency[self.rows]
 
     def curve(self, weight: Floats | None = None, weeks: float | None = None) -> Curve:

@@ -93,22 +93,22 @@ def _without(value: Any, keys: set[str]) -> Any:
     return value
 
 
-def same_period(earlier: Sequence[HoldoutAccess], opening: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
+def same_period(earlier: Sequence[HoldoutAccess], access: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
     """Those of the earlier openings that showed what this one shows: the same rows, or half of its time or more."""
     return tuple(
         found
         for found in earlier
-        if found.model == opening.model
-        and (found.sha256 == opening.sha256 or (found.dated == opening.dated and _covers(found, opening)))
+        if found.model == access.model
+        and (found.sha256 == access.sha256 or (found.dated == access.dated and _covers(found, access)))
     )
 
 
-def _covers(earlier: HoldoutAccess, opening: HoldoutAccess) -> bool:
-    common = min(earlier.end, opening.end) - max(earlier.start, opening.start)
-    return common >= 0 and common >= _ALIKE * (opening.end - opening.start)
+def _covers(earlier: HoldoutAccess, access: HoldoutAccess) -> bool:
+    common = min(earlier.end, access.end) - max(earlier.start, access.start)
+    return common >= 0 and common >= _ALIKE * (access.end - access.start)
 
 
-def record_holdout_access(store: Store, opening: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
+def record_holdout_access(store: Store, access: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
     """Add an opening to the record, and give back all that were in it.
 
     Raises
@@ -116,10 +116,10 @@ def record_holdout_access(store: Store, opening: HoldoutAccess) -> tuple[Holdout
     TrackingError
         If the record cannot be read or written.
     """
-    return _record_in_file(store, opening) if store.file is not None else _record_in_runs(store, opening)
+    return _record_in_file(store, access) if store.file is not None else _record_in_runs(store, access)
 
 
-def _record_in_file(store: Store, opening: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
+def _record_in_file(store: Store, access: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
     assert store.file is not None
     path = store.file.with_suffix(".openings.jsonl")
     try:
@@ -127,7 +127,7 @@ def _record_in_file(store: Store, opening: HoldoutAccess) -> tuple[HoldoutAccess
         with locked(store), path.open("a+", encoding="utf-8") as file:
             file.seek(0)
             earlier = _read(file.read().splitlines(), path)
-            file.write(json.dumps(asdict(opening)) + "\n")
+            file.write(json.dumps(asdict(access)) + "\n")
     except OSError as error:
         raise TrackingError(
             f"that the held-out period was opened cannot be recorded in {str(path)!r}: {error.strerror}"
@@ -135,9 +135,9 @@ def _record_in_file(store: Store, opening: HoldoutAccess) -> tuple[HoldoutAccess
     return earlier
 
 
-def _record_in_runs(store: Store, opening: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
+def _record_in_runs(store: Store, access: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
     with connected(store, create=True) as client:
-        experiment = find_experiment(client, store, f"{opening.model} held-out openings")
+        experiment = find_experiment(client, store, f"{access.model} held-out openings")
         texts: list[str] = []
         token = None
         while True:
@@ -146,7 +146,7 @@ def _record_in_runs(store: Store, opening: HoldoutAccess) -> tuple[HoldoutAccess
             if not (token := page.token):
                 break
         run = client.create_run(
-            experiment, run_name=opening.at, tags={_TAG: json.dumps(asdict(opening)), "by": opening.by}
+            experiment, run_name=access.at, tags={_TAG: json.dumps(asdict(access)), "by": access.by}
         )
         client.set_terminated(run.info.run_id)
     return _read(texts, store)

@@ -58,7 +58,7 @@ class DataNeed(Result):
 
     positives_to_learn_from: int
     """Conversions before the held-out period."""
-    positives_to_judge_on: int
+    positives_to_evaluate_on: int
     """Conversions in it."""
     needed: int
     """``gate.min_positives``: conversions to learn from, at least."""
@@ -88,9 +88,9 @@ class CheckResult(Result):
     """The share that converts over time, earliest first."""
     leaks: tuple[Finding, ...]
     """What the leakage audit found."""
-    proof: PerturbationTest | None
+    leak_test: PerturbationTest | None
     """The perturbation test against leaks; None for a flat table, which has no times."""
-    cautions: tuple[str, ...]
+    config_warnings: tuple[str, ...]
     """What the config asks for in vain, as sentences for people."""
     features: int
     """Features that a model would get."""
@@ -150,7 +150,7 @@ class FeaturesResult(Result):
     """Every feature, in the order of the training table's columns."""
     left_out: tuple[NoFeature, ...]
     """What became no feature."""
-    cautions: tuple[str, ...] = ()
+    config_warnings: tuple[str, ...] = ()
     """What the config asks for in vain, as sentences for people; empty for a version."""
 
 
@@ -174,7 +174,7 @@ class TableResult(Result):
 class ClosedPeriod(HoldoutPeriod):
     """The held-out period of a training."""
 
-    opened: bool
+    accessed: bool
     """Whether it was used; a backtest never uses it."""
 
 

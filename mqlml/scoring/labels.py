@@ -63,7 +63,7 @@ def team_values(leads: pd.DataFrame, policy: LabelPolicy) -> dict[str, npt.Array
 def label_leads(
     policy: LabelPolicy,
     probability: Floats,
-    traits: GateInputs,
+    gate_inputs: GateInputs,
     *,
     acts: tuple[Ints, Objects],
     last: pd.DataFrame,
@@ -76,7 +76,7 @@ def label_leads(
     ----------
     policy : LabelPolicy
     probability : ndarray of shape (n,)
-    traits : Traits, fit and engagement in points
+    gate_inputs : Traits, fit and engagement in points
     acts : level that an act gives each lead at once (0 for none), and why
     last : DataFrame of n rows
         ``label`` (missing where a lead was not scored before) and ``since`` in microseconds.
@@ -85,7 +85,7 @@ def label_leads(
     now : int, microseconds
     """
     n = len(probability)
-    by_itself = policy.reach(probability, traits).sum(axis=1).astype(np.int64)
+    by_itself = policy.meets_thresholds(probability, gate_inputs).sum(axis=1).astype(np.int64)
     promoted = acts[0] > by_itself
     level = np.maximum(by_itself, acts[0])
     names = policy.names
@@ -93,9 +93,14 @@ def label_leads(
     before = LastLabels(
         last["label"].map(order).fillna(0).to_numpy(dtype=np.int64), last["since"].to_numpy(dtype=np.int64)
     )
-    bars = policy.bars(traits, n)
+    bars = policy.bars(gate_inputs, n)
     found, since, kept = assign_with_hysteresis(
-        probability, level, bars, before, now=now, staying=[outcome.staying for outcome in policy.outcomes]
+        probability,
+        level,
+        bars,
+        before,
+        now=now,
+        hold_rules=[outcome.hold_rule for outcome in policy.outcomes],
     )
     label = names[found].astype(object)
     away = turned_away.notna().to_numpy()
@@ -104,7 +109,7 @@ def label_leads(
     same = label == last["label"].to_numpy(dtype=object)
     since = np.where((found > 0) & ~away, since, np.where(same, before.since, now))
 
-    reason = _reasons(policy, probability, traits, by_itself, bars)
+    reason = _reasons(policy, probability, gate_inputs, by_itself, bars)
     reason[promoted] = acts[1][promoted]
     for row in np.flatnonzero(kept):
         outcome = policy.outcomes[found[row] - 1]
@@ -113,7 +118,7 @@ def label_leads(
                 f"{_shown(outcome.label)} since {_date(since[row])}, kept for {outcome.rule['hold']}"
             )
         else:
-            threshold = outcome.staying.exit or 1.0
+            threshold = outcome.hold_rule.exit or 1.0
             value, least = _told_apart(float(probability[row]), threshold * bars[row, found[row] - 1])
             reason[row] = (
                 f"{_shown(outcome.label)} since {_date(since[row])}, kept while probability {value} ≥ {least}"
@@ -123,15 +128,15 @@ def label_leads(
 
 
 def _reasons(
-    policy: LabelPolicy, probability: Floats, traits: GateInputs, level: Ints, bars: Floats
+    policy: LabelPolicy, probability: Floats, gate_inputs: GateInputs, level: Ints, bars: Floats
 ) -> Objects:
     """The threshold that each probability reaches, or what keeps the lead from the lowest label."""
     why = np.empty(len(level), dtype=object)
-    ranked = traits.ranked(policy.references)
+    ranked = gate_inputs.ranked(policy.references)
     for number, outcome in enumerate(policy.outcomes, start=1):
         rows = np.flatnonzero(np.maximum(level, 1) == number)
         bar, name = outcome.bar, _shown(outcome.label)
-        team = None if bar.column is None else np.asarray(traits.teams[bar.column], dtype=np.str_)[rows]
+        team = None if bar.column is None else np.asarray(gate_inputs.teams[bar.column], dtype=np.str_)[rows]
         gates = [
             (what, least, found[rows])
             for what, least, found in (

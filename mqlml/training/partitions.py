@@ -33,7 +33,7 @@ def make_build_spec(leads: pd.DataFrame, config: Config, plan: FeaturePlan) -> B
     return BuildSpec(fix_grid(config.problem, leads), plan)
 
 
-def build_part(part: Journeys, recipe: BuildSpec) -> pd.DataFrame:
+def build_part(part: Journeys, build_spec: BuildSpec) -> pd.DataFrame:
     """The rows of some leads: their snapshots, labels and features.
 
     Parameters
@@ -45,9 +45,9 @@ def build_part(part: Journeys, recipe: BuildSpec) -> pd.DataFrame:
     DataFrame with ``lead_id, cutoff_time, label`` and the features, in order of cutoff, then of the part's leads; it
     may be empty.
     """
-    snapshots = find_snapshots(part, recipe.problem).table[["lead_id", "cutoff_time"]]
-    label = assign_labels(part, snapshots, recipe.problem)
-    features = build_features(part, snapshots, recipe.plan)
+    snapshots = find_snapshots(part, build_spec.problem).table[["lead_id", "cutoff_time"]]
+    label = assign_labels(part, snapshots, build_spec.problem)
+    features = build_features(part, snapshots, build_spec.plan)
     return pd.concat([snapshots.assign(label=label), features], axis=1)
 
 

@@ -196,12 +196,14 @@ def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
 def find_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     """As `build_snapshots`, for leads of whom perhaps nobody is left, as in a part of a larger table."""
     observed_until = to_microseconds(journeys.observed_until)
-    reach = problem.gap + problem.horizon
-    lead, cutoff, steps = _population(journeys, problem, last=observed_until - reach)
-    mature = cutoff + reach <= observed_until
+    label_span = problem.gap + problem.horizon
+    lead, cutoff, steps = _population(journeys, problem, last=observed_until - label_span)
+    mature = cutoff + label_span <= observed_until
     lead, cutoff = lead[mature], cutoff[mature]
     steps.append(
-        Step("mature", f"mature: all {format_duration(reach)} observed", len(lead), len(np.unique(lead))),
+        Step(
+            "mature", f"mature: all {format_duration(label_span)} observed", len(lead), len(np.unique(lead))
+        ),
     )
     return Snapshots(table=_tabulate(journeys, problem, lead, cutoff), waterfall=tuple(steps))
 
@@ -272,7 +274,7 @@ def _tabulate(
     return table
 
 
-def _nobody(steps: list[Step], created: Micros, observed_until: int, reach: int) -> PopulationError:
+def _nobody(steps: list[Step], created: Micros, observed_until: int, label_span: int) -> PopulationError:
     """Why no snapshot is left, and what would help."""
     emptied = next(step for step in steps if step.snapshots == 0)
     if emptied.rule != "mature":
@@ -291,7 +293,7 @@ def _nobody(steps: list[Step], created: Micros, observed_until: int, reach: int)
             f"first lead was created {format_instant(start)}. Correct it, or data.leads.columns.created_at"
         )
     return PopulationError(
-        f"no lead is mature: the label window of {format_duration(reach)} after any snapshot ends later than "
+        f"no lead is mature: the label window of {format_duration(label_span)} after any snapshot ends later than "
         f"data.observed_until ({format_instant(end)}; the first lead was created {format_instant(start)}). "
         "Shorten problem.horizon, or bring outcomes over a longer period"
     )

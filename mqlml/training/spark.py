@@ -112,21 +112,23 @@ def build_table_on_spark(
     parts = int(session.conf.get("spark.sql.shuffle.partitions") or 200)
     part = assign_partitions(journeys.leads, parts)
     where = session.createDataFrame(pa.table({"lead_id": _ids(ids), _PART: part}))
-    dealt = events.join(functions.broadcast(where), "lead_id", "left")
-    unknown = dealt.where(functions.col(_PART).isNull()).limit(1).toArrow()
+    partitioned = events.join(functions.broadcast(where), "lead_id", "left")
+    unknown = partitioned.where(functions.col(_PART).isNull()).limit(1).toArrow()
     if unknown.num_rows:
         raise ContractError(
             f"every event needs a lead that is in leads; found lead_id {unknown['lead_id'][0].as_py()!r}. Leave such "
             "rows out, or bring the lead"
         )
-    shelf = Shards(journeys, part, parts)
-    shelves = session.createDataFrame(
-        pa.table({_PART: pa.array(range(parts), pa.int32()), _SHARDS: list(_pack(shelf, journeys, parts))})
+    shards = Shards(journeys, part, parts)
+    shards_of_part = session.createDataFrame(
+        pa.table({_PART: pa.array(range(parts), pa.int32()), _SHARDS: list(_pack(shards, journeys, parts))})
     )
 
     def each(work: Any, schema: str) -> DataFrame:
         made: DataFrame = (
-            dealt.groupBy(_PART).cogroup(shelves.groupBy(_PART)).applyInArrow(_on_part(work), schema)
+            partitioned.groupBy(_PART)
+            .cogroup(shards_of_part.groupBy(_PART))
+            .applyInArrow(_on_part(work), schema)
         )
         return made
 
@@ -164,8 +166,8 @@ class _Look:
 class _Make:
     """The rows of one part."""
 
-    def __init__(self, recipe: BuildSpec) -> None:
-        self._build_spec = recipe
+    def __init__(self, build_spec: BuildSpec) -> None:
+        self._build_spec = build_spec
 
     def __call__(self, part: Journeys) -> pa.Table:
         frame = build_part(part, self._build_spec)
@@ -184,17 +186,17 @@ class _Make:
 
 
 def _on_part(work: Any) -> Any:
-    def run(events: pa.Table, shelf: pa.Table) -> pa.Table:
-        part: Journeys = pickle.loads(shelf[_SHARDS][0].as_py())
+    def run(events: pa.Table, shards: pa.Table) -> pa.Table:
+        part: Journeys = pickle.loads(shards[_SHARDS][0].as_py())
         return work(_with_events(part, events.drop_columns([_PART])))
 
     return run
 
 
-def _pack(shelf: Shards, journeys: Journeys, parts: int) -> Iterator[bytes]:
+def _pack(shards: Shards, journeys: Journeys, parts: int) -> Iterator[bytes]:
     """The leads of each part with their outcomes and changes, as Python packs them for Python of the same session."""
     for number in range(parts):
-        yield pickle.dumps(shelf.take(number, journeys.events))
+        yield pickle.dumps(shards.take(number, journeys.events))
 
 
 def _with_events(part: Journeys, events: pa.Table) -> Journeys:

@@ -119,10 +119,10 @@ class Fold:
     purged: int
 
 
-def _fold(time: npt.NDArray[np.int64], group: Rows, reach: int, rows: Rows, test: Rows) -> Fold:
+def _fold(time: npt.NDArray[np.int64], group: Rows, label_span: int, rows: Rows, test: Rows) -> Fold:
     start = int(time[test].min())
     end = int(time[test].max())
-    before = rows[(time[rows] < start) & (time[rows] + reach <= start)]
+    before = rows[(time[rows] < start) & (time[rows] + label_span <= start)]
     clean = before[~np.isin(group[before], group[test])]
     purged = len(before) - len(clean)
     if purged > MOST_PURGED * len(before):
@@ -144,7 +144,7 @@ def _by_time(time: npt.NDArray[np.int64], rows: Rows) -> Rows:
     return rows[np.argsort(time[rows], kind="stable")]
 
 
-def holdout_split(time: npt.NDArray[np.int64], group: Rows, *, reach: int, share: float) -> Fold:
+def holdout_split(time: npt.NDArray[np.int64], group: Rows, *, label_span: int, share: float) -> Fold:
     """The last period, held out from every choice, and what may be learned from before it.
 
     Parameters
@@ -153,7 +153,7 @@ def holdout_split(time: npt.NDArray[np.int64], group: Rows, *, reach: int, share
         Each row's position in time (microseconds, or the rank of a flat table's order).
     group : ndarray of int
         Each row's lead, or account where it has one.
-    reach : int
+    label_span : int
         Gap plus horizon, in the unit of ``time``; 0 for a flat table.
     share : float
         Share of rows to hold out; ties in time stay together, so it is met as nearly as they allow.
@@ -165,14 +165,14 @@ def holdout_split(time: npt.NDArray[np.int64], group: Rows, *, reach: int, share
     """
     rows = _by_time(time, np.arange(len(time)))
     start = time[rows[min(int(np.ceil(len(rows) * (1 - share))), len(rows) - 1)]]
-    fold = _fold(time, group, reach, rows, rows[time[rows] >= start])
+    fold = _fold(time, group, label_span, rows, rows[time[rows] >= start])
     if len(fold.train) == 0:
         why = "the history is too short"
         remedy = "Shorten problem.horizon, bring a longer history, or lower problem.holdout"
         if fold.purged:
             why = "every earlier row shares a lead or account with it"
             remedy = "Bring more accounts or a longer history, or lower problem.holdout"
-        elif reach == 0:
+        elif label_span == 0:
             why = "no row comes before it in the order"
             remedy = "Name a finer data.flat.order, or several columns, or lower problem.holdout"
         raise PopulationError(
@@ -187,7 +187,7 @@ def rolling_folds(
     group: Rows,
     rows: Rows,
     *,
-    reach: int,
+    label_span: int,
     n_folds: int,
     min_positives: int,
     dated: bool = False,
@@ -201,9 +201,9 @@ def rolling_folds(
     list may be shorter than asked for, or empty.
     """
     rows = _by_time(time, rows)
-    ends = np.sort(time[rows] + reach)
+    ends = np.sort(time[rows] + label_span)
     positive = label[rows] == 1
-    wins, others = (np.sort(time[rows[mask]] + reach) for mask in (positive, ~positive))
+    wins, others = (np.sort(time[rows[mask]] + label_span) for mask in (positive, ~positive))
     if min(len(wins), len(others)) < min_positives:
         return []
     first = max(int(wins[min_positives - 1]), int(others[min_positives - 1]), int(ends[0]))
@@ -217,7 +217,7 @@ def rolling_folds(
     part = np.searchsorted(cuts, time[later], side="right")
     folds = []
     for number in np.unique(part):
-        fold = _fold(time, group, reach, rows, later[part == number])
+        fold = _fold(time, group, label_span, rows, later[part == number])
         wins_left = [(int(label[train].sum()), len(train)) for train, _ in fold.parts]
         if min(min(wins, size - wins) for wins, size in wins_left) >= min_positives:
             folds.append(fold)

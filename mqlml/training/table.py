@@ -61,7 +61,7 @@ class TrainingTable:
     features : DataFrame, ``float32`` and ``str`` columns, named by ``plan.features``.
     time : ndarray of int64
         Place in time: microseconds, or a rank.
-    reach : int
+    label_span : int
         Gap plus horizon in the unit of ``time``; 0 for a flat table.
     group : ndarray of int
         Equal for rows of one account, or of one lead without an account.
@@ -75,7 +75,7 @@ class TrainingTable:
     waterfall : tuple of Step
     every : int
         Microseconds between the cutoffs of a calendar grid; 0 where leads are looked at by age.
-    proof : Proof or None
+    leak_test : Proof or None
         Whether changing the future moves a feature; None for a flat table, which has no times.
     """
 
@@ -85,7 +85,7 @@ class TrainingTable:
     label: npt.NDArray[np.int8]
     features: pd.DataFrame
     time: npt.NDArray[np.int64]
-    reach: int
+    label_span: int
     group: npt.NDArray[np.intp]
     lead: npt.NDArray[np.intp]
     holdout: Fold
@@ -93,7 +93,7 @@ class TrainingTable:
     leaks: tuple[Finding, ...]
     waterfall: tuple[Step, ...]
     every: int = 0
-    proof: PerturbationTest | None = None
+    leak_test: PerturbationTest | None = None
 
     @property
     def dated(self) -> bool:
@@ -223,7 +223,7 @@ class Rows:
     age: pd.Series
     label: npt.NDArray[np.int8]
     time: npt.NDArray[np.int64]
-    reach: int
+    label_span: int
     group: npt.NDArray[np.intp]
     lead: npt.NDArray[np.intp]
     holdout: Fold
@@ -241,13 +241,13 @@ class Rows:
         plan: FeaturePlan,
         leaks: tuple[Finding, ...],
         *,
-        proof: PerturbationTest | None = None,
+        leak_test: PerturbationTest | None = None,
     ) -> TrainingTable:
         """The whole table; ``features`` come row by row in the order of these rows."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        if proof is not None:
-            leaks = (*leaks, *perturbation_findings(proof))
-        return TrainingTable(**fields, features=features, plan=plan, leaks=leaks, proof=proof)
+        if leak_test is not None:
+            leaks = (*leaks, *perturbation_findings(leak_test))
+        return TrainingTable(**fields, features=features, plan=plan, leaks=leaks, leak_test=leak_test)
 
 
 def choose_rows(journeys: Journeys, config: Config) -> Rows:
@@ -269,17 +269,17 @@ def choose_rows(journeys: Journeys, config: Config) -> Rows:
     )
     time = column_to_microseconds(table["cutoff_time"])
     lead, group = _groups(journeys.leads, table["lead_id"])
-    reach = problem.gap + problem.horizon
+    label_span = problem.gap + problem.horizon
     return Rows(
         lead_id=table["lead_id"],
         cutoff_time=table["cutoff_time"],
         age=table["age"],
         label=label,
         time=time,
-        reach=reach,
+        label_span=label_span,
         group=group,
         lead=lead,
-        holdout=holdout_split(time, group, reach=reach, share=problem.holdout),
+        holdout=holdout_split(time, group, label_span=label_span, share=problem.holdout),
         waterfall=snapshots.waterfall,
         every=problem.snapshots.every or 0,
     )
@@ -326,8 +326,8 @@ def _from_journeys(journeys: Journeys, config: Config, rows: Rows) -> TrainingTa
     sample = sample_snapshots(journeys.leads, snapshots)
     sampled = take_leads(journeys, sample)
     check_own(sampled, sample, plan)
-    proof = prove(sampled, sample, plan)
-    return rows.with_features(build_features(journeys, snapshots, plan), plan, leaks, proof=proof)
+    leak_test = prove(sampled, sample, plan)
+    return rows.with_features(build_features(journeys, snapshots, plan), plan, leaks, leak_test=leak_test)
 
 
 def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
@@ -343,7 +343,7 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
     _check_classes(label, "rows with a label", "Check data.flat.label and data.flat.positive")
     time = flat.order.to_numpy()[rows].astype(np.int64)
     lead, group = _groups(leads, leads["lead_id"])
-    holdout = holdout_split(time, group, reach=0, share=config.problem.holdout)
+    holdout = holdout_split(time, group, label_span=0, share=config.problem.holdout)
     attributes = leads.drop(columns=["lead_id", "account_id"], errors="ignore")
     leaks = audit_flat(attributes, label, time, config)
     part = FlatTable(
@@ -359,7 +359,7 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
         label=label,
         features=build_flat(part, plan),
         time=time,
-        reach=0,
+        label_span=0,
         group=group,
         lead=lead,
         holdout=holdout,

@@ -32,7 +32,7 @@ def promote(condition: dict[str, Any]) -> dict[str, Any]:
     return {"rules": {"promote": [{"when": {"action": condition}, "to": "mql", "reason": "asked"}]}}
 
 
-def caution(**keys: Any) -> list[str]:
+def warning(**keys: Any) -> list[str]:
     """Of a plan that the audit kept ``onboarding_call`` from."""
     return find_config_warnings(
         journeys(), FeaturePlan(features=(), refused_actions=("onboarding_call",)), config(**keys)
@@ -65,7 +65,7 @@ def caution(**keys: Any) -> list[str]:
     ids=["one of two misspelt", "another case and sign", "nothing near", "none left"],
 )
 def test_a_rule_that_promotes_nobody_is_told(condition: dict[str, Any], said: str) -> None:
-    assert caution(**promote(condition)) == [said]
+    assert warning(**promote(condition)) == [said]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_rule_that_promotes_nobody_is_told(condition: dict[str, Any], said: st
     ids=["as rules compare", "not in"],
 )
 def test_a_rule_that_can_promote_is_not(condition: dict[str, Any]) -> None:
-    assert caution(**promote(condition)) == []
+    assert warning(**promote(condition)) == []
 
 
 def test_a_list_in_a_file_is_read(tmp_path: Path) -> None:
@@ -121,18 +121,18 @@ INTENT = {"groups": {"intent": True, "content": True}}
 def test_an_event_type_that_the_audit_refused_is_told_where_it_is_named(
     features: dict[str, Any], where: str
 ) -> None:
-    assert caution(features=features) == [
+    assert warning(features=features) == [
         f"{where} names 'onboarding_call', which the leakage audit refused: it counts for nothing there. To keep it: "
         "features: {force: {onboarding_call: why it is known at the cutoff}}."
     ]
 
 
 def test_a_list_that_no_feature_reads_is_told_and_how_to_have_it_read() -> None:
-    assert caution(features={"high_intent": ["demo_request"]}) == [
+    assert warning(features={"high_intent": ["demo_request"]}) == [
         "features.high_intent has no effect: the feature groups that use it are off. Switch one on: features: "
         "{groups: {intent: on}}."
     ]
-    assert caution(features={"high_intent": ["demo_request"], **INTENT}) == []
+    assert warning(features={"high_intent": ["demo_request"], **INTENT}) == []
 
 
 def test_of_the_data_as_they_are_the_audit_s_refusals_and_check_s_words_agree() -> None:

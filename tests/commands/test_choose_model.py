@@ -56,10 +56,10 @@ def table(n: int, *, seed: int, signal: bool = True) -> TrainingTable:
         label=label.astype(np.int8),
         features=features,
         time=time,
-        reach=0,
+        label_span=0,
         group=time.astype(np.intp),
         lead=time.astype(np.intp),
-        holdout=holdout_split(time, time.astype(np.intp), reach=0, share=0.3),
+        holdout=holdout_split(time, time.astype(np.intp), label_span=0, share=0.3),
         plan=None,  # type: ignore[arg-type]
         leaks=(),
         waterfall=(),
@@ -84,11 +84,11 @@ def test_forward_predictions_are_those_of_the_scorer_chosen() -> None:
     made = table(600, seed=2)
     chosen = choose(made)
     folds = rolling_folds(
-        made.time, made.label, made.group, made.holdout.train, reach=0, n_folds=5, min_positives=20
+        made.time, made.label, made.group, made.holdout.train, label_span=0, n_folds=5, min_positives=20
     )
     again = predict_out_of_time(chosen.scorer, made.features, made.label, folds)
-    np.testing.assert_array_equal(again.rows, chosen.forward.rows)
-    np.testing.assert_allclose(again.raw, chosen.forward.raw, atol=1e-9)
+    np.testing.assert_array_equal(again.rows, chosen.out_of_time.rows)
+    np.testing.assert_allclose(again.raw, chosen.out_of_time.raw, atol=1e-9)
 
 
 def interest(model: LeadScorer, rows: pd.DataFrame) -> Any:
@@ -109,11 +109,11 @@ def test_fold_models_are_fitted_once_and_measured_as_if_the_blend_were_fitted(
     without = len(fits)
     chosen = choose_model(made, tune="none", random_state=0, progress=Silent(), measure=interest)
     assert len(fits) == 2 * without
-    assert plain.forward.measured is None
+    assert plain.out_of_time.measured is None
     again = _Folds(made, random_state=0).predict(chosen.scorer)
     expected = measure_folds(again.models, made.features, again.rows, interest)
-    np.testing.assert_array_equal(chosen.forward.measured, expected)
-    np.testing.assert_array_equal(chosen.forward.rows, again.rows)
+    np.testing.assert_array_equal(chosen.out_of_time.measured, expected)
+    np.testing.assert_array_equal(chosen.out_of_time.rows, again.rows)
     assert np.ptp(expected, axis=0).min() > 0
 
 
@@ -123,7 +123,7 @@ def test_the_held_out_period_has_no_say() -> None:
     turned[made.holdout.test] = 1 - turned[made.holdout.test]
     one, other = choose(made), choose(replace(made, label=turned))
     assert one.blend == other.blend
-    np.testing.assert_array_equal(one.forward.raw, other.forward.raw)
+    np.testing.assert_array_equal(one.out_of_time.raw, other.out_of_time.raw)
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +157,8 @@ def test_an_interruption_before_anything_is_found_ends_the_training() -> None:
 
 def test_too_little_for_forward_folds_is_judged_across_time() -> None:
     chosen = choose(table(130, seed=5))
-    assert not chosen.forward.in_time
-    assert np.isfinite(chosen.forward.raw).all()
+    assert not chosen.out_of_time.in_time
+    assert np.isfinite(chosen.out_of_time.raw).all()
 
 
 def test_the_learning_curve_falls_with_more_of_the_past() -> None:

@@ -70,8 +70,8 @@ def test_check_tells_every_leak_with_figures_as_values(config: Any) -> None:
     (gaps,) = [clue for clue in amount["evidence"] if clue["check"] == "nulls"]
     assert gaps["figures"]["filled_of_others"] == 0 < gaps["figures"]["filled_of_winners"]
     assert amount["severity"] == "certain"
-    assert result["proof"]["moved"] == []
-    assert result["proof"]["features"] == result["features"] > 50
+    assert result["leak_test"]["moved"] == []
+    assert result["leak_test"]["features"] == result["features"] > 50
     assert "Kept because: given out at sign-up" in format_check(checked)
 
 
@@ -98,8 +98,8 @@ def test_a_feature_that_reads_the_future_is_told_by_check_and_refused_by_the_res
     result = check_data(path, now=NOW, progress=Silent())
     (leak,) = [leak for leak in result.leaks if leak.kind == "feature"]
     assert (leak.action, leak.severity) == ("refused", "certain")
-    assert result.proof is not None
-    assert [moved.feature for moved in result.proof.moved] == [leak.column]
+    assert result.leak_test is not None
+    assert [moved.feature for moved in result.leak_test.moved] == [leak.column]
     assert f"feature {leak.column} (refused, certain): it reads the future" in format_check(result)
     refused = rf"the feature '{leak.column}' must not depend on what comes at or after the cutoff"
     with pytest.raises(LeakageError, match=refused) as caught:

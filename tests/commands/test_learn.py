@@ -73,7 +73,7 @@ def trained(world: Simulation) -> Trained:
 def later_looks(world: Simulation) -> pd.DataFrame:
     """Looks at leads of the held-out months, at ages that training saw too; open ones only."""
     leads = world.leads[world.leads["created_at"] >= pd.Timestamp("2025-02-01", tz="UTC")]
-    looks = pd.concat(
+    snapshots = pd.concat(
         [
             pd.DataFrame(
                 {"lead_id": leads["lead_id"], "cutoff_time": leads["created_at"] + pd.Timedelta(age, "D")}
@@ -82,23 +82,25 @@ def later_looks(world: Simulation) -> pd.DataFrame:
         ],
         ignore_index=True,
     )
-    looks = looks[looks["cutoff_time"] < pd.Timestamp(world.observed_until)].reset_index(drop=True)
-    truth = world.true_probability(looks, 60 * 86_400_000_000)
-    return looks.assign(truth=truth)[~np.isnan(truth)].reset_index(drop=True)
+    snapshots = snapshots[snapshots["cutoff_time"] < pd.Timestamp(world.observed_until)].reset_index(
+        drop=True
+    )
+    truth = world.true_probability(snapshots, 60 * 86_400_000_000)
+    return snapshots.assign(truth=truth)[~np.isnan(truth)].reset_index(drop=True)
 
 
 def test_probabilities_follow_the_truth(world: Simulation, trained: Trained) -> None:
     """The model cannot know what the oracle knows, but it must rank like it, and mean what it says on average."""
     assert trained.bundle is not None
-    looks = later_looks(world)
-    features = build_features(world.journeys(), looks[["lead_id", "cutoff_time"]], trained.bundle.plan)
+    snapshots = later_looks(world)
+    features = build_features(world.journeys(), snapshots[["lead_id", "cutoff_time"]], trained.bundle.plan)
     found = trained.bundle.calibrator.predict_proba(trained.bundle.scorer.decision_function(features))[:, 1]
-    truth = looks["truth"].to_numpy()
+    truth = snapshots["truth"].to_numpy()
     assert abs(found.mean() - truth.mean()) < 0.015
     assert np.corrcoef(np.log(found), np.log(truth))[0, 1] > 0.5
     tenth = pd.qcut(found, 10, labels=False, duplicates="drop")
-    promised, real = (pd.Series(values).groupby(tenth).mean().to_numpy() for values in (found, truth))
-    assert np.abs(promised - real).mean() < 0.02
+    predicted, real = (pd.Series(values).groupby(tenth).mean().to_numpy() for values in (found, truth))
+    assert np.abs(predicted - real).mean() < 0.02
     base = np.full(len(truth), truth.mean())
 
     def expected_loss(chance: np.ndarray) -> float:
@@ -279,15 +281,17 @@ def test_too_few_conversions_are_refused_before_training(world: Simulation) -> N
 
 def test_the_oracle_is_better_and_mqlml_is_no_oracle(world: Simulation, trained: Trained) -> None:
     """An AUC above the oracle's would be a leak."""
-    looks = later_looks(world)
+    snapshots = later_looks(world)
     won = world.outcomes[world.outcomes["stage"] == "closed_won"].groupby("lead_id")["occurred_at"].min()
-    when = looks["lead_id"].map(won)
+    when = snapshots["lead_id"].map(won)
     label = (
-        (when >= looks["cutoff_time"]) & (when < looks["cutoff_time"] + pd.Timedelta(60, "D"))
+        (when >= snapshots["cutoff_time"]) & (when < snapshots["cutoff_time"] + pd.Timedelta(60, "D"))
     ).to_numpy()
-    mature = (looks["cutoff_time"] + pd.Timedelta(60, "D") <= pd.Timestamp(world.observed_until)).to_numpy()
-    oracle = roc_auc_score(label[mature], looks["truth"][mature])
-    assert log_loss(label[mature], looks["truth"][mature]) < log_loss(
+    mature = (
+        snapshots["cutoff_time"] + pd.Timedelta(60, "D") <= pd.Timestamp(world.observed_until)
+    ).to_numpy()
+    oracle = roc_auc_score(label[mature], snapshots["truth"][mature])
+    assert log_loss(label[mature], snapshots["truth"][mature]) < log_loss(
         label[mature], np.full(mature.sum(), label[mature].mean())
     )
     assert trained.result.holdout.roc_auc.value < oracle + 0.02

@@ -48,12 +48,12 @@ def test_the_model_of_the_past_looks_at_what_came_since(
     past, recent = parted(world, settings)
     (model,) = fit_past(SCORER, past)
     learned = [(model, past.holdout.train)]
-    looks = read_recent_weeks(learned, past, recent, calibrator, world.journeys(), settings, None)
-    assert looks is not None
-    np.testing.assert_array_equal(looks.probability, model.predict_proba(recent.features)[:, 1])
-    assert looks.weeks == pytest.approx(60 / 7)
-    assert np.isnan(looks.label).all()
-    assert len(np.unique(looks.lead)) == len(np.unique(recent.lead))
+    snapshots = read_recent_weeks(learned, past, recent, calibrator, world.journeys(), settings, None)
+    assert snapshots is not None
+    np.testing.assert_array_equal(snapshots.probability, model.predict_proba(recent.features)[:, 1])
+    assert snapshots.weeks == pytest.approx(60 / 7)
+    assert np.isnan(snapshots.label).all()
+    assert len(np.unique(snapshots.lead)) == len(np.unique(recent.lead))
 
 
 def test_where_outcomes_come_soon_a_model_of_eight_weeks_ago_looks_at_what_came_since(
@@ -63,17 +63,17 @@ def test_where_outcomes_come_soon_a_model_of_eight_weeks_ago_looks_at_what_came_
     settings = config(problem={"horizon": "28d", "snapshots": {"ages": ["0d", "7d"]}})
     past, recent = parted(world, settings)
     start = recent.end - 8 * WEEK
-    known = np.flatnonzero(past.time + past.reach <= start)
+    known = np.flatnonzero(past.time + past.label_span <= start)
     model = clone(SCORER).fit(past.features.iloc[known], past.label[known])
     since = past.time > start
-    looks = read_recent_weeks(
+    snapshots = read_recent_weeks(
         [(model, past.holdout.train)], past, recent, calibrator, world.journeys(), settings, None
     )
-    assert looks is not None
-    assert looks.weeks == pytest.approx(8)
+    assert snapshots is not None
+    assert snapshots.weeks == pytest.approx(8)
     mature = model.predict_proba(past.features[since])[:, 1]
-    np.testing.assert_array_equal(looks.probability[: len(mature)], mature)
-    assert len(looks.probability) == since.sum() + len(recent.time)
+    np.testing.assert_array_equal(snapshots.probability[: len(mature)], mature)
+    assert len(snapshots.probability) == since.sum() + len(recent.time)
 
 
 def test_a_day_of_a_grid_stands_for_the_time_until_the_next_and_is_judged_by_who_does_not_know_it(
@@ -84,15 +84,15 @@ def test_a_day_of_a_grid_stands_for_the_time_until_the_next_and_is_judged_by_who
     parts = past.holdout.parts
     assert len(parts) == 3
     learned = [(model, rows) for model, (rows, _) in zip(fit_past(SCORER, past), parts, strict=True)]
-    looks = read_recent_weeks(learned, past, recent, calibrator, world.journeys(), settings, None)
-    assert looks is not None
+    snapshots = read_recent_weeks(learned, past, recent, calibrator, world.journeys(), settings, None)
+    assert snapshots is not None
     days = len(np.unique(recent.time))
-    assert looks.weeks == pytest.approx(2 * days)
+    assert snapshots.weeks == pytest.approx(2 * days)
     for place in range(0, len(recent.time), 50):
         strangers = [model for model, rows in learned if recent.group[place] not in past.group[rows]]
         assert strangers
         found = strangers[0].predict_proba(recent.features.iloc[[place]])[0, 1]
-        assert looks.probability[place] == found
+        assert snapshots.probability[place] == found
 
 
 def test_without_recent_looks_there_is_nothing_to_see(
@@ -101,10 +101,10 @@ def test_without_recent_looks_there_is_nothing_to_see(
     grid = {"every": "14d", "until": "2025-03-01"}
     settings = config(problem={"horizon": "60d", "snapshots": grid, "age_limits": ["0d", "90d"]})
     table = build_table(world.journeys(), settings)
-    looks = build_open(world.journeys(), settings, table.plan)
-    assert len(looks.time) == 0
+    snapshots = build_open(world.journeys(), settings, table.plan)
+    assert len(snapshots.time) == 0
     learned = [(SCORER, np.arange(0))]
-    assert read_recent_weeks(learned, table, looks, calibrator, world.journeys(), settings, None) is None
+    assert read_recent_weeks(learned, table, snapshots, calibrator, world.journeys(), settings, None) is None
 
 
 @pytest.fixture(scope="module")

@@ -189,11 +189,11 @@ def test_finished_parts_are_not_made_again(
     made: list[str] = []
     really = parted._make
 
-    def count(part: Any, recipe: Any, file: Path, group: int | None) -> None:
+    def count(part: Any, build_spec: Any, file: Path, group: int | None) -> None:
         if len(made) == 4:
             raise KeyboardInterrupt
         made.append(file.name)
-        really(part, recipe, file, group)
+        really(part, build_spec, file, group)
 
     monkeypatch.setattr(parted, "_make", count)
     with pytest.raises(KeyboardInterrupt):

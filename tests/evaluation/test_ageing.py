@@ -34,7 +34,9 @@ def make_world(seed: int, *, turns: float, rises: float, n: int = 5000) -> tuple
 
 def age(seed: int, *, turns: float = 0.0, rises: float = 0.0) -> Ageing:
     features, label, time, group = make_world(seed, turns=turns, rises=rises)
-    folds = rolling_folds(time, label, group, group, reach=20 * DAY, n_folds=9, min_positives=200, dated=True)
+    folds = rolling_folds(
+        time, label, group, group, label_span=20 * DAY, n_folds=9, min_positives=200, dated=True
+    )
     folds = of_one_size(folds)
     forecasts = forecast_across_periods(SCORER, features, label, group, folds, later=True)
     found = measure_ageing(forecasts, label, time, folds, clusters=group, random_state=0)
@@ -84,7 +86,7 @@ def test_the_simulators_drift_is_found_and_where_there_is_none_nothing_is(drift:
         table.label,
         table.group,
         table.holdout.train,
-        reach=table.reach,
+        label_span=table.label_span,
         n_folds=12,
         min_positives=int(table.label.sum() / 3),
         dated=True,
@@ -103,7 +105,7 @@ def test_nobody_is_judged_by_a_model_that_learned_from_them() -> None:
     rng = np.random.default_rng(2)
     group = np.where(rng.random(2000) < 0.25, rng.integers(0, 40, 2000), np.arange(2000))
     folds = rolling_folds(
-        time, label, group, np.arange(2000), reach=DAY, n_folds=6, min_positives=40, dated=True
+        time, label, group, np.arange(2000), label_span=DAY, n_folds=6, min_positives=40, dated=True
     )
     assert {len(fold.parts) for fold in folds} == {1, 3} or len(folds[0].parts) > 1
     forecasts = forecast_across_periods(SCORER, features, label, group, folds, later=True)
@@ -230,12 +232,14 @@ def test_a_slope_of_one_keeps_what_is_sure_already_and_overconfidence_is_shrunk(
 
 def test_periods_are_judged_with_what_was_known_then() -> None:
     features, label, time, group = make_world(1, turns=0, rises=0, n=3000)
-    folds = rolling_folds(time, label, group, group, reach=20 * DAY, n_folds=6, min_positives=100, dated=True)
+    folds = rolling_folds(
+        time, label, group, group, label_span=20 * DAY, n_folds=6, min_positives=100, dated=True
+    )
     forecasts = forecast_across_periods(SCORER, features, label, group, folds, later=True)
 
     def evaluate(label: np.ndarray) -> tuple[FoldEvaluation, ...]:
         evaluated, _ = evaluate_folds(
-            forecasts, label, time, folds, reach=20 * DAY, clusters=group, random_state=0
+            forecasts, label, time, folds, label_span=20 * DAY, clusters=group, random_state=0
         )
         return evaluated
 
@@ -272,18 +276,22 @@ def test_periods_are_judged_with_what_was_known_then() -> None:
 
 def test_a_period_in_which_nobody_converts_is_shown_without_metrics() -> None:
     features, label, time, group = make_world(1, turns=0, rises=0, n=1500)
-    folds = rolling_folds(time, label, group, group, reach=20 * DAY, n_folds=6, min_positives=50, dated=True)
+    folds = rolling_folds(
+        time, label, group, group, label_span=20 * DAY, n_folds=6, min_positives=50, dated=True
+    )
     label[folds[1].test] = 0
     forecasts = forecast_across_periods(SCORER, features, label, group, folds, later=True)
     evaluated, together = evaluate_folds(
-        forecasts, label, time, folds, reach=20 * DAY, clusters=group, random_state=0
+        forecasts, label, time, folds, label_span=20 * DAY, clusters=group, random_state=0
     )
     assert evaluated[1].roc_auc is None
     assert (evaluated[1].n, evaluated[1].positives) == (len(folds[1].test), 0)
     assert evaluated[2].roc_auc is not None
     assert together.n == sum(len(fold.test) for fold in folds)
     # Losses are known all the same, and where both are, they are the same numbers.
-    losses = evaluate_losses(forecasts, label, time, folds, reach=20 * DAY, clusters=group, random_state=0)
+    losses = evaluate_losses(
+        forecasts, label, time, folds, label_span=20 * DAY, clusters=group, random_state=0
+    )
     assert losses[1].positives == 0
     assert losses[1].log_loss is not None
     assert losses[1].log_loss.value == pytest.approx(-np.log1p(-evaluated[1].predicted), rel=0.2)

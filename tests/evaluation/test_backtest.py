@@ -28,19 +28,19 @@ def world() -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
 def test_nobody_is_predicted_from_their_own_account() -> None:
     """With its account on both sides a lead would be given away, as the last lines show."""
     features, label, group, time = world()
-    folds = rolling_folds(time, label, group, time, reach=0, n_folds=4, min_positives=20)
+    folds = rolling_folds(time, label, group, time, label_span=0, n_folds=4, min_positives=20)
     forward = predict_out_of_time(LeadScorer(), features, label, folds)
     assert roc_auc_score(label[forward.rows], forward.raw) < 0.6
     across = predict_across(LeadScorer(), features, label, group, time)
     assert roc_auc_score(label[across.rows], across.raw) < 0.6
-    open_gate = rolling_folds(time, label, time, time, reach=0, n_folds=4, min_positives=20)
+    open_gate = rolling_folds(time, label, time, time, label_span=0, n_folds=4, min_positives=20)
     leaking = predict_out_of_time(LeadScorer(), features, label, open_gate)
     assert roc_auc_score(label[leaking.rows], leaking.raw) > 0.65
 
 
 def test_the_future_does_not_move_a_prediction() -> None:
     features, label, group, time = world()
-    folds = rolling_folds(time, label, group, time, reach=REACH, n_folds=3, min_positives=20)
+    folds = rolling_folds(time, label, group, time, label_span=REACH, n_folds=3, min_positives=20)
     before = predict_out_of_time(LeadScorer(), features, label, folds[:1])
     changed = label.copy()
     changed[time + REACH > folds[0].start] ^= 1
@@ -50,7 +50,7 @@ def test_the_future_does_not_move_a_prediction() -> None:
 
 def test_every_row_once() -> None:
     features, label, group, time = world()
-    folds = rolling_folds(time, label, group, time, reach=REACH, n_folds=3, min_positives=20)
+    folds = rolling_folds(time, label, group, time, label_span=REACH, n_folds=3, min_positives=20)
     seen: list[str] = []
 
     def track(items, name):  # type: ignore[no-untyped-def]
@@ -91,7 +91,7 @@ def test_fold_models_are_asked_about_the_rows_they_predicted_in_the_order_of_the
     if across:
         forward = predict_across(LeadScorer(), features, label, group, time[::2])
     else:
-        folds = rolling_folds(time, label, group, time, reach=REACH, n_folds=3, min_positives=20)
+        folds = rolling_folds(time, label, group, time, label_span=REACH, n_folds=3, min_positives=20)
         forward = predict_out_of_time(LeadScorer(), features, label, folds)
     found = measure_folds(
         forward.models,

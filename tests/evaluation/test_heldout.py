@@ -34,8 +34,8 @@ def test_the_past_holds_nothing_of_the_period(grid: bool) -> None:
     past = held.past
     n = len(past.label)
     start = whole.holdout.start
-    assert (past.time + past.reach <= start).all()
-    assert n == (whole.time + whole.reach <= start).sum()
+    assert (past.time + past.label_span <= start).all()
+    assert n == (whole.time + whole.label_span <= start).sum()
     for column in (past.lead_id, past.cutoff_time, past.age, past.features, past.group, past.lead, past.time):
         assert len(column) == n  # type: ignore[arg-type]
     assert set(whole.holdout.train) <= set(range(n))
@@ -52,11 +52,11 @@ def test_between_past_and_period_are_looks_without_their_outcomes(grid: bool) ->
     whole = table(problem=WEEKLY) if grid else by_age()
     held = HeldOut(whole)
     n, start = len(held.past.label), whole.holdout.start
-    between = np.flatnonzero((whole.time + whole.reach > start) & (whole.time < start))
+    between = np.flatnonzero((whole.time + whole.label_span > start) & (whole.time < start))
     assert len(between) > 20
     assert between[0] == n
     recent = held.recent
-    assert (recent.start, recent.end) == (start - whole.reach, start)
+    assert (recent.start, recent.end) == (start - whole.label_span, start)
     assert recent.time.tolist() == whole.time[between].tolist()
     assert recent.lead_id.tolist() == whole.lead_id.iloc[between].tolist()
     pd.testing.assert_frame_equal(recent.features, whole.features.iloc[between])

@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal
 
 from mqlml.config import Config
 from mqlml.errors import MqlmlError
-from mqlml.journeys import partitions as dealt
+from mqlml.journeys import partitions as partitioned
 from mqlml.journeys import read_journeys, stream
 from mqlml.journeys.partitions import PartitionedEvents, find_partitions, open_events, partition_events
 from mqlml.journeys.read import read_around_events
@@ -29,7 +29,7 @@ N = 40
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "BATCH", 7)
-    monkeypatch.setattr(dealt, "_IDS_AT_ONCE", 20)
+    monkeypatch.setattr(partitioned, "_IDS_AT_ONCE", 20)
 
 
 def leads(ids: Any) -> pa.Table:

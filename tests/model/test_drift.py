@@ -14,7 +14,7 @@ LENGTH = 1_000
 PERIODS = [(number * LENGTH, (number + 1) * LENGTH - 1) for number in range(6)]
 
 
-def follow(levels: list[float], *, seed: int, n: int = 800, reach: int = 0) -> tuple[Any, Drift, Any]:
+def follow(levels: list[float], *, seed: int, n: int = 800, label_span: int = 0) -> tuple[Any, Drift, Any]:
     """A calibrator over periods whose log-odds lie this much above the scores; the last level is tomorrow's."""
     rng = np.random.default_rng(seed)
     raw = rng.normal(-2.0, 1.0, n * len(levels))
@@ -28,7 +28,7 @@ def follow(levels: list[float], *, seed: int, n: int = 800, reach: int = 0) -> t
         y[past],
         time=time[past],
         group=np.arange(past.sum()),
-        reach=reach,
+        label_span=label_span,
         periods=PERIODS,
     )
 
@@ -48,8 +48,8 @@ def test_a_level_that_stays_is_left_alone() -> None:
 
 @pytest.mark.parametrize("step", [-0.3, 0.3], ids=["falling", "rising"])
 @pytest.mark.parametrize("reach", [0, LENGTH], ids=["known at once", "known a period later"])
-def test_a_level_that_moves_is_followed_and_told(step: float, reach: int) -> None:
-    _, drift, (before, after) = follow([step * number for number in range(7)], seed=3, reach=reach)
+def test_a_level_that_moves_is_followed_and_told(step: float, label_span: int) -> None:
+    _, drift, (before, after) = follow([step * number for number in range(7)], seed=3, label_span=label_span)
     assert drift.found
     assert drift.half_life is not None
     assert np.sign(drift.shift) == np.sign(step)
@@ -61,7 +61,7 @@ def test_slope_stays_and_the_order_with_it() -> None:
     y = np.arange(600) % 5 == 0
     plain = SigmoidCalibrator().fit(raw, (raw > -1) | y)
     moved, _ = follow_recent(
-        plain, raw, y, time=np.arange(600), group=np.arange(600), reach=0, periods=[(0, 299), (300, 599)]
+        plain, raw, y, time=np.arange(600), group=np.arange(600), label_span=0, periods=[(0, 299), (300, 599)]
     )
     assert moved.slope_ == plain.slope_
     assert plain.note_ == moved.note_
@@ -71,7 +71,7 @@ def test_one_period_tells_nothing() -> None:
     raw, y = np.linspace(-4, 0, 100), np.arange(100) % 3 == 0
     plain = SigmoidCalibrator().fit(raw, y)
     moved, drift = follow_recent(
-        plain, raw, y, time=np.arange(100), group=np.arange(100), reach=0, periods=[(0, 99)]
+        plain, raw, y, time=np.arange(100), group=np.arange(100), label_span=0, periods=[(0, 99)]
     )
     assert moved is plain
     assert drift.p_value is None
@@ -87,10 +87,10 @@ def test_promised_and_came_by_hand() -> None:
         [1, 0, 0, 0, 1, 1, 1, 0],
         time=np.arange(8),
         group=np.arange(8),
-        reach=0,
+        label_span=0,
         periods=[(0, 3), (4, 7)],
     )
-    found = [(p.promised, p.came, p.deviations) for p in drift.periods]
+    found = [(p.predicted, p.observed, p.deviations) for p in drift.periods]
     assert found == [pytest.approx((2.0, 1, -1.0)), pytest.approx((2.0, 3, 1.0))]
     assert drift.p_value == pytest.approx(0.1573, abs=1e-4)  # chi-squared of 2 with one degree of freedom
 
@@ -105,7 +105,7 @@ def within(levels: list[float], *, seed: int = 0, n: int = 4_000) -> SigmoidCali
     return fit_within_periods(raw, y, time=time, periods=spans)
 
 
-def promised(calibrator: SigmoidCalibrator) -> float:
+def predicted(calibrator: SigmoidCalibrator) -> float:
     """Mean log-odds of the promise above the truth of a period that lies at level 0."""
     raw = np.linspace(-4.0, 0.0, 101)
     return float((calibrator.decision_function(raw) - (-1.0 + 0.5 * raw)).mean())
@@ -125,7 +125,9 @@ def test_periods_that_disagree_leave_the_level_of_the_training() -> None:
 
 @pytest.mark.parametrize("level", [-0.8, 0.8], ids=["below", "above"])
 def test_periods_that_agree_move_the_level(level: float) -> None:
-    assert promised(within([level - 0.05, level, level + 0.1, level - 0.02])) == pytest.approx(level, abs=0.1)
+    assert predicted(within([level - 0.05, level, level + 0.1, level - 0.02])) == pytest.approx(
+        level, abs=0.1
+    )
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,9 @@ def test_a_row_without_reasons_has_none() -> None:
 def test_ideas_and_base_sum_to_the_total() -> None:
     rng = np.random.default_rng(0)
     contributions = Contributions(-1.0, rng.normal(size=(20, len(NAMES))), NAMES)
-    ideas = group_signals(FEATURES)
-    assert [idea.what for idea in ideas] == ["country", "demo", "ads", "silence", "visit"]
-    total = -1.0 + sum_signals(contributions, ideas).sum(axis=1)
+    signals = group_signals(FEATURES)
+    assert [idea.what for idea in signals] == ["country", "demo", "ads", "silence", "visit"]
+    total = -1.0 + sum_signals(contributions, signals).sum(axis=1)
     np.testing.assert_allclose(total, contributions.total, rtol=0, atol=1e-12)
 
 

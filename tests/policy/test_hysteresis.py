@@ -14,7 +14,7 @@ BARS = (0.25, 0.5)
 
 
 def one(
-    probability: float, level: int, since: int, *, now: int, staying: list[HoldRule]
+    probability: float, level: int, since: int, *, now: int, hold_rules: list[HoldRule]
 ) -> tuple[int, int, int]:
     """Level, day since and what kept it, of one lead that had ``level`` since day ``since``."""
     found = assign_with_hysteresis(
@@ -23,7 +23,7 @@ def one(
         np.array([BARS]),
         LastLabels(np.array([level]), np.array([since * DAY])),
         now=now * DAY,
-        staying=staying,
+        hold_rules=hold_rules,
     )
     return int(found[0][0]), int(found[1][0]) // DAY, int(found[2][0])
 
@@ -65,8 +65,8 @@ EXIT = [HoldRule(exit=0.75), HoldRule(exit=0.75)]
         "the lower is held longer",
     ],
 )
-def test_by_hand(probability, level, since, now, staying, expected) -> None:
-    found = one(probability, level, since, now=now, staying=staying)
+def test_by_hand(probability, level, since, now, hold_rules, expected) -> None:
+    found = one(probability, level, since, now=now, hold_rules=hold_rules)
     # At level 0, `since` is a new start, and means nothing.
     assert (found[0], found[2]) == (expected[0], expected[2])
     assert found[0] == 0 or found[1] == expected[1]
@@ -98,11 +98,11 @@ def plain(days: list[float], hold: int, exit: float | None) -> list[int]:
     exit=st.sampled_from([None, 0.75, 1.0]),
 )
 def test_any_run_of_days_against_a_plain_loop(days: list[float], hold: int, exit: float | None) -> None:
-    staying = [HoldRule(hold=hold * DAY, exit=exit)] * 2
+    hold_rules = [HoldRule(hold=hold * DAY, exit=exit)] * 2
     level, since, levels = 0, 0, []
     for day, probability in enumerate(days):
-        again = one(probability, level, since, now=day, staying=staying)
-        level, since, _ = one(probability, level, since, now=day, staying=staying)
+        again = one(probability, level, since, now=day, hold_rules=hold_rules)
+        level, since, _ = one(probability, level, since, now=day, hold_rules=hold_rules)
         assert again[:2] == (level, since)
         levels.append(level)
     assert levels == plain(days, hold, exit)
@@ -113,7 +113,7 @@ def test_a_lead_at_the_edge_changes_its_label_far_less_often() -> None:
     n, days = 300, 60
     edge = rng.uniform(0.4, 0.6, n)
 
-    def changes(staying: list[HoldRule]) -> int:
+    def changes(hold_rules: list[HoldRule]) -> int:
         level, since, count = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64), 0
         for day in range(days):
             probability = np.clip(edge + rng.normal(0, 0.04, n), 0, 1)
@@ -124,7 +124,7 @@ def test_a_lead_at_the_edge_changes_its_label_far_less_often() -> None:
                 np.tile(BARS, (n, 1)),
                 LastLabels(level, since),
                 now=day * DAY,
-                staying=staying,
+                hold_rules=hold_rules,
             )
             count += int((found != level).sum())
             level = found

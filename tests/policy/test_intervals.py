@@ -48,13 +48,13 @@ def past_of(data: dict[str, np.ndarray], until: float) -> ThresholdData:
     )
 
 
-def promise_by(looks: ThresholdData, rules: dict[str, LabelRule], *, length: float = NEXT) -> LabelPolicy:
-    policy = choose_policy(looks, rules)
-    return add_prediction_intervals(policy, looks, rules, length=length, random_state=0, n_resamples=100)
+def promise_by(snapshots: ThresholdData, rules: dict[str, LabelRule], *, length: float = NEXT) -> LabelPolicy:
+    policy = choose_policy(snapshots, rules)
+    return add_prediction_intervals(policy, snapshots, rules, length=length, random_state=0, n_resamples=100)
 
 
-def promised(looks: ThresholdData, *, length: float = NEXT) -> LabelPolicy:
-    return promise_by(looks, RULES, length=length)
+def promised(snapshots: ThresholdData, *, length: float = NEXT) -> LabelPolicy:
+    return promise_by(snapshots, RULES, length=length)
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +88,9 @@ def test_the_promise_allows_for_the_luck_that_chose_the_threshold() -> None:
     seemed, said, came, kept = [], [], [], []
     later = world(1000, per_week=1000)
     for seed in range(30):
-        looks = past_of(world(seed, per_week=8), WEEKS)
+        snapshots = past_of(world(seed, per_week=8), WEEKS)
         try:
-            sql = promise_by(looks, rules).outcomes[0]
+            sql = promise_by(snapshots, rules).outcomes[0]
         except LabelPolicyError:
             continue  # no threshold seems to reach it
         reached = later["probability"] >= sql.threshold
@@ -135,12 +135,12 @@ def test_ten_of_ten_do_not_promise_certainty() -> None:
     probability = np.array([0.5] * 10 + [0.1] * 200)
     label = np.array([1] * 10 + [0] * 190 + [1] * 10)
     rng = np.random.default_rng(0)
-    looks = make_threshold_data(
+    snapshots = make_threshold_data(
         probability, label, weeks=WEEKS, time=rng.random(210) * WEEKS, periods=[(0, float(WEEKS))]
     )
     rules = {"mql": LabelRule(policy="fixed", value=0.3)}
     found = add_prediction_intervals(
-        choose_policy(looks, rules), looks, rules, length=NEXT * 2, random_state=0
+        choose_policy(snapshots, rules), snapshots, rules, length=NEXT * 2, random_state=0
     )
     assert found.outcomes[0].precision == 1.0
     assert found.outcomes[0].promises["precision"].low < 0.9
@@ -148,7 +148,7 @@ def test_ten_of_ten_do_not_promise_certainty() -> None:
 
 def test_a_volume_is_promised_around_that_of_the_recent_weeks() -> None:
     """Twice as many leads came lately as in the past that is known; what converts is promised as it was."""
-    looks = past_of(world(0), WEEKS)
+    snapshots = past_of(world(0), WEEKS)
     lately = world(1, per_week=50, weeks=10)
     recent = make_volume_data(
         lately["probability"],
@@ -157,14 +157,14 @@ def test_a_volume_is_promised_around_that_of_the_recent_weeks() -> None:
         period=(WEEKS, WEEKS + 10),
     )
     rules = {"mql": LabelRule(policy="capacity", per_week=8), "sql": LabelRule(policy="fixed", value=0.6)}
-    policy = choose_policy(looks, rules, recent=recent)
+    policy = choose_policy(snapshots, rules, recent=recent)
     mql, sql = add_prediction_intervals(
-        policy, looks, rules, length=NEXT, recent=recent, random_state=0, n_resamples=100
+        policy, snapshots, rules, length=NEXT, recent=recent, random_state=0, n_resamples=100
     ).outcomes
     assert mql.per_week == pytest.approx(8, abs=0.2)
     assert mql.promises["per_week"].low < 8 < mql.promises["per_week"].high
     assert mql.promises["per_week"].value == pytest.approx(8, rel=0.1)
-    plain = promise_by(looks, {"sql": rules["sql"]}).outcomes[0]
+    plain = promise_by(snapshots, {"sql": rules["sql"]}).outcomes[0]
     assert sql.promises["per_week"].value == pytest.approx(2 * plain.promises["per_week"].value, rel=0.4)
     assert sql.promises["precision"].value == pytest.approx(plain.promises["precision"].value, abs=0.02)
     truth = lately["probability"][lately["probability"] >= mql.threshold].mean()
@@ -178,19 +178,21 @@ def test_the_same_looks_promise_the_same_and_json_keeps_it(policy: LabelPolicy) 
 
 def test_an_order_without_dates_promises_shares_and_value_but_no_volume() -> None:
     data = world(0)
-    looks = make_threshold_data(
+    snapshots = make_threshold_data(
         data["probability"],
         data["label"],
         weeks=None,
         time=np.argsort(np.argsort(data["time"])),
         periods=[(0, len(data["time"]))],
     )
-    found = promised(looks, length=200).outcomes[0]
+    found = promised(snapshots, length=200).outcomes[0]
     assert set(found.promises) == {"precision", "recall", "value"}
 
 
 def test_without_a_place_in_time_nothing_is_promised() -> None:
-    looks = make_threshold_data([0.1, 0.9], [0, 1], weeks=1)
+    snapshots = make_threshold_data([0.1, 0.9], [0, 1], weeks=1)
     rules = {"mql": LabelRule(policy="fixed", value=0.5)}
-    found = add_prediction_intervals(choose_policy(looks, rules), looks, rules, length=1, random_state=0)
+    found = add_prediction_intervals(
+        choose_policy(snapshots, rules), snapshots, rules, length=1, random_state=0
+    )
     assert found.outcomes[0].promises == {}

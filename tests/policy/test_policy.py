@@ -377,12 +377,12 @@ def test_a_version_that_was_saved_with_an_earlier_name_of_a_cost_is_read() -> No
     stored["labels"][0]["rule"]["missed_cost"] = stored["labels"][0]["rule"].pop("too_late")
     read = LabelPolicy.from_dict(stored)
     assert read.outcomes[0].rule == {"policy": "value", "gain": 80, "cost": 20, "too_late": 20}
-    assert read.outcomes[0].staying.exit is None
+    assert read.outcomes[0].hold_rule.exit is None
 
 
 def test_the_value_of_follow_ups_counts_each_lead_once_and_at_its_first_selected_look() -> None:
     # Lead a is selected at its second look, which does not convert in the window, and again at its third.
-    looks = make_threshold_data(
+    snapshots = make_threshold_data(
         [0.1, 0.5, 0.9, 0.8, 0.2],
         [1, 0, 1, 1, 1],
         weeks=2,
@@ -391,7 +391,7 @@ def test_the_value_of_follow_ups_counts_each_lead_once_and_at_its_first_selected
         periods=[(0, 2)],
     )
     rule = LabelRule(policy="value", gain=100, cost=20, too_early=10)
-    outcome = choose_policy(looks, {"mql": rule}).outcomes[0]
+    outcome = choose_policy(snapshots, {"mql": rule}).outcomes[0]
     assert outcome.threshold == pytest.approx(30 / 110)
     assert outcome.value == pytest.approx((-30 + 80) / 2)
 
@@ -402,16 +402,16 @@ def _weekly(n: int, region: list[str], **keys) -> ThresholdData:
         np.linspace(0.9, 0.1, n),
         np.arange(n) % 2,
         weeks=n / 7,
-        traits=GateInputs(teams={"region": region}),
+        gate_inputs=GateInputs(teams={"region": region}),
         **keys,
     )
 
 
 def test_each_team_has_a_threshold_for_its_own_capacity() -> None:
-    looks = _weekly(14, ["EMEA", "US"] * 5 + ["APAC", ""] * 2)
+    snapshots = _weekly(14, ["EMEA", "US"] * 5 + ["APAC", ""] * 2)
     teams = {"column": "region", "per_week": {"EMEA": 1, "US": 2}}
-    sql = choose_policy(looks, {"sql": LabelRule(policy="capacity", teams=teams)}).outcomes[0]
-    p = looks.probability
+    sql = choose_policy(snapshots, {"sql": LabelRule(policy="capacity", teams=teams)}).outcomes[0]
+    p = snapshots.probability
     assert sql.teams == {"EMEA": p[2], "US": p[7]}
     assert (sql.threshold, sql.others, sql.selected, sql.per_week) == (p[7], None, 6, 3.0)
     policy = LabelPolicy((sql,))
@@ -429,10 +429,10 @@ def test_each_team_has_a_threshold_for_its_own_capacity() -> None:
 
 
 def test_a_capacity_beside_teams_is_for_all_others() -> None:
-    looks = _weekly(14, ["EMEA"] * 5 + ["APAC", "", "US"] * 3)
+    snapshots = _weekly(14, ["EMEA"] * 5 + ["APAC", "", "US"] * 3)
     rule = LabelRule(policy="capacity", per_week=1.5, teams={"column": "region", "per_week": {"EMEA": 1}})
-    sql = choose_policy(looks, {"sql": rule}).outcomes[0]
-    p = looks.probability
+    sql = choose_policy(snapshots, {"sql": rule}).outcomes[0]
+    p = snapshots.probability
     assert (sql.teams, sql.others, sql.selected) == ({"EMEA": p[1]}, p[7], 5)
     assert LabelPolicy((sql,)).assign_labels([p[7]], GateInputs(teams={"region": ["new"]})).tolist() == [
         "sql"
@@ -440,29 +440,29 @@ def test_a_capacity_beside_teams_is_for_all_others() -> None:
 
 
 def test_no_team_may_take_leads_that_have_not_reached_the_label_below() -> None:
-    looks = _weekly(14, ["EMEA", "US"] * 7)
-    p = looks.probability
+    snapshots = _weekly(14, ["EMEA", "US"] * 7)
+    p = snapshots.probability
     rules = {
         "mql": LabelRule(policy="fixed", value=float(p[4])),
         "sql": LabelRule(policy="capacity", teams={"column": "region", "per_week": {"EMEA": 1, "US": 9}}),
     }
-    policy = choose_policy(looks, rules)
+    policy = choose_policy(snapshots, rules)
     assert policy.outcomes[1].teams == {"EMEA": p[2], "US": p[4]}
     assert "US: raised from 0.1 to the threshold of mql" in str(policy.outcomes[1].note)
 
 
 def test_a_lead_of_two_kinds_of_team_must_reach_both_thresholds() -> None:
-    looks = make_threshold_data(
+    snapshots = make_threshold_data(
         np.linspace(0.9, 0.1, 8),
         [1] * 8,
         weeks=1,
-        traits=GateInputs(teams={"region": ["EMEA", "US"] * 4, "line": ["x"] * 4 + ["y"] * 4}),
+        gate_inputs=GateInputs(teams={"region": ["EMEA", "US"] * 4, "line": ["x"] * 4 + ["y"] * 4}),
     )
     rules = {
         "mql": LabelRule(policy="capacity", teams={"column": "region", "per_week": {"EMEA": 1, "US": 4}}),
         "sql": LabelRule(policy="capacity", teams={"column": "line", "per_week": {"x": 4, "y": 1}}),
     }
-    reached = choose_policy(looks, rules).reach(looks.probability, looks.traits)
+    reached = choose_policy(snapshots, rules).meets_thresholds(snapshots.probability, snapshots.gate_inputs)
     assert reached.tolist()[:5] == [[True, True], [True, True], [False, False], [True, True], [False, False]]
     assert (reached[:, 0] >= reached[:, 1]).all()
 
@@ -490,11 +490,11 @@ def test_a_lead_of_two_kinds_of_team_must_reach_both_thresholds() -> None:
     ids=["column", "team", "dates", "too few"],
 )
 def test_teams_that_cannot_be_served_are_refused(teams: dict, weeks: float | None, message: str) -> None:
-    looks = make_threshold_data(
-        [0.5, 0.4], [1, 0], weeks=weeks, traits=GateInputs(teams={"region": ["EMEA", "US"]})
+    snapshots = make_threshold_data(
+        [0.5, 0.4], [1, 0], weeks=weeks, gate_inputs=GateInputs(teams={"region": ["EMEA", "US"]})
     )
     with pytest.raises(LabelPolicyError, match=message):
-        choose_policy(looks, {"mql": LabelRule(policy="capacity", teams=teams)})
+        choose_policy(snapshots, {"mql": LabelRule(policy="capacity", teams=teams)})
 
 
 def test_any_number_of_levels_in_order() -> None:
@@ -511,19 +511,19 @@ def test_recent_weeks_count_more_towards_a_capacity() -> None:
     week = np.repeat(np.arange(60), [10] * 40 + [20] * 20)
     rng = np.random.default_rng(0)
     probability = rng.random(len(week))
-    looks = make_threshold_data(
+    snapshots = make_threshold_data(
         probability,
         rng.random(len(week)) < probability,
         weeks=60,
         time=week + rng.random(len(week)),
         periods=[(0, 60)],
     )
-    outcome = choose_policy(looks, {"sql": LabelRule(policy="capacity", per_week=5)}).outcomes[0]
+    outcome = choose_policy(snapshots, {"sql": LabelRule(policy="capacity", per_week=5)}).outcomes[0]
     late = (week >= 40) & (probability >= outcome.threshold)
     assert outcome.per_week == pytest.approx(5, abs=0.2)
     assert late.sum() / 20 == pytest.approx(5, abs=1)
     plain = choose_thresholds(
-        probability, looks.label, {"sql": LabelRule(policy="capacity", per_week=5)}, weeks=60
+        probability, snapshots.label, {"sql": LabelRule(policy="capacity", per_week=5)}, weeks=60
     )
     assert (probability[week >= 40] >= plain.outcomes[0].threshold).sum() / 20 > 6.5
 
@@ -531,13 +531,13 @@ def test_recent_weeks_count_more_towards_a_capacity() -> None:
 def _recent(probability: list[float], lead: list[int], **teams: list[str]) -> ThresholdData:
     n = len(probability)
     return make_volume_data(
-        probability, lead=lead, time=np.full(n, 9.999), period=(8, 10), traits=GateInputs(teams=teams)
+        probability, lead=lead, time=np.full(n, 9.999), period=(8, 10), gate_inputs=GateInputs(teams=teams)
     )
 
 
 def test_volumes_are_read_off_the_recent_weeks_where_there_are_some() -> None:
     """Four weeks ago the same threshold took half as many: fewer leads came, and the model thought less of them."""
-    looks = make_threshold_data(
+    snapshots = make_threshold_data(
         [0.5, 0.4, 0.3, 0.2], [1, 0, 0, 0], weeks=1, time=[6.1, 6.2, 6.3, 6.4], periods=[(6, 7)]
     )
     recent = _recent([0.7, 0.6, 0.6, 0.45, 0.45, 0.3], [1, 2, 1, 3, 4, 5])
@@ -547,29 +547,31 @@ def test_volumes_are_read_off_the_recent_weeks_where_there_are_some() -> None:
         "mql": LabelRule(policy="fixed", value=0.45),
         "sql": LabelRule(policy="capacity", per_week=once * 0.99),
     }
-    mql, sql = choose_policy(looks, rules, recent=recent).outcomes
+    mql, sql = choose_policy(snapshots, rules, recent=recent).outcomes
     assert (mql.selected, mql.precision) == (1, 1.0)
     assert mql.per_week == pytest.approx(once)
     assert sql.threshold == 0.6
     assert sql.per_week == pytest.approx(once / 2)
-    assert choose_policy(looks, {"sql": rules["sql"]}).outcomes[0].threshold == 0.4
+    assert choose_policy(snapshots, {"sql": rules["sql"]}).outcomes[0].threshold == 0.4
 
 
 def test_a_team_nobody_of_which_came_lately_has_the_threshold_of_before() -> None:
-    looks = _weekly(14, ["EMEA", "US"] * 7)
+    snapshots = _weekly(14, ["EMEA", "US"] * 7)
     teams = {"column": "region", "per_week": {"EMEA": 1, "US": 1}}
     rule = LabelRule(policy="capacity", teams=teams)
     recent = _recent([0.95, 0.94, 0.93, 0.92, 0.91], [1, 2, 3, 4, 5], region=["US"] * 5)
-    found = choose_policy(looks, {"sql": rule}, recent=recent).outcomes[0]
-    assert found.teams == {"EMEA": looks.probability[2], "US": 0.95}
+    found = choose_policy(snapshots, {"sql": rule}, recent=recent).outcomes[0]
+    assert found.teams == {"EMEA": snapshots.probability[2], "US": 0.95}
 
 
 def test_gates_hold_for_recent_looks_too() -> None:
-    traits = GateInputs(fit=np.array([1.0, 2.0, 3.0, 4.0]))
-    looks = make_threshold_data([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], weeks=1, traits=traits)
-    recent = replace(_recent([0.9, 0.8, 0.7], [1, 2, 3]), traits=GateInputs(fit=np.array([1.0, 4.0, 4.0])))
+    gate_inputs = GateInputs(fit=np.array([1.0, 2.0, 3.0, 4.0]))
+    snapshots = make_threshold_data([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], weeks=1, gate_inputs=gate_inputs)
+    recent = replace(
+        _recent([0.9, 0.8, 0.7], [1, 2, 3]), gate_inputs=GateInputs(fit=np.array([1.0, 4.0, 4.0]))
+    )
     rule = LabelRule(policy="capacity", per_week=0.6, min_fit=50)
-    assert choose_policy(looks, {"sql": rule}, recent=recent).outcomes[0].threshold == 0.8
+    assert choose_policy(snapshots, {"sql": rule}, recent=recent).outcomes[0].threshold == 0.8
 
 
 def test_a_week_without_leads_is_a_week_and_a_hole_between_periods_is_none() -> None:
@@ -582,21 +584,28 @@ def test_a_week_without_leads_is_a_week_and_a_hole_between_periods_is_none() -> 
 
 
 def test_a_gate_keeps_out_who_does_not_fit_whatever_the_probability() -> None:
-    looks = make_threshold_data(
+    snapshots = make_threshold_data(
         [0.9, 0.8, 0.7, 0.6],
         [0, 1, 1, 1],
         weeks=1,
-        traits=GateInputs(fit=np.array([-2.0, 0.5, 1.0, 2.0]), engagement=np.array([3.0, 2.0, -1.0, 1.0])),
+        gate_inputs=GateInputs(
+            fit=np.array([-2.0, 0.5, 1.0, 2.0]), engagement=np.array([3.0, 2.0, -1.0, 1.0])
+        ),
     )
     rules = {
         "iql": LabelRule(policy="min_recall", value=1),
         "mql": LabelRule(policy="min_precision", value=1, min_fit=20),
         "sql": LabelRule(policy="capacity", per_week=9, min_fit=20, min_engagement=30),
     }
-    policy = choose_policy(looks, rules)
+    policy = choose_policy(snapshots, rules)
     assert policy.thresholds == {"iql": 0.6, "mql": 0.6, "sql": 0.6}
     assert [outcome.selected for outcome in policy.outcomes] == [4, 3, 2]
-    assert policy.assign_labels(looks.probability, looks.traits).tolist() == ["iql", "sql", "mql", "sql"]
+    assert policy.assign_labels(snapshots.probability, snapshots.gate_inputs).tolist() == [
+        "iql",
+        "sql",
+        "mql",
+        "sql",
+    ]
     again = LabelPolicy.from_dict(json.loads(json.dumps(policy.to_dict())))
     assert again == policy
     assert again.assign_labels([0.9], GateInputs(fit=np.array([9.0]), engagement=np.array([9.0])))[0] == "sql"
@@ -605,11 +614,11 @@ def test_a_gate_keeps_out_who_does_not_fit_whatever_the_probability() -> None:
 
 
 def test_a_gate_that_nobody_passes_or_that_forbids_the_recall_is_refused() -> None:
-    traits = GateInputs(fit=np.array([0.0, 0.0, 0.0, 1.0]))
-    looks = make_threshold_data([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], weeks=1, traits=traits)
+    gate_inputs = GateInputs(fit=np.array([0.0, 0.0, 0.0, 1.0]))
+    snapshots = make_threshold_data([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], weeks=1, gate_inputs=gate_inputs)
     with pytest.raises(LabelPolicyError, match="labels.mql: no past lead passes its gates"):
-        choose_policy(looks, {"mql": LabelRule(policy="fixed", value=0.1, min_fit=100)})
+        choose_policy(snapshots, {"mql": LabelRule(policy="fixed", value=0.1, min_fit=100)})
     with pytest.raises(
         LabelPolicyError, match=r"no threshold reaches a recall of 0.5; the best is 0, of all leads"
     ):
-        choose_policy(looks, {"mql": LabelRule(policy="min_recall", value=0.5, min_fit=80)})
+        choose_policy(snapshots, {"mql": LabelRule(policy="min_recall", value=0.5, min_fit=80)})

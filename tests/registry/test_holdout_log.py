@@ -27,14 +27,14 @@ NOW = dt.datetime(2026, 1, 2, 8, 30, tzinfo=dt.UTC)
 PERIOD = Period(start=100 * DAY, end=200 * DAY, dated=True, rows=50, sha256="a" * 64)
 
 
-def opening(**changed: Any) -> HoldoutAccess:
+def access(**changed: Any) -> HoldoutAccess:
     period = replace(PERIOD, **{key: changed.pop(key) for key in list(changed) if hasattr(PERIOD, key)})
     return make_holdout_access(period, **{"model": "leads", "settings": "one", "now": NOW, **changed})
 
 
 def test_each_opening_is_added_and_the_earlier_ones_come_back(tmp_path: Path) -> None:
     store = make_store("sqlite:///models/mlflow.db", folder=tmp_path)
-    first, second = opening(), opening(settings="two")
+    first, second = access(), access(settings="two")
     assert record_holdout_access(store, first) == ()
     assert record_holdout_access(store, second) == (first,)
     assert record_holdout_access(store, first) == (first, second)
@@ -50,7 +50,7 @@ def test_openings_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     store = make_store("sqlite:///models/mlflow.db", folder=tmp_path)
     with ThreadPoolExecutor(8) as pool:
         seen = list(
-            pool.map(lambda number: record_holdout_access(store, opening(settings=str(number))), range(40))
+            pool.map(lambda number: record_holdout_access(store, access(settings=str(number))), range(40))
         )
     assert sorted(map(len, seen)) == list(range(40))
 
@@ -61,11 +61,11 @@ def test_a_record_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_text('{"id": 1}\n', encoding="utf-8")
     with pytest.raises(TrackingError, match=r"openings\.jsonl' must hold one JSON object a line"):
-        record_holdout_access(store, opening())
+        record_holdout_access(store, access())
     path.unlink()
     path.mkdir()
     with pytest.raises(TrackingError, match="cannot be recorded in .*Is a directory"):
-        record_holdout_access(store, opening())
+        record_holdout_access(store, access())
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_a_record_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
     ids=["same time", "half", "less than half", "the first half", "same rows", "an order", "another model"],
 )
 def test_what_counts_as_the_same_period(changed: dict[str, Any], same: bool) -> None:
-    earlier = opening(**changed)
-    assert same_period((earlier,), opening()) == ((earlier,) if same else ())
+    earlier = access(**changed)
+    assert same_period((earlier,), access()) == ((earlier,) if same else ())
 
 
 SETTINGS: dict[str, Any] = {

@@ -475,8 +475,8 @@ def test_a_real_server(server: str, bundle_folder: Path, tmp_path: Path) -> None
     assert models[0]["latest_versions"][0]["status"] == "READY"
     # Who opened which held-out period, for all who share the server; other models' are theirs.
     period = Period(start=1, end=9, dated=False, rows=4, sha256="a" * 64)
-    openings = [
+    accesses = [
         make_holdout_access(period, model=name, settings=settings, now=CREATED)
         for name, settings in (("leads", "one"), ("other", "one"), ("leads", "two"))
     ]
-    assert [record_holdout_access(store, opening) for opening in openings] == [(), (), (openings[0],)]
+    assert [record_holdout_access(store, access) for access in accesses] == [(), (), (accesses[0],)]

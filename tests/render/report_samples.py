@@ -70,15 +70,15 @@ def baseline(found: Metrics, difference: Estimate) -> Baseline:
     return Baseline(**vars(found), log_loss_difference=difference, verdict=compare_losses(difference))
 
 
-def holdout(found: Metrics, start: str, until: str, *, opened: int = 0) -> HoldoutEvaluation:
+def holdout(found: Metrics, start: str, until: str, *, accessed: int = 0) -> HoldoutEvaluation:
     return HoldoutEvaluation(
         **vars(found),
         start=start,
         until=until,
         leads=found.n,
-        opened_with_other_settings=opened,
-        opened_by_versions=(),
-        opened_since=None,
+        accessed_with_other_settings=accessed,
+        accessed_by_versions=(),
+        accessed_since=None,
     )
 
 
@@ -375,7 +375,7 @@ def normal() -> TrainingResult:
                 severity="likely",
             ),
         ),
-        proof=PerturbationTest(300, 207, 2, 4000, 3120, 2000, ()),
+        leak_test=PerturbationTest(300, 207, 2, 4000, 3120, 2000, ()),
         holdout=holdout(
             metrics(
                 n=2143,
@@ -532,7 +532,7 @@ def flat() -> TrainingResult:
         question=Question("Converted, as the table's label column says", "convert", repeated=False),
         data=data_of({"Leads.csv": 9240}),
         population=steps(("Leads in the table", 9240), ("With a label", 9240), ("Kept to train", 6468)),
-        proof=None,
+        leak_test=None,
         holdout=dataclasses.replace(
             result.holdout, start="623,118", until="660,737", n=2772, positives=1053, leads=2772
         ),
@@ -576,7 +576,7 @@ def empty() -> TrainingResult:
         population=steps(),
         left_out=(),
         leaks=(),
-        proof=None,
+        leak_test=None,
         holdout=holdout(metrics(), "2025-01-01", "2025-02-01"),
         by_age={},
         over_time=(),

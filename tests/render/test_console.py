@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mqlml.insight import Change, Placement
+from mqlml.insight import Change, PointsPercentile
 from mqlml.journeys.quarantine import QuarantineGroup, TableCount
 from mqlml.render import CheckResult, ExplainResult, ScoreResult, format_check, format_score
 from mqlml.render.console.explain import format_explain
@@ -26,9 +26,9 @@ CHECKED = CheckResult(
     base_rate=(BaseRatePeriod("2026-01", 1, 1, 1.0),),
     holdout=HoldoutPeriod("2026-01-01T23:00:00Z", "2026-02-01T08:00:00Z", 1),
     leaks=(),
-    proof=None,
+    leak_test=None,
     left_out=(),
-    cautions=(),
+    config_warnings=(),
     features=1,
     enough=DataNeed(1, 0, 50, False, 0),
 )
@@ -59,7 +59,7 @@ def test_check_tells_leaks_with_what_was_done_and_what_can_be() -> None:
         Finding("lead_status", "the name says 'status'", "refused"),
         Finding("checkout", "the name says 'status'", "noted", kind="action"),
     )
-    said = format_check(replace(CHECKED, leaks=leaks, proof=PROOF)).splitlines()
+    said = format_check(replace(CHECKED, leaks=leaks, leak_test=PROOF)).splitlines()
     start = said.index(
         "Warning: some of the data seems to be written with the outcome or after it: 1 refused, 1 noted"
     )
@@ -75,7 +75,7 @@ def test_check_says_where_there_is_no_proof_and_where_it_fails() -> None:
     assert "No leak test: a flat table has no times" in format_check(CHECKED)
     failed = replace(PROOF, moved=(Moved("profile__hint__value", 3, "7", "1.0", "2.0"),))
     assert "Leak test failed: changing 2,800 later rows altered 1 of the 56 features" in format_check(
-        replace(CHECKED, proof=failed)
+        replace(CHECKED, leak_test=failed)
     )
 
 
@@ -108,8 +108,8 @@ EXPLAINED = ExplainResult(
     label_reason="probability 0.25 ≥ MQL threshold 0.10",
     log_odds=-1.0,
     base=-1.0,
-    fit=Placement(0.5, 99.9),
-    engagement=Placement(-0.5, 0.2),
+    fit=PointsPercentile(0.5, 99.9),
+    engagement=PointsPercentile(-0.5, 0.2),
     points={"profile": 0.5, "channel": 0.0, "actions": -0.5, "undesirables": 0.0},
     reasons=(),
     since="2026-01-25T00:00:00Z",
@@ -131,7 +131,7 @@ def test_a_lead_is_never_above_all_the_open_leads_of_which_it_is_one() -> None:
     said = format_explain(EXPLAINED)
     assert "above over 99 % of the open leads" in said
     assert "above under 1 % of the open leads" in said
-    middle = replace(EXPLAINED, fit=Placement(0.5, 57.3))
+    middle = replace(EXPLAINED, fit=PointsPercentile(0.5, 57.3))
     assert "above 57 % of the open leads" in format_explain(middle)
 
 

@@ -99,6 +99,6 @@ def test_groups_of_alike_features_stand_on_the_page() -> None:
 def test_a_period_that_was_opened_before_is_not_called_untouched() -> None:
     data = normal()
     assert "which no choice was made on" in render_report(data)
-    page = render_report(replace(data, holdout=replace(data.holdout, opened_with_other_settings=2)))
+    page = render_report(replace(data, holdout=replace(data.holdout, accessed_with_other_settings=2)))
     assert "which no choice was made on" not in page
     assert 'which <data value="2">2</data> other settings were judged on before' in page

@@ -247,7 +247,7 @@ def test_every_word_that_was_given_is_shown(name: str) -> None:
     wanted = (texts_in([stored[part] for part in parts]) - known) | set(stored["data"]["tables"])
     wanted |= {found["sentence"] for found in stored["importance"]["features"]}
     wanted |= {found["name"] for found in stored["importance"]["features"]}
-    wanted |= {format_leak_test(data.proof), data.model, "4f1c0a5b", data.question.sentence}
+    wanted |= {format_leak_test(data.leak_test), data.model, "4f1c0a5b", data.question.sentence}
     assert {words for words in wanted if words not in text} == set()
 
 
@@ -361,7 +361,7 @@ def test_what_is_missing_is_said_gently() -> None:
 
 
 _PARTS = [
-    *("data", "population", "left_out", "leaks", "proof", "holdout", "by_age", "over_time"),
+    *("data", "population", "left_out", "leaks", "leak_test", "holdout", "by_age", "over_time"),
     *("fit_by_engagement", "learning_curve", "calibration", "deciles", "importance", "baselines"),
     *("labels", "promoted", "disqualified"),
 ]

@@ -85,8 +85,8 @@ def test_parts_are_the_rows_of_the_whole(problem: dict[str, Any], text_ids: bool
     assert plan == whole.plan
     assert leaks == whole.leaks
 
-    recipe = make_build_spec(journeys.leads, settings, plan)
-    built = pd.concat([build_part(piece, recipe) for piece in parts], ignore_index=True)
+    build_spec = make_build_spec(journeys.leads, settings, plan)
+    built = pd.concat([build_part(piece, build_spec) for piece in parts], ignore_index=True)
     place = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(built["lead_id"]))
     order = np.lexsort((place, built["cutoff_time"].to_numpy()))
     assert_frame_equal(built.iloc[order].reset_index(drop=True), whole.frame(), check_exact=True)
@@ -95,8 +95,8 @@ def test_parts_are_the_rows_of_the_whole(problem: dict[str, Any], text_ids: bool
 def test_an_empty_part_has_all_columns_and_no_row() -> None:
     journeys, settings = company(text_ids=False), config()
     whole = build_table(journeys, settings)
-    recipe = make_build_spec(journeys.leads, settings, whole.plan)
-    empty = build_part(take(journeys, journeys.leads[:0]), recipe)
+    build_spec = make_build_spec(journeys.leads, settings, whole.plan)
+    empty = build_part(take(journeys, journeys.leads[:0]), build_spec)
     assert len(empty) == 0
     assert empty.dtypes.to_dict() == whole.frame().dtypes.to_dict()
 

@@ -74,7 +74,7 @@ def test_nobody_learned_from_is_judged() -> None:
     fold = table.holdout
     for train, test in fold.parts:
         assert not set(table.group[train]) & set(table.group[test])
-    assert (table.time[fold.train] + table.reach <= table.time[fold.test].min()).all()
+    assert (table.time[fold.train] + table.label_span <= table.time[fold.test].min()).all()
 
 
 def test_a_cutoff_of_a_weekly_grid_stands_for_a_week() -> None:
@@ -139,7 +139,7 @@ def test_a_flat_table_goes_by_its_order() -> None:
     assert (table.label == (table.lead_id % 3 == 1)).all()
     assert (table.features.iloc[:, 0].to_numpy() == table.lead_id % 7).all()
     assert table.cutoff_time.isna().all()
-    assert table.reach == 0
+    assert table.label_span == 0
     assert table.weeks(0, 10) is None
     assert [step.snapshots for step in table.waterfall] == [60, 60, 40]
 

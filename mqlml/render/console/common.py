@@ -123,12 +123,12 @@ def format_check(result: CheckResult) -> str:
     holdout = result.holdout
     since, until = (local_moment(end, result.timezone) for end in (holdout.start, holdout.until))
     lines.append(f"Held out: {holdout.n:,} snapshots from {since} until {until}")
-    lines += [*_leaks(result.leaks), format_leak_test(result.proof)]
+    lines += [*_leaks(result.leaks), format_leak_test(result.leak_test)]
     if result.left_out:
         lines.append("Left out")
         lines += [f"  {entry.column}: {entry.reason}" for entry in result.left_out]
     lines.append(f"Features: {result.features:,}")
-    lines += [f"Note: {caution}" for caution in result.cautions]
+    lines += [f"Note: {warning}" for warning in result.config_warnings]
     lines.append(_enough(result.enough))
     return "\n".join(lines)
 
@@ -152,7 +152,7 @@ def _read(result: CheckResult) -> list[str]:
 def _enough(need: DataNeed) -> str:
     return (
         f"Enough data: {'yes' if need.enough else 'no'}; {need.positives_to_learn_from:,} conversions to "
-        f"learn from (at least {need.needed:,} needed) and {need.positives_to_judge_on:,} to judge on"
+        f"learn from (at least {need.needed:,} needed) and {need.positives_to_evaluate_on:,} to judge on"
     )
 
 

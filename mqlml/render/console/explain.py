@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mqlml.evaluation.ageing import Ageing
 from mqlml.evaluation.periods import PeriodEvaluation
-from mqlml.insight import Placement
+from mqlml.insight import PointsPercentile
 from mqlml.render.console.common import columns, four_digits, local_day, local_moment, percent, ranged
 from mqlml.render.results import BacktestPeriod, BacktestResult, ExplainResult
 
@@ -54,14 +54,14 @@ def _adds(points: float, said: str) -> str:
     return f"  {_points(points)}  {said}"
 
 
-def _rank(placement: Placement) -> str:
+def _rank(placement: PointsPercentile) -> str:
     # Nobody stands above all the open leads, being one of them.
     above = placement.percentile
     share = f"{above:.0f}" if 0.5 <= above < 99.5 else "over 99" if above > 50 else "under 1"
     return f"above {share} % of the open leads"
 
 
-def _placement(fit: Placement, engagement: Placement) -> str:
+def _placement(fit: PointsPercentile, engagement: PointsPercentile) -> str:
     high, low = "the better half of the open leads", "the lesser half"
     halves = [high if part.percentile >= 50 else low for part in (fit, engagement)]
     if halves[0] == halves[1]:

@@ -27,7 +27,7 @@ def format_train(result: TrainedVersion) -> str:
         "Population",
         *_waterfall(result.population),
         *_leaks(result.leaks),
-        format_leak_test(result.proof),
+        format_leak_test(result.leak_test),
     ]
     since, until = (local_moment(end, result.timezone) for end in (holdout.start, holdout.until))
     lines.append(

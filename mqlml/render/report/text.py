@@ -178,12 +178,12 @@ def describe_question(problem: Problem, *, flat: bool = False) -> Question:
     return Question(f"{noun} {within}, {looked}", f"{will} {within}", repeated)
 
 
-def format_leak_test(proof: PerturbationTest | None) -> str:
+def format_leak_test(leak_test: PerturbationTest | None) -> str:
     """Whether changing what came after the cutoffs altered a feature; without a full stop."""
-    if proof is None:
+    if leak_test is None:
         return "No leak test: a flat table has no times, so nobody can see when a column was written"
-    later = proof.changed + proof.removed + proof.added
-    n, moved = proof.features, len(proof.moved)
+    later = leak_test.changed + leak_test.removed + leak_test.added
+    n, moved = leak_test.features, len(leak_test.moved)
     if moved:
         return f"Leak test failed: changing {later:,} later rows altered {moved:,} of the {n:,} features"
     return f"Leak test passed: changing {later:,} later rows altered none of the {n:,} features"

@@ -30,7 +30,7 @@ Check = Literal[
     "after_conversion",
     "with_conversion",
     "before_conversion",
-    "proof",
+    "leak_test",
 ]
 Kind = Literal["column", "action", "feature"]
 Severity = Literal["certain", "likely", "suspicious"]

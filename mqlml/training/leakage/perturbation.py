@@ -388,33 +388,33 @@ def _compare(honest: pd.DataFrame, again: pd.DataFrame, lead_id: pd.Series) -> l
     return found
 
 
-def perturbation_findings(proof: PerturbationTest) -> tuple[Finding, ...]:
+def perturbation_findings(leak_test: PerturbationTest) -> tuple[Finding, ...]:
     """A finding for each feature that moved."""
     findings = []
-    for moved in proof.moved:
+    for moved in leak_test.moved:
         says = (
             f"it reads the future: with other rows at or after the cutoff it is another for {moved.snapshots:,} of "
-            f"{proof.snapshots:,} snapshots (lead {moved.lead_id}: {moved.before} became {moved.after})"
+            f"{leak_test.snapshots:,} snapshots (lead {moved.lead_id}: {moved.before} became {moved.after})"
         )
-        figures = {"moved": moved.snapshots, "snapshots": proof.snapshots}
-        clue = Clue("proof", says, figures, "certain")
+        figures = {"moved": moved.snapshots, "snapshots": leak_test.snapshots}
+        clue = Clue("leak_test", says, figures, "certain")
         findings.append(Finding(moved.feature, says, "refused", "certain", (clue,), "feature"))
     return tuple(findings)
 
 
-def require_leak_test(proof: PerturbationTest | None) -> None:
+def require_leak_test(leak_test: PerturbationTest | None) -> None:
     """Refuse a table with a feature that the future moves. A flat table has no proof: it has no times.
 
     Raises
     ------
     LeakageError
     """
-    if proof is None or not proof.moved:
+    if leak_test is None or not leak_test.moved:
         return
-    worst = proof.moved[0]
-    more = f", and so do {len(proof.moved) - 1:,} more features" if len(proof.moved) > 1 else ""
+    worst = leak_test.moved[0]
+    more = f", and so do {len(leak_test.moved) - 1:,} more features" if len(leak_test.moved) > 1 else ""
     raise LeakageError(
         f"the feature {worst.feature!r} must not depend on what comes at or after the cutoff, and it does for "
-        f"{worst.snapshots:,} of {proof.snapshots:,} snapshots tried (lead {worst.lead_id}: {worst.before} became "
-        f"{worst.after}){more}. Mend or remove it; mqlml check lists them all"
+        f"{worst.snapshots:,} of {leak_test.snapshots:,} snapshots tried (lead {worst.lead_id}: {worst.before} "
+        f"became {worst.after}){more}. Mend or remove it; mqlml check lists them all"
     )

@@ -64,10 +64,10 @@ def found(counts: EventCounts, settings: Config) -> dict[str, str]:
 
 def test_parts_add_up_to_the_whole(leaky: Simulation) -> None:
     whole = leaky.journeys()
-    dealt = assign_partitions(whole.leads, 3)
+    partitioned = assign_partitions(whole.leads, 3)
     parts = []
     for number in range(3):
-        leads = whole.leads[dealt == number]
+        leads = whole.leads[partitioned == number]
         tables = {
             name: getattr(whole, name)[getattr(whole, name)["lead_id"].isin(leads["lead_id"])]
             for name in ("events", "outcomes")

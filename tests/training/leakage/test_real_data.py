@@ -113,7 +113,7 @@ def test_xeducation_what_sales_writes_afterwards(real_data: Path) -> None:
 
 def test_the_proof_holds_on_real_journeys(real_data: Path) -> None:
     config = config_of("relax", real_data)
-    proof = build_table(read_journeys(config), config).proof
-    assert proof is not None
-    assert (proof.snapshots, proof.moved) == (300, ())
-    assert proof.changed + proof.removed > 5000
+    leak_test = build_table(read_journeys(config), config).leak_test
+    assert leak_test is not None
+    assert (leak_test.snapshots, leak_test.moved) == (300, ())
+    assert leak_test.changed + leak_test.removed > 5000

@@ -55,12 +55,12 @@ def proven(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> Pe
 def test_honest_features_stand_still(text_ids: bool, accounts: bool) -> None:
     world = make_world(3, leads=80, events=2000, text_ids=text_ids)
     world = with_accounts(world) if accounts else without_accounts(world)
-    proof = proven(world, spread_snapshots(world, 4, 400), plan_features(world, CONFIG, before=None))
-    assert proof.moved == ()
-    assert proof.features > 100
-    assert proof.snapshots >= 35
-    assert min(proof.changed, proof.removed, proof.added) > 200
-    require_leak_test(proof)
+    leak_test = proven(world, spread_snapshots(world, 4, 400), plan_features(world, CONFIG, before=None))
+    assert leak_test.moved == ()
+    assert leak_test.features > 100
+    assert leak_test.snapshots >= 35
+    assert min(leak_test.changed, leak_test.removed, leak_test.added) > 200
+    require_leak_test(leak_test)
 
 
 def test_the_proof_is_the_same_however_the_rows_came() -> None:
@@ -81,18 +81,18 @@ def test_a_simulated_company_is_proven_on_a_few_hundred_snapshots() -> None:
     world = simulate(1500, random_state=4, days=200, leaky_columns=True)
     journeys = world.journeys()
     snapshots = world.leads[["lead_id"]].assign(cutoff_time=world.leads["created_at"] + pd.Timedelta(days=7))
-    proof = proven(journeys, snapshots, plan_features(journeys, make_config_of(), before=None))
-    assert (proof.snapshots, proof.moved) == (SNAPSHOTS, ())
-    assert proof.changed + proof.removed + proof.added > 5000
+    leak_test = proven(journeys, snapshots, plan_features(journeys, make_config_of(), before=None))
+    assert (leak_test.snapshots, leak_test.moved) == (SNAPSHOTS, ())
+    assert leak_test.changed + leak_test.removed + leak_test.added > 5000
 
 
 def test_without_events_and_history_there_is_still_a_proof() -> None:
     world = simulate(200, random_state=4, days=100)
     journeys = replace(world.journeys(), events=world.events.iloc[:0])
     snapshots = world.leads[["lead_id"]].assign(cutoff_time=world.leads["created_at"])
-    proof = proven(journeys, snapshots, plan_features(journeys, make_config_of(), before=None))
-    assert proof.moved == ()
-    assert proof.features > 0
+    leak_test = proven(journeys, snapshots, plan_features(journeys, make_config_of(), before=None))
+    assert leak_test.moved == ()
+    assert leak_test.features > 0
 
 
 Read = Callable[[Source], np.ndarray]
@@ -130,21 +130,21 @@ def test_a_feature_that_reads_the_future_is_caught(leak: Read, monkeypatch: pyte
     )
     builders = tuple(leaking if builder is profile.BUILDER else builder for builder in builders_of())
     monkeypatch.setattr(mqlml.features.plan, "BUILDERS", builders)
-    proof = proven(world, spread_snapshots(world, 4, 400), plan)
+    leak_test = proven(world, spread_snapshots(world, 4, 400), plan)
     name = plan.features[0].name
-    assert [moved.feature for moved in proof.moved] == [name]
-    (finding,) = perturbation_findings(proof)
+    assert [moved.feature for moved in leak_test.moved] == [name]
+    (finding,) = perturbation_findings(leak_test)
     assert (finding.column, finding.kind, finding.action, finding.severity) == (
         name,
         "feature",
         "refused",
         "certain",
     )
-    assert finding.evidence[0].figures["moved"] == proof.moved[0].snapshots > 0
+    assert finding.evidence[0].figures["moved"] == leak_test.moved[0].snapshots > 0
     with pytest.raises(
         LeakageError, match=rf"the feature '{name}' must not depend on what comes at or after"
     ):
-        require_leak_test(proof)
+        require_leak_test(leak_test)
 
 
 def builders_of() -> tuple[Builder, ...]:
@@ -221,6 +221,6 @@ def test_features_of_the_users_own_are_held_to_it(tmp_path: Path, monkeypatch: p
     )
     world = without_accounts(make_world(3, leads=40, events=800))
     plan = only_parts(plan_features(world, config, before=None), ("custom", "functions"))
-    proof = proven(world, spread_snapshots(world, 4, 200), plan)
-    assert proof.features >= 3
-    assert [moved.feature for moved in proof.moved] == ["actions__all_rows__function"]
+    leak_test = proven(world, spread_snapshots(world, 4, 200), plan)
+    assert leak_test.features >= 3
+    assert [moved.feature for moved in leak_test.moved] == ["actions__all_rows__function"]
