@@ -1,8 +1,7 @@
-"""The held-out period under seal: a training table goes in; its past can be had at will, its last period once.
+"""The held-out period: gives out the past of a training table at any time, and its last period once.
 
-What is chosen, a model, a calibration, a threshold, is chosen on `HeldOut.past`, which holds no row of the last
-period and no outcome of its time: no choice can be made on what is not there. `HeldOut.open` gives the period out,
-once, to be evaluated on.
+Model, level and thresholds are chosen on `HeldOut.past`, which holds no row of the last period and no outcome of its
+time: no choice can be made on what is not there. `HeldOut.open` gives out the period, once, to evaluate on.
 """
 
 from __future__ import annotations
@@ -199,13 +198,18 @@ AGE_POSITIVES = 10
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The model of the past on the held-out period; ``interest`` is the fit and engagement of its rows."""
+    """The model of the past on the held-out period.
+
+    ``prior`` is the log-odds of the base rate that each row's model knew; ``interest`` the fit and engagement of the
+    rows.
+    """
 
     metrics: Metrics
     by_age: dict[str, Metrics]
     baselines: dict[str, Baseline]
     probability: Floats
     raw: Floats
+    prior: Floats
     interest: Floats
 
 
@@ -255,6 +259,9 @@ def evaluate_model(
         ),
         probability=probability,
         raw=raw,
+        prior=np.concatenate(
+            [np.full(len(test), model.prior_) for model, (_, test) in zip(fitted, parts, strict=True)]
+        ),
         interest=np.concatenate(
             [
                 interest(model, table.features.iloc[test])
