@@ -374,7 +374,9 @@ def test_a_folder_that_is_no_earlier_table_is_left_alone(
     desk.path("results").joinpath(name).write_bytes(data)
     desk.save()
     before = names_in(desk.folder)
-    says = f"the folder 'results' would be replaced, and holds {re.escape(repr(name))}, which is no part of a"
+    says = (
+        f"the folder 'results' would be replaced, and holds {re.escape(repr(name))}, which is not part of a"
+    )
     judge(["table", "--out", "results"], Bad("", lambda _: None, says, "OutputError", 4), capsys)
     assert names_in(desk.folder) == before
     assert desk.path("results").joinpath(name).read_bytes() == data
