@@ -83,7 +83,7 @@ __all__ = ["Trained", "train"]
 
 @dataclass(frozen=True)
 class Trained:
-    """What training came to.
+    """The result of training.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class _Task:
-    """What is trained, and who listens."""
+    """What is trained, and where progress is shown."""
 
     config: Config
     data: Journeys | FlatTable
@@ -138,7 +138,7 @@ class _Shipped:
 
 @dataclass(frozen=True)
 class _Release:
-    """The version that ships, and what only a model that passed is asked."""
+    """The version that ships, and what is measured only for a model that passed."""
 
     shipped: _Shipped
     labels: dict[str, LabelEvaluation]
@@ -166,7 +166,7 @@ def train(
         Written into the version; outcomes cannot be complete up to a later moment, and nothing else depends on it.
     progress : Progress, optional
     record : function, optional
-        Told of the held-out period as it is opened, and says who opened it before, as a `Logbook` does.
+        Called with the held-out period as it is opened; gives who opened it before, as a `Logbook` does.
 
     Raises
     ------
@@ -238,15 +238,15 @@ def _positives(table: TrainingTable) -> int:
 def _choose(held: HeldOut, task: _Task) -> _Choices:
     past, config, progress = held.past, task.config, task.progress
     interest = ask_interest(config, past.plan)
-    with progress.step("forward folds"):
+    with progress.step("out-of-time folds"):
         chosen = choose_model(
             past, tune=config.tune, random_state=RANDOM_STATE, progress=progress, measure=interest
         )
     scorer, out_of_time = chosen.scorer, chosen.out_of_time
     if np.ptp(out_of_time.raw) == 0:
         raise GateRefused(
-            "the model gives every lead the same score, so there is nothing to rank by: no column told converting "
-            f"leads apart in {len(past.holdout.train):,} rows. Bring more columns or a longer history"
+            "the model gives every lead the same score, so there is nothing to rank by: no column tells converting "
+            f"leads from others in {len(past.holdout.train):,} rows. Bring more columns or a longer history"
         )
     with progress.step("learning curve"):
         curve = measure_curve(scorer, past, chosen.folds, out_of_time.raw, random_state=RANDOM_STATE)

@@ -79,9 +79,9 @@ class PriorAccess:
     ----------
     settings : int
         With how many settings other than these it was opened before.
-    versions : tuple of int, those that came of it.
-    since : str or None, ISO time of the first such opening.
-    note : str or None, why this opening is not on record, where it is not.
+    versions : tuple of int, those trained with them.
+    since : str or None, ISO time of the first such access.
+    note : str or None, why this access is not on record, where it is not.
     """
 
     settings: int = 0
@@ -94,21 +94,21 @@ Record = Callable[[Period], PriorAccess]
 
 
 class HeldOut:
-    """A training table in two: what choices are made on, and what evaluates them.
+    """A training table in two: the past for choices, the last period to evaluate them.
 
     Parameters
     ----------
     table : TrainingTable
     record : function, optional
-        Told of the period as it is opened; says who opened it before.
+        Called with the period as it is opened; gives who opened it before.
 
     Attributes
     ----------
     past : TrainingTable
         The rows whose outcomes were known when the held-out period began, at the same positions as in the whole
         table; its ``holdout`` has the rows to learn from and none to evaluate on.
-    recent : OpenLooks
-        The looks between that past and the held-out period, without their outcomes, which were still to come.
+    recent : ImmatureSnapshots
+        The snapshots between that past and the held-out period, without their outcomes, which were not yet known.
     period : Period
     prior_access : PriorAccess
         Who opened the period before; nobody, as long as it was not opened here.
@@ -132,7 +132,7 @@ class HeldOut:
         """
         if self._table is None:
             raise HeldOutError(
-                "the held-out period may be opened once, to judge what was chosen before; it was opened already. "
+                "the held-out period may be opened once, to evaluate what was chosen before; it was opened already. "
                 "Make every choice on the past, and build the table again for another model"
             )
         self.prior_access = self._record(self.period)
@@ -193,7 +193,7 @@ SHAPES, SHAPE_ROWS = 15, 2_000
 """For how many features, the most important ones, and on how many leads a shape is measured."""
 
 AGE_POSITIVES = 10
-"""Fewer conversions than this at an age of the lead, and nothing is said about that age."""
+"""Fewer conversions than this at an age of the lead, and that age is left out."""
 
 
 @dataclass(frozen=True)
@@ -349,10 +349,8 @@ def evaluate_importance(
         resampling=Resampling(RANDOM_STATE),
         shuffled=shuffled,
     )
-    asked = np.random.default_rng(RANDOM_STATE)
-    some = (
-        matrix if len(matrix) <= SHAPE_ROWS else matrix[asked.choice(len(matrix), SHAPE_ROWS, replace=False)]
-    )
+    rng = np.random.default_rng(RANDOM_STATE)
+    some = matrix if len(matrix) <= SHAPE_ROWS else matrix[rng.choice(len(matrix), SHAPE_ROWS, replace=False)]
     shapes = measure_shapes(
         PartialScores(model, some),
         lambda raw: calibrator.predict_proba(raw)[:, 1],
@@ -368,9 +366,11 @@ def evaluate_importance(
     sentences = {feature.name: feature.sentence for feature in table.plan.features}
 
     def described(row: ImportanceRow) -> ImportanceRow:
-        told = replace(row, sentence=sentences[row.name])
+        with_sentence = replace(row, sentence=sentences[row.name])
         found = shape.get(row.name)
-        return told if found is None else replace(told, direction=found.direction, points=found.points)
+        if found is None:
+            return with_sentence
+        return replace(with_sentence, direction=found.direction, points=found.points)
 
     features = sorted(importance.features, key=lambda row: row.drop.low == row.drop.high == 0.0)
     return replace(importance, features=tuple(map(described, features)))

@@ -86,7 +86,7 @@ class ThresholdEvaluation(Result):
     value: Estimate | None
     """What the follow-ups brought against none, a week or, without dates, a snapshot; None for other policies."""
     predicted: LabelPrediction
-    """What was predicted before these snapshots were looked at."""
+    """What was predicted before these snapshots were used."""
     within_range: WithinRange
     """Whether what was observed lies within the predicted interval."""
 
@@ -100,7 +100,7 @@ class LabelEvaluation(ThresholdEvaluation):
     next: LabelPrediction
     """What the version predicts of the next period."""
     policy: str
-    """How the threshold was chosen, in words."""
+    """How the threshold was chosen, as a sentence."""
     note: str | None
     """What a person should know about the threshold."""
 
@@ -223,7 +223,7 @@ def describe_shipped(found: ThresholdEvaluation, shipped: LabelOutcome, *, polic
 
     Parameters
     ----------
-    policy : how the threshold was chosen, in words.
+    policy : how the threshold was chosen, as a sentence.
     """
     return LabelEvaluation(
         **{**vars(found), "threshold": shipped.threshold, "teams": shipped.teams},

@@ -64,8 +64,8 @@ def measure_curve(
     tuple of LearningPoint
         A share with under 10 conversions to learn from, or no column that varies, is left out.
     """
-    alone = bool(folds) and int(table.label[folds[-1].test].sum()) >= _ENOUGH
-    parts = [part for fold in folds[-1 if alone else -_LAST_FOLDS :] for part in fold.parts]
+    one = bool(folds) and int(table.label[folds[-1].test].sum()) >= _ENOUGH
+    parts = [part for fold in folds[-1 if one else -_LAST_FOLDS :] for part in fold.parts]
     if not parts:
         return ()
     later = np.concatenate([test for _, test in parts])
@@ -86,7 +86,7 @@ def measure_curve(
             else:
                 chance = np.concatenate([_predict(scorer, table, train, test) for train, test in shares])
         except NothingVariesError:
-            continue  # so few rows that no word is frequent enough to be told apart
+            continue  # so few rows that no category is frequent enough
         try:
             curve.append(
                 LearningPoint(

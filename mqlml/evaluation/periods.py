@@ -1,4 +1,4 @@
-"""Period by period: the forecasts of forward folds go in; how good each was, with intervals, comes out."""
+"""Evaluates out-of-time forecasts period by period, with intervals."""
 
 from __future__ import annotations
 
@@ -125,10 +125,10 @@ def evaluate_folds(
 
     Parameters
     ----------
-    forecasts : what `forecast_across_periods` gave; only those of own periods are looked at.
+    forecasts : what `forecast_across_periods` gave; only those of own periods are used.
     label, time, clusters : arrays of shape (rows of the table,)
     folds : the folds of the forecasts.
-    label_span : int, gap plus horizon in the unit of ``time``.
+    label_span : int, gap plus horizon in units of ``time``.
     random_state : int
 
     Returns

@@ -40,7 +40,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Question(Result):
-    """The problem in words."""
+    """The problem as text."""
 
     sentence: str
     """Without a full stop: "Won within 60 days, scored 0, 7 and 30 days after the lead came in"."""
@@ -89,9 +89,9 @@ class HoldoutEvaluation(Metrics):
     accessed_with_other_settings: int
     """With how many settings other than these the period was opened before."""
     accessed_by_versions: tuple[int, ...]
-    """The versions that came of it."""
+    """The versions trained with them."""
     accessed_since: str | None
-    """ISO time of the first such opening."""
+    """ISO time of the first such access."""
 
     @property
     def base_rate(self) -> float:
@@ -181,7 +181,7 @@ class CalibrationSummary(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult(Result):
-    """What a training came to, whether or not the gate let the model pass."""
+    """What a training measured and decided, whether or not the gate let the model pass."""
 
     model: str
     """The name of the registered model."""
@@ -192,7 +192,7 @@ class TrainingResult(Result):
     mqlml_version: str
     """The release of mqlml that trained it."""
     question: Question
-    """What is predicted, in words."""
+    """What is predicted, as text."""
     data: DataSummary
     """Rows read, rows quarantined, and how far outcomes are complete."""
     population: Population

@@ -100,7 +100,7 @@ class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"{len(scores)}, {len(labels)} and {len(weight)}"
             )
         classes = np.unique(labels)
-        # Of one class alone only its own truth tells which of the two it is.
+        # With one class only, its own truth value shows which of the two it is.
         target = (labels == classes[-1] if len(classes) == 2 else labels.astype(bool)).astype(np.float64)
         converted = float(weight @ target)
         rest = float(weight.sum()) - converted

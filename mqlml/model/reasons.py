@@ -1,8 +1,7 @@
-"""Reasons: contributions and the values behind them go in, the few sentences that speak for and against each lead
-come out.
+"""Reasons: the few sentences for and against each lead, from contributions and the values behind them.
 
-Features that tell of one thing (demo requests in 7 days, in 30, the days since the last) share its effect between
-them, so they are added up to one *idea*, and its sentence is that of its strongest feature. Three reasons are then
+Features that count one thing (demo requests in 7 days, in 30, the days since the last) share its effect between
+them, so they are added up to one *signal*, and its sentence is that of its strongest feature. Three reasons are then
 three different things.
 """
 
@@ -27,7 +26,7 @@ _ROWS = 256
 """Rows whose sums are chosen from at a time, so that they stay in the cache."""
 
 _LEAST = 0.02
-"""Log-odds below which an idea is no reason: it moves the odds by less than 2 %."""
+"""Log-odds below which a signal is no reason: it moves the odds by less than 2%."""
 
 
 class SignalColumns(NamedTuple):
@@ -47,7 +46,7 @@ class SignalColumns(NamedTuple):
 
 @dataclass(frozen=True)
 class Reasons:
-    """The strongest ideas of each row, the strongest first.
+    """The strongest signals of each row, the strongest first.
 
     Attributes
     ----------
@@ -63,7 +62,7 @@ class Reasons:
 
 
 def group_signals(features: Sequence[Feature]) -> list[SignalColumns]:
-    """The ideas that features tell of, in the order of their first features."""
+    """The signals that features count, in the order of their first features."""
     members: dict[tuple[str, str], list[int]] = {}
     for position, feature in enumerate(features):
         members.setdefault(feature.signal, []).append(position)
@@ -71,15 +70,15 @@ def group_signals(features: Sequence[Feature]) -> list[SignalColumns]:
 
 
 def sum_signals(contributions: Contributions, signals: Sequence[SignalColumns]) -> Floats:
-    """What each idea adds to the log-odds, shape (n, ideas); base and ideas sum to the total."""
-    group = {member: place for place, idea in enumerate(signals) for member in idea.members}
+    """What each signal adds to the log-odds, shape (n, signals); base and signals sum to the total."""
+    group = {member: place for place, signal in enumerate(signals) for member in signal.members}
     return add_up(contributions, [group[column] for column in range(len(group))], len(signals))
 
 
 def choose_reasons(
     contributions: Contributions, features: Sequence[Feature], table: pd.DataFrame, *, number: int
 ) -> Reasons:
-    """The ``number`` strongest ideas each way, in words.
+    """The ``number`` strongest signals each way, as sentences.
 
     Parameters
     ----------
@@ -93,12 +92,12 @@ def choose_reasons(
         Reasons each way.
     """
     signals = group_signals(features)
-    members = np.array([member for idea in signals for member in idea.members], dtype=np.int64)
-    first = np.cumsum([0, *(len(idea.members) for idea in signals)])
+    members = np.array([member for signal in signals for member in signal.members], dtype=np.int64)
+    first = np.cumsum([0, *(len(signal.members) for signal in signals)])
     chosen = np.full((2 * number, len(table)), -1, dtype=np.int64)
     _choose(np.ascontiguousarray(contributions.added.T), members, first, _LEAST, chosen)
     sentences: dict[str, int] = {}
-    said = np.full(chosen.shape, -1, dtype=np.int64)
+    positions = np.full(chosen.shape, -1, dtype=np.int64)
     for half, speaks_for in ((slice(number), True), (slice(number, None), False)):
         picked, out = chosen[half].ravel(), np.full(chosen[half].size, -1, dtype=np.int64)
         # Numbers of 16 bits are sorted digit by digit, five times faster.
@@ -110,8 +109,8 @@ def choose_reasons(
             if len(places):
                 rows = places % len(table)
                 out[places] = _format(feature, table.iloc[:, position], rows, speaks_for, sentences)
-        said[half] = out.reshape(number, -1)
-    return Reasons(tuple(sentences), said[:number].T, said[number:].T)
+        positions[half] = out.reshape(number, -1)
+    return Reasons(tuple(sentences), positions[:number].T, positions[number:].T)
 
 
 def _format(
@@ -139,28 +138,29 @@ def _format(
 
 @compiled
 def _choose(values: Floats, members: Ints, first: Ints, least: float, chosen: Ints) -> None:
-    """Fill each row of ``chosen`` with the strongest member of its strongest ideas, for in the first half.
+    """Fill each row of ``chosen`` with the strongest member of its strongest signals, for in the first half.
 
-    ``values`` has the shape (columns, n); idea ``i`` is ``members[first[i]:first[i + 1]]``. Of equals the first wins.
+    ``values`` has the shape (columns, n); signal ``i`` is ``members[first[i]:first[i + 1]]``. Among
+    equals the first wins.
     """
-    number, n, signals = len(chosen) // 2, values.shape[1], len(first) - 1
+    number, n, n_signals = len(chosen) // 2, values.shape[1], len(first) - 1
     size = np.empty(number)
     best = np.empty(number, np.int64)
-    sums = np.empty((signals, _ROWS))
+    sums = np.empty((n_signals, _ROWS))
     for low in range(0, n, _ROWS):
         high = min(low + _ROWS, n)
         sums[:] = 0.0
-        for idea in range(signals):
-            for at in range(first[idea], first[idea + 1]):
+        for signal in range(n_signals):
+            for at in range(first[signal], first[signal + 1]):
                 added = values[members[at], low:high]
                 for row in range(high - low):
-                    sums[idea, row] += added[row]
+                    sums[signal, row] += added[row]
         for row in range(low, high):
             for half in range(2):
                 sign = 1.0 if half == 0 else -1.0
                 found = 0
-                for idea in range(signals):
-                    total = sign * sums[idea, row - low]
+                for signal in range(n_signals):
+                    total = sign * sums[signal, row - low]
                     if total < least or (found == number and total <= size[number - 1]):
                         continue
                     place = min(found, number - 1)
@@ -168,7 +168,7 @@ def _choose(values: Floats, members: Ints, first: Ints, least: float, chosen: In
                     while place > 0 and size[place - 1] < total:
                         size[place], best[place] = size[place - 1], best[place - 1]
                         place -= 1
-                    size[place], best[place] = total, idea
+                    size[place], best[place] = total, signal
                 for place in range(found):
                     strongest = members[first[best[place]]]
                     for at in range(first[best[place]], first[best[place] + 1]):
