@@ -89,9 +89,9 @@ def find_pair(
     Each pair's cells are tested by a score test: ``Σ (Σ weight · left_over)² / Σ weight · bend`` over the cells is
     chi-squared where nothing is left but noise. Snapshots of one lead are not independent, and a ridge leaves
     something of every column behind, both of which inflate all pairs alike: the statistic is divided by the median of
-    its ratio to its degrees of freedom among the others (B. Devlin, K. Roeder, "Genomic control for association studies",
-    Biometrics 55, 1999). Y. Lou and others, "Accurate intelligible models with pairwise interactions", KDD 2013, add
-    pairs to a sum one after the other in the same way.
+    its ratio to its degrees of freedom among the others (B. Devlin, K. Roeder, "Genomic control for association
+    studies", Biometrics 55, 1999). Y. Lou and others, "Accurate intelligible models with pairwise interactions", KDD
+    2013, add pairs to a sum one after the other in the same way.
 
     Parameters
     ----------
