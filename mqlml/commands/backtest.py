@@ -6,7 +6,6 @@ import datetime as dt
 from pathlib import Path
 
 from mqlml.commands.check import make_table, read_data
-from mqlml.commands.summarize import describe_place
 from mqlml.config import read_config
 from mqlml.errors import PopulationError
 from mqlml.evaluation.ageing import TOLERATED, Ageing, measure_ageing
@@ -16,7 +15,7 @@ from mqlml.evaluation.periods import evaluate_folds
 from mqlml.model import LeadScorer
 from mqlml.progress import Progress
 from mqlml.render.results import BacktestPeriod, BacktestResult, ClosedPeriod, LearnedFrom
-from mqlml.training import Fold, TrainingTable, rolling_folds
+from mqlml.training import Fold, TrainingTable, describe_place, rolling_folds
 
 __all__ = ["backtest"]
 
@@ -45,7 +44,7 @@ def backtest(
     config = read_config(config_path)
     data = read_data(config, progress, now=now)
     held = HeldOut(make_table(data, config, progress))
-    table, period = held.past, held.period
+    table = held.past
     folds = _folds(table, periods)
     scorer = LeadScorer(random_state=RANDOM_STATE)
 
@@ -80,9 +79,9 @@ def backtest(
         model=config.name,
         timezone=config.data.timezone,
         held_out=ClosedPeriod(
-            describe_place(period.start, table),
-            describe_place(period.end, table),
-            period.rows,
+            held.dates.start,
+            held.dates.until,
+            held.dates.n,
             accessed=False,
         ),
         periods=tuple(

@@ -31,14 +31,13 @@ from mqlml.evaluation.metrics import log_losses
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.journeys.quarantine import count_rows, group_quarantine
 from mqlml.model import FEWEST_PERIODS, Drift, SigmoidCalibrator
-from mqlml.times import format_instant, from_microseconds
-from mqlml.training import TrainingTable, describe_holdout
+from mqlml.times import format_instant
+from mqlml.training import TrainingTable, describe_holdout, describe_place
 from mqlml.types import Floats
 
 __all__ = [
     "describe_calibration",
     "describe_choice",
-    "describe_place",
     "evaluate_over_time",
     "summarize_data",
     "summarize_holdout",
@@ -88,11 +87,6 @@ def evaluate_over_time(
         )
         for fold, found in [*zip(chosen.folds, losses, strict=True), (table.holdout, held)]
     )
-
-
-def describe_place(time: int, table: TrainingTable) -> str:
-    """A moment as text, or a place in an order as it is."""
-    return format_instant(from_microseconds(time)) if table.dated else str(time)
 
 
 def describe_choice(chosen: Chosen, table: TrainingTable) -> Choice:

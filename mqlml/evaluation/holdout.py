@@ -33,7 +33,7 @@ from mqlml.model import LeadScorer, SigmoidCalibrator, make_baselines
 from mqlml.model.partial import PartialScores
 from mqlml.policy import GateInputs, LabelPolicy
 from mqlml.times import parse_duration
-from mqlml.training import ImmatureSnapshots, TrainingTable
+from mqlml.training import ImmatureSnapshots, TrainingTable, describe_holdout
 from mqlml.types import Floats
 
 __all__ = [
@@ -110,6 +110,8 @@ class HeldOut:
     recent : ImmatureSnapshots
         The snapshots between that past and the held-out period, without their outcomes, which were not yet known.
     period : Period
+    dates : HoldoutPeriod
+        The same for people.
     prior_access : PriorAccess
         Who opened the period before; nobody, as long as it was not opened here.
     """
@@ -121,6 +123,7 @@ class HeldOut:
         self.past = _before(table)
         self.recent = _since(table, len(self.past.label))
         self.period = _describe(table)
+        self.dates = describe_holdout(table)
 
     def open(self) -> TrainingTable:
         """The whole table, once.

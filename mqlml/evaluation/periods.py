@@ -56,7 +56,7 @@ class OverTimePeriod(PeriodLosses):
     """One period of the past, or the held-out one."""
 
     start: Annotated[str, Field(alias="from")]
-    """ISO time of its first cutoff; for a flat table, its place in the order."""
+    """ISO time of its first cutoff; its place in the order, where a flat table's order is no time."""
     until: str
     """The last cutoff, likewise."""
     held_out: bool

@@ -81,7 +81,7 @@ class HoldoutEvaluation(Metrics):
     """The model of the past on the last period, which was held out from every choice."""
 
     start: Annotated[str, Field(alias="from")]
-    """ISO time of the first cutoff; for a flat table, its place in the order."""
+    """ISO time of the first cutoff; its place in the order, where a flat table's order is no time."""
     until: str
     """The last cutoff, likewise."""
     leads: int

@@ -54,7 +54,7 @@ class TrainingTable:
     Attributes
     ----------
     lead_id : Series
-    cutoff_time : Series of ``datetime64[us, UTC]``; missing throughout for a flat table, which has an order only.
+    cutoff_time : Series of ``datetime64[us, UTC]``; for a flat table the order, if one of times, else missing.
     age : Series of str or None
         Age of the lead at the cutoff, as ``"7d"``; None for a flat table.
     label : ndarray of int8
@@ -354,7 +354,9 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
     n_leads = leads["lead_id"].nunique()
     return TrainingTable(
         lead_id=leads["lead_id"],
-        cutoff_time=pd.Series(pd.NaT, index=leads.index, dtype=TIME_DTYPE),
+        cutoff_time=pd.Series(pd.NaT, index=leads.index, dtype=TIME_DTYPE)
+        if flat.times is None
+        else flat.times.iloc[rows].reset_index(drop=True),
         age=None,
         label=label,
         features=build_flat(part, plan),
