@@ -1,4 +1,4 @@
-"""Events dealt to parts on the disk: batches of any table go in, the events of each part's leads come out.
+"""Partition the events of a large table on disk by lead, and read one part at a time.
 
 The events of one part are rows of fixed length in one file, in the order of the source: a lead's position, instants,
 words as numbers, a value. What is kept and what is set aside is what `mqlml.journeys.read_journeys` keeps and sets
@@ -76,7 +76,7 @@ class PartitionedEvents:
 
         Parameters
         ----------
-        lead_id : the ids of all leads, by whose position they were dealt.
+        lead_id : the ids of all leads, by whose position they were partitioned.
         """
         return self._table(self._rows(part), lead_id)
 
@@ -127,7 +127,7 @@ def _bucket(folder: Path, part: int) -> Path:
 
 
 def find_partitions(folder: Path) -> PartitionedEvents | None:
-    """Events that were dealt before, to the last one; None if that was never finished."""
+    """Events that were partitioned earlier; None if that was never finished."""
     index = folder / _INDEX
     if not index.exists():
         return None

@@ -1,4 +1,4 @@
-"""Where rows come from: a section of the config goes in, Arrow columns with their row numbers come out.
+"""Read files and queries named by the config as Arrow columns with row numbers.
 
 CSV files are read by DuckDB and stay text (`mqlml.journeys.csvfile`). Parquet files keep their types and are read
 by pyarrow, which leaves dictionary-encoded words encoded (DuckDB would write five million of them out) and tells
@@ -197,7 +197,7 @@ def running_sql(sql: str, *, folder: Path, zone: str, where: str) -> Iterator[An
 
 
 def no_database(where: str) -> SourceError:
-    """What to say of a table in a database."""
+    """The error for a table in a database."""
     return SourceError(
         f"{where}.url: databases are not supported in this version; export the table to CSV or Parquet and "
         "name it as path, or query files with sql and no url"
@@ -250,7 +250,7 @@ def join_parts(parts: Sequence[Part], where: str) -> pa.Table:
                 if kind != other and pa.null() not in (kind, other):
                     raise SourceError(
                         f"column {name!r} must have one type in all files of {where}; it is {kind} in {first.file} "
-                        f"and {other} in {part.file}. Write the files anew, or convert it with sql"
+                        f"and {other} in {part.file}. Write the files again, or convert it with sql"
                     ) from None
         raise
 

@@ -1,6 +1,6 @@
-"""A table too large to be read whole: a section of the config goes in, batches of its rows come out, again and again.
+"""Read a table that is too large for memory in batches, as often as needed.
 
-Opening a stream looks at everything once: it counts the rows, finds the lines that are no rows, and the form of each
+Opening a stream reads everything once: it counts the rows, finds the lines that are no rows, and the form of each
 text column, so that every batch can then be parsed as if the whole table were there.
 """
 
@@ -112,7 +112,7 @@ def open_stream(
     plain: Collection[str],
     folder: Path,
 ) -> Stream:
-    """Look through a table once, and make its batches ready.
+    """Read a table once, and prepare its batches.
 
     Parameters
     ----------
