@@ -70,12 +70,10 @@ class _Loader(yaml.SafeLoader):
 
 def _check_depth(text: str, where: str) -> None:
     depth = 0
-    loader = yaml.SafeLoader(text)
-    while loader.check_event():
-        event = loader.get_event()
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEPTH:
-            line = loader.line + 1
+            line = event.start_mark.line + 1 if event.start_mark is not None else 1
             raise ConfigError(
                 f"{where}, line {line}: must not nest deeper than {_DEPTH} levels; remove brackets or indentation"
             )
