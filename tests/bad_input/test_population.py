@@ -130,13 +130,13 @@ JOURNEYS = [
         "capacity-below-one-lead",
         {"policy": "min_recall", "value": 0.9},
         {"policy": "capacity", "per_week": 0.001},
-        r"labels\.sql: no threshold selects as few as 0\.001 leads a week; the best is [\d.]+, .*Raise per_week to that",
+        r"labels\.sql: no threshold selects as few as 0\.001 leads a week; the best is .*Raise per_week to that",
     ),
     labels(
         "sql-easier-than-mql",
         {"policy": "fixed", "value": 0.9},
         {"policy": "min_recall", "value": 0.9},
-        r"labels\.sql must not have a lower threshold than mql: its rule is a recall of 0\.9, .*Lower the value of sql",
+        r"labels\.sql must not have a lower threshold than mql: its rule is a recall of 0\.9, .*Lower the value",
     ),
     labels(
         "a-follow-up-worth-nothing",

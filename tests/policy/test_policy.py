@@ -466,7 +466,11 @@ def test_a_lead_of_two_kinds_of_team_must_reach_both_thresholds() -> None:
 @pytest.mark.parametrize(
     ("teams", "weeks", "message"),
     [
-        ({"column": "country", "per_week": {"US": 3}}, 2.0, "the leads have no column 'country' that holds teams"),
+        (
+            {"column": "country", "per_week": {"US": 3}},
+            2.0,
+            "the leads have no column 'country' that holds teams",
+        ),
         (
             {"column": "region", "per_week": {"usa": 3}},
             2.0,
