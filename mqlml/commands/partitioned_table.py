@@ -45,7 +45,7 @@ from mqlml.training import (
     Finding,
     PerturbationTest,
     count_events,
-    prove,
+    run_leak_test,
     sample_snapshots,
     take_leads,
 )
@@ -402,7 +402,7 @@ def _prove(
     asked = journeys.leads["lead_id"].isin(few.leads["lead_id"]).to_numpy()
     few = replace(few, events=partitioned.read_leads(asked, journeys.leads["lead_id"]))
     check_own(few, sample, plan)
-    return prove(few, sample, plan)
+    return run_leak_test(few, sample, plan)
 
 
 def _make(part: Journeys, build_spec: BuildSpec, file: Path, group: int | None) -> None:
