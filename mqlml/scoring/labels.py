@@ -15,6 +15,7 @@ import pandas as pd
 
 from mqlml.errors import ContractError
 from mqlml.policy import KEPT_BY_HOLD, GateInputs, LabelPolicy, LastLabels, assign_with_hysteresis
+from mqlml.texts import format_label
 from mqlml.times import from_microseconds
 from mqlml.types import Floats, Ints, Objects
 
@@ -115,13 +116,13 @@ def label_leads(
         outcome = policy.outcomes[found[row] - 1]
         if kept[row] == KEPT_BY_HOLD:
             reason[row] = (
-                f"{_shown(outcome.label)} since {_date(since[row])}, kept for {outcome.rule['hold']}"
+                f"{format_label(outcome.label)} since {_date(since[row])}, kept for {outcome.rule['hold']}"
             )
         else:
             threshold = outcome.hold_rule.exit or 1.0
             value, least = _told_apart(float(probability[row]), threshold * bars[row, found[row] - 1])
             reason[row] = (
-                f"{_shown(outcome.label)} since {_date(since[row])}, kept while probability {value} ≥ {least}"
+                f"{format_label(outcome.label)} since {_date(since[row])}, kept while probability {value} ≥ {least}"
             )
     reason[away] = turned_away.to_numpy()[away]
     return Labelled(label, reason, since)
@@ -135,7 +136,7 @@ def _reasons(
     ranked = gate_inputs.ranked(policy.references)
     for number, outcome in enumerate(policy.outcomes, start=1):
         rows = np.flatnonzero(np.maximum(level, 1) == number)
-        bar, name = outcome.bar, _shown(outcome.label)
+        bar, name = outcome.bar, format_label(outcome.label)
         team = None if bar.column is None else np.asarray(gate_inputs.teams[bar.column], dtype=np.str_)[rows]
         gates = [
             (what, least, found[rows])
@@ -162,10 +163,6 @@ def _reasons(
                 sign = "≥" if level[row] else "<"
                 why[row] = f"probability {value} {sign} {name} threshold {least}{whose}"
     return why
-
-
-def _shown(label: str) -> str:
-    return label.upper() if len(label) <= 3 else label
 
 
 def _date(microseconds: int) -> str:
