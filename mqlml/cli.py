@@ -1,4 +1,4 @@
-"""The front door: each command parses its words, calls one function and prints what it returns."""
+"""The command line: each command parses its arguments, calls one function and prints the result."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _common(
 
 @app.command(short_help="Run every step on simulated data.", epilog="Example: mqlml demo try-it")
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where it all goes.")] = Path("mqlml-demo"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to.")] = Path("mqlml-demo"),
     leads: Annotated[int, typer.Option(min=500, help="How many leads to simulate.")] = 4000,
     as_json: Json = False,
 ) -> None:
@@ -130,7 +130,7 @@ def demo(
     _show(result, format_demo(result), as_json)
 
 
-@app.command(short_help="Say what the data is good for.", epilog="Example: mqlml check --config mqlml.yml")
+@app.command(short_help="Check the data.", epilog="Example: mqlml check --config mqlml.yml")
 def check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
     """Read everything and say what is usable, what was set aside, what may leak, and whether it is enough."""
     from mqlml.commands import check_data
@@ -147,7 +147,7 @@ def check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
 def features(config: ConfigPath = DEFAULT, model: Model = None, as_json: Json = False) -> None:
     """List every feature of your config and data, or of a version: name, family, what it says, window, source.
 
-    What became no feature is listed with the reason. Features of your own are put to the checks.
+    What became no feature is listed with the reason. Features of your own are checked.
     """
     from mqlml.commands import format_features, list_features, list_version_features
 
@@ -172,14 +172,14 @@ def table(
         typer.Option(
             "--memory-limit",
             metavar="SIZE",
-            help="In place of data.memory_limit, as 800MB; parts keep to it.",
+            help="Replaces data.memory_limit, as 800MB.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the training table: lead_id, cutoff_time, label and every feature, as known at the cutoff.
 
-    A table that would take more memory than the limit is made in parts; stopped halfway, it goes on where it stopped.
+    A table that would take more memory than the limit is made in parts; if stopped, it continues there next time.
     """
     from mqlml.commands import write_training_table
     from mqlml.render import format_table
@@ -342,13 +342,15 @@ def _complain(kind: str, message: str, as_json: bool) -> None:
 def _usage_text(error: Any) -> str:
     message = " ".join(str(error.format_message()).split()).rstrip(".")
     command = error.ctx.command_path if error.ctx is not None else "mqlml"
-    said = f"{message[:1].lower()}{message[1:]}".replace(". Did you mean", "; did you mean")
-    return f"{said}{'' if said.endswith('?') else ';'} see '{command} --help'"
+    text = f"{message[:1].lower()}{message[1:]}".replace(". Did you mean", "; did you mean")
+    return f"{text}{'' if text.endswith('?') else ';'} see '{command} --help'"
 
 
 def _system_text(error: OSError) -> str:
     where = f" at {str(error.filename)!r}" if error.filename is not None else ""
-    return f"the system refused{where}: {error.strerror or error}; see that the disk is there, has space and lets you"
+    return (
+        f"the system refused{where}: {error.strerror or error}; check that the disk has space and is writable"
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -369,7 +371,7 @@ def main(arguments: list[str] | None = None) -> None:
             _complain("UsageError", _usage_text(error), as_json)
         else:
             typer.echo(str(error), err=True)  # the help
-    except OSError as error:  # no room has words for it, as for a missing folder of temporary files
+    except OSError as error:  # no room has a text for it, as for a missing folder of temporary files
         _complain("OSError", _system_text(error), as_json)
         code = _SYSTEM
     if code == _INTERRUPTED:

@@ -290,7 +290,7 @@ def _decide(
     if not chosen.out_of_time.in_time:
         warnings.append(
             "The history is too short to go forward in time before the held-out period: calibration and thresholds "
-            "rest on folds drawn across time, and promise less."
+            "rest on folds drawn across time, and are less certain."
         )
     moves = warn_of_drift(choices.drift)
     if moves is not None:

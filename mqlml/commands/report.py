@@ -1,4 +1,4 @@
-"""``report``: the page about a version is written."""
+"""``report``: write the page about a version."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class ThresholdEvaluation(Result):
     value: Estimate | None
     """What the follow-ups brought against none, a week or, without dates, a snapshot; None for other policies."""
     predicted: LabelPrediction
-    """What was predicted before these snapshots were looked at."""
+    """What was predicted before these snapshots were used."""
     within_range: WithinRange
     """Whether what was observed lies within the predicted interval."""
 

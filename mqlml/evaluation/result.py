@@ -89,7 +89,7 @@ class HoldoutEvaluation(Metrics):
     accessed_with_other_settings: int
     """With how many settings other than these the period was opened before."""
     accessed_by_versions: tuple[int, ...]
-    """The versions that came of it."""
+    """The versions trained then."""
     accessed_since: str | None
     """ISO time of the first such opening."""
 
@@ -187,7 +187,7 @@ class CalibrationSummary(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult(Result):
-    """What a training came to, whether or not the gate let the model pass."""
+    """The result of a training, whether or not the gate let the model pass."""
 
     model: str
     """The name of the registered model."""

@@ -1,4 +1,4 @@
-"""One lead explained: a version, the journeys and a lead go in; its score, reasons, timeline and change come out."""
+"""One lead explained: its score, reasons, timeline, and what changed since an earlier moment."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Change(Result):
-    """What one idea has moved the log-odds by."""
+    """How far one signal moved the log-odds."""
 
     now: str
-    """What is said of the feature that moved most."""
+    """The feature that moved most, as text for people."""
     before: str
-    """What was said of it before; the same where another feature put it in another light."""
+    """Its earlier text; the same where other features changed its effect."""
     value_before: str
-    """What it was, in few words: the value alone where both are said under the same label."""
+    """Its earlier value, in short: the value alone where both texts have the same label."""
     points: float
     """Log-odds now less log-odds before."""
     family: Family
@@ -64,7 +64,7 @@ class Change(Result):
 def compare_moments(
     contributions: Contributions, features: Sequence[Feature], table: pd.DataFrame
 ) -> list[Change]:
-    """The ideas that moved, the largest change first.
+    """The signals that moved, the largest change first.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def compare_moments(
         Calibrated, of two rows: before and now.
     features : sequence of Feature
     table : DataFrame of two rows
-        The values that the contributions speak of.
+        The values behind the contributions.
     """
     signals = group_signals(features)
     sums = sum_signals(contributions, signals)
@@ -88,8 +88,8 @@ def compare_moments(
             describe_value(features[member], value, speaks_for=bool(moved[place] > 0))
             for value in table.iloc[:, member]
         )
-        alone = before.value if before.label == now.label else None
-        value_before = before.text if alone is None else alone
+        same_label = before.value if before.label == now.label else None
+        value_before = before.text if same_label is None else same_label
         family = features[member].family
         changes.append(Change(now.text, before.text, value_before, float(moved[place]), family))
     return changes
@@ -97,7 +97,7 @@ def compare_moments(
 
 @dataclass(frozen=True)
 class TimelineEvent(Result):
-    """Acts of one kind on one day."""
+    """Events of one type on one day."""
 
     day: str
     """ISO date in the zone asked for."""
@@ -112,9 +112,9 @@ class TimelineEvent(Result):
 def read_timeline(
     journeys: Journeys, lead_id: int | str, before: pd.Timestamp, zone: str
 ) -> list[TimelineEvent]:
-    """What a lead did and what was done to it, as known before a moment: the newest day first.
+    """Events of a lead that were known before a moment, the newest day first.
 
-    Acts of one kind through one channel on one day stand together; within a day they stand by their last one.
+    Events of one type through one channel on one day stand together; within a day they stand by their last one.
     """
     events = journeys.events
     own = events[events["lead_id"] == lead_id]
@@ -145,15 +145,15 @@ def read_timeline(
 
 _WEEK = dt.timedelta(days=7)
 _NEAR = 3
-_LOOKED_THROUGH = 20_000
+_COMPARED_IDS = 20_000
 
 
 @dataclass(frozen=True)
 class Reason(Result):
-    """One idea and the log-odds it adds."""
+    """One signal and the log-odds it adds."""
 
     sentence: str
-    """What is said of its strongest feature."""
+    """Its strongest feature, as text for people."""
     points: float
     """Log-odds; above 0 it speaks for the lead."""
     family: Family
@@ -172,7 +172,7 @@ class PointsPercentile(Result):
 
 @dataclass(frozen=True)
 class Explanation(Result):
-    """What can be said of one lead at one moment."""
+    """One lead at one moment: score, reasons and timeline."""
 
     lead_id: int | str
     """The lead's id, as in its table."""
@@ -201,15 +201,15 @@ class Explanation(Result):
     points: dict[Family, float]
     """Log-odds that each family adds."""
     reasons: tuple[Reason, ...]
-    """Every idea that adds anything, the strongest first, whichever way."""
+    """Every signal that adds anything, the strongest first, for or against."""
     since: str | None
     """The earlier moment that it is compared with, an ISO time in UTC; None where there is none."""
     probability_before: float | None
     """The probability at that moment."""
     changes: tuple[Change, ...]
-    """What has moved the log-odds since, the largest change first."""
+    """What moved the log-odds since, the largest change first."""
     timeline: tuple[TimelineEvent, ...]
-    """All acts known by then, the newest first."""
+    """All events known by then, the newest first."""
 
 
 def explain_lead(
@@ -390,7 +390,7 @@ def _find(ids: pd.Series, lead_id: int | str) -> tuple[int, int | str]:
         return int(found[0]), ids.iloc[found].tolist()[0]
     # Among those that begin alike, as comparing with every id of a large company takes minutes.
     alike = texts[texts.str[:2] == asked[:2]]
-    near = difflib.get_close_matches(asked, alike.iloc[:_LOOKED_THROUGH].tolist(), n=_NEAR, cutoff=0.5)
+    near = difflib.get_close_matches(asked, alike.iloc[:_COMPARED_IDS].tolist(), n=_NEAR, cutoff=0.5)
     hint = f"the nearest are {', '.join(map(repr, near))}" if near else f"one of them is {texts.iloc[0]!r}"
     raise ContractError(f"no lead has the id {asked!r} among {len(ids):,}; {hint}")
 

@@ -48,8 +48,8 @@ from mqlml.evaluation import (
     TrainingResult,
 )
 from mqlml.render import format_leak_test, render_report
-from mqlml.texts import format_percent
 from mqlml.results import from_json_safe, to_json_safe
+from mqlml.texts import format_percent
 from mqlml.training import LeftOut, Step
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}

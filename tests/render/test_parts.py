@@ -80,9 +80,9 @@ def test_a_feature_named_like_its_sentence_or_its_family_is_shown_once() -> None
     ("metric", "measured", "said", "head"),
     [
         ("roc_auc", metrics(), "5.0", "extra pairs in 100 in the wrong order without it"),
-        ("log_loss", metrics(log_loss=about(0.25)), "20.0%", "growth of the log loss without it"),
-        ("log_loss", metrics(), "0.0500", "growth of the log loss without it"),
-        ("brier", metrics(brier=about(0.1)), "50.0%", "growth of the brier score without it"),
+        ("log_loss", metrics(log_loss=about(0.25)), "20.0%", "how much worse predictions get without it"),
+        ("log_loss", metrics(), "0.0500", "how much worse predictions get without it"),
+        ("brier", metrics(brier=about(0.1)), "50.0%", "how much worse predictions get without it"),
         ("average_precision", metrics(), "0.0500", "average precision lost without it"),
     ],
     ids=[

@@ -37,8 +37,8 @@ from mqlml.evaluation import (
 from mqlml.render import describe_policy, describe_question, format_leak_test, render_report
 from mqlml.render.report.story import caught_by_label, caught_by_top, effect_kind, headline
 from mqlml.render.report.text import describe_age, format_date, out_of, short_date
-from mqlml.texts import format_label, format_number, format_percent, join_texts, pluralize
 from mqlml.render.report.trust import verdict
+from mqlml.texts import format_number, format_percent, join_texts
 from mqlml.training import PerturbationTest
 from mqlml.training.leakage.perturbation import Moved
 

@@ -1,4 +1,4 @@
-"""The report's charts: numbers go in, SVG text comes out, coloured by the page's CSS variables.
+"""The report's charts as SVG text, colored by the page's CSS variables.
 
 Charts with text are drawn 360 units wide, so that their letters stay readable on a phone; bars in a table row
 are stretched to the row. Values that are None or not finite are left out. Same numbers, same text.

@@ -1,4 +1,4 @@
-"""Fit by engagement: the thirds of the held-out leads go in; the cells of a grid and a sentence about it come out."""
+"""Groups of leads on the page: fit by engagement, slices, and how the probability moves with a feature."""
 
 from __future__ import annotations
 

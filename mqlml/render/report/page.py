@@ -1,4 +1,4 @@
-"""The page: a result goes in, one self-contained HTML document comes out, without script or outside request."""
+"""The page: one self-contained HTML document, without script or outside request."""
 
 from __future__ import annotations
 

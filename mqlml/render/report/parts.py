@@ -1,4 +1,4 @@
-"""The parts of the page that repeat: aggregates go in, rows with their words, numbers and bars come out."""
+"""The rows of the page's lists and tables, with their texts, numbers and bars."""
 
 from __future__ import annotations
 
@@ -151,8 +151,8 @@ def drop_texts(importance: Importance) -> tuple[str, str]:
     name = _METRICS.get(importance.metric, (importance.metric,))[0].lower()
     if importance.metric == "average_precision":
         return f"{name} lost without it", f"{name} on later leads falls when mqlml may not see one thing"
-    head = f"growth of the {name} without it"
-    return head, f"larger mqlml’s error on later leads (the {name}) gets when it may not see one thing"
+    head = "how much worse predictions get without it"
+    return head, f"worse predictions for later leads get (the {name} grows) when mqlml may not see one thing"
 
 
 def effect_rows(

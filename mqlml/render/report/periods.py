@@ -1,4 +1,4 @@
-"""Whether the model was as good before: periods go in; a sentence, a chart and the rows of its table come out."""
+"""How good the model was in earlier periods, and whether more history would help."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def share_name(share: float) -> str:
 
 
 def more_history(curve: tuple[LearningPoint, ...]) -> Markup | None:
-    """What to expect of more history, judged by the interval of what the last doubling saved.
+    """What to expect of more history, by the interval of what the last doubling saved.
 
     Returns
     -------

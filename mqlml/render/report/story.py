@@ -1,4 +1,4 @@
-"""What the numbers allow us to say: a `TrainingResult` goes in, plain sentences that hold for it come out."""
+"""Sentences of the page, each true of the numbers behind it."""
 
 from __future__ import annotations
 

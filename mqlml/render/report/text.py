@@ -1,4 +1,4 @@
-"""Numbers, dates and settings as people read them: values and config sections go in, short texts come out."""
+"""Dates, settings and marked numbers as people read them."""
 
 from __future__ import annotations
 

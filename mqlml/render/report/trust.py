@@ -1,4 +1,4 @@
-"""Whether a version can be trusted: a `TrainingResult` goes in, a verdict and the answers it rests on come out.
+"""Whether a version can be trusted: a verdict, and the answers it rests on.
 
 Each answer depends on the data: what is no better than a guess, or was not measured, is told as plainly as what went
 well.
@@ -169,7 +169,7 @@ def _simpler(metrics: Metrics, baselines: Mapping[str, Baseline]) -> Check:
     ]
     answer = Markup("")
     if ranked:
-        answer = Markup("Pairs in the right order: mqlml {}, {}. ").format(
+        answer = Markup("Of two leads, it picks the better one {} of the time; {}. ").format(
             mark_percent(value), Markup(" and ").join(ranked)
         )
     spoken = {
