@@ -21,6 +21,7 @@ from mqlml.evaluation.metrics import Baseline, Metrics
 from mqlml.evaluation.periods import OverTimePeriod
 from mqlml.evaluation.slices import Slice
 from mqlml.journeys.quarantine import TableCount
+from mqlml.model import SignalReport
 from mqlml.results import Number, Result
 from mqlml.training import Finding, LeftOut, PerturbationTest, Population
 
@@ -227,6 +228,8 @@ class TrainingResult(Result):
     """How raw scores become probabilities."""
     deciles: tuple[Decile, ...]
     """Of the held-out period, highest rank first."""
+    signals: SignalReport | None
+    """What goes with converting, by signal; None where no signal could be evaluated."""
     importance: Importance | None
     """None for a model that was refused."""
     baselines: dict[str, Baseline]

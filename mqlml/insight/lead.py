@@ -16,7 +16,8 @@ from mqlml.errors import ContractError, PopulationError, UsageError
 from mqlml.features import FAMILIES, Family, Feature, build_features, build_flat
 from mqlml.features.sentences import describe_value, format_value
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import Contributions, calibrate, contribute, group_signals, sum_signals
+from mqlml.model import Contributions, ReasonSignals, calibrate, contribute, sum_signals
+from mqlml.model.reasons import choose_signal_reasons, find_done
 from mqlml.registry import Bundle, Version
 from mqlml.results import Result
 from mqlml.scoring import problem_of, score, score_flat
@@ -62,7 +63,7 @@ class Change(Result):
 
 
 def compare_moments(
-    contributions: Contributions, features: Sequence[Feature], table: pd.DataFrame
+    contributions: Contributions, features: Sequence[Feature], table: pd.DataFrame, signals: ReasonSignals
 ) -> list[Change]:
     """The signals that moved, the largest change first.
 
@@ -73,15 +74,17 @@ def compare_moments(
     features : sequence of Feature
     table : DataFrame of two rows
         The values behind the contributions.
+    signals : ReasonSignals
+        Of these features.
     """
-    signals = group_signals(features)
+    members_of = _members(signals)
     sums = sum_signals(contributions, signals)
     moved = sums[1] - sums[0]
     changes = []
     for place in np.argsort(-np.abs(moved), kind="stable"):
         if moved[place] == 0:
             break
-        members = np.array(signals[place].members)
+        members = members_of[place]
         each = (contributions.added[1, members] - contributions.added[0, members]) * np.sign(moved[place])
         member = members[np.argmax(each)]
         before, now = (
@@ -158,6 +161,9 @@ class Reason(Result):
     """Log-odds; above 0 it speaks for the lead."""
     family: Family
     """The family of that feature."""
+    given: bool
+    """Whether it is given as a reason: at least 0.20 log-odds, and where the lead did it, the way it counts among
+    like leads."""
 
 
 @dataclass(frozen=True)
@@ -354,7 +360,9 @@ def _explain(
         reasons=tuple(_reasons(bundle, found, features)),
         since=None if since is None else format_instant(since),
         probability_before=float(probabilities[0]) if since is not None else None,
-        changes=tuple(compare_moments(found, bundle.plan.features, features)) if since is not None else (),
+        changes=tuple(compare_moments(found, bundle.plan.features, features, bundle.reason_signals))
+        if since is not None
+        else (),
         timeline=tuple(timeline),
     )
 
@@ -365,20 +373,30 @@ def _place(points: npt.NDArray[np.float64], place: int) -> PointsPercentile:
 
 
 def _reasons(bundle: Bundle, found: Contributions, features: pd.DataFrame) -> list[Reason]:
-    described = bundle.plan.features
-    signals = group_signals(described)
-    points = sum_signals(found, signals)[-1]
+    described, signals = bundle.plan.features, bundle.reason_signals
+    points, members_of = sum_signals(found, signals)[-1], _members(signals)
+    now = Contributions(found.base, found.added[-1:], found.names)
+    chosen = choose_signal_reasons(
+        now, signals, find_done(features.iloc[-1:], signals), number=len(signals.signals)
+    )
+    given = {*chosen.speaks_for[0].tolist(), *chosen.speaks_against[0].tolist()}
     reasons = []
-    for place in np.argsort(-np.abs(points), kind="stable"):
+    for place in np.argsort(-np.abs(points), kind="stable").tolist():
         if points[place] == 0:
             break
-        members = np.array(signals[place].members)
+        members = members_of[place]
         member = members[np.argmax(found.added[-1, members] * np.sign(points[place]))]
         sentence = format_value(
             described[member], features.iloc[-1, member], speaks_for=bool(points[place] > 0)
         )
-        reasons.append(Reason(sentence, float(points[place]), described[member].family))
+        reasons.append(Reason(sentence, float(points[place]), described[member].family, place in given))
     return reasons
+
+
+def _members(signals: ReasonSignals) -> list[npt.NDArray[np.intp]]:
+    """The positions of each signal's features."""
+    group = np.array(signals.group)
+    return [np.flatnonzero(group == place) for place in range(len(signals.signals))]
 
 
 def _find(ids: pd.Series, lead_id: int | str) -> tuple[int, int | str]:

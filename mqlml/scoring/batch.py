@@ -61,7 +61,7 @@ def explain_scores(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
         found = calibrate(raw, bundle.calibrator)
         table = features.iloc[start : start + len(found.added)]
         start += len(table)
-        reasons = choose_reasons(found, bundle.plan.features, table, number=_NUMBER)
+        reasons = choose_reasons(found, bundle.plan.features, table, bundle.reason_signals, number=_NUMBER)
         words = pd.array([*reasons.sentences, ""], dtype="str")[:-1]
         said = np.column_stack([reasons.speaks_for, reasons.speaks_against])
         part = {

@@ -403,6 +403,7 @@ def normal() -> TrainingResult:
         learning_curve=CURVE,
         calibration=calibration(*bands),
         deciles=tuple(deciles),
+        signals=None,
         importance=Importance(
             families=(
                 effect("actions", "actions", "", 0.1183, 0.1004, 0.1361),
@@ -499,6 +500,7 @@ def refused() -> TrainingResult:
                 for k in range(6)
             )
         ),
+        signals=None,
         importance=Importance(
             families=(
                 effect("profile", "profile", "", 0.012, -0.031, 0.052),
@@ -537,6 +539,7 @@ def flat() -> TrainingResult:
             result.holdout, start="623,118", until="660,737", n=2772, positives=1053, leads=2772
         ),
         by_age={},
+        signals=None,
         importance=Importance(
             metric="roc_auc",
             families=(effect("profile", "profile", "", 0.381, 0.362, 0.402),),
@@ -586,6 +589,7 @@ def empty() -> TrainingResult:
         learning_curve=(),
         calibration=calibration(),
         deciles=(),
+        signals=None,
         importance=None,
         baselines={},
         labels={},
@@ -618,6 +622,7 @@ def tiny() -> TrainingResult:
             "2025-01-26",
         ),
         gate=GateResult(True, (), ("Only 1 lead converted in the held-out period.",)),
+        signals=None,
         importance=Importance(
             families=(),
             features=(effect("actions__visit__count__all", "actions", "Visits so far", 0.0, 0.0, 0.0),),

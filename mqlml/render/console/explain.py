@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mqlml.evaluation.ageing import Ageing
 from mqlml.evaluation.periods import PeriodEvaluation
 from mqlml.insight import PointsPercentile
+from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
 from mqlml.render.console.common import columns, four_digits, local_day, local_moment, ranged
 from mqlml.render.results import BacktestPeriod, BacktestResult, ExplainResult
 from mqlml.texts import format_label, format_percent
@@ -26,10 +27,13 @@ def format_explain(result: ExplainResult) -> str:
         f"score {result.score:g}",
         f"{format_label(result.label)}: {result.label_reason}",
     ]
-    for title, sign in (("Speaks for it", 1), ("Speaks against it", -1)):
-        reasons = [reason for reason in result.reasons if reason.points * sign > 0]
+    for title, sign, nothing in (
+        ("Speaks for it", 1, NOTHING_FOR),
+        ("Speaks against it", -1, NOTHING_AGAINST),
+    ):
+        reasons = [reason for reason in result.reasons if reason.given and reason.points * sign > 0]
         lines += [title, *(_adds(reason.points, reason.sentence) for reason in reasons[:_SHOWN_REASONS])]
-        lines += [] if reasons else ["  nothing"]
+        lines += [] if reasons else [f"  {nothing}"]
     lines += [f"Fit and engagement: {_halves(result.fit, result.engagement)}"]
     lines += columns(
         (name, _points(points), text)
