@@ -37,7 +37,7 @@ OLD = {
     r"growth of the log loss": "how much worse predictions get without it",
     r"\bCame\b(?! (in|before|after)\b)|\bwhat came (of|true)\b|\bcame of (it|them)\b|\bcame to\b": "actual",
     r"\bkept to\b": "limited to",
-    r"recorded late": "no sale entered after the fact",
+    r"recorded late\b": "no sale entered after the fact",
     r"\bin vain\b": "has no effect",
     r"what is noted is\b|\bis not read; what": "refused columns are ignored",
     r"^Proof\b|\bProof:": "leak test",
