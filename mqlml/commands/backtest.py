@@ -78,6 +78,7 @@ def backtest(
     return BacktestResult(
         model=config.name,
         timezone=config.data.timezone,
+        dated=bool(table.cutoff_time.notna().all()),
         held_out=ClosedPeriod(
             held.dates.start,
             held.dates.until,

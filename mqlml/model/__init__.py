@@ -6,8 +6,9 @@ from mqlml.model.contributions import Contributions, calibrate, contribute, cont
 from mqlml.model.drift import Drift, measure_drift
 from mqlml.model.encode import NothingVariesError, TableEncoder
 from mqlml.model.level import FEWEST_PERIODS, PeriodLevels, forecast_shift, measure_levels
-from mqlml.model.reasons import Reasons, SignalColumns, choose_reasons, group_signals, sum_signals
+from mqlml.model.reasons import Reasons, ReasonSignals, choose_reasons, map_features, sum_signals
 from mqlml.model.scorer import LeadScorer
+from mqlml.model.signals import SignalReport
 
 __all__ = [
     "FEWEST_PERIODS",
@@ -20,9 +21,10 @@ __all__ = [
     "NothingVariesError",
     "PeriodLevels",
     "PointsBaseline",
+    "ReasonSignals",
     "Reasons",
     "SigmoidCalibrator",
-    "SignalColumns",
+    "SignalReport",
     "TableEncoder",
     "calibrate",
     "choose_reasons",
@@ -30,8 +32,8 @@ __all__ = [
     "contribute_in_parts",
     "family_points",
     "forecast_shift",
-    "group_signals",
     "make_baselines",
+    "map_features",
     "measure_drift",
     "measure_levels",
     "sum_signals",
