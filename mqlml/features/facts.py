@@ -1,4 +1,4 @@
-"""Facts about events: an events table, or a part of one, goes in; what plans ask of it comes out, and adds up."""
+"""Facts about events that plans learn from; the facts of the parts of a table add up to those of the whole."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["EventFacts", "gather_facts", "known_rows"]
 
 @dataclass(frozen=True)
 class EventFacts:
-    """What is known of the events before a moment, whoever they belong to.
+    """What is known of the events of all leads before a moment.
 
     A plan learns from nothing else of the events, so that one can be made for a table too large for memory: each
     part gives its facts, and their sum is that of the whole.

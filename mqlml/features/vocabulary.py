@@ -1,4 +1,4 @@
-"""Vocabularies: which words of a column get features of their own; a categorical column goes in, codes come out."""
+"""Vocabularies: the words (category values) of a column that get features of their own, and their codes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Vocabulary:
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The word of each slot. The words "other" and "missing" themselves never have another one."""
+        """The word of each slot. The words "other" and "missing" themselves have no further slot."""
         return (*self.words, OTHER, *((MISSING,) if self.missing else ()))
 
     def look_up(self, words: Words, counts: Callable[[str], bool] = lambda _: True) -> npt.NDArray[np.int32]:

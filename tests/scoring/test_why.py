@@ -64,7 +64,7 @@ def test_a_reason_speaks_of_the_leads_own_value(made: Made, why: pd.DataFrame) -
     """What a lead has done 3 times is not said to have been done 4 times."""
     column = "actions__any__count__30d"
     said = pd.concat([why[name].dropna() for name in SENTENCES])
-    counted = said[said.str.fullmatch(r"(no|[\d,]+) acts? of any kind in the last 30 days")]
+    counted = said[said.str.fullmatch(r"(no|[\d,]+) events? of any kind in the last 30 days")]
     assert len(counted) > 5
     shown = counted.str.extract(r"^(no|[\d,]+)")[0].replace("no", "0").str.replace(",", "").astype(int)
     held = made.features[column].to_numpy()[shown.index]

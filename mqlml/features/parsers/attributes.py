@@ -1,4 +1,4 @@
-"""Attributes: which columns of a table can be numbers or categories and which cannot, and the reading of both."""
+"""Attributes of leads: which columns can become features, and their values as known at each cutoff."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ __all__ = [
     "choose_attributes",
     "is_filled",
     "is_text",
+    "normalize_name",
     "parse_known",
-    "plain_name",
     "read_domains",
     "read_known_numbers",
     "read_known_text",
@@ -49,31 +49,10 @@ _NEARLY_ALL = 0.5
 """A text with more different values than this share of its filled rows is a name, an id or a remark."""
 
 _PERSONAL = {
-    "address",
-    "birthday",
-    "contact_name",
-    "date_of_birth",
-    "family_name",
-    "fax",
-    "first_name",
-    "firstname",
-    "full_name",
-    "fullname",
-    "given_name",
-    "last_name",
-    "lastname",
-    "lead_name",
-    "mobile",
-    "mobile_phone",
-    "name",
-    "person_name",
-    "phone",
-    "phone_number",
-    "street",
-    "street_address",
-    "surname",
-    "telephone",
-}
+    "address", "birthday", "contact_name", "date_of_birth", "family_name", "fax", "first_name", "firstname",
+    "full_name", "fullname", "given_name", "last_name", "lastname", "lead_name", "mobile", "mobile_phone",
+    "name", "person_name", "phone", "phone_number", "street", "street_address", "surname", "telephone",
+}  # fmt: skip
 _IDENTIFIER = {"fax", "guid", "id", "ids", "key", "mobile", "number", "phone", "uuid"}
 
 _OTHER = re.compile(r"[\W_]+")
@@ -89,7 +68,7 @@ class Attributes:
     categories: tuple[str, ...]
 
 
-def plain_name(column: str) -> str:
+def normalize_name(column: str) -> str:
     """A column's name in lower case, its words joined by underscores: ``JobTitle`` is ``job_title``."""
     return _OTHER.sub("_", _HUMPS.sub("_", column)).strip("_").lower()
 
@@ -118,7 +97,7 @@ def is_text(column: pd.Series) -> bool:
 
 
 def _refusal(column: str, values: pd.Series, most: int) -> str | None:
-    """Why a column cannot be a feature, or None; a text may have ``most`` different values."""
+    """The reason that a column cannot be a feature, or None; a text may have ``most`` different values."""
     filled = int(values.notna().sum())
     if filled == 0:
         return "is empty"
@@ -127,10 +106,10 @@ def _refusal(column: str, values: pd.Series, most: int) -> str | None:
     distinct = int(values.nunique())
     if distinct == 1 and filled == len(values):
         return "has the same value in every row"
-    if plain_name(column) in _PERSONAL and distinct > 1 and is_text(values):
+    if normalize_name(column) in _PERSONAL and distinct > 1 and is_text(values):
         return "names or locates a person"
     if not is_text(values):
-        name = set(plain_name(column).split("_"))
+        name = set(normalize_name(column).split("_"))
         if distinct > max(_FEW, 0.9 * filled) and name & _IDENTIFIER:
             return f"is an identifier: {distinct:,} different numbers in {filled:,} rows"
         return None
@@ -191,7 +170,7 @@ def read_numbers(table: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
         if wrong.any():
             raise ContractError(
                 f"the attribute {column!r} held numbers when the features were planned; found "
-                f"{values[wrong].iloc[0]!r} ({int(wrong.sum()):,} such rows). Mend them, or train a new version"
+                f"{values[wrong].iloc[0]!r} ({int(wrong.sum()):,} such rows). Correct them, or train a new version"
             )
         values = numbers
     exact = values.to_numpy(np.float64, na_value=np.nan)
@@ -211,8 +190,8 @@ def read_text(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], 
     """
     values = _column(table, column)
     codes, texts = _factorize((values.astype("str").str.strip()) if is_text(values) else values)
-    plain, different = pd.factorize(np.array([*map(plain_word, texts)], dtype=object))
-    return np.append(plain, -1)[codes].astype(np.int32), tuple(different)
+    written, different = pd.factorize(np.array([*map(plain_word, texts)], dtype=object))
+    return np.append(written, -1)[codes].astype(np.int32), tuple(different)
 
 
 def read_domains(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
@@ -234,7 +213,7 @@ def is_filled(table: pd.DataFrame, column: str) -> npt.NDArray[np.bool_]:
 
 
 _PAIRS = 4_000_000
-"""Pairs of a snapshot and a change of its lead looked at in one go."""
+"""Pairs of a snapshot and a change of its lead that are compared at a time."""
 
 
 def rows_as_of(source: Source, field: str) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
@@ -243,35 +222,32 @@ def rows_as_of(source: Source, field: str) -> tuple[pd.DataFrame, npt.NDArray[np
     A change holds if it was valid and recorded before the cutoff and had not ended by then. Of several, the one
     that became valid last, then the one recorded last, then the last in alphabetical order.
     """
-    history, asked = source.history, source.asked
+    history, keys = source.history, source.keys
     changes = history[(history["field"] == field).to_numpy()].reset_index(drop=True)
-    lead = match_ids(changes["lead_id"], asked.ids)
+    lead = match_ids(changes["lead_id"], keys.ids)
     valid = column_to_microseconds(changes["valid_from"], missing=NEVER)
     known = np.maximum(valid, column_to_microseconds(changes["recorded_at"], missing=NEVER))
     ended = column_to_microseconds(changes["valid_to"], missing=NEVER)
     rank = changes["value"].astype("str").rank(method="dense").fillna(0).to_numpy()
     order = np.lexsort((rank, known, valid, lead))
     order = order[lead[order] >= 0]
-    begin = np.searchsorted(lead[order], np.arange(len(asked.ids) + 1))
-    number = np.diff(begin)[asked.lead]
-    held = np.full(len(asked.lead), -1, np.int64)
+    begin = np.searchsorted(lead[order], np.arange(len(keys.ids) + 1))
+    number = np.diff(begin)[keys.lead]
+    held = np.full(len(keys.lead), -1, np.int64)
     batches = np.flatnonzero(np.diff(np.cumsum(number) // _PAIRS)) + 1
-    for snapshots in np.split(np.arange(len(asked.lead)), batches):
+    for snapshots in np.split(np.arange(len(keys.lead)), batches):
         each = number[snapshots]
         snapshot = np.repeat(snapshots, each)
         within = np.arange(len(snapshot)) - np.repeat(np.cumsum(each) - each, each)
-        row = order[begin[asked.lead[snapshot]] + within]
-        cutoff = asked.cutoff[snapshot]
+        row = order[begin[keys.lead[snapshot]] + within]
+        cutoff = keys.cutoff[snapshot]
         holds = (known[row] < cutoff) & (ended[row] >= cutoff)
-        held[snapshot[holds]] = row[holds]  # rows of a snapshot come in order, so the last one stays
+        held[snapshot[holds]] = row[holds]  # rows of a snapshot are in order, so the last one stays
     return changes, held
 
 
 Codes = tuple[npt.NDArray[np.int32], tuple[str, ...]]
 """One code per snapshot, -1 where nothing is known, and the texts."""
-
-NOT_ATTRIBUTES = ("lead_id", "account_id", "created_at", "recorded_at")
-"""Columns of the leads that are no attributes."""
 
 
 @dataclass(frozen=True)
@@ -315,7 +291,7 @@ def parse_known(
     *,
     read: Callable[[pd.DataFrame, str], Codes] = read_text,
 ) -> Codes:
-    """What each text comes to; -1 where nothing is known or ``parse`` gives None. Each text is parsed once."""
+    """What each text is parsed to; -1 where nothing is known or ``parse`` gives None. Each text is parsed once."""
     table, row = _locate(source, attribute)
     codes, texts = read(table, attribute.name)
     parsed = [*map(parse, texts), None]
