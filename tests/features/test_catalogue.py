@@ -102,7 +102,7 @@ def test_every_feature_says_what_it_is_and_where_it_comes_from(plan: FeaturePlan
     [
         ("actions__page_view__count__7d", "Page views in the last 7 days"),
         ("actions__demo_request__days_since", "Days since the last “demo request”"),
-        ("actions__any__count__all", "Acts of any kind so far"),
+        ("actions__any__count__all", "Events of any kind so far"),
         ("channel__first_touch__value", "Channel of the first touch"),
         ("channel__other__share__30d", "Share of touches through another channel in the last 30 days"),
         ("undesirables__unsubscribe__count__90d", "Unsubscribes in the last 90 days"),

@@ -46,7 +46,7 @@ def plan_of(world: Journeys, *aggregates: dict[str, Any], **features: Any) -> Fe
 def by_loop(
     events: list[dict[str, Any]], lead: Any, cutoff: pd.Timestamp, aggregate: str, window: pd.Timedelta | None
 ) -> float:
-    """Acts "webinar" and "page_view" with a value of at most 1, not through ads: one row after another."""
+    """Events "webinar" and "page_view" with a value of at most 1, not through ads: one row after another."""
     rows = []
     for row in events:
         known = row["occurred_at"] < cutoff and row["recorded_at"] < cutoff and row["lead_id"] == lead
@@ -179,7 +179,7 @@ def test_a_name_that_is_taken_is_refused() -> None:
         ({"aggregate": "mean", "column": "value"}, "number", 37.0, "share of voice in the last 7 days: 37"),
         (
             {"aggregate": "mean", "column": "value", "unit": "share"},
-            *("share", 0.37, "share of voice in the last 7 days: 37 %"),
+            *("share", 0.37, "share of voice in the last 7 days: 37%"),
         ),
         (
             {"aggregate": "sum", "column": "value", "unit": "hours"},
@@ -404,7 +404,7 @@ def drops_empty(journeys: Journeys, snapshots: pd.DataFrame) -> pd.DataFrame:
 )
 def test_each_check_catches_what_it_is_for(make: Any, failed: set[str]) -> None:
     world = make_world(7, leads=15, events=120)
-    feature = Feature("actions", "own", "count", Named("Acts"), "count")
+    feature = Feature("actions", "own", "count", Named("Events"), "count")
     snapshots = spread_snapshots(world, 1, 25).reset_index(drop=True)
     caught = {name for name in CHECKS if list(run_checks(Trial(make, (feature,), world, snapshots), [name]))}
     assert failed <= caught
