@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mqlml.errors import FeatureError, MqlmlError
@@ -20,6 +19,7 @@ from mqlml.features.plan import FeaturePlan, only_parts
 from mqlml.journeys import Journeys
 from mqlml.journeys.contract import WORDS, empty_table
 from mqlml.times import TIME_DTYPE
+from mqlml.types import Ints, Mask
 
 __all__ = ["CHECKS", "Failure", "Trial", "check_own", "run_checks"]
 
@@ -127,7 +127,7 @@ def _order(trial: Trial) -> Failure | None:
     return _compare("the order of rows changes nothing", trial, trial.snapshots, found, want)
 
 
-def _later(table: pd.DataFrame, cutoff: pd.Timestamp, *times: str) -> npt.NDArray[np.bool_]:
+def _later(table: pd.DataFrame, cutoff: pd.Timestamp, *times: str) -> Mask:
     later = np.zeros(len(table), np.bool_)
     for column in times:
         later |= (table[column] >= cutoff).to_numpy(np.bool_)
@@ -229,7 +229,7 @@ def _empty(trial: Trial) -> Failure | None:
     return None
 
 
-def _groups(trial: Trial) -> npt.NDArray[np.int64]:
+def _groups(trial: Trial) -> Ints:
     """A number per lead: leads with one number must stay together."""
     leads = trial.journeys.leads
     single = np.arange(len(leads))
@@ -252,7 +252,7 @@ def take_leads(journeys: Journeys, ids: Collection[object]) -> Journeys:
     return replace(journeys, **tables)
 
 
-def _in_parts(trial: Trial, part: npt.NDArray[np.int64], check: str) -> Failure | None:
+def _in_parts(trial: Trial, part: Ints, check: str) -> Failure | None:
     """Leads of one part at a time against all at once; -1 is in no part."""
     ids = trial.journeys.leads["lead_id"]
     of_snapshot = part[pd.Index(ids).get_indexer(pd.Index(trial.snapshots["lead_id"]))]

@@ -6,13 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mqlml.features.kernels.windows import LARGEST, UNIT
 from mqlml.features.vocabulary import WordCounts, count_words, read_words
 from mqlml.journeys.contract import WORDS
 from mqlml.times import NEVER, column_to_microseconds
+from mqlml.types import Mask
 
 __all__ = ["EventFacts", "gather_facts", "known_rows"]
 
@@ -73,7 +73,7 @@ def _add_values(
     return added
 
 
-def known_rows(table: pd.DataFrame, before: int | None, *times: str) -> npt.NDArray[np.bool_]:
+def known_rows(table: pd.DataFrame, before: int | None, *times: str) -> Mask:
     """Which rows lie before a moment (microseconds) in all of some time columns; without a moment, all."""
     known = np.ones(len(table), np.bool_)
     if before is not None:

@@ -22,7 +22,7 @@ from mqlml.features.kernels.windows import Events, SnapshotKeys, WindowScan
 from mqlml.features.vocabulary import WordCounts, read_words
 from mqlml.journeys import Journeys
 from mqlml.times import to_microseconds
-from mqlml.types import Codes, Floats32, Ints
+from mqlml.types import Codes, Floats32, Ints, Mask
 
 __all__ = [
     "NOT_ATTRIBUTES",
@@ -151,9 +151,9 @@ class Source:
     leads: pd.DataFrame
     history: pd.DataFrame
     keys: SnapshotKeys
-    lead_row: npt.NDArray[np.int64]
+    lead_row: Ints
     everyone: pd.DataFrame
-    position: npt.NDArray[np.int64]
+    position: Ints
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ class Columns:
         self._check(width)
         return self._numbers, self.place.start
 
-    def fill_category(self, rows: Ints | npt.NDArray[np.bool_], codes: Codes, texts: tuple[str, ...]) -> None:
+    def fill_category(self, rows: Ints | Mask, codes: Codes, texts: tuple[str, ...]) -> None:
         """Write the category of some snapshots; ``texts`` are the same in every call.
 
         Raises

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.config import Aggregate, NumberUnit
 from mqlml.errors import ConfigError
@@ -21,6 +20,7 @@ from mqlml.features.kernels.windows import UNIT, Events, WindowScan, divide, sum
 from mqlml.features.parsers.conditions import Requirement, meets, read_condition
 from mqlml.features.wording import Named
 from mqlml.journeys.contract import WORDS
+from mqlml.types import Mask
 
 __all__ = ["BUILDER", "CustomPlan"]
 
@@ -130,7 +130,7 @@ def _write(given: tuple[WindowScan, Events], columns: Columns, *, one: Aggregate
         _write_windows(chosen, events, one, columns)
 
 
-def _chosen(scan: WindowScan, events: Events, one: AggregatePlan) -> npt.NDArray[np.bool_]:
+def _chosen(scan: WindowScan, events: Events, one: AggregatePlan) -> Mask:
     """Which rows of the scan the aggregate is over."""
     chosen = np.ones(len(scan.order), np.bool_)
     for column, required in one.where:
@@ -152,7 +152,7 @@ def _chosen(scan: WindowScan, events: Events, one: AggregatePlan) -> npt.NDArray
     return chosen
 
 
-def _words_met(texts: tuple[str, ...], required: Requirement, where: str) -> npt.NDArray[np.bool_]:
+def _words_met(texts: tuple[str, ...], required: Requirement, where: str) -> Mask:
     """Whether each text meets a condition; the last entry is that of a missing one, which meets none."""
     return np.array([*meets(texts, required, where), False], np.bool_)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.features.catalogue import Feature, Signal
 from mqlml.features.families.builder import Piece, Source
@@ -25,6 +24,7 @@ from mqlml.features.parsers.conditions import (
 from mqlml.features.parsers.job_title import Roles, is_phone
 from mqlml.features.wording import Counted, Flag, Since, format_word
 from mqlml.times import DAY, NEVER, column_to_microseconds
+from mqlml.types import Floats, Ints, Mask
 
 __all__ = ["FlagsPlan", "flag_pieces", "plan_flags"]
 
@@ -66,8 +66,8 @@ class _Flag:
     name: str
     fact: str
     attributes: tuple[Attribute, ...]
-    read: Callable[[Source], npt.NDArray[np.float64]]
-    since: Callable[[Source], npt.NDArray[np.int64]]
+    read: Callable[[Source], Floats]
+    since: Callable[[Source], Ints]
     signal: Signal
 
 
@@ -110,7 +110,7 @@ def _flags(plan: FlagsPlan) -> Iterator[_Flag]:
 
 def _is(
     source: Source, *, attribute: Attribute, parsed: ParsedAttribute, value: str, parsing: Parsing
-) -> npt.NDArray[np.float64]:
+) -> Floats:
     codes, kinds = read_parsed_attribute(source, attribute, parsed, parsing)
     up = np.array([*(float(kind == value) for kind in kinds), np.nan])
     if parsed == "mail_kind" and value != "missing" and "missing" in kinds:
@@ -118,13 +118,13 @@ def _is(
     return up[codes]
 
 
-def _no_phone(source: Source, *, attribute: Attribute) -> npt.NDArray[np.float64]:
+def _no_phone(source: Source, *, attribute: Attribute) -> Floats:
     codes, kinds = parse_known(source, attribute, lambda text: "0" if is_phone(text) else "1")
     return np.array([*map(float, kinds), np.nan])[codes]
 
 
-def _has(source: Source, *, group: Group, parsing: Parsing) -> npt.NDArray[np.float64]:
-    all_met: npt.NDArray[np.bool_] = count_met(source, group.wanted, parsing) == len(group.wanted)
+def _has(source: Source, *, group: Group, parsing: Parsing) -> Floats:
+    all_met: Mask = count_met(source, group.wanted, parsing) == len(group.wanted)
     return all_met.astype(np.float64)
 
 
@@ -151,11 +151,11 @@ def flag_pieces(plan: FlagsPlan, *, timed: bool) -> Iterator[Piece]:
         yield read_piece(since, partial(_days_since, flags=flags))
 
 
-def _once(read: Callable[[Source], npt.NDArray[np.float64]]) -> Callable[[Source], npt.NDArray[np.float64]]:
+def _once(read: Callable[[Source], Floats]) -> Callable[[Source], Floats]:
     """The same reader, which keeps what it read last: a flag is read for itself, for the count and for the days."""
-    kept: list[tuple[Source, npt.NDArray[np.float64]]] = []
+    kept: list[tuple[Source, Floats]] = []
 
-    def read_or_keep(source: Source) -> npt.NDArray[np.float64]:
+    def read_or_keep(source: Source) -> Floats:
         if not kept or kept[0][0] is not source:
             kept[:] = [(source, read(source))]
         return kept[0][1]
@@ -163,14 +163,14 @@ def _once(read: Callable[[Source], npt.NDArray[np.float64]]) -> Callable[[Source
     return read_or_keep
 
 
-def _count(source: Source, *, flags: tuple[_Flag, ...]) -> npt.NDArray[np.float64]:
+def _count(source: Source, *, flags: tuple[_Flag, ...]) -> Floats:
     count = np.zeros(len(source.lead_row))
     for flag in flags:
         count += flag.read(source) == 1
     return count
 
 
-def _days_since(source: Source, *, flags: tuple[_Flag, ...]) -> npt.NDArray[np.float64]:
+def _days_since(source: Source, *, flags: tuple[_Flag, ...]) -> Floats:
     earliest = np.full(len(source.lead_row), NEVER)
     for flag in flags:
         up = flag.read(source) == 1

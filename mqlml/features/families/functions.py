@@ -25,7 +25,7 @@ from mqlml.features.vocabulary import Words
 from mqlml.features.wording import Named
 from mqlml.journeys.contract import WORDS
 from mqlml.times import MISSING_TIME, column_to_microseconds, microseconds_to_column
-from mqlml.types import Ints
+from mqlml.types import Floats, Ints
 
 __all__ = ["BUILDER", "GROUP", "FeatureFunction", "FunctionsPlan", "Known", "installed_functions"]
 
@@ -263,7 +263,7 @@ def _words_of(words: Words, row: Ints) -> pd.Series:
     return pd.Series(pd.Categorical.from_codes(place[codes], categories=texts))
 
 
-def _call(plan: FunctionPlan, feature: FeatureFunction, known: Known) -> npt.NDArray[np.float64]:
+def _call(plan: FunctionPlan, feature: FeatureFunction, known: Known) -> Floats:
     given = Known(known.snapshots.copy(), known.events.copy())
     try:
         values = np.asarray(feature.function(given), np.float64)

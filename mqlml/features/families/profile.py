@@ -16,7 +16,7 @@ from mqlml.features.families.builder import NOT_ATTRIBUTES, Builder, Columns, Ev
 from mqlml.features.parsers.attributes import (
     Attribute,
     Attributes,
-    Codes,
+    CodedTexts,
     check_columns,
     choose_attributes,
     read_known_numbers,
@@ -37,6 +37,7 @@ from mqlml.features.parsers.job_title import Roles, find_roles, read_titles, sha
 from mqlml.features.vocabulary import MISSING
 from mqlml.features.wording import Named, Part, Since, format_word, upper_first
 from mqlml.times import DAY, column_to_microseconds
+from mqlml.types import Floats
 
 __all__ = [
     "AS_OF",
@@ -51,7 +52,7 @@ __all__ = [
     "read_piece",
 ]
 
-Read = Callable[[Source], npt.NDArray[np.number] | Codes]
+Read = Callable[[Source], npt.NDArray[np.number] | CodedTexts]
 """How the values of a feature are read: numbers per snapshot, or codes per snapshot and their texts."""
 
 AS_OF = ", as known at the time"
@@ -154,25 +155,23 @@ def derived_pieces(plan: DerivedPlan) -> Iterator[Piece]:
 
 def _read_category(
     source: Source, *, attribute: Attribute, parsed: ParsedAttribute, parsing: Parsing
-) -> Codes:
+) -> CodedTexts:
     codes, kinds = read_parsed_attribute(source, attribute, parsed, parsing)
     if MISSING not in kinds:
         kinds = (*kinds, MISSING)
     return np.where(codes >= 0, codes, kinds.index(MISSING)).astype(np.int32), kinds
 
 
-def _read_match(
-    source: Source, *, wanted: tuple[AttributeCondition, ...], parsing: Parsing
-) -> npt.NDArray[np.float64]:
-    share: npt.NDArray[np.float64] = count_met(source, wanted, parsing) / len(wanted)
+def _read_match(source: Source, *, wanted: tuple[AttributeCondition, ...], parsing: Parsing) -> Floats:
+    share: Floats = count_met(source, wanted, parsing) / len(wanted)
     return share
 
 
-def _read_completeness(source: Source, *, counted: tuple[Attribute, ...]) -> npt.NDArray[np.float64]:
+def _read_completeness(source: Source, *, counted: tuple[Attribute, ...]) -> Floats:
     filled = np.zeros(len(source.lead_row), np.int64)
     for attribute in counted:
         filled += which_filled(source, attribute)
-    share: npt.NDArray[np.float64] = filled / len(counted)
+    share: Floats = filled / len(counted)
     return share
 
 
@@ -291,9 +290,9 @@ def _pieces(plan: ProfilePlan) -> Iterator[Piece]:
         yield read_piece(one(Since("the lead was created"), "age", signal=age), _read_age)
 
 
-def _read_age(source: Source) -> npt.NDArray[np.float64]:
+def _read_age(source: Source) -> Floats:
     created = np.append(column_to_microseconds(source.leads["created_at"]), 0)
-    age: npt.NDArray[np.float64] = (source.keys.cutoff - created[source.lead_row]) / DAY
+    age: Floats = (source.keys.cutoff - created[source.lead_row]) / DAY
     return age
 
 

@@ -120,7 +120,7 @@ def read_snapshot_keys(snapshots: pd.DataFrame, leads: pd.DataFrame) -> tuple[Sn
     return keys, position
 
 
-def match_ids(values: pd.Series, ids: pd.Index) -> npt.NDArray[np.int32]:
+def match_ids(values: pd.Series, ids: pd.Index) -> Codes:
     """Position of each value in ``ids``, -1 where it is not among them."""
     if len(ids) == 0 or len(values) == 0:
         return np.full(len(values), -1, np.int32)
@@ -138,7 +138,7 @@ def match_ids(values: pd.Series, ids: pd.Index) -> npt.NDArray[np.int32]:
     return _match_text(values, ids)
 
 
-def _match_text(values: pd.Series, ids: pd.Index) -> npt.NDArray[np.int32]:
+def _match_text(values: pd.Series, ids: pd.Index) -> Codes:
     # Arrow looks whole columns up without making a Python object of each text
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -176,7 +176,7 @@ class Events:
             self._kept[key] = make()
         return self._kept[key]
 
-    def values(self) -> npt.NDArray[np.float64]:
+    def values(self) -> Floats:
         """The column ``value``; NaN is missing."""
         return self._column("value").to_numpy(np.float64)
 
@@ -247,7 +247,7 @@ class WindowScan:
         """The rows of ``start`` for some of the windows."""
         return self.start[[self.windows.index(window) for window in windows]]
 
-    def only(self, keep: npt.NDArray[np.bool_]) -> WindowScan:
+    def only(self, keep: Mask) -> WindowScan:
         """The same snapshots and windows over some of the rows."""
         if keep.all():
             return self

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mqlml.errors import ConfigError, ContractError
@@ -18,11 +17,12 @@ from mqlml.features.families.builder import LeftOut, Source
 from mqlml.features.kernels.windows import match_ids
 from mqlml.journeys.parse import plain_word
 from mqlml.times import NEVER, column_to_microseconds
+from mqlml.types import Codes, Floats32, Ints, Mask
 
 __all__ = [
     "Attribute",
     "Attributes",
-    "Codes",
+    "CodedTexts",
     "check_columns",
     "choose_attributes",
     "is_filled",
@@ -155,7 +155,7 @@ def _column(table: pd.DataFrame, column: str) -> pd.Series:
     return table[column]
 
 
-def read_numbers(table: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
+def read_numbers(table: pd.DataFrame, column: str) -> Floats32:
     """A column as float32; missing and infinite values are NaN, values beyond float32's range its ends.
 
     Raises
@@ -178,7 +178,7 @@ def read_numbers(table: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
     return np.where(np.isfinite(exact), np.clip(exact, -limit, limit), np.nan).astype(np.float32)
 
 
-def read_text(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+def read_text(table: pd.DataFrame, column: str) -> tuple[Codes, tuple[str, ...]]:
     """A column as codes and different texts, without blanks around them; -1 is missing or blank.
 
     Numbers and truths are written in one way, so that a text is the same whatever else is in its table.
@@ -194,18 +194,18 @@ def read_text(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], 
     return np.append(written, -1)[codes].astype(np.int32), tuple(different)
 
 
-def read_domains(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+def read_domains(table: pd.DataFrame, column: str) -> tuple[Codes, tuple[str, ...]]:
     """As `read_text`, but only what follows the last "@", in lower case: few texts where addresses are many."""
     values = _column(table, column).astype("str").str.strip().str.lower()
     return _factorize(values.str.replace(r"^.*@", "", regex=True))
 
 
-def _factorize(texts: pd.Series) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+def _factorize(texts: pd.Series) -> tuple[Codes, tuple[str, ...]]:
     codes, different = pd.factorize(texts.where(texts != ""))
     return codes.astype(np.int32), tuple(str(text) for text in different)
 
 
-def is_filled(table: pd.DataFrame, column: str) -> npt.NDArray[np.bool_]:
+def is_filled(table: pd.DataFrame, column: str) -> Mask:
     """Which rows hold something; a blank text does not."""
     values = _column(table, column)
     filled = values.notna().to_numpy(np.bool_)
@@ -216,7 +216,7 @@ _PAIRS = 4_000_000
 """Pairs of a snapshot and a change of its lead that are compared at a time."""
 
 
-def rows_as_of(source: Source, field: str) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+def rows_as_of(source: Source, field: str) -> tuple[pd.DataFrame, Ints]:
     """The changes of one attribute, and for each snapshot the row that held at its cutoff (-1 none).
 
     A change holds if it was valid and recorded before the cutoff and had not ended by then. Of several, the one
@@ -246,7 +246,7 @@ def rows_as_of(source: Source, field: str) -> tuple[pd.DataFrame, npt.NDArray[np
     return changes, held
 
 
-Codes = tuple[npt.NDArray[np.int32], tuple[str, ...]]
+CodedTexts = tuple[Codes, tuple[str, ...]]
 """One code per snapshot, -1 where nothing is known, and the texts."""
 
 
@@ -263,7 +263,7 @@ class Attribute:
         return f"{self.table}.{self.name}"
 
 
-def _locate(source: Source, attribute: Attribute) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+def _locate(source: Source, attribute: Attribute) -> tuple[pd.DataFrame, Ints]:
     """A table with the attribute as a column, and each snapshot's row in it; -1 where nothing is known."""
     if attribute.table != "history":
         return source.leads, source.lead_row
@@ -271,13 +271,13 @@ def _locate(source: Source, attribute: Attribute) -> tuple[pd.DataFrame, npt.NDA
     return pd.DataFrame({attribute.name: changes["value"]}), np.where(source.lead_row >= 0, held, -1)
 
 
-def read_known_numbers(source: Source, attribute: Attribute) -> npt.NDArray[np.float32]:
+def read_known_numbers(source: Source, attribute: Attribute) -> Floats32:
     """One number per snapshot, NaN where none is known."""
     table, row = _locate(source, attribute)
     return np.append(read_numbers(table, attribute.name), np.float32(np.nan))[row]
 
 
-def read_known_text(source: Source, attribute: Attribute) -> Codes:
+def read_known_text(source: Source, attribute: Attribute) -> CodedTexts:
     """One code per snapshot, and the texts."""
     table, row = _locate(source, attribute)
     codes, texts = read_text(table, attribute.name)
@@ -289,8 +289,8 @@ def parse_known(
     attribute: Attribute,
     parse: Callable[[str], str | None],
     *,
-    read: Callable[[pd.DataFrame, str], Codes] = read_text,
-) -> Codes:
+    read: Callable[[pd.DataFrame, str], CodedTexts] = read_text,
+) -> CodedTexts:
     """What each text is parsed to; -1 where nothing is known or ``parse`` gives None. Each text is parsed once."""
     table, row = _locate(source, attribute)
     codes, texts = read(table, attribute.name)
@@ -301,13 +301,13 @@ def parse_known(
     return found[np.append(codes, np.int32(-1))[row]], kinds
 
 
-def which_filled(source: Source, attribute: Attribute) -> npt.NDArray[np.bool_]:
+def which_filled(source: Source, attribute: Attribute) -> Mask:
     """Which snapshots know a value of it; a blank text is none."""
     table, row = _locate(source, attribute)
     return np.append(is_filled(table, attribute.name), False)[row]
 
 
-def when_known(source: Source, attribute: Attribute) -> npt.NDArray[np.int64]:
+def when_known(source: Source, attribute: Attribute) -> Ints:
     """Since when each snapshot's value has been known, in microseconds; meaningless where none is."""
     if attribute.table != "history":
         return np.append(column_to_microseconds(source.leads["created_at"]), 0)[source.lead_row]

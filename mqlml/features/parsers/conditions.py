@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.config import Condition, Config
 from mqlml.errors import ConfigError, LeakageError
 from mqlml.features.families.builder import Source
 from mqlml.features.parsers.attributes import (
     Attribute,
-    Codes,
+    CodedTexts,
     parse_known,
     read_domains,
     read_text,
@@ -37,6 +36,7 @@ from mqlml.features.parsers.company import (
 )
 from mqlml.features.parsers.job_title import Roles, TitleRow, read_titles, title_function, title_seniority
 from mqlml.journeys.parse import plain_word
+from mqlml.types import Ints, Mask
 
 __all__ = [
     "AttributeCondition",
@@ -194,7 +194,7 @@ def read_parsing(config: Config) -> Parsing:
 
 def read_parsed_attribute(
     source: Source, attribute: Attribute, parsed: ParsedAttribute, parsing: Parsing
-) -> Codes:
+) -> CodedTexts:
     """A parsed attribute of each snapshot's lead, as known at the cutoff: codes (-1 not known) and their texts."""
     if parsed in ("mail_kind", "mail_domain"):
         parse = normalize_domain if parsed == "mail_domain" else partial(mail_kind, added=parsing.mail)
@@ -306,14 +306,12 @@ def read_attribute_conditions(
     return tuple(wanted)
 
 
-def _met(source: Source, wanted: AttributeCondition, parsing: Parsing) -> npt.NDArray[np.bool_]:
+def _met(source: Source, wanted: AttributeCondition, parsing: Parsing) -> Mask:
     codes, texts = read_parsed_attribute(source, wanted.attribute, wanted.parsed, parsing)
     return np.array([*meets(texts, wanted.required, wanted.where), False], bool)[codes]
 
 
-def count_met(
-    source: Source, wanted: Collection[AttributeCondition], parsing: Parsing
-) -> npt.NDArray[np.int64]:
+def count_met(source: Source, wanted: Collection[AttributeCondition], parsing: Parsing) -> Ints:
     """How many of the conditions each snapshot's lead meets; a missing value meets none."""
     count = np.zeros(len(source.lead_row), np.int64)
     for one in wanted:
@@ -321,8 +319,8 @@ def count_met(
     return count
 
 
-def since_known(source: Source, wanted: Collection[AttributeCondition]) -> npt.NDArray[np.int64]:
+def since_known(source: Source, wanted: Collection[AttributeCondition]) -> Ints:
     """Since when all values that the conditions use have been known, in microseconds."""
     since = [when_known(source, one.attribute) for one in wanted]
-    latest: npt.NDArray[np.int64] = np.maximum.reduce(since)
+    latest: Ints = np.maximum.reduce(since)
     return latest
