@@ -20,8 +20,6 @@ from mqlml.journeys import FlatTable, Journeys
 from mqlml.times import NEVER, column_to_microseconds
 from mqlml.types import Floats32
 
-__all__ = ["build_features", "build_flat", "plan_flat"]
-
 
 def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
     """Make the features of each snapshot from what was known before its cutoff.

@@ -11,24 +11,6 @@ from mqlml.config import NumberUnit
 from mqlml.features.wording import Text
 from mqlml.times import DAY, HOUR, format_duration
 
-__all__ = [
-    "FAMILIES",
-    "Asks",
-    "Family",
-    "Feature",
-    "Missing",
-    "Signal",
-    "Unit",
-    "Window",
-    "feature_name",
-    "format_length",
-    "format_window",
-    "name_part",
-    "name_parts",
-    "over_windows",
-    "window_part",
-]
-
 Window = int | Literal["all"]
 """A lookback window: microseconds, or everything before the cutoff."""
 

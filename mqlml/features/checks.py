@@ -21,8 +21,6 @@ from mqlml.journeys.contract import WORDS, empty_table
 from mqlml.times import TIME_DTYPE
 from mqlml.types import Ints, Mask
 
-__all__ = ["CHECKS", "Failure", "Trial", "check_own", "run_checks"]
-
 Make = Callable[[Journeys, pd.DataFrame], pd.DataFrame]
 """``make(journeys, snapshots)`` gives one row of features per snapshot."""
 

@@ -14,8 +14,6 @@ from mqlml.journeys.contract import WORDS
 from mqlml.times import NEVER, column_to_microseconds
 from mqlml.types import Mask
 
-__all__ = ["EventFacts", "gather_facts", "known_rows"]
-
 
 @dataclass(frozen=True)
 class EventFacts:

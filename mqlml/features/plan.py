@@ -15,7 +15,7 @@ from mqlml.errors import BundleError, ConfigError
 from mqlml.features.catalogue import Feature
 from mqlml.features.facts import EventFacts
 from mqlml.features.families import actions, channel, custom, functions, profile, undesirables
-from mqlml.features.families.actions import ActionsPlan
+from mqlml.features.families.action_rows import ActionsPlan
 from mqlml.features.families.builder import Builder, Evidence, LeftOut, Part, Piece, features_of
 from mqlml.features.families.channel import ChannelPlan
 from mqlml.features.families.custom import CustomPlan
@@ -24,8 +24,6 @@ from mqlml.features.families.functions import FunctionsPlan
 from mqlml.features.families.profile import ProfilePlan
 from mqlml.features.families.undesirables import UndesirablesPlan
 from mqlml.journeys import Journeys
-
-__all__ = ["BUILDERS", "FeaturePlan", "only_parts", "owned_pieces", "plan_features"]
 
 BUILDERS: tuple[Builder, ...] = (
     profile.BUILDER,

@@ -17,8 +17,6 @@ from mqlml.features.vocabulary import MISSING
 from mqlml.features.wording import Compared, Counted, Flag, Last, Part, Share, Since, Times, lower_first
 from mqlml.types import Floats
 
-__all__ = ["ValueText", "describe_value", "format_value", "round_values"]
-
 _LONGEST = 60
 _TIMES = {1: "once", 2: "twice"}
 

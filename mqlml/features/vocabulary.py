@@ -11,17 +11,6 @@ import pandas as pd
 
 from mqlml.types import Codes, Ints, Mask
 
-__all__ = [
-    "MISSING",
-    "OTHER",
-    "Vocabulary",
-    "WordCounts",
-    "Words",
-    "count_words",
-    "learn_vocabulary",
-    "read_words",
-]
-
 OTHER = "other"
 MISSING = "missing"
 

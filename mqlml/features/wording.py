@@ -9,24 +9,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-__all__ = [
-    "Compared",
-    "Counted",
-    "Flag",
-    "Last",
-    "Named",
-    "Part",
-    "Share",
-    "Since",
-    "Text",
-    "Times",
-    "counted_events",
-    "format_word",
-    "last_event",
-    "lower_first",
-    "upper_first",
-]
-
 _OTHER = re.compile(r"[\W_]+")
 _PLAIN_NOUN = re.compile(r"[a-z ]*[a-z](?<!ed)(?<!ing)(?<!s)(?<!sent)")
 

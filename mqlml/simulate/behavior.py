@@ -32,8 +32,6 @@ from mqlml.simulate.world import (
 from mqlml.times import DAY, HOUR, NEVER
 from mqlml.types import Floats, Ints
 
-__all__ = ["Exits", "SimulatedEvents", "make_behavior", "uploaded_at"]
-
 _BLOCK = 20_000  # leads simulated at a time: bounds memory, and is part of what a seed means
 _MONDAY = 4 * DAY  # 1970-01-05
 

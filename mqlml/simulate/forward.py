@@ -33,8 +33,6 @@ from mqlml.simulate.world import (
 from mqlml.times import DAY, HOUR, NEVER
 from mqlml.types import Floats, Ints
 
-__all__ = ["ForwardFilter", "make_ranges"]
-
 _K = len(STATES)
 _DAYS_UNSETTLED = 8  # from a settled Monday to the Monday after, both included
 _Days = TypeVar("_Days", int, Ints)

@@ -19,8 +19,6 @@ from mqlml.simulate.world import ACTIONS, CHANNELS, EXITS, OFFLINE, action_code
 from mqlml.times import DAY, HOUR, NEVER, column_to_microseconds, microseconds_to_column, months_since_1970
 from mqlml.types import Ints
 
-__all__ = ["add_afterwards", "make_events", "make_outcomes"]
-
 _STAGES = ("mql", "sql", "opportunity", *EXITS)
 _MQL = ("form_submit", "buying_guide_download", "demo_request", "trial_start")
 _SQL = ("demo_request", "trial_start")

@@ -17,8 +17,6 @@ from mqlml.simulate.world import CHANNELS, STATES, World, set_clock
 from mqlml.times import DAY, microseconds_to_column
 from mqlml.types import Floats, Ints, Mask
 
-__all__ = ["FIRST_ID", "Population", "make_population"]
-
 FIRST_ID = 100_001
 
 # Each table: value, share, effect on fit. The last value of a table is None where the field can be missing.

@@ -22,8 +22,6 @@ from mqlml.simulate.world import World, make_world
 from mqlml.times import DAY, format_column, parse_instant, to_microseconds
 from mqlml.types import Floats
 
-__all__ = ["Simulation", "simulate"]
-
 _UNREADABLE = ("31/02/2024", "yesterday", "0000-00-00", "", "2024-13-01T00:00:00Z")
 _STRANGER = -1
 

@@ -27,8 +27,6 @@ from mqlml.simulate.world import World, move_states, read_clock
 from mqlml.times import DAY, column_to_microseconds
 from mqlml.types import Floats, Ints
 
-__all__ = ["Truth"]
-
 _BLOCK = 10_000  # leads filtered at a time, and snapshots finished at a time: bounds memory
 
 

@@ -19,27 +19,6 @@ from numpy.typing import NDArray
 from mqlml.times import DAY, HOUR
 from mqlml.types import Floats, Ints
 
-__all__ = [
-    "ACTIONS",
-    "AFTER_EXIT",
-    "CHANNELS",
-    "EXITS",
-    "FIXED_CHANNEL",
-    "OFFLINE",
-    "PAGE_VIEW",
-    "SIGN_UP",
-    "STATES",
-    "VISIT",
-    "WEB",
-    "Calendar",
-    "World",
-    "action_code",
-    "make_world",
-    "move_states",
-    "read_clock",
-    "set_clock",
-]
-
 STATES = ("cold", "curious", "evaluating", "misfit")
 EXITS = ("closed_won", "closed_lost", "disqualified")
 CHANNELS = ("organic_search", "paid_search", "paid_social", "email", "referral", "direct", "event", "partner")

@@ -25,8 +25,6 @@ from mqlml.features.wording import Counted, Last
 from mqlml.times import NEVER, column_to_microseconds
 from mqlml.types import Floats32, Ints, Mask
 
-__all__ = ["Colleagues", "accounts", "has_accounts"]
-
 _OTHERS = ("leads.account_id", "events.action", "events.occurred_at")
 
 _ENOUGH = 1_500

@@ -33,8 +33,6 @@ from mqlml.features.wording import (
 )
 from mqlml.times import DAY
 
-__all__ = ["WEEK", "action", "choose_usual", "counts", "days", "slot_names", "totals", "usual", "values"]
-
 WEEK = 7 * DAY
 _EVENTS = ("events.action", "events.occurred_at")
 _VALUES = ("events.value", "events.occurred_at")

@@ -17,20 +17,6 @@ from mqlml.features.vocabulary import Vocabulary, Words
 from mqlml.times import to_clock
 from mqlml.types import Codes, Ints, Mask
 
-__all__ = [
-    "ActionGroups",
-    "ActionKinds",
-    "ActionsPlan",
-    "EventColumns",
-    "EventRows",
-    "PairPlan",
-    "count_distinct",
-    "is_positive_signal",
-    "write_counts",
-    "write_distinct",
-    "write_last",
-]
-
 RESERVED = (
     *("any", "other", "value", "campaign", "content"),
     *("download", "high_intent", "lead_initiated", "colleagues"),

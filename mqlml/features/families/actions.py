@@ -24,8 +24,6 @@ from mqlml.features.families.intent import choose_pairs, content, intent, pairs,
 from mqlml.features.families.rhythm import decay, rhythm, visits
 from mqlml.features.vocabulary import Vocabulary, learn_vocabulary
 
-__all__ = ["BUILDER", "ActionsPlan"]
-
 _GROUPS: tuple[Callable[[ActionsPlan], Iterator[Piece]], ...] = (
     *(counts, totals, days, values, usual, decay, visits, rhythm),
     *(intent, proactive, content, pairs, accounts),

@@ -24,20 +24,6 @@ from mqlml.journeys import Journeys
 from mqlml.times import to_microseconds
 from mqlml.types import Codes, Floats32, Ints, Mask
 
-__all__ = [
-    "NOT_ATTRIBUTES",
-    "Builder",
-    "Columns",
-    "Evidence",
-    "Given",
-    "LeftOut",
-    "Piece",
-    "Source",
-    "check_words",
-    "features_of",
-    "lay_out",
-]
-
 Part = Literal[Family, "custom", "functions"]
 
 NOT_ATTRIBUTES = ("lead_id", "account_id", "created_at", "recorded_at")

@@ -27,8 +27,6 @@ from mqlml.features.vocabulary import MISSING, OTHER, Vocabulary, learn_vocabula
 from mqlml.features.wording import Counted, Flag, Last, Named, Share, format_word
 from mqlml.types import Codes, Floats32, Ints, Mask
 
-__all__ = ["BUILDER", "ChannelPlan"]
-
 _SOURCE = ("events.channel", "events.occurred_at")
 _channel = partial(Feature, "channel", source=_SOURCE)
 _RESERVED = ("any", OTHER, MISSING, "paid", "initiatives")

@@ -22,8 +22,6 @@ from mqlml.features.wording import Named
 from mqlml.journeys.contract import WORDS
 from mqlml.types import Mask
 
-__all__ = ["BUILDER", "CustomPlan"]
-
 _WORDS = tuple(word for word in WORDS if word not in ("stage", "field"))
 _COLUMNS = (*_WORDS, "value")
 """The columns of the events that an aggregate can use."""

@@ -6,17 +6,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = [
-    "Kind",
-    "any_of",
-    "is_download",
-    "is_high_intent",
-    "is_lead",
-    "is_paid",
-    "is_undesirable",
-    "is_undesirable_channel",
-]
-
 _OTHER = re.compile(r"[\W_]+")
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 

@@ -26,8 +26,6 @@ from mqlml.features.wording import Counted, Flag, Since, format_word
 from mqlml.times import DAY, NEVER, column_to_microseconds
 from mqlml.types import Floats, Ints, Mask
 
-__all__ = ["FlagsPlan", "flag_pieces", "plan_flags"]
-
 
 @dataclass(frozen=True)
 class FlagsPlan:

@@ -31,8 +31,6 @@ from mqlml.features.parsers.job_title import find_roles
 from mqlml.features.wording import Named, format_word, upper_first
 from mqlml.journeys import FlatTable
 
-__all__ = ["FlatPlan", "choose_flat", "flat_pieces", "flat_source"]
-
 
 @dataclass(frozen=True)
 class FlatPlan:

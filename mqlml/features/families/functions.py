@@ -27,8 +27,6 @@ from mqlml.journeys.contract import WORDS
 from mqlml.times import MISSING_TIME, column_to_microseconds, microseconds_to_column
 from mqlml.types import Floats, Ints
 
-__all__ = ["BUILDER", "GROUP", "FeatureFunction", "FunctionsPlan", "Known", "installed_functions"]
-
 GROUP = "mqlml.features"
 """The entry point group that feature functions are registered under."""
 

@@ -24,8 +24,6 @@ from mqlml.features.kernels import rhythm as rhythm_kernel
 from mqlml.features.kernels.windows import WindowScan, divide
 from mqlml.features.wording import Counted, Last, Share, Since, Times, format_word
 
-__all__ = ["choose_pairs", "content", "intent", "pairs", "proactive"]
-
 _INITIATED = ("events.initiated_by", "events.occurred_at")
 _GOALS, _STEPS = 2, 3
 """Of the high-intent actions and of the others, the most frequent that make pairs where the config names none."""

@@ -39,19 +39,6 @@ from mqlml.features.wording import Named, Part, Since, format_word, upper_first
 from mqlml.times import DAY, column_to_microseconds
 from mqlml.types import Floats
 
-__all__ = [
-    "AS_OF",
-    "BUILDER",
-    "DerivedPlan",
-    "Group",
-    "ProfilePlan",
-    "Read",
-    "derived_pieces",
-    "plan_derived",
-    "read_groups",
-    "read_piece",
-]
-
 Read = Callable[[Source], npt.NDArray[np.number] | CodedTexts]
 """How the values of a feature are read: numbers per snapshot, or codes per snapshot and their texts."""
 

@@ -16,8 +16,6 @@ from mqlml.features.kernels.windows import count_ranks, divide, sum_in_windows
 from mqlml.features.vocabulary import OTHER
 from mqlml.features.wording import Counted, Named, Share, format_word
 
-__all__ = ["decay", "rhythm", "visits"]
-
 _TIMES = ("events.occurred_at",)
 _MINUTE = 60_000_000
 

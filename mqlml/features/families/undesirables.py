@@ -22,8 +22,6 @@ from mqlml.features.vocabulary import Vocabulary, learn_vocabulary
 from mqlml.features.wording import Counted, Last, Times, counted_events, format_word, last_event
 from mqlml.types import Codes
 
-__all__ = ["BUILDER", "UndesirablesPlan"]
-
 WordColumn = Literal["action", "channel"]
 """The columns of the events whose words may be negative signals."""
 

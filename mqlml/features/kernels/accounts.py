@@ -12,8 +12,6 @@ from mqlml.features.kernels.sorting import compiled
 from mqlml.times import DAY, MISSING_TIME
 from mqlml.types import Codes, Floats32, Ints, Mask
 
-__all__ = ["count_created", "write_others"]
-
 
 @compiled
 def count_created(created: Ints, members: Ints, account: Ints, own_created: Ints, cutoff: Ints) -> Ints:

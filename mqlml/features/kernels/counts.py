@@ -12,15 +12,6 @@ from mqlml.features.kernels.sorting import ScanArrays, compiled
 from mqlml.times import DAY
 from mqlml.types import Codes, Floats, Floats32, Ints
 
-__all__ = [
-    "count_codes",
-    "count_distinct",
-    "rank_stretches",
-    "sum_codes",
-    "write_days_since",
-    "write_extreme",
-]
-
 
 @compiled
 def write_extreme(scan: ScanArrays, start: Ints, value: Floats, sign: int, out: Floats32, at: int) -> None:

@@ -12,8 +12,6 @@ from mqlml.features.kernels.sorting import ScanArrays, compiled
 from mqlml.times import DAY, HOUR
 from mqlml.types import Codes, Floats32, Ints
 
-__all__ = ["count_after", "count_most", "decay_codes", "write_rhythm"]
-
 
 @compiled
 def decay_codes(scan: ScanArrays, code: Codes, n_codes: int, half_life: int, out: Floats32, at: int) -> None:

@@ -15,18 +15,6 @@ from numba import njit
 from mqlml.times import NEVER
 from mqlml.types import Codes, Ints, Mask
 
-__all__ = [
-    "ScanArrays",
-    "compiled",
-    "copy_known",
-    "find_known",
-    "find_starts",
-    "find_ties",
-    "look_up",
-    "sort_by_lead",
-    "sort_segments",
-]
-
 Function = TypeVar("Function", bound=Callable[..., object])
 
 

@@ -28,22 +28,6 @@ from mqlml.features.vocabulary import Words, read_words
 from mqlml.times import NEVER, column_to_microseconds
 from mqlml.types import Codes, Floats, Ints, Mask
 
-__all__ = [
-    "LARGEST",
-    "UNIT",
-    "Events",
-    "SnapshotKeys",
-    "WindowScan",
-    "count_ranks",
-    "cut_ranges",
-    "divide",
-    "match_ids",
-    "read_snapshot_keys",
-    "scan_windows",
-    "sum_in_windows",
-    "whole_values",
-]
-
 _WORK = 500_000
 """Rows and snapshots in one range of leads: about 10,000 leads of 50 events."""
 

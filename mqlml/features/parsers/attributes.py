@@ -19,26 +19,6 @@ from mqlml.journeys.parse import plain_word
 from mqlml.times import NEVER, column_to_microseconds
 from mqlml.types import Codes, Floats32, Ints, Mask
 
-__all__ = [
-    "Attribute",
-    "Attributes",
-    "CodedTexts",
-    "check_columns",
-    "choose_attributes",
-    "is_filled",
-    "is_text",
-    "normalize_name",
-    "parse_known",
-    "read_domains",
-    "read_known_numbers",
-    "read_known_text",
-    "read_numbers",
-    "read_text",
-    "rows_as_of",
-    "when_known",
-    "which_filled",
-]
-
 _FEW = 20
 """Up to this many different values a text is a category, however few the rows."""
 

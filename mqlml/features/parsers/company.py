@@ -16,17 +16,6 @@ from typing import Literal
 
 from mqlml.config import MailDomains
 
-__all__ = [
-    "MailKind",
-    "MailLists",
-    "mail_kind",
-    "normalize_domain",
-    "read_employees",
-    "read_lists",
-    "size_band",
-    "size_bands",
-]
-
 MailKind = Literal["free", "corporate", "disposable", "missing"]
 
 _DOMAIN = re.compile(r"(?:[^@\s]+@)?((?:[\w-]+\.)+[^\W\d_]{2,})\.?")

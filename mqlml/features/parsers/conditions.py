@@ -38,21 +38,6 @@ from mqlml.features.parsers.job_title import Roles, TitleRow, read_titles, title
 from mqlml.journeys.parse import plain_word
 from mqlml.types import Ints, Mask
 
-__all__ = [
-    "AttributeCondition",
-    "AttributeScope",
-    "ParsedAttribute",
-    "Parsing",
-    "Requirement",
-    "count_met",
-    "meets",
-    "read_attribute_conditions",
-    "read_condition",
-    "read_parsed_attribute",
-    "read_parsing",
-    "since_known",
-]
-
 Value = str | int | float | bool
 
 

@@ -24,18 +24,6 @@ from mqlml.config import Profile
 from mqlml.errors import ConfigError
 from mqlml.features.parsers.attributes import Attribute, check_columns, is_text, normalize_name, read_text
 
-__all__ = [
-    "Roles",
-    "TitleRow",
-    "find_email",
-    "find_roles",
-    "is_phone",
-    "read_titles",
-    "share_known",
-    "title_function",
-    "title_seniority",
-]
-
 _USUAL = {
     "email": {
         "business_email", "contact_email", "e_mail", "email", "email_address", "email_domain", "emailaddress",
