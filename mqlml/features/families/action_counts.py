@@ -89,9 +89,9 @@ def days(plan: ActionsPlan) -> Iterator[Piece]:
 
 
 def _write_days(rows: EventRows, columns: Columns) -> None:
-    slot, slots = rows.slot, len(rows.plan.actions.slots)
+    slots = len(rows.plan.actions.slots)
     target = columns.target(slots * len(rows.start))
-    kernel.count_distinct(rows.scan.arrays, rows.start, slot, slots, slot, slots, rows.ranks[0], *target)
+    kernel.count_days(rows.scan.arrays, rows.start, rows.slot, slots, rows.ranks[0], *target)
 
 
 def values(plan: ActionsPlan) -> Iterator[Piece]:

@@ -178,11 +178,5 @@ def write_last(scan: WindowScan, columns: Columns) -> None:
 def write_distinct(scan: WindowScan, windows: tuple[Window, ...], words: Words, columns: Columns) -> None:
     """How many different words lie in each window."""
     codes = words.codes[scan.order].astype(np.int32)
-    count_distinct(scan, scan.starts(windows), codes, len(words.text), columns)
-
-
-def count_distinct(scan: WindowScan, start: Ints, codes: Codes, n_codes: int, columns: Columns) -> None:
-    """How many different codes lie in each window."""
-    one = np.zeros(len(codes), np.int32)
-    slot = np.where(codes < 0, codes, one)
-    kernel.count_distinct(scan.arrays, start, slot, 1, codes, n_codes, one, *columns.target(len(start)))
+    start = scan.starts(windows)
+    kernel.count_distinct(scan.arrays, start, codes, len(words.text), *columns.target(len(start)))

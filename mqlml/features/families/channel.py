@@ -17,7 +17,7 @@ from mqlml.features.catalogue import (
     over_windows,
     window_part,
 )
-from mqlml.features.families.action_rows import count_distinct, write_counts, write_distinct, write_last
+from mqlml.features.families.action_rows import write_counts, write_distinct, write_last
 from mqlml.features.families.builder import Builder, Columns, Evidence, LeftOut, Piece, check_words
 from mqlml.features.families.event_kinds import is_paid
 from mqlml.features.kernels import counts as kernel
@@ -260,7 +260,7 @@ def _write_paid_first(touches: _Touches, columns: Columns) -> None:
 def _write_initiatives(touches: _Touches, columns: Columns) -> None:
     assert touches.plan.breadth is not None
     start = touches.scan.starts((touches.plan.breadth,))
-    count_distinct(touches.scan, start, *touches.initiatives, columns)
+    kernel.count_distinct(touches.scan.arrays, start, *touches.initiatives, *columns.target(1))
 
 
 def _write_most(touches: _Touches, columns: Columns) -> None:

@@ -126,26 +126,63 @@ def sum_codes(scan: ScanArrays, start: Ints, code: Codes, n_codes: int, amount: 
 
 
 @compiled
-def count_distinct(
-    scan: ScanArrays,
-    start: Ints,
-    slot: Codes,
-    slots: int,
-    code: Codes,
-    n_codes: int,
-    stretch: Codes,
-    out: Floats32,
-    at: int,
-) -> None:
-    """Different pairs of code and stretch in each window: ``out[row, at:][slot * windows + window]``.
+def count_distinct(scan: ScanArrays, start: Ints, code: Codes, n_codes: int, out: Floats32, at: int) -> None:
+    """Different codes in each window: ``out[row, at:][window]``. Code -1 is none.
 
-    Pairs are counted in the ``slot`` of their rows; rows of slot -1 are not counted, and the others have a code.
-    ``stretch`` never falls within a group. A pair lies in a window exactly if its latest row does, so only latest
-    rows are in the bands: a row steps back for a later one of its pair.
+    A code lies in a window exactly if its latest row does, so only latest rows are counted in the bands. A latest
+    row of an earlier group lies before all edges of this one, and so counts for nothing.
     """
     cells = out[:, at:]
     windows = len(start)
-    band = np.zeros((slots, windows), np.int64)
+    latest = np.full(n_codes, -1, np.int64)
+    band = np.empty(windows, np.int64)
+    edge = np.empty(windows, np.int64)
+    for g in range(len(scan.snapshot_offsets) - 1):
+        if scan.snapshot_offsets[g] == scan.snapshot_offsets[g + 1]:
+            continue
+        band[:] = 0
+        edge[:] = scan.group_offsets[g]
+        seen = scan.group_offsets[g]
+        for t in range(scan.snapshot_offsets[g], scan.snapshot_offsets[g + 1]):
+            for w in range(windows):
+                for i in range(edge[w], min(start[w, t], seen)):
+                    if code[i] >= 0 and latest[code[i]] == i:
+                        band[w] -= 1
+                        if w + 1 < windows:
+                            band[w + 1] += 1
+                edge[w] = start[w, t]
+            for i in range(seen, scan.stop[t]):
+                if code[i] < 0:
+                    continue
+                before = latest[code[i]]
+                latest[code[i]] = i
+                for w in range(windows):
+                    if before >= edge[w]:
+                        band[w] -= 1
+                        break
+                for w in range(windows):
+                    if i >= edge[w]:
+                        band[w] += 1
+                        break
+            seen = scan.stop[t]
+            total = 0
+            for w in range(windows):
+                total += band[w]
+                cells[scan.row[t], w] = total
+
+
+@compiled
+def count_days(
+    scan: ScanArrays, start: Ints, code: Codes, n_codes: int, day: Codes, out: Floats32, at: int
+) -> None:
+    """Different days of each code in each window: ``out[row, at:][code * windows + window]``.
+
+    ``day`` never falls within a group. A code has a day in a window exactly if its latest row of that day lies in
+    it, so only those are in the bands: a row steps back for a later one of its day.
+    """
+    cells = out[:, at:]
+    windows = len(start)
+    band = np.zeros((n_codes, windows), np.int64)
     edge = np.empty(windows, np.int64)
     latest = np.full(n_codes, -1, np.int64)  # never reset: rows of earlier groups are told by their number
     counts = np.ones(len(code), np.int64)
@@ -156,21 +193,22 @@ def count_distinct(
         edge[:] = scan.group_offsets[g]
         seen = scan.group_offsets[g]
         for t in range(scan.snapshot_offsets[g], scan.snapshot_offsets[g + 1]):
-            _move_edges(band, edge, start, t, seen, slot, counts)
+            _move_edges(band, edge, start, t, seen, code, counts)
             for i in range(seen, scan.stop[t]):
-                if slot[i] < 0:
+                k = code[i]
+                if k < 0:
                     continue
-                before = latest[code[i]]
-                latest[code[i]] = i
-                if before >= scan.group_offsets[g] and stretch[before] == stretch[i]:
+                before = latest[k]
+                latest[k] = i
+                if before >= scan.group_offsets[g] and day[before] == day[i]:
                     counts[before] = 0
                     for w in range(windows):
                         if before >= edge[w]:
-                            band[slot[before], w] -= 1
+                            band[k, w] -= 1
                             break
                 for w in range(windows):
                     if i >= edge[w]:
-                        band[slot[i], w] += 1
+                        band[k, w] += 1
                         break
             _write_bands(band, cells, scan.row[t])
             seen = scan.stop[t]
