@@ -32,7 +32,7 @@ from mqlml.times import (
     to_microseconds,
 )
 from mqlml.training.leakage.events import count_events
-from mqlml.training.leakage.perturbation import prove, require_leak_test, sample_snapshots, take_leads
+from mqlml.training.leakage.perturbation import require_leak_test, run_leak_test, sample_snapshots, take_leads
 from mqlml.training.partitions import BuildSpec, Shards, assign_partitions, build_part, make_build_spec
 from mqlml.training.table import choose_rows, learn_plan
 
@@ -101,7 +101,7 @@ def build_table_on_spark(
     plan, _ = learn_plan(journeys, config, rows, events=reduce(add, facts), around=reduce(add, counts))
     snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
     sample = sample_snapshots(journeys.leads, snapshots)
-    require_leak_test(prove(partitioned.collect_journeys(sample), sample, plan))
+    require_leak_test(run_leak_test(partitioned.collect_journeys(sample), sample, plan))
     build_spec = make_build_spec(journeys.leads, config, plan)
     return partitioned.apply(_BuildRows(build_spec), _schema(journeys.leads["lead_id"], plan))
 
