@@ -185,7 +185,7 @@ def train(
     >>> import datetime as dt
     >>> from mqlml.config import Config
     >>> from mqlml.simulate import simulate
-    >>> journeys = simulate(800, random_state=1).journeys()
+    >>> journeys = simulate(800, random_state=2).journeys()
     >>> config = Config(
     ...     name="leads",
     ...     data={

@@ -254,7 +254,7 @@ def load_bundle(folder: str | Path) -> Bundle:
     ...     windows=["30d"],
     ...     gate={"min_positives": 20},
     ... )
-    >>> journeys = simulate(800, random_state=1).journeys()
+    >>> journeys = simulate(800, random_state=2).journeys()
     >>> trained = train(config, journeys, now=dt.datetime(2025, 7, 1, tzinfo=dt.UTC))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_bundle(trained.bundle, Path(folder) / "version")

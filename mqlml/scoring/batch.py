@@ -167,7 +167,7 @@ def score(
     ...     windows=["30d"],
     ...     gate={"min_positives": 20},
     ... )
-    >>> journeys = simulate(800, random_state=1).journeys()
+    >>> journeys = simulate(800, random_state=2).journeys()
     >>> now = dt.datetime(2025, 6, 1, tzinfo=dt.UTC)
     >>> scores = score(train(config, journeys, now=now).bundle, journeys, config, as_of=now, scored_at=now)
     >>> scores["probability"].is_monotonic_decreasing, scores["label"].iloc[0]

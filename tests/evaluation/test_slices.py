@@ -135,7 +135,7 @@ def test_warnings_are_sentences_the_largest_slice_first() -> None:
     said = warn_of_slices([made("FR", 80, "hardly_ranks"), made("DE", 1000, "overpredicts"), made("US", 5)])
     assert said == (
         "Country: DE: the model predicts too much. It predicts 10.0%, and 5.0% of 1,000 snapshots converted; over "
-        "all leads together it is less far off.",
+        "all leads it is less far off.",
         "Country: FR: the model hardly ranks these leads (80 snapshots), ROC AUC 0.55, and 0.5 is chance.",
     )
     many = warn_of_slices([made(str(n), n, "hardly_ranks") for n in range(60, 70)])
