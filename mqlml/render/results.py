@@ -183,7 +183,7 @@ class LearnedFrom(Result):
     """What the model of one period learned from."""
 
     start: Annotated[str, Field(alias="from")]
-    """ISO time of the first cutoff; for a flat table, its place in the order."""
+    """ISO time of the first cutoff; its place in the order, where a flat table's order is no time."""
     until: str
     """The last cutoff, likewise."""
     n: int
@@ -201,7 +201,7 @@ class BacktestPeriod(FoldEvaluation):
     """One period of the past, predicted by a model that learned from what was known when it began."""
 
     start: Annotated[str, Field(alias="from")]
-    """ISO time of the first cutoff; for a flat table, its place in the order."""
+    """ISO time of the first cutoff; its place in the order, where a flat table's order is no time."""
     until: str
     """The last cutoff, likewise."""
     learned_from: LearnedFrom

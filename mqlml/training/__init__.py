@@ -19,6 +19,7 @@ from mqlml.training.summary import (
     LeftOut,
     Population,
     describe_holdout,
+    describe_place,
     describe_population,
     list_left_out,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "build_table",
     "count_events",
     "describe_holdout",
+    "describe_place",
     "describe_population",
     "holdout_split",
     "list_left_out",
