@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,13 +32,14 @@ from mqlml.policy import (
 )
 from mqlml.times import DAY
 from mqlml.training import ImmatureSnapshots, TrainingTable
-from mqlml.types import Floats, Rows
+from mqlml.types import Floats, Ints, Rows
 
 __all__ = [
     "ask_interest",
     "choose_labels",
     "count_disqualified",
     "evaluate_promotions",
+    "find_end",
     "make_gate_inputs",
     "measure_interest",
     "out_of_time_periods",
@@ -47,6 +49,9 @@ __all__ = [
 Periods = Sequence[tuple[int, int]]
 
 _WEEK = 7 * DAY
+
+_PAUSES = 50
+"""The number of latest pauses between days with snapshots that show how long a pause can be."""
 
 
 def out_of_time_periods(table: TrainingTable, out_of_time: OutOfTime) -> Periods:
@@ -231,6 +236,8 @@ def read_recent_weeks(
     """
     if not table.dated or len(recent.time) == 0:
         return None
+    end = find_end(np.concatenate([table.time, recent.time]), recent.end)
+    quiet, recent = end < recent.end, replace(recent, end=end)
     if recent.end - recent.start < LEAST_TIME:
         earlier = _before(table, recent.end - LEAST_TIME)
         if earlier is not None:
@@ -243,6 +250,8 @@ def read_recent_weeks(
                 config,
                 measure,
             )
+        if quiet:
+            return None  # what is left is too short to measure a volume on
     evaluator = _choose_evaluators(fitted, table, recent)
     raw = np.empty(len(recent.time))
     points = None if measure is None else np.empty((len(raw), 2))
@@ -263,6 +272,25 @@ def read_recent_weeks(
         period=(start / _WEEK, end / _WEEK),
         gate_inputs=make_gate_inputs(data, recent.lead_id, config, points),
     )
+
+
+def find_end(time: Ints, end: int) -> int:
+    """The end of the time in which leads arrive, at most ``end``: exports often end with weeks of outcomes alone.
+
+    Time without snapshots at the end is cut off where it is longer than a week and twice the longest of the latest
+    pauses between days with snapshots.
+
+    Parameters
+    ----------
+    time : array of shape (n,), microseconds, in any order; at least one.
+    end : the latest time a snapshot could have, in microseconds.
+    """
+    days = np.unique(time[time <= end] // DAY)
+    if not len(days):
+        return end
+    pause = int(np.diff(days[-_PAUSES - 1 :]).max()) if len(days) > 1 else 0
+    last = int(time[time <= end].max())
+    return min(end, last + DAY) if end - last > max(_WEEK, 2 * pause * DAY) else end
 
 
 def _before(table: TrainingTable, moment: int) -> Rows | None:
