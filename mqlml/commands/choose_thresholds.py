@@ -24,6 +24,7 @@ from mqlml.policy import (
     ThresholdData,
     add_prediction_intervals,
     choose_policy,
+    forecast_arrivals,
     interest_points,
     make_threshold_data,
     make_volume_data,
@@ -105,7 +106,6 @@ def choose_labels(
     config: Config,
     *,
     recent: ThresholdData | None,
-    random_state: int,
 ) -> LabelPolicy:
     """Thresholds by the rules of the config, each with its predictions for a period as long as the held-out one.
 
@@ -117,12 +117,25 @@ def choose_labels(
     recent : the latest snapshots, see `read_recent_weeks`; None to measure volumes on ``rows``
     """
     snapshots = _threshold_data(probability, table, rows, periods, gate_inputs)
-    policy = choose_policy(snapshots, config.labels, recent=recent)
     held = (table.holdout.start, table.holdout.end)
     length = sum(end - start for start, end in _stretches(table, [held]))
+    if recent is not None:
+        recent = _look_ahead(recent, table, length)
+    elif table.dated:
+        snapshots = _look_ahead(snapshots, table, length)
+    policy = choose_policy(snapshots, config.labels, recent=recent)
+    learned = float(table.label.sum())
     return add_prediction_intervals(
-        policy, snapshots, config.labels, length=length, recent=recent, random_state=random_state
+        policy, snapshots, config.labels, length=length, learned=learned, recent=recent
     )
+
+
+def _look_ahead(volume: ThresholdData, table: TrainingTable, length: float) -> ThresholdData:
+    """With the forecast of arrivals in the period after these snapshots."""
+    _, first = np.unique(table.lead, return_index=True)  # rows are in order of time
+    latest = (min(start for start, _ in volume.periods), max(end for _, end in volume.periods))
+    found = forecast_arrivals(table.time[first] / _WEEK, table.group[first], latest, length)
+    return replace(volume, arrivals=found)
 
 
 def evaluate_promotions(
@@ -195,7 +208,9 @@ def _threshold_data(
 ) -> ThresholdData:
     stretches = _stretches(table, periods)
     dated = table.dated
-    return make_threshold_data(
+    known = table.time + table.label_span
+    learned = tuple(float(table.label[known <= start].sum()) for start, _ in periods)
+    snapshots = make_threshold_data(
         probability,
         table.label[rows],
         weeks=sum(end - start for start, end in stretches) if dated else None,
@@ -205,6 +220,7 @@ def _threshold_data(
         periods=stretches,
         gate_inputs=gate_inputs,
     )
+    return replace(snapshots, learned=learned)
 
 
 LEAST_TIME = 8 * _WEEK
@@ -265,13 +281,15 @@ def read_recent_weeks(
     start, end = recent.start, recent.end
     if table.every:  # each date of a grid covers the time until the next
         start, end = int(recent.time.min()), int(recent.time.max()) + table.every
-    return make_volume_data(
+    snapshots = make_volume_data(
         calibrator.predict_proba(raw)[:, 1],
         lead=recent.lead,
         time=recent.time / _WEEK,
         period=(start / _WEEK, end / _WEEK),
+        account=recent.group,
         gate_inputs=make_gate_inputs(data, recent.lead_id, config, points),
     )
+    return replace(snapshots, learned=(float(table.label[fitted[0][1]].sum()),))
 
 
 def find_end(time: Ints, end: int) -> int:

@@ -270,7 +270,6 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
                 ),
                 config,
                 recent=read_recent_weeks(learned, past, held.recent, calibrator, task.data, config, interest),
-                random_state=RANDOM_STATE,
             )
     return _Choices(chosen, curve, calibrator, drift, fitted, policy, interest)
 
@@ -362,7 +361,6 @@ def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _
         make_gate_inputs(data, table.lead_id.iloc[rows], config, points),
         config,
         recent=recent,
-        random_state=RANDOM_STATE,
     )
     return _Shipped(scorer, calibrator, policy, make_reference(probability))
 
