@@ -45,7 +45,7 @@ from mqlml.training import (
     Finding,
     PerturbationTest,
     count_events,
-    prove,
+    run_leak_test,
     sample_snapshots,
     take_leads,
 )
@@ -400,7 +400,7 @@ def _test_leaks(
     sampled = journeys.leads["lead_id"].isin(part.leads["lead_id"]).to_numpy()
     part = replace(part, events=partitioned.read_leads(sampled, journeys.leads["lead_id"]))
     check_own(part, sample, plan)
-    return prove(part, sample, plan)
+    return run_leak_test(part, sample, plan)
 
 
 def _make(part: Journeys, build_spec: BuildSpec, file: Path, group: int | None) -> None:

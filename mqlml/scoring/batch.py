@@ -62,7 +62,9 @@ def explain_scores(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
         calibrated = calibrate(raw, bundle.calibrator)
         rows = features.iloc[start : start + len(calibrated.added)]
         start += len(rows)
-        reasons = choose_reasons(calibrated, bundle.plan.features, rows, number=_REASONS)
+        reasons = choose_reasons(
+            calibrated, bundle.plan.features, rows, bundle.reason_signals, number=_REASONS
+        )
         sentences = pd.array([*reasons.sentences, ""], dtype="str")[:-1]
         codes = np.column_stack([reasons.speaks_for, reasons.speaks_against])
         texts = {

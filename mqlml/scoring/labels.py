@@ -15,6 +15,7 @@ import pandas as pd
 
 from mqlml.errors import ContractError
 from mqlml.policy import KEPT_BY_HOLD, GateInputs, LabelPolicy, LastLabels, assign_with_hysteresis
+from mqlml.texts import format_label
 from mqlml.times import from_microseconds
 from mqlml.types import Floats, Ints, Objects
 
@@ -115,13 +116,13 @@ def label_leads(
         outcome = policy.outcomes[level[row] - 1]
         if kept[row] == KEPT_BY_HOLD:
             reason[row] = (
-                f"{_format_label(outcome.label)} since {_date(since[row])}, kept for {outcome.rule['hold']}"
+                f"{format_label(outcome.label)} since {_date(since[row])}, kept for {outcome.rule['hold']}"
             )
         else:
             threshold = outcome.hold_rule.exit or 1.0
             value, least = _distinguish(float(probability[row]), threshold * thresholds[row, level[row] - 1])
             reason[row] = (
-                f"{_format_label(outcome.label)} since {_date(since[row])}, kept while probability {value} ≥ {least}"
+                f"{format_label(outcome.label)} since {_date(since[row])}, kept while probability {value} ≥ {least}"
             )
     reason[is_disqualified] = disqualified.to_numpy()[is_disqualified]
     return LabeledLeads(label, reason, since)
@@ -135,7 +136,7 @@ def _reasons(
     ranked = gate_inputs.ranked(policy.references)
     for number, outcome in enumerate(policy.outcomes, start=1):
         rows = np.flatnonzero(np.maximum(level, 1) == number)
-        rule, name = outcome.label_threshold, _format_label(outcome.label)
+        rule, name = outcome.label_threshold, format_label(outcome.label)
         team = (
             None if rule.column is None else np.asarray(gate_inputs.teams[rule.column], dtype=np.str_)[rows]
         )
@@ -166,10 +167,6 @@ def _reasons(
                 sign = "≥" if level[row] else "<"
                 reasons[row] = f"probability {value} {sign} {name} threshold {least}{whose}"
     return reasons
-
-
-def _format_label(label: str) -> str:
-    return label.upper() if len(label) <= 3 else label
 
 
 def _date(microseconds: int) -> str:
