@@ -153,7 +153,9 @@ def _choose(
             below = _threshold_below(thresholds, rule, part.team) if thresholds else None
             if below is not None and threshold < below:
                 _check_raised(curve, rule, name, threshold, below, lower)
-                note = f"raised from {threshold:.4g} to the threshold of {lower}: a lead must qualify for {lower} first"
+                note = (
+                    f"raised from {threshold:.4g} to the threshold of {lower}, which a lead must meet first"
+                )
                 threshold = below
             by_team[part.team] = threshold
             found += [note if part.team is None or note is None else f"{part.team}: {note}"]
