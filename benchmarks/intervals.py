@@ -11,8 +11,8 @@ trains on simulated companies; the next period is the held-out one. ``worlds`` t
 predicted; where that file is absent nothing is done. Both keep a file of figures for each company, so that a run can
 be continued, and ``show`` prints them.
 
-Printed for each kind, label and figure: worlds, the share without an interval ("not enough history"), the share of the
-others that lies within, below and above it, and the mean interval score (T. Gneiting and A. Raftery, "Strictly proper
+Printed for each kind, label and figure: worlds, the share without an interval ("not enough history"), the share of
+the others within, below and above it, and the mean interval score (T. Gneiting and A. Raftery, "Strictly proper
 scoring rules, prediction, and estimation", JASA 102, 2007) beside that of two plain rivals on the same worlds: the
 binomial (for a volume, Poisson) interval of the last period, and its figure plus or minus 1.645 times the standard
 deviation between periods. For a capacity also the leads a week that came for each one ordered.
@@ -26,7 +26,7 @@ import json
 import runpy
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -185,7 +185,9 @@ def make_rows(
     return found
 
 
-def find_rivals(past: ThresholdData, threshold: float, rule: LabelRule) -> dict[str, tuple[Interval, Interval]]:
+def find_rivals(
+    past: ThresholdData, threshold: float, rule: LabelRule
+) -> dict[str, tuple[Interval, Interval]]:
     """For each figure the binomial or Poisson interval of the last period, and its figure with the spread."""
     assert past.time is not None
     selected, converted, volume, weeks = [], [], [], []
@@ -228,7 +230,9 @@ class Recorder:
     def __init__(self) -> None:
         self.calls: list[tuple[LabelPolicy, ThresholdData, float]] = []
 
-    def __call__(self, policy: LabelPolicy, snapshots: ThresholdData, rules: Any, **settings: Any) -> LabelPolicy:
+    def __call__(
+        self, policy: LabelPolicy, snapshots: ThresholdData, rules: Any, **settings: Any
+    ) -> LabelPolicy:
         found = add_prediction_intervals(policy, snapshots, rules, **settings)
         self.calls.append((found, snapshots, settings["length"]))
         return found
@@ -284,8 +288,12 @@ def evaluate_world(kind: str, seed: int) -> list[Row]:
         (folder / "later" / "outcomes.csv").replace(folder / "outcomes.csv")
         assert config.data.observed_until is not None
         begin = config.data.observed_until
-        text = (folder / "mqlml.yml").read_text().replace(
-            f"observed_until: {begin.date()}", f"observed_until: {(begin + dt.timedelta(days=90)).date()}"
+        text = (
+            (folder / "mqlml.yml")
+            .read_text()
+            .replace(
+                f"observed_until: {begin.date()}", f"observed_until: {(begin + dt.timedelta(days=90)).date()}"
+            )
         )
         (folder / "mqlml.yml").write_text(text)
         everything = read_data(read_config(folder / "mqlml.yml"), Silent(), now=NOW)
@@ -307,19 +315,18 @@ def evaluate_world(kind: str, seed: int) -> list[Row]:
         return make_rows(kind, policy, dict(config.labels), past, observed)
 
 
-def run(folder: Path, name: str, evaluate: Callable[[], list[Row]]) -> None:
+def run(file: Path, evaluate: Callable[..., list[Row]], *arguments: Any) -> None:
     """Keep the figures of one company or world; one that is refused has none."""
-    file = folder / f"{name}.json"
     if file.exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        rows = evaluate()
+        rows = evaluate(*arguments)
     except MqlmlError as error:
-        print(f"{name}: {error}", flush=True)
+        print(f"{file.stem}: {error}", flush=True)
         rows = []
     file.write_text(json.dumps(rows), encoding="utf-8")
-    print(name, len(rows), flush=True)
+    print(file.stem, len(rows), flush=True)
 
 
 def score(low: float, high: float, observed: float) -> float:
@@ -376,13 +383,14 @@ def main() -> None:
     if chosen.what == "worlds" and not MAKER.exists():
         print(f"{MAKER} is absent: no worlds, nothing done")
         return
-    for seed in seeds if chosen.what in ("companies", "worlds") else ():
+    for seed in () if chosen.what == "show" else seeds:
         if chosen.what == "companies":
             for drift in chosen.drift:
-                run(chosen.folder, f"company{drift:+g}-{seed}", lambda: evaluate_company(drift, seed, chosen.days))
+                file = chosen.folder / f"company{drift:+g}-{seed}.json"
+                run(file, evaluate_company, drift, seed, chosen.days)
         else:
             for kind in chosen.kinds:
-                run(chosen.folder, f"{kind}-{seed}", lambda: evaluate_world(kind, seed))
+                run(chosen.folder / f"{kind}-{seed}.json", evaluate_world, kind, seed)
     files = sorted(chosen.folder.glob("*.json"))
     rows = [row for file in files for row in json.loads(file.read_text(encoding="utf-8"))]
     print(*show(rows), sep="\n")
