@@ -8,7 +8,7 @@ from markupsafe import escape
 from sklearn.base import clone
 
 from mqlml.commands import Trained
-from mqlml.commands.choose_thresholds import find_end, read_recent_weeks
+from mqlml.commands.choose_thresholds import read_recent_weeks
 from mqlml.commands.learn import train
 from mqlml.config import Config
 from mqlml.evaluation import Estimate
@@ -161,32 +161,3 @@ def test_where_nothing_tells_leads_apart_everyone_has_the_base_rate(seed: int) -
     assert difference.value < 0.005
     if found.result.calibration.slope == 0:
         assert difference == Estimate(0.0, 0.0, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("days", "end", "found"),
-    [
-        (list(range(100)), 100, 100),
-        (list(range(100)), 106, 106),
-        (list(range(100)), 160, 100),
-        ([*range(0, 100, 10)], 105, 105),
-        ([*range(0, 100, 10)], 125, 91),
-        ([*range(40), *range(60, 100)], 135, 135),
-        ([5], 6, 6),
-        ([5], 60, 6),
-    ],
-    ids=[
-        "to the end",
-        "a week at most",
-        "quiet",
-        "few leads",
-        "few, and quiet",
-        "a pause before",
-        "one",
-        "one long ago",
-    ],
-)
-def test_a_quiet_end_is_not_time_in_which_leads_arrive(days: list[int], end: int, found: int) -> None:
-    time = np.array(days, dtype=np.int64) * DAY
-    np.random.default_rng(0).shuffle(time)
-    assert find_end(time, end * DAY) == found * DAY
