@@ -158,7 +158,6 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
                     make_gate_inputs(data, past.lead_id.iloc[out_of_time.rows], config, None),
                     config,
                     recent=recent,
-                    random_state=0,
                 )
             except LabelPolicyError:
                 continue  # no threshold reaches what is asked for: nothing is promised
