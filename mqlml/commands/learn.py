@@ -265,7 +265,6 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
             make_gate_inputs(task.data, past.lead_id.iloc[out_of_time.rows], config, out_of_time.measured),
             config,
             recent=read_recent_weeks(learned, past, held.recent, calibrator, task.data, config, interest),
-            random_state=RANDOM_STATE,
         )
     return _Choices(chosen, curve, calibrator, levels, drift, fitted, policy, interest)
 
@@ -352,7 +351,6 @@ def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _
         make_gate_inputs(data, table.lead_id.iloc[rows], config, points),
         config,
         recent=recent,
-        random_state=RANDOM_STATE,
     )
     return _Shipped(scorer, calibrator, policy, make_reference(probability))
 

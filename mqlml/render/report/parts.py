@@ -119,7 +119,9 @@ class LabelCard:
     name: str
     tone: str
     threshold: Markup
+    evaluated_at: Markup
     policy: str
+    note: str | None
     figures: list[tuple[str, Markup, Markup]]
     predictions: list[PredictionRow]
     teams: list[tuple[str, Markup]]
@@ -233,8 +235,12 @@ _PREDICTIONS = {
 }
 
 
-def _predicted(what: str, measured: Estimate | None) -> Markup:
-    """A prediction, or what was observed: its middle and the interval behind it."""
+def _forecast(what: str, predicted: Estimate | None) -> Markup:
+    return Markup("not enough history") if predicted is None else _measured(what, predicted)
+
+
+def _measured(what: str, measured: Estimate | None) -> Markup:
+    """A forecast, or what was observed: its middle and the interval behind it."""
     value = value_of(measured)
     if measured is None or value is None:
         return Markup("–")
@@ -252,16 +258,16 @@ def _prediction_rows(label: LabelEvaluation) -> list[PredictionRow]:
     rows = []
     for what, title in _PREDICTIONS.items():
         predicted, following = getattr(label.predicted, what), getattr(label.next, what)
-        if predicted is None and following is None:
+        if predicted is None and following is None and getattr(observed, what) is None:
             continue
         within = getattr(label.within_range, what)
         rows.append(
             PredictionRow(
                 title,
-                _predicted(what, predicted),
-                _predicted(what, getattr(observed, what)),
+                _forecast(what, predicted),
+                _measured(what, getattr(observed, what)),
                 "not known" if within is None else "yes" if within else "no",
-                _predicted(what, following),
+                _forecast(what, following),
             )
         )
     return rows
@@ -300,7 +306,9 @@ def label_cards(result: TrainingResult) -> list[LabelCard]:
                 format_label(name) + or_better,
                 tones[name],
                 mark_percent(label.threshold, 1),
+                mark_percent(label.evaluated_at, 1),
                 label.policy,
+                label.note,
                 figures,
                 _prediction_rows(label),
                 [(team, mark_percent(threshold, 1)) for team, threshold in (label.teams or {}).items()],
