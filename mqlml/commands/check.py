@@ -111,6 +111,7 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
         holdout=describe_holdout(table),
         base_rate=_over_time(table, config.data.timezone),
         leaks=table.leaks,
+        questions=table.questions,
         leak_test=table.leak_test,
         config_warnings=tuple(find_config_warnings(data, table.plan, config)),
         features=len(table.plan.features),

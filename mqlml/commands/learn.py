@@ -389,6 +389,7 @@ def _summarize(
         population=describe_population(table),
         left_out=list_left_out(table),
         leaks=table.leaks,
+        questions=table.questions,
         leak_test=table.leak_test,
         holdout=summarize_holdout(evaluated.metrics, table, prior_access),
         by_age=evaluated.by_age,

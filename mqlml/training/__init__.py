@@ -3,7 +3,7 @@
 from mqlml.training.leakage.audit import audit_flat, audit_journeys
 from mqlml.training.leakage.columns import audit_columns
 from mqlml.training.leakage.events import EventCounts, audit_events, count_events
-from mqlml.training.leakage.findings import Clue, Finding, refused_actions, refused_columns
+from mqlml.training.leakage.findings import Clue, ColumnQuestion, Finding, refused_actions, refused_columns
 from mqlml.training.leakage.perturbation import (
     PerturbationTest,
     perturbation_findings,
@@ -26,6 +26,7 @@ from mqlml.training.table import ImmatureSnapshots, TrainingTable, build_open, b
 
 __all__ = [
     "Clue",
+    "ColumnQuestion",
     "EventCounts",
     "Finding",
     "Fold",

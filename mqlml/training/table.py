@@ -23,9 +23,9 @@ from mqlml.features import (
 )
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.times import DAY, TIME_DTYPE, column_to_microseconds, from_microseconds, to_microseconds
-from mqlml.training.leakage.audit import audit_flat, audit_journeys
+from mqlml.training.leakage.audit import ask_flat, ask_journeys, audit_flat, audit_journeys
 from mqlml.training.leakage.events import EventCounts, audit_events, count_events
-from mqlml.training.leakage.findings import Finding, refused_actions, refused_columns
+from mqlml.training.leakage.findings import ColumnQuestion, Finding, refused_actions, refused_columns
 from mqlml.training.leakage.perturbation import (
     PerturbationTest,
     perturbation_findings,
@@ -72,6 +72,7 @@ class TrainingTable:
         before it, too.
     plan : FeaturePlan
     leaks : tuple of Finding
+    questions : tuple of ColumnQuestion
     waterfall : tuple of Step
     every : int
         Microseconds between the cutoffs of a calendar grid; 0 where snapshots are taken by age.
@@ -94,6 +95,7 @@ class TrainingTable:
     waterfall: tuple[Step, ...]
     every: int = 0
     leak_test: PerturbationTest | None = None
+    questions: tuple[ColumnQuestion, ...] = ()
 
     @property
     def dated(self) -> bool:
@@ -242,12 +244,15 @@ class Rows:
         leaks: tuple[Finding, ...],
         *,
         leak_test: PerturbationTest | None = None,
+        questions: tuple[ColumnQuestion, ...] = (),
     ) -> TrainingTable:
         """The whole table; ``features`` are in the order of these rows."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if leak_test is not None:
             leaks = (*leaks, *perturbation_findings(leak_test))
-        return TrainingTable(**fields, features=features, plan=plan, leaks=leaks, leak_test=leak_test)
+        return TrainingTable(
+            **fields, features=features, plan=plan, leaks=leaks, leak_test=leak_test, questions=questions
+        )
 
 
 def choose_rows(journeys: Journeys, config: Config) -> Rows:
@@ -327,7 +332,13 @@ def _from_journeys(journeys: Journeys, config: Config, rows: Rows) -> TrainingTa
     sampled = take_leads(journeys, sample)
     check_own(sampled, sample, plan)
     leak_test = run_leak_test(sampled, sample, plan)
-    return rows.with_features(build_features(journeys, snapshots, plan), plan, leaks, leak_test=leak_test)
+    return rows.with_features(
+        build_features(journeys, snapshots, plan),
+        plan,
+        leaks,
+        leak_test=leak_test,
+        questions=ask_journeys(journeys, config, leaks),
+    )
 
 
 def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
@@ -365,6 +376,7 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
         holdout=holdout,
         plan=plan,
         leaks=leaks,
+        questions=ask_flat(attributes, label, time, config, leaks),
         waterfall=(
             Step("read", "rows read", flat.rows_read["flat"], flat.rows_read["flat"]),
             Step("usable", "usable", len(flat.leads), len(flat.leads)),

@@ -10,7 +10,7 @@ from mqlml.evaluation import Estimate
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import CheckResult, DataNeed, DemoResult, ReportResult, ScoreResult, TableResult
 from mqlml.times import format_instant, parse_instant
-from mqlml.training import Finding, Population
+from mqlml.training import ColumnQuestion, Finding, Population
 
 __all__ = [
     "columns",
@@ -97,6 +97,12 @@ def _leaks(leaks: Sequence[Finding]) -> list[str]:
     return lines
 
 
+def _questions(questions: Sequence[ColumnQuestion]) -> list[str]:
+    if not questions:
+        return []
+    return ["To be answered", *(f"  {asked.column}: {asked.text}" for asked in questions)]
+
+
 def _waterfall(population: Population) -> list[str]:
     rows = [("", "snapshots", "leads")]
     rows += [(step.step, f"{step.snapshots:,}", f"{step.leads:,}") for step in population.waterfall]
@@ -123,7 +129,7 @@ def format_check(result: CheckResult) -> str:
     holdout = result.holdout
     since, until = (local_moment(end, result.timezone) for end in (holdout.start, holdout.until))
     lines.append(f"Held out: {holdout.n:,} snapshots from {since} until {until}")
-    lines += [*_leaks(result.leaks), format_leak_test(result.leak_test)]
+    lines += [*_leaks(result.leaks), *_questions(result.questions), format_leak_test(result.leak_test)]
     if result.left_out:
         lines.append("Left out")
         lines += [f"  {entry.column}: {entry.reason}" for entry in result.left_out]

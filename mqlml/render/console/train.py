@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mqlml.evaluation import Comparison, Estimate, LabelEvaluation, Metrics, Promotion
-from mqlml.render.console.common import _leaks, _waterfall, columns, local_moment, percent
+from mqlml.render.console.common import _leaks, _questions, _waterfall, columns, local_moment, percent
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import TrainedVersion
 
@@ -27,6 +27,7 @@ def format_train(result: TrainedVersion) -> str:
         "Population",
         *_waterfall(result.population),
         *_leaks(result.leaks),
+        *_questions(result.questions),
         format_leak_test(result.leak_test),
     ]
     since, until = (local_moment(end, result.timezone) for end in (holdout.start, holdout.until))

@@ -12,9 +12,9 @@ __all__ = [
     "Action",
     "Check",
     "Clue",
+    "ColumnQuestion",
     "Finding",
     "Kind",
-    "Question",
     "Severity",
     "conclude",
     "refused_actions",
@@ -80,7 +80,7 @@ class Finding(Result):
 
 
 @dataclass(frozen=True)
-class Question(Result):
+class ColumnQuestion(Result):
     """A column that carries most of the skill: no finding, but a person must know that it is known at the cutoff."""
 
     column: str

@@ -74,8 +74,8 @@ def check_missingness(
     (filled_hits, filled_n, _), (empty_hits, empty_n, _) = counts
     if lower_share(filled_n - filled_hits, filled_n, error=error) >= least:
         text = (
-            f"{filled_hits:,} of the {filled_n:,} leads for which it is filled in converted: is it written when one is "
-            "lost?"
+            f"{filled_hits:,} of the {filled_n:,} leads for which it is filled in converted: is it written when "
+            "one is lost?"
         )
         return Clue("missingness", text, figures, "suspicious", refuses=False)
     if lower_share(empty_n - empty_hits, empty_n, error=error) >= least:

@@ -132,7 +132,15 @@ _HARMLESS: dict[str, set[str]] = {
     "score": {"credit", "test", "exam"},
     "quality": {"air", "data"},
     "rep": {"country"},
-    "user": {"type", "agent", "count", "number", "users", "base"},  # the browser; the company's size
+    "user": {
+        "type",
+        "agent",
+        "count",
+        "number",
+        "base",
+        "invited",
+        "referred",
+    },  # the browser, the size, a friend
     "agent": {"user"},
     "manager": {"is", "title"},
     "call": {"not", "preferred", "best", "requested", "back", "to"},  # what a form asks

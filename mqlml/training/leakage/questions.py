@@ -10,7 +10,7 @@ import pandas as pd
 
 from mqlml.config import Profile
 from mqlml.training.leakage.columns import audited_columns
-from mqlml.training.leakage.findings import Finding, Question
+from mqlml.training.leakage.findings import ColumnQuestion, Finding
 from mqlml.training.leakage.univariate import AUDIT_ERROR, Ranking, code_values, rank_later, split_halves
 
 __all__ = ["ask_about"]
@@ -33,7 +33,7 @@ def ask_about(
     *,
     findings: Collection[Finding] = (),
     settled: npt.NDArray[np.bool_] | None = None,
-) -> tuple[Question, ...]:
+) -> tuple[ColumnQuestion, ...]:
     """The columns that carry most of the skill and that no one has vouched for.
 
     Parameters
@@ -43,7 +43,7 @@ def ask_about(
 
     Returns
     -------
-    tuple of Question, in the order of the columns.
+    tuple of ColumnQuestion, in the order of the columns.
     """
     answered = {found.column for found in findings if found.kind == "column" and found.action != "noted"}
     columns = [column for column in audited_columns(attributes, profile) if column not in answered]
@@ -69,10 +69,10 @@ def _carries_most(ranking: Ranking, share: float) -> bool:
     return most or (ranking.auc >= _STRONG and ranking.auc_low >= _STRONG_LOW)
 
 
-def _ask(column: str, ranking: Ranking, share: float) -> Question:
+def _ask(column: str, ranking: Ranking, share: float) -> ColumnQuestion:
     text = (
         f"is it known at the cutoff? It alone ranks later winners with an AUC of {ranking.auc:.2f} and carries "
         f"{share:.0%} of the skill of all columns. If so, say why: profile: {{force: {{{column}: reason}}}}; "
         "otherwise leave it out of the leads"
     )
-    return Question(column, text, ranking.auc, ranking.auc_low, share)
+    return ColumnQuestion(column, text, ranking.auc, ranking.auc_low, share)

@@ -6,18 +6,14 @@ also lie beyond the end of the data, and are not bounded by the conversion.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
-from mqlml.config import ColumnFormat
-from mqlml.journeys.times import guess_format, parse_times
+from mqlml.features.parsers.dates import read_dates
 from mqlml.times import DAY, MISSING_TIME, NEVER, to_clock
 from mqlml.training.leakage.findings import Clue, Finding
 from mqlml.training.leakage.univariate import AUDIT_ERROR, filled_rows, lower_share
@@ -26,7 +22,6 @@ from mqlml.types import Micros
 __all__ = ["Moments", "audit_creation", "check_times", "read_instants"]
 
 _MINUTE = 60_000_000
-_SAMPLED = 200
 _ENOUGH = 50_000
 """At most so many leads, evenly spread, are read: parsing texts as times is slow."""
 _NEARLY_ALL = 0.95
@@ -41,7 +36,6 @@ _ON_THE_WAY = 0.95
 _ALIGNED = 0.5
 """If more winners than this share hold the time of their win, the column is the win's time."""
 
-_DATED = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?!\d).*", re.DOTALL)
 _UNITS = (1_000_000, 1_000, 1)
 """Microseconds in a second, a millisecond, a microsecond."""
 _YEAR_2000 = 946_684_800_000_000
@@ -76,27 +70,6 @@ class Moments:
         )
 
 
-def _formats(texts: list[str]) -> Iterator[ColumnFormat | None]:
-    yield None  # ISO
-    seen = dict.fromkeys(guess_format(text) for text in texts)
-    # A day above 12 settles which comes first.
-    for form in sorted(seen, key=lambda form: form.startswith("%d")):
-        yield ColumnFormat(column="", format=form)
-
-
-def _read_text(filled: pd.Series, zone: ZoneInfo) -> Micros | None:
-    texts = filled.iloc[:: max(len(filled) // _SAMPLED, 1)].astype("str").tolist()
-    if sum(_DATED.fullmatch(text.strip()) is not None for text in texts) < _NEARLY_ALL * len(texts):
-        return None
-    codes, distinct = pd.factorize(filled)
-    column = pa.array([str(text) for text in distinct], type=pa.string())
-    for hint in _formats(texts):
-        parsed: Micros = parse_times(column, zone=zone, hint=hint, where="an attribute").data
-        if np.count_nonzero(parsed != MISSING_TIME) >= _NEARLY_ALL * len(parsed):
-            return parsed[codes]
-    return None
-
-
 def _read_numbers(numbers: npt.NDArray[np.float64], until: int) -> Micros | None:
     for scale in _UNITS:
         plausible = (numbers * scale > _YEAR_2000) & (numbers * scale < until + 3_650 * DAY)
@@ -118,7 +91,7 @@ def read_instants(values: pd.Series, moments: Moments) -> Micros | None:
     if values.dtype.kind in "fiub":
         read = _read_numbers(filled.to_numpy(np.float64), moments.end)
     else:
-        read = _read_text(filled, moments.zone)
+        read = read_dates(filled, moments.zone)
     if read is None:
         return None
     times = np.full(len(values), MISSING_TIME)
@@ -231,9 +204,9 @@ def audit_creation(moments: Moments) -> tuple[Finding, ...]:
     }
     if 2 * early > late:
         text = (
-            f"{early:,} of {len(won):,} winners converted {'on a day ' if by_day else ''}before their creation: it is "
-            "the time of an import, or they were customers already. Map the time of the first contact, or leave them "
-            "out"
+            f"{early:,} of {len(won):,} winners converted {'on a day ' if by_day else ''}before their creation: it "
+            "is the time of an import, or they were customers already. Map the time of the first contact, or leave "
+            "them out"
         )
     else:
         text = (
