@@ -23,6 +23,7 @@ from mqlml.features import (
 )
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.times import DAY, TIME_DTYPE, column_to_microseconds, from_microseconds, to_microseconds
+from mqlml.training.data_warnings import check_creation_days
 from mqlml.training.leakage.audit import ask_flat, ask_journeys, audit_flat, audit_journeys
 from mqlml.training.leakage.events import EventCounts, audit_events, count_events
 from mqlml.training.leakage.findings import ColumnQuestion, Finding, refused_actions, refused_columns
@@ -33,7 +34,14 @@ from mqlml.training.leakage.perturbation import (
     sample_snapshots,
     take_leads,
 )
-from mqlml.training.snapshots import Step, assign_labels, build_snapshots, find_open, group_leads
+from mqlml.training.snapshots import (
+    Step,
+    assign_labels,
+    build_snapshots,
+    creation_times,
+    find_open,
+    group_leads,
+)
 from mqlml.training.splits import Fold, holdout_split
 
 __all__ = [
@@ -264,6 +272,8 @@ def choose_rows(journeys: Journeys, config: Config) -> Rows:
         As `build_table`.
     """
     problem = config.problem
+    label_span = problem.gap + problem.horizon
+    check_creation_days(creation_times(journeys.leads), zone=config.data.timezone, span=label_span)
     snapshots = build_snapshots(journeys, problem)
     table = snapshots.table
     label = assign_labels(journeys, table, problem)
@@ -274,7 +284,6 @@ def choose_rows(journeys: Journeys, config: Config) -> Rows:
     )
     time = column_to_microseconds(table["cutoff_time"])
     lead, group = _groups(journeys.leads, table["lead_id"])
-    label_span = problem.gap + problem.horizon
     return Rows(
         lead_id=table["lead_id"],
         cutoff_time=table["cutoff_time"],

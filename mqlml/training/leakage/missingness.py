@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mqlml.texts import format_percent
 from mqlml.training.leakage.findings import Clue
 from mqlml.training.leakage.univariate import Halves, filled_rows, lifted, lower_share, rank_later
 
@@ -56,8 +57,8 @@ def check_missingness(
         figures |= {"auc": ranking.auc, "auc_low": ranking.auc_low}
     if ranking is not None and ranking.too_good:
         text = (
-            f"it is filled in for {_percent(of_winners)} of the winners and {_percent(of_others)} of the others: "
-            "that alone gives the outcome away"
+            f"it is filled in for {format_percent(of_winners)} of the winners and {format_percent(of_others)} of the "
+            "others: that alone gives the outcome away"
         )
         return Clue("missingness", text, figures, "likely")
     sides = ((filled, "filled in"), (~filled, "empty"))
@@ -117,11 +118,6 @@ def _winners_with_it(n: int, winners: int) -> str:
     return "every winner has it" if n == winners else f"{n:,} of the {winners:,} winners have it"
 
 
-def _percent(share: float) -> str:
-    rounded = f"{share:.0%}"
-    return f"{share:.1%}" if (rounded == "0%" and share > 0) or (rounded == "100%" and share < 1) else rounded
-
-
 _ENOUGH = 50
 _RATIO = 1.25
 """The older leads must surely be filled in so many times as often as the youngest: less is a change of a form."""
@@ -156,8 +152,9 @@ def check_filling(
         return None
     share, old_share = hits / len(young), old_hits / len(old)
     text = (
-        f"it is filled in for {_percent(share)} of the {len(young):,} youngest leads and {_percent(old_share)} of "
-        f"the {len(old):,} before them: it fills up over a lead's life, so new leads look different. Read it from a "
+        f"it is filled in for {format_percent(share)} of the {len(young):,} youngest leads and "
+        f"{format_percent(old_share)} of the {len(old):,} before them: it fills up over a lead's life, so new "
+        f"leads look different. Read it from a "
         "history (profile.history), or leave it out"
     )
     figures = {"filled_of_young": share, "filled_of_old": old_share, "young": len(young), "old": len(old)}

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mqlml.config import Profile
+from mqlml.texts import format_percent
 from mqlml.training.leakage.columns import audited_columns
 from mqlml.training.leakage.findings import ColumnQuestion, Finding
 from mqlml.training.leakage.univariate import AUDIT_ERROR, Ranking, code_values, rank_later, split_halves
@@ -72,7 +73,7 @@ def _carries_most(ranking: Ranking, share: float) -> bool:
 def _ask(column: str, ranking: Ranking, share: float) -> ColumnQuestion:
     text = (
         f"is it known at the cutoff? It alone ranks later winners with an AUC of {ranking.auc:.2f} and carries "
-        f"{share:.0%} of the skill of all columns. If so, say why: profile: {{force: {{{column}: reason}}}}; "
-        "otherwise leave it out of the leads"
+        f"{format_percent(share)} of the skill of all columns. If so, say why: "
+        f"profile: {{force: {{{column}: reason}}}}; otherwise leave it out of the leads"
     )
     return ColumnQuestion(column, text, ranking.auc, ranking.auc_low, share)
