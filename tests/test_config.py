@@ -88,7 +88,7 @@ tracking: {uri: "sqlite:///models/mlflow.db"}
 def test_the_ends_of_a_grid_are_in_the_config_s_zone() -> None:
     data = {**LEAST["data"], "timezone": "Europe/Berlin"}
     grid = {"every": "7d", "from": "2017-06-01", "until": "2018-05-31T12:00:00Z"}
-    found = config(data=data, problem={"snapshots": grid}).problem.snapshots
+    found = config(data=data, problem={"snapshots": grid, "age_limits": ["0d", "90d"]}).problem.snapshots
     assert found.from_ == dt.datetime(2017, 5, 31, 22, tzinfo=dt.UTC)
     assert found.until == dt.datetime(2018, 5, 31, 12, tzinfo=dt.UTC)
 

@@ -18,6 +18,7 @@ from mqlml.render.results import BaseRatePeriod, CheckResult, DataNeed
 from mqlml.times import format_instant
 from mqlml.training import TrainingTable, build_table, describe_holdout, describe_population, list_left_out
 from mqlml.training.config_warnings import find_config_warnings
+from mqlml.training.data_warnings import find_data_warnings
 
 __all__ = [
     "check_data",
@@ -110,7 +111,9 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
         holdout=describe_holdout(table),
         base_rate=_over_time(table, config.data.timezone),
         leaks=table.leaks,
+        questions=table.questions,
         leak_test=table.leak_test,
+        data_warnings=find_data_warnings(data, config) if isinstance(data, Journeys) else (),
         config_warnings=tuple(find_config_warnings(data, table.plan, config)),
         features=len(table.plan.features),
         left_out=list_left_out(table),

@@ -77,6 +77,7 @@ from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_ref
 from mqlml.render import describe_policy, describe_question
 from mqlml.training import TrainingTable, build_open, describe_population, list_left_out, require_leak_test
 from mqlml.training.config_warnings import find_config_warnings
+from mqlml.training.data_warnings import find_data_warnings
 from mqlml.types import Floats
 
 __all__ = ["Trained", "train"]
@@ -294,6 +295,8 @@ def _decide(
             f"Tuning was stopped after {len(chosen.trials)} settings; the best of them was kept, and another run "
             "may keep others."
         )
+    if isinstance(task.data, Journeys):
+        warnings += [warning.text for warning in find_data_warnings(task.data, task.config)]
     warnings += [*warn_of_slices(slices), *find_config_warnings(task.data, table.plan, task.config)]
     return replace(gate, warnings=tuple(warnings))
 
@@ -377,6 +380,7 @@ def _summarize(
         population=describe_population(table),
         left_out=list_left_out(table),
         leaks=table.leaks,
+        questions=table.questions,
         leak_test=table.leak_test,
         holdout=summarize_holdout(evaluated.metrics, table, prior_access),
         by_age=evaluated.by_age,

@@ -23,7 +23,7 @@ from mqlml.evaluation.slices import Slice
 from mqlml.journeys.quarantine import TableCount
 from mqlml.model import SignalReport
 from mqlml.results import Number, Result
-from mqlml.training import Finding, LeftOut, PerturbationTest, Population
+from mqlml.training import ColumnQuestion, Finding, LeftOut, PerturbationTest, Population
 
 __all__ = [
     "CalibrationPeriod",
@@ -202,6 +202,8 @@ class TrainingResult(Result):
     """Columns that became no feature."""
     leaks: tuple[Finding, ...]
     """What the leakage audit found."""
+    questions: tuple[ColumnQuestion, ...] = ()
+    """Columns that carry most of the skill, to be confirmed as known at the cutoff."""
     leak_test: PerturbationTest | None
     """None for a flat table, which has no times."""
     holdout: HoldoutEvaluation

@@ -16,7 +16,15 @@ from mqlml.features.catalogue import Unit
 from mqlml.insight import Explanation
 from mqlml.journeys.quarantine import QuarantineGroup, TableCount
 from mqlml.results import Result
-from mqlml.training import Finding, HoldoutPeriod, LeftOut, PerturbationTest, Population
+from mqlml.training import (
+    ColumnQuestion,
+    DataWarning,
+    Finding,
+    HoldoutPeriod,
+    LeftOut,
+    PerturbationTest,
+    Population,
+)
 
 __all__ = [
     "BacktestPeriod",
@@ -88,8 +96,12 @@ class CheckResult(Result):
     """The share that converts over time, earliest first."""
     leaks: tuple[Finding, ...]
     """What the leakage audit found."""
+    questions: tuple[ColumnQuestion, ...] = ()
+    """Columns that carry most of the skill, to be confirmed as known at the cutoff."""
     leak_test: PerturbationTest | None
     """The perturbation test against leaks; None for a flat table, which has no times."""
+    data_warnings: tuple[DataWarning, ...] = ()
+    """What the data as a whole gives reason to doubt."""
     config_warnings: tuple[str, ...]
     """Settings of the config that have no effect or need care, as sentences for people."""
     features: int

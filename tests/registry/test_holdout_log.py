@@ -95,7 +95,11 @@ SETTINGS: dict[str, Any] = {
         "leads": {"path": "a.csv", "columns": {"lead_id": "id"}},
         "max_quarantined": 0.01,
     },
-    "problem": {"horizon": "60d", "snapshots": {"every": "7d", "until": "2025-10-01"}},
+    "problem": {
+        "horizon": "60d",
+        "snapshots": {"every": "7d", "until": "2025-10-01"},
+        "age_limits": ["0d", "365d"],
+    },
     "tracking": {"uri": "x"},
     "windows": ["7d"],
 }
@@ -106,10 +110,28 @@ SETTINGS: dict[str, Any] = {
     [
         ({"data": {**SETTINGS["data"], "observed_until": "2026-02-01"}}, True),
         ({"data": {**SETTINGS["data"], "leads": {"path": "b.csv", "columns": {"lead_id": "id"}}}}, True),
-        ({"problem": {"horizon": "60d", "snapshots": {"every": "7d", "until": "2025-11-01"}}}, True),
+        (
+            {
+                "problem": {
+                    "horizon": "60d",
+                    "snapshots": {"every": "7d", "until": "2025-11-01"},
+                    "age_limits": ["0d", "365d"],
+                }
+            },
+            True,
+        ),
         ({"name": "x", "tracking": {"uri": "y"}}, True),
         ({"windows": ["7d", "30d"]}, False),
-        ({"problem": {"horizon": "90d", "snapshots": {"every": "7d", "until": "2025-10-01"}}}, False),
+        (
+            {
+                "problem": {
+                    "horizon": "90d",
+                    "snapshots": {"every": "7d", "until": "2025-10-01"},
+                    "age_limits": ["0d", "365d"],
+                }
+            },
+            False,
+        ),
         ({"data": {**SETTINGS["data"], "leads": {"path": "a.csv", "columns": {}}}}, False),
     ],
     ids=["a later export", "another file", "a later grid", "elsewhere", "windows", "horizon", "columns"],

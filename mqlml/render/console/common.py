@@ -10,7 +10,7 @@ from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import CheckResult, DataNeed, DemoResult, ReportResult, ScoreResult, TableResult
 from mqlml.texts import format_label, format_percent
 from mqlml.times import format_instant, parse_instant
-from mqlml.training import Finding, Population
+from mqlml.training import ColumnQuestion, Finding, Population
 
 __all__ = [
     "columns",
@@ -88,6 +88,12 @@ def _leaks(leaks: Sequence[Finding]) -> list[str]:
     return lines
 
 
+def _questions(questions: Sequence[ColumnQuestion]) -> list[str]:
+    if not questions:
+        return []
+    return ["To be answered", *(f"  {asked.column}: {asked.text}" for asked in questions)]
+
+
 def _waterfall(population: Population) -> list[str]:
     rows = [("", "snapshots", "leads")]
     rows += [(step.step, f"{step.snapshots:,}", f"{step.leads:,}") for step in population.waterfall]
@@ -115,11 +121,12 @@ def format_check(result: CheckResult) -> str:
     zone = None if result.observed_until is None else result.timezone
     since, until = (local_moment(end, zone) for end in (holdout.start, holdout.until))
     lines.append(f"Held out: {holdout.n:,} snapshots from {since} until {until}")
-    lines += [*_leaks(result.leaks), format_leak_test(result.leak_test)]
+    lines += [*_leaks(result.leaks), *_questions(result.questions), format_leak_test(result.leak_test)]
     if result.left_out:
         lines.append("Left out")
         lines += [f"  {entry.column}: {entry.reason}" for entry in result.left_out]
     lines.append(f"Features: {result.features:,}")
+    lines += [f"Note: {warning.text}" for warning in result.data_warnings]
     lines += [f"Note: {warning}" for warning in result.config_warnings]
     lines.append(_enough(result.enough))
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mqlml.evaluation import Comparison, Estimate, LabelEvaluation, LabelPrediction, Metrics, Promotion
-from mqlml.render.console.common import _leaks, _waterfall, columns, local_moment
+from mqlml.render.console.common import _leaks, _questions, _waterfall, columns, local_moment
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import TrainedVersion
 from mqlml.texts import format_label, format_percent
@@ -28,6 +28,7 @@ def format_train(result: TrainedVersion) -> str:
         "Population",
         *_waterfall(result.population),
         *_leaks(result.leaks),
+        *_questions(result.questions),
         format_leak_test(result.leak_test),
     ]
     zone = None if result.data.observed_until is None else result.timezone
