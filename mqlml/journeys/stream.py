@@ -111,6 +111,7 @@ def open_stream(
     words: Sequence[str],
     plain: Collection[str],
     folder: Path,
+    missing: Collection[str] = (),
 ) -> Stream:
     """Read a table once, and prepare its batches.
 
@@ -118,6 +119,7 @@ def open_stream(
     ----------
     spec, where, base, zone, wanted, words : as for `mqlml.journeys.sources.read_source`, which reads the same rows.
     plain : the source's names of columns whose form matters only where they are text, as numbers and times.
+    missing : the words for a missing value.
     folder : where copies can be put that the batches are read from: what a query gives, or a CSV file in UTF-8.
 
     Raises
@@ -133,7 +135,7 @@ def open_stream(
     else:
         with blaming(where):
             files = [
-                _open_file(name, path, spec, wanted, words, folder / f"copy{number}.csv")
+                _open_file(name, path, spec, wanted, words, folder / f"copy{number}.csv", missing)
                 for number, (name, path) in enumerate(find_files(spec, base))
             ]
         shown = name_source(spec, where, [file.shown for file in files])
@@ -141,7 +143,7 @@ def open_stream(
     parts = [Part(file.shown, file.names, file.schema.empty_table(), nothing) for file in files]
     schema = parts[0].table.schema if len(parts) == 1 else join_parts(parts, where).schema
     with blaming(where):
-        forms = _find_forms(files, schema, plain)
+        forms = _find_forms(files, schema, plain, missing)
     return Stream(shown, files[0].names, forms, schema, tuple(files))
 
 
@@ -159,7 +161,9 @@ def fingerprint_query(spec: Table, *, where: str, base: Path, zone: str) -> str:
     return digest.hexdigest()
 
 
-def _find_forms(files: Sequence[_File], schema: pa.Schema, plain: Collection[str]) -> Forms:
+def _find_forms(
+    files: Sequence[_File], schema: pa.Schema, plain: Collection[str], missing: Collection[str]
+) -> Forms:
     """The forms of the columns over all files; only what is not known yet is read."""
     forms = {field.name: Form(truth=False) for field in schema if pa.types.is_signed_integer(field.type)}
     unknown = [
@@ -173,14 +177,13 @@ def _find_forms(files: Sequence[_File], schema: pa.Schema, plain: Collection[str
                 forms[name] = forms.get(name, Form()) & file.forms.get(name, Form())
         elif unknown:
             for table in file.batches(unknown):
-                forms |= _look(table, schema, unknown, forms)
+                forms |= {
+                    name: find_form(
+                        table.column(name).cast(schema.field(name).type), forms.get(name), missing
+                    )
+                    for name in unknown
+                }
     return forms
-
-
-def _look(table: pa.Table, schema: pa.Schema, names: Sequence[str], known: Forms) -> Forms:
-    return {
-        name: find_form(table.column(name).cast(schema.field(name).type), known.get(name)) for name in names
-    }
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -190,7 +193,13 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _open_file(
-    shown: str, path: Path, spec: Table, wanted: Collection[str], words: Sequence[str], copy: Path
+    shown: str,
+    path: Path,
+    spec: Table,
+    wanted: Collection[str],
+    words: Sequence[str],
+    copy: Path,
+    missing: Collection[str],
 ) -> _File:
     if is_parquet(path):
         return _open_parquet(shown, path, wanted, words)
@@ -198,11 +207,11 @@ def _open_file(
     try:
         if layout.encoding == "utf-8-sig":
             try:
-                return _open_csv(shown, path, path, layout, wanted)
+                return _open_csv(shown, path, path, layout, wanted, missing)
             except duckdb.Error:  # for one, lines that end in two ways, as after joining exports
                 pass
         rewrite(path, layout.encoding, copy)
-        return _open_csv(shown, path, copy, layout, wanted)
+        return _open_csv(shown, path, copy, layout, wanted, missing)
     except duckdb.Error as error:
         raise unreadable(path, error) from None
 
@@ -222,7 +231,9 @@ def _open_parquet(shown: str, path: Path, wanted: Collection[str], words: Sequen
     return _File(shown, names, schema, rows, batches)
 
 
-def _open_csv(shown: str, path: Path, file: Path, layout: Layout, wanted: Collection[str]) -> _File:
+def _open_csv(
+    shown: str, path: Path, file: Path, layout: Layout, wanted: Collection[str], missing: Collection[str]
+) -> _File:
     """A CSV file that is read from ``file``: itself, or its copy."""
     forms: Forms = {}
     rows = 0
@@ -231,7 +242,7 @@ def _open_csv(shown: str, path: Path, file: Path, layout: Layout, wanted: Collec
         for batch in query.to_arrow_reader(BATCH):
             rows += batch.num_rows
             table = pa.Table.from_batches([batch]).rename_columns(names)
-            forms = {name: find_form(table.column(name), forms.get(name)) for name in names}
+            forms = {name: find_form(table.column(name), forms.get(name), missing) for name in names}
         misfits = explain_rejected(path, layout, rejected())
 
     def batches(columns: Collection[str]) -> Iterator[pa.Table]:

@@ -14,6 +14,7 @@ from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
 from mqlml.features.catalogue import Unit
 from mqlml.insight import Explanation
+from mqlml.journeys.notices import Notice
 from mqlml.journeys.quarantine import QuarantineGroup, TableCount
 from mqlml.results import Result
 from mqlml.training import Finding, HoldoutPeriod, LeftOut, PerturbationTest, Population
@@ -90,6 +91,8 @@ class CheckResult(Result):
     """What the leakage audit found."""
     leak_test: PerturbationTest | None
     """The perturbation test against leaks; None for a flat table, which has no times."""
+    notices: tuple[Notice, ...]
+    """What was changed or found while the tables were read."""
     config_warnings: tuple[str, ...]
     """What the config asks for in vain, as sentences for people."""
     features: int

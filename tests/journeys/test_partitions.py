@@ -16,12 +16,20 @@ from mqlml.config import Config
 from mqlml.errors import MqlmlError
 from mqlml.journeys import partitions as partitioned
 from mqlml.journeys import read_journeys, stream
-from mqlml.journeys.partitions import PartitionedEvents, find_partitions, open_events, partition_events
+from mqlml.journeys.merges import NO_MERGES
+from mqlml.journeys.partitions import (
+    EventRules,
+    PartitionedEvents,
+    find_partitions,
+    open_events,
+    partition_events,
+)
 from mqlml.journeys.read import read_around_events
 from mqlml.training.partitions import assign_partitions
 
 from .files import config, write
 
+RULES = EventRules("drop", NO_MERGES)
 PARTS = 3
 N = 40
 
@@ -39,7 +47,7 @@ def leads(ids: Any) -> pa.Table:
 def deal(config: Config, folder: Path) -> PartitionedEvents:
     journeys, ids = read_around_events(config)
     part = assign_partitions(journeys.leads, PARTS)
-    return partition_events(open_events(config, folder), config, ids, part, PARTS, folder)
+    return partition_events(open_events(config, folder), config, ids, part, PARTS, folder, RULES)
 
 
 def plain(events: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +83,7 @@ def check_alike(config: Config, folder: Path) -> None:
     aside = whole.quarantine[whole.quarantine["table"] == "events"].reset_index(drop=True)
     assert_frame_equal(made.quarantine, aside)
     assert made.rows_read == whole.rows_read["events"]
-    again = find_partitions(folder)
+    again = find_partitions(folder, RULES)
     assert again is not None
     assert_frame_equal(again.quarantine, aside)
     assert_frame_equal(again.read(0, whole.leads["lead_id"]), made.read(0, whole.leads["lead_id"]))
@@ -193,7 +201,7 @@ def test_a_stream_has_batches_of_all_kinds_of_files(tmp_path: Path) -> None:
     write(tmp_path, {"p/1.parquet": pa.table(rows)})
     (tmp_path / "work").mkdir()
     for path, sizes in (("e", [5000]), ("p", [7, 7, 7, 7, 2])):
-        made = open_events(config(tmp_path, events={"path": path}), tmp_path / "work")
+        (made,) = open_events(config(tmp_path, events={"path": path}), tmp_path / "work")
         batches = list(made.batches())
         assert sum(batch.table.num_rows for batch in batches) == sum(sizes)
         assert len(batches) > 1

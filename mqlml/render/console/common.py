@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from mqlml.evaluation import Estimate
+from mqlml.render.console.notices import format_notice
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import CheckResult, DataNeed, DemoResult, ReportResult, ScoreResult, TableResult
 from mqlml.times import format_instant, parse_instant
@@ -146,7 +147,7 @@ def _read(result: CheckResult) -> list[str]:
             f"  {group.table}{column}: {group.rows:,} × {group.reason} "
             f"(first in row {group.first_row:,}{value})"
         )
-    return lines
+    return lines + [f"  {format_notice(notice)}" for notice in result.notices]
 
 
 def _enough(need: DataNeed) -> str:
