@@ -1,8 +1,7 @@
-"""Partition the events of a large table on disk by lead, and read one part at a time.
+"""Events are split on the disk into partitions, each with all events of its leads.
 
-The events of one part are rows of fixed length in one file, in the order of the source: a lead's position, instants,
-words as numbers, a value. What is kept and what is set aside is what `mqlml.journeys.read_journeys` keeps and sets
-aside, row by row.
+The events of one partition are rows of fixed length in one file, in the order of the source: a lead's position,
+times, texts as codes, a value. The same rows are kept and quarantined as by `mqlml.journeys.read_journeys`.
 """
 
 from __future__ import annotations
@@ -49,20 +48,20 @@ _INDEX = "events.json"
 _QUARANTINE = "quarantine.parquet"
 _REPEATED = "repeated.npy"
 _IDS_AT_ONCE = 2_000_000
-"""Event ids that are compared in memory at a time."""
+"""Event ids compared in memory at a time."""
 
 
 @dataclass(frozen=True)
 class PartitionedEvents:
-    """The events of all parts.
+    """The events of all partitions.
 
     Attributes
     ----------
-    folder : where they lie.
-    columns : our columns, as in an events table that was read whole.
-    words : the texts behind the numbers of each column of words.
-    rows : number of events in each part, those that turned out to repeat an event id included.
-    rows_read : all rows of the source, those in quarantine included.
+    folder : where they are stored.
+    columns : our columns, as in an events table read whole.
+    words : the texts behind the codes of each column of words.
+    rows : number of events in each partition, including those that repeat an event id.
+    rows_read : all rows of the source, quarantined ones included.
     quarantine : the rows set aside.
     repeated : places, in the order of the source, of rows that repeat an event id; sorted.
     rules : what is done with the events once all of a lead are there.
@@ -78,31 +77,31 @@ class PartitionedEvents:
     rules: EventRules
 
     def read(self, part: int, lead_id: pd.Series) -> pd.DataFrame:
-        """The events of one part.
+        """The events of one partition.
 
         Parameters
         ----------
-        lead_id : the ids of all leads, by whose position they were partitioned.
+        lead_id : the ids of all leads, in the order in which they were partitioned.
         """
         return self._finish(self._rows(part), lead_id)
 
-    def read_leads(self, asked: npt.NDArray[np.bool_], lead_id: pd.Series) -> pd.DataFrame:
-        """The events of some leads, a few, whatever their parts, in the order of the source.
+    def read_leads(self, chosen: npt.NDArray[np.bool_], lead_id: pd.Series) -> pd.DataFrame:
+        """The events of a few leads from all partitions, in the order of the source.
 
         Parameters
         ----------
-        asked : one truth per lead.
+        chosen : one truth per lead.
         """
         merged = self.rules.merged
-        joined = asked.copy()
-        joined[merged.old[asked[merged.new]]] = True  # their events are those of the asked lead, too
+        joined = chosen.copy()
+        joined[merged.old[chosen[merged.new]]] = True  # their events are those of the chosen lead, too
         found = [np.empty(0, _record(self.columns))]
         for part in range(len(self.rows)):
             rows = self._rows(part)
             found.append(rows[joined[rows["lead"]]])
         rows = np.concatenate(found)
         events = self._finish(rows[np.argsort(rows["place"], kind="stable")], lead_id)
-        kept = events["lead_id"].isin(lead_id[asked])
+        kept = events["lead_id"].isin(lead_id[chosen])
         return events if kept.all() else events[kept].reset_index(drop=True)
 
     def _rows(self, part: int) -> npt.NDArray[Any]:
@@ -154,17 +153,17 @@ def _bucket(folder: Path, part: int) -> Path:
 
 
 def find_partitions(folder: Path, rules: EventRules) -> PartitionedEvents | None:
-    """Events that were partitioned earlier; None if that was never finished."""
+    """Events partitioned by an earlier run; None if it did not finish."""
     index = folder / _INDEX
     if not index.exists():
         return None
-    kept = json.loads(index.read_text(encoding="utf-8"))
+    found = json.loads(index.read_text(encoding="utf-8"))
     return PartitionedEvents(
         folder=folder,
-        columns=tuple(kept["columns"]),
-        words={column: tuple(texts) for column, texts in kept["words"].items()},
-        rows=tuple(kept["rows"]),
-        rows_read=kept["rows_read"],
+        columns=tuple(found["columns"]),
+        words={column: tuple(texts) for column, texts in found["words"].items()},
+        rows=tuple(found["rows"]),
+        rows_read=found["rows_read"],
         quarantine=pd.read_parquet(folder / _QUARANTINE),
         repeated=np.load(folder / _REPEATED),
         rules=rules,
@@ -199,7 +198,7 @@ def _open_events(where: str, spec: Table, config: Config, folder: Path) -> Strea
         zone=config.data.timezone,
         wanted=[spec.column(column) for column in known],
         words=[spec.column(column) for column in known if column in WORDS],
-        plain=[spec.column(name) for name, hint in hints.items() if hint is None or hint.format is None],
+        quantities=[spec.column(name) for name, hint in hints.items() if hint is None or hint.format is None],
         folder=folder,
         missing=config.data.missing,
     )
@@ -217,26 +216,26 @@ def partition_events(
     folder: Path,
     rules: EventRules,
 ) -> PartitionedEvents:
-    """Read all events and write each to its lead's part.
+    """Read all events and write each to its lead's partition.
 
     Parameters
     ----------
     streams : from `open_events`.
     leads : the ids that events are matched by.
-    part : the part of each lead, below ``parts``, in the order of ``leads.kept``.
-    folder : an empty one. What is in it is not to be used before this returned.
+    part : the partition of each lead, below ``parts``, in the order of ``leads.kept``.
+    folder : an empty one; its content is valid only once this has returned.
     rules : what is done with the events when they are read.
 
     Raises
     ------
     QuarantineError
-        If more rows than ``data.max_quarantined`` allows cannot be used.
+        If more rows are unusable than ``data.max_quarantined`` allows.
     """
     records = _Records(_all_columns(config, streams), part, np.zeros(parts, np.int64), folder)
     quarantine, repeated = [empty_quarantine()], []
     for (where, spec), stream in zip(config.data.event_tables, streams, strict=True):
         tally = Tally("events", stream.where, rows_read=stream.rows_read, allowed=config.data.max_quarantined)
-        ids = _Ids(spec.column("event_id"), stream, folder)
+        ids = _EventIds(spec.column("event_id"), stream, folder)
         with ids:
             for batch in stream.batches():
                 reader = TableReader("events", spec, config, batch, forms=stream.forms, where=where)
@@ -258,7 +257,7 @@ def partition_events(
         repeated=np.sort(np.concatenate(repeated)),
         rules=rules,
     )
-    _keep_index(partitioned)
+    _write_index(partitioned)
     return partitioned
 
 
@@ -329,7 +328,7 @@ class _Records:
 def _write(
     rows: npt.NDArray[Any], part: npt.NDArray[np.int32], parts: int, folder: Path
 ) -> npt.NDArray[np.int64]:
-    """Append rows to the files of their parts; how many each got."""
+    """Append rows to the files of their partitions; the number added to each."""
     counts = np.bincount(part, minlength=parts)
     rows = rows[np.argsort(part, kind="stable")]
     edges = np.concatenate([[0], np.cumsum(counts)])
@@ -339,8 +338,8 @@ def _write(
     return counts
 
 
-def _keep_index(partitioned: PartitionedEvents) -> None:
-    """Write down what the files hold; the index comes last and in one step, so that it stands for all of it."""
+def _write_index(partitioned: PartitionedEvents) -> None:
+    """Write what the files hold; the index comes last and in one step, so that its presence means all is complete."""
     partitioned.quarantine.to_parquet(partitioned.folder / _QUARANTINE, index=False)
     np.save(partitioned.folder / _REPEATED, partitioned.repeated)
     index = {
@@ -354,8 +353,8 @@ def _keep_index(partitioned: PartitionedEvents) -> None:
     unfinished.replace(partitioned.folder / _INDEX)
 
 
-class _Ids:
-    """Event ids on the disk, equal ones in one file, so that repeated ones are found a file at a time."""
+class _EventIds:
+    """Event ids on the disk, equal ones in one file, so that duplicates are found a file at a time."""
 
     def __init__(self, column: str, stream: Stream, folder: Path) -> None:
         self._column, self._stream, self._folder = column, stream, folder
@@ -363,7 +362,7 @@ class _Ids:
         self._writers: dict[int, Any] = {}
         self._open = ExitStack()
 
-    def __enter__(self) -> _Ids:
+    def __enter__(self) -> _EventIds:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -373,7 +372,7 @@ class _Ids:
         return self._folder / f"ids-{number:04d}.arrow"
 
     def add(self, batch: Source, good: npt.NDArray[np.bool_], place: int) -> None:
-        """Take in the ids of the good rows of a batch that begins at ``place``."""
+        """Store the ids of the good rows of a batch that begins at ``place``."""
         usable = np.flatnonzero(good)
         raw = batch.column(self._column).take(pa.array(usable))
         usable_ids = pa.table(
@@ -398,7 +397,7 @@ class _Ids:
             self._writers[number].write_table(rows)
 
     def find_repeated(self, tally: Tally) -> npt.NDArray[np.int64]:
-        """Places of the rows that repeat an id of a row before them, which are set aside; sorted."""
+        """Sorted places of the rows that repeat an earlier row's id; they are quarantined."""
         found = [np.empty(0, np.int64)]
         for number in sorted(self._writers):
             table = _read_stream(self._path(number))

@@ -234,7 +234,7 @@ KEYS = [
     Bad(
         "end-still-to-come",
         setting("data.observed_until", "2999-01-01"),
-        r"data\.observed_until must lie in the past; found 2999-01-01, and it is .*\. Write the moment of the export",
+        r"data\.observed_until must lie in the past; found 2999-01-01, and it is .*\. Set it to the time of",
         "ConfigError",
     ),
     Bad(
@@ -395,7 +395,9 @@ def test_a_folder_that_is_no_earlier_table_is_left_alone(
     desk.path("results").joinpath(name).write_bytes(data)
     desk.save()
     before = names_in(desk.folder)
-    says = f"the folder 'results' would be replaced, and holds {re.escape(repr(name))}, which is no part of a"
+    says = (
+        f"the folder 'results' would be replaced, and holds {re.escape(repr(name))}, which is not part of a"
+    )
     judge(["table", "--out", "results"], Bad("", lambda _: None, says, "OutputError", 4), capsys)
     assert names_in(desk.folder) == before
     assert desk.path("results").joinpath(name).read_bytes() == data

@@ -361,7 +361,8 @@ BAD_DATES = "lead_id,created_at\n" + "".join(f"{i},{i}/01/2024\n" for i in range
             {},
             "data.outcomes (outcomes.csv): 3 of 3 rows cannot be used (100.0%; data.max_quarantined allows 10.0%): "
             "3 × unknown stage.\nFor example row 1 of outcomes.csv: stage = 'Won'. Say which of our stages each of "
-            "'Won', 'Lost' is, as data.outcomes.stages: {Won: closed_won} if it is a win, or ignore if it is no outcome (ours are mql, sql, "
+            "'Won', 'Lost' is, as data.outcomes.stages: {Won: closed_won} if it is a win, or "
+            "ignore if it is no outcome (ours are mql, sql, "
             "opportunity, closed_won, closed_lost, disqualified); or mend the source, or raise data.max_quarantined.",
         ),
         (

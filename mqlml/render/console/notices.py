@@ -22,8 +22,8 @@ def format_notice(notice: Notice) -> str:
         return f"Joined spellings that differ only in case or spacing in {where}: {rows}{examples}."
     if notice.kind == "machine_events":
         return (
-            f"Left out {events} of {leads} that machines made (bursts within seconds, mail scanners){examples}. To keep "
-            "them, write journeys: {bots: keep}."
+            f"Left out {events} of {leads} that machines made (bursts within seconds, mail scanners){examples}. To "
+            "keep them, write journeys: {bots: keep}."
         )
     if notice.kind == "machine_events_flagged":
         return f"Flagged {events} of {leads} that machines made as machine_event{examples}."
@@ -31,8 +31,8 @@ def format_notice(notice: Notice) -> str:
         return f"Merged {leads} into others: from the merge on, the lead that stays has both journeys."
     if notice.kind == "duplicates":
         return (
-            f"{leads} share {notice.column} with an earlier lead and may be the same person. To join them, list them in "
-            "data.merges."
+            f"{leads} share {notice.column} with an earlier lead and may be the same person. To join them, list "
+            "them in data.merges."
         )
     if notice.kind == "excluded":
         return f"Left out {leads} by rules.exclude: {', '.join(notice.examples)}."
