@@ -29,10 +29,13 @@ def choose_spellings(words: Sequence[str]) -> list[str]:
 
     How often each occurs does not count, or another table, or a part of this one, would choose another.
     """
-    best: dict[str, str] = {}
+    spellings: dict[str, list[str]] = {}
     for word in words:
-        key = spelling_key(word)
-        best[key] = min(best.get(key, word), word, key=_plainness)
+        spellings.setdefault(spelling_key(word), []).append(word)
+    best = {
+        key: " ".join(min(several, key=_plainness).split()) if len(several) > 1 else several[0]
+        for key, several in spellings.items()
+    }
     return [best[spelling_key(word)] for word in words]
 
 

@@ -18,15 +18,18 @@ import pyarrow as pa
 
 from mqlml.config import Table
 from mqlml.journeys.csvfile import (
+    CsvFile,
     Layout,
     Misfit,
     explain_rejected,
     find_layout,
+    is_packed,
     number_rows,
     rewrite,
     scan,
     unreadable,
 )
+from mqlml.journeys.excel import is_excel, read_excel_file
 from mqlml.journeys.parse import Form, find_form
 from mqlml.journeys.sources import (
     Part,
@@ -203,9 +206,11 @@ def _open_file(
 ) -> _File:
     if is_parquet(path):
         return _open_parquet(shown, path, wanted, words)
+    if is_excel(path):
+        return _hold_excel(shown, read_excel_file(path, sheet=spec.sheet, wanted=wanted), missing)
     layout = find_layout(path, delimiter=spec.delimiter, encoding=spec.encoding)
     try:
-        if layout.encoding == "utf-8-sig":
+        if layout.encoding == "utf-8-sig" and not is_packed(path):
             try:
                 return _open_csv(shown, path, path, layout, wanted, missing)
             except duckdb.Error:  # for one, lines that end in two ways, as after joining exports
@@ -214,6 +219,18 @@ def _open_file(
         return _open_csv(shown, path, copy, layout, wanted, missing)
     except duckdb.Error as error:
         raise unreadable(path, error) from None
+
+
+def _hold_excel(shown: str, excel: CsvFile, missing: Collection[str]) -> _File:
+    """A sheet, which has a million rows at most and stays in memory."""
+    forms = {name: find_form(excel.table.column(name), None, missing) for name in excel.table.column_names}
+
+    def batches(columns: Collection[str]) -> Iterator[pa.Table]:
+        table = excel.table.select([name for name in excel.table.column_names if name in columns])
+        for start in range(0, table.num_rows, BATCH):
+            yield table.slice(start, BATCH)
+
+    return _File(shown, excel.names, excel.table.schema, excel.table.num_rows, batches, forms=forms)
 
 
 def _open_parquet(shown: str, path: Path, wanted: Collection[str], words: Sequence[str]) -> _File:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mqlml.config import ColumnFormat, Config, Table
+from mqlml.config import ColumnFormat, Config, Outcomes, Table
 from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.contract import OPTIONAL, REQUIRED, WORDS
 from mqlml.journeys.dates import find_date_evidence
@@ -232,13 +232,20 @@ class TableReader:
 
     def _enter(self, column: str, parsed: Parsed, *, required: bool, remedy: str = "") -> None:
         if required:
-            theirs = self.spec.column(column)
-            empty = f"keep the rows that have one, as {self.where}.sql: select … where {theirs} is not null"
-            self.refuse(parsed.missing, column, MISSING, empty)
+            self.refuse(parsed.missing, column, MISSING, self._remedy_of_gaps(column))
         for reason, mask in parsed.problems:
             # A year such as 9999 was read well, and a hint how to read it would not help.
             plain = reason == OUT_OF_RANGE and self.spec.format(column) is None
             self.refuse(mask, column, reason, "" if plain else remedy)
+
+    def _remedy_of_gaps(self, column: str) -> str:
+        """What to write where a required value is missing in some rows."""
+        theirs = self.spec.column(column)
+        if isinstance(self.spec, Outcomes) and self.spec.stage is not None and column == "occurred_at":
+            stage = f"stage_dates: {{{theirs}: {self.spec.stage}}}"
+            return f"if an empty date means not reached, write {self.where}.{stage} in place of stage and occurred_at"
+        rows = f"'{self.spec.path}'" if self.spec.path is not None else f"({self.spec.sql})"
+        return f'keep the rows that have one, as {self.where}.sql: select * from {rows} where "{theirs}" is not null'
 
     def times(self, column: str, *, required: bool = True) -> npt.NDArray[np.int64]:
         """Instants in microseconds since 1970; `MISSING_TIME` where missing or bad."""
