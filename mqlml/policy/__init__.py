@@ -6,7 +6,7 @@ from mqlml.policy.gate_inputs import GateInputs, bayes_threshold, interest_point
 from mqlml.policy.hysteresis import KEPT_BY_EXIT, KEPT_BY_HOLD, HoldRule, LastLabels, assign_with_hysteresis
 from mqlml.policy.intervals import CONFIDENCE, add_prediction_intervals
 from mqlml.policy.labels import UNQUALIFIED, LabelOutcome, LabelPolicy, PredictionInterval
-from mqlml.policy.rules import match_promotions, match_rules
+from mqlml.policy.rules import match_exclusions, match_promotions, match_rules
 from mqlml.policy.threshold_data import ThresholdData, make_threshold_data, make_volume_data
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "interest_points",
     "make_threshold_data",
     "make_volume_data",
+    "match_exclusions",
     "match_promotions",
     "match_rules",
     "payoff",

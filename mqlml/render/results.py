@@ -14,6 +14,7 @@ from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
 from mqlml.features.catalogue import Unit
 from mqlml.insight import Explanation
+from mqlml.journeys.notices import Notice
 from mqlml.journeys.quarantine import QuarantineGroup, TableCount
 from mqlml.results import Result
 from mqlml.training import (
@@ -102,6 +103,8 @@ class CheckResult(Result):
     """The perturbation test against leaks; None for a flat table, which has no times."""
     data_warnings: tuple[DataWarning, ...] = ()
     """What the data as a whole gives reason to doubt."""
+    notices: tuple[Notice, ...]
+    """What was changed or found while the tables were read."""
     config_warnings: tuple[str, ...]
     """Settings of the config that have no effect or need care, as sentences for people."""
     features: int

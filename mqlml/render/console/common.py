@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from mqlml.evaluation import Estimate
+from mqlml.render.console.notices import format_notice
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import CheckResult, DataNeed, DemoResult, ReportResult, ScoreResult, TableResult
 from mqlml.texts import format_label, format_percent
@@ -145,7 +146,7 @@ def _read(result: CheckResult) -> list[str]:
             f"  {group.table}{column}: {group.rows:,} × {group.reason} "
             f"(first in row {group.first_row:,}{value})"
         )
-    return lines
+    return lines + [f"  {format_notice(notice)}" for notice in result.notices]
 
 
 def _enough(need: DataNeed) -> str:
