@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -33,6 +32,7 @@ from mqlml.journeys.tables import (
     check_columns,
     check_mapping,
     check_rows,
+    hash_texts,
     known_columns,
     later_duplicates,
 )
@@ -308,10 +308,7 @@ class _EventIds:
             }
         )
         usable_ids = usable_ids.filter(pc.is_valid(usable_ids["id"]))
-        with duckdb.connect() as connection:
-            bucket = connection.sql(
-                f"SELECT (hash(id) % {self._files})::INTEGER AS n FROM usable_ids"
-            ).fetchnumpy()["n"]
+        bucket = (hash_texts(usable_ids["id"]) % np.uint64(self._files)).astype(np.int64)
         for number in np.unique(bucket):
             rows = usable_ids.take(pa.array(np.flatnonzero(bucket == number)))
             if number not in self._writers:

@@ -3,7 +3,14 @@
 from mqlml.model.baselines import Baseline, BaseRateBaseline, LogisticBaseline, PointsBaseline, make_baselines
 from mqlml.model.blend import Blend, choose_blend
 from mqlml.model.calibration import SigmoidCalibrator, shrink_slope
-from mqlml.model.contributions import Contributions, calibrate, contribute, contribute_in_parts, family_points
+from mqlml.model.contributions import (
+    Contributions,
+    Contributor,
+    calibrate,
+    contribute,
+    contribute_in_parts,
+    family_points,
+)
 from mqlml.model.drift import FEWEST_PERIODS, Drift, fit_within_periods, follow_recent
 from mqlml.model.encode import NothingVariesError, TableEncoder
 from mqlml.model.reasons import Reasons, SignalColumns, choose_reasons, group_signals, sum_signals
@@ -15,6 +22,7 @@ __all__ = [
     "Baseline",
     "Blend",
     "Contributions",
+    "Contributor",
     "Drift",
     "LeadScorer",
     "LogisticBaseline",

@@ -76,8 +76,17 @@ def sum_signals(contributions: Contributions, signals: Sequence[SignalColumns]) 
     return add_up(contributions, [group[column] for column in range(len(group))], len(signals))
 
 
+Sentences = dict[tuple[int, bool], dict[float | str | None, str]]
+"""Sentences that were formatted before, by the feature's position and direction, then by value."""
+
+
 def choose_reasons(
-    contributions: Contributions, features: Sequence[Feature], table: pd.DataFrame, *, number: int
+    contributions: Contributions,
+    features: Sequence[Feature],
+    table: pd.DataFrame,
+    *,
+    number: int,
+    formatted: Sentences | None = None,
 ) -> Reasons:
     """The ``number`` strongest ideas each way, in words.
 
@@ -91,7 +100,10 @@ def choose_reasons(
         The values that the contributions speak of.
     number : int
         Reasons each way.
+    formatted : dict, optional
+        Sentences of earlier tables of the same features, which are reused and added to.
     """
+    formatted = {} if formatted is None else formatted
     signals = group_signals(features)
     members = np.array([member for idea in signals for member in idea.members], dtype=np.int64)
     first = np.cumsum([0, *(len(idea.members) for idea in signals)])
@@ -109,7 +121,8 @@ def choose_reasons(
             places = order[starts[position] : starts[position + 1]]
             if len(places):
                 rows = places % len(table)
-                out[places] = _format(feature, table.iloc[:, position], rows, speaks_for, sentences)
+                known = formatted.setdefault((position, speaks_for), {})
+                out[places] = _format(feature, table.iloc[:, position], rows, speaks_for, known, sentences)
         said[half] = out.reshape(number, -1)
     return Reasons(tuple(sentences), said[:number].T, said[number:].T)
 
@@ -119,6 +132,7 @@ def _format(
     column: pd.Series,
     rows: Rows,
     speaks_for: bool,
+    known: dict[float | str | None, str],
     sentences: dict[str, int],
 ) -> Ints:
     """The position of each row's sentence, which is said once for all rows of the same rounded value."""
@@ -130,10 +144,13 @@ def _format(
     else:
         which, words = pd.factorize(held)  # missing is -1, so the last
         different = [*words, None]
-    position = [
-        sentences.setdefault(format_value(feature, value, speaks_for=speaks_for), len(sentences))
-        for value in different
-    ]
+    position = []
+    for value in different:
+        key = None if value != value else value  # NaN would never be found again
+        text = known.get(key)
+        if text is None:
+            text = known[key] = format_value(feature, value, speaks_for=speaks_for)
+        position.append(sentences.setdefault(text, len(sentences)))
     return np.array(position, dtype=np.int64)[which]
 
 
