@@ -223,7 +223,7 @@ def test_a_dry_run_says_the_same_and_registers_nothing(road: Road) -> None:
 def test_a_backtest_shows_each_period_and_leaves_the_last_one_closed(road: Road) -> None:
     result = road.done["backtest"].result
     trained = road.done["train"].result["holdout"]
-    assert result["held_out"] == {key: trained[key] for key in ("from", "until", "n")} | {"opened": False}
+    assert result["held_out"] == {key: trained[key] for key in ("from", "until", "n")} | {"accessed": False}
     starts = [period["from"] for period in result["periods"]]
     assert len(starts) >= 3
     assert starts == sorted(starts)

@@ -82,7 +82,7 @@ def _limited(config: Config, memory_limit: str) -> Config:
     try:
         limit = parse_size(memory_limit)
     except ValueError as error:
-        raise UsageError(f"--memory-limit: {error}") from None
+        raise UsageError(f"--memory-limit: {error}; found {memory_limit!r}") from None
     return config.model_copy(update={"data": config.data.model_copy(update={"memory_limit": limit})})
 
 

@@ -47,7 +47,7 @@ def test_a_level_that_stays_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("step", [-0.3, 0.3], ids=["falling", "rising"])
-@pytest.mark.parametrize("reach", [0, LENGTH], ids=["known at once", "known a period later"])
+@pytest.mark.parametrize("label_span", [0, LENGTH], ids=["known at once", "known a period later"])
 def test_a_level_that_moves_is_followed_and_told(step: float, label_span: int) -> None:
     _, drift, (before, after) = follow([step * number for number in range(7)], seed=3, label_span=label_span)
     assert drift.found

@@ -33,7 +33,7 @@ EXIT = [HoldRule(exit=0.75), HoldRule(exit=0.75)]
 
 
 @pytest.mark.parametrize(
-    ("probability", "level", "since", "now", "staying", "expected"),
+    ("probability", "level", "since", "now", "hold_rules", "expected"),
     [
         (0.6, 0, 0, 30, HOLD, (2, 30, 0)),
         (0.6, 1, 20, 30, HOLD, (2, 30, 0)),
