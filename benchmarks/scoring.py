@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 
 from mqlml.simulate import simulate
 
-BASE_LEADS = 12_000
+BASE_LEADS = 8_000
 """Leads of the company that is simulated; its open leads are replicated."""
 
 JOB = """
@@ -161,7 +161,8 @@ def make_world(folder: Path, leads: int) -> World:
         )
         events += len(own)
     pd.concat(copied).to_parquet(folder / "leads.parquet", index=False)
-    world.outcomes.iloc[:1].assign(lead_id=0).to_parquet(folder / "outcomes.parquet", index=False)
+    one = world.outcomes.iloc[:1].assign(lead_id=people["lead_id"].iloc[0])
+    one.to_parquet(folder / "outcomes.parquet", index=False)
     write_config(folder / "plain.yml", as_of, ".", "events")
     write_config(folder / "ids.yml", as_of, ".", "events_with_ids")
     return World(folder, as_of, leads, events)
@@ -193,7 +194,7 @@ def measure(command: list[str], tree: Path | None = None) -> dict[str, object]:
     """Run a command; its CPU seconds, seconds and peak of memory beside what it prints."""
     environment = {**os.environ} | ({} if tree is None else {"PYTHONPATH": str(tree.absolute())})
     begin = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=tree)
     assert process.stdout is not None
     printed = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)

@@ -24,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from mqlml import __version__
@@ -39,6 +38,7 @@ from mqlml.journeys.stream import fingerprint_query
 from mqlml.progress import Progress
 from mqlml.registry import fingerprint_tables
 from mqlml.scoring import write_table
+from mqlml.scoring.parts import interleave
 from mqlml.times import to_microseconds
 from mqlml.training import (
     EventCounts,
@@ -176,35 +176,7 @@ class PartitionedTable:
 
     def batches(self, limit: int) -> Iterator[pa.Table]:
         """The rows in the order of the table, as many at a time as the limit (bytes) bears."""
-        readers = [_Reader(file) for file in self.files]
-        size = _rows_within(limit // 4, self.plan, 1)
-        for start in range(0, len(self.part), size):
-            part = self.part[start : start + size]
-            counts = np.bincount(part, minlength=len(self.files))
-            found = pa.concat_tables(
-                [readers[number].take(counts[number]) for number in np.flatnonzero(counts)]
-            )
-            place = np.empty(len(part), np.int64)
-            place[np.argsort(part, kind="stable")] = np.arange(len(part))
-            yield found.take(pa.array(place)).combine_chunks()
-
-
-class _Reader:
-    """The rows of one file, one after another."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = pq.ParquetFile(file, pre_buffer=False)
-        self._group = 0
-        self._left: pa.Table | None = None
-
-    def take(self, number: int) -> pa.Table:
-        pieces = [] if self._left is None else [self._left]
-        while sum(piece.num_rows for piece in pieces) < number:
-            pieces.append(self._file.read_row_group(self._group, use_threads=False))
-            self._group += 1
-        found = pa.concat_tables(pieces)
-        self._left = found.slice(number)
-        return found.slice(0, number)
+        return interleave(self.files, self.part, _rows_within(limit // 4, self.plan, 1))
 
 
 def _rows_within(limit: int, plan: FeaturePlan, files: int) -> int:

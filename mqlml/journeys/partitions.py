@@ -186,7 +186,8 @@ def partition_events(
     ----------
     stream : from `open_events`.
     leads : the ids that events are matched by.
-    part : the partition of each lead, below ``parts``, in the order of ``leads.kept``.
+    part : the partition of each lead, below ``parts``, in the order of ``leads.kept``; the events of a lead with a
+        negative one are checked and not kept.
     folder : an empty one; its content is valid only once this has returned.
 
     Raises
@@ -211,11 +212,12 @@ def partition_events(
             good = ~reader.ledger.bad
             if parsed.event_ids is not None:
                 ids.add(batch, good, place)
-            lead = parsed.lead[good]
+            kept = good & (part[parsed.lead] >= 0)
+            lead = parsed.lead[kept]
             rows = np.empty(len(lead), _record(columns))
-            rows["lead"], rows["place"] = lead, place + np.flatnonzero(good)
+            rows["lead"], rows["place"] = lead, place + np.flatnonzero(kept)
             for column, values in parsed.columns.items():
-                rows[column] = _to_stored(column, values[good], vocabulary)
+                rows[column] = _to_stored(column, values[kept], vocabulary)
             counts += _write(rows, part[lead], len(counts), folder)
             place += len(good)
     repeated = ids.find_repeated(tally)

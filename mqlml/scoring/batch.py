@@ -55,6 +55,9 @@ SCORE_COLUMNS = (
     "run_id",
     "scored_at",
     "label_since",
+    "previous_label",
+    "previous_probability",
+    "changed_at",
 )
 """The columns of the scores, in their order."""
 
@@ -74,6 +77,8 @@ class ScoringRun:
         What the store calls the bundle.
     previous : DataFrame or None
         Earlier scores, as by `read_scores`.
+    attributes : tuple of str
+        Columns of the leads that are written beside the scores.
     """
 
     config: Config
@@ -81,6 +86,7 @@ class ScoringRun:
     scored_at: dt.datetime
     version: Version | None = None
     previous: pd.DataFrame | None = None
+    attributes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, instant in (("as_of", self.as_of), ("scored_at", self.scored_at)):
@@ -303,18 +309,22 @@ def _label(
     bundle, version = explainer.bundle, run.version
     explained = explainer.explain(features)
     probability = bundle.calibrator.predict_proba(explained.raw)[:, 1]
+    previous = NO_SCORES if run.previous is None else run.previous
+    last = last_labels(previous, leads["lead_id"], run.as_of)
     fit, engagement = (None, None) if explained.interest is None else explained.interest.T
     labeled = label_leads(
         bundle.policy,
         probability,
         GateInputs(team_values(leads, bundle.policy), fit, engagement),
         promotions=promotions,
-        last=last_labels(NO_SCORES if run.previous is None else run.previous, leads["lead_id"], run.as_of),
+        last=last,
         disqualified=match_rules(
             leads, run.config.rules, folder=run.config.folder, email=run.config.profile.email
         ),
         now=to_microseconds(run.as_of),
     )
+    same = labeled.label == last["label"].to_numpy(dtype=object)
+    changed = np.where(same, last["changed"], to_microseconds(run.as_of))
     table = pd.DataFrame(
         {
             "lead_id": leads["lead_id"],
@@ -330,9 +340,14 @@ def _label(
             "run_id": _repeat(version.run_id if version else None, len(leads), "str"),
             "scored_at": _repeat(pd.Timestamp(run.scored_at), len(leads), TIME_DTYPE),
             "label_since": microseconds_to_column(labeled.since),
+            "previous_label": pd.Series(last["label"], dtype="str"),
+            "previous_probability": last["probability"],
+            "changed_at": microseconds_to_column(changed),
         }
     )
-    return table[list(SCORE_COLUMNS)]
+    for name in run.attributes:
+        table[name] = leads[name]
+    return table[[*SCORE_COLUMNS, *run.attributes]]
 
 
 def _repeat(value: object, n: int, dtype: str) -> pd.Series:
