@@ -108,8 +108,8 @@ def main() -> None:
         block = find_block(name, text)
         end = "\n" if block.group().endswith("\n") or not block.group() else ""
         text = text[: block.start()] + made + end + text[block.end() :]
+        README.write_text(text, encoding="utf-8")
         sys.stdout.write(f"{name}: filled\n")
-    README.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The front door: each command parses its words, calls one function and prints what it returns."""
+"""The front door: each command parses its options, calls one function and prints the result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="mqlml",
     help="Learns from your closed-won history which leads convert, and labels every open lead MQL, SQL or neither.",
-    epilog="A first look: mqlml demo. Your own data: write mqlml.yml, then mqlml check, train, score, report.",
+    epilog="Start with: mqlml demo. Your own data: write mqlml.yml, then mqlml check, train, score, report.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -60,7 +60,7 @@ DEFAULT = Path("mqlml.yml")
 
 
 class Terminal:
-    """A `Progress` that measures every step, and shows it on standard error where that is a terminal."""
+    """A `Progress` that times every step and shows it on standard error if that is a terminal."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -101,8 +101,8 @@ def _show_json(values: dict[str, object]) -> None:
     typer.echo(json.dumps(values, ensure_ascii=False, allow_nan=False))
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"mqlml {__version__}")
         raise typer.Exit
 
@@ -118,7 +118,9 @@ def _common(
 
 @app.command(short_help="Run every step on simulated data.", epilog="Example: mqlml demo try-it")
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where it all goes.")] = Path("mqlml-demo"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write to.")] = Path(
+        "mqlml-demo"
+    ),
     leads: Annotated[int, typer.Option(min=500, help="How many leads to simulate.")] = 4000,
     as_json: Json = False,
 ) -> None:
@@ -130,9 +132,9 @@ def demo(
     _show(result, format_demo(result), as_json)
 
 
-@app.command(short_help="Say what the data is good for.", epilog="Example: mqlml check --config mqlml.yml")
+@app.command(short_help="Check the data before training.", epilog="Example: mqlml check --config mqlml.yml")
 def check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
-    """Read everything and say what is usable, what was set aside, what may leak, and whether it is enough."""
+    """Read everything and show what is usable, what was set aside, what may leak, and whether it is enough."""
     from mqlml.commands import check_data
     from mqlml.render import format_check
 
@@ -145,9 +147,9 @@ def check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
     epilog="Example: mqlml features --model leads@champion",
 )
 def features(config: ConfigPath = DEFAULT, model: Model = None, as_json: Json = False) -> None:
-    """List every feature of your config and data, or of a version: name, family, what it says, window, source.
+    """List every feature of your config and data, or of a version: name, family, meaning, window, source.
 
-    What became no feature is listed with the reason. Features of your own are put to the checks.
+    What became no feature is listed with the reason. Features of your own are checked.
     """
     from mqlml.commands import format_features, list_features, list_version_features
 
@@ -163,7 +165,7 @@ def table(
     out: Annotated[
         str,
         typer.Option(
-            "--out", "-o", metavar="PATH", help="A file, .parquet or .csv; or a folder, filled with .parquet."
+            "--out", "-o", metavar="PATH", help="A .parquet or .csv file, or a folder of .parquet files."
         ),
     ],
     config: ConfigPath = DEFAULT,
@@ -172,14 +174,14 @@ def table(
         typer.Option(
             "--memory-limit",
             metavar="SIZE",
-            help="In place of data.memory_limit, as 800MB; parts keep to it.",
+            help="Replaces data.memory_limit, as 800MB.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the training table: lead_id, cutoff_time, label and every feature, as known at the cutoff.
 
-    A table that would take more memory than the limit is made in parts; stopped halfway, it goes on where it stopped.
+    A table larger than the memory limit is built in parts; after a stop, the next run continues.
     """
     from mqlml.commands import write_training_table
     from mqlml.render import format_table
@@ -248,7 +250,7 @@ def score(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Label every lead that is open at one moment."""
+    """Label every lead that is open on the prediction date."""
     from mqlml.commands import score_leads
     from mqlml.render import format_score
 
@@ -266,7 +268,7 @@ def score(
 
 
 @app.command(
-    short_help="Say why one lead scores as it does.", epilog="Example: mqlml explain 1042 --as-of 2018-06-01"
+    short_help="Explain the score of one lead.", epilog="Example: mqlml explain 1042 --as-of 2018-06-01"
 )
 def explain(
     lead_id: Annotated[
@@ -278,12 +280,12 @@ def explain(
         typer.Option(
             "--since",
             metavar="TIME",
-            help="What to compare with; a week before, or the creation, if left out.",
+            help="What to compare with; by default a week before, or the creation.",
         ),
     ] = None,
     previous: Annotated[
         str | None,
-        typer.Option("--previous", metavar="FILE", help="The last scores: compare with when they were made."),
+        typer.Option("--previous", metavar="FILE", help="The last scores: compare with their date."),
     ] = None,
     config: ConfigPath = DEFAULT,
     model: Model = None,
@@ -292,7 +294,7 @@ def explain(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say why one open lead scores as it does: its events, what speaks for and against it, and what has changed."""
+    """Explain the score of one open lead: its events, the reasons for and against, and what has changed."""
     from mqlml.commands import Earlier, explain_one_lead
     from mqlml.render import format_explain
 
@@ -326,7 +328,7 @@ def report(
     _show(result, format_report(result), as_json)
 
 
-# Typer carries its own copy of click, whose errors have no public name but this one.
+# Typer has its own copy of click; this is the only public name of its error.
 _UsageError = cast(type[Exception], typer.BadParameter.__base__)
 _USAGE, _SYSTEM, _INTERRUPTED = 2, 4, 130
 
@@ -342,24 +344,26 @@ def _complain(kind: str, message: str, as_json: bool) -> None:
 def _usage_text(error: Any) -> str:
     message = " ".join(str(error.format_message()).split()).rstrip(".")
     command = error.ctx.command_path if error.ctx is not None else "mqlml"
-    said = f"{message[:1].lower()}{message[1:]}".replace(". Did you mean", "; did you mean")
-    return f"{said}{'' if said.endswith('?') else ';'} see '{command} --help'"
+    text = f"{message[:1].lower()}{message[1:]}".replace(". Did you mean", "; did you mean")
+    return f"{text}{'' if text.endswith('?') else ';'} see '{command} --help'"
 
 
 def _system_text(error: OSError) -> str:
     where = f" at {str(error.filename)!r}" if error.filename is not None else ""
-    return f"the system refused{where}: {error.strerror or error}; see that the disk is there, has space and lets you"
+    return (
+        f"the system refused{where}: {error.strerror or error}; check that the disk has space and is writable"
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command; errors that a user can cause end in one or two lines and their own exit code."""
+    """Run one command; an error that a user can cause ends in one or two lines and its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in arguments
     try:
-        # What a command returns is None; what typer returns for --help, or for Ctrl-C, is an exit code.
+        # A command returns None; for --help and Ctrl-C typer returns an exit code.
         code = app(arguments, prog_name="mqlml", standalone_mode=False) or 0
     except MqlmlError as error:
-        # Of the public kinds: a room may have its own, as one that is a ValueError to scikit-learn too.
+        # The nearest public kind: a room may have its own subclass.
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == MqlmlError.__module__)
         _complain(kind.__name__, str(error), as_json)
         code = error.exit_code
@@ -369,7 +373,7 @@ def main(arguments: list[str] | None = None) -> None:
             _complain("UsageError", _usage_text(error), as_json)
         else:
             typer.echo(str(error), err=True)  # the help
-    except OSError as error:  # no room has words for it, as for a missing folder of temporary files
+    except OSError as error:  # such as a missing folder for temporary files
         _complain("OSError", _system_text(error), as_json)
         code = _SYSTEM
     if code == _INTERRUPTED:

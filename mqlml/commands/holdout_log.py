@@ -1,4 +1,4 @@
-"""The logbook of a model's held-out periods: the config's store is told of an opening, and says who came before."""
+"""Records each use of the held-out period in the config's store and finds the earlier ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Logbook", "warn_of_holdout_access"]
 
 
 class Logbook:
-    """Records each opening of a held-out period; pass it to `train` as ``record``.
+    """Records each use of a held-out period; pass it to `train` as ``record``.
 
     Parameters
     ----------
@@ -30,11 +30,11 @@ class Logbook:
     store : Store
     now : datetime in UTC
     needed : bool
-        Whether a store that takes no record stops the training. Where nothing is to be registered it is a note.
+        Whether training stops if the store cannot record it. If nothing will be registered, a note is enough.
 
     Attributes
     ----------
-    id : str or None, of the last opening; a tag of the version that comes of it.
+    id : str or None, of the last access; a tag of the version registered after it.
     """
 
     id: str | None = None
@@ -66,7 +66,7 @@ class Logbook:
         except VersionError:  # none was registered yet
             return ()
         return tuple(
-            sorted(found.version for found in versions if dict(found.tags).get("opening", "") in ids)
+            sorted(found.version for found in versions if dict(found.tags).get("holdout_access", "") in ids)
         )
 
 

@@ -1,4 +1,4 @@
-"""``report``: the page about a version is written."""
+"""``report``: write the page about a version."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from mqlml.config import read_config
 from mqlml.progress import Progress
 from mqlml.render import render_report
 from mqlml.render.results import ReportResult
-from mqlml.scoring import (
-    check_target,
-    write_text,
-)
+from mqlml.scoring import check_target, write_text
 
 __all__ = ["write_report"]
 
@@ -20,7 +17,7 @@ __all__ = ["write_report"]
 def write_report(
     config_path: str | Path, out: str | Path, *, model: str | None = None, progress: Progress
 ) -> ReportResult:
-    """Write the page about a version: the champion, unless another is named."""
+    """Write the page about the champion, or about the version named."""
     config = read_config(config_path)
     target = check_target(out, suffixes=(".html",))
     with progress.step("load"):

@@ -1,4 +1,4 @@
-"""``train``: a version is trained and, if the gate lets it pass, registered."""
+"""``train``: train a version and register it if it passes the gate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["register", "train_version"]
 def train_version(
     config_path: str | Path, *, register_it: bool = True, now: dt.datetime, progress: Progress
 ) -> TrainedVersion:
-    """Train what the config describes and, if the gate lets it pass, register it."""
+    """Train what the config describes and register it if it passes the gate."""
     config = read_config(config_path)
     store = find_store(config)
     if register_it:
@@ -43,7 +43,7 @@ def train_version(
 def register(trained: Trained, config: Config, *, now: dt.datetime, access: str | None = None) -> Version:
     """Save the bundle of a model that passed the gate and log it in the config's store as the next version.
 
-    ``access`` is the `Logbook`'s id of the opening of the held-out period that it was evaluated on.
+    ``access`` is the `Logbook`'s id of the access to the held-out period that evaluated it.
     """
     assert trained.bundle is not None, "only a model that passed the gate has a bundle"
     bundle = trained.bundle
@@ -51,7 +51,7 @@ def register(trained: Trained, config: Config, *, now: dt.datetime, access: str 
         "mqlml": bundle.libraries["mqlml"],
         "data_sha256": bundle.fingerprint["sha256"],
         **({"git_commit": bundle.git_commit} if bundle.git_commit else {}),
-        **({"opening": access} if access else {}),
+        **({"holdout_access": access} if access else {}),
     }
     return register_bundle(
         find_store(config),
@@ -64,7 +64,7 @@ def register(trained: Trained, config: Config, *, now: dt.datetime, access: str 
 
 
 def _params(bundle: Bundle, config: Config) -> dict[str, object]:
-    """What was chosen, flat: the problem, the thresholds, the calibration and the model's own settings."""
+    """What was chosen: the problem, the thresholds, the calibration and the model's settings."""
     described = describe_config(config)
     return {
         **{f"problem.{key}": value for key, value in described["problem"].items()},

@@ -1,4 +1,4 @@
-"""Room 7, which version: bundles, saved and loaded with care, and the MLflow store that keeps them."""
+"""Room 7, which version: saves and loads bundles, and keeps them in an MLflow store."""
 
 from mqlml.registry.bundle import (
     Bundle,

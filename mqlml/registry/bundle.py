@@ -1,8 +1,8 @@
-"""The bundle: all that scoring and reporting need of one version goes into a folder, and back after every check.
+"""The bundle is a folder with everything that scoring and reporting need of one version.
 
-The manifest names each file with its size and SHA-256, so a damaged or half-copied bundle is found out. That is no
-proof of origin, as whoever changes a file can change the manifest too; hence nothing in it is unpickled or run, the
-types in it are listed in `mqlml.registry.model_file`, and the trees are checked before they predict.
+The manifest lists each file's size and SHA-256, so a damaged or incomplete bundle is refused. That proves no origin,
+since whoever changes a file can change the manifest too; so nothing in it is unpickled or run, the types in it are
+listed in `mqlml.registry.model_file`, and the trees are checked before they predict.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def fingerprint_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
 
 
 def find_git_commit(folder: Path) -> str | None:
-    """The commit that is checked out where the config stands; None outside a repository, or without git."""
+    """The commit checked out in the config's folder; None outside a repository or without git."""
     try:
         done = subprocess.run(
             ["git", "rev-parse", "--verify", "HEAD"],
@@ -83,7 +83,7 @@ def find_git_commit(folder: Path) -> str | None:
 
 
 FORMAT = 3
-"""The number of the bundle's layout; another one comes from another mqlml."""
+"""The number of the bundle's layout."""
 
 _MANIFEST = "manifest.json"
 _TREES = "model.skops"
@@ -99,20 +99,18 @@ _FILES = (
     "fingerprint.json",
 )
 _MOST_BYTES = 256 * 2**20
-_LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
+_LIBRARIES = ("mqlml", "scikit-learn", "numpy", "scipy", "pandas", "skops")
 
 
 def library_versions() -> dict[str, str]:
     """The versions of Python, mqlml and the libraries that a prediction depends on."""
-    from mqlml import __version__
-
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    return {"python": platform.python_version(), "mqlml": __version__, **versions}
+    return {"python": platform.python_version(), **versions}
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """One version of a model, with everything that scoring and the report need.
+    """One version of a model.
 
     Attributes
     ----------
@@ -122,15 +120,15 @@ class Bundle:
     calibrator : SigmoidCalibrator
     policy : LabelPolicy
     plan : FeaturePlan
-        How the scorer's columns are built.
+        Builds the scorer's columns.
     config : dict
         The resolved config, as JSON and without secrets.
     reference : ndarray of float64
         Quantiles of the probabilities the version gave to later data, ascending, as by `make_reference`.
     result : TrainingResult
-        How it was chosen and how good it was on held-out data; the report is rendered from it.
+        How it was chosen and how well it predicted held-out data; the report reads it.
     fingerprint : dict
-        What tells the training data from other data: row counts, hashes.
+        Row counts and hashes of the training data.
     git_commit : str or None
         Of the code that trained it.
     created : str
@@ -154,12 +152,12 @@ class Bundle:
 
 
 def make_reference(probability: npt.ArrayLike) -> Floats:
-    """What later scores are measured against: the 0, 0.1, … 100 % quantiles of these probabilities.
+    """The 0, 0.1, … 100% quantiles of these probabilities; later scores are percentiles of them.
 
     Parameters
     ----------
     probability : array of shape (n,), at least one
-        Calibrated probabilities of leads the model had not seen, all ages as in the population.
+        Calibrated probabilities of leads the model had not seen, of all ages.
 
     Returns
     -------
@@ -170,9 +168,9 @@ def make_reference(probability: npt.ArrayLike) -> Floats:
 
 
 def save_bundle(bundle: Bundle, folder: str | Path) -> None:
-    """Write a bundle into a new folder, all of it or nothing; it is read back once before it gets its name.
+    """Write a bundle into a new folder, whole or not at all; it is loaded once before it gets its name.
 
-    In the result, a number that is NaN or infinite becomes null, as JSON has neither.
+    NaN and infinite numbers in the result become null.
 
     Raises
     ------
@@ -183,9 +181,7 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> None:
     """
     folder = Path(folder)
     if folder.exists():
-        raise OutputError(
-            f"a bundle is written into a new folder; {str(folder)!r} exists already. Name another"
-        )
+        raise OutputError(f"a bundle needs a new folder; {str(folder)!r} exists already. Name another")
     contents = {
         _TREES: save_trees(bundle.scorer.trees_),
         "scorer.json": _json(save_scorer(bundle.scorer)),
@@ -223,7 +219,7 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> None:
 
 
 def load_bundle(folder: str | Path) -> Bundle:
-    """Read a bundle after checking it: hashes first, then types, then every node of every tree.
+    """Load a bundle after checking its hashes, types and every node of every tree.
 
     Parameters
     ----------
@@ -232,9 +228,8 @@ def load_bundle(folder: str | Path) -> Bundle:
     Raises
     ------
     BundleError
-        If a file is missing, damaged or not what training makes; if the bundle comes from a newer mqlml, or from an
-        earlier one with another layout; or if it was trained with another minor release of scikit-learn, whose trees
-        need not mean the same.
+        If a file is missing, damaged or not what training makes; if it has another layout; or if it was trained
+        with another minor release of scikit-learn, whose trees may differ in meaning.
 
     Examples
     --------
@@ -316,7 +311,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             _refuse(folder, f"{path.name} has no {key!r}")
     if set(manifest["files"]) != set(_FILES):
         odd = sorted(set(manifest["files"]) ^ set(_FILES))
-        _refuse(folder, f"{path.name} lists files missing or too many: {', '.join(odd)}")
+        _refuse(folder, f"{path.name} lists missing or extra files: {', '.join(odd)}")
     _check_scikit_learn(folder, manifest["libraries"])
     return manifest
 
@@ -388,7 +383,5 @@ def _json(value: object) -> bytes:
     try:
         text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:
-        raise BundleError(
-            f"a version must hold values that JSON can hold, to be saved; found otherwise: {error}"
-        ) from error
+        raise BundleError(f"cannot save a version with values that JSON cannot hold: {error}") from error
     return f"{text}\n".encode()

@@ -1,10 +1,10 @@
-"""Openings: which held-out period was opened when, by whom and with which settings, kept beside the versions.
+"""The holdout access log records which held-out period was used when, by whom and with which settings.
 
-Whoever tries one setting after another and keeps the one that does best on the held-out period has chosen by it, and
-its metrics are then optimistic. Nothing can forbid that; this record, which is only ever added to, makes it visible.
+Whoever tries one setting after another and keeps the best one on the held-out period has chosen by it, and its
+metrics are then optimistic. Nothing can forbid that; this append-only log makes it visible.
 
 Beside an embedded store it is a file of JSON lines, which costs a millisecond where a store's tables cost seconds.
-On a server or database it is a run for each opening, in an experiment of its own, for all who share the store to see.
+On a server or database each access is a run in an experiment of its own, visible to all who share the store.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 
 __all__ = ["HoldoutAccess", "digest_settings", "make_holdout_access", "record_holdout_access", "same_period"]
 
-_TAG = "mqlml.opening"
+_TAG = "mqlml.holdout_access"
 _PAGE = 500
 _ALIKE = 0.5
-"""From this share of a period on that an earlier one covers, both count as the same."""
+"""An earlier period that covers at least this share of a later one counts as the same."""
 
 
 @dataclass(frozen=True)
 class HoldoutAccess:
-    """One opening of one period.
+    """One use of one held-out period.
 
     Attributes
     ----------
-    id : str, also a tag of the version that came of it, if one did.
+    id : str, also a tag of the version that was registered after it, if any.
     model : str
     at : str, ISO time.
-    by : str, the system's name of whoever ran it.
+    by : str, the system user who ran it.
     settings : str, a digest: see `digest_settings`.
     start, end, dated, rows, sha256 : as in `Period`.
     """
@@ -61,7 +61,7 @@ class HoldoutAccess:
 
 
 def make_holdout_access(period: Period, *, model: str, settings: str, now: dt.datetime) -> HoldoutAccess:
-    """An opening that happens now, by whoever runs this process."""
+    """An access at ``now``, by the user who runs this process."""
     try:
         by = getpass.getuser()
     except (KeyError, OSError):  # a container without a user database
@@ -72,10 +72,10 @@ def make_holdout_access(period: Period, *, model: str, settings: str, now: dt.da
 
 
 def digest_settings(described: Mapping[str, object]) -> str:
-    """SHA-256 of the settings that a model is chosen by.
+    """SHA-256 of the settings that choose a model.
 
-    Where the data lies and ends is left out, as are the model's name and store: training again on a longer export is
-    no choice between settings.
+    Paths, the end of the data, the model's name and its store are left out: retraining on a longer export is not a
+    choice between settings.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def _without(value: Any, keys: set[str]) -> Any:
 
 
 def same_period(earlier: Sequence[HoldoutAccess], access: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
-    """Those of the earlier openings that showed what this one shows: the same rows, or half of its time or more."""
+    """The earlier accesses to the same rows, or to at least half of the same time."""
     return tuple(
         found
         for found in earlier
@@ -109,19 +109,19 @@ def _covers(earlier: HoldoutAccess, access: HoldoutAccess) -> bool:
 
 
 def record_holdout_access(store: Store, access: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
-    """Add an opening to the record, and give back all that were in it.
+    """Add an access to the log and return all earlier ones.
 
     Raises
     ------
     TrackingError
-        If the record cannot be read or written.
+        If the log cannot be read or written.
     """
     return _record_in_file(store, access) if store.file is not None else _record_in_runs(store, access)
 
 
 def _record_in_file(store: Store, access: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
     assert store.file is not None
-    path = store.file.with_suffix(".openings.jsonl")
+    path = store.file.with_suffix(".holdout_access.jsonl")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(store), path.open("a+", encoding="utf-8") as file:
@@ -130,14 +130,14 @@ def _record_in_file(store: Store, access: HoldoutAccess) -> tuple[HoldoutAccess,
             file.write(json.dumps(asdict(access)) + "\n")
     except OSError as error:
         raise TrackingError(
-            f"that the held-out period was opened cannot be recorded in {str(path)!r}: {error.strerror}"
+            f"cannot record the use of the held-out period in {str(path)!r}: {error.strerror}"
         ) from error
     return earlier
 
 
 def _record_in_runs(store: Store, access: HoldoutAccess) -> tuple[HoldoutAccess, ...]:
     with connected(store, create=True) as client:
-        experiment = find_experiment(client, store, f"{access.model} held-out openings")
+        experiment = find_experiment(client, store, f"{access.model} held-out access")
         texts: list[str] = []
         token = None
         while True:
@@ -157,6 +157,6 @@ def _read(lines: Sequence[str], where: Path | Store) -> tuple[HoldoutAccess, ...
         return tuple(HoldoutAccess(**json.loads(line)) for line in lines if line.strip())
     except (ValueError, TypeError) as error:
         raise TrackingError(
-            f"the record of held-out periods in {str(where)!r} must hold one JSON object a line, as mqlml writes "
-            f"them; found something else ({error}). Put its backup back, or move it away"
+            f"the holdout access log {str(where)!r} must hold one JSON object per line, as mqlml writes them; found "
+            f"something else ({error}). Restore its backup, or move it away"
         ) from error

@@ -1,8 +1,8 @@
-"""The model file: a fitted `LeadScorer` goes in, JSON values and skops bytes come out, and back without trust.
+"""The model file: a fitted `LeadScorer` as JSON values and skops bytes, loaded back without trusting them.
 
-Only what was learned is kept: the trees as scikit-learn holds them, the encoder's words and the linear part's weights
-as JSON. What a prediction does not need, or what can be made anew (the loss, the fit's random generator), is left
-out, so that few types have to be trusted. Which ones is written here; the file has no say in it.
+Only what was learned is kept: the trees as scikit-learn holds them, the encoder's levels and the linear part's
+weights as JSON. Parts that a prediction does not need (the loss, the fit's random generator) are left out, so that
+few types must be trusted. They are listed here, not in the file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["load_scorer", "load_trees", "save_scorer", "save_trees"]
 
 _BOOSTING = "sklearn.ensemble._hist_gradient_boosting"
 
-# skops trusts every scikit-learn estimator and every numpy function by itself; this list is all that is let in.
+# skops itself trusts every scikit-learn estimator and numpy function; this list replaces that.
 _TRUSTED = {
     ("ObjectNode", f"{_BOOSTING}.gradient_boosting", "HistGradientBoostingClassifier"),
     ("ObjectNode", f"{_BOOSTING}.binning", "_BinMapper"),
@@ -65,7 +65,7 @@ class _Encoder(BaseModel):
             return "its columns are not one name and one kind each"
         categories = {n for n, kind in zip(self.feature_names, self.kinds, strict=True) if kind == "category"}
         if set(self.levels) != categories:
-            return "its words are not those of its categories"
+            return "its levels are not those of its categories"
         return None
 
     def matrix_names(self) -> list[str]:
@@ -106,7 +106,7 @@ class _Linear(BaseModel):
     base: float
     columns: list[str]
     effects: list[_Number | _Words]
-    # Versions of before there were pairs have none.
+    # Versions from before there were pairs have none.
     pairs: list[_Pair] = []
 
     def wrong(self, encoder: _Encoder) -> str | None:
@@ -140,7 +140,7 @@ class _Scorer(BaseModel):
     classes_dtype: str
     named: bool
     encoder: _Encoder
-    # Versions of before the blend are their trees alone, and have neither of these.
+    # Versions from before the blend are trees only and have neither.
     prior: float | None = None
     linear: _Linear | None = None
 
@@ -261,7 +261,7 @@ def load_scorer(values: object, trees: HistGradientBoostingClassifier | None) ->
 
 
 def _settings(estimator: BaseEstimator) -> dict[str, Any]:
-    """An estimator's settings, numpy's numbers as Python's."""
+    """An estimator's settings, with numpy numbers as Python numbers."""
     settings = estimator.get_params(deep=False)
     return {
         name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()
@@ -280,7 +280,7 @@ def _damaged(what: str) -> BundleError:
 
 
 def save_trees(trees: HistGradientBoostingClassifier | None) -> bytes:
-    """Fitted trees in the skops format, without what a prediction does not need; no trees are no bytes."""
+    """Fitted trees in the skops format, without what a prediction does not need; no bytes for no trees."""
     if trees is None:
         return b""
     light = copy.copy(trees)
@@ -292,21 +292,21 @@ def save_trees(trees: HistGradientBoostingClassifier | None) -> bytes:
 
 
 def load_trees(data: bytes) -> HistGradientBoostingClassifier | None:
-    """The trees of `save_trees`: ready to predict, each node checked, the fit's random generator left out.
+    """The trees of `save_trees`, ready to predict, each node checked.
 
-    No bytes are no trees, which a blend may well have; `load_scorer` knows whether this one should have some.
+    No bytes mean no trees, as in a blend of other parts; `load_scorer` knows whether this one needs some.
 
     Raises
     ------
     BundleError
-        If the bytes are no such file, hold a type that is not on the list here, or a tree that training cannot make.
+        If the bytes are no such file, or hold a type not listed here or a tree that training cannot make.
     """
     if not data:
         return None
     try:
         _check_types(_read_schema(data))
         with warnings.catch_warnings():
-            # Of another patch release; the manifest has been asked about minor ones.
+            # Of another patch release; the manifest decides about minor ones.
             warnings.simplefilter("ignore", InconsistentVersionWarning)
             loaded = skops_io.loads(data, trusted=[".".join(kind[1:]) for kind in _TRUSTED])
     except BundleError:
@@ -325,7 +325,7 @@ def load_trees(data: bytes) -> HistGradientBoostingClassifier | None:
 
 def _read_schema(data: bytes) -> object:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        # Written without compression, a true file holds less than its own size; any other may unpack without end.
+        # mqlml writes without compression, so the content is smaller than the file; a zip bomb is not.
         if sum(member.file_size for member in archive.infolist()) > len(data):
             raise BundleError("model.skops unpacks to more than its own size; it was not written by mqlml")
         schema: object = json.loads(archive.read("schema.json"))
@@ -333,7 +333,7 @@ def _read_schema(data: bytes) -> object:
 
 
 def _check_types(schema: object) -> None:
-    """Refuse a file that names any type, or any way to make one, that is not on the list."""
+    """Refuse a file that names a type, or a way to construct one, that is not listed."""
     waiting = [schema]
     while waiting:
         part = waiting.pop()

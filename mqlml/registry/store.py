@@ -1,4 +1,4 @@
-"""The store: a tracking URI as the config writes it goes in, the one place it means comes out.
+"""The store: where a config's tracking URI keeps versions, and the lock on it.
 
 A store is a SQLite file with its versions' files beside it (the default), or a server, or a server's database.
 """
@@ -48,7 +48,7 @@ class Store:
 
 
 def make_store(uri: str, *, folder: Path) -> Store:
-    """The store that a tracking URI means.
+    """The store of a tracking URI.
 
     Parameters
     ----------
@@ -84,16 +84,16 @@ def make_store(uri: str, *, folder: Path) -> Store:
 
 
 def may_write(path: Path) -> bool:
-    """Whether this process may write to a file, or make one in a folder, by the rights it has at the moment."""
+    """Whether this process may write to a file, or create one in a folder."""
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 @contextlib.contextmanager
 def locked(store: Store) -> Iterator[None]:
-    """Hold the embedded store for this process alone; a server does so by itself.
+    """Lock the embedded store for this process; a server does so by itself.
 
-    The lock is the system's, on a file beside the store, and goes with its process however that ends. A store in a
-    folder that may only be read has its tables already, and needs none.
+    It is a system lock on a file beside the store, released however the process ends. A read-only store has its
+    tables already and needs no lock.
     """
     if store.file is None or not may_write(store.file.parent):
         yield

@@ -1,10 +1,8 @@
-"""Tracking: a bundle goes into an MLflow store as a numbered version, and comes out by alias or number.
+"""Tracking keeps bundles in an MLflow store as numbered versions, found by alias or number.
 
-The only importer of mlflow, which takes two seconds and is therefore imported when a function here first needs it.
-A version is registered without an MLflow flavour: the bundle's folder is the artifact and `load_bundle` reads it.
-MLflow's own loaders unpickle or import what the artifact names, and logging a flavour spends seconds on guessing pip
-requirements; the registry itself asks for neither. Order makes a kill harmless: files first, then the version, and
-its alias last, so an alias always means a whole version.
+The only importer of mlflow, which takes two seconds and is therefore imported when a function first needs it.
+The order of writing makes a kill harmless: files first, then the version, and its alias last, so an alias
+always means a whole version.
 """
 
 from __future__ import annotations
@@ -54,13 +52,13 @@ CHALLENGER = "challenger"
 
 _BUNDLE = "bundle"
 _LOGGED = ("holdout", "labels", "baselines")
-"""Parts of a result whose numbers are MLflow's metrics of a run."""
+"""Parts of a result whose numbers become the run's metrics."""
 
 _BATCH = 100
 _LONGEST_VALUE = 500
 
-# No telemetry, no progress bars and no adverts on the terminal; an unreachable server is given up on after about
-# ten seconds where it refuses and two minutes where it is silent (MLflow's own defaults: four and sixteen minutes).
+# No telemetry, progress bars or adverts. An unreachable server fails after about ten seconds if it refuses and two
+# minutes if it is silent (MLflow's defaults: four and sixteen minutes).
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -78,7 +76,7 @@ _TALKATIVE = {
 
 @dataclass(frozen=True)
 class Version:
-    """One registered version: what MLflow calls it, and which aliases point to it."""
+    """One registered version and the aliases that point to it."""
 
     name: str
     version: int
@@ -88,14 +86,14 @@ class Version:
 
 
 def check_store(store: Store) -> None:
-    """Refuse an embedded store that no version could be put into; nothing is made yet.
+    """Refuse an embedded store that cannot take a version; nothing is created yet.
 
-    Training calls this before it starts, since a model without a place to keep it is lost.
+    Training calls this before it starts, since a model that cannot be kept is lost.
 
     Raises
     ------
     TrackingError
-        If the file is no store, or it may not be written, or no folder can be made for it.
+        If the file is no store or may not be written, or no folder can be created for it.
     """
     file = store.file
     if file is None:
@@ -105,9 +103,9 @@ def check_store(store: Store) -> None:
         return
     above = next(folder for folder in file.parents if folder.exists())
     if not above.is_dir() or not may_write(above):
-        why = "no permission to write there" if above.is_dir() else "it is no folder"
+        reason = "no permission to write there" if above.is_dir() else "it is no folder"
         raise TrackingError(
-            f"no store {file.name!r} can be made in {str(above)!r}: {why}; allow it, or see tracking.uri"
+            f"cannot create the store {file.name!r} in {str(above)!r}: {reason}; allow it, or see tracking.uri"
         )
 
 
@@ -124,7 +122,7 @@ def log_version(
 ) -> Version:
     """Log a run with a bundle and register it as the next version of a model.
 
-    The first version becomes ``champion``; a later one becomes ``challenger`` and is promoted by hand.
+    The first version becomes ``champion``, each later one ``challenger``.
 
     Parameters
     ----------
@@ -136,19 +134,19 @@ def log_version(
     created : datetime in UTC
         When the run started; the time of all its metrics.
     params : mapping
-        What was chosen; values are logged as text, long ones shortened.
+        What was chosen; logged as text, long values shortened.
     metrics : mapping
         What was measured, nested or not: ``{"holdout": {"roc_auc": 0.7}}`` becomes ``holdout.roc_auc``. Only
         finite numbers are logged.
     tags : mapping
         Put on the run and on the version; ``git_commit`` also under the name that MLflow's pages show.
     texts : mapping, optional
-        Further files of the run, name to content (``{"report.html": …}``).
+        More files of the run, by name (``{"report.html": …}``).
 
     Raises
     ------
     TrackingError
-        If the store does not take it. Nothing is registered then.
+        If the store refuses. Nothing is registered then.
     """
     with connected(store, create=True) as client:
         from mlflow.entities import Metric, Param
@@ -164,10 +162,10 @@ def log_version(
         run_id: str = run.info.run_id
         try:
             numbers = [Metric(key, value, started, 0) for key, value in _leaves(metrics)]
-            words = [Param(key, _shortened(value)) for key, value in params.items()]
-            for start in range(0, max(len(numbers), len(words)), _BATCH):
+            settings = [Param(key, _shortened(value)) for key, value in params.items()]
+            for start in range(0, max(len(numbers), len(settings)), _BATCH):
                 part = slice(start, start + _BATCH)
-                client.log_batch(run_id, metrics=numbers[part], params=words[part])
+                client.log_batch(run_id, metrics=numbers[part], params=settings[part])
             client.log_artifacts(run_id, str(bundle_folder), _BUNDLE)
             for file, text in (texts or {}).items():
                 client.log_text(run_id, text, file)
@@ -220,7 +218,7 @@ def _register(client: MlflowClient, name: str, run_id: str, source: str, tags: d
 
 
 def find_version(store: Store, name: str, which: str = CHAMPION) -> Version:
-    """The version that an alias (``champion``) or a number (``3``) means.
+    """The version with an alias (``champion``) or a number (``3``).
 
     Raises
     ------
@@ -282,7 +280,7 @@ def list_versions(store: Store, name: str) -> tuple[Version, ...]:
 
 
 def fetch_bundle(store: Store, version: Version, into: Path) -> Path:
-    """Copy a version's bundle into a folder; the result is the bundle's own folder in it.
+    """Copy a version's bundle into a folder and return the bundle's path in it.
 
     Raises
     ------
@@ -291,7 +289,7 @@ def fetch_bundle(store: Store, version: Version, into: Path) -> Path:
     """
     with connected(store) as client:
         if store.artifacts is not None:
-            # MLflow keeps absolute paths. A store that was moved, or is mounted elsewhere, has its files beside it.
+            # MLflow keeps absolute paths; a moved store has its files beside it.
             beside = store.artifacts / version.run_id / "artifacts" / _BUNDLE
             if beside.is_dir():
                 return Path(shutil.copytree(beside, into / _BUNDLE))
@@ -300,14 +298,14 @@ def fetch_bundle(store: Store, version: Version, into: Path) -> Path:
         source = client.get_model_version_download_uri(version.name, str(version.version))
         if source.startswith("file:") and not Path(url2pathname(urllib.parse.urlsplit(source).path)).is_dir():
             raise TrackingError(
-                f"the files of {version.name} version {version.version} must stand in {source}, and are gone; put "
-                "them back, or train a new version"
+                f"the files of {version.name} version {version.version} are missing from {source}; put them back, "
+                "or train a new version"
             )
         return Path(download_artifacts(artifact_uri=source, dst_path=str(into), tracking_uri=store.uri))
 
 
 def load_version(store: Store, name: str, which: str = CHAMPION) -> tuple[Bundle, Version]:
-    """A version's bundle, fetched and checked.
+    """Fetch and check a version's bundle.
 
     Raises
     ------
@@ -322,19 +320,19 @@ def load_version(store: Store, name: str, which: str = CHAMPION) -> tuple[Bundle
         try:
             return load_bundle(fetched), version
         except BundleError as error:
-            # Where it was copied to is gone by the time anyone reads the message.
+            # The copy is gone by the time anyone reads the message.
             message = str(error).replace(repr(str(fetched)), f"of {name} version {version.version}")
             raise BundleError(message) from error
 
 
 def find_experiment(client: MlflowClient, store: Store, name: str) -> str:
-    """The experiment of this name whose files lie in this store, made if need be."""
+    """The experiment of this name whose files lie in this store, created if needed."""
     from mlflow.exceptions import MlflowException
 
     location = None if store.artifacts is None else store.artifacts.as_uri()
     with locked(store):
         for title in (name, f"{name} ({location})"):
-            # An embedded store that was moved has an experiment that still writes to the old place: make another.
+            # The experiment of a moved store still writes to the old place; create another.
             found = client.get_experiment_by_name(title)
             if found is None:
                 try:
@@ -350,12 +348,12 @@ def find_experiment(client: MlflowClient, store: Store, name: str) -> str:
             if found is not None and (store.file is None or found.artifact_location == location):
                 experiment: str = found.experiment_id
                 return experiment
-    raise TrackingError(f"no experiment for {name!r} can be made in {store}; choose another name")
+    raise TrackingError(f"cannot create an experiment for {name!r} in {store}; choose another name")
 
 
 @contextlib.contextmanager
 def connected(store: Store, *, create: bool = False) -> Iterator[MlflowClient]:
-    """A client of the store, quiet, whose errors are ours."""
+    """A quiet client of the store, with errors of ours."""
     for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)
     if store.file is not None:
@@ -372,12 +370,12 @@ def connected(store: Store, *, create: bool = False) -> Iterator[MlflowClient]:
         except MqlmlError:
             raise
         except (MlflowException, SQLAlchemyError, OSError, ImportError, UnicodeDecodeError) as error:
-            # Of a database's driver that is not installed, and of a damaged file: sqlite3 decodes what it tells.
-            raise TrackingError(_sentence(store, error)) from error
+            # ImportError: a database driver is missing. UnicodeDecodeError: sqlite3 describes a damaged file.
+            raise TrackingError(_format_error(store, error)) from error
 
 
 def _check_file(file: Path, *, create: bool) -> None:
-    """Refuse at once what MLflow would try for minutes, or would make where nothing should be made."""
+    """Refuse at once what MLflow would try for minutes, or would create by mistake."""
     if not file.exists():
         if not create:
             raise VersionError(
@@ -386,11 +384,11 @@ def _check_file(file: Path, *, create: bool) -> None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise TrackingError(
-                f"the folder {str(file.parent)!r} cannot be made: {error.strerror}"
-            ) from error
+            raise TrackingError(f"cannot create the folder {str(file.parent)!r}: {error.strerror}") from error
         if not may_write(file.parent):
-            raise TrackingError(f"no store can be made in {str(file.parent)!r}: no permission to write there")
+            raise TrackingError(
+                f"cannot create a store in {str(file.parent)!r}: no permission to write there"
+            )
         return
     if file.is_dir():
         raise TrackingError(
@@ -408,17 +406,17 @@ def _check_file(file: Path, *, create: bool) -> None:
 
 
 def _start(store: Store) -> None:
-    """Make the tables of an embedded store, if they are not there, by one process at a time and all at once."""
+    """Create the tables of an embedded store if missing, one process at a time and all at once."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     assert store.artifacts is not None
     assert store.file is not None
-    # Named here, because the default is a folder mlruns wherever the program was started.
+    # MLflow's default is a folder mlruns in the current directory.
     artifacts = store.artifacts.as_uri()
     with locked(store):
         if not store.file.exists() or store.file.stat().st_size == 0:
-            # MLflow makes its tables in dozens of steps, and can never go on from the middle of them, which is where
-            # a full disk or Ctrl-C would leave a store made in its own place.
+            # MLflow creates its tables in dozens of steps and cannot resume in the middle, where a full disk or
+            # Ctrl-C would leave a store created in place.
             part = store.file.with_name(f".{secrets.token_hex(6)}.part")
             try:
                 SqlAlchemyStore(f"sqlite:///{part.as_posix()}", artifacts).engine.dispose()
@@ -432,13 +430,13 @@ def _start(store: Store) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No log lines of MLflow's parts, since what they log is raised too, and no warnings that they cannot help."""
+    """Silence MLflow's log lines, since what they log is raised too, and one warning."""
     levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
     for name, level in _TALKATIVE.items():
         logging.getLogger(name).setLevel(level)
     try:
         with warnings.catch_warnings():
-            # MLflow 3.17's tables use a loader that SQLAlchemy 2.1 means to remove.
+            # MLflow 3.17 uses a loader that SQLAlchemy 2.1 deprecates.
             warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
             yield
     finally:
@@ -446,7 +444,7 @@ def _quiet() -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
-def _sentence(store: Store, error: Exception) -> str:
+def _format_error(store: Store, error: Exception) -> str:
     if isinstance(error, ImportError):
         return (
             f"the store {store} needs the Python package {error.name!r}; install it, or correct tracking.uri"
@@ -457,15 +455,15 @@ def _sentence(store: Store, error: Exception) -> str:
         reason = re.search(
             r"(Connection refused|timed out|Name or service not known|Failed to resolve)", text
         )
-        why = f" ({reason[1]})" if reason else ""
-        return f"the MLflow server {store} does not answer{why}; start it, or correct tracking.uri"
+        because = f" ({reason[1]})" if reason else ""
+        return f"the MLflow server {store} does not answer{because}; start it, or correct tracking.uri"
     if "disk I/O error" in text or "database or disk is full" in text:
         return (
             f"the MLflow store {store} cannot be written: the disk is full or failing; free some space on it"
         )
     if "out-of-date database schema" in text:
         return f"the store {store} was made by another MLflow; back it up and run 'mlflow db upgrade {store}'"
-    return f"the MLflow store {store} did not do what was asked: {text[:_LONGEST_VALUE]}; see tracking.uri"
+    return f"the MLflow store {store} refused: {text[:_LONGEST_VALUE]}; see tracking.uri"
 
 
 def _shortened(value: object) -> str:
@@ -474,7 +472,7 @@ def _shortened(value: object) -> str:
 
 
 def _leaves(values: Mapping[str, object], before: str = "") -> Iterator[tuple[str, float]]:
-    """The finite numbers of a nested mapping, with the keys on the way joined by dots."""
+    """The finite numbers of a nested mapping, with keys joined by dots."""
     for key, value in values.items():
         name = f"{before}{key}"
         if isinstance(value, Mapping):

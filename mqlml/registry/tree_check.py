@@ -1,8 +1,7 @@
-"""The tree check: boosted trees read from a file go in, and come out only if no prediction can leave their bounds.
+"""The tree check refuses boosted trees that no fit could have grown, before they predict.
 
-scikit-learn walks the nodes in compiled code without looking where an index points, so a damaged or crafted file
-could read any memory, loop for ever, or crash the process. Everything that walk relies on is checked here, before
-the first prediction, together with what a fit always leaves behind; a tree no fit could have grown is refused.
+scikit-learn follows the nodes in compiled code without checking an index, so a damaged or crafted file could read any
+memory, loop forever, or crash the process. Everything that a prediction relies on is checked here.
 """
 
 from __future__ import annotations
@@ -55,15 +54,15 @@ _BINS_LEARNED = {"bin_thresholds_", "is_categorical_", "missing_values_bin_idx_"
 
 
 def check_trees(trees: object) -> HistGradientBoostingClassifier:
-    """The same object, once every node of every tree has been checked.
+    """Check every node of every tree and return the same object.
 
-    Trees for two classes on numeric columns are expected, without the parts that a fit needs and a prediction does
-    not (loss, label encoder, random generator), which must be None.
+    Expected are trees for two classes on numeric columns; the parts that only a fit needs (loss, label encoder,
+    random generator) must be None.
 
     Raises
     ------
     BundleError
-        If anything is not as a fit leaves it; the message names the tree, the node and what is wrong.
+        If anything differs from what a fit leaves; the message names the tree, the node and what is wrong.
     """
     settings = set(HistGradientBoostingClassifier().get_params())
     values = _attributes(trees, HistGradientBoostingClassifier, settings | _LEARNED, "the model")
@@ -117,17 +116,17 @@ def _is_plain(value: object) -> bool:
 def _attributes(value: object, cls: type, names: Collection[str], where: str) -> dict[str, Any]:
     """The attributes of an object of exactly this class with exactly these attributes.
 
-    One that is too many could stand in for a method, as in ``model.predict = something``.
+    An extra one could replace a method, as in ``model.predict = something``.
     """
     _require(type(value) is cls, f"{where} is a {type(value).__name__}, not a {cls.__name__}")
     found: dict[str, Any] = vars(value)
     odd = sorted(set(found) ^ set(names))
-    _require(not odd, f"{where} has attributes missing or too many: {', '.join(odd[:5])}")
+    _require(not odd, f"{where} has missing or extra attributes: {', '.join(odd[:5])}")
     return found
 
 
 def _array(value: object, dtype: np.dtype[Any], shape: tuple[int, ...], what: str) -> None:
-    """A plain numpy array of this type and shape; ``-1`` in the shape stands for any length."""
+    """Require a plain numpy array of this type and shape; ``-1`` in the shape is any length."""
     _require(type(value) is np.ndarray, f"{what} is a {type(value).__name__}, not an array")
     assert isinstance(value, np.ndarray)
     _require(value.dtype == dtype, f"{what} holds {value.dtype}, not {dtype}")

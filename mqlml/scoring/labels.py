@@ -94,7 +94,7 @@ def label_leads(
     before = LastLabels(
         last["label"].map(order).fillna(0).to_numpy(dtype=np.int64), last["since"].to_numpy(dtype=np.int64)
     )
-    thresholds = policy.bars(gate_inputs, n)
+    thresholds = policy.thresholds_by_row(gate_inputs, n)
     level, since, kept = assign_with_hysteresis(
         probability,
         level,
@@ -136,7 +136,7 @@ def _reasons(
     ranked = gate_inputs.ranked(policy.references)
     for number, outcome in enumerate(policy.outcomes, start=1):
         rows = np.flatnonzero(np.maximum(level, 1) == number)
-        rule, name = outcome.bar, _format_label(outcome.label)
+        rule, name = outcome.label_threshold, _format_label(outcome.label)
         teams, team = np.array([""]), np.zeros(len(rows), dtype=np.int64)
         if rule.column is not None:
             teams, team = np.unique(np.asarray(gate_inputs.teams[rule.column])[rows], return_inverse=True)

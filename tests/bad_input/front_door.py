@@ -133,5 +133,5 @@ def names_in(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-OPENED = {"models/mlflow.openings.jsonl", "models/mlflow.db.lock"}
+OPENED = {"models/mlflow.holdout_access.jsonl", "models/mlflow.db.lock"}
 """What a training that judged its model and then failed leaves: the record that it saw the held-out period."""

@@ -90,7 +90,10 @@ def without_rights(desk: Desk, capsys: pytest.CaptureFixture[str]) -> Iterator[D
             ["table", "--out", "table.csv"],
             "'table.csv' cannot be written: no permission to write in '.*'; allow it, or",
         ),
-        (["train"], r"no store 'mlflow\.db' can be made in '.*': no permission to write there; allow it, or"),
+        (
+            ["train"],
+            r"cannot create the store 'mlflow\.db' in '.*': no permission to write there; allow it, or",
+        ),
         (["demo", "try"], "'try' cannot be made or written in: Permission denied; name another folder"),
     ],
     ids=["a-new-file", "an-earlier-file", "the-store", "the-demo"],
@@ -173,7 +176,7 @@ def test_no_folder_for_temporary_files(desk: Desk, temporary: Path) -> None:
     done = start("train", desk=desk, temporary=temporary, before=lost)
     assert done.returncode == 4
     judge_words(
-        done.stderr, "the system refused: No usable temporary directory found in .*; see that the disk"
+        done.stderr, "the system refused: No usable temporary directory found in .*; check that the disk"
     )
 
 
@@ -270,4 +273,4 @@ def test_output_onto_a_full_device(desk: Desk, temporary: Path) -> None:
             check=False,
         )
     assert done.returncode == 4
-    judge_words(done.stderr, "the system refused: No space left on device; see that the disk")
+    judge_words(done.stderr, "the system refused: No space left on device; check that the disk")

@@ -234,7 +234,7 @@ KEYS = [
     Bad(
         "end-still-to-come",
         setting("data.observed_until", "2999-01-01"),
-        r"data\.observed_until must lie in the past; found 2999-01-01, and it is .*\. Write the moment of the export",
+        r"data\.observed_until must lie in the past; found 2999-01-01, and it is .*\. Set it to the time of",
         "ConfigError",
     ),
     Bad(

@@ -161,7 +161,7 @@ BAD = [
     store(
         "store-scrambled",
         store_scrambled,
-        r"the MLflow store .* did not do what was asked: .*; see tracking\.uri$",
+        r"the MLflow store .* refused: .*; see tracking\.uri$",
     ),
     store(
         "train-into-no-database", store_becomes(b"no database"), r"is not an MLflow store .*; see", "train"
@@ -169,7 +169,7 @@ BAD = [
     store(
         "train-into-a-file",
         every(no_store, file("models", "a file")),
-        r"no store 'mlflow\.db' can be made in '.*models': it is no folder; allow it, or see tracking\.uri",
+        r"cannot create the store 'mlflow\.db' in '.*models': it is no folder; allow it, or see tracking\.uri",
         "train",
     ),
     store(

@@ -290,13 +290,13 @@ def test_a_bundle_goes_into_a_new_folder_only(made: Made, saved: Path, tmp_path:
 def test_a_bundle_that_could_not_be_loaded_is_not_saved(
     made: Made, tmp_path: Path, change: dict[str, Any]
 ) -> None:
-    with pytest.raises(BundleError, match=r"\.part'|values that JSON can hold.*not JSON compliant"):
+    with pytest.raises(BundleError, match=r"\.part'|values that JSON cannot hold.*not JSON compliant"):
         save_bundle(dataclasses.replace(made.bundle, **change), tmp_path / "b")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_value_that_no_json_holds(made: Made, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="values that JSON can hold.*object is not JSON serializable"):
+    with pytest.raises(BundleError, match="values that JSON cannot hold.*object is not JSON serializable"):
         save_bundle(dataclasses.replace(made.bundle, config={"when": object()}), tmp_path / "b")
 
 
@@ -380,8 +380,8 @@ def test_a_file_of_something_else(folder: Path, name: str, content: bytes) -> No
         (lambda m: m.pop("format"), "is not a manifest"),
         (lambda m: m.pop("name"), "has no 'name'"),
         (lambda m: m.update(files=[]), "has no 'files'"),
-        (lambda m: m["files"].pop("scorer.json"), r"lists files missing or too many: scorer\.json"),
-        (lambda m: m["files"].update({"../../etc/passwd": {}}), r"too many: \.\./\.\./etc/passwd"),
+        (lambda m: m["files"].pop("scorer.json"), r"lists missing or extra files: scorer\.json"),
+        (lambda m: m["files"].update({"../../etc/passwd": {}}), r"extra files: \.\./\.\./etc/passwd"),
         (
             lambda m: m["files"].update({"scorer.json": None}),
             r"scorer\.json is not the file the manifest lists",
@@ -617,11 +617,11 @@ def unused(kinds: list[str]) -> None:
         (lambda s: s.update(classes_dtype="nonsense"), "not understood"),
         (lambda s: s["encoder"]["feature_names"].append("more"), "not one name and one kind each"),
         (lambda s: twice(s["encoder"]["feature_names"]), "not one name and one kind each"),
-        (lambda s: s["encoder"]["levels"].popitem(), "its words are not those of its categories"),
-        (lambda s: s["encoder"]["levels"].update(other=["a"]), "its words are not those of its categories"),
+        (lambda s: s["encoder"]["levels"].popitem(), "its levels are not those of its categories"),
+        (lambda s: s["encoder"]["levels"].update(other=["a"]), "its levels are not those of its categories"),
         (lambda s: s["encoder"]["kinds"].__setitem__(0, "date"), r"at 'encoder\.kinds\.0'"),
         (lambda s: unused(s["encoder"]["kinds"]), "matrix columns for trees of"),
-        (lambda s: s["encoder"]["feature_names"].__setitem__(0, "renamed"), "words are not|does not make"),
+        (lambda s: s["encoder"]["feature_names"].__setitem__(0, "renamed"), "levels are not|does not make"),
     ],
     ids=[
         "extra key",

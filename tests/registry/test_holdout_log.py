@@ -1,4 +1,4 @@
-"""The record of opened periods: what counts as the same period and as another setting, and that nothing is lost."""
+"""The holdout access log: what counts as the same period and as another setting, and that nothing is lost."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def access(**changed: Any) -> HoldoutAccess:
     return make_holdout_access(period, **{"model": "leads", "settings": "one", "now": NOW, **changed})
 
 
-def test_each_opening_is_added_and_the_earlier_ones_come_back(tmp_path: Path) -> None:
+def test_each_access_is_added_and_the_earlier_ones_are_returned(tmp_path: Path) -> None:
     store = make_store("sqlite:///models/mlflow.db", folder=tmp_path)
     first, second = access(), access(settings="two")
     assert record_holdout_access(store, first) == ()
     assert record_holdout_access(store, second) == (first,)
     assert record_holdout_access(store, first) == (first, second)
-    lines = (tmp_path / "models" / "mlflow.openings.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (tmp_path / "models" / "mlflow.holdout_access.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["settings"] for line in lines] == ["one", "two", "one"]
     assert not (tmp_path / "models" / "mlflow.db").exists(), "no tables are made for it"
     assert first.at == "2026-01-02T08:30:00Z"
@@ -46,7 +46,7 @@ def test_each_opening_is_added_and_the_earlier_ones_come_back(tmp_path: Path) ->
     assert first.id != second.id
 
 
-def test_openings_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+def test_accesses_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     store = make_store("sqlite:///models/mlflow.db", folder=tmp_path)
     with ThreadPoolExecutor(8) as pool:
         seen = list(
@@ -57,14 +57,16 @@ def test_openings_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
 
 def test_a_record_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
     store = make_store("sqlite:///models/mlflow.db", folder=tmp_path)
-    path = tmp_path / "models" / "mlflow.openings.jsonl"
+    path = tmp_path / "models" / "mlflow.holdout_access.jsonl"
     path.parent.mkdir()
     path.write_text('{"id": 1}\n', encoding="utf-8")
-    with pytest.raises(TrackingError, match=r"openings\.jsonl' must hold one JSON object a line"):
+    with pytest.raises(TrackingError, match=r"holdout_access\.jsonl' must hold one JSON object per line"):
         record_holdout_access(store, access())
     path.unlink()
     path.mkdir()
-    with pytest.raises(TrackingError, match="cannot be recorded in .*Is a directory"):
+    with pytest.raises(
+        TrackingError, match="cannot record the use of the held-out period in .*Is a directory"
+    ):
         record_holdout_access(store, access())
 
 

@@ -259,7 +259,7 @@ def test_files_that_are_gone_or_damaged(bundle_folder: Path, store: Store, tmp_p
     with pytest.raises(BundleError, match=r"scorer\.json is not the file the manifest lists"):
         load_version(store, "leads")
     shutil.rmtree(kept)
-    with pytest.raises(TrackingError, match=r"the files of leads version 1 .*bundle, and are gone"):
+    with pytest.raises(TrackingError, match=r"the files of leads version 1 are missing from .*bundle; put"):
         fetch_bundle(store, version, tmp_path)
 
 
@@ -282,7 +282,7 @@ def test_files_that_are_no_store(tmp_path: Path) -> None:
             list_versions(make_store(f"sqlite:///{name}", folder=tmp_path), "leads")
     (tmp_path / "file").write_text("")
     with pytest.raises(
-        TrackingError, match=r"the folder '.*file' cannot be made: File exists|Not a directory"
+        TrackingError, match=r"cannot create the folder '.*file': File exists|Not a directory"
     ):
         log(make_store("sqlite:///file/m.db", folder=tmp_path), tmp_path)
 
@@ -315,23 +315,24 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["mlflow", "mqlml.registry"])
 
 
-def run_first(folder: Path, bundle_folder: Path, barrier: Any, said: Any) -> None:
+def run_first(folder: Path, bundle_folder: Path, barrier: Any, results: Any) -> None:
     barrier.wait(60)
     version = log(make_store(DEFAULT, folder=folder), bundle_folder)
-    said.put((version.version, version.aliases))
+    results.put((version.version, version.aliases))
 
 
 def test_four_first_starts_at_once(bundle_folder: Path, tmp_path: Path) -> None:
-    barrier, said = PROCESSES.Barrier(4), PROCESSES.Queue()
+    barrier, results = PROCESSES.Barrier(4), PROCESSES.Queue()
     children = [
-        PROCESSES.Process(target=run_first, args=(tmp_path, bundle_folder, barrier, said)) for _ in range(4)
+        PROCESSES.Process(target=run_first, args=(tmp_path, bundle_folder, barrier, results))
+        for _ in range(4)
     ]
     for child in children:
         child.start()
     for child in children:
         child.join(120)
     assert [child.exitcode for child in children] == [0, 0, 0, 0]
-    versions = sorted(said.get(timeout=10) for _ in children)
+    versions = sorted(results.get(timeout=10) for _ in children)
     assert [number for number, _ in versions] == [1, 2, 3, 4]
     assert sorted(alias for _, aliases in versions for alias in aliases) == ["challenger"] * 3 + ["champion"]
     assert versions[0][1] == ("champion",)
