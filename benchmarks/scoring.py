@@ -46,6 +46,9 @@ class Steps(Silent):
         steps[name] = steps.get(name, 0) + time.process_time() - start
 config, as_of, out = sys.argv[1:4]
 more = json.loads(sys.argv[4])
+if more:
+    from mqlml.commands import ScoreOptions
+    more = {"options": ScoreOptions(**more)}
 now = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 result = score_leads(config, as_of=as_of, out=out, now=now, progress=Steps(), **more)
 print(json.dumps({"leads": result.leads, "steps": {k: round(v, 1) for k, v in steps.items()}}))
@@ -124,19 +127,13 @@ class World:
 
 
 def make_world(folder: Path, leads: int) -> World:
-    """Simulate a company, train a version on it, and replicate its open leads."""
+    """Simulate a company, and replicate its open leads."""
     world = simulate(BASE_LEADS, random_state=1, activity=0.53)
     as_of = f"{world.observed_until:%Y-%m-%d}"
     history = folder / "history"
     history.mkdir()
     for name, table in (("leads", world.leads), ("events", world.events), ("outcomes", world.outcomes)):
         table.to_parquet(history / f"{name}.parquet", index=False)
-    write_config(folder / "train.yml", as_of, "history", "history/events.parquet")
-    program = "import sys; from mqlml.cli import main; sys.exit(main())"
-    run = [sys.executable, "-c", program, "train", "--config", str(folder / "train.yml"), "--json"]
-    done = subprocess.run(run, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"the version was not trained: {done.stdout[-500:]}{done.stderr[-2000:]}")
     closed = world.outcomes.loc[world.outcomes["stage"].isin(["closed_won", "closed_lost"]), "lead_id"]
     people = world.leads[~world.leads["lead_id"].isin(closed)].reset_index(drop=True)
     acts = world.events[world.events["lead_id"].isin(people["lead_id"])].reset_index(drop=True)
@@ -163,12 +160,39 @@ def make_world(folder: Path, leads: int) -> World:
     pd.concat(copied).to_parquet(folder / "leads.parquet", index=False)
     one = world.outcomes.iloc[:1].assign(lead_id=people["lead_id"].iloc[0])
     one.to_parquet(folder / "outcomes.parquet", index=False)
-    write_config(folder / "plain.yml", as_of, ".", "events")
-    write_config(folder / "ids.yml", as_of, ".", "events_with_ids")
     return World(folder, as_of, leads, events)
 
 
-def write_config(path: Path, until: str, tables: str, events: str) -> None:
+def train_version(world: World, store: str, tree: Path | None) -> None:
+    """Train a version with a checkout of mqlml, and write the configs that score with it, unless that was done."""
+    folder, until = world.folder, world.as_of
+    if (folder / store).exists():
+        return
+    write_config(folder / f"{store}-train.yml", until, "history", "history/events.parquet", store)
+    write_config(folder / f"{store}-plain.yml", until, ".", "events", store)
+    write_config(folder / f"{store}-ids.yml", until, ".", "events_with_ids", store)
+    program = "import sys; from mqlml.cli import main; sys.exit(main())"
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "train",
+        "--config",
+        str(folder / f"{store}-train.yml"),
+        "--json",
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tree, env=environment_of(tree)
+    )
+    if done.returncode:
+        raise SystemExit(f"the version was not trained: {done.stdout[-500:]}{done.stderr[-2000:]}")
+
+
+def environment_of(tree: Path | None) -> dict[str, str]:
+    return {**os.environ} | ({} if tree is None else {"PYTHONPATH": str(tree.absolute())})
+
+
+def write_config(path: Path, until: str, tables: str, events: str, store: str) -> None:
     config = {
         "name": "big",
         "data": {
@@ -182,6 +206,7 @@ def write_config(path: Path, until: str, tables: str, events: str) -> None:
             "snapshots": {"ages": ["0d", "7d", "30d"]},
             "age_limits": ["0d", "4000d"],
         },
+        "tracking": {"uri": f"sqlite:///{store}/mlflow.db"},
         "labels": {
             "mql": {"policy": "fixed", "value": 0.05},
             "sql": {"policy": "fixed", "value": 0.15},
@@ -192,9 +217,8 @@ def write_config(path: Path, until: str, tables: str, events: str) -> None:
 
 def measure(command: list[str], tree: Path | None = None) -> dict[str, object]:
     """Run a command; its CPU seconds, seconds and peak of memory beside what it prints."""
-    environment = {**os.environ} | ({} if tree is None else {"PYTHONPATH": str(tree.absolute())})
     begin = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=tree)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment_of(tree), cwd=tree)
     assert process.stdout is not None
     printed = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
@@ -245,14 +269,19 @@ def runs(world: World, old: Path | None) -> dict[str, tuple[list[str], Path | No
     """The command of each run, and the checkout it takes mqlml from."""
     folder = world.folder
 
-    def job(config: str, **more: object) -> list[str]:
-        target = folder / f"{config}.scores.parquet"
-        arguments = [str(folder / f"{config}.yml"), world.as_of, str(target), json.dumps(more)]
+    def job(config: str, store: str = "models", **more: object) -> list[str]:
+        target = folder / f"{store}-{config}.scores.parquet"
+        arguments = [str(folder / f"{store}-{config}.yml"), world.as_of, str(target), json.dumps(more)]
         return [sys.executable, "-c", JOB, *arguments]
 
     found: dict[str, tuple[list[str], Path | None]] = {}
     if old is not None:
-        found |= {"old": (job("plain"), old), "old, event_id": (job("ids"), old)}
+        train_version(world, "models-old", old)
+        found |= {
+            "old": (job("plain", "models-old"), old.absolute()),
+            "old, event_id": (job("ids", "models-old"), old.absolute()),
+        }
+    train_version(world, "models", None)
     found |= {
         "parts": (job("plain", memory_limit="1.5GB"), None),
         "parts, event_id": (job("ids", memory_limit="1.5GB"), None),

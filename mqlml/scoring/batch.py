@@ -7,6 +7,7 @@ rules that overrule the model.
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from mqlml.config import Config, Problem
-from mqlml.errors import BundleError, ConfigError, ContractError, PopulationError
+from mqlml.errors import BundleError, ConfigError, ContractError, PopulationError, UsageError
 from mqlml.features import build_features, build_flat
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.policy import GateInputs, percentile
@@ -37,6 +38,7 @@ __all__ = [
     "problem_of",
     "score",
     "score_flat",
+    "score_flat_rows",
     "score_open",
     "sort_scores",
 ]
@@ -199,6 +201,13 @@ def score_flat(
         When the table was made, which it does not say itself; written as ``cutoff_time``.
     """
     run = ScoringRun(config, as_of, scored_at, version, previous)
+    return score_flat_rows(bundle, flat, run, lead_ids)
+
+
+def score_flat_rows(
+    bundle: Bundle, flat: FlatTable, run: ScoringRun, lead_ids: Collection[int | str] | None = None
+) -> pd.DataFrame:
+    """As `score_flat`."""
     rows = np.flatnonzero(flat.label.isna().to_numpy())
     if len(rows) == 0:
         raise PopulationError(
@@ -216,7 +225,7 @@ def score_flat(
         rows_read=flat.rows_read,
     )
     features = build_flat(part, bundle.plan)
-    if config.rules.promote:
+    if run.config.rules.promote:
         raise ConfigError("rules.promote needs events, and a flat table has none; leave it out")
     no_promotions = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), None, dtype=object)
     return sort_scores(_label(Explainer(bundle), part.leads, features, run, no_promotions))
@@ -346,6 +355,11 @@ def _label(
         }
     )
     for name in run.attributes:
+        if name not in leads:
+            known = [*SCORE_COLUMNS, *map(str, leads.columns)]
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"--columns names {name!r}, which neither scores nor leads have{hint}")
         table[name] = leads[name]
     return table[[*SCORE_COLUMNS, *run.attributes]]
 

@@ -151,4 +151,7 @@ def compare_labels(files: tuple[Path, ...]) -> tuple[int, int]:
 
 def read_labels(file: Path) -> pd.DataFrame:
     """``label`` and ``previous_label`` of a finished part."""
-    return pq.read_table(file, columns=["label", "previous_label"], use_threads=False).to_pandas()
+    labels: pd.DataFrame = pq.read_table(
+        file, columns=["label", "previous_label"], use_threads=False
+    ).to_pandas()
+    return labels

@@ -206,7 +206,8 @@ class PostgresTarget:
             frame = table.to_pandas()
             for name in ("cutoff_time", "label_since", "changed_at"):
                 frame[name] = frame[name].dt.tz_localize("UTC").dt.as_unit("us")
-            return frame.astype({"lead_id": "str", "label": "str"})[list(NO_SCORES.columns)]
+            found: pd.DataFrame = frame.astype({"lead_id": "str", "label": "str"})[list(NO_SCORES.columns)]
+            return found
 
         return retrying(read)
 

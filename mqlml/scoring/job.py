@@ -61,7 +61,7 @@ def related_leads(leads: pd.DataFrame, scored: pd.Series) -> Mask:
     found: Mask = leads["lead_id"].isin(scored).to_numpy(dtype=bool)
     if "account_id" in leads:
         accounts = leads.loc[found, "account_id"].dropna()
-        found |= leads["account_id"].isin(set(accounts)).to_numpy(dtype=bool)
+        found = found | leads["account_id"].isin(set(accounts)).to_numpy(dtype=bool)
     return found
 
 
