@@ -13,8 +13,9 @@ from mqlml.model.contributions import (
 )
 from mqlml.model.drift import FEWEST_PERIODS, Drift, fit_within_periods, follow_recent
 from mqlml.model.encode import NothingVariesError, TableEncoder
-from mqlml.model.reasons import Reasons, SignalColumns, choose_reasons, group_signals, sum_signals
+from mqlml.model.reasons import Reasons, ReasonSignals, choose_reasons, map_features, sum_signals
 from mqlml.model.scorer import LeadScorer
+from mqlml.model.signals import SignalReport
 
 __all__ = [
     "FEWEST_PERIODS",
@@ -28,9 +29,10 @@ __all__ = [
     "LogisticBaseline",
     "NothingVariesError",
     "PointsBaseline",
+    "ReasonSignals",
     "Reasons",
     "SigmoidCalibrator",
-    "SignalColumns",
+    "SignalReport",
     "TableEncoder",
     "calibrate",
     "choose_blend",
@@ -40,8 +42,8 @@ __all__ = [
     "family_points",
     "fit_within_periods",
     "follow_recent",
-    "group_signals",
     "make_baselines",
+    "map_features",
     "shrink_slope",
     "sum_signals",
 ]

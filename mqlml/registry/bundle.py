@@ -7,6 +7,7 @@ listed in `mqlml.registry.model_file`, and the trees are checked before they pre
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -27,7 +28,7 @@ import pandas as pd
 from mqlml.errors import BundleError, MqlmlError, OutputError
 from mqlml.evaluation import TrainingResult
 from mqlml.features import FeaturePlan
-from mqlml.model import LeadScorer, SigmoidCalibrator
+from mqlml.model import LeadScorer, ReasonSignals, SigmoidCalibrator, map_features
 from mqlml.policy import LabelPolicy
 from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save_trees
 from mqlml.results import from_json_safe, to_json_safe
@@ -149,6 +150,11 @@ class Bundle:
     git_commit: str | None
     created: str
     libraries: dict[str, str] = field(default_factory=library_versions)
+
+    @functools.cached_property
+    def reason_signals(self) -> ReasonSignals:
+        """Which signal each feature tells of, and which way events count among like leads: for reasons."""
+        return map_features(self.plan.features, self.result.signals)
 
 
 def make_reference(probability: npt.ArrayLike) -> Floats:

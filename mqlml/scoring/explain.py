@@ -55,6 +55,7 @@ class Explainer:
         self.bundle = bundle
         self._contributor = Contributor(bundle.scorer)
         self._families = [feature.family for feature in bundle.plan.features]
+        self._signals = bundle.reason_signals
         self._sentences: Sentences = {}
 
     def explain(self, features: pd.DataFrame) -> ExplainedScores:
@@ -80,7 +81,12 @@ class Explainer:
                 interest.append(np.column_stack([profile, channel + actions]))
             calibrated = calibrate(added, self.bundle.calibrator)
             chosen = choose_reasons(
-                calibrated, self.bundle.plan.features, rows, number=_REASONS, formatted=self._sentences
+                calibrated,
+                self.bundle.plan.features,
+                rows,
+                self._signals,
+                number=_REASONS,
+                formatted=self._sentences,
             )
             sentences = pd.array([*chosen.sentences, ""], dtype="str")[:-1]
             codes = np.column_stack([chosen.speaks_for, chosen.speaks_against])

@@ -16,6 +16,7 @@ import pandas as pd
 
 from mqlml.errors import ContractError
 from mqlml.policy import KEPT_BY_HOLD, GateInputs, LabelPolicy, LastLabels, assign_with_hysteresis
+from mqlml.texts import format_label
 from mqlml.times import from_microseconds
 from mqlml.types import Floats, Ints, Objects
 
@@ -116,13 +117,13 @@ def label_leads(
         outcome = policy.outcomes[level[row] - 1]
         if kept[row] == KEPT_BY_HOLD:
             reason[row] = (
-                f"{_format_label(outcome.label)} since {_date(since[row])}, kept for {outcome.rule['hold']}"
+                f"{format_label(outcome.label)} since {_date(since[row])}, kept for {outcome.rule['hold']}"
             )
         else:
             threshold = outcome.hold_rule.exit or 1.0
             value, least = _distinguish(float(probability[row]), threshold * thresholds[row, level[row] - 1])
             reason[row] = (
-                f"{_format_label(outcome.label)} since {_date(since[row])}, kept while probability {value} ≥ {least}"
+                f"{format_label(outcome.label)} since {_date(since[row])}, kept while probability {value} ≥ {least}"
             )
     reason[is_disqualified] = disqualified.to_numpy()[is_disqualified]
     return LabeledLeads(label, reason, since)
@@ -136,7 +137,7 @@ def _reasons(
     ranked = gate_inputs.ranked(policy.references)
     for number, outcome in enumerate(policy.outcomes, start=1):
         rows = np.flatnonzero(np.maximum(level, 1) == number)
-        rule, name = outcome.label_threshold, _format_label(outcome.label)
+        rule, name = outcome.label_threshold, format_label(outcome.label)
         teams, team = np.array([""]), np.zeros(len(rows), dtype=np.int64)
         if rule.column is not None:
             teams, team = np.unique(np.asarray(gate_inputs.teams[rule.column])[rows], return_inverse=True)
@@ -192,10 +193,6 @@ def _fill_comparisons(
             for row in rows[low:high].tolist():
                 value, least = _distinguish(float(probability[row]), threshold)
                 reasons[row] = f"probability {value}{sign}{least}{whose}"
-
-
-def _format_label(label: str) -> str:
-    return label.upper() if len(label) <= 3 else label
 
 
 def _date(microseconds: int) -> str:
