@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from mqlml.config import Config, read_config
 from mqlml.errors import ConfigError
 from mqlml.journeys import FlatTable, Journeys, read_flat, read_journeys
+from mqlml.journeys.databases import has_databases, open_copies
 from mqlml.journeys.quarantine import count_rows, group_quarantine
 from mqlml.policy import match_rules
 from mqlml.progress import Progress
@@ -54,7 +56,15 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
     """
     require_past(config, now)
     with progress.step("read"):
-        return read_flat(config) if config.data.flat is not None else read_journeys(config)
+        if config.data.flat is not None:
+            return read_flat(config)
+        if not has_databases(config):
+            return read_journeys(config)
+        with (
+            tempfile.TemporaryDirectory(prefix="mqlml-") as folder,
+            open_copies(config, Path(folder)) as copies,
+        ):
+            return read_journeys(copies.copy(("leads", "outcomes", "history", "events")))
 
 
 def check_rules(leads: pd.DataFrame, config: Config) -> None:

@@ -19,6 +19,7 @@ from mqlml.journeys.postgres import connect, connect_arrow, describe_url, explai
 from mqlml.scoring.batch import SCORE_COLUMNS
 from mqlml.scoring.batches import Batch, read_batches
 from mqlml.scoring.previous import NO_SCORES
+from mqlml.scoring.sinks import to_arrow
 
 __all__ = ["MIGRATIONS", "PostgresTarget"]
 
@@ -138,10 +139,10 @@ class PostgresTarget:
         with contextlib.closing(connect(self._url)) as connection:
             found = self._schema_version(connection)
             if found < len(MIGRATIONS):
+                # Before the transaction, which then sees what a job that was first has made; released at the end.
+                self._run(connection, "SELECT pg_advisory_lock(%s)", self._lock ^ 1)
                 with connection.transaction():
-                    self._run(connection, "SELECT pg_advisory_xact_lock(%s)", self._lock ^ 1)
-                    found = self._schema_version(connection)  # another job may have been first
-                    self._migrate(connection, found, kind)
+                    self._migrate(connection, self._schema_version(connection), kind)
             elif found > len(MIGRATIONS):
                 raise DatabaseError(
                     f"{self.shown}: the tables were made by a newer mqlml (schema {found}, this one knows "
@@ -264,7 +265,7 @@ class PostgresTarget:
         cursor.execute(f"INSERT INTO {names.runs} ({columns}) SELECT {values} FROM mqlml_run")
 
     def _insert_skipped(self, cursor: Any, skipped: pd.DataFrame) -> None:
-        rows = pa.Table.from_pandas(skipped, preserve_index=False).replace_schema_metadata(None)
+        rows = to_arrow(skipped).replace_schema_metadata(None)
         cursor.adbc_ingest("mqlml_skipped", rows, mode="create", temporary=True)
         columns = ("lead_id", "cutoff_time", "reason")
         cursor.execute(_upsert("mqlml_skipped", self._names.skipped, columns, columns[:2]))

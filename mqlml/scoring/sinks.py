@@ -33,6 +33,7 @@ __all__ = [
     "check_target",
     "replace_file",
     "replace_folder",
+    "to_arrow",
     "write_batches",
     "write_table",
     "write_text",
@@ -327,10 +328,11 @@ def _format_error(target: Path, error: OSError) -> str:
 
 
 def _write_parquet(frame: pd.DataFrame, file: BinaryIO, rows_in_group: int | None) -> None:
-    pq.write_table(_to_arrow(frame), file, compression="zstd", row_group_size=rows_in_group)
+    pq.write_table(to_arrow(frame), file, compression="zstd", row_group_size=rows_in_group)
 
 
-def _to_arrow(frame: pd.DataFrame) -> pa.Table:
+def to_arrow(frame: pd.DataFrame) -> pa.Table:
+    """A table as Arrow holds it, times in UTC."""
     # pyarrow 25 reads columns of times with a zone in a way that pandas 3.1 warns of; so they are passed without it.
     unzoned = frame.copy(deep=False)
     zoned = [name for name, column in frame.items() if isinstance(column.dtype, pd.DatetimeTZDtype)]

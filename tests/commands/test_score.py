@@ -146,7 +146,7 @@ def test_a_csv_is_safe_and_readable_and_exact_where_asked(company: Path, tmp_pat
 
 
 def test_text_that_a_spreadsheet_would_run_is_neutralized_and_read_back(tmp_path: Path) -> None:
-    from mqlml.scoring.sinks import CsvStyle, _to_arrow, write_batches
+    from mqlml.scoring.sinks import CsvStyle, to_arrow, write_batches
 
     ids = ["=cmd|' /C calc'!A0", "+1", "-1", "@x", "\tx", "  =x", "a=b", "'x", "7"]
     frame = pd.DataFrame(
@@ -158,10 +158,10 @@ def test_text_that_a_spreadsheet_would_run_is_neutralized_and_read_back(tmp_path
         }
     )
     write_batches(
-        iter([_to_arrow(frame)]), tmp_path / "s.csv", whole_seconds=True, style=CsvStyle("Europe/Berlin")
+        iter([to_arrow(frame)]), tmp_path / "s.csv", whole_seconds=True, style=CsvStyle("Europe/Berlin")
     )
     written = pd.read_csv(tmp_path / "s.csv", dtype="str")["lead_id"].tolist()
     assert written == [*(f"'{value}" for value in ids[:6]), *ids[6:]]
     assert read_scores(tmp_path / "s.csv")["lead_id"].tolist() == ids
-    write_batches(iter([_to_arrow(frame)]), tmp_path / "exact.csv", whole_seconds=True)
+    write_batches(iter([to_arrow(frame)]), tmp_path / "exact.csv", whole_seconds=True)
     assert pd.read_csv(tmp_path / "exact.csv", dtype="str")["lead_id"].tolist() == ids

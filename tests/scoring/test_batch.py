@@ -278,7 +278,8 @@ def test_twice_the_same_bytes(made: Made, tmp_path: Path) -> None:
     row = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()[1].split(",")
     assert row[0].isdigit()
     assert row[1] == "2025-03-01T00:00:00Z"
-    assert row[-5:] == ["simulated", "3", "f00d", "2025-03-01T03:30:00Z", "2025-03-01T00:00:00Z"]
+    moment = "2025-03-01T00:00:00Z"
+    assert row[-8:] == ["simulated", "3", "f00d", "2025-03-01T03:30:00Z", moment, "", "", moment]
 
 
 @pytest.mark.parametrize(
