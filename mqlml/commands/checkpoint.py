@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mqlml.errors import OutputError
+from mqlml.errors import MqlmlError, OutputError
 
 __all__ = ["fingerprint_file", "fingerprint_values", "working_in"]
 
@@ -43,7 +43,13 @@ def fingerprint_file(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def working_in(folder: Path, key: str, *, wait: bool = False) -> Iterator[None]:
+def working_in(
+    folder: Path,
+    key: str,
+    *,
+    wait: bool = False,
+    resumable: tuple[type[MqlmlError], ...] = (MqlmlError,),
+) -> Iterator[None]:
     """Lock a checkpoint directory, empty unless an earlier run left the same key.
 
     It is removed when the work is done, and stays where the work fails.
@@ -51,6 +57,7 @@ def working_in(folder: Path, key: str, *, wait: bool = False) -> Iterator[None]:
     Parameters
     ----------
     wait : whether to wait for another process that has locked it.
+    resumable : errors of ours that leave it to the next run; after others it is removed.
 
     Raises
     ------
@@ -78,7 +85,12 @@ def working_in(folder: Path, key: str, *, wait: bool = False) -> Iterator[None]:
             unfinished = folder / f"{_KEY}.part"
             unfinished.write_text(json.dumps({"key": key}), encoding="utf-8")
             os.replace(unfinished, folder / _KEY)
-        yield
+        try:
+            yield
+        except MqlmlError as error:
+            if not isinstance(error, resumable):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
         # The key goes first: a half-removed directory must not count as finished work.
         (folder / _KEY).unlink()
         shutil.rmtree(folder)

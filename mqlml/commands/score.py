@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
-import shutil
 import signal
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -24,7 +22,6 @@ from mqlml.config import Config, Table, expand_text, parse_size, read_config
 from mqlml.errors import (
     DatabaseError,
     LabelChangeRefused,
-    MqlmlError,
     OutputError,
     StoppedError,
     UsageError,
@@ -36,11 +33,11 @@ from mqlml.journeys.sources import blaming, find_files
 from mqlml.progress import Progress
 from mqlml.registry import Bundle
 from mqlml.render.results import ScoreResult
-from mqlml.scoring import SCORE_COLUMNS, count_older, problem_of, read_scores, write_table
+from mqlml.scoring import SCORE_COLUMNS, count_older, problem_of, read_scores
 from mqlml.scoring.batch import ScoringRun, find_open, score_flat_rows
 from mqlml.scoring.batches import Batch, RunRecord, compare_labels, count_labels, list_skipped
 from mqlml.scoring.explain import Explainer
-from mqlml.scoring.job import OpenLeads, related_leads, score_parts
+from mqlml.scoring.job import OpenLeads, related_leads, score_parts, write_part
 from mqlml.scoring.sinks import CsvStyle
 from mqlml.scoring.targets import FileTarget, Target, make_target
 from mqlml.times import format_instant
@@ -48,6 +45,9 @@ from mqlml.times import format_instant
 __all__ = ["ScoreOptions", "score_leads"]
 
 _TABLES = ("leads", "events", "outcomes", "history")
+
+_RESUMABLE = (OutputError, DatabaseError, StoppedError)
+"""Errors after which a second run can take over what the first one finished; others mean that the data is mended."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,6 @@ def score_leads(
     StoppedError
         If the system asked the process to end.
     """
-    start = time.monotonic()
     options = options or ScoreOptions()
     config = read_config(config_path)
     if options.memory_limit is not None:
@@ -146,7 +145,8 @@ def score_leads(
         else:
             digest = hashlib.sha256(target.shown.encode()).hexdigest()[:12]
             work, state = config.folder / f".mqlml-work-{digest}", target.shown
-        with _checkpoint(work, _identify(run, options, state), wait=options.wait):
+        key = _identify(run, options, state)
+        with working_in(work, key, wait=options.wait, resumable=_RESUMABLE):
             scored = _score(bundle, run, target, options, work, progress)
             before, changed = compare_labels(scored.files)
             _check_change(before, changed, options.max_change)
@@ -154,7 +154,6 @@ def score_leads(
                 job_id=uuid.uuid4().hex,
                 started_at=now,
                 cutoff_time=moment,
-                seconds=round(time.monotonic() - start, 3),
                 model_name=bundle.name,
                 model_version=version.version,
                 rows_read=scored.rows_read,
@@ -230,9 +229,7 @@ def _score_flat(
     run = _with_previous(run, target, options, flat.leads["lead_id"], bundle.name)
     with progress.step("score"):
         table = score_flat_rows(bundle, flat, run)
-    (work / "parts").mkdir(exist_ok=True)
-    file = work / "parts" / "part-0000.parquet"
-    write_table(table, file)
+    file = write_part(table, work)
     labeled = flat.leads.loc[flat.label.notna().to_numpy(), ["lead_id"]].reset_index(drop=True)
     skipped = labeled.assign(cutoff_time=pd.Timestamp(run.as_of).as_unit("us"), reason="label known already")
     return _Scored((file,), len(table), skipped, 0, sum(flat.rows_read.values()), len(flat.quarantine), None)
@@ -246,19 +243,6 @@ def _with_previous(
     if options.previous is not None:
         return replace(run, previous=read_scores(options.previous))
     return replace(run, previous=target.last_scores(run.as_of, model_name))
-
-
-@contextlib.contextmanager
-def _checkpoint(work: Path, key: str, *, wait: bool) -> Iterator[None]:
-    """A work folder that is kept only where a second run can take over what the first one finished."""
-    with working_in(work, key, wait=wait):
-        try:
-            yield
-        except (OutputError, DatabaseError, StoppedError):
-            raise
-        except MqlmlError:
-            shutil.rmtree(work, ignore_errors=True)
-            raise
 
 
 @contextlib.contextmanager

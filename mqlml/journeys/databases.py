@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +18,7 @@ from mqlml.config import Config, Table
 from mqlml.errors import ConfigError, DatabaseError
 from mqlml.journeys.postgres import connect, connect_arrow, describe_url, explaining, is_postgres, retrying
 
-__all__ = ["DatabaseCopies", "has_databases", "open_copies"]
+__all__ = ["DatabaseCopies", "copied_tables", "has_databases", "open_copies"]
 
 _TABLES = ("leads", "outcomes", "history", "events")
 _DONE = "done"
@@ -53,6 +54,16 @@ def open_copies(config: Config, folder: Path) -> Iterator[DatabaseCopies]:
     folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
         yield DatabaseCopies(config, folder, stack)
+
+
+@contextlib.contextmanager
+def copied_tables(config: Config) -> Iterator[Config]:
+    """A config whose tables in databases are copied for as long as the context lasts."""
+    if not has_databases(config):
+        yield config
+        return
+    with tempfile.TemporaryDirectory(prefix="mqlml-") as folder, open_copies(config, Path(folder)) as copies:
+        yield copies.copy(_TABLES)
 
 
 class DatabaseCopies:

@@ -38,7 +38,6 @@ class RunRecord:
     ----------
     job_id : a text of its own for each run.
     started_at, cutoff_time : datetimes with a zone
-    seconds : how long the run took up to the moment it wrote.
     model_name, model_version : the version that scored.
     rows_read, quarantined : rows of all source tables, and those of them that could not be used.
     scored, skipped : leads with a score, and open or closed leads without one.
@@ -51,7 +50,6 @@ class RunRecord:
     job_id: str
     started_at: dt.datetime
     cutoff_time: dt.datetime
-    seconds: float
     model_name: str
     model_version: int
     rows_read: int

@@ -42,7 +42,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
   lead_id {id} NOT NULL, cutoff_time timestamptz NOT NULL, reason text NOT NULL,
   PRIMARY KEY (lead_id, cutoff_time))""",
         """CREATE TABLE {runs} (
-  job_id text PRIMARY KEY, started_at timestamptz NOT NULL, seconds double precision NOT NULL,
+  job_id text PRIMARY KEY, started_at timestamptz NOT NULL,
+  finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   cutoff_time timestamptz NOT NULL, model_name text NOT NULL, model_version bigint NOT NULL,
   rows_read bigint NOT NULL, quarantined bigint NOT NULL, scored bigint NOT NULL, skipped bigint NOT NULL,
   labels jsonb NOT NULL, changed_labels bigint NOT NULL, newest_fact timestamptz, mqlml_version text NOT NULL)""",
@@ -292,7 +293,6 @@ def _run_row(batch: Batch) -> pa.Table:
         {
             "job_id": [record.job_id],
             "started_at": pa.array([record.started_at], moment),
-            "seconds": [float(record.seconds)],
             "cutoff_time": pa.array([record.cutoff_time], moment),
             "model_name": [record.model_name],
             "model_version": [record.model_version],

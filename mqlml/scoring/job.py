@@ -24,7 +24,7 @@ from mqlml.scoring.sinks import write_table
 from mqlml.training.partitions import Shards, assign_partitions
 from mqlml.types import Mask
 
-__all__ = ["OpenLeads", "related_leads", "score_parts"]
+__all__ = ["OpenLeads", "related_leads", "score_parts", "write_part"]
 
 _EVENT_BYTES = 400
 """What an event takes in the part that is scored: itself, its columns, its place in the sorted order, twice while it
@@ -135,6 +135,14 @@ def score_parts(
                 _write(score_open(explainer, own, snapshots, run), files[number])
             after_part(number + 1, parts)
     return journeys, tuple(file for file in files if file.exists())
+
+
+def write_part(scores: pd.DataFrame, folder: Path) -> Path:
+    """Finished scores as the only part of a work folder; its file."""
+    (folder / "parts").mkdir(exist_ok=True)
+    file = folder / "parts" / "part-0000.parquet"
+    _write(scores, file)
+    return file
 
 
 def _write(scores: pd.DataFrame, file: Path) -> None:
