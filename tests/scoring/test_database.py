@@ -120,11 +120,11 @@ def test_the_nightly_role_needs_no_right_to_create_tables(server: Any, company: 
     assert "se%" not in str(caught.value)
     assert "se%" not in describe_url(own)
     assert read_table(url, "lead_scores").equals(before)
-    work = [path for path in company.parent.iterdir() if path.name.startswith(".mqlml-work")]
-    assert len(work) == 1, "finished parts are kept for the next run"
+    finished = list(company.parent.glob(".mqlml-work-*/parts/part-0000.parquet"))
+    assert len(finished) == 1, "finished parts are kept for the next run"
     ask(url, "GRANT INSERT ON lead_scores TO nightly")
     assert run(company, own, as_of=WEEK_LATER).leads
-    assert not work[0].exists()
+    assert not finished[0].exists()
 
 
 def test_one_job_works_and_the_other_ends_or_waits(company: Path, url: str) -> None:
