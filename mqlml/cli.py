@@ -231,7 +231,14 @@ def train(
 )
 def score(
     out: Annotated[
-        str, typer.Option("--out", "-o", metavar="FILE", help="Where the scores go: .parquet or .csv.")
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE_OR_URL",
+            help="Where the scores go: .parquet, .csv, or the URL of a PostgreSQL database (${NAME} is read from the "
+            "environment).",
+        ),
     ],
     as_of: AsOf = None,
     config: ConfigPath = DEFAULT,
@@ -246,24 +253,63 @@ def score(
     ] = None,
     previous: Annotated[
         str | None,
-        typer.Option("--previous", metavar="FILE", help="The last scores, for labels with hold or exit."),
+        typer.Option(
+            "--previous",
+            metavar="FILE",
+            help="The last scores, for labels with hold or exit; a database knows its own.",
+        ),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", metavar="NAME", help="The table in a database; lead_scores if left out."),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns", metavar="NAME,…", help="The columns of a file, of the scores or the leads."
+        ),
+    ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact",
+            help="Write a CSV as data: all digits, times in UTC, no apostrophe before formulas.",
+        ),
+    ] = False,
+    max_change: Annotated[
+        float | None,
+        typer.Option(
+            "--max-change",
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="Write nothing if a larger share of the leads changes its label.",
+        ),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for another job on the same target instead of ending.")
+    ] = False,
+    memory_limit: Annotated[
+        str | None, typer.Option("--memory-limit", metavar="SIZE", help="In place of data.memory_limit.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Label every lead that is open on the prediction date."""
-    from mqlml.commands import score_leads
+    from mqlml.commands import ScoreOptions, score_leads
     from mqlml.render import format_score
 
-    result = score_leads(
-        config,
-        as_of=as_of,
-        out=out,
+    options = ScoreOptions(
         model=model,
         leads=leads,
         previous=previous,
-        now=_now(),
-        progress=Terminal(),
+        table=table,
+        columns=None if columns is None else tuple(name.strip() for name in columns.split(",")),
+        exact=exact,
+        max_change=max_change,
+        wait=wait,
+        memory_limit=memory_limit,
     )
+    result = score_leads(config, as_of=as_of, out=out, now=_now(), progress=Terminal(), options=options)
     _show(result, format_score(result), as_json)
 
 

@@ -8,13 +8,14 @@ from mqlml.commands.features import format_features, list_features, list_version
 from mqlml.commands.holdout_log import Logbook
 from mqlml.commands.learn import Trained
 from mqlml.commands.report import write_report
-from mqlml.commands.score import score_leads
+from mqlml.commands.score import ScoreOptions, score_leads
 from mqlml.commands.table import write_training_table
 from mqlml.commands.train import register, train_version
 
 __all__ = [
     "Earlier",
     "Logbook",
+    "ScoreOptions",
     "Trained",
     "backtest",
     "check_data",

@@ -11,6 +11,7 @@ import pandas as pd
 from mqlml.config import Config, read_config
 from mqlml.errors import ConfigError
 from mqlml.journeys import FlatTable, Journeys, read_flat
+from mqlml.journeys.databases import copied_tables
 from mqlml.journeys.leadids import LeadIds
 from mqlml.journeys.quarantine import count_rows, group_quarantine
 from mqlml.journeys.read import exclude_leads, read_around_events, read_events
@@ -60,7 +61,8 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
     with progress.step("read"):
         if config.data.flat is not None:
             return read_flat(config)
-        return read_events(config, *read_leads(config))
+        with copied_tables(config) as copied:
+            return read_events(copied, *read_leads(copied))
 
 
 def read_leads(config: Config) -> tuple[Journeys, LeadIds]:

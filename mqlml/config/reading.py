@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from mqlml.config.problems import ConfigProblem, find_problems, make_error
 from mqlml.config.sections import Config
 from mqlml.config.yamlfile import Lines, parse_yaml
-from mqlml.errors import ConfigError
+from mqlml.errors import ConfigError, UsageError
 
-__all__ = ["describe_config", "make_config", "read_config"]
+__all__ = ["describe_config", "expand_text", "make_config", "read_config"]
 
 _LONGEST = 80
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -44,6 +44,21 @@ def _expand(value: Any, place: tuple[int | str, ...], problems: list[ConfigProbl
         return text
 
     return _VARIABLE.sub(read, value)
+
+
+def expand_text(text: str, where: str) -> str:
+    """A text of the command line with its ``${NAME}`` read from the environment.
+
+    Raises
+    ------
+    UsageError
+        If a variable is not set.
+    """
+    problems: list[ConfigProblem] = []
+    found: str = _expand(text, (where,), problems)
+    if problems:
+        raise UsageError(f"{where} {problems[0].rule}; {problems[0].remedy}")
+    return found
 
 
 def make_config(values: Any, *, folder: Path, where: str = "config", lines: Lines | None = None) -> Config:

@@ -250,7 +250,7 @@ class ScoreResult(Result):
     """Scores that were written."""
 
     out: str
-    """The file."""
+    """The file, or the database and its table."""
     as_of: str
     """ISO time in UTC at which the leads were scored."""
     timezone: str
@@ -261,6 +261,18 @@ class ScoreResult(Result):
     """Leads over a week older than any age that the version learned from."""
     labels: dict[str, int]
     """Leads by label, most frequent first."""
+    changed_labels: int
+    """Leads with another label than the last time they were scored."""
+    skipped: dict[str, int]
+    """Leads without a score by reason, most frequent first."""
+    rows_read: int
+    """Rows of all source tables."""
+    quarantined: int
+    """Those of them that could not be used."""
+    parts: int
+    """Into how many parts the leads were cut to fit in memory."""
+    job_id: str
+    """This run, as in ``score_runs``."""
     model: str
     """The model's name."""
     version: int

@@ -169,6 +169,11 @@ def format_score(result: ScoreResult) -> str:
     labels = ", ".join(f"{n:,} {format_label(name)}" for name, n in result.labels.items())
     moment = local_moment(result.as_of, result.timezone)
     lines = [f"{result.out}: {result.leads:,} open leads as of {moment}: {labels or 'none'}"]
+    if result.skipped:
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in result.skipped.items())
+        lines.append(f"Not scored: {reasons}")
+    if result.changed_labels:
+        lines.append(f"Label changed: {result.changed_labels:,}")
     if result.older_than_learned:
         lines.append(
             f"Note: {result.older_than_learned:,} of them are over a week older than any age this version learned "
