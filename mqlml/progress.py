@@ -20,6 +20,9 @@ class Progress(Protocol):
     def track(self, items: Sequence[Item], name: str, /) -> Iterable[Item]:
         """The same items, one after another, counted while they are worked on."""
 
+    def note(self, text: str, /) -> None:
+        """Something to know while it goes on, as that another process is being waited for."""
+
 
 class Silent:
     """Nobody listens."""
@@ -31,3 +34,6 @@ class Silent:
     def track(self, items: Sequence[Item], _name: str, /) -> Iterable[Item]:
         """The items as they are."""
         return items
+
+    def note(self, _text: str, /) -> None:
+        """A note that nobody hears."""

@@ -104,6 +104,7 @@ def _sentence(error: Any) -> str:
     message = f"{message[:1].lower()}{message[1:]}"
     found = error["input"]
     said = error["type"] == "missing" or message.startswith("needs") or "; found " in message
+    said = said or "://" in str(found)  # a URI may hold a password
     if not (said or isinstance(found, dict) or len(repr(found)) > _LONGEST):
         message += f"; found {found!r}"
     return f"{where}: {message}" if where else message
@@ -216,12 +217,12 @@ def _yaml_text(error: yaml.YAMLError) -> str:
 def describe_config(config: Config) -> dict[str, Any]:
     """The config with its defaults, as a version keeps it.
 
-    What came from the environment stands as ``${NAME}`` where it says how to reach something (``data``,
-    ``tracking``), so that neither a password nor a path of one machine gets into a version.
+    What came from the environment is kept as ``${NAME}``, so that neither a password nor a path of one machine gets
+    into a version. Only ``problem``, which scoring reads and which holds durations and stages, is kept resolved.
     """
     described: dict[str, Any] = config.model_dump(mode="json", by_alias=True, exclude_none=True)
-    places = {name: config.written.get(name) for name in ("data", "tracking")}
-    kept: dict[str, Any] = _put_back(described, places)
+    written = {name: value for name, value in config.written.items() if name != "problem"}
+    kept: dict[str, Any] = _put_back(described, written)
     return kept
 
 
