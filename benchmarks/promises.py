@@ -133,7 +133,7 @@ def judge(seed: int, scenario: Scenario, n_resamples: int) -> dict[tuple[str, st
             random_state=0,
             n_bootstrap=2,
         )["mql"]
-        for what, promise in policy.outcomes[0].promises.items():
+        for what, promise in policy.outcomes[0].predictions.items():
             within = getattr(came.within_range, what)
             if within is not None:
                 width = (promise.high - promise.low) / max(abs(promise.value), 1e-9)

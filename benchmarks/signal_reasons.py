@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,9 @@ from signal_truth import EVENTS
 from mqlml.commands.train import train
 from mqlml.features import build_features
 from mqlml.model import calibrate, contribute
-from mqlml.model.reasons import group_signals
+from mqlml.model.reasons import ReasonSignals, choose_signal_reasons, find_done, map_features
 from mqlml.model.signal_inputs import signals_from_journeys
-from mqlml.model.signal_reasons import ReasonSignals, choose_signal_reasons, find_done, map_features
-from mqlml.model.signals import SignalReport, find_signals
+from mqlml.model.signals import find_signals
 from mqlml.simulate import Simulation, simulate
 from mqlml.training import build_table, open_leads
 
@@ -82,27 +82,22 @@ def known_effects(
     return effect
 
 
-def merge_ideas(features: Sequence[Any], report: SignalReport) -> ReasonSignals:
-    """Signals with totals as reasons of their own and no check against like leads."""
-    own = map_features(features, report)
-    signals = group_signals(features)
-    group, signals = list(own.group), list(own.signals)
-    is_event, direction = list(own.is_event), list(own.direction)
-    for idea in signals:
-        if group[idea.members[0]] < 0:
-            for member in idea.members:
-                group[member] = len(signals)
-            signals.append((idea.family, idea.what))  # type: ignore[arg-type]
-            is_event.append(False)
-            direction.append(0)
-    return ReasonSignals(tuple(signals), tuple(group), tuple(is_event), tuple(direction))
+def with_totals(own: ReasonSignals) -> ReasonSignals:
+    """Totals as reasons of their own."""
+    return dataclasses.replace(own, is_total=(False,) * len(own.signals))
+
+
+def unmerged(features: Sequence[Any]) -> ReasonSignals:
+    """Totals as reasons, attributes that tell the same apart, and no check against like leads."""
+    alone = map_features(features, None)
+    return dataclasses.replace(with_totals(alone), is_event=(False,) * len(alone.signals))
 
 
 def measure_reasons(n_leads: int, seeds: Sequence[int], cache: Path | None) -> dict[str, Reasons]:
     """Reasons of the leads that are scored at the end, by each way to choose them."""
     found = {
         name: Reasons()
-        for name in ("today", "merged", "at least 0.20", "like leads agree, with totals", SHIPPED)
+        for name in ("before signals", "merged", "at least 0.20", "like leads agree, with totals", SHIPPED)
     }
     for seed in seeds:
         case = make_case(n_leads, seed, cache)
@@ -121,40 +116,21 @@ def measure_reasons(n_leads: int, seeds: Sequence[int], cache: Path | None) -> d
         )
         signals = signals_from_journeys(world.journeys(), case.table)
         report = find_signals(signals, random_state=0)
-        own, merged = map_features(features, report), merge_ideas(features, report)
-        plain = ReasonSignals(merged.signals, merged.group, (False,) * len(merged.signals), merged.direction)
-        for name, mapping, least in (
-            ("merged", plain, 0.02),
-            ("at least 0.20", plain, 0.20),
-            ("like leads agree, with totals", merged, 0.20),
-            (SHIPPED, own, 0.20),
+        own = map_features(features, report)
+        merged = with_totals(own)
+        unchecked = dataclasses.replace(merged, is_event=(False,) * len(own.signals))
+        for name, mapping, doers, least in (
+            ("before signals", unmerged(features), map_features(features, None), 0.02),
+            ("merged", unchecked, own, 0.02),
+            ("at least 0.20", unchecked, own, 0.20),
+            ("like leads agree, with totals", merged, own, 0.20),
+            (SHIPPED, own, own, 0.20),
         ):
-            done = find_done(
-                table,
-                ReasonSignals(
-                    mapping.signals, mapping.group, merged.is_event[: len(mapping.signals)], mapping.direction
-                ),
-            )
+            done = find_done(table, doers)
             chosen = choose_signal_reasons(values, mapping, done, number=3, least=least)
             effect = known_effects([what for _, what in mapping.signals], done, truth, without, deleted)
             found[name].add(np.hstack([chosen.speaks_for, chosen.speaks_against]), effect)
-        found["today"].add(
-            *today(values, features, find_done(table, merged), merged, (truth, without, deleted))
-        )
     return found
-
-
-def today(values: Any, features: Any, done: Any, merged: ReasonSignals, known: Any) -> Any:
-    """The strongest ideas, as `choose_reasons` takes them."""
-    signals = group_signals(features)
-    sums = np.column_stack([values.added[:, list(idea.members)].sum(axis=1) for idea in signals])
-    columns = []
-    for way in (1.0, -1.0):
-        best = np.argsort(-way * sums, axis=1, kind="stable")[:, :3]
-        strong = np.take_along_axis(way * sums, best, axis=1) >= 0.02
-        columns.append(np.where(strong, best, -1))
-    of_idea = done[:, [merged.group[idea.members[0]] for idea in signals]]
-    return np.hstack(columns), known_effects([idea.what for idea in signals], of_idea, *known)
 
 
 def measure_demo(cache: Path | None) -> dict[str, int]:

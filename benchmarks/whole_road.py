@@ -180,7 +180,7 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
             random_state=0,
             n_bootstrap=2,
         )["mql"]
-        promises = policy.outcomes[0].promises
+        promises = policy.outcomes[0].predictions
         labels[name] = {
             "asked": configs[name].labels["mql"].per_week or configs[name].labels["mql"].value,
             "threshold": came.threshold,

@@ -81,13 +81,13 @@ class LeakageError(MqlmlError):
 
 
 class GateRefused(MqlmlError):
-    """A model was trained and judged, and is not good enough to be registered."""
+    """A trained model is not good enough to be registered."""
 
     exit_code = 3
 
 
 class HeldOutError(MqlmlError):
-    """The held-out period was asked for a second time: what is chosen by its answers, it cannot judge."""
+    """The held-out period was opened a second time; choices made on it cannot be evaluated on it."""
 
     exit_code = 3
 

@@ -1,4 +1,4 @@
-"""Progress: what a long task tells whoever started it, step by step."""
+"""Progress: how a long task reports its steps to the caller."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ Item = TypeVar("Item")
 
 
 class Progress(Protocol):
-    """Whoever listens; the command line measures and shows."""
+    """The listener; the command line measures and shows."""
 
     def step(self, name: str, /) -> AbstractContextManager[None]:
-        """Everything inside belongs to one named step, as in ``with progress.step("read"):``."""
+        """A named step around what runs inside, as in ``with progress.step("read"):``."""
 
     def track(self, items: Sequence[Item], name: str, /) -> Iterable[Item]:
-        """The same items, one after another, counted while they are worked on."""
+        """The same items, counted as they are taken."""
 
     def note(self, text: str, /) -> None:
         """Something to know while it goes on, as that another process is being waited for."""
 
 
 class Silent:
-    """Nobody listens."""
+    """A listener that shows nothing."""
 
     def step(self, _name: str, /) -> AbstractContextManager[None]:
-        """A step that nobody hears of."""
+        """A step that is not shown."""
         return nullcontext()
 
     def track(self, items: Sequence[Item], _name: str, /) -> Iterable[Item]:
-        """The items as they are."""
+        """The items, not counted."""
         return items
 
     def note(self, _text: str, /) -> None:

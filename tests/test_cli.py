@@ -361,7 +361,8 @@ def test_explain_says_what_the_scores_say_and_adds_up(
     assert f"score {result['score']:g}" in out.splitlines()[0]
     assert f"{row['label'].upper()}: {row['label_reason']}" in out.splitlines()
     assert {"Speaks for it", "Speaks against it"} < set(out.splitlines())
-    worst = next(reason["sentence"] for reason in result["reasons"] if reason["points"] < 0)
+    given = (reason["sentence"] for reason in result["reasons"] if reason["given"] and reason["points"] < 0)
+    worst = next(given, "nothing in particular speaks against this lead")
     assert out.split("Speaks against it\n", 1)[1].splitlines()[0].endswith(f"  {worst}")
 
 

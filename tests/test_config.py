@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ MISTAKES = {
     "no horizon": (put("problem.horizon", "0d"), r"problem\.horizon: must be greater than 0"),
     "unknown stage": (
         put("problem.outcome", "won"),
-        r"problem\.outcome: must be 'mql'.* found 'won'",
+        r"problem\.outcome: must be one of mqlml's stages, .* found 'won'; write closed_won, ",
     ),
     "two snapshot policies": (
         put("problem.snapshots", {"ages": ["0d"], "every": "7d"}),
@@ -152,7 +153,7 @@ MISTAKES = {
     "not a time": (put("data.observed_until", "soon"), r"a time is written as .* found 'soon'"),
     "unknown zone": (
         put("data.timezone", "Europe/Brelin"),
-        r"unknown time zone.*did you mean 'Europe/Berlin'\?",
+        r"must be a time zone.*did you mean 'Europe/Berlin'\?",
     ),
     "no leads": (put("data.leads", None), r"data: needs 'leads' \(or 'flat'"),
     "flat beside leads": (
@@ -181,11 +182,11 @@ MISTAKES = {
     "no label": (put("labels", {}), "labels: needs at least one label, as mql"),
     "a label that is none": (
         put("labels", {"unqualified": {"policy": "fixed", "value": 0.5}}),
-        "labels: 'unqualified' is what leads without a label are called; choose another name",
+        r"labels\.unqualified: 'unqualified' is what leads without a label are called; choose another name",
     ),
     "a label in capitals": (
         put("labels", {"MQL": {"policy": "fixed", "value": 0.5}}),
-        "labels: a label is lower-case letters, digits and '_'; found 'MQL'; write 'mql'",
+        r"labels\.MQL: a label is lower-case letters, digits and '_'; found 'MQL'; write mql",
     ),
     "usual labels upside down among others": (
         put("labels", {name: {"policy": "fixed", "value": 0.5} for name in ("sql", "hot", "mql")}),
@@ -219,7 +220,7 @@ MISTAKES = {
     "static is a word": (put("profile.static", "all"), "profile.static: must be 'auto' or a list of columns"),
     "variable not set": (
         put("data.leads.path", "${MQLML_NOT_SET}/l.csv"),
-        "data.leads.path reads .*MQLML_NOT_SET",
+        "data.leads.path: reads .*MQLML_NOT_SET",
     ),
     "no name": ({"data": LEAST["data"]}, "name: this key is required"),
     "a name that is a path": (put("name", "../x"), "name: must be letters, digits"),
@@ -257,4 +258,67 @@ def test_files_that_are_no_config(tmp_path: Path) -> None:
         read_config(tmp_path / "mqlml.yml")
     (tmp_path / "mqlml.yml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="cannot be read as UTF-8"):
+        read_config(tmp_path / "mqlml.yml")
+
+
+LEAST_TEXT = (
+    "name: w\ndata:\n  observed_until: 2025-06-30\n  leads: {path: a.csv}\n  outcomes: {path: d.csv}\n"
+)
+
+
+def test_all_problems_of_a_file_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+    text = LEAST_TEXT.replace("2025-06-30", "2025-06-31").replace("d.csv", "d.csv, stage: won")
+    text += "problem:\n  horizon: 60\n  outcome: Customer\n  gap: 2 months\n"
+    text += "labels:\n  mql: {policy: Fixed, value: 60%}\n"
+    (tmp_path / "mqlml.yml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_config(tmp_path / "mqlml.yml")
+    first, *others = str(caught.value).replace(str(tmp_path / "mqlml.yml"), "mqlml.yml").splitlines()
+    assert first == "mqlml.yml: 7 settings must be corrected"
+    ends = [
+        ("  line 3: data.observed_until: ", "found '2025-06-31'"),
+        ("  line 5: data.outcomes.stage: ", "found 'won'; write closed_won"),
+        ("  line 7: problem.horizon: ", "found 60; write 60d"),
+        ("  line 8: problem.outcome: ", "as data.outcomes.stages: {Customer: closed_won}"),
+        ("  line 9: problem.gap: ", "found '2 months'; write 60d or 8w"),
+        ("  line 11: labels.mql.policy: ", "found 'Fixed'; write fixed"),
+        ("  line 11: labels.mql.value: ", "found '60%'; write 0.6"),
+    ]
+    for line, (start, end) in zip(others, ends, strict=True):
+        assert line.startswith(start)
+        assert line.endswith(end)
+
+
+UNBOUND = {
+    "an alias of itself": ("x: &a [*a]\n", "line 6: the anchor holds an alias of itself"),
+    "an alias bomb": (
+        "a: &a [1,1,1,1,1,1,1,1,1,1]\n"
+        + "".join(
+            f"{key}: &{key} [{','.join(['*' + before] * 10)}]\n" for before, key in pairwise("abcdefghij")
+        ),
+        "aliases stand for more than 100,000 values",
+    ),
+    "brackets without end": ("x: " + "[" * 3000 + "\n", "line 6: must not nest deeper than 50 levels"),
+    "a number without end": ("gate: {min_positives: " + "9" * 5000 + "}\n", "gate.min_positives: must be a"),
+    "a length without end": (
+        "problem: {horizon: 99999999999999999999d}\n",
+        "horizon: must be at most 36500d",
+    ),
+    "no number": (
+        "labels: {mql: {policy: fixed, value: .nan}}\n",
+        "value: must be a finite number; found nan",
+    ),
+    "a section that stands twice": ("data: {}\n", "the key 'data' stands there a second time"),
+    "another's home": (
+        "spare: 1\n",
+        r"(?s)data\.leads\.path: must not begin with a user .*spare: unknown key",
+    ),
+}
+
+
+@pytest.mark.parametrize(("more", "message"), UNBOUND.values(), ids=UNBOUND.keys())
+def test_values_without_bounds_are_refused_in_words(more: str, message: str, tmp_path: Path) -> None:
+    text = LEAST_TEXT.replace("a.csv", "~nobody-of-this-name/a.csv") if "spare" in more else LEAST_TEXT
+    (tmp_path / "mqlml.yml").write_text(text + more)
+    with pytest.raises(ConfigError, match=message):
         read_config(tmp_path / "mqlml.yml")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.conftest import ROOT
 
 MADE = runpy.run_path(str(ROOT / "docs" / "make_docs.py"))
 PAGES = MADE["PAGES"]
+FILLED = runpy.run_path(str(ROOT / "docs" / "make_readme.py"))
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -42,3 +44,14 @@ def test_the_json_page_describes_a_shared_record_once_and_links_to_it() -> None:
     assert page.count("### Estimate\n") == 1
     assert "| `roc_auc` | [Estimate](#estimate) |" in page
     assert "roc_auc.low" not in page
+
+
+def test_the_readme_shows_what_the_demo_prints(tmp_path: Path) -> None:
+    shown = FILLED["find_block"]("demo", (ROOT / "README.md").read_text(encoding="utf-8")).group()
+    assert shown == FILLED["make_demo"](tmp_path), "run python docs/make_readme.py"
+
+
+@pytest.mark.parametrize("name", FILLED["BLOCKS"])
+def test_no_block_of_the_readme_is_empty(name: str) -> None:
+    shown = FILLED["find_block"](name, (ROOT / "README.md").read_text(encoding="utf-8")).group()
+    assert len(shown.splitlines()) > 4

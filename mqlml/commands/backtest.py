@@ -79,6 +79,7 @@ def backtest(
     return BacktestResult(
         model=config.name,
         timezone=config.data.timezone,
+        dated=table.dated,
         held_out=ClosedPeriod(
             describe_place(period.start, table),
             describe_place(period.end, table),

@@ -1,4 +1,4 @@
-"""``check``: everything up to the training table, reported before any model is trained."""
+"""``check`` builds the training table and reports on it before any model is trained."""
 
 from __future__ import annotations
 
@@ -29,19 +29,18 @@ __all__ = [
 
 
 def require_past(config: Config, now: dt.datetime) -> None:
-    """Refuse outcomes that are said to be complete up to a moment that is still to come: leads that may yet convert
-    would be taken for ones that did not.
+    """Refuse an ``observed_until`` in the future: leads that may still convert would count as not converted.
 
     Raises
     ------
     ConfigError
     """
     until = config.data.observed_until
-    # With a day's grace: today's export, complete to its last minute, is dated tomorrow.
+    # A day of tolerance: an export complete up to the end of today is dated tomorrow.
     if until is not None and until > now + dt.timedelta(days=1):
         raise ConfigError(
             f"data.observed_until must lie in the past; found {format_instant(until)}, and it is "
-            f"{format_instant(now)}. Write the moment of the export, up to which outcomes are complete"
+            f"{format_instant(now)}. Set it to the time of the export, up to which outcomes are complete"
         )
 
 
@@ -59,7 +58,7 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
 
 
 def check_rules(leads: pd.DataFrame, config: Config) -> None:
-    """Apply the rules, as scoring will: one that cannot be is better found before a model is trained.
+    """Apply the rules as scoring will, so that a wrong one fails before a model is trained.
 
     Raises
     ------
@@ -92,12 +91,12 @@ def _over_time(table: TrainingTable, zone: str) -> tuple[BaseRatePeriod, ...]:
 
 def _enough(table: TrainingTable, needed: int) -> DataNeed:
     learn = int(table.label[table.holdout.train].sum())
-    judge = int(table.label[table.holdout.test].sum())
-    return DataNeed(learn, judge, needed, learn >= needed, table.holdout.purged)
+    evaluate = int(table.label[table.holdout.test].sum())
+    return DataNeed(learn, evaluate, needed, learn >= needed, table.holdout.purged)
 
 
 def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress) -> CheckResult:
-    """Read everything the config names and say what a model could be made of."""
+    """Read everything the config names and report what a model could learn from."""
     config = read_config(config_path)
     data = read_data(config, progress, now=now)
     table = make_table(data, config, progress)

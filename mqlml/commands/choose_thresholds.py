@@ -1,4 +1,4 @@
-"""Labels in training: out-of-time predictions and the config's rules go in, a policy with predictions comes out."""
+"""Training chooses the label policy from out-of-time predictions and the rules of the config."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ _WEEK = 7 * DAY
 
 
 def out_of_time_periods(table: TrainingTable, out_of_time: OutOfTime) -> Periods:
-    """The first and last cutoff of each stretch that forward predictions cover; one stretch if they ignore time."""
+    """The first and last cutoff of each stretch of out-of-time predictions; one stretch if they ignore time."""
     past = table.holdout.train
     return out_of_time.periods or ((int(table.time[past].min()), int(table.time[past].max())),)
 
 
 def ask_interest(config: Config, plan: FeaturePlan) -> Measure | None:
-    """How a model is asked for the fit and engagement of leads; None where no label has a gate on them."""
+    """The measurement of fit and engagement; None where no label has a gate on them."""
     rules = config.labels.values()
     if all(rule.min_fit is None and rule.min_engagement is None for rule in rules):
         return None
@@ -64,7 +64,7 @@ def ask_interest(config: Config, plan: FeaturePlan) -> Measure | None:
 
 
 def measure_interest(plan: FeaturePlan) -> Measure:
-    """How a model is asked for the fit and engagement of leads."""
+    """The measurement of fit and engagement by a model."""
     families = [feature.family for feature in plan.features]
     return lambda model, features: interest_points(model, features, families)
 
@@ -75,12 +75,12 @@ def make_gate_inputs(
     config: Config,
     points: Floats | None,
 ) -> GateInputs:
-    """What besides the probability decides the labels of some rows.
+    """The gate inputs of some rows.
 
     Parameters
     ----------
-    lead_id : whom each row is a look at.
-    points : fit and engagement of the rows, as `ask_interest` has them; None where no label has a gate.
+    lead_id : the lead of each row
+    points : fit and engagement of the rows, see `ask_interest`; None where no label has a gate
     """
     columns = {rule.teams.column for rule in config.labels.values() if rule.teams is not None}
     teams: dict[str, npt.ArrayLike] = {
@@ -102,14 +102,14 @@ def choose_labels(
     recent: ThresholdData | None,
     random_state: int,
 ) -> LabelPolicy:
-    """Thresholds by the config's rules, each with what it predicts of a period as long as the held-out one.
+    """Thresholds by the rules of the config, each with its predictions for a period as long as the held-out one.
 
     Parameters
     ----------
-    probability : calibrated, of ``rows`` of the table, by models that had not seen their outcomes
+    probability : calibrated and out-of-time, of ``rows`` of the table
     periods : first and last cutoff of each stretch that ``rows`` cover
     gate_inputs : of ``rows``
-    recent : the latest looks, see `read_recent_weeks`; None where volumes can only be read off ``rows``.
+    recent : the latest snapshots, see `read_recent_weeks`; None to measure volumes on ``rows``
     """
     snapshots = _threshold_data(probability, table, rows, periods, gate_inputs)
     policy = choose_policy(snapshots, config.labels, recent=recent)
@@ -121,13 +121,13 @@ def choose_labels(
 
 
 def evaluate_promotions(
-    data: Journeys | FlatTable, table: TrainingTable, reached: npt.NDArray[np.bool_], config: Config
+    data: Journeys | FlatTable, table: TrainingTable, meets: npt.NDArray[np.bool_], config: Config
 ) -> tuple[Promotion, ...]:
-    """What each rule of ``rules.promote`` would have done in the held-out period.
+    """The effect of each rule of ``rules.promote`` on the held-out period.
 
     Parameters
     ----------
-    reached : of shape (rows held out, number of labels), who has each label without an event
+    meets : of shape (held-out rows, number of labels), which rows have each label without an event
     """
     if not data.dated or not config.rules.promote:
         return ()
@@ -143,7 +143,7 @@ def evaluate_promotions(
         selection = evaluate_selection(
             promoted, table.label[rows], clusters=table.group[rows], random_state=RANDOM_STATE
         )
-        raised = int((promoted & ~reached[:, names.index(rule.to)]).sum())
+        raised = int((promoted & ~meets[:, names.index(rule.to)]).sum())
         found.append(Promotion(**vars(selection), reason=rule.reason, to=rule.to, raised=raised))
     return tuple(found)
 
@@ -151,7 +151,7 @@ def evaluate_promotions(
 def count_disqualified(
     data: Journeys | FlatTable, table: TrainingTable, config: Config
 ) -> tuple[Disqualification, ...]:
-    """Whom each rule of ``rules.disqualify`` turns away in the held-out period; the first rule that holds counts."""
+    """What each rule of ``rules.disqualify`` excludes in the held-out period; the first rule that holds counts."""
     rows = table.holdout.test
     place = pd.Index(data.leads["lead_id"]).get_indexer(pd.Index(table.lead_id.iloc[rows]))
     leads = data.leads.iloc[place]
@@ -160,22 +160,22 @@ def count_disqualified(
     for rule in config.rules.disqualify:
         rules = config.rules.model_copy(update={"disqualify": [rule]})
         reasons = match_rules(leads, rules, folder=config.folder, email=config.profile.email)
-        away = left & reasons.notna().to_numpy()
-        left &= ~away
-        converted = int(table.label[rows][away].sum())
-        found.append(Disqualification(rule.reason, int(away.sum()), converted))
+        excluded = left & reasons.notna().to_numpy()
+        left &= ~excluded
+        converted = int(table.label[rows][excluded].sum())
+        found.append(Disqualification(rule.reason, int(excluded.sum()), converted))
     return tuple(found)
 
 
 def _teams_of(leads: pd.DataFrame, lead_id: pd.Series, column: str) -> npt.NDArray[np.str_]:
-    """The value of one column for some leads as text, blanks at its ends left out; empty where it is missing."""
+    """One column of some leads as text without outer blanks; empty where it is missing."""
     place = pd.Index(leads["lead_id"]).get_indexer(pd.Index(lead_id))
     text = leads[column].iloc[place].astype("str").str.strip().fillna("")
     return np.asarray(text, dtype=np.str_)
 
 
 def _stretches(table: TrainingTable, periods: Periods) -> list[tuple[float, float]]:
-    """Periods as looks take them: in weeks, or in places of an order, the last one included."""
+    """Periods in weeks, or in positions of an order, the last one included."""
     if not table.dated:
         return [(float(start), float(end + 1)) for start, end in periods]
     return [(start / _WEEK, start / _WEEK + (table.weeks(start, end) or 0.0)) for start, end in periods]
@@ -202,11 +202,10 @@ def _threshold_data(
     )
 
 
-Learned = tuple[LeadScorer, Rows]
-
-
 LEAST_TIME = 8 * _WEEK
-"""A volume is measured on at least this much time: in fewer weeks too few leads reach a high threshold to tell."""
+"""A volume is measured on at least this much time: in fewer weeks too few leads meet a high threshold."""
+
+Learned = tuple[LeadScorer, Rows]
 
 
 def read_recent_weeks(
@@ -218,17 +217,17 @@ def read_recent_weeks(
     config: Config,
     measure: Measure | None,
 ) -> ThresholdData | None:
-    """The latest looks, as the models see them that have not learned from them; None where there are none.
+    """The latest snapshots, scored by models that were not fitted on them; None where there are none.
 
     Parameters
     ----------
     fitted : sequence of (LeadScorer, rows of the table)
-        The models that will be used, and what each learned from. Where the outcomes of fewer than eight weeks are
-        still to come, a further one learns from what was known eight weeks ago, and looks at all that came since.
+        The models that ship, and the rows each was fitted on. Where fewer than eight weeks are immature, another
+        model is fitted on what was known eight weeks ago and scores everything since.
     table : TrainingTable, up to where ``recent`` begins.
-    recent : OpenLooks
+    recent : ImmatureSnapshots
     calibrator, data, config
-    measure : what is asked of the models for gates on fit and engagement, if any.
+    measure : of fit and engagement, where a label has a gate
     """
     if not table.dated or len(recent.time) == 0:
         return None
@@ -244,18 +243,18 @@ def read_recent_weeks(
                 config,
                 measure,
             )
-    judge = _choose_evaluators(fitted, table, recent)
+    evaluator = _choose_evaluators(fitted, table, recent)
     raw = np.empty(len(recent.time))
     points = None if measure is None else np.empty((len(raw), 2))
     for number, (model, _) in enumerate(fitted):
-        rows = np.flatnonzero(judge == number)
+        rows = np.flatnonzero(evaluator == number)
         if len(rows):
             features = recent.features.iloc[rows]
             raw[rows] = model.decision_function(features)
             if measure is not None and points is not None:
                 points[rows] = measure(model, features)
     start, end = recent.start, recent.end
-    if table.every:  # each day of a grid stands for the time until the next
+    if table.every:  # each date of a grid covers the time until the next
         start, end = int(recent.time.min()), int(recent.time.max()) + table.every
     return make_volume_data(
         calibrator.predict_proba(raw)[:, 1],
@@ -267,7 +266,7 @@ def read_recent_weeks(
 
 
 def _before(table: TrainingTable, moment: int) -> Rows | None:
-    """The rows whose outcomes were known at a moment; None if they are too few to learn from."""
+    """The rows with outcomes known at a moment; None if they are too few to fit a model."""
     rows = np.flatnonzero(table.time + table.label_span <= moment)
     positives = int(table.label[rows].sum())
     return rows if min(positives, len(rows) - positives) >= FOLD_POSITIVES else None
@@ -278,7 +277,7 @@ def _learn(fitted: Sequence[Learned], table: TrainingTable, rows: Rows) -> list[
 
 
 def _with_mature(table: TrainingTable, recent: ImmatureSnapshots) -> ImmatureSnapshots:
-    """The last eight weeks: what is mature of them, without its outcomes, and what is not."""
+    """All snapshots of the last eight weeks, mature or not, without outcomes."""
     start = recent.end - LEAST_TIME
     rows = slice(int(np.searchsorted(table.time, start, side="right")), len(table.time))
     return ImmatureSnapshots(
@@ -293,8 +292,8 @@ def _with_mature(table: TrainingTable, recent: ImmatureSnapshots) -> ImmatureSna
 
 
 def _choose_evaluators(fitted: Sequence[Learned], table: TrainingTable, recent: ImmatureSnapshots) -> Rows:
-    """For each look the first model that has not learned from its account, or the first where all have."""
-    judge = np.full(len(recent.time), -1, dtype=np.intp)
+    """For each snapshot the first model that was not fitted on its account, else the first model."""
+    evaluator = np.full(len(recent.time), -1, dtype=np.intp)
     for number, (_, rows) in enumerate(fitted):
-        judge[(judge < 0) & ~np.isin(recent.group, table.group[rows])] = number
-    return np.maximum(judge, 0)
+        evaluator[(evaluator < 0) & ~np.isin(recent.group, table.group[rows])] = number
+    return np.maximum(evaluator, 0)

@@ -1,4 +1,4 @@
-"""``demo``: a simulated company's export and config are laid down, and the whole road is gone."""
+"""``demo``: write a simulated company's export and config, and run every step on it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ rules:
 
 
 def _may_be_used(folder: Path, text: str) -> bool:
-    """Whether a folder is empty, or holds a demo whose settings nobody has changed since."""
+    """Whether a folder is empty, or holds an earlier demo with unchanged settings."""
     if not folder.is_dir():
         return False
     if not any(folder.iterdir()):
@@ -72,7 +72,7 @@ def make_demo(folder: str | Path, *, n_leads: int, now: dt.datetime, progress: P
     Raises
     ------
     OutputError
-        If the folder holds something already that is no untouched earlier demo, or cannot be written.
+        If the folder holds anything but an unchanged earlier demo, or cannot be written.
     GateRefused
         If so few leads were simulated that nothing can be learned from them.
     """
@@ -84,7 +84,7 @@ def make_demo(folder: str | Path, *, n_leads: int, now: dt.datetime, progress: P
         text = DEMO_CONFIG.format(observed_until=until)
         if folder.exists() and not _may_be_used(folder, text):
             raise OutputError(
-                f"{str(folder)!r} exists and is no earlier demo as it was made; name a new folder: mqlml demo DIR"
+                f"{str(folder)!r} exists and is not an unchanged earlier demo; name a new folder: mqlml demo DIR"
             )
         try:
             world.write(folder / "data")

@@ -1,4 +1,4 @@
-"""``explain``: a config, a lead and a moment go in; what there is to say of the lead comes out."""
+"""``explain``: one lead's score, its reasons, and what changed since an earlier moment."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def explain_one_lead(
     now: dt.datetime,
     progress: Progress,
 ) -> ExplainResult:
-    """Say what one open lead's score is made of, and what has changed since an earlier moment.
+    """Explain one open lead's score, and what changed since an earlier moment.
 
     Parameters
     ----------

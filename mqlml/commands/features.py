@@ -1,4 +1,4 @@
-"""``features``: the catalog of a config and its data, or of a version, and what was left out and why."""
+"""``features`` lists the features of a config or a version, and what was left out and why."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WIDTH = 100
 
 
 def learn_features(data: Journeys | FlatTable, config: Config) -> tuple[FeaturePlan, tuple[Finding, ...]]:
-    """The features that training would make, and what the leakage audit found; the user's own are checked."""
+    """The features that training would build, and the findings of the leakage audit; custom features are checked."""
     if not data.dated:
         table = build_table(data, config)
         return table.plan, table.leaks
@@ -64,16 +64,16 @@ def list_features(config_path: str | Path, *, now: dt.datetime, progress: Progre
 def list_no_features(
     plan: FeaturePlan, config: Config | None = None, leaks: Sequence[Finding] = ()
 ) -> tuple[NoFeature, ...]:
-    """What became no feature; of a version, neither the config's switches nor the findings are told anew."""
+    """What is not a feature and why; a version does not store the switches of its config or the findings."""
     reasons = {str(leak.column): leak.reason for leak in leaks}
     refused = refused_columns(leaks)
     left_out = [(what, reasons.get(what, reason)) for what, reason in plan.left_out]
-    told = {what for what, _ in left_out}
-    left_out += [(column, reasons[column]) for column in sorted(refused) if column not in told]
+    listed = {what for what, _ in left_out}
+    left_out += [(column, reasons[column]) for column in sorted(refused) if column not in listed]
     if config is not None:
-        of_tables = ("parsed", "completeness", "flags")  # the groups that a flat table has as well
+        of_tables = ("parsed", "completeness", "flags")  # the groups of a flat table
         left_out += [
-            (f"group {name}", f"is switched off; features: {{groups: {{{name}: on}}}} makes it")
+            (f"group {name}", f"is switched off; turn it on with features: {{groups: {{{name}: on}}}}")
             for name, on in config.features.groups
             if not on and (plan.flat is None or name in of_tables)
         ]
@@ -102,7 +102,7 @@ def _make_entry(feature: Feature) -> CatalogEntry:
 
 
 def format_features(result: FeaturesResult) -> str:
-    """What ``mqlml features`` prints: family by family, a feature with its windows in one entry."""
+    """The text of ``mqlml features``: by family, one entry for a feature with all its windows."""
     of = result.model if result.version is None else f"{result.model} version {result.version}"
     lines = [f"{len(result.features):,} features of {of}"]
     for family in FAMILIES:
@@ -120,7 +120,7 @@ def format_features(result: FeaturesResult) -> str:
 
 
 def group_windows(features: Sequence[CatalogEntry]) -> Iterator[tuple[str, list[CatalogEntry]]]:
-    """Features that differ in their window only, under one name, as ``actions__any__count__{7d, all}``."""
+    """Features that differ in their window only, under one name, such as ``actions__any__count__{7d, all}``."""
     groups: dict[str, list[CatalogEntry]] = {}
     for feature in features:
         stem = feature_name(feature.family, feature.what, feature.aggregate)
@@ -131,14 +131,14 @@ def group_windows(features: Sequence[CatalogEntry]) -> Iterator[tuple[str, list[
 
 
 def _entry(name: str, group: Sequence[CatalogEntry]) -> list[str]:
-    """A name, then what it says, then where it comes from."""
+    """The lines of one entry: name, sentence, source."""
     first = group[0]
-    said = first.sentence + (" (a category)" if first.kind == "category" else "")
+    text = first.sentence + (" (a category)" if first.kind == "category" else "")
     if len(group) > 1:
-        said += f", and likewise {', '.join(str(feature.window) for feature in group[1:])}"
+        text += f", and likewise {', '.join(str(feature.window) for feature in group[1:])}"
     words = f", in the source: {', '.join(map(repr, first.words))}" if first.words else ""
     source = f"from {', '.join(first.source) or 'what its function reads'}{words}"
-    return [*_wrapped(name, "  "), *_wrapped(said, "      "), *_wrapped(source, "      ")]
+    return [*_wrapped(name, "  "), *_wrapped(text, "      "), *_wrapped(source, "      ")]
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
@@ -150,7 +150,7 @@ def _wrapped(text: str, indent: str) -> list[str]:
 def list_version_features(
     config_path: str | Path, *, model: str | None, progress: Progress
 ) -> FeaturesResult:
-    """The catalog of a version, as `list_features` gives that of a config."""
+    """The catalog of a version, see `list_features`."""
     config = read_config(config_path)
     with progress.step("load"):
         bundle, version = load_model(config, model)

@@ -1,4 +1,4 @@
-"""What scoring and explaining begin with: options go in; version, data and the moment to look from come out."""
+"""Load what scoring and explaining need: a version, the data and the prediction date."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mqlml.progress import Progress
 from mqlml.registry import CHAMPION, Bundle, Store, Version, load_version, make_store
 from mqlml.times import parse_instant
 
-__all__ = ["HoldoutAccess", "find_store", "load_model", "load_version_and_data", "read_moment"]
+__all__ = ["LoadedVersion", "find_store", "load_model", "load_version_and_data", "read_moment"]
 
 
 @dataclass(frozen=True)
-class HoldoutAccess:
-    """A version, the leads it is asked about, and the moment from which it looks at them."""
+class LoadedVersion:
+    """A version, the data of the leads to score, and the prediction date."""
 
     bundle: Bundle
     version: Version
@@ -36,12 +36,12 @@ def load_version_and_data(
     leads: str | Path | None,
     now: dt.datetime,
     progress: Progress,
-) -> HoldoutAccess:
-    """Fetch a version and read the data it is asked about.
+) -> LoadedVersion:
+    """Fetch a version and read the data of the leads to score.
 
     Parameters
     ----------
-    command : the name by which an error calls what was asked for.
+    command : the name of the command in errors.
     as_of : ISO date or time, in the config's zone where it names none; a flat table needs none: then ``now``.
     model : as for `load_model`.
     leads : for a flat table, a file of new rows to read in place of the config's; of journeys, all are read.
@@ -53,7 +53,7 @@ def load_version_and_data(
     """
     flat = config.data.flat is not None
     if as_of is None and not flat:
-        raise UsageError(f"{command} needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
+        raise UsageError(f"{command} needs a prediction date: add --as-of, as in --as-of 2018-06-01")
     moment = now if as_of is None else read_moment(as_of, config.data.timezone, option="--as-of")
     with progress.step("load"):
         bundle, version = load_model(config, model)
@@ -63,7 +63,7 @@ def load_version_and_data(
             data = read_flat(config, leads)
     else:
         data = read_data(config, progress, now=now)
-    return HoldoutAccess(bundle, version, data, moment)
+    return LoadedVersion(bundle, version, data, moment)
 
 
 def find_store(config: Config) -> Store:

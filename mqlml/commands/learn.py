@@ -71,6 +71,7 @@ from mqlml.evaluation.holdout import (
 from mqlml.evaluation.slice_columns import check_slices, find_slices
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import Drift, LeadScorer, SigmoidCalibrator
+from mqlml.model.signal_inputs import report_signals
 from mqlml.policy import LabelPolicy
 from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
@@ -290,7 +291,7 @@ def _decide(
     if not chosen.out_of_time.in_time:
         warnings.append(
             "The history is too short to go forward in time before the held-out period: calibration and thresholds "
-            "rest on folds drawn across time, and promise less."
+            "rest on folds drawn across time, and are less certain."
         )
     moves = warn_of_drift(choices.drift)
     if moves is not None:
@@ -404,6 +405,7 @@ def _summarize(
             dated=table.dated,
         ),
         deciles=make_decile_table(target, evaluated.raw),
+        signals=report_signals(task.data, table, random_state=RANDOM_STATE),
         importance=None if release is None else release.importance,
         baselines=evaluated.baselines,
         labels={} if release is None else release.labels,

@@ -1,7 +1,7 @@
-"""A work folder: what a long job has finished lies there, so that a job that was killed goes on where it stopped.
+"""A table larger than memory is built in partitions, in a checkpoint directory from which a killed job resumes.
 
-The folder belongs to one process at a time, by a lock that goes with the process however it ends, and to one task: a
-key says what the task is made of, and a folder with another key is emptied first.
+A lock gives the directory to one process at a time. A key identifies the table; a directory with another key is
+emptied first.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from mqlml.training import (
     Finding,
     PerturbationTest,
     count_events,
-    prove,
+    run_leak_test,
     sample_snapshots,
     take_leads,
 )
@@ -68,14 +68,14 @@ _ENDS = 1 << 16
 
 
 def fingerprint_values(values: Mapping[str, object]) -> str:
-    """SHA-256 of plain values; whatever JSON cannot hold counts as its text."""
+    """SHA-256 of values; what JSON cannot hold counts as its text."""
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def fingerprint_file(path: Path) -> str:
-    """SHA-256 of a file's name, size, time of change, beginning and end: what a change leaves as it was is rare,
-    and reading all of a large file would take as long as the work that is to be spared."""
+    """SHA-256 of a file's path, size, modification time, beginning and end; hashing all of a large file would take
+    as long as the work that a checkpoint saves."""
     found = path.stat()
     digest = hashlib.sha256(f"{path.absolute()} {found.st_size} {found.st_mtime_ns}".encode())
     with path.open("rb") as file:
@@ -87,25 +87,25 @@ def fingerprint_file(path: Path) -> str:
 
 @contextlib.contextmanager
 def working_in(folder: Path, key: str) -> Iterator[None]:
-    """Hold a work folder, as it was left by a task of the same key or else empty.
+    """Lock a checkpoint directory, empty unless an earlier run left the same key.
 
-    It is taken away once the work is done, and stays where the work ends with an error or not at all.
+    It is removed when the work is done, and stays where the work fails.
 
     Raises
     ------
     OutputError
-        If another process works in it, or it cannot be made.
+        If another process has locked it, or it cannot be created.
     """
     try:
         folder.mkdir(exist_ok=True)
         lock = FileLock(folder / "lock").acquire(blocking=False)
     except Timeout:
         raise OutputError(
-            f"another process is making the same table in {str(folder)!r}; wait for it, or name another --out"
+            f"another process is building the same table in {str(folder)!r}; wait for it, or name another --out"
         ) from None
     except OSError as error:
         raise OutputError(
-            f"no work folder can be made at {str(folder)!r} ({error.strerror or error}); name another --out"
+            f"cannot create the checkpoint directory {str(folder)!r} ({error.strerror or error}); name another --out"
         ) from error
     with lock:
         if _read_key(folder) != key:
@@ -118,7 +118,7 @@ def working_in(folder: Path, key: str) -> Iterator[None]:
             unfinished.write_text(json.dumps({"key": key}), encoding="utf-8")
             os.replace(unfinished, folder / _KEY)
         yield
-        # The key goes first: were this stopped halfway, what is left must not be taken for finished work.
+        # The key goes first: a half-removed directory must not count as finished work.
         (folder / _KEY).unlink()
         shutil.rmtree(folder)
 
@@ -134,36 +134,36 @@ def _read_key(folder: Path) -> str | None:
 Item = TypeVar("Item")
 
 _EVENT_BYTES = 250
-"""What an event takes while the part it is in is worked on: itself, its columns, its place in the sorted order."""
+"""Memory of an event while its partition is built: itself, its columns, its position in the sorted order."""
 
 _SNAPSHOT_BYTES = 8_000
-"""What a snapshot takes: three hundred numbers, copied twice while they are written."""
+"""Memory of a snapshot: three hundred numbers, copied twice while they are written."""
 
 _OVERHEAD = 200_000_000
 _OVERHEAD_OF_A_ROW = 300
-"""What reading in batches takes; less where all rows are fewer than a batch."""
+"""Memory of reading in batches; less where all rows are fewer than a batch."""
 
 _ROW_BYTES = 100
-"""What each row's id, cutoff, label and place take, without its features."""
+"""Memory of a row's id, cutoff, label and position, without its features."""
 
 _READ_BYTES = 150
-"""What an event takes more while the whole table is read in one piece."""
+"""Additional memory of an event while the whole table is read at once."""
 
 _SIDE_BY_SIDE = 16
-"""All parts are read side by side when they are put in one file: a row group of each takes this part of the limit."""
+"""When partitions are merged into one file, a row group of each may use this fraction of the limit."""
 
 
 @dataclass(frozen=True)
 class PartitionedTable:
-    """A finished table in parts.
+    """A finished table in partitions.
 
     Attributes
     ----------
-    rows : all rows, in the order of the table.
-    part : int32 array, the part in which each row is; a part's rows come in the order of the table.
-    files : the Parquet file of each part.
-    plan, leaks, proof : as in `TrainingTable`.
-    journeys : leads, outcomes, history; no events, but their share of ``quarantine`` and ``rows_read``.
+    rows : all rows, in the order of the table
+    part : int32 array, the partition of each row; rows of a partition keep the order of the table
+    files : the Parquet file of each partition
+    plan, leaks, leak_test : as in `TrainingTable`
+    journeys : leads, outcomes, history, without events; ``quarantine`` and ``rows_read`` include events
     """
 
     rows: Rows
@@ -175,7 +175,7 @@ class PartitionedTable:
     journeys: Journeys
 
     def batches(self, limit: int) -> Iterator[pa.Table]:
-        """The rows in the order of the table, as many at a time as the limit (bytes) bears."""
+        """The rows in the order of the table, in batches that fit the limit (bytes)."""
         readers = [_Reader(file) for file in self.files]
         size = _rows_within(limit // 4, self.plan, 1)
         for start in range(0, len(self.part), size):
@@ -190,7 +190,7 @@ class PartitionedTable:
 
 
 class _Reader:
-    """The rows of one file, one after another."""
+    """The rows of one file, in order."""
 
     def __init__(self, file: Path) -> None:
         self._file = pq.ParquetFile(file, pre_buffer=False)
@@ -208,12 +208,12 @@ class _Reader:
 
 
 def _rows_within(limit: int, plan: FeaturePlan, files: int) -> int:
-    """How many rows of each of so many files may be held at a time."""
+    """How many rows of each of so many files fit in the limit (bytes)."""
     return min(max(limit // (_SIDE_BY_SIDE * files * (_ROW_BYTES + 4 * len(plan.features))), 128), 1 << 16)
 
 
 def identify(config: Config, journeys: Journeys) -> str:
-    """A key for the table that a config describes: it is another if anything it is made of has changed."""
+    """A key for the table that a config describes; any change of its inputs changes the key."""
     spec = config.data.events
     if spec is None:
         events = []
@@ -237,44 +237,45 @@ def identify(config: Config, journeys: Journeys) -> str:
 
 
 def _held(events: int, journeys: Journeys, rows: Rows) -> int:
-    """Bytes that are in memory all the time: all tables but the events, the rows' places, and a batch of events."""
+    """Bytes in memory all the time: all tables but the events, the rows' positions, and a batch of events."""
     tables = (journeys.leads, journeys.outcomes, journeys.history)
     held = sum(int(table.memory_usage(deep=True, index=False).sum()) for table in tables)
     return held + len(rows.time) * _ROW_BYTES + min(_OVERHEAD, events * _OVERHEAD_OF_A_ROW)
 
 
 def memory_needed(events: int, journeys: Journeys, rows: Rows) -> int:
-    """Bytes that the table takes to build in one piece, about."""
+    """Approximate bytes needed to build the whole table at once."""
     work = events * (_EVENT_BYTES + _READ_BYTES) + len(rows.time) * _SNAPSHOT_BYTES
     return _held(0, journeys, rows) + work
 
 
 def count_parts(events: int, journeys: Journeys, rows: Rows, *, limit: int, workers: int) -> int:
-    """How many parts a table is cut into, so that as many as there are workers fit in the memory that is left.
+    """The number of partitions, so that one for each worker fits in the remaining memory.
 
     Parameters
     ----------
-    events : rows of the source.
-    limit : bytes.
+    events : rows of the source
+    limit : bytes
 
     Raises
     ------
     ConfigError
-        If hardly any memory is left.
+        If less than a tenth of the limit is left.
     """
     held = _held(events, journeys, rows)
     need = events * _EVENT_BYTES + len(rows.time) * _SNAPSHOT_BYTES
     left = limit - held
     if left < limit // 10:
         raise ConfigError(
-            f"data.memory_limit must hold leads, outcomes and attribute changes, about {_said(held)} with the "
-            f"reading of events, and room for parts; found {format_size(limit)}. Raise it to {_said(held * 3 // 2)}"
+            f"data.memory_limit must hold leads, outcomes and attribute changes, about {_format_megabytes(held)} "
+            f"with the reading of events, and room for partitions; found {format_size(limit)}. Raise it to "
+            f"{_format_megabytes(held * 3 // 2)}"
         )
-    # A hash deals unevenly, and so do leads: the largest part may be twice the average.
+    # Hashes and leads are uneven: the largest partition may be twice the average.
     return max(1, -(-2 * need * workers // left))
 
 
-def _said(size: int) -> str:
+def _format_megabytes(size: int) -> str:
     return format_size(-(-size // 10**6) * 10**6)
 
 
@@ -289,28 +290,26 @@ def build_parts(
     one_file: bool,
     progress: Progress,
 ) -> PartitionedTable:
-    """Make all parts, or those that an earlier run left to be made.
+    """Build all partitions that an earlier run did not finish.
 
     Parameters
     ----------
     journeys, ids : from `mqlml.journeys.read.read_around_events`.
     rows : from `choose_rows`.
-    folder : a work folder that holds nothing, or what an earlier run of the same table finished.
-    limit : bytes that may be used.
-    one_file : whether the parts will be read side by side, by `PartitionedTable.batches`. They are then written in
-        row
-        groups as small as that needs, which cost more to write.
+    folder : a checkpoint directory, see `working_in`
+    limit : bytes that may be used
+    one_file : whether `PartitionedTable.batches` will merge the partitions; their row groups are then smaller
 
     Raises
     ------
     ConfigError
-        If the limit leaves no room for parts.
+        If the limit leaves no room for partitions.
     QuarantineError, ContractError, LeakageError
-        As reading and building in memory.
+        As when reading and building in memory.
     """
     workers = joblib.cpu_count()
     with progress.step("events"):
-        partitioned, part = _deal(config, journeys, ids, rows, folder / "events", limit, workers)
+        partitioned, part = _partition(config, journeys, ids, rows, folder / "events", limit, workers)
     parts = len(partitioned.rows)
     journeys = add_events(journeys, journeys.events, partitioned.quarantine, partitioned.rows_read)
     shards = Shards(journeys, part, parts)
@@ -321,11 +320,11 @@ def build_parts(
     with progress.step("plan"):
         plan, leaks = _learn(config, journeys, rows, take, parts, workers, progress)
     with progress.step("leak_test"):
-        leak_test = _prove(journeys, rows, plan, partitioned)
+        leak_test = _test_leaks(journeys, rows, plan, partitioned)
     build_spec = make_build_spec(journeys.leads, config, plan)
     finished = folder / "parts"
     finished.mkdir(exist_ok=True)
-    for unfinished in finished.glob(".*.part"):  # of the parts that were being written when a run was killed
+    for unfinished in finished.glob(".*.part"):  # left by a killed run
         unfinished.unlink()
     files = tuple(finished / f"part-{number:04d}.parquet" for number in range(parts))
     group = _rows_within(limit, plan, parts) if one_file else None
@@ -344,14 +343,13 @@ def build_parts(
 def _each(
     work: Callable[[int], Item], numbers: list[int], workers: int, progress: Progress, name: str
 ) -> list[Item]:
-    """Do some work for each part, several at a time. In threads: they share what is held in memory, the compiled
-    walks run side by side, and none of them outlives a process that is killed."""
+    """Do some work for each partition in threads: they share memory, and compiled scans release the lock."""
     with ThreadPoolExecutor(workers) as pool:
         results = pool.map(work, numbers)
         return [next(results) for _ in progress.track(numbers, name)]
 
 
-def _deal(
+def _partition(
     config: Config,
     journeys: Journeys,
     ids: LeadIds,
@@ -360,7 +358,7 @@ def _deal(
     limit: int,
     workers: int,
 ) -> tuple[PartitionedEvents, npt.NDArray[np.int32]]:
-    """The events in parts, and the part of each lead."""
+    """The partitioned events, and the partition of each lead."""
     partitioned = find_partitions(folder)
     if partitioned is None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -380,29 +378,29 @@ def _learn(
     workers: int,
     progress: Progress,
 ) -> tuple[FeaturePlan, tuple[Finding, ...]]:
-    """The plan and the findings, from what all parts say together."""
+    """The plan and the findings, from all partitions together."""
     before = to_microseconds(rows.holdout_start)
 
-    def look(number: int) -> tuple[EventFacts, EventCounts]:
+    def gather(number: int) -> tuple[EventFacts, EventCounts]:
         part = take(number)
         return gather_facts(part.events, before=before), count_events(part, config.problem)
 
-    found = _each(look, list(range(parts)), workers, progress, "looking through events")
+    found = _each(gather, list(range(parts)), workers, progress, "reading events")
     facts = reduce(add, (facts for facts, _ in found))
     around = reduce(add, (counts for _, counts in found))
     return learn_plan(journeys, config, rows, events=facts, around=around)
 
 
-def _prove(
+def _test_leaks(
     journeys: Journeys, rows: Rows, plan: FeaturePlan, partitioned: PartitionedEvents
 ) -> PerturbationTest:
     snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
     sample = sample_snapshots(journeys.leads, snapshots)
-    few = take_leads(journeys, sample)
-    asked = journeys.leads["lead_id"].isin(few.leads["lead_id"]).to_numpy()
-    few = replace(few, events=partitioned.read_leads(asked, journeys.leads["lead_id"]))
-    check_own(few, sample, plan)
-    return prove(few, sample, plan)
+    part = take_leads(journeys, sample)
+    sampled = journeys.leads["lead_id"].isin(part.leads["lead_id"]).to_numpy()
+    part = replace(part, events=partitioned.read_leads(sampled, journeys.leads["lead_id"]))
+    check_own(part, sample, plan)
+    return run_leak_test(part, sample, plan)
 
 
 def _make(part: Journeys, build_spec: BuildSpec, file: Path, group: int | None) -> None:

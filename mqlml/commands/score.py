@@ -1,4 +1,4 @@
-"""``score``: every open lead is labeled by a version and written to a file."""
+"""``score`` labels every open lead by a version and writes the scores to a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``table``: the training table that a config describes goes to a file or a folder, fit in memory or not."""
+"""``table`` writes the training table to a file or a folder, also where it does not fit in memory."""
 
 from __future__ import annotations
 
@@ -47,13 +47,12 @@ def write_training_table(
 ) -> TableResult:
     """Write ``lead_id, cutoff_time, label`` and the features to a Parquet or CSV file, or to a folder of Parquet.
 
-    A file has its rows in order of cutoff, then of the leads, however it was made; so has each file of a folder.
+    The rows of each file are sorted by cutoff, then lead.
 
     Parameters
     ----------
-    out : path ending in ``.parquet`` or ``.csv``, or without an ending: then a folder, which is new, empty, or holds
-        an earlier table of parts and nothing else.
-    memory_limit : in place of ``data.memory_limit``, as ``"800MB"``.
+    out : path ending in ``.parquet`` or ``.csv``, or a folder that is new, empty or holds only an earlier table
+    memory_limit : replaces ``data.memory_limit``, such as ``"800MB"``
     """
     config = read_config(config_path)
     if memory_limit is not None:
@@ -82,7 +81,7 @@ def _limited(config: Config, memory_limit: str) -> Config:
     try:
         limit = parse_size(memory_limit)
     except ValueError as error:
-        raise UsageError(f"--memory-limit: {error}") from None
+        raise UsageError(f"--memory-limit: {error}; found {memory_limit!r}") from None
     return config.model_copy(update={"data": config.data.model_copy(update={"memory_limit": limit})})
 
 
@@ -92,7 +91,7 @@ def _write(
     if isinstance(table, PartitionedTable):
         if whole_file:
             whole_seconds = bool((table.rows.time % 1_000_000 == 0).all())
-            # In the work folder, where the next run takes away what a kill leaves of a large file.
+            # In the checkpoint directory, where the next run removes an unfinished file.
             finished = work / f"whole{target.suffix}"
             write_batches(table.batches(limit), finished, whole_seconds=whole_seconds)
             replace_file(finished, target)
@@ -111,8 +110,8 @@ def _write(
 def make_any_table(
     config: Config, work: Path, *, one_file: bool, now: dt.datetime, progress: Progress
 ) -> Iterator[TrainingTable | PartitionedTable]:
-    """The training table that a config describes: in memory, or where that takes more than ``data.memory_limit``,
-    in parts in a work folder, which is taken away afterwards; made to be read side by side if for one file."""
+    """The training table: in memory, or where that needs more than ``data.memory_limit``, in partitions in a
+    checkpoint directory that is removed afterwards."""
     if config.data.flat is not None:
         yield make_table(read_data(config, progress, now=now), config, progress)
         return
@@ -143,7 +142,7 @@ def make_any_table(
 
 
 def _fits(config: Config, journeys: Journeys, rows: Rows) -> bool:
-    """Whether all of it can be in memory at once."""
+    """Whether the whole table fits in memory."""
     spec = config.data.events
     events = 0 if spec is None else estimate_rows(spec, where="data.events", base=config.folder)
     return events is not None and memory_needed(events, journeys, rows) <= config.data.memory_limit

@@ -1,4 +1,4 @@
-"""The ``features`` section: which words and lengths of the journeys become columns, and the user's own."""
+"""The ``features`` section: which actions, channels and windows become features, and the user's own features."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from mqlml.config.values import Duration, Name, Reason, Section, Window, check_windows
+from mqlml.config.values import Duration, InvalidValueError, Name, Reason, Section, Window, check_windows
 from mqlml.times import DAY, HOUR
 
 __all__ = ["NUMBER_UNITS", "Aggregate", "Condition", "Features", "Groups", "NumberUnit", "Pair"]
@@ -27,9 +27,9 @@ class Condition(Section):
     def _one_test(self) -> Condition:
         ranged = self.min is not None or self.max is not None
         if (self.in_ is not None) + (self.not_in is not None) + ranged != 1:
-            raise ValueError("needs exactly one of 'in', 'not_in' and a range ('min', 'max' or both)")
+            raise InvalidValueError("needs exactly one of 'in', 'not_in' and a range ('min', 'max' or both)")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("'min' must not be above 'max'")
+            raise InvalidValueError("'min' must not be above 'max'")
         return self
 
 
@@ -78,15 +78,17 @@ class Aggregate(Section):
     def _keys_of_aggregate(self) -> Aggregate:
         reads = self.aggregate in ("sum", "mean", "min", "max", "distinct")
         if reads and self.column is None:
-            raise ValueError(f"aggregate {self.aggregate!r} needs 'column'")
+            raise InvalidValueError(f"aggregate {self.aggregate!r} needs 'column'")
         if not reads and self.column is not None:
-            raise ValueError(f"aggregate {self.aggregate!r} does not read 'column'")
+            raise InvalidValueError(f"aggregate {self.aggregate!r} does not read 'column'")
         if self.aggregate == "days_since" and self.windows is not None:
-            raise ValueError("aggregate 'days_since' does not read 'windows'")
+            raise InvalidValueError("aggregate 'days_since' does not read 'windows'")
         fitting = _FITTING.get(self.aggregate, NUMBER_UNITS)
         if self.unit is not None and self.unit not in fitting:
-            raise ValueError(
-                f"the unit of aggregate {self.aggregate!r} must be {' or '.join(fitting)}; found {self.unit!r}"
+            raise InvalidValueError(
+                f"the unit of aggregate {self.aggregate!r} must be {' or '.join(fitting)}",
+                place=("unit",),
+                found=self.unit,
             )
         return self
 
@@ -99,17 +101,19 @@ class Groups(Section):
     Profile: ``parsed`` (kind of mail address, seniority, function, size band), ``completeness``, ``age``. The
     attributes themselves are chosen by ``profile.static`` and ``profile.history``, personas by ``personas``.
 
-    Undesirables: ``unwelcome`` (acts and channels), ``silence``, ``flags`` (undesirable profiles).
+    Undesirables: ``unwelcome`` (negative signals among actions and channels), ``silence``, ``flags`` (undesirable
+    profiles).
 
     Channel: ``touches`` (first, last, how many different), ``channels`` (count and share of each), ``switches``,
     ``paid`` (paid or organic), ``breadth`` (campaigns and channels within a set period).
 
     Actions: ``counts`` (count and days since of each), ``action_days`` (distinct days of each), ``action_values``
-    (sum and mean of each), ``totals`` (all acts together), ``usual`` (values against what is usual for such acts),
-    ``decay`` (acts that fade with a half-life), ``visits`` (returns, time on site, acts a visit), ``rhythm`` (longest
-    silence, regular hours and weekdays), ``intent`` (high-intent acts), ``proactive`` (acts the lead began),
-    ``content`` (different contents, downloads), ``pairs`` (one act before another), ``account`` (what the account's
-    other leads did; ``auto`` from some thousand accounts with several leads on).
+    (sum and mean of each), ``totals`` (all events together), ``usual`` (values against what is usual for such
+    events), ``decay`` (events that fade with a half-life), ``visits`` (returns, time on site, events a visit),
+    ``rhythm`` (longest silence, regular hours and weekdays), ``intent`` (high-intent events), ``proactive``
+    (events the lead began), ``content`` (different contents, downloads), ``pairs`` (one event before
+    another), ``account`` (what the account's other leads did; ``auto``
+    from some thousand accounts with several leads on).
     """
 
     parsed: bool = True
@@ -144,7 +148,7 @@ class Groups(Section):
 
 
 class Pair(Section):
-    """An ordered pair of acts: at least ``at_least`` acts of ``first`` came before an act of ``then``."""
+    """An ordered pair of actions: at least ``at_least`` events of ``first`` before an event of ``then``."""
 
     first: str
     then: str
@@ -189,7 +193,7 @@ class Features(Section):
     @classmethod
     def _different(cls, value: list[int]) -> list[int]:
         if len(set(value)) < len(value):
-            raise ValueError("must be different lengths")
+            raise InvalidValueError("must be different lengths")
         return value
 
     @field_validator("pairs")
@@ -197,7 +201,7 @@ class Features(Section):
     def _no_pair_twice(cls, value: list[Pair] | None) -> list[Pair] | None:
         named = [(pair.first, pair.then, pair.at_least) for pair in value or ()]
         if len(set(named)) < len(named):
-            raise ValueError("must be different pairs")
+            raise InvalidValueError("must be different pairs")
         return value
 
     @field_validator("custom")
@@ -206,7 +210,7 @@ class Features(Section):
         names = [(feature.family, feature.name, feature.aggregate) for feature in value]
         if twice := {name for name in names if names.count(name) > 1}:
             family, name, aggregate = min(twice)
-            raise ValueError(
-                f"{family} has two features {name!r} with the aggregate {aggregate!r}; rename one"
+            raise InvalidValueError(
+                f"{family} has two features {name!r} with the aggregate {aggregate!r}", remedy="rename one"
             )
         return value

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from mqlml.config.features import Condition
-from mqlml.config.values import Duration, Section
+from mqlml.config.values import Duration, InvalidValueError, Section
 
 __all__ = ["Disqualify", "Gate", "LabelRule", "Labels", "Promote", "Rules", "Teams", "TimelineEvent"]
 
@@ -62,27 +62,33 @@ class LabelRule(Section):
             optional = optional | {"per_week"}
         given -= {"min_fit", "min_engagement", "hold", "exit"}
         if missing := sorted(needed - given):
-            raise ValueError(f"policy {self.policy!r} needs {missing[0]!r}")
+            raise InvalidValueError(f"policy {self.policy!r} needs {missing[0]!r}")
         if extra := sorted(given - needed - optional):
-            raise ValueError(f"policy {self.policy!r} does not read {extra[0]!r}")
+            raise InvalidValueError(f"policy {self.policy!r} does not read {extra[0]!r}")
         return self
 
 
 def _levels(value: dict[str, LabelRule]) -> dict[str, LabelRule]:
     """Lowest first: the usual names in their order, the user's own as written."""
     if not value:
-        raise ValueError("needs at least one label, as mql")
+        raise InvalidValueError("needs at least one label, as mql")
     for name in value:
         if not re.fullmatch(_LABEL, name):
-            hint = f"; write {name.lower()!r}" if re.fullmatch(_LABEL, name.lower()) else ""
-            raise ValueError(f"a label is lower-case letters, digits and '_'; found {name!r}{hint}")
+            hint = f"write {name.lower()}" if re.fullmatch(_LABEL, name.lower()) else None
+            raise InvalidValueError(
+                "a label is lower-case letters, digits and '_'", remedy=hint, place=(name,), found=name
+            )
         if name in _TAKEN:
-            raise ValueError(f"{name!r} is what leads without a label are called; choose another name")
+            raise InvalidValueError(
+                f"{name!r} is what leads without a label are called",
+                remedy="choose another name",
+                place=(name,),
+            )
     usual = [name for name in _USUAL_LEVELS if name in value]
     if len(usual) == len(value):
         return {name: value[name] for name in usual}
     if [name for name in value if name in _USUAL_LEVELS] != usual:
-        raise ValueError(f"labels are written lowest first, so {' before '.join(map(repr, usual))}")
+        raise InvalidValueError(f"labels are written lowest first, so {' before '.join(map(repr, usual))}")
     return value
 
 
@@ -91,21 +97,21 @@ Labels = Annotated[dict[str, LabelRule], AfterValidator(_levels)]
 
 
 class Disqualify(Section):
-    """A person who can never be an MQL: every condition in ``when`` must hold. Their account is not touched."""
+    """Leads that can never get a label: every condition in ``when`` must hold. Their account is not touched."""
 
     when: dict[str, Condition] = Field(min_length=1)
     reason: str
 
 
 class TimelineEvent(Section):
-    """An act of a lead: an event whose ``action`` meets the condition, at most ``within`` ago (ever, if left out)."""
+    """An event of a lead whose ``action`` meets the condition, at most ``within`` ago (ever, if left out)."""
 
     action: Condition
     within: Duration | None = None
 
 
 class Promote(Section):
-    """An act that gives a lead at least the label ``to`` at once, whatever its probability."""
+    """An event that gives a lead at least the label ``to`` at once, whatever its probability."""
 
     when: TimelineEvent
     to: str
@@ -120,6 +126,6 @@ class Rules(Section):
 
 
 class Gate(Section):
-    """What a new version must show before it is registered."""
+    """What a new version must show to be registered."""
 
     min_positives: int = Field(default=50, ge=10)

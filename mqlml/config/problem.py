@@ -1,4 +1,4 @@
-"""The ``problem`` section: what is predicted, of whom, looked at when."""
+"""The ``problem`` section: what is predicted, for which leads, at which moments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from mqlml.config.values import Duration, Name, Reason, Section, Stage, read_instant
+from mqlml.config.values import Duration, InvalidValueError, Name, OutcomeWord, Reason, Section, read_instant
 from mqlml.times import DAY
 
 __all__ = ["MailDomains", "Problem", "Profile", "Snapshots", "TitleWords"]
@@ -55,19 +55,19 @@ class Profile(Section):
     @classmethod
     def _ascending(cls, value: list[float]) -> list[float]:
         if value[0] <= 0 or any(low >= high for low, high in pairwise(value)):
-            raise ValueError("must be ascending numbers of employees above 0")
+            raise InvalidValueError("must be ascending numbers of employees above 0")
         return value
 
     @field_validator("static", mode="before")
     @classmethod
     def _list_or_auto(cls, value: object) -> object:
         if value != "auto" and not isinstance(value, list):
-            raise ValueError("must be 'auto' or a list of columns")
+            raise InvalidValueError("must be 'auto' or a list of columns")
         return value
 
 
 class Snapshots(Section):
-    """When leads are looked at: at fixed ages after creation, or on a calendar grid.
+    """When snapshots are taken: at fixed ages after creation, or on a calendar grid.
 
     ``from`` and ``until`` are in the config's zone, ``data.timezone``, where they name none.
     """
@@ -85,25 +85,25 @@ class Snapshots(Section):
     @model_validator(mode="after")
     def _one_policy(self) -> Snapshots:
         if (self.ages is None) == (self.every is None):
-            raise ValueError("needs exactly one of 'ages' (as [0d, 7d]) and 'every' (as 7d)")
+            raise InvalidValueError("needs exactly one of 'ages' (as [0d, 7d]) and 'every' (as 7d)")
         if self.ages is not None and (not self.ages or len(set(self.ages)) < len(self.ages)):
-            raise ValueError("'ages' must name at least one age, each once")
+            raise InvalidValueError("'ages' must name at least one age, each once")
         if self.every is not None and self.every <= 0:
-            raise ValueError("'every' must be longer than 0d")
+            raise InvalidValueError("'every' must be longer than 0d")
         if self.every is None and (self.from_ or self.until):
-            raise ValueError("'from' and 'until' go with 'every'")
+            raise InvalidValueError("'from' and 'until' go with 'every'")
         if self.from_ and self.until and self.from_ >= self.until:
-            raise ValueError("'from' must be before 'until'")
+            raise InvalidValueError("'from' must be before 'until'")
         return self
 
 
 class Problem(Section):
-    """What is predicted: which stage, how far ahead, looked at when, for leads of which age.
+    """What is predicted: which stage, how far ahead, from which snapshots, for leads of which age.
 
     ``holdout`` is the share of mature cutoffs, the latest ones, that no choice is made on.
     """
 
-    outcome: Stage = "closed_won"
+    outcome: OutcomeWord = "closed_won"
     horizon: Duration = Field(default=60 * DAY, gt=0)
     gap: Duration = Field(default=0, ge=0)
     snapshots: Snapshots = Snapshots.model_validate({"ages": ["0d", "7d", "30d"]})
@@ -114,5 +114,5 @@ class Problem(Section):
     @classmethod
     def _ordered(cls, value: tuple[int, int]) -> tuple[int, int]:
         if value[0] > value[1]:
-            raise ValueError("the first of 'age_limits' must not be above the second")
+            raise InvalidValueError("the first of 'age_limits' must not be above the second")
         return value

@@ -11,7 +11,8 @@ from mqlml.config.features import Condition, Features
 from mqlml.config.labels import Gate, LabelRule, Labels, Rules
 from mqlml.config.problem import Problem, Profile
 from mqlml.config.tables import Data
-from mqlml.config.values import Name, Section, Tune, Window, check_windows
+from mqlml.config.values import InvalidValueError, Name, Section, Tune, Window, check_windows
+from mqlml.errors import ConfigError
 from mqlml.times import DAY
 
 __all__ = ["Config", "Tracking"]
@@ -34,7 +35,7 @@ _DEFAULT_LABELS = {
 class Config(Section):
     """All of ``mqlml.yml``. ``folder`` is where it stands; ``written`` is what it says, ``${NAME}`` as such.
 
-    ``slices`` names columns of the leads, or features, by whose values the model is judged group by group.
+    ``slices`` names columns of the leads, or features, by whose values the model is evaluated group by group.
 
     Examples
     --------
@@ -76,12 +77,22 @@ class Config(Section):
     def _promotions(self) -> Config:
         for number, rule in enumerate(self.rules.promote):
             if rule.to not in self.labels:
-                raise ValueError(
-                    f"rules.promote[{number}].to must be one of the labels, {', '.join(self.labels)}; "
-                    f"found {rule.to!r}"
+                raise InvalidValueError(
+                    f"must be one of the labels, {', '.join(self.labels)}",
+                    place=("rules", "promote", number, "to"),
+                    found=rule.to,
                 )
         return self
 
     def path(self, text: str) -> Path:
-        """A path of the config as one that can be opened: relative ones start at the config's folder."""
-        return self.folder / Path(text).expanduser()
+        """A path of the config as one that can be opened: relative ones start at the config's folder.
+
+        Raises
+        ------
+        ConfigError
+            If it begins with a user this machine does not know.
+        """
+        try:
+            return self.folder / Path(text).expanduser()
+        except RuntimeError as error:
+            raise ConfigError(f"the path {text!r} cannot be found: {error}; write it out") from None

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from mqlml.config.values import Column, ColumnFormat, Order, Section, Size, Stage, known_zone
-from mqlml.errors import ConfigError
-from mqlml.times import parse_instant
+from mqlml.config.values import (
+    Column,
+    ColumnFormat,
+    FilePath,
+    InvalidValueError,
+    Order,
+    Section,
+    Size,
+    StageWord,
+    known_zone,
+    read_instant,
+)
 
 __all__ = ["Data", "Flat", "Outcomes", "Table"]
 
@@ -22,7 +31,7 @@ class Table(Section):
     or, without one, run by DuckDB in the config's folder (so it can read files next to it).
     """
 
-    path: str | None = None
+    path: FilePath | None = None
     sql: str | None = None
     url: str | None = None
     columns: dict[str, Column] = {}
@@ -32,9 +41,9 @@ class Table(Section):
     @model_validator(mode="after")
     def _one_source(self) -> Table:
         if (self.path is None) == (self.sql is None):
-            raise ValueError("needs exactly one of 'path' and 'sql'")
+            raise InvalidValueError("needs exactly one of 'path' and 'sql'")
         if self.url is not None and self.sql is None:
-            raise ValueError("'url' goes with 'sql', not with 'path'")
+            raise InvalidValueError("'url' goes with 'sql', not with 'path'")
         return self
 
     def column(self, name: str) -> str:
@@ -51,8 +60,8 @@ class Table(Section):
 class Outcomes(Table):
     """The outcomes table: which column holds the stage, or the one stage that all its rows mean."""
 
-    stage: Stage | None = None
-    stages: dict[str, Stage] = {}
+    stage: StageWord | None = None
+    stages: dict[str, StageWord] = {}
 
 
 class Flat(Section):
@@ -61,7 +70,7 @@ class Flat(Section):
     ``families`` files columns under a family other than Profile, for the report.
     """
 
-    path: str | None = None
+    path: FilePath | None = None
     sql: str | None = None
     lead_id: str
     account_id: str | None = None
@@ -76,7 +85,7 @@ class Flat(Section):
     @model_validator(mode="after")
     def _one_source(self) -> Flat:
         if (self.path is None) == (self.sql is None):
-            raise ValueError("needs exactly one of 'path' and 'sql'")
+            raise InvalidValueError("needs exactly one of 'path' and 'sql'")
         return self
 
 
@@ -97,35 +106,30 @@ class Data(Section):
     history: Table | None = None
     flat: Flat | None = None
 
-    @model_validator(mode="before")
+    @field_validator("observed_until", mode="before")
     @classmethod
-    def _read(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("observed_until") is not None:
-            zone = known_zone(str(values.get("timezone", "UTC")))
-            try:
-                values = {**values, "observed_until": parse_instant(values["observed_until"], zone)}
-            except ConfigError as error:
-                raise ValueError(f"'observed_until': {error}") from None
-        return values
+    def _read(cls, value: object, info: ValidationInfo) -> dt.datetime | None:
+        return read_instant(value, info.data.get("timezone", "UTC"))
 
     @model_validator(mode="after")
     def _complete(self) -> Data:
         journeys = [self.leads, self.events, self.outcomes, self.history]
         if self.flat is not None:
             if any(table is not None for table in journeys):
-                raise ValueError(
+                raise InvalidValueError(
                     "'flat' replaces leads, events, outcomes and history; remove one or the other"
                 )
             return self
         missing = [name for name in ("leads", "outcomes") if getattr(self, name) is None]
         if missing:
-            raise ValueError(
+            raise InvalidValueError(
                 f"needs {' and '.join(repr(name) for name in missing)} (or 'flat', for one table)"
             )
         if self.observed_until is None:
-            raise ValueError(
-                "needs 'observed_until': the moment up to which outcomes are complete. It is never guessed from "
-                "the data; a win that is not in the export yet must not be taken for a loss"
+            raise InvalidValueError(
+                "needs 'observed_until': the moment up to which outcomes are complete, usually the day of the "
+                "export. It is never guessed from the data; a win that is not in the export yet must not be taken "
+                "for a loss"
             )
         return self
 

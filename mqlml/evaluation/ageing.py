@@ -50,7 +50,7 @@ class AgeStep(Result):
     """Of the fresh models on the same snapshots."""
     added: Estimate
     """The difference, with a 95% interval over clusters, each step by itself. Which leads a model happened to learn
-    from is not in it: where nothing ages, the intervals of 5 to 8 % of the steps leave 0 out. Whether age costs
+    from is not in it: where nothing ages, the intervals of 5 to 8% of the steps leave 0 out. Whether age costs
     anything is for the line through all of them to say, ``per_30_days``."""
 
 

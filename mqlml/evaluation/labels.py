@@ -1,4 +1,4 @@
-"""Labels on later leads: thresholds and outcomes go in; what they brought against what was predicted comes out."""
+"""Each label on later leads: observed precision, recall, volume and value against what was predicted."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ class WithinRange(Result):
 
 @dataclass(frozen=True)
 class ThresholdEvaluation(Result):
-    """What one label's threshold brought on later snapshots; all who reach it count, so MQL includes SQL."""
+    """What one label's threshold selects on later snapshots; higher labels count too, so MQL includes SQL."""
 
     threshold: float
     """The probability from which a lead has the label; the lowest one where teams differ."""
     teams: dict[str, float] | None
     """Threshold by team, where each has its own."""
     selected: int
-    """Snapshots that reach it."""
+    """Snapshots that meet it."""
     converted: int
     """Those of them that convert."""
     precision: Estimate | None
@@ -84,9 +84,9 @@ class ThresholdEvaluation(Result):
     per_week: Estimate | None
     """Leads selected a week, each counted once; None where the data has no dates."""
     value: Estimate | None
-    """What the follow-ups brought against none, a week or, without dates, a snapshot; None for other policies."""
+    """Value of the follow-ups against none, a week or, without dates, a snapshot; None for other policies."""
     predicted: LabelPrediction
-    """What was predicted before these snapshots were looked at."""
+    """What was predicted before these snapshots were used."""
     within_range: WithinRange
     """Whether what was observed lies within the predicted interval."""
 
@@ -100,7 +100,7 @@ class LabelEvaluation(ThresholdEvaluation):
     next: LabelPrediction
     """What the version predicts of the next period."""
     policy: str
-    """How the threshold was chosen, in words."""
+    """How the threshold was chosen, as text."""
     note: str | None
     """What a person should know about the threshold."""
 
@@ -131,7 +131,7 @@ class Promotion(Selection):
 
 @dataclass(frozen=True)
 class Disqualification(Result):
-    """Whom one rule of ``rules.disqualify`` turns away in the held-out period; the first rule that holds counts."""
+    """What one rule of ``rules.disqualify`` excludes in the held-out period; the first rule that holds counts."""
 
     reason: str
     """The rule's reason, as the config has it."""
@@ -153,7 +153,7 @@ class LabelRows:
     leads : array of shape (n,), optional
         The lead of each row; one that is selected at several snapshots counts once in ``per_week`` and ``value``.
     weeks : float or None
-        How many weeks these leads came in; None where the data has no dates.
+        How many weeks these rows cover; None where the data has no dates.
     """
 
     y: npt.ArrayLike
@@ -182,23 +182,23 @@ def evaluate_policy(
     gate_inputs: GateInputs | None = None,
     n_bootstrap: int = 500,
 ) -> dict[str, ThresholdEvaluation]:
-    """Precision, recall, volume and value of each label on leads it was not chosen on, by label.
+    """Precision, recall, volume and value of each label on leads that did not choose it, by label.
 
     Parameters
     ----------
     policy : LabelPolicy
     probability : array of shape (n,)
     rows : LabelRows
-    gate_inputs : Traits, optional
+    gate_inputs : GateInputs, optional
         Needed where thresholds differ by team, or a label has a gate.
     random_state, n_bootstrap : int
-        Intervals are percentiles of the bootstrap over clusters; that of a volume holds the number of weeks fixed.
+        Intervals are percentiles of the bootstrap over clusters; that of a volume takes the number of weeks as fixed.
     """
     target, chance = check_rows(rows.y, probability)
     bootstrap = ClusterBootstrap(rows.clusters, n_bootstrap=n_bootstrap, random_state=random_state)
-    reached = policy.meets_thresholds(chance, gate_inputs).astype(np.float64)
+    meets = policy.meets_thresholds(chance, gate_inputs).astype(np.float64)
     return {
-        outcome.label: _evaluate(outcome, reached[:, level], target, rows, bootstrap)
+        outcome.label: _evaluate(outcome, meets[:, level], target, rows, bootstrap)
         for level, outcome in enumerate(policy.outcomes)
     }
 
@@ -223,35 +223,35 @@ def describe_shipped(found: ThresholdEvaluation, shipped: LabelOutcome, *, polic
 
     Parameters
     ----------
-    policy : how the threshold was chosen, in words.
+    policy : how the threshold was chosen, as text
     """
     return LabelEvaluation(
         **{**vars(found), "threshold": shipped.threshold, "teams": shipped.teams},
         evaluated_at=found.threshold,
-        next=_describe_prediction(shipped.promises),
+        next=_describe_prediction(shipped.predictions),
         policy=policy,
         note=shipped.note,
     )
 
 
 def _evaluate(
-    outcome: LabelOutcome, reached: Floats, target: Floats, rows: LabelRows, bootstrap: ClusterBootstrap
+    outcome: LabelOutcome, meets: Floats, target: Floats, rows: LabelRows, bootstrap: ClusterBootstrap
 ) -> ThresholdEvaluation:
     weeks = rows.weeks
-    handed = _once(reached, rows.leads)
+    handed = _once(meets, rows.leads)
     by_value = outcome.rule["policy"] == "value"
     worth = handed * payoff(LabelRule.model_validate(outcome.rule), target) if by_value else handed
     ones = np.ones_like(target)
-    selected, converted, positives, handed_over, brought, size = bootstrap.sums(
-        reached, reached * target, target, handed, worth, ones
+    selected, converted, positives, handed_over, total, size = bootstrap.sums(
+        meets, meets * target, target, handed, worth, ones
     )
-    n_selected, n_converted = int(reached.sum()), int((reached * target).sum())
+    n_selected, n_converted = int(meets.sum()), int((meets * target).sum())
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = make_estimate(n_converted / n_selected, converted / selected) if n_selected else None
         recall = make_estimate(n_converted / target.sum(), converted / positives)
         per_week = make_estimate(handed.sum() / weeks, handed_over / weeks) if weeks else None
-        value = make_estimate(worth.sum() / (weeks or ones.sum()), brought / (weeks or size))
-    predicted = _describe_prediction(outcome.promises)
+        value = make_estimate(worth.sum() / (weeks or ones.sum()), total / (weeks or size))
+    predicted = _describe_prediction(outcome.predictions)
     observed = LabelPrediction(precision, recall, per_week, value if by_value else None)
     return ThresholdEvaluation(
         threshold=outcome.threshold,
@@ -281,11 +281,11 @@ def _within(predicted: Estimate | None, observed: Estimate | None) -> bool | Non
     return bool(predicted.low <= observed.value <= predicted.high)
 
 
-def _once(reached: Floats, leads: npt.ArrayLike | None) -> Floats:
+def _once(meets: Floats, leads: npt.ArrayLike | None) -> Floats:
     """1 at the first selected row of each lead, 0 elsewhere."""
     if leads is None:
-        return reached
-    first = np.zeros_like(reached)
-    rows = np.flatnonzero(reached)
+        return meets
+    first = np.zeros_like(meets)
+    rows = np.flatnonzero(meets)
     first[rows[np.unique(np.asarray(leads)[rows], return_index=True)[1]]] = 1.0
     return first

@@ -21,6 +21,7 @@ from mqlml.evaluation.metrics import Baseline, Metrics
 from mqlml.evaluation.periods import OverTimePeriod
 from mqlml.evaluation.slices import Slice
 from mqlml.journeys.quarantine import TableCount
+from mqlml.model import SignalReport
 from mqlml.results import Number, Result
 from mqlml.training import Finding, LeftOut, PerturbationTest, Population
 
@@ -89,7 +90,7 @@ class HoldoutEvaluation(Metrics):
     accessed_with_other_settings: int
     """With how many settings other than these the period was opened before."""
     accessed_by_versions: tuple[int, ...]
-    """The versions that came of it."""
+    """The versions trained then."""
     accessed_since: str | None
     """ISO time of the first such opening."""
 
@@ -187,7 +188,7 @@ class CalibrationSummary(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult(Result):
-    """What a training came to, whether or not the gate let the model pass."""
+    """The result of a training, whether or not the gate let the model pass."""
 
     model: str
     """The name of the registered model."""
@@ -227,6 +228,8 @@ class TrainingResult(Result):
     """How raw scores become probabilities."""
     deciles: tuple[Decile, ...]
     """Of the held-out period, highest rank first."""
+    signals: SignalReport | None
+    """What goes with converting, by signal; None where no signal could be evaluated."""
     importance: Importance | None
     """None for a model that was refused."""
     baselines: dict[str, Baseline]

@@ -147,7 +147,7 @@ def _count(text: Times | Counted, number: int, window: str) -> Said:
 def _measure(number: float, unit: str) -> str:
     """A number with its unit."""
     if unit == "share":
-        return f"{100 * number:.0f} %"
+        return f"{100 * number:.0f}%"
     if unit in ("days", "age"):
         return _some(number, "day")
     if unit == "hours":

@@ -156,7 +156,7 @@ class Since(_Wording):
 
 @dataclass(frozen=True)
 class Share(_Wording):
-    """A share of things that may be none: "40 % of touches through “email”", "no touches through “email”"."""
+    """A share of things that may be none: "40% of touches through “email”", "no touches through “email”"."""
 
     of: str
     aside: str = ""
@@ -170,7 +170,7 @@ class Share(_Wording):
 
 @dataclass(frozen=True)
 class Part(_Wording):
-    """The part of one whole of which something holds: "75 % of the profile is filled in"."""
+    """The part of one whole of which something holds: "75% of the profile is filled in"."""
 
     whole: str
     holds: str

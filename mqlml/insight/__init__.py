@@ -1,4 +1,4 @@
-"""Room 9, why: what one lead did, what its score is made of, and what has moved it since."""
+"""Room 10, why: what one lead did, what its score is made of, and what moved it since."""
 
 from mqlml.insight.lead import (
     Change,

@@ -1,4 +1,4 @@
-"""One lead explained: a version, the journeys and a lead go in; its score, reasons, timeline and change come out."""
+"""One lead explained: its score, reasons, timeline, and what changed since an earlier moment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from mqlml.errors import ContractError, PopulationError, UsageError
 from mqlml.features import FAMILIES, Family, Feature, build_features, build_flat
 from mqlml.features.sentences import describe_value, format_value
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import Contributions, calibrate, contribute, group_signals, sum_signals
+from mqlml.model import Contributions, ReasonSignals, calibrate, contribute, sum_signals
+from mqlml.model.reasons import choose_signal_reasons, find_done
 from mqlml.registry import Bundle, Version
 from mqlml.results import Result
 from mqlml.scoring import problem_of, score, score_flat
@@ -47,14 +48,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Change(Result):
-    """What one idea has moved the log-odds by."""
+    """How far one signal moved the log-odds."""
 
     now: str
-    """What is said of the feature that moved most."""
+    """The feature that moved most, as text for people."""
     before: str
-    """What was said of it before; the same where another feature put it in another light."""
+    """Its earlier text; the same where other features changed its effect."""
     value_before: str
-    """What it was, in few words: the value alone where both are said under the same label."""
+    """Its earlier value, in short: the value alone where both texts have the same label."""
     points: float
     """Log-odds now less log-odds before."""
     family: Family
@@ -62,9 +63,9 @@ class Change(Result):
 
 
 def compare_moments(
-    contributions: Contributions, features: Sequence[Feature], table: pd.DataFrame
+    contributions: Contributions, features: Sequence[Feature], table: pd.DataFrame, signals: ReasonSignals
 ) -> list[Change]:
-    """The ideas that moved, the largest change first.
+    """The signals that moved, the largest change first.
 
     Parameters
     ----------
@@ -72,24 +73,26 @@ def compare_moments(
         Calibrated, of two rows: before and now.
     features : sequence of Feature
     table : DataFrame of two rows
-        The values that the contributions speak of.
+        The values behind the contributions.
+    signals : ReasonSignals
+        Of these features.
     """
-    signals = group_signals(features)
+    members_of = _members(signals)
     sums = sum_signals(contributions, signals)
     moved = sums[1] - sums[0]
     changes = []
     for place in np.argsort(-np.abs(moved), kind="stable"):
         if moved[place] == 0:
             break
-        members = np.array(signals[place].members)
+        members = members_of[place]
         each = (contributions.added[1, members] - contributions.added[0, members]) * np.sign(moved[place])
         member = members[np.argmax(each)]
         before, now = (
             describe_value(features[member], value, speaks_for=bool(moved[place] > 0))
             for value in table.iloc[:, member]
         )
-        alone = before.value if before.label == now.label else None
-        value_before = before.text if alone is None else alone
+        same_label = before.value if before.label == now.label else None
+        value_before = before.text if same_label is None else same_label
         family = features[member].family
         changes.append(Change(now.text, before.text, value_before, float(moved[place]), family))
     return changes
@@ -97,7 +100,7 @@ def compare_moments(
 
 @dataclass(frozen=True)
 class TimelineEvent(Result):
-    """Acts of one kind on one day."""
+    """Events of one type on one day."""
 
     day: str
     """ISO date in the zone asked for."""
@@ -112,9 +115,9 @@ class TimelineEvent(Result):
 def read_timeline(
     journeys: Journeys, lead_id: int | str, before: pd.Timestamp, zone: str
 ) -> list[TimelineEvent]:
-    """What a lead did and what was done to it, as known before a moment: the newest day first.
+    """Events of a lead that were known before a moment, the newest day first.
 
-    Acts of one kind through one channel on one day stand together; within a day they stand by their last one.
+    Events of one type through one channel on one day stand together; within a day they stand by their last one.
     """
     events = journeys.events
     own = events[events["lead_id"] == lead_id]
@@ -145,19 +148,22 @@ def read_timeline(
 
 _WEEK = dt.timedelta(days=7)
 _NEAR = 3
-_LOOKED_THROUGH = 20_000
+_COMPARED_IDS = 20_000
 
 
 @dataclass(frozen=True)
 class Reason(Result):
-    """One idea and the log-odds it adds."""
+    """One signal and the log-odds it adds."""
 
     sentence: str
-    """What is said of its strongest feature."""
+    """Its strongest feature, as text for people."""
     points: float
     """Log-odds; above 0 it speaks for the lead."""
     family: Family
     """The family of that feature."""
+    given: bool
+    """Whether it is given as a reason: at least 0.20 log-odds, and where the lead did it, the way it counts among
+    like leads."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,7 @@ class PointsPercentile(Result):
 
 @dataclass(frozen=True)
 class Explanation(Result):
-    """What can be said of one lead at one moment."""
+    """One lead at one moment: score, reasons and timeline."""
 
     lead_id: int | str
     """The lead's id, as in its table."""
@@ -201,15 +207,15 @@ class Explanation(Result):
     points: dict[Family, float]
     """Log-odds that each family adds."""
     reasons: tuple[Reason, ...]
-    """Every idea that adds anything, the strongest first, whichever way."""
+    """Every signal that adds anything, the strongest first, for or against."""
     since: str | None
     """The earlier moment that it is compared with, an ISO time in UTC; None where there is none."""
     probability_before: float | None
     """The probability at that moment."""
     changes: tuple[Change, ...]
-    """What has moved the log-odds since, the largest change first."""
+    """What moved the log-odds since, the largest change first."""
     timeline: tuple[TimelineEvent, ...]
-    """All acts known by then, the newest first."""
+    """All events known by then, the newest first."""
 
 
 def explain_lead(
@@ -354,7 +360,9 @@ def _explain(
         reasons=tuple(_reasons(bundle, found, features)),
         since=None if since is None else format_instant(since),
         probability_before=float(probabilities[0]) if since is not None else None,
-        changes=tuple(compare_moments(found, bundle.plan.features, features)) if since is not None else (),
+        changes=tuple(compare_moments(found, bundle.plan.features, features, bundle.reason_signals))
+        if since is not None
+        else (),
         timeline=tuple(timeline),
     )
 
@@ -365,20 +373,30 @@ def _place(points: npt.NDArray[np.float64], place: int) -> PointsPercentile:
 
 
 def _reasons(bundle: Bundle, found: Contributions, features: pd.DataFrame) -> list[Reason]:
-    described = bundle.plan.features
-    signals = group_signals(described)
-    points = sum_signals(found, signals)[-1]
+    described, signals = bundle.plan.features, bundle.reason_signals
+    points, members_of = sum_signals(found, signals)[-1], _members(signals)
+    now = Contributions(found.base, found.added[-1:], found.names)
+    chosen = choose_signal_reasons(
+        now, signals, find_done(features.iloc[-1:], signals), number=len(signals.signals)
+    )
+    given = {*chosen.speaks_for[0].tolist(), *chosen.speaks_against[0].tolist()}
     reasons = []
-    for place in np.argsort(-np.abs(points), kind="stable"):
+    for place in np.argsort(-np.abs(points), kind="stable").tolist():
         if points[place] == 0:
             break
-        members = np.array(signals[place].members)
+        members = members_of[place]
         member = members[np.argmax(found.added[-1, members] * np.sign(points[place]))]
         sentence = format_value(
             described[member], features.iloc[-1, member], speaks_for=bool(points[place] > 0)
         )
-        reasons.append(Reason(sentence, float(points[place]), described[member].family))
+        reasons.append(Reason(sentence, float(points[place]), described[member].family, place in given))
     return reasons
+
+
+def _members(signals: ReasonSignals) -> list[npt.NDArray[np.intp]]:
+    """The positions of each signal's features."""
+    group = np.array(signals.group)
+    return [np.flatnonzero(group == place) for place in range(len(signals.signals))]
 
 
 def _find(ids: pd.Series, lead_id: int | str) -> tuple[int, int | str]:
@@ -390,7 +408,7 @@ def _find(ids: pd.Series, lead_id: int | str) -> tuple[int, int | str]:
         return int(found[0]), ids.iloc[found].tolist()[0]
     # Among those that begin alike, as comparing with every id of a large company takes minutes.
     alike = texts[texts.str[:2] == asked[:2]]
-    near = difflib.get_close_matches(asked, alike.iloc[:_LOOKED_THROUGH].tolist(), n=_NEAR, cutoff=0.5)
+    near = difflib.get_close_matches(asked, alike.iloc[:_COMPARED_IDS].tolist(), n=_NEAR, cutoff=0.5)
     hint = f"the nearest are {', '.join(map(repr, near))}" if near else f"one of them is {texts.iloc[0]!r}"
     raise ContractError(f"no lead has the id {asked!r} among {len(ids):,}; {hint}")
 

@@ -1,4 +1,4 @@
-"""Room 1, what happened: the contract for leads, events, outcomes and history, and how they are read."""
+"""What happened: the contract for leads, events, outcomes and history, and how they are read."""
 
 from mqlml.journeys.contract import FlatTable, Journeys
 from mqlml.journeys.flat import read_flat

@@ -1,4 +1,4 @@
-"""One CSV file, read whole by DuckDB: a path goes in, text columns and the lines that do not fit come out.
+"""Read one CSV file as text columns, and collect the lines that do not fit its header.
 
 Every value stays text, so that an id never passes through a float. DuckDB's own detection is off: the delimiter
 and the names come from the config and the header, or the same file could be read in two ways on two days.
@@ -104,8 +104,8 @@ def _open(path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path)) if zipped else path.open("rb")
 
 
-def _encoding(path: Path, asked: str) -> str:
-    """The encoding to read with: a byte order mark says more than the config's default does."""
+def _encoding(path: Path, named: str) -> str:
+    """The encoding to read with: a byte order mark overrules the config's default."""
     with _open(path) as file:
         head = file.read(4)
     if head.startswith(_ZIP):
@@ -116,13 +116,13 @@ def _encoding(path: Path, asked: str) -> str:
         if head.startswith(mark):
             return encoding
     try:
-        name = codecs.lookup(asked).name
+        name = codecs.lookup(named).name
     except LookupError:
         near = difflib.get_close_matches(
-            asked, ["utf-8", "utf-16", "latin-1", "cp1252", "cp1250", "mac-roman"], n=1
+            named, ["utf-8", "utf-16", "latin-1", "cp1252", "cp1250", "mac-roman"], n=1
         )
         hint = f"did you mean {near[0]!r}?" if near else "common ones are utf-8, utf-16, latin-1 and cp1252"
-        raise SourceError(f"{path.name}: unknown 'encoding' {asked!r}; {hint}") from None
+        raise SourceError(f"{path.name}: unknown 'encoding' {named!r}; {hint}") from None
     return "utf-8-sig" if name in ("utf-8", "utf-8-sig") else name
 
 
@@ -192,7 +192,7 @@ def scan(
     it was read; line 1 is the file's first."""
     with path.open("rb") as file:
         compression = "gzip" if file.read(2) == _GZIP else "none"
-    # A caller that misses all its columns will say so; the rows are counted all the same.
+    # A caller that misses all its columns reports it; the rows are counted all the same.
     places = [place for place, name in enumerate(layout.names) if wanted is None or name in wanted] or [0]
     # DuckDB takes a path for a glob pattern, and folds the case of names: hence the brackets and the numbers.
     pattern = "".join(f"[{letter}]" if letter in "[*?" else letter for letter in str(path))
@@ -261,7 +261,7 @@ def find_layout(path: Path, *, delimiter: str | None, encoding: str) -> Layout:
 
 
 def unreadable(path: Path, error: Exception) -> SourceError:
-    """What to say of a file that DuckDB gives up on."""
+    """The error for a file that DuckDB cannot read."""
     return SourceError(f"{path.name} cannot be read as CSV: {str(error).strip().splitlines()[0]}")
 
 

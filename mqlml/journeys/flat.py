@@ -1,6 +1,6 @@
-"""A flat table: one section of the config goes in, attributes, labels and an order of the leads come out.
+"""Read a flat table: one row per lead with attributes, a label and an order.
 
-There are no times to look back from, so the table is taken as snapshots already made; what keeps training and test
+It has no times, so it is taken as snapshots already made; what keeps training and test
 apart is the order the config names.
 """
 

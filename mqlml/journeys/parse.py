@@ -1,6 +1,6 @@
-"""Column parsers: one Arrow column goes in, its values and the places of the values that cannot be used come out.
+"""Column parsers: one Arrow column becomes values, and a mask of those that cannot be used.
 
-Text and typed columns of the same table come to the same values, whichever format it was exported in: white
+Text and typed columns of the same table give the same values, whichever format it was exported in: white
 space around text does not count, empty text is missing, a column of whole numbers that passed through floats
 (``10803.0``, as a column with gaps does) loses the ``.0``, a column of truths is ``true`` and ``false``.
 All of it runs on whole columns; no function here loops over rows. Where a column comes in batches, what all of its
@@ -86,7 +86,7 @@ def _any(array: Any) -> bool:
 
 
 def as_text(column: Any) -> Any:
-    """Any column as text, as exactly as its type allows; instants come in ISO form."""
+    """Any column as text, as exactly as its type allows; instants in ISO form."""
     if pa.types.is_dictionary(column.type):
         column = pc.cast(column, column.type.value_type)
     if pa.types.is_string(column.type):
@@ -126,7 +126,7 @@ def find_form(column: Any, known: Form | None = None) -> Form:
 
     Parameters
     ----------
-    known : the form of the batches before; what they do not agree in is not looked at again.
+    known : the form of the batches before; what they do not agree in is not checked again.
     """
     known = known or Form()
     if pa.types.is_dictionary(column.type):
@@ -187,7 +187,7 @@ def plain_text(column: Any, form: Form | None = None) -> Any:
 
 
 def plain_word(text: str) -> str:
-    """The form that a text comes to in a column of its like: ``1.0`` is ``1``, ``True`` is ``true``.
+    """The form that a text takes in a column of its kind: ``1.0`` is ``1``, ``True`` is ``true``.
 
     A column's form depends on what else is in it, and a file of a few new leads holds less than the one that was
     learned from. Where words are compared between two files, both are brought to this form.

@@ -1,8 +1,7 @@
-"""Events dealt to parts on the disk: batches of any table go in, the events of each part's leads come out.
+"""Events are split on the disk into partitions, each with all events of its leads.
 
-The events of one part are rows of fixed length in one file, in the order of the source: a lead's position, instants,
-words as numbers, a value. What is kept and what is set aside is what `mqlml.journeys.read_journeys` keeps and sets
-aside, row by row.
+The events of one partition are rows of fixed length in one file, in the order of the source: a lead's position,
+times, texts as codes, a value. The same rows are kept and quarantined as by `mqlml.journeys.read_journeys`.
 """
 
 from __future__ import annotations
@@ -45,20 +44,20 @@ _INDEX = "events.json"
 _QUARANTINE = "quarantine.parquet"
 _REPEATED = "repeated.npy"
 _IDS_AT_ONCE = 2_000_000
-"""Event ids that are compared in memory at a time."""
+"""Event ids compared in memory at a time."""
 
 
 @dataclass(frozen=True)
 class PartitionedEvents:
-    """The events of all parts.
+    """The events of all partitions.
 
     Attributes
     ----------
-    folder : where they lie.
-    columns : our columns, as in an events table that was read whole.
-    words : the texts behind the numbers of each column of words.
-    rows : number of events in each part, those that turned out to repeat an event id included.
-    rows_read : all rows of the source, those in quarantine included.
+    folder : where they are stored.
+    columns : our columns, as in an events table read whole.
+    words : the texts behind the codes of each column of words.
+    rows : number of events in each partition, including those that repeat an event id.
+    rows_read : all rows of the source, quarantined ones included.
     quarantine : the rows set aside.
     repeated : places, in the order of the source, of rows that repeat an event id; sorted.
     """
@@ -72,25 +71,25 @@ class PartitionedEvents:
     repeated: npt.NDArray[np.int64]
 
     def read(self, part: int, lead_id: pd.Series) -> pd.DataFrame:
-        """The events of one part.
+        """The events of one partition.
 
         Parameters
         ----------
-        lead_id : the ids of all leads, by whose position they were dealt.
+        lead_id : the ids of all leads, in the order in which they were partitioned.
         """
         return self._table(self._rows(part), lead_id)
 
-    def read_leads(self, asked: npt.NDArray[np.bool_], lead_id: pd.Series) -> pd.DataFrame:
-        """The events of some leads, a few, whatever their parts, in the order of the source.
+    def read_leads(self, chosen: npt.NDArray[np.bool_], lead_id: pd.Series) -> pd.DataFrame:
+        """The events of a few leads from all partitions, in the order of the source.
 
         Parameters
         ----------
-        asked : one truth per lead.
+        chosen : one truth per lead.
         """
         found = [np.empty(0, _record(self.columns))]
         for part in range(len(self.rows)):
             rows = self._rows(part)
-            found.append(rows[asked[rows["lead"]]])
+            found.append(rows[chosen[rows["lead"]]])
         rows = np.concatenate(found)
         return self._table(rows[np.argsort(rows["place"], kind="stable")], lead_id)
 
@@ -127,17 +126,17 @@ def _bucket(folder: Path, part: int) -> Path:
 
 
 def find_partitions(folder: Path) -> PartitionedEvents | None:
-    """Events that were dealt before, to the last one; None if that was never finished."""
+    """Events partitioned by an earlier run; None if it did not finish."""
     index = folder / _INDEX
     if not index.exists():
         return None
-    kept = json.loads(index.read_text(encoding="utf-8"))
+    found = json.loads(index.read_text(encoding="utf-8"))
     return PartitionedEvents(
         folder=folder,
-        columns=tuple(kept["columns"]),
-        words={column: tuple(texts) for column, texts in kept["words"].items()},
-        rows=tuple(kept["rows"]),
-        rows_read=kept["rows_read"],
+        columns=tuple(found["columns"]),
+        words={column: tuple(texts) for column, texts in found["words"].items()},
+        rows=tuple(found["rows"]),
+        rows_read=found["rows_read"],
         quarantine=pd.read_parquet(folder / _QUARANTINE),
         repeated=np.load(folder / _REPEATED),
     )
@@ -165,7 +164,7 @@ def open_events(config: Config, folder: Path) -> Stream:
         zone=config.data.timezone,
         wanted=[spec.column(column) for column in known],
         words=[spec.column(column) for column in known if column in WORDS],
-        plain=[spec.column(name) for name, hint in hints.items() if hint is None or hint.format is None],
+        quantities=[spec.column(name) for name, hint in hints.items() if hint is None or hint.format is None],
         folder=folder,
     )
     check_columns("events", spec, stream)
@@ -181,19 +180,19 @@ def partition_events(
     parts: int,
     folder: Path,
 ) -> PartitionedEvents:
-    """Read all events and write each to its lead's part.
+    """Read all events and write each to its lead's partition.
 
     Parameters
     ----------
     stream : from `open_events`.
     leads : the ids that events are matched by.
-    part : the part of each lead, below ``parts``, in the order of ``leads.kept``.
-    folder : an empty one. What is in it is not to be used before this returned.
+    part : the partition of each lead, below ``parts``, in the order of ``leads.kept``.
+    folder : an empty one; its content is valid only once this has returned.
 
     Raises
     ------
     QuarantineError
-        If more rows than ``data.max_quarantined`` allows cannot be used.
+        If more rows are unusable than ``data.max_quarantined`` allows.
     """
     spec = config.data.events
     assert spec is not None
@@ -201,7 +200,7 @@ def partition_events(
     vocabulary: dict[str, dict[str, int]] = {}
     counts = np.zeros(parts, np.int64)
     columns: tuple[str, ...] = ()
-    ids = _Ids(spec.column("event_id"), stream, folder)
+    ids = _EventIds(spec.column("event_id"), stream, folder)
     place = 0
     with ids:
         for batch in stream.batches():
@@ -216,7 +215,7 @@ def partition_events(
             rows = np.empty(len(lead), _record(columns))
             rows["lead"], rows["place"] = lead, place + np.flatnonzero(good)
             for column, values in parsed.columns.items():
-                rows[column] = _numbers(column, values[good], vocabulary)
+                rows[column] = _to_stored(column, values[good], vocabulary)
             counts += _write(rows, part[lead], len(counts), folder)
             place += len(good)
     repeated = ids.find_repeated(tally)
@@ -230,12 +229,12 @@ def partition_events(
         quarantine=tally.to_frame(),
         repeated=repeated,
     )
-    _keep_index(partitioned)
+    _write_index(partitioned)
     return partitioned
 
 
-def _numbers(column: str, values: Any, vocabulary: dict[str, dict[str, int]]) -> npt.NDArray[Any]:
-    """A parsed column as it is written: microseconds, codes or values; new words join the vocabulary."""
+def _to_stored(column: str, values: Any, vocabulary: dict[str, dict[str, int]]) -> npt.NDArray[Any]:
+    """A parsed column as it is stored: microseconds, codes or values; new words join the vocabulary."""
     if column in TIMES:
         return column_to_microseconds(values)
     if column not in WORDS:
@@ -252,7 +251,7 @@ def _numbers(column: str, values: Any, vocabulary: dict[str, dict[str, int]]) ->
 def _write(
     rows: npt.NDArray[Any], part: npt.NDArray[np.int32], parts: int, folder: Path
 ) -> npt.NDArray[np.int64]:
-    """Append rows to the files of their parts; how many each got."""
+    """Append rows to the files of their partitions; the number added to each."""
     counts = np.bincount(part, minlength=parts)
     rows = rows[np.argsort(part, kind="stable")]
     edges = np.concatenate([[0], np.cumsum(counts)])
@@ -262,8 +261,8 @@ def _write(
     return counts
 
 
-def _keep_index(partitioned: PartitionedEvents) -> None:
-    """Write down what the files hold; the index comes last and in one step, so that it stands for all of it."""
+def _write_index(partitioned: PartitionedEvents) -> None:
+    """Write what the files hold; the index comes last and in one step, so that its presence means all is complete."""
     partitioned.quarantine.to_parquet(partitioned.folder / _QUARANTINE, index=False)
     np.save(partitioned.folder / _REPEATED, partitioned.repeated)
     index = {
@@ -277,8 +276,8 @@ def _keep_index(partitioned: PartitionedEvents) -> None:
     unfinished.replace(partitioned.folder / _INDEX)
 
 
-class _Ids:
-    """Event ids on the disk, equal ones in one file, so that repeated ones are found a file at a time."""
+class _EventIds:
+    """Event ids on the disk, equal ones in one file, so that duplicates are found a file at a time."""
 
     def __init__(self, column: str, stream: Stream, folder: Path) -> None:
         self._column, self._stream, self._folder = column, stream, folder
@@ -286,7 +285,7 @@ class _Ids:
         self._writers: dict[int, Any] = {}
         self._open = ExitStack()
 
-    def __enter__(self) -> _Ids:
+    def __enter__(self) -> _EventIds:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -296,7 +295,7 @@ class _Ids:
         return self._folder / f"ids-{number:04d}.arrow"
 
     def add(self, batch: Source, good: npt.NDArray[np.bool_], place: int) -> None:
-        """Take in the ids of the good rows of a batch that begins at ``place``."""
+        """Store the ids of the good rows of a batch that begins at ``place``."""
         usable = np.flatnonzero(good)
         raw = batch.column(self._column).take(pa.array(usable))
         usable_ids = pa.table(
@@ -321,7 +320,7 @@ class _Ids:
             self._writers[number].write_table(rows)
 
     def find_repeated(self, tally: Tally) -> npt.NDArray[np.int64]:
-        """Places of the rows that repeat an id of a row before them, which are set aside; sorted."""
+        """Sorted places of the rows that repeat an earlier row's id; they are quarantined."""
         found = [np.empty(0, np.int64)]
         for number in sorted(self._writers):
             table = _read_stream(self._path(number))

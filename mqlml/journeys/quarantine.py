@@ -1,4 +1,4 @@
-"""Rows that cannot be used: parsers' findings go in, a table of them and the decision to stop come out.
+"""Collect the rows that cannot be used, and stop the run if they are too many.
 
 Nothing is dropped in silence: every row a source has is either kept or stands in the quarantine, once for each
 thing that is wrong with it.

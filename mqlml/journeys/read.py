@@ -1,4 +1,4 @@
-"""The journeys a config describes: its sections go in, `Journeys` that keep the contract come out.
+"""Read the tables that a config names as `Journeys` that keep the contract.
 
 Each table is read whole, each of its columns parsed, and the rows that something is wrong with set aside. Leads
 come first, since a row of another table counts only if its lead is known.
@@ -88,7 +88,7 @@ class LeadIds:
     def find(self, ids: Any) -> npt.NDArray[np.int32]:
         """The place of each id among the kept leads, -1 where it is not among them or missing."""
         if pa.types.is_int64(ids.type) and pa.types.is_int64(self.kept.type):
-            # The index keeps its table of hashes, which Arrow makes anew for every batch of a long table.
+            # The index keeps its table of hashes, which Arrow rebuilds for every batch of a long table.
             places = self._numbers.get_indexer(pd.Index(np.asarray(pc.fill_null(ids, 0))))
             return np.where(np.asarray(pc.is_valid(ids)), places, -1).astype(np.int32)
         kept, ids = (pc.cast(values, pa.string()) for values in (self.kept, ids))
@@ -101,15 +101,15 @@ class LeadIds:
         places = self.find(ids)
         present = np.asarray(pc.is_valid(ids))
         strange = present & (places < 0)
-        fell = np.zeros(len(places), dtype=bool)
+        orphaned = np.zeros(len(places), dtype=bool)
         if strange.any():
             rows, aside = ids, self.aside
             if rows.type != aside.type:
                 rows, aside = (pc.cast(values, pa.string()) for values in (rows, aside))
-            fell = np.asarray(pc.is_in(rows, value_set=aside)) & strange
-        reader.refuse(fell, "lead_id", "its lead is in quarantine")
+            orphaned = np.asarray(pc.is_in(rows, value_set=aside)) & strange
+        reader.refuse(orphaned, "lead_id", "its lead is in quarantine")
         leads = "check that data.leads holds all leads, and that lead_id is written alike in both tables"
-        reader.refuse(strange & ~fell, "lead_id", "unknown lead", leads)
+        reader.refuse(strange & ~orphaned, "lead_id", "unknown lead", leads)
         return ids, places
 
     def column(self, ids: Any, reader: TableReader) -> pd.Series:
@@ -134,7 +134,7 @@ def _read_leads(reader: TableReader) -> tuple[pd.DataFrame, LeadIds]:
     if reader.has("account_id"):
         account = pc.cast(reader.ids("account_id", required=False), pa.string()).to_pandas().astype("str")
     attributes = reader.attributes()
-    # Among the usable rows only: a good row is not to fall because a bad one came first.
+    # Among the usable rows only: a bad row must not make a good row after it a duplicate.
     reader.refuse(later_duplicates(ids, ~reader.ledger.bad), "lead_id", DUPLICATE)
     good = pa.array(~reader.ledger.bad)
     leads = LeadIds(kept=ids.filter(good), aside=ids.filter(pc.invert(good)).drop_null())
@@ -361,7 +361,7 @@ def read_events(config: Config, journeys: Journeys, leads: LeadIds) -> Journeys:
 def add_events(
     journeys: Journeys, events: pd.DataFrame, quarantine: pd.DataFrame, rows_read: int
 ) -> Journeys:
-    """Journeys that came without events, with these."""
+    """The journeys with these events."""
     aside = journeys.quarantine
     first = aside["table"] == "leads"
     number = {**journeys.rows_read, "events": rows_read}

@@ -1,8 +1,8 @@
-"""Where rows come from: a section of the config goes in, Arrow columns with their row numbers come out.
+"""A table of the config is read as Arrow columns with row numbers.
 
-CSV files are read by DuckDB and stay text (`mqlml.journeys.csvfile`). Parquet files keep their types and are read
-by pyarrow, which leaves dictionary-encoded words encoded (DuckDB would write five million of them out) and tells
-apart columns whose names differ by case only. ``sql`` runs in a DuckDB of its own, inside this process.
+CSV files are read by DuckDB and stay text (`mqlml.journeys.csvfile`). Parquet files keep their types and are read by
+pyarrow, which keeps dictionary-encoded columns encoded (DuckDB would expand millions of texts) and distinguishes
+column names that differ in case only. ``sql`` runs in a separate DuckDB inside this process.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _PARQUET = (".parquet", ".pq", ".parq")
 
 @dataclass(frozen=True)
 class Part:
-    """What one file holds; ``file`` is its name as messages and the quarantine show it."""
+    """The rows of one file; ``file`` is its name in messages and in the quarantine."""
 
     file: str
     names: tuple[str, ...]
@@ -61,12 +61,12 @@ class Source:
 
     Attributes
     ----------
-    where : what to call it in a message, as ``data.leads (leads.csv)``.
-    names : all column names the source has.
-    table : pyarrow Table of the columns asked for.
+    where : its name in messages, as ``data.leads (leads.csv)``.
+    names : all column names of the source.
+    table : pyarrow Table of the wanted columns.
     rows : int64 array, the row number of each row in its file (1 is the first after the header).
     files : names of the files, and the place in ``table`` where each begins.
-    misfits : lines that are not rows of ``table``, with their file.
+    misfits : malformed lines, which are not in ``table``, with their file.
     """
 
     where: str
@@ -81,7 +81,7 @@ class Source:
         return self.table.column(name)
 
     def file_of(self, places: npt.NDArray[np.int64]) -> list[str]:
-        """The file that each of the rows at these places stands in."""
+        """The file of each of the rows at these places."""
         starts = [start for _, start in self.files]
         return [self.files[index][0] for index in np.searchsorted(starts, places, side="right") - 1]
 
@@ -96,7 +96,7 @@ def _no_such_file(path: Path, remedy: str) -> SourceError:
 
 
 def _files(path: Path, remedy: str) -> list[tuple[str, Path]]:
-    """The files a path stands for, sorted, with the names to show; hidden files and Spark's markers are left out."""
+    """The files of a path, sorted, with the names to show; without hidden files and Spark's markers."""
     if path.is_file():
         return [(path.name, path)]
     if path.is_dir():
@@ -123,7 +123,7 @@ def _files(path: Path, remedy: str) -> list[tuple[str, Path]]:
 
 @contextlib.contextmanager
 def opened_parquet(path: Path, words: Sequence[str]) -> Iterator[pq.ParquetFile]:
-    """A Parquet file whose columns of words stay encoded."""
+    """Open a Parquet file; its columns of words stay dictionary-encoded."""
     try:
         schema = pq.read_schema(path)
         check_unique(schema.names, path.name)
@@ -140,7 +140,7 @@ def opened_parquet(path: Path, words: Sequence[str]) -> Iterator[pq.ParquetFile]
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file is Parquet, by its first bytes or else by its name; if not, it is CSV.
+    """Whether a file is Parquet, by its first bytes or its name; otherwise it is CSV.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def _read_file(
 
 @contextlib.contextmanager
 def running_sql(sql: str, *, folder: Path, zone: str, where: str) -> Iterator[Any]:
-    """A query, ready to give its rows. Naive text that it turns into instants itself takes the config's zone."""
+    """Prepare a query. Naive text that it converts to times itself is read in the config's zone."""
     # One thread, since with several a query without "order by" gives its rows in another order each time. And in
     # the folder: DuckDB's own "file_search_path" comes after the working directory, whose files could stand in.
     settings = {"enable_progress_bar": "false", "threads": "1", "TimeZone": zone}
@@ -197,7 +197,7 @@ def running_sql(sql: str, *, folder: Path, zone: str, where: str) -> Iterator[An
 
 
 def no_database(where: str) -> SourceError:
-    """What to say of a table in a database."""
+    """The error for a table in a database."""
     return SourceError(
         f"{where}.url: databases are not supported in this version; export the table to CSV or Parquet and "
         "name it as path, or query files with sql and no url"
@@ -206,7 +206,7 @@ def no_database(where: str) -> SourceError:
 
 @contextlib.contextmanager
 def blaming(where: str) -> Iterator[None]:
-    """Errors about a section's files begin with the section's name."""
+    """Errors about a section's files begin with its name."""
     try:
         yield
     except (SourceError, ContractError) as error:
@@ -226,7 +226,7 @@ def find_files(spec: Table | Flat, base: Path) -> list[tuple[str, Path]]:
 
 
 def name_source(spec: Table | Flat, where: str, files: Sequence[str]) -> str:
-    """What to call a source in a message, by its section and its files."""
+    """A source's name in messages, from its section and its files."""
     return f"{where} ({files[0] if len(files) == 1 else f'{spec.path}, {len(files)} files'})"
 
 
@@ -250,7 +250,7 @@ def join_parts(parts: Sequence[Part], where: str) -> pa.Table:
                 if kind != other and pa.null() not in (kind, other):
                     raise SourceError(
                         f"column {name!r} must have one type in all files of {where}; it is {kind} in {first.file} "
-                        f"and {other} in {part.file}. Write the files anew, or convert it with sql"
+                        f"and {other} in {part.file}. Write the files again with one type, or convert it with sql"
                     ) from None
         raise
 
@@ -264,16 +264,16 @@ def read_source(
     wanted: Collection[str] | None = None,
     words: Sequence[str] = (),
 ) -> Source:
-    """Read every row a section of the config stands for.
+    """Read all rows of a section of the config.
 
     Parameters
     ----------
     spec : the section; its ``path`` is a file, a folder or a glob.
     where : the section's name in the config, as ``data.leads``.
     base : where relative paths start.
-    zone : the zone in which a query's naive times are meant.
-    wanted : the source's names of the columns to read, or None for all. Those it does not have are ignored.
-    words : the source's names of columns that hold few different words; Parquet's are kept encoded.
+    zone : the zone of a query's naive times.
+    wanted : the source's names of the columns to read, or None for all. Missing ones are ignored.
+    words : the source's names of columns with few distinct texts; in Parquet they stay encoded.
 
     Raises
     ------
@@ -304,8 +304,8 @@ def read_source(
 
 
 def estimate_rows(spec: Table, *, where: str, base: Path) -> int | None:
-    """About how many rows a section stands for: exact for Parquet, by the length of the first lines for CSV, None for
-    a query, which would have to be run."""
+    """About how many rows a section has: exact for Parquet, by the length of the first lines for CSV, None for a
+    query, which would have to run."""
     if spec.path is None:
         return None
     with blaming(where):
@@ -317,8 +317,8 @@ def _estimate_file(path: Path) -> int:
         with opened_parquet(path, ()) as file:
             rows: int = file.metadata.num_rows
         return rows
-    with path.open("rb") as plain:
-        head = plain.read(1 << 16)
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
     lines = max(head.count(b"\n"), 1)
     # Compressed text has hardly any line ends to count; a line of an export packs to some ten bytes.
     each = 10 if head.startswith(b"\x1f\x8b") else len(head) / lines

@@ -1,7 +1,7 @@
-"""A table too large to be read whole: a section of the config goes in, batches of its rows come out, again and again.
+"""A table too large for memory is read in batches, as often as needed.
 
-Opening a stream looks at everything once: it counts the rows, finds the lines that are no rows, and the form of each
-text column, so that every batch can then be parsed as if the whole table were there.
+Opening a stream reads everything once: it counts the rows, finds malformed lines, and the form of each text column,
+so that every batch is then parsed as if the whole table were there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from mqlml.journeys.sources import (
 __all__ = ["Stream", "fingerprint_query", "open_stream"]
 
 BATCH = 1 << 17
-"""Rows in a batch: enough to keep whole-column functions busy, few enough for a dozen copies of each column."""
+"""Rows in a batch: enough for vectorized functions, few enough for a dozen copies of each column."""
 
 Batches = Callable[[Collection[str]], Iterator[pa.Table]]
 """Some columns of a file, batch by batch."""
@@ -54,7 +54,7 @@ Forms = dict[str, Form]
 
 @dataclass(frozen=True)
 class _File:
-    """One file that can be read in batches; ``names`` are all its columns, ``schema`` those asked for."""
+    """One file that can be read in batches; ``names`` are all its columns, ``schema`` those wanted."""
 
     shown: str
     names: tuple[str, ...]
@@ -67,13 +67,13 @@ class _File:
 
 @dataclass(frozen=True)
 class Stream:
-    """All rows of one table, to be had in batches.
+    """All rows of one table, in batches.
 
     Attributes
     ----------
-    where : what to call it in a message, as ``data.events (events.csv)``.
+    where : its name in messages, as ``data.events (events.csv)``.
     names : all column names the source has.
-    forms : what each text column asked for agrees in, by the source's names.
+    forms : the common form of each wanted text column, by the source's names.
     """
 
     where: str
@@ -84,11 +84,11 @@ class Stream:
 
     @property
     def rows_read(self) -> int:
-        """All rows, lines that are no rows included."""
+        """All rows, malformed lines included."""
         return sum(file.rows + len(file.misfits) for file in self.files)
 
     def batches(self) -> Iterator[Source]:
-        """The rows in order, each batch from one file; lines that are no rows come before the rows of their file."""
+        """The rows in order, each batch from one file; malformed lines come before the rows of their file."""
         for file in self.files:
             source = functools.partial(Source, self.where, self.names, files=((file.shown, 0),))
             if file.misfits:
@@ -109,16 +109,16 @@ def open_stream(
     zone: str,
     wanted: Collection[str],
     words: Sequence[str],
-    plain: Collection[str],
+    quantities: Collection[str],
     folder: Path,
 ) -> Stream:
-    """Look through a table once, and make its batches ready.
+    """Read a table once and prepare its batches.
 
     Parameters
     ----------
     spec, where, base, zone, wanted, words : as for `mqlml.journeys.sources.read_source`, which reads the same rows.
-    plain : the source's names of columns whose form matters only where they are text, as numbers and times.
-    folder : where copies can be put that the batches are read from: what a query gives, or a CSV file in UTF-8.
+    quantities : the source's names of columns whose form matters only if they are text, such as numbers and times.
+    folder : for copies that the batches are read from: a query's result, or a CSV file in UTF-8.
 
     Raises
     ------
@@ -141,12 +141,12 @@ def open_stream(
     parts = [Part(file.shown, file.names, file.schema.empty_table(), nothing) for file in files]
     schema = parts[0].table.schema if len(parts) == 1 else join_parts(parts, where).schema
     with blaming(where):
-        forms = _find_forms(files, schema, plain)
+        forms = _find_forms(files, schema, quantities)
     return Stream(shown, files[0].names, forms, schema, tuple(files))
 
 
 def fingerprint_query(spec: Table, *, where: str, base: Path, zone: str) -> str:
-    """SHA-256 of the rows a query gives: which files they come from is known to the query only."""
+    """SHA-256 of a query's rows: only the query knows which files they come from."""
     if spec.url is not None:
         raise no_database(where)
     assert spec.sql is not None
@@ -159,13 +159,13 @@ def fingerprint_query(spec: Table, *, where: str, base: Path, zone: str) -> str:
     return digest.hexdigest()
 
 
-def _find_forms(files: Sequence[_File], schema: pa.Schema, plain: Collection[str]) -> Forms:
-    """The forms of the columns over all files; only what is not known yet is read."""
+def _find_forms(files: Sequence[_File], schema: pa.Schema, quantities: Collection[str]) -> Forms:
+    """The forms of the columns over all files; columns of known form are not read."""
     forms = {field.name: Form(truth=False) for field in schema if pa.types.is_signed_integer(field.type)}
     unknown = [
         field.name
         for field in schema
-        if field.name not in forms and (field.name not in plain or _is_text(field.type))
+        if field.name not in forms and (field.name not in quantities or _is_text(field.type))
     ]
     for file in files:
         if file.forms is not None:
@@ -173,11 +173,11 @@ def _find_forms(files: Sequence[_File], schema: pa.Schema, plain: Collection[str
                 forms[name] = forms.get(name, Form()) & file.forms.get(name, Form())
         elif unknown:
             for table in file.batches(unknown):
-                forms |= _look(table, schema, unknown, forms)
+                forms |= _update_forms(table, schema, unknown, forms)
     return forms
 
 
-def _look(table: pa.Table, schema: pa.Schema, names: Sequence[str], known: Forms) -> Forms:
+def _update_forms(table: pa.Table, schema: pa.Schema, names: Sequence[str], known: Forms) -> Forms:
     return {
         name: find_form(table.column(name).cast(schema.field(name).type), known.get(name)) for name in names
     }
@@ -245,7 +245,7 @@ def _open_csv(shown: str, path: Path, file: Path, layout: Layout, wanted: Collec
 
 
 def _run_once(spec: Table, where: str, base: Path, zone: str, wanted: Collection[str], target: Path) -> _File:
-    """A query's rows, put on the disk: it runs once, and need not give them in the same order again."""
+    """A query's rows, copied to the disk: a second run might return them in another order."""
     assert spec.sql is not None
     target = target.absolute()  # the query runs in the config's folder
     with running_sql(spec.sql, folder=base, zone=zone, where=where) as query:

@@ -1,4 +1,4 @@
-"""One table on its way in: a section of the config goes in, parsed columns come out and bad rows go to the ledger."""
+"""Read one table of the contract: parse its columns, and enter bad rows in the ledger."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def later_duplicates(ids: Any, usable: Mask) -> Mask:
 
 
 class Described(Protocol):
-    """What is said of a source in a message."""
+    """What a message needs to name a source."""
 
     @property
     def where(self) -> str: ...

@@ -1,4 +1,4 @@
-"""Times as people and programs write them: one Arrow column goes in, whole microseconds in UTC come out."""
+"""Parse times as people and programs write them into whole microseconds in UTC."""
 
 from __future__ import annotations
 

@@ -6,8 +6,9 @@ from mqlml.model.calibration import SigmoidCalibrator, shrink_slope
 from mqlml.model.contributions import Contributions, calibrate, contribute, contribute_in_parts, family_points
 from mqlml.model.drift import FEWEST_PERIODS, Drift, fit_within_periods, follow_recent
 from mqlml.model.encode import NothingVariesError, TableEncoder
-from mqlml.model.reasons import Reasons, SignalColumns, choose_reasons, group_signals, sum_signals
+from mqlml.model.reasons import Reasons, ReasonSignals, choose_reasons, map_features, sum_signals
 from mqlml.model.scorer import LeadScorer
+from mqlml.model.signals import SignalReport
 
 __all__ = [
     "FEWEST_PERIODS",
@@ -20,9 +21,10 @@ __all__ = [
     "LogisticBaseline",
     "NothingVariesError",
     "PointsBaseline",
+    "ReasonSignals",
     "Reasons",
     "SigmoidCalibrator",
-    "SignalColumns",
+    "SignalReport",
     "TableEncoder",
     "calibrate",
     "choose_blend",
@@ -32,8 +34,8 @@ __all__ = [
     "family_points",
     "fit_within_periods",
     "follow_recent",
-    "group_signals",
     "make_baselines",
+    "map_features",
     "shrink_slope",
     "sum_signals",
 ]

@@ -1,60 +1,107 @@
-"""Reasons: contributions and the values behind them go in, the few sentences that speak for and against each lead
-come out.
+"""Reasons of single leads by signal: what speaks for and against each lead, one sentence a signal.
 
-Features that tell of one thing (demo requests in 7 days, in 30, the days since the last) share its effect between
-them, so they are added up to one *idea*, and its sentence is that of its strongest feature. Three reasons are then
-three different things.
+A model's contributions say what it leans on, and about a third of a lead's weak ones point the wrong way. So features
+of one signal (demo requests in 7 days, in 30, the days since the last) are added up, weak sums are no reasons, and
+something that a lead did counts only the way it counts among like leads. A lead may be left without a reason. The
+points of the families are not touched by this.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from mqlml.features import Feature
 from mqlml.features.kernels.sorting import compiled
 from mqlml.features.sentences import format_value, round_values
 from mqlml.model.contributions import Contributions, add_up
-from mqlml.types import Floats, Ints, Rows
+from mqlml.model.signal_columns import SignalKey
+from mqlml.model.signal_inputs import is_total, key_of
+from mqlml.model.signals import SignalReport
+from mqlml.types import Floats, Ints, Mask, Rows
 
-__all__ = ["Reasons", "SignalColumns", "choose_reasons", "group_signals", "sum_signals"]
+__all__ = [
+    "LEAST_LOG_ODDS",
+    "NOTHING_AGAINST",
+    "NOTHING_FOR",
+    "ReasonSignals",
+    "Reasons",
+    "SignalReasons",
+    "choose_reasons",
+    "choose_signal_reasons",
+    "find_done",
+    "map_features",
+    "sum_signals",
+]
+
+LEAST_LOG_ODDS = 0.20
+"""A signal that moves the log-odds by less is no reason: about a fifth of the odds."""
+
+NOTHING_FOR = "nothing in particular speaks for this lead"
+NOTHING_AGAINST = "nothing in particular speaks against this lead"
+"""Texts where no reason is left."""
 
 _ROWS = 256
 """Rows whose sums are chosen from at a time, so that they stay in the cache."""
 
-_LEAST = 0.02
-"""Log-odds below which an idea is no reason: it moves the odds by less than 2 %."""
 
-
-class SignalColumns(NamedTuple):
-    """One thing that several features tell of.
+@dataclass(frozen=True)
+class ReasonSignals:
+    """Which signal each feature tells of, and what is known of the signals.
 
     Attributes
     ----------
-    family, what : str
-    members : tuple of int
-        The positions of its features.
+    signals : tuple of SignalKey
+    group : tuple of int
+        For each feature, the position of its signal.
+    is_total : tuple of bool
+        For each signal, whether it counts many things together, or tells how much is known; it is no reason.
+    is_event : tuple of bool
+        For each signal, whether it is an event type.
+    direction : tuple of int
+        For each signal, 1 where leads who did it convert more often than like leads, -1 less often, 0 where there is
+        no clear difference or it was not evaluated; of no account for an attribute.
     """
 
-    family: str
-    what: str
-    members: tuple[int, ...]
+    signals: tuple[SignalKey, ...]
+    group: tuple[int, ...]
+    is_total: tuple[bool, ...]
+    is_event: tuple[bool, ...]
+    direction: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SignalReasons:
+    """The strongest signals of each row, the strongest first.
+
+    Attributes
+    ----------
+    speaks_for, speaks_against : ndarray of int64, shape (n, number)
+        Positions of signals; -1 where a row has no further reason.
+    feature_for, feature_against : ndarray of int64, shape (n, number)
+        The position of the signal's feature that contributes most that way; -1 likewise.
+    """
+
+    speaks_for: Ints
+    speaks_against: Ints
+    feature_for: Ints
+    feature_against: Ints
 
 
 @dataclass(frozen=True)
 class Reasons:
-    """The strongest ideas of each row, the strongest first.
+    """The reasons of each row as sentences, the strongest first.
 
     Attributes
     ----------
     sentences : tuple of str
         Every sentence that occurs.
     speaks_for, speaks_against : ndarray of int64, shape (n, number)
-        Positions in ``sentences``; -1 where a row has no further reason.
+        Positions in ``sentences``; -1 where a row has no further reason. The first of a row without any says so.
     """
 
     sentences: tuple[str, ...]
@@ -62,74 +109,168 @@ class Reasons:
     speaks_against: Ints
 
 
-def group_signals(features: Sequence[Feature]) -> list[SignalColumns]:
-    """The ideas that features tell of, in the order of their first features."""
-    members: dict[tuple[str, str], list[int]] = {}
-    for position, feature in enumerate(features):
-        members.setdefault(feature.signal, []).append(position)
-    return [SignalColumns(family, what, tuple(own)) for (family, what), own in members.items()]
+def map_features(features: Sequence[Feature], report: SignalReport | None) -> ReasonSignals:
+    """Which signal each feature tells of; attributes that the report found to be one are one.
+
+    Without a report no direction is known, so nothing that a lead did is a reason.
+    """
+    results = () if report is None else report.signals
+    first = {
+        SignalKey(member.family, member.what): SignalKey(one.signal.family, one.signal.what)
+        for one in results
+        for member in one.members
+    }
+    directions = {
+        SignalKey(one.signal.family, one.signal.what): {"more": 1, "less": -1}.get(one.levels[0].direction, 0)
+        for one in results
+        if one.kind == "event"
+    }
+    place: dict[SignalKey, int] = {}
+    totals: dict[SignalKey, bool] = {}
+    events: dict[SignalKey, bool] = {}
+    group = []
+    for feature in features:
+        own = key_of(feature)
+        key = first.get(own, own)
+        group.append(place.setdefault(key, len(place)))
+        totals[key] = totals.get(key, False) or is_total(feature)
+        events[key] = events.get(key, False) or "events.action" in feature.source
+    return ReasonSignals(
+        tuple(place),
+        tuple(group),
+        tuple(totals[key] for key in place),
+        tuple(events[key] for key in place),
+        tuple(directions.get(key, 0) for key in place),
+    )
 
 
-def sum_signals(contributions: Contributions, signals: Sequence[SignalColumns]) -> Floats:
-    """What each idea adds to the log-odds, shape (n, ideas); base and ideas sum to the total."""
-    group = {member: place for place, idea in enumerate(signals) for member in idea.members}
-    return add_up(contributions, [group[column] for column in range(len(group))], len(signals))
+def sum_signals(contributions: Contributions, signals: ReasonSignals) -> Floats:
+    """What each signal adds to the log-odds, shape (n, signals); base and signals sum to the total."""
+    return add_up(contributions, list(signals.group), len(signals.signals))
 
 
-def choose_reasons(
-    contributions: Contributions, features: Sequence[Feature], table: pd.DataFrame, *, number: int
-) -> Reasons:
-    """The ``number`` strongest ideas each way, in words.
+def find_done(table: pd.DataFrame, signals: ReasonSignals) -> Mask:
+    """Whether each row has done each event type, shape (n, signals): whether any of its features is above 0."""
+    done = np.zeros((len(table), len(signals.signals)), dtype=np.bool_)
+    for column, own in enumerate(signals.group):
+        if signals.is_event[own] and not signals.is_total[own]:
+            done[:, own] |= table.iloc[:, column].to_numpy(np.float64) > 0
+    return done
+
+
+def choose_signal_reasons(
+    contributions: Contributions,
+    signals: ReasonSignals,
+    done: Mask,
+    *,
+    number: int,
+    least: float = LEAST_LOG_ODDS,
+) -> SignalReasons:
+    """The strongest signals each way; of equals the first.
 
     Parameters
     ----------
     contributions : Contributions
-        Calibrated, so that what counts as negligible means the same for every version.
+        Calibrated, so that ``least`` means the same for every version.
+    signals : ReasonSignals
+        Of the columns of the contributions.
+    done : ndarray of bool, shape (n, signals)
+        Whether the lead did it, for event types.
+    number : int
+        Reasons each way.
+    least : float
+        Log-odds below which a signal is no reason.
+    """
+    n, group = len(contributions.added), np.array(signals.group, dtype=np.int64)
+    members = np.argsort(group, kind="stable")
+    first = np.searchsorted(group[members], np.arange(len(signals.signals) + 1))
+    chosen = np.full((2 * number, n), -1, dtype=np.int64)
+    strongest = np.full((2 * number, n), -1, dtype=np.int64)
+    _choose(
+        np.ascontiguousarray(contributions.added.T),
+        members,
+        first,
+        np.array(signals.is_total, dtype=np.bool_),
+        np.array(signals.direction, dtype=np.int64),
+        np.ascontiguousarray((done & np.array(signals.is_event, dtype=np.bool_)).T),
+        least,
+        chosen,
+        strongest,
+    )
+    return SignalReasons(chosen[:number].T, chosen[number:].T, strongest[:number].T, strongest[number:].T)
+
+
+def choose_reasons(
+    contributions: Contributions,
+    features: Sequence[Feature],
+    table: pd.DataFrame,
+    signals: ReasonSignals,
+    *,
+    number: int,
+) -> Reasons:
+    """The ``number`` strongest signals each way, as sentences.
+
+    Parameters
+    ----------
+    contributions : Contributions
+        Calibrated.
     features : sequence of Feature
         What the columns mean, in their order.
     table : DataFrame of shape (n, features)
-        The values that the contributions speak of.
+        The values behind the contributions.
+    signals : ReasonSignals
+        Of these features.
     number : int
         Reasons each way.
     """
-    signals = group_signals(features)
-    members = np.array([member for idea in signals for member in idea.members], dtype=np.int64)
-    first = np.cumsum([0, *(len(idea.members) for idea in signals)])
-    chosen = np.full((2 * number, len(table)), -1, dtype=np.int64)
-    _choose(np.ascontiguousarray(contributions.added.T), members, first, _LEAST, chosen)
+    found = choose_signal_reasons(contributions, signals, find_done(table, signals), number=number)
     sentences: dict[str, int] = {}
-    said = np.full(chosen.shape, -1, dtype=np.int64)
-    for half, speaks_for in ((slice(number), True), (slice(number, None), False)):
-        picked, out = chosen[half].ravel(), np.full(chosen[half].size, -1, dtype=np.int64)
-        # Numbers of 16 bits are sorted digit by digit, five times faster.
-        small = picked.astype(np.int16) if len(features) < 2**15 else picked
-        order = np.argsort(small, kind="stable")
-        starts = np.searchsorted(picked[order], np.arange(len(features) + 1))
-        for position, feature in enumerate(features):
-            places = order[starts[position] : starts[position + 1]]
-            if len(places):
-                rows = places % len(table)
-                out[places] = _format(feature, table.iloc[:, position], rows, speaks_for, sentences)
-        said[half] = out.reshape(number, -1)
-    return Reasons(tuple(sentences), said[:number].T, said[number:].T)
+    ways = [
+        _to_sentences(found.feature_for, features, table, True, sentences),
+        _to_sentences(found.feature_against, features, table, False, sentences),
+    ]
+    for way, nothing in zip(ways, (NOTHING_FOR, NOTHING_AGAINST), strict=True):
+        none = way[:, 0] < 0
+        if none.any():
+            way[none, 0] = sentences.setdefault(nothing, len(sentences))
+    return Reasons(tuple(sentences), *ways)
 
 
-def _format(
-    feature: Feature,
-    column: pd.Series,
-    rows: Rows,
+def _to_sentences(
+    chosen: Ints,
+    features: Sequence[Feature],
+    table: pd.DataFrame,
     speaks_for: bool,
     sentences: dict[str, int],
 ) -> Ints:
-    """The position of each row's sentence, which is said once for all rows of the same rounded value."""
+    """The position of the sentence of each chosen feature, shape as ``chosen``."""
+    picked = chosen.T.ravel()
+    out = np.full(picked.size, -1, dtype=np.int64)
+    # Numbers of 16 bits are sorted digit by digit, five times faster.
+    small = picked.astype(np.int16) if len(features) < 2**15 else picked
+    order = np.argsort(small, kind="stable")
+    starts = np.searchsorted(picked[order], np.arange(len(features) + 1))
+    for position, feature in enumerate(features):
+        places = order[starts[position] : starts[position + 1]]
+        if len(places):
+            rows = places % len(table)
+            out[places] = _format(feature, table.iloc[:, position], rows, speaks_for, sentences)
+    return out.reshape(chosen.shape[::-1]).T
+
+
+def _format(
+    feature: Feature, column: pd.Series, rows: Rows, speaks_for: bool, sentences: dict[str, int]
+) -> Ints:
+    """The position of each row's sentence, which is written once for all rows of the same rounded value."""
     held = column.iloc[rows]
     different: Sequence[float | str | None]
+    which: npt.NDArray[np.intp]
     if feature.kind == "number":
         values, which = np.unique(round_values(feature, held), return_inverse=True)
         different = values.tolist()
     else:
-        which, words = pd.factorize(held)  # missing is -1, so the last
-        different = [*words, None]
+        which, texts = pd.factorize(held)  # missing is -1, so the last
+        different = [*texts, None]
     position = [
         sentences.setdefault(format_value(feature, value, speaks_for=speaks_for), len(sentences))
         for value in different
@@ -138,10 +279,21 @@ def _format(
 
 
 @compiled
-def _choose(values: Floats, members: Ints, first: Ints, least: float, chosen: Ints) -> None:
-    """Fill each row of ``chosen`` with the strongest member of its strongest ideas, for in the first half.
+def _choose(
+    values: Floats,
+    members: Ints,
+    first: Ints,
+    is_total: Mask,
+    direction: Ints,
+    done: Mask,
+    least: float,
+    chosen: Ints,
+    strongest: Ints,
+) -> None:
+    """Fill each column of ``chosen`` with the strongest signals of a row, for in the first half, and ``strongest``
+    with the member of each that contributes most.
 
-    ``values`` has the shape (columns, n); idea ``i`` is ``members[first[i]:first[i + 1]]``. Of equals the first wins.
+    ``values`` has the shape (columns, n), ``done`` (signals, n); signal ``s`` is ``members[first[s]:first[s + 1]]``.
     """
     number, n, signals = len(chosen) // 2, values.shape[1], len(first) - 1
     size = np.empty(number)
@@ -150,28 +302,31 @@ def _choose(values: Floats, members: Ints, first: Ints, least: float, chosen: In
     for low in range(0, n, _ROWS):
         high = min(low + _ROWS, n)
         sums[:] = 0.0
-        for idea in range(signals):
-            for at in range(first[idea], first[idea + 1]):
+        for signal in range(signals):
+            for at in range(first[signal], first[signal + 1]):
                 added = values[members[at], low:high]
                 for row in range(high - low):
-                    sums[idea, row] += added[row]
+                    sums[signal, row] += added[row]
         for row in range(low, high):
             for half in range(2):
                 sign = 1.0 if half == 0 else -1.0
                 found = 0
-                for idea in range(signals):
-                    total = sign * sums[idea, row - low]
-                    if total < least or (found == number and total <= size[number - 1]):
+                for signal in range(signals):
+                    total = sign * sums[signal, row - low]
+                    if is_total[signal] or total < least or (found == number and total <= size[number - 1]):
+                        continue
+                    if done[signal, row] and direction[signal] != sign:
                         continue
                     place = min(found, number - 1)
                     found = min(found + 1, number)
                     while place > 0 and size[place - 1] < total:
                         size[place], best[place] = size[place - 1], best[place - 1]
                         place -= 1
-                    size[place], best[place] = total, idea
+                    size[place], best[place] = total, signal
                 for place in range(found):
-                    strongest = members[first[best[place]]]
+                    most = members[first[best[place]]]
                     for at in range(first[best[place]], first[best[place] + 1]):
-                        if sign * values[members[at], row] > sign * values[strongest, row]:
-                            strongest = members[at]
-                    chosen[half * number + place, row] = strongest
+                        if sign * values[members[at], row] > sign * values[most, row]:
+                            most = members[at]
+                    chosen[half * number + place, row] = best[place]
+                    strongest[half * number + place, row] = most

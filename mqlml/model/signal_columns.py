@@ -30,7 +30,7 @@ __all__ = ["LEAST_SNAPSHOTS", "Column", "Design", "SignalKey", "SignalTable", "m
 
 @dataclass(frozen=True)
 class SignalTable:
-    """What was known of each snapshot at its cutoff, and what came of it; a row for each, in any order.
+    """What was known of each snapshot at its cutoff, and whether it converted; a row for each, in any order.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class Design:
     ----------
     signals : tuple of SignalKey
     members : tuple of tuple of SignalKey
-        For each signal, all those that came together in it, itself first.
+        For each signal, all those that are one with it, itself first.
     columns : tuple of Column
         Those of one attribute stand together.
     held : ndarray of bool, shape (n, columns)

@@ -8,15 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mqlml.errors import PopulationError
 from mqlml.features import Feature
 from mqlml.features.vocabulary import MISSING
-from mqlml.journeys import Journeys
+from mqlml.journeys import FlatTable, Journeys
 from mqlml.model.signal_columns import SignalKey, SignalTable
+from mqlml.model.signals import SignalReport, find_signals
 from mqlml.times import NEVER
 from mqlml.training import TrainingTable
 from mqlml.training.snapshots import first_known
 
-__all__ = ["is_total", "key_of", "signals_from_flat", "signals_from_journeys"]
+__all__ = ["is_total", "key_of", "report_signals", "signals_from_flat", "signals_from_journeys"]
 
 _TOTALS = {
     ("profile", "lead"),
@@ -49,6 +51,23 @@ def key_of(feature: Feature) -> SignalKey:
 def is_total(feature: Feature) -> bool:
     """Whether a feature counts many things together, or tells how much is known, and so is no signal."""
     return feature.signal in _TOTALS
+
+
+def report_signals(
+    data: Journeys | FlatTable, table: TrainingTable, *, random_state: int
+) -> SignalReport | None:
+    """What goes with converting in the data that a training table was made from.
+
+    Returns
+    -------
+    SignalReport or None
+        None where no signal has snapshots enough, or all snapshots have the same outcome.
+    """
+    signals = signals_from_journeys(data, table) if isinstance(data, Journeys) else signals_from_flat(table)
+    try:
+        return find_signals(signals, random_state=random_state)
+    except PopulationError:
+        return None
 
 
 def signals_from_journeys(journeys: Journeys, table: TrainingTable) -> SignalTable:

@@ -1,4 +1,4 @@
-"""Choosing: looks whose outcome is known and a rule for each label go in, thresholds come out."""
+"""Thresholds are chosen on snapshots with known outcomes, by one rule for each label."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.policy.gate_inputs import bayes_threshold, make_references, payoff
-from mqlml.policy.labels import Bar, LabelOutcome, LabelPolicy, meets_thresholds
+from mqlml.policy.labels import LabelOutcome, LabelPolicy, LabelThreshold, meets_thresholds
 from mqlml.policy.threshold_data import Curve, Ranked, ThresholdData, make_threshold_data
 from mqlml.types import Floats, Ints, Mask, Rows
 
@@ -28,18 +28,18 @@ def choose_thresholds(
     weeks: float | None,
     leads: npt.ArrayLike | None = None,
 ) -> LabelPolicy:
-    """`choose_policy` on plain arrays, all weeks counting alike.
+    """`choose_policy` on arrays, all weeks with equal weight.
 
     Parameters
     ----------
     probability : array of shape (n,)
-        Calibrated, from forward predictions.
+        Calibrated, out-of-time.
     label : array of shape (n,), 0 or 1
     rules : mapping of label to LabelRule, lowest label first
     weeks : float or None
-        How many weeks these leads came in; None where the data has no dates, and then no capacity can be kept.
+        How many weeks these rows cover; None where the data has no dates, and then no capacity can be met.
     leads : array of shape (n,), optional
-        Which lead each row is a look at, where one lead is looked at more than once.
+        The lead of each row, where a lead has more than one snapshot.
     """
     return choose_policy(make_threshold_data(probability, label, weeks=weeks, lead=leads), rules)
 
@@ -47,58 +47,64 @@ def choose_thresholds(
 def choose_policy(
     snapshots: ThresholdData, rules: Mapping[str, LabelRule], *, recent: ThresholdData | None = None
 ) -> LabelPolicy:
-    """Thresholds that keep each rule on leads whose outcome is known.
+    """Thresholds that meet each rule on snapshots with known outcomes.
 
     - ``fixed``: the value itself.
     - ``min_precision``: the lowest threshold at which at least this share of *all* selected rows converted, hence
-      the most leads. Precision does not fall evenly as a threshold falls, so higher thresholds may miss the value.
+      the most leads. Precision is not monotone in the threshold, so higher thresholds may miss the value.
     - ``min_recall``: the highest threshold that still selects this share of the converting rows.
-    - ``capacity``: the lowest threshold that selects at most ``per_week`` leads a week, recent weeks counting more
-      (`mqlml.policy.threshold_data.HALF_LIFE`), of the ``recent`` looks where there are some; a lead counts once, as
-      sales is handed it once. With ``teams``, each team has a threshold of its own, ``per_week`` is for the leads
-      of no team named, and without it nobody takes those.
-    - ``value``: the probability from which a follow-up pays, `bayes_threshold`. The threshold is this one, not the
-      one that would have been best on these leads: with calibrated probabilities both aim at the same, and this one
-      carries no noise.
+    - ``capacity``: the lowest threshold that selects at most ``per_week`` leads a week, recent weeks weighted more
+      (`mqlml.policy.threshold_data.HALF_LIFE`), among the ``recent`` snapshots if given; each lead counts once. With
+      ``teams``, each team has its own threshold and ``per_week`` is for the leads of no listed team; without
+      ``per_week`` nobody takes those.
+    - ``value``: the probability from which a follow-up pays, `bayes_threshold`. With calibrated probabilities the
+      best threshold on these leads estimates the same number, with noise.
 
-    A label above another must not have the lower threshold, or it would take leads that have not reached the label
-    below. Its threshold is then raised to that of the label below, with a note, where its own promise survives that
-    (a capacity, a precision that still holds, a value); else the rules contradict each other, which is an error.
-    Where teams of different columns meet, a lead has the higher label only if it reaches both thresholds.
+    A label needs every label below it, so its threshold must not be lower. A lower one is raised to that of the label
+    below, with a note, where its rule still holds there (a capacity, a precision, a value); else the rules contradict
+    each other, which is an error. Where teams of different columns meet, a lead must meet both thresholds.
 
     Parameters
     ----------
-    snapshots : Looks
+    snapshots : ThresholdData
     rules : mapping of label to LabelRule, lowest label first
-    recent : Looks, optional
-        Of the latest weeks, by the model that will be used, whatever comes of them: volumes are read off these. The
-        capacity of a team that has none there is chosen for on ``snapshots``.
+    recent : ThresholdData, optional
+        The latest weeks, scored by the model that ships; outcomes are not needed. Volumes are measured here. The
+        capacity of a team without leads here is measured on ``snapshots``.
 
     Raises
     ------
     LabelPolicyError
-        If a rule asks for what no threshold reaches, naming the best one; the rules contradict each other; or a
-        team has no leads.
+        If no threshold meets a rule, naming the best one; if the rules contradict each other; or if a team has no
+        leads.
     """
     if not snapshots.label.any():
         raise LabelPolicyError(
-            f"thresholds need leads that converted; found none among {len(snapshots.label)}. Take a longer history "
+            f"thresholds need leads that converted; found none among {len(snapshots.label)}. Use a longer history "
             "or horizon"
         )
     references = make_references(snapshots.gate_inputs)
     snapshots = replace(snapshots, gate_inputs=snapshots.gate_inputs.ranked(references))
     if recent is not None:
         recent = replace(recent, gate_inputs=recent.gate_inputs.ranked(references))
-    bars, notes = Chooser(snapshots, rules, recent=recent).choose_strictly()
+    thresholds, notes = Chooser(snapshots, rules, recent=recent).choose_strictly()
     latest = snapshots if recent is None else recent
-    volumes = meets_thresholds(bars, latest.probability, latest.gate_inputs)
-    reached = meets_thresholds(bars, snapshots.probability, snapshots.gate_inputs)
+    volumes = meets_thresholds(thresholds, latest.probability, latest.gate_inputs)
+    meets = meets_thresholds(thresholds, snapshots.probability, snapshots.gate_inputs)
     return LabelPolicy(
         outcomes=tuple(
             _outcome(
-                snapshots, name, rule, bar, reached[:, level], weekly_rate(latest, volumes[:, level]), note
+                snapshots,
+                name,
+                rule,
+                threshold,
+                meets[:, level],
+                weekly_rate(latest, volumes[:, level]),
+                note,
             )
-            for level, ((name, rule), bar, note) in enumerate(zip(rules.items(), bars, notes, strict=True))
+            for level, ((name, rule), threshold, note) in enumerate(
+                zip(rules.items(), thresholds, notes, strict=True)
+            )
         ),
         references=references,
     )
@@ -106,7 +112,7 @@ def choose_policy(
 
 @dataclass(frozen=True)
 class _Part:
-    """Those a threshold is chosen for: a team, the leads of no team named, or everyone."""
+    """The leads one threshold is chosen for: a team, the leads of no listed team, or all."""
 
     team: str | None
     ranked: Ranked
@@ -115,63 +121,68 @@ class _Part:
     recent: Ranked | None = None
 
     def curve(self, weight: Floats | None, weeks: float | None) -> Curve:
-        """What the threshold is picked from; a resample has no recent weeks of its own."""
+        """The curve to pick the threshold from; a resample has no recent weeks of its own."""
         if weight is None and self.rule.policy == "capacity" and self.recent is not None:
             return self.recent.curve()
         return self.ranked.curve(weight, weeks)
 
 
 class Chooser:
-    """The rules over one set of looks, sorted once, so that thresholds can be chosen again on each resample.
+    """The rules on one set of snapshots, sorted once, so that each resample can choose its own thresholds.
 
-    Fit and engagement of the looks are percentiles here.
+    Fit and engagement are percentiles here.
     """
 
     def __init__(
         self, snapshots: ThresholdData, rules: Mapping[str, LabelRule], *, recent: ThresholdData | None = None
     ) -> None:
         self.levels = []
-        ranked: dict[bytes, Ranked] = {}  # labels with the same gates, mostly none, share one
+        ranked: dict[bytes, Ranked] = {}  # labels with equal gates share one
         admitted = np.ones(len(snapshots.probability), dtype=bool)
-        bars: list[Bar] = []
+        thresholds: list[LabelThreshold] = []
         for name, rule in rules.items():
-            bars.append(Bar(0.0, None, {}, rule.min_fit, rule.min_engagement))
-            admitted = admitted & bars[-1].admits(snapshots.gate_inputs, len(admitted))
+            thresholds.append(LabelThreshold(0.0, None, {}, rule.min_fit, rule.min_engagement))
+            admitted = admitted & thresholds[-1].passes_gates(snapshots.gate_inputs, len(admitted))
             if not admitted.any():
                 raise LabelPolicyError(
-                    f"labels.{name}: no past lead passes its gates (min_fit, min_engagement); lower them"
+                    f"labels.{name}: some past lead must pass its gates (min_fit, min_engagement); found none. Lower "
+                    "them"
                 )
             key = admitted.tobytes()
             if rule.teams is None and key not in ranked:
                 ranked[key] = Ranked(snapshots, admitted)
             parts = _parts(snapshots, name, rule, admitted, ranked.get(key))
             if recent is not None and rule.policy == "capacity":
-                parts = [replace(part, recent=_recently(recent, bars, rule, part.team)) for part in parts]
+                parts = [
+                    replace(part, recent=_recent_part(recent, thresholds, rule, part.team)) for part in parts
+                ]
             self.levels.append((name, rule, parts))
 
-    def choose(self, weight: Floats, weeks: float | None) -> list[Bar]:
-        """Thresholds on a resample, see `Ranked.curve`; where a rule cannot be kept, the nearest ones."""
+    def choose(self, weight: Floats, weeks: float | None) -> list[LabelThreshold]:
+        """Thresholds on a resample, see `Ranked.curve`; where no threshold meets a rule, the nearest one."""
         return self._choose(weight, weeks)[0]
 
-    def choose_strictly(self) -> tuple[list[Bar], list[str | None]]:
-        """Thresholds and notes; raises where a rule cannot be kept or contradicts another."""
+    def choose_strictly(self) -> tuple[list[LabelThreshold], list[str | None]]:
+        """Thresholds and notes; raises where no threshold meets a rule, or rules contradict each other."""
         return self._choose(None, None)
 
-    def _choose(self, weight: Floats | None, weeks: float | None) -> tuple[list[Bar], list[str | None]]:
-        bars: list[Bar] = []
+    def _choose(
+        self, weight: Floats | None, weeks: float | None
+    ) -> tuple[list[LabelThreshold], list[str | None]]:
+        thresholds: list[LabelThreshold] = []
         notes: list[str | None] = []
         for level, (name, rule, parts) in enumerate(self.levels):
             teams: dict[str, float] = {}
-            everyone, said = None, []
+            everyone, found = None, []
             for part in parts:
                 curve = part.curve(weight, weeks)
-                threshold, kept = pick_threshold(curve, part.rule)
-                if weight is None and not kept:
+                threshold, met = pick_threshold(curve, part.rule)
+                if weight is None and not met:
                     raise _unreachable(curve, part.rule, part.where)
                 note = (
                     _value_note(curve, rule, threshold) if rule.policy == "value" and weight is None else None
                 )
-                below = _bar_below(bars, rule, part.team) if bars else None
+                below = _threshold_below(thresholds, rule, part.team) if thresholds else None
                 if below is not None and threshold < below:
                     if weight is None:
                         lower = self.levels[level - 1][0]
@@ -185,11 +196,11 @@ class Chooser:
                     everyone = threshold
                 else:
                     teams[part.team] = threshold
-                said += [note if part.team is None or note is None else f"{part.team}: {note}"]
+                found += [note if part.team is None or note is None else f"{part.team}: {note}"]
             column = rule.teams.column if rule.teams else None
-            bars.append(Bar(everyone, column, teams, rule.min_fit, rule.min_engagement))
-            notes.append("; ".join(note for note in said if note) or None)
-        return bars, notes
+            thresholds.append(LabelThreshold(everyone, column, teams, rule.min_fit, rule.min_engagement))
+            notes.append("; ".join(note for note in found if note) or None)
+        return thresholds, notes
 
 
 def _parts(
@@ -203,7 +214,7 @@ def _parts(
         raise LabelPolicyError(_no_dates(f"labels.{name}.teams", "a capacity by team"))
     if column not in snapshots.gate_inputs.teams:
         raise LabelPolicyError(
-            f"labels.{name}.teams: the leads have no column {column!r} that teams could be told by; check "
+            f"labels.{name}.teams: the leads have no column {column!r} that holds teams; check "
             "data.leads.columns, or give one capacity for all (per_week)"
         )
     of_row = np.asarray(snapshots.gate_inputs.teams[column], dtype=np.str_)
@@ -227,8 +238,10 @@ def _parts(
     return parts
 
 
-def _recently(recent: ThresholdData, gates: list[Bar], rule: LabelRule, team: str | None) -> Ranked | None:
-    """The recent looks that pass the gates up to this level and are of this team; None where there are none."""
+def _recent_part(
+    recent: ThresholdData, gates: list[LabelThreshold], rule: LabelRule, team: str | None
+) -> Ranked | None:
+    """The recent snapshots of this team that pass the gates up to this level; None where there are none."""
     allowed = meets_thresholds(gates, recent.probability, recent.gate_inputs)[:, -1]
     if rule.teams is not None:
         if rule.teams.column not in recent.gate_inputs.teams:
@@ -238,9 +251,9 @@ def _recently(recent: ThresholdData, gates: list[Bar], rule: LabelRule, team: st
     return Ranked(recent, allowed) if allowed.any() else None
 
 
-def _bar_below(bars: list[Bar], rule: LabelRule, team: str | None) -> float | None:
-    """The threshold of the level below that all these leads must have reached; None where they need not share one."""
-    below = bars[-1]
+def _threshold_below(thresholds: list[LabelThreshold], rule: LabelRule, team: str | None) -> float | None:
+    """The threshold of the level below that holds for all these leads; None where they have none in common."""
+    below = thresholds[-1]
     if below.column is None:
         return below.everyone
     if rule.teams is not None and rule.teams.column == below.column and team is not None:
@@ -249,7 +262,7 @@ def _bar_below(bars: list[Bar], rule: LabelRule, team: str | None) -> float | No
 
 
 def pick_threshold(curve: Curve, rule: LabelRule) -> tuple[float, bool]:
-    """The threshold of one rule by itself, and whether it keeps the rule; the nearest one where none does."""
+    """The threshold of one rule, and whether it meets the rule; the nearest one where none does."""
     if rule.policy == "fixed":
         return float(rule.value or 0.0), True
     if rule.policy == "value":
@@ -258,8 +271,8 @@ def pick_threshold(curve: Curve, rule: LabelRule) -> tuple[float, bool]:
     if not len(curve.threshold):
         return 1.0, True
     if rule.policy == "min_recall":
-        # Recall rises with every lead taken and reaches 1, so the first threshold that keeps the value exists;
-        # where no row of a resample converted, every threshold keeps it.
+        # Recall grows as the threshold falls, so the first threshold that meets the value is the highest;
+        # where no row of a resample converted, every threshold meets it.
         fits = np.flatnonzero(curve.recall >= (rule.value or 0.0)) if curve.positives else np.array([0])
         return (float(curve.threshold[fits[0]]), True) if len(fits) else (float(curve.threshold[-1]), False)
     if rule.policy == "min_precision":
@@ -272,24 +285,24 @@ def pick_threshold(curve: Curve, rule: LabelRule) -> tuple[float, bool]:
 
 
 def _unreachable(curve: Curve, rule: LabelRule, where: str) -> LabelPolicyError:
-    """Why no threshold keeps the rule, and what would be the best."""
+    """The error for a rule that no threshold meets, with the best one there is."""
     if rule.policy == "value":
         return LabelPolicyError(
             f"{where}: a follow-up costs {rule.cost:g}, more than a conversion brings "
-            f"({(rule.gain or 0.0) + rule.too_late:g}), so no threshold is worth it; the best reachable value is 0, "
-            "with nobody selected. Check gain and cost"
+            f"({(rule.gain or 0.0) + rule.too_late:g}), so no threshold pays; the best value is 0, with nobody "
+            "selected. Check gain and cost"
         )
     if rule.policy == "min_precision":
         best = int(np.argmax(curve.precision))
         return LabelPolicyError(
             f"{where}: no threshold reaches a precision of {rule.value:g}; the best is "
             f"{curve.precision[best]:.3g}, at {curve.threshold[best]:.4g} ({curve.selected[best]:.0f} leads, "
-            f"{curve.converted[best]:.0f} converted). Ask for no more than that"
+            f"{curve.converted[best]:.0f} converted). Lower the value"
         )
     if rule.policy == "min_recall":
         return LabelPolicyError(
-            f"{where}: no threshold reaches a recall of {rule.value:g}; the best is {curve.recall[-1]:.3g}, of all "
-            "leads that may have the label. Ask for no more than that"
+            f"{where}: no threshold reaches a recall of {rule.value:g}; the best is {curve.recall[-1]:.3g}, with "
+            "all leads that pass its gates. Lower the value"
         )
     per_week = curve.per_week
     if per_week is None:
@@ -297,50 +310,50 @@ def _unreachable(curve: Curve, rule: LabelRule, where: str) -> LabelPolicyError:
     return LabelPolicyError(
         f"{where}: no threshold selects as few as {rule.per_week:g} leads a week; the best is "
         f"{per_week[0]:.4g}, at {curve.threshold[0]:.4g}, where {curve.selected[0]:.0f} leads share the "
-        "highest probability. Allow that many"
+        "highest probability. Raise per_week to that"
     )
 
 
 def _no_dates(where: str, capacity: str) -> str:
-    return f"{where}: {capacity} needs dates, and this data has none. Choose another policy, as min_precision"
+    return f"{where}: {capacity} needs dates, and this data has none. Choose another policy, such as min_precision"
 
 
 def _value_note(curve: Curve, rule: LabelRule, threshold: float) -> str:
     won, lost = payoff(rule, [1, 0])
     worth = won * curve.converted + lost * (curve.selected - curve.converted)
     best = int(np.argmax(worth))
-    reached = np.flatnonzero(curve.threshold >= threshold)
-    here = worth[reached[-1]] if len(reached) else 0.0
+    met = np.flatnonzero(curve.threshold >= threshold)
+    here = worth[met[-1]] if len(met) else 0.0
     return (
-        f"brought {here:,.6g} more than following up nobody; in hindsight {curve.threshold[best]:.4g} would have "
-        f"brought the most, {max(worth[best], 0.0):,.6g}"
+        f"worth {here:,.6g} more than no follow-up on past leads; the best threshold there, "
+        f"{curve.threshold[best]:.4g}, is worth {max(worth[best], 0.0):,.6g}"
     )
 
 
 def _check_raised(
     curve: Curve, rule: LabelRule, name: str, threshold: float, below: float, lower: str
 ) -> None:
-    """Refuse to raise a threshold where that breaks the promise its rule made."""
+    """Refuse to raise a threshold where its rule no longer holds at the higher one."""
     if rule.policy in ("capacity", "value"):
-        return  # fewer leads keep a capacity; the value's optimum among the allowed thresholds is the lowest one
-    reached = np.flatnonzero(curve.threshold >= below)
-    precision = float(curve.precision[reached[-1]]) if len(reached) else None
-    recall = float(curve.recall[reached[-1]]) if len(reached) else 0.0
+        return  # fewer leads meet a capacity; the lowest allowed threshold has the best value
+    met = np.flatnonzero(curve.threshold >= below)
+    precision = float(curve.precision[met[-1]]) if len(met) else None
+    recall = float(curve.recall[met[-1]]) if len(met) else 0.0
     if rule.policy == "min_precision" and precision is not None and precision >= (rule.value or 0.0):
         return
     found = {
         "fixed": f"a threshold of {threshold:.4g}",
         "min_recall": f"a recall of {rule.value:g}, which needs a threshold of {threshold:.4g}",
-        "min_precision": f"a precision of {rule.value:g}, which a threshold of {threshold:.4g} keeps",
+        "min_precision": f"a precision of {rule.value:g}, which holds from {threshold:.4g}",
     }[rule.policy]
-    kept = {
+    there = {
         "fixed": "",
         "min_recall": f" (recall there: {recall:.3g})",
         "min_precision": f" (precision there: {precision or 0.0:.3g})",
     }[rule.policy]
     raise LabelPolicyError(
-        f"labels.{name} must not be easier to reach than {lower}: it asks for {found}, but {lower} "
-        f"begins at {below:.4g}{kept}. Ask for less of {name}, or more of {lower}"
+        f"labels.{name} must not have a lower threshold than {lower}: its rule is {found}, but {lower} "
+        f"begins at {below:.4g}{there}. Lower the value of {name}, or raise that of {lower}"
     )
 
 
@@ -348,78 +361,78 @@ def _outcome(
     snapshots: ThresholdData,
     name: str,
     rule: LabelRule,
-    bar: Bar,
-    reached: Mask,
+    threshold: LabelThreshold,
+    meets: Mask,
     per_week: float | None,
     note: str | None,
 ) -> LabelOutcome:
-    selected = int(reached.sum())
-    converted = int(snapshots.label[reached].sum())
-    few = f"rests on {selected} leads only" if selected < _FEW_LEADS else None
+    selected = int(meets.sum())
+    converted = int(snapshots.label[meets].sum())
+    few = f"based on only {selected} snapshots" if selected < _FEW_LEADS else None
     if not selected:
         few = f"selects nobody: the highest probability is {snapshots.probability.max():.4g}"
     return LabelOutcome(
         label=name,
         rule=rule.model_dump(exclude_unset=True, mode="json"),
-        threshold=bar.lowest,
+        threshold=threshold.lowest,
         precision=converted / selected if selected else None,
         recall=converted / float(snapshots.label.sum()),
         per_week=per_week,
         selected=selected,
         converted=converted,
         note="; ".join(part for part in (note, few) if part) or None,
-        value=value_rate(snapshots, rule, reached) if rule.policy == "value" else None,
-        teams=dict(bar.teams) if bar.column else None,
-        others=bar.everyone if bar.column else None,
+        value=value_rate(snapshots, rule, meets) if rule.policy == "value" else None,
+        teams=dict(threshold.teams) if threshold.column else None,
+        others=threshold.everyone if threshold.column else None,
     )
 
 
 def rules_among(
     snapshots: ThresholdData, rules: Mapping[str, LabelRule], policy: LabelPolicy
 ) -> dict[str, LabelRule]:
-    """The rules with each capacity changed to what the policy's thresholds come to among these looks.
+    """The rules, each capacity replaced by the volume that the policy's thresholds select among these snapshots.
 
-    So thresholds chosen again on resamples of the looks are those of the policy, whatever looks they were chosen on.
+    Resamples of these snapshots then choose the policy's thresholds, whichever snapshots those were chosen on.
     """
-    bars = [outcome.bar for outcome in policy.outcomes]
-    reached = meets_thresholds(bars, snapshots.probability, snapshots.gate_inputs)
+    thresholds = [outcome.label_threshold for outcome in policy.outcomes]
+    meets = meets_thresholds(thresholds, snapshots.probability, snapshots.gate_inputs)
     found = dict(rules)
     for level, (name, rule) in enumerate(rules.items()):
         if rule.policy != "capacity":
             continue
         if rule.teams is None:
-            found[name] = rule.model_copy(update={"per_week": weekly_rate(snapshots, reached[:, level])})
+            found[name] = rule.model_copy(update={"per_week": weekly_rate(snapshots, meets[:, level])})
             continue
         of_row = np.asarray(snapshots.gate_inputs.teams[rule.teams.column], dtype=np.str_)
         capacities = {
-            team: weekly_rate(snapshots, reached[:, level] & (of_row == team)) for team in rule.teams.per_week
+            team: weekly_rate(snapshots, meets[:, level] & (of_row == team)) for team in rule.teams.per_week
         }
-        others = weekly_rate(snapshots, reached[:, level] & ~np.isin(of_row, list(capacities)))
+        others = weekly_rate(snapshots, meets[:, level] & ~np.isin(of_row, list(capacities)))
         teams = rule.teams.model_copy(update={"per_week": capacities})
         update = {"teams": teams, "per_week": others if rule.per_week is not None else None}
         found[name] = rule.model_copy(update=update)
     return found
 
 
-def weekly_rate(snapshots: ThresholdData, reached: Mask) -> float | None:
-    """Different leads selected a week, recent weeks counting more; None where the data has no dates."""
+def weekly_rate(snapshots: ThresholdData, meets: Mask) -> float | None:
+    """Different leads selected a week, recent weeks weighted more; None where the data has no dates."""
     recency, weeks = snapshots.recency()
     if weeks is None:
         return None
-    rows = np.flatnonzero(reached)
+    rows = np.flatnonzero(meets)
     rows = rows[np.argsort(-snapshots.probability[rows], kind="stable")]
     once = rows[np.unique(snapshots.lead[rows], return_index=True)[1]]
     return float(recency[once].sum() / weeks)
 
 
-def value_rate(snapshots: ThresholdData, rule: LabelRule, reached: Mask) -> float:
-    """What following up each selected lead once, when first selected, was worth: a week, or a look without dates."""
-    rows = first_snapshots(snapshots.lead, snapshots.time, np.flatnonzero(reached))
+def value_rate(snapshots: ThresholdData, rule: LabelRule, meets: Mask) -> float:
+    """Value of following up each selected lead once, when first selected: a week, or a snapshot without dates."""
+    rows = first_snapshots(snapshots.lead, snapshots.time, np.flatnonzero(meets))
     return float(payoff(rule, snapshots.label[rows]).sum() / (snapshots.weeks or len(snapshots.label)))
 
 
 def first_snapshots(lead: Ints, time: Floats | None, rows: Rows) -> Rows:
-    """Of these rows, the earliest of each lead."""
+    """The earliest of these rows for each lead."""
     ordered = rows if time is None else rows[np.argsort(time[rows], kind="stable")]
     first: Rows = ordered[np.unique(lead[ordered], return_index=True)[1]]
     return first

@@ -1,8 +1,7 @@
-"""Traits: what besides its probability decides a lead's label, its team, its fit and its engagement, as arrays.
+"""A lead's team, fit and engagement decide its label besides its probability.
 
-Fit and engagement are how far the profile, and what the lead did and by which channels, move its log-odds. A gate on
-them ("qualified and interested") is set in percentiles, 0 to 100, of the leads the version was judged on, since
-log-odds mean nothing to most people and shift from version to version.
+Fit is the contribution of the profile to the log-odds, engagement that of channel and actions. Gates on them are set
+in percentiles, 0 to 100, of the leads the version was evaluated on: log-odds shift from version to version.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ class GateInputs:
     Attributes
     ----------
     teams : mapping of column to text
-        The lead's value in each column that some label tells teams by; the empty text where it has none.
+        The lead's value in each column that holds teams; empty text where it has none.
     fit, engagement : array of float or None
-        In points (log-odds), or after `ranked` in percentiles; None where no gate asks for them.
+        In points (log-odds), or after `ranked` in percentiles; None where no gate uses them.
     """
 
     teams: Mapping[str, npt.ArrayLike] = field(default_factory=dict)
@@ -43,7 +42,7 @@ class GateInputs:
     engagement: Floats | None = None
 
     def take(self, rows: Selection) -> GateInputs:
-        """The traits of some rows."""
+        """The gate inputs of some rows."""
         return GateInputs(
             {name: np.asarray(team, dtype=np.str_)[rows] for name, team in self.teams.items()},
             None if self.fit is None else self.fit[rows],
@@ -71,7 +70,7 @@ def interest_points(scorer: LeadScorer, X: Any, families: Sequence[Family]) -> F
 
 
 def make_references(gate_inputs: GateInputs) -> dict[str, tuple[float, ...]]:
-    """What later points are measured against: the 0, 0.1, … 100 % quantiles of these."""
+    """The reference for percentiles: the 0, 0.1, …, 100% quantiles of these points."""
     return {
         name: tuple(np.quantile(points, np.linspace(0, 1, 1001)).tolist())
         for name, points in (("fit", gate_inputs.fit), ("engagement", gate_inputs.engagement))
@@ -88,12 +87,11 @@ def percentile(values: Floats, reference: Floats) -> Floats:
 
 
 def bayes_threshold(rule: LabelRule) -> float:
-    """The probability at which following up and waiting are worth the same; infinite where it never pays.
+    """The probability at which following up and waiting have equal value; infinite where it never pays.
 
-    Following up one lead brings ``gain`` if it converts and costs ``cost`` in any case, and ``too_early`` more if it
-    does not convert: the buyer was put off. Waiting costs ``too_late`` if it converts: a competitor has them. With
-    probability p, following up is expected to be worth ``p·gain − cost − (1 − p)·too_early``, and waiting
-    ``−p·too_late``; the first is at least the second where
+    Following up one lead brings ``gain`` if it converts, costs ``cost`` in any case, and ``too_early`` more if it
+    does not convert. Waiting costs ``too_late`` if it converts. With probability p, following up has the expected
+    value ``p·gain − cost − (1 − p)·too_early``, and waiting ``−p·too_late``; the first is at least the second where
 
         p ≥ (cost + too_early) / (gain + too_late + too_early).
 
@@ -113,7 +111,7 @@ def bayes_threshold(rule: LabelRule) -> float:
 
 
 def payoff(rule: LabelRule, label: npt.ArrayLike) -> Floats:
-    """What following up each lead was worth against following up nobody, in the rule's currency.
+    """Value of following up each lead, against no follow-up, in the rule's currency.
 
     Parameters
     ----------

@@ -18,7 +18,13 @@ from scipy import stats
 from mqlml.config import LabelRule
 from mqlml.policy.choose import Chooser, rules_among
 from mqlml.policy.gate_inputs import payoff
-from mqlml.policy.labels import Bar, LabelOutcome, LabelPolicy, PredictionInterval, meets_thresholds
+from mqlml.policy.labels import (
+    LabelOutcome,
+    LabelPolicy,
+    LabelThreshold,
+    PredictionInterval,
+    meets_thresholds,
+)
 from mqlml.policy.threshold_data import HALF_LIFE, ThresholdData
 from mqlml.types import Floats, Ints, Rows
 
@@ -90,7 +96,7 @@ def add_prediction_intervals(
     outcomes = tuple(
         replace(
             outcome,
-            promises=_prediction_intervals(outcome, alike[name], apart[name], chance, draws.n_periods),
+            predictions=_prediction_intervals(outcome, alike[name], apart[name], chance, draws.n_periods),
         )
         for name, outcome in zip(rules, policy.outcomes, strict=True)
     )
@@ -222,9 +228,9 @@ class _Draws:
             weight[past.rows] = past.weight
             if not weight @ self.snapshots.label:
                 continue
-            bars = self.chooser.choose(weight, weeks if self.snapshots.dated else None)
-            seemed = self._measure(past, bars, weeks)
-            came = self._measure(coming, bars, None)
+            thresholds = self.chooser.choose(weight, weeks if self.snapshots.dated else None)
+            seemed = self._measure(past, thresholds, weeks)
+            came = self._measure(coming, thresholds, None)
             for level, name in enumerate(self.rules):
                 came[level]["precision"] = self._doubted(level, came[level], rng)
                 for what in _PREDICTED:
@@ -255,11 +261,13 @@ class _Draws:
         rows = np.flatnonzero(copies)
         return _Drawn(rows, copies[rows].astype(np.float64), self.n_next * self.slice_length)
 
-    def _measure(self, drawn: _Drawn, bars: list[Bar], weeks: float | None) -> list[dict[str, float]]:
+    def _measure(
+        self, drawn: _Drawn, thresholds: list[LabelThreshold], weeks: float | None
+    ) -> list[dict[str, float]]:
         """What each level brings in a drawn period; ``weeks`` where recent weeks count more towards the volume."""
         snapshots, rows, weight = self.snapshots, drawn.rows, drawn.weight
         label = snapshots.label[rows]
-        reached = meets_thresholds(bars, snapshots.probability[rows], snapshots.gate_inputs.take(rows))
+        reached = meets_thresholds(thresholds, snapshots.probability[rows], snapshots.gate_inputs.take(rows))
         positives = float(weight @ label)
         found = []
         for level, rule in enumerate(self.rules.values()):

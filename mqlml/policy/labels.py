@@ -1,4 +1,4 @@
-"""The label policy: thresholds, lowest label first, go in with probabilities; each lead's label comes out."""
+"""The label policy turns probabilities into labels by one threshold for each label."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from mqlml.policy.hysteresis import HoldRule
 from mqlml.policy.threshold_data import check_probabilities
 from mqlml.types import Floats, Mask
 
-__all__ = ["UNQUALIFIED", "Bar", "LabelOutcome", "LabelPolicy", "PredictionInterval"]
+__all__ = ["UNQUALIFIED", "LabelOutcome", "LabelPolicy", "LabelThreshold", "PredictionInterval"]
 
 UNQUALIFIED = "unqualified"
 
 
 @dataclass(frozen=True)
 class PredictionInterval:
-    """What a threshold should bring in the next period: the middle, and the interval it should lie in."""
+    """A forecast for the next period, with its 90% prediction interval."""
 
     value: float
     low: float
@@ -32,18 +32,18 @@ class PredictionInterval:
 
 
 @dataclass(frozen=True)
-class Bar:
+class LabelThreshold:
     """The threshold of a level: one for everyone, or one for each team.
 
     Attributes
     ----------
     everyone : float or None
-        For every lead, or for those of no team named; None where nobody takes those.
+        For every lead, or for those of no listed team; None where nobody takes those.
     column : str or None
-        Whose values the teams are.
+        The column that holds the teams.
     teams : dict of str to float
     min_fit, min_engagement : float or None
-        Percentiles that a lead must have besides; None for no such gate.
+        Least percentiles of fit and engagement; None for no gate.
     """
 
     everyone: float | None
@@ -54,10 +54,10 @@ class Bar:
 
     @property
     def lowest(self) -> float:
-        """Below this probability nobody reaches the level."""
+        """Below this probability nobody has the level."""
         return min([*self.teams.values(), *([] if self.everyone is None else [self.everyone])])
 
-    def of(self, gate_inputs: GateInputs, n: int) -> Floats:
+    def by_row(self, gate_inputs: GateInputs, n: int) -> Floats:
         """The threshold of each of ``n`` leads; infinite where nobody takes them.
 
         Raises
@@ -65,26 +65,26 @@ class Bar:
         LabelPolicyError
             If the teams' column is missing.
         """
-        bars = np.full(n, math.inf if self.everyone is None else self.everyone)
+        thresholds = np.full(n, math.inf if self.everyone is None else self.everyone)
         if self.column is None:
-            return bars
+            return thresholds
         if self.column not in gate_inputs.teams:
             raise LabelPolicyError(
                 f"thresholds by team need the column {self.column!r} of the leads; found "
-                f"{', '.join(map(repr, gate_inputs.teams)) or 'none'}. Bring it, or train with one capacity for all"
+                f"{', '.join(map(repr, gate_inputs.teams)) or 'none'}. Add it, or train with one capacity for all"
             )
         team = np.asarray(gate_inputs.teams[self.column], dtype=np.str_)
         for name, threshold in self.teams.items():
-            bars[team == name] = threshold
-        return bars
+            thresholds[team == name] = threshold
+        return thresholds
 
-    def admits(self, gate_inputs: GateInputs, n: int) -> Mask:
-        """Which of ``n`` leads pass the gates on fit and engagement, which ``gate_inputs`` give in percentiles.
+    def passes_gates(self, gate_inputs: GateInputs, n: int) -> Mask:
+        """Which of ``n`` leads pass the gates on fit and engagement; ``gate_inputs`` holds percentiles.
 
         Raises
         ------
         LabelPolicyError
-            If what a gate asks for is missing.
+            If fit or engagement is missing.
         """
         passed = np.ones(n, dtype=bool)
         for what, least, found in (
@@ -95,7 +95,7 @@ class Bar:
                 continue
             if found is None:
                 raise LabelPolicyError(
-                    f"a label with min_{what} needs the {what} of each lead, and it was not given; see Traits"
+                    f"a label with min_{what} needs the {what} of each lead; found none. Pass GateInputs"
                 )
             passed &= found >= least
         return passed
@@ -103,13 +103,13 @@ class Bar:
 
 @dataclass(frozen=True)
 class LabelOutcome:
-    """One label's threshold, what it gave on the leads it was chosen on, and what it promises.
+    """One label's threshold, what it selects among the snapshots it was chosen on, and its predictions.
 
     Attributes
     ----------
     label : str
     rule : dict
-        The `LabelRule` it came from, as plain values.
+        The `LabelRule` it comes from, as values for JSON.
     threshold : float
         Probability at or above which a lead has the label, or a higher one; the lowest one where teams differ.
     precision : float or None
@@ -117,20 +117,20 @@ class LabelOutcome:
     recall : float or None
         Share of the converting rows that are selected; None where none converted.
     per_week : float or None
-        Leads a week that are selected at least once, recent weeks counting more; None where the data has no dates.
+        Different leads selected a week, recent weeks weighted more; None where the data has no dates.
     selected, converted : int
         Selected rows, and those of them that converted.
     note : str or None
         What a person should know about this threshold.
     value : float or None
-        What the follow-ups brought against following up nobody, a week where there are dates, else a lead looked
-        at; None for other policies than ``value``.
+        Value of the follow-ups against none, a week or, without dates, a snapshot; None for other policies than
+        ``value``.
     teams : dict of str to float, or None
-        Threshold by team, where each has a capacity of its own.
+        Threshold by team, where each has its own capacity.
     others : float or None
-        Threshold of leads of no team named; None where nobody takes those.
-    promises : dict of str to Promise
-        ``precision``, ``recall``, ``per_week``, ``value``: what the next period should bring.
+        Threshold of leads of no listed team; None where nobody takes those.
+    predictions : dict of str to PredictionInterval
+        ``precision``, ``recall``, ``per_week``, ``value`` of the next period.
     """
 
     label: str
@@ -145,19 +145,19 @@ class LabelOutcome:
     value: float | None = None
     teams: dict[str, float] | None = None
     others: float | None = None
-    promises: dict[str, PredictionInterval] = field(default_factory=dict)
+    predictions: dict[str, PredictionInterval] = field(default_factory=dict)
 
     @property
-    def bar(self) -> Bar:
+    def label_threshold(self) -> LabelThreshold:
         """The threshold of each team, or of everyone, and the gates."""
         gates = self.rule.get("min_fit"), self.rule.get("min_engagement")
         if self.teams is None:
-            return Bar(self.threshold, None, {}, *gates)
-        return Bar(self.others, self.rule["teams"]["column"], self.teams, *gates)
+            return LabelThreshold(self.threshold, None, {}, *gates)
+        return LabelThreshold(self.others, self.rule["teams"]["column"], self.teams, *gates)
 
     @property
     def hold_rule(self) -> HoldRule:
-        """How the label is kept once it is reached."""
+        """How long the label is kept."""
         rule = LabelRule.model_validate(self.rule)
         return HoldRule(rule.hold or 0, rule.exit)
 
@@ -170,7 +170,7 @@ class LabelPolicy:
     ----------
     outcomes : tuple of LabelOutcome
     references : dict of str to tuple of float
-        Quantiles of ``fit`` and ``engagement``, in points, where a gate asks for them.
+        Quantiles of ``fit`` and ``engagement``, in points, where a gate uses them.
 
     Examples
     --------
@@ -194,28 +194,30 @@ class LabelPolicy:
 
     @property
     def names(self) -> npt.NDArray[np.str_]:
-        """What a lead is called that reaches no level, one, two and so on."""
+        """The label of a lead with no level, one, two and so on."""
         return np.array([UNQUALIFIED, *self.thresholds])
 
     @property
     def team_columns(self) -> tuple[str, ...]:
-        """Columns of the leads that say whose threshold counts."""
-        columns = (outcome.bar.column for outcome in self.outcomes)
+        """Columns of the leads that hold teams."""
+        columns = (outcome.label_threshold.column for outcome in self.outcomes)
         return tuple(dict.fromkeys(column for column in columns if column is not None))
 
     @property
     def gated(self) -> bool:
-        """Whether some label asks for fit or engagement besides the probability."""
-        bars = [outcome.bar for outcome in self.outcomes]
-        return any(bar.min_fit is not None or bar.min_engagement is not None for bar in bars)
+        """Whether some label has a gate on fit or engagement."""
+        thresholds = [outcome.label_threshold for outcome in self.outcomes]
+        return any(
+            threshold.min_fit is not None or threshold.min_engagement is not None for threshold in thresholds
+        )
 
     def meets_thresholds(self, probability: npt.ArrayLike, gate_inputs: GateInputs | None = None) -> Mask:
-        """Which leads have each label or a higher one: nobody reaches a level who has not reached those below.
+        """Which leads have each label or a higher one; a label needs every lower label.
 
         Parameters
         ----------
         probability : array of shape (n,)
-        gate_inputs : Traits, optional
+        gate_inputs : GateInputs, optional
             For thresholds by team (`team_columns`) and gates; fit and engagement in points.
 
         Returns
@@ -225,32 +227,34 @@ class LabelPolicy:
         Raises
         ------
         LabelPolicyError
-            If a probability is missing or outside 0 and 1, or a trait is missing.
+            If a probability is missing or outside 0 to 1, or a gate input is missing.
         """
         values = check_probabilities(probability)
-        bars = [outcome.bar for outcome in self.outcomes]
-        return meets_thresholds(bars, values, (gate_inputs or GateInputs()).ranked(self.references))
+        thresholds = [outcome.label_threshold for outcome in self.outcomes]
+        return meets_thresholds(thresholds, values, (gate_inputs or GateInputs()).ranked(self.references))
 
     def assign_labels(
         self, probability: npt.ArrayLike, gate_inputs: GateInputs | None = None
     ) -> npt.NDArray[np.str_]:
-        """The highest label that each lead reaches, or ``"unqualified"``; see `meets_thresholds`."""
+        """The highest label of each lead, or ``"unqualified"``; see `meets_thresholds`."""
         labels: npt.NDArray[np.str_] = self.names[self.meets_thresholds(probability, gate_inputs).sum(axis=1)]
         return labels
 
-    def bars(self, gate_inputs: GateInputs, n: int) -> Floats:
+    def thresholds_by_row(self, gate_inputs: GateInputs, n: int) -> Floats:
         """The threshold of each label for each of ``n`` leads: array of shape (n, number of labels)."""
-        bars = np.column_stack([outcome.bar.of(gate_inputs, n) for outcome in self.outcomes])
-        return np.maximum.accumulate(bars, axis=1)
+        thresholds = np.column_stack(
+            [outcome.label_threshold.by_row(gate_inputs, n) for outcome in self.outcomes]
+        )
+        return np.maximum.accumulate(thresholds, axis=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold; `from_dict` gives an equal policy."""
+        """Values that JSON can hold; `from_dict` gives an equal policy."""
         labels = [asdict(outcome) for outcome in self.outcomes]
         return {"labels": labels, "references": {name: list(q) for name, q in self.references.items()}}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The policy that `to_dict` described, by this release or an earlier one.
+        """The policy that `to_dict` described.
 
         Raises
         ------
@@ -276,23 +280,22 @@ class LabelPolicy:
 
 
 def _outcome(values: dict[str, Any]) -> LabelOutcome:
-    promises = {name: PredictionInterval(**found) for name, found in values.pop("promises", {}).items()}
-    rule = dict(values.pop("rule"))
-    if "missed_cost" in rule:  # as versions of before 0.2 call it
-        rule["too_late"] = rule.pop("missed_cost")
-    outcome = LabelOutcome(**values, rule=rule, promises=promises)
-    # Found out here, not at the first lead.
+    found = {name: PredictionInterval(**ends) for name, ends in values.pop("predictions", {}).items()}
+    outcome = LabelOutcome(**values, predictions=found)
+    # Else the first lead scored would raise it.
     if outcome.teams is not None and not isinstance(column := outcome.rule["teams"]["column"], str):
         raise TypeError(f"the teams' column must be text, not {column!r}")
     return outcome
 
 
-def meets_thresholds(bars: list[Bar], probability: Floats, gate_inputs: GateInputs) -> Mask:
-    """See `LabelPolicy.reach`; the probabilities are taken as checked, fit and engagement are percentiles."""
+def meets_thresholds(thresholds: list[LabelThreshold], probability: Floats, gate_inputs: GateInputs) -> Mask:
+    """See `LabelPolicy.meets_thresholds`; probabilities are checked, fit and engagement are percentiles."""
     n = len(probability)
-    reached = np.empty((n, len(bars)), dtype=bool)
+    meets = np.empty((n, len(thresholds)), dtype=bool)
     below = np.ones(n, dtype=bool)
-    for level, bar in enumerate(bars):
-        below = below & (probability >= bar.of(gate_inputs, n)) & bar.admits(gate_inputs, n)
-        reached[:, level] = below
-    return reached
+    for level, threshold in enumerate(thresholds):
+        below = (
+            below & (probability >= threshold.by_row(gate_inputs, n)) & threshold.passes_gates(gate_inputs, n)
+        )
+        meets[:, level] = below
+    return meets

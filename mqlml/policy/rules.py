@@ -1,6 +1,6 @@
-"""Rules: lead attributes and ``disqualify`` rules go in, the reason each lead can never be an MQL comes out.
+"""Rules on attributes disqualify leads, and rules on events promote them.
 
-A rule speaks of a person. Another lead of the same account is judged by its own attributes and nothing else.
+A rule is about one lead. Other leads of the account are checked by their own attributes only.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from mqlml.types import Ints, Mask, Objects
 __all__ = ["MAIL_DOMAIN", "match_promotions", "match_rules", "meets_condition"]
 
 MAIL_DOMAIN = "mail_domain"
-"""The attribute that rules may use though no source has it: what stands after the ``@`` of the e-mail."""
+"""The attribute that rules may use though no source has it: the part of the e-mail after the ``@``."""
 
 
 def match_rules(leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str | None = None) -> pd.Series:
     """Why each lead is disqualified, by the first rule that holds; missing where none does.
 
-    A rule holds when all conditions of its ``when`` do. Text is compared without regard to case and to blanks
-    at its ends, a number by its value (``1`` in the config is ``1.0`` in the table). A missing attribute is
-    in no list, and is not taken for being outside one either: nobody is turned away for an empty field.
+    A rule holds when all conditions of its ``when`` do. Text is compared without case and outer blanks, a number by
+    its value (``1`` in the config is ``1.0`` in the table). A missing attribute meets no condition, ``not_in``
+    included: nobody is disqualified for an empty field.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def match_rules(leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str |
         One row per lead, attributes as columns.
     rules : Rules
     folder : path
-        Where files named by ``in`` and ``not_in`` are looked up (one value per line).
+        The folder of files named by ``in`` and ``not_in`` (one value per line).
     email : str, optional
         The column to take ``mail_domain`` from, where ``leads`` has no column of that name (as
         ``profile.email``); else one with a usual name that holds addresses.
@@ -50,8 +50,8 @@ def match_rules(leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str |
     Raises
     ------
     ConfigError
-        If a rule names an unknown column, one of times, or a file that is missing; or if its list cannot mean
-        what it says: empty after ``not_in``, or a bare ``NO`` that YAML has read as false.
+        If a rule names an unknown column, one of times, or a missing file; or if its list is empty after
+        ``not_in``, or holds a bare ``NO`` that YAML reads as false.
     """
     reason = np.full(len(leads), None, dtype=object)
     for position, rule in enumerate(rules.disqualify):
@@ -85,7 +85,7 @@ def _column(leads: pd.DataFrame, name: str, where: str, email: str | None) -> pd
 
 
 def _mail_domain(leads: pd.DataFrame, where: str, email: str | None) -> pd.Series:
-    """What stands after the last ``@``, or all of it where there is none; missing where that is no domain."""
+    """The part after the last ``@``, or all of it where there is none; missing where that is no domain."""
     column = find_email(leads, Profile(email=email))
     if column is None:
         raise ConfigError(
@@ -113,22 +113,22 @@ def match_promotions(
     *,
     folder: Path,
 ) -> tuple[Ints, Objects]:
-    """The highest level that an act gives each look, and the reason of its rule, the first one of that level.
+    """The highest level that an event gives each snapshot, and the reason of the first rule of that level.
 
-    An act counts if it happened and was known strictly before the cutoff, and happened at most ``within`` before it.
+    An event counts if it occurred and was recorded strictly before the cutoff, and at most ``within`` before it.
 
     Parameters
     ----------
     events : DataFrame with ``lead_id``, ``occurred_at``, ``recorded_at``, ``action``
-    snapshots : DataFrame with ``lead_id``, ``cutoff_time``, one row per look
+    snapshots : DataFrame with ``lead_id``, ``cutoff_time``, one row per snapshot
     rules : ``rules.promote`` of the config
     levels : labels, lowest first
-    folder : where files named by a condition are looked up
+    folder : the folder of files named by a condition
 
     Returns
     -------
-    level : ndarray of int64, shape (n,); 1 for the lowest label, 0 where no act promotes.
-    reason : ndarray of str objects, shape (n,); None where no act promotes.
+    level : ndarray of int64, shape (n,); 1 for the lowest label, 0 where no event promotes.
+    reason : ndarray of str objects, shape (n,); None where no event promotes.
 
     Raises
     ------
@@ -147,8 +147,8 @@ def match_promotions(
     for number, rule in enumerate(rules):
         where = f"rules.promote[{number}].when.action"
         meets = meets_condition(events["action"], rule.when.action, where, folder)
-        acts = events.loc[meets, ["lead_id", "occurred_at", "recorded_at"]]
-        pairs = keys.merge(acts, on="lead_id", how="inner")
+        matching = events.loc[meets, ["lead_id", "occurred_at", "recorded_at"]]
+        pairs = keys.merge(matching, on="lead_id", how="inner")
         counts = (pairs["occurred_at"] < pairs["cutoff_time"]) & (pairs["recorded_at"] < pairs["cutoff_time"])
         if rule.when.within is not None:
             counts &= pairs["occurred_at"] >= pairs["cutoff_time"] - pd.Timedelta(rule.when.within, "us")

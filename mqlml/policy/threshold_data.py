@@ -1,7 +1,6 @@
-"""Looks at leads: probabilities, outcomes, whose and when go in; what each threshold would select comes out.
+"""Snapshots with probabilities and outcomes show what each threshold selects.
 
-A threshold is always a statement about the leads at or above it (`>=`). Leads of equal probability are taken together
-or not at all, since nothing tells them apart tomorrow either.
+A threshold selects the rows at or above it (`>=`), so rows of equal probability are selected together or not at all.
 """
 
 from __future__ import annotations
@@ -28,26 +27,25 @@ __all__ = [
 ]
 
 HALF_LIFE = 8.0
-"""Weeks after which a look counts half towards a weekly volume. A capacity is a promise about the weeks to come, and
-the number of leads that arrive a week changes over a history of years; the share of them that converts, less."""
+"""Weeks after which a snapshot has half the weight in a weekly volume. A capacity is about the coming weeks, and the
+number of leads a week changes over a history of years; the share of them that converts changes less."""
 
 
 @dataclass(frozen=True)
 class ThresholdData:
-    """Looks at leads, one per row; their outcome is known, or for all of them still to come.
+    """Snapshots, one per row, with known outcomes or all without.
 
     Attributes
     ----------
-    probability : ndarray of float64, calibrated and from forward predictions
-    label : ndarray of float64, 0 or 1; NaN where it is still to come
-    lead, account : ndarray of int64, equal for rows of one lead, or of one account (or lead without one)
+    probability : ndarray of float64, calibrated, out-of-time
+    label : ndarray of float64, 0 or 1; NaN where it is not known yet
+    lead, account : ndarray of int64, equal for rows of one lead, or of one account (else lead)
     time : ndarray of float64 or None
         In weeks where ``dated``, else a place in an order; None where it is not known.
     periods : tuple of (start, end)
-        What the looks cover, in the unit of ``time``; a week without a lead in them is a week.
+        The covered time, in the unit of ``time``, weeks without leads included.
     dated : bool
-    gate_inputs : Traits
-        What besides the probability decides.
+    gate_inputs : GateInputs
     """
 
     probability: Floats
@@ -61,7 +59,7 @@ class ThresholdData:
 
     @property
     def length(self) -> float:
-        """Of all periods, in the unit of ``time``."""
+        """Total length of all periods, in the unit of ``time``."""
         return sum(end - start for start, end in self.periods)
 
     @property
@@ -70,7 +68,7 @@ class ThresholdData:
         return self.length if self.dated else None
 
     def recency(self) -> tuple[Floats, float | None]:
-        """What each look counts towards a weekly volume, and the number of weeks that the counts stand for."""
+        """The weight of each snapshot in a weekly volume, and the weighted number of weeks."""
         if self.time is None or not self.dated:
             return np.ones(len(self.probability)), self.weeks
         last = max(end for _, end in self.periods)
@@ -93,25 +91,25 @@ def make_threshold_data(
     periods: Sequence[tuple[float, float]] | None = None,
     gate_inputs: GateInputs | None = None,
 ) -> ThresholdData:
-    """Checked `ThresholdData`; what is left out is as plain as can be: every row a lead of its own, all weeks alike.
+    """Checked `ThresholdData`; by default every row is its own lead, and all weeks have equal weight.
 
     Parameters
     ----------
     probability, label : arrays of shape (n,)
     weeks : float or None
-        How many weeks the leads came in; None where the data has no dates.
+        How many weeks the rows cover; None where the data has no dates.
     lead, account : arrays of shape (n,), optional
     time : array of shape (n,), optional
         In weeks where the data has dates, else a place in an order.
     periods : sequence of (start, end), optional
-        What the looks cover, in the unit of ``time``.
-    gate_inputs : Traits, optional
+        The covered time, in the unit of ``time``.
+    gate_inputs : GateInputs, optional
         Fit and engagement in points.
 
     Raises
     ------
     LabelPolicyError
-        If probabilities or labels are none, or the number of weeks is not above 0.
+        If probabilities or labels are not valid, or the number of weeks is not above 0.
     """
     values = check_probabilities(probability)
     target = np.asarray(label, dtype=np.float64)
@@ -122,7 +120,7 @@ def make_threshold_data(
         )
     if weeks is not None and not (math.isfinite(weeks) and weeks > 0):
         raise LabelPolicyError(
-            f"thresholds need the number of weeks the leads came in, above 0; found {weeks!r}"
+            f"thresholds need the number of weeks the rows cover, above 0; found {weeks!r}"
         )
     n = len(values)
     leads = np.arange(n) if lead is None else np.unique(np.asarray(lead), return_inverse=True)[1]
@@ -149,14 +147,14 @@ def make_volume_data(
     period: tuple[float, float],
     gate_inputs: GateInputs | None = None,
 ) -> ThresholdData:
-    """Looks of recent weeks whose outcome is still to come: of a threshold they tell the volume, and no more.
+    """Recent snapshots without outcomes: they show the volume of a threshold only.
 
     Parameters
     ----------
     probability, lead : arrays of shape (n,), see `make_threshold_data`
     time : array of shape (n,), in weeks
-    period : start and end of what the looks cover, in weeks.
-    gate_inputs : Traits, optional
+    period : start and end of the covered time, in weeks
+    gate_inputs : GateInputs, optional
     """
     start, end = period
     known = np.zeros(len(np.asarray(time)))
@@ -167,7 +165,7 @@ def make_volume_data(
 
 
 def check_probabilities(probability: npt.ArrayLike) -> Floats:
-    """Probabilities as an array, once it is plain that they are some."""
+    """Probabilities as an array; raises where one is outside 0 to 1."""
     values = np.asarray(probability, dtype=np.float64)
     wrong = ~((values >= 0) & (values <= 1))
     if values.ndim != 1 or wrong.any():
@@ -180,7 +178,7 @@ def check_probabilities(probability: npt.ArrayLike) -> Floats:
 
 @dataclass(frozen=True)
 class Curve:
-    """What each possible threshold selects, highest threshold first; one entry per different probability."""
+    """What each possible threshold selects, highest first; one entry per different probability."""
 
     threshold: Floats
     selected: Floats
@@ -189,8 +187,7 @@ class Curve:
     positives: float
     weeks: float | None
 
-    # Quotients, not products, are compared with what was asked for: 7 / 100 is the same float as 0.07, while
-    # 0.07 * 100 is more than 7.
+    # Rules are compared with quotients, not products: 7 / 100 equals the float 0.07, while 0.07 * 100 exceeds 7.
     @property
     def precision(self) -> Floats:
         """Share of the selected rows that converted."""
@@ -208,11 +205,11 @@ class Curve:
 
 
 class Ranked:
-    """The rows a label may select, sorted once, so that each resample of them costs a few running totals.
+    """The rows a label may select, sorted once, so that a resample costs a few running totals.
 
     Parameters
     ----------
-    snapshots : Looks
+    snapshots : ThresholdData
     allowed : ndarray of bool, optional
         Rows that may be selected at all.
     """
@@ -224,21 +221,23 @@ class Ranked:
         self.label = snapshots.label[self.rows]
         self.all_labels = snapshots.label
         self.tie_ends = np.flatnonzero(np.append(self.probability[1:] != self.probability[:-1], True))
-        # A lead that is looked at more than once is handed over once: it counts at its most likely look.
+        # A lead with several snapshots is handed over once: it counts at its most likely one.
         self.handed = np.zeros(len(self.rows))
         self.handed[np.unique(snapshots.lead[self.rows], return_index=True)[1]] = 1.0
         recency, self.weeks = snapshots.recency()
         self.handed *= recency[self.rows]
 
     def curve(self, weight: Floats | None = None, weeks: float | None = None) -> Curve:
-        """What each threshold selects; in a resample each row stands for ``weight``, and all for ``weeks`` weeks."""
+        """What each threshold selects; in a resample each row has a ``weight``, and all cover ``weeks`` weeks."""
         weeks = self.weeks if weight is None else weeks
         if not len(self.rows):
             empty = np.empty(0)
             return Curve(empty, empty, empty, empty, float(self.all_labels.sum()), weeks)
         w = np.ones(len(self.rows)) if weight is None else weight[self.rows]
         selected, converted = np.cumsum(w)[self.tie_ends], np.cumsum(w * self.label)[self.tie_ends]
-        seen = np.diff(selected, prepend=0.0) > 0  # a probability nobody has in this resample is no threshold
+        seen = (
+            np.diff(selected, prepend=0.0) > 0
+        )  # a probability that no row has in this resample is no threshold
         return Curve(
             threshold=self.probability[self.tie_ends][seen],
             selected=selected[seen],

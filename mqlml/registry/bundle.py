@@ -7,6 +7,7 @@ listed in `mqlml.registry.model_file`, and the trees are checked before they pre
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -26,7 +27,7 @@ import pandas as pd
 from mqlml.errors import BundleError, MqlmlError, OutputError
 from mqlml.evaluation import TrainingResult
 from mqlml.features import FeaturePlan
-from mqlml.model import LeadScorer, SigmoidCalibrator
+from mqlml.model import LeadScorer, ReasonSignals, SigmoidCalibrator, map_features
 from mqlml.policy import LabelPolicy
 from mqlml.registry.bundle_files import (
     BUNDLE_FILES,
@@ -99,15 +100,13 @@ _MISFITS = (
 )
 """What crafted values make the classes that they are for raise."""
 
-_LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
+_LIBRARIES = ("mqlml", "scikit-learn", "numpy", "scipy", "pandas", "skops")
 
 
 def library_versions() -> dict[str, str]:
     """The versions of Python, mqlml and the libraries that a prediction depends on."""
-    from mqlml import __version__
-
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    return {"python": platform.python_version(), "mqlml": __version__, **versions}
+    return {"python": platform.python_version(), **versions}
 
 
 @dataclass(frozen=True)
@@ -151,6 +150,11 @@ class Bundle:
     git_commit: str | None
     created: str
     libraries: dict[str, str] = field(default_factory=library_versions)
+
+    @functools.cached_property
+    def reason_signals(self) -> ReasonSignals:
+        """Which signal each feature tells of, and which way events count among like leads: for reasons."""
+        return map_features(self.plan.features, self.result.signals)
 
 
 def make_reference(probability: npt.ArrayLike) -> Floats:

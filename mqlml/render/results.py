@@ -43,7 +43,7 @@ class BaseRatePeriod(Result):
     """How many snapshots of one month, or of one tenth of a flat table's order, convert."""
 
     period: str
-    """The month, as ``2026-01``, or the tenth in words."""
+    """The month, as ``2026-01``, or the name of the tenth."""
     snapshots: int
     """Snapshots in it."""
     positives: int
@@ -91,11 +91,11 @@ class CheckResult(Result):
     leak_test: PerturbationTest | None
     """The perturbation test against leaks; None for a flat table, which has no times."""
     config_warnings: tuple[str, ...]
-    """What the config asks for in vain, as sentences for people."""
+    """Settings of the config that have no effect or need care, as sentences for people."""
     features: int
     """Features that a model would get."""
     left_out: tuple[LeftOut, ...]
-    """Columns that became no feature, refused ones apart."""
+    """Columns that are not features, without the refused ones."""
     enough: DataNeed
     """Whether the data is enough."""
 
@@ -113,9 +113,9 @@ class CatalogEntry(Result):
     aggregate: str
     """What of it, as ``count`` or ``days_since``."""
     signal: tuple[str, str]
-    """The family and the thing it tells of, with all its windows and aggregates."""
+    """The signal it belongs to: family, and the thing that is counted or known."""
     sentence: str
-    """What it says, in a marketer's words."""
+    """What it says, for a marketer."""
     kind: Literal["number", "category"]
     """What its values are."""
     unit: Unit
@@ -125,12 +125,12 @@ class CatalogEntry(Result):
     source: tuple[str, ...]
     """The columns it is made from, as ``events.action``."""
     words: tuple[str, ...]
-    """The source's own words behind the parts of the name, where they differ from it."""
+    """The source's own spelling of the parts of the name, where it differs."""
 
 
 @dataclass(frozen=True)
 class NoFeature(Result):
-    """What became no feature, and why."""
+    """What is not a feature, and why."""
 
     what: str
     """A column, or a group of features that is switched off."""
@@ -149,9 +149,9 @@ class FeaturesResult(Result):
     features: tuple[CatalogEntry, ...]
     """Every feature, in the order of the training table's columns."""
     left_out: tuple[NoFeature, ...]
-    """What became no feature."""
+    """What is not a feature."""
     config_warnings: tuple[str, ...] = ()
-    """What the config asks for in vain, as sentences for people; empty for a version."""
+    """Settings of the config that have no effect or need care, as sentences for people; empty for a version."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,14 +216,16 @@ class BacktestResult(Result):
     """The model's name."""
     timezone: str
     """``data.timezone``, in which times are shown to people."""
+    dated: bool
+    """Whether periods begin and end at times, rather than at places in a flat table's order."""
     held_out: ClosedPeriod
-    """The last period, which stays closed."""
+    """The last period, which was not used."""
     periods: tuple[BacktestPeriod, ...]
     """Each period before it, earliest first."""
     together: PeriodEvaluation
     """All of them together."""
     ageing: Ageing | None
-    """What age costs a model; None where no model could be asked about a later period."""
+    """What age costs a model; None where no model could predict a later period."""
     advice: str
     """How a model ages and when to retrain, as sentences for people."""
 
@@ -282,7 +284,7 @@ class ReportResult(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class DemoResult(Result):
-    """A simulated company, and what every step made of it."""
+    """A simulated company, and the result of every step."""
 
     folder: str
     """Where it all is."""
@@ -312,7 +314,7 @@ class DemoResult(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedVersion(TrainingResult):
-    """What a training came to, and the version that came of it."""
+    """The result of a training, and the version it made."""
 
     version: int | None
     """None for a model that was not registered."""

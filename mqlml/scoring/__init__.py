@@ -1,4 +1,4 @@
-"""Room 8, who is next: every open lead labeled by a version and the company's rules, and written whole."""
+"""Room 8, who is next: a version and the company's rules label every open lead; sinks write the scores."""
 
 from mqlml.scoring.batch import SCORE_COLUMNS, count_older, problem_of, score, score_flat
 from mqlml.scoring.labels import DISQUALIFIED

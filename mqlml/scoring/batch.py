@@ -1,13 +1,14 @@
-"""The batch job: a version and the journeys known at a moment go in; one labelled row per open lead comes out.
+"""Every lead that is open at a moment gets a probability, a label and reasons.
 
-The version's own problem says who is open and which features are made, so that leads are scored as they were
-learned from; the config at hand says only which rules overrule the model.
+The version's own problem defines who is open and which features are built, as in training. The config adds only the
+rules that overrule the model.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from mqlml.policy import GateInputs, interest_points, percentile
 from mqlml.policy.rules import match_promotions, match_rules
 from mqlml.registry import Bundle, Version
 from mqlml.scoring.labels import DISQUALIFIED, label_leads, team_values
-from mqlml.scoring.previous import NOTHING_BEFORE, last_labels
+from mqlml.scoring.previous import NO_SCORES, last_labels
 from mqlml.times import TIME_DTYPE, format_instant, microseconds_to_column, to_microseconds
 from mqlml.training import open_leads
 from mqlml.types import Ints, Mask, Objects
@@ -38,12 +39,12 @@ __all__ = [
     "score_flat",
 ]
 
-_NUMBER = 3
-_FOR = tuple(f"reason_{place + 1}" for place in range(_NUMBER))
-_AGAINST = tuple(f"against_{place + 1}" for place in range(_NUMBER))
+_REASONS = 3
+_FOR = tuple(f"reason_{number + 1}" for number in range(_REASONS))
+_AGAINST = tuple(f"against_{number + 1}" for number in range(_REASONS))
 _POINTS = (*(f"{family}_points" for family in FAMILIES), "base_points")
 REASON_COLUMNS = (*_FOR, *_AGAINST, *_POINTS)
-"""What speaks for a lead, what against it, the strongest first; what each family adds, and where all leads start."""
+"""Reasons for and against a lead, strongest first, and the points of each family and of the base rate."""
 
 
 def explain_scores(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
@@ -52,25 +53,27 @@ def explain_scores(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `REASON_COLUMNS`, a row for each of ``features``, numbered from 0. The five columns of points sum to the
-        log-odds of the calibrated probability (as far as that is not so near 0 or 1 that it was cut off).
+        `REASON_COLUMNS`, one row per row of ``features``, numbered from 0. The five columns of points sum to the
+        log-odds of the calibrated probability, unless that was clipped near 0 or 1.
     """
     families = [feature.family for feature in bundle.plan.features]
-    parts, start = [], 0
+    chunks, start = [], 0
     for raw in contribute_in_parts(bundle.scorer, features):
-        found = calibrate(raw, bundle.calibrator)
-        table = features.iloc[start : start + len(found.added)]
-        start += len(table)
-        reasons = choose_reasons(found, bundle.plan.features, table, number=_NUMBER)
-        words = pd.array([*reasons.sentences, ""], dtype="str")[:-1]
-        said = np.column_stack([reasons.speaks_for, reasons.speaks_against])
-        part = {
-            name: pd.Series(words.take(codes, allow_fill=True))
-            for name, codes in zip((*_FOR, *_AGAINST), said.T, strict=True)
+        calibrated = calibrate(raw, bundle.calibrator)
+        rows = features.iloc[start : start + len(calibrated.added)]
+        start += len(rows)
+        reasons = choose_reasons(
+            calibrated, bundle.plan.features, rows, bundle.reason_signals, number=_REASONS
+        )
+        sentences = pd.array([*reasons.sentences, ""], dtype="str")[:-1]
+        codes = np.column_stack([reasons.speaks_for, reasons.speaks_against])
+        texts = {
+            name: pd.Series(sentences.take(column, allow_fill=True))
+            for name, column in zip((*_FOR, *_AGAINST), codes.T, strict=True)
         }
-        points = np.column_stack([family_points(found, families), np.full(len(table), found.base)])
-        parts.append(pd.DataFrame({**part, **dict(zip(_POINTS, points.T, strict=True))}))
-    return pd.concat(parts, ignore_index=True)
+        points = np.column_stack([family_points(calibrated, families), np.full(len(rows), calibrated.base)])
+        chunks.append(pd.DataFrame({**texts, **dict(zip(_POINTS, points.T, strict=True))}))
+    return pd.concat(chunks, ignore_index=True)
 
 
 SCORE_COLUMNS = (
@@ -91,6 +94,24 @@ SCORE_COLUMNS = (
 """The columns of the scores, in their order."""
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What all leads of one run have in common: config, cutoff, clock, stored version, earlier scores."""
+
+    config: Config
+    as_of: dt.datetime
+    scored_at: dt.datetime
+    version: Version | None
+    previous: pd.DataFrame | None
+
+    def __post_init__(self) -> None:
+        for name, instant in (("as_of", self.as_of), ("scored_at", self.scored_at)):
+            if instant.utcoffset() is None:
+                raise ContractError(
+                    f"{name} must have a time zone; found {instant.isoformat()!r}. Add one, as +00:00"
+                )
+
+
 def score(
     bundle: Bundle,
     journeys: Journeys,
@@ -106,13 +127,10 @@ def score(
 
     Parameters
     ----------
-    bundle : Bundle
-    journeys : Journeys
-        Rows from ``as_of`` on change nothing.
     config : Config
-        For its rules, and where the e-mail address stands.
+        For its rules and its column of e-mail addresses.
     as_of : datetime with a zone
-        The cutoff of every lead.
+        The cutoff of every lead; later rows change nothing.
     scored_at : datetime with a zone
         When the job ran; written, not used.
     version : Version, optional
@@ -120,8 +138,7 @@ def score(
     lead_ids : collection, optional
         Score these only, if they are open.
     previous : DataFrame, optional
-        Earlier scores, as by `read_scores`: what leads were called before ``as_of`` counts where a label has ``hold``
-        or ``exit``.
+        Earlier scores, as by `read_scores`. Labels with ``hold`` or ``exit`` depend on those before ``as_of``.
 
     Returns
     -------
@@ -133,7 +150,7 @@ def score(
     Raises
     ------
     PopulationError
-        If nobody is open at ``as_of``.
+        If no lead is open at ``as_of``.
     ContractError
         If one of ``lead_ids`` is unknown, or the journeys lack a column that the version needs.
     ConfigError
@@ -142,64 +159,28 @@ def score(
     Examples
     --------
     >>> from mqlml import train
-    >>> from mqlml.config import Config
     >>> from mqlml.simulate import simulate
-    >>> journeys = simulate(800, random_state=1).journeys()
     >>> config = Config(
     ...     name="leads",
-    ...     data={
-    ...         "observed_until": "2025-06-24",
-    ...         "leads": {"path": "leads.csv"},
-    ...         "outcomes": {"path": "deals.csv"},
-    ...     },
+    ...     data={"observed_until": "2025-06-24", "leads": {"path": "a.csv"}, "outcomes": {"path": "b.csv"}},
     ...     problem={"horizon": "60d", "snapshots": {"ages": ["7d"]}},
     ...     windows=["30d"],
     ...     gate={"min_positives": 20},
     ... )
-    >>> now = dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
-    >>> bundle = train(config, journeys, now=now).bundle
-    >>> scores = score(bundle, journeys, config, as_of=dt.datetime(2025, 6, 1, tzinfo=dt.UTC), scored_at=now)
+    >>> journeys = simulate(800, random_state=1).journeys()
+    >>> now = dt.datetime(2025, 6, 1, tzinfo=dt.UTC)
+    >>> scores = score(train(config, journeys, now=now).bundle, journeys, config, as_of=now, scored_at=now)
     >>> scores["probability"].is_monotonic_decreasing, scores["label"].iloc[0]
     (True, 'sql')
     """
-    _check_zone(as_of, "as_of")
-    _check_zone(scored_at, "scored_at")
-    zone = config.data.timezone
-    snapshots = open_leads(journeys, as_of, problem_of(bundle))
-    if len(snapshots) == 0:
-        raise PopulationError(
-            f"no lead is open at {format_instant(as_of, zone)}: none was created by then, is young enough for "
-            f"problem.age_limits and had no final outcome yet ({_span(journeys, zone)}). See that --as-of lies "
-            "in the data's own time"
-        )
-    wanted = _choose(snapshots["lead_id"], journeys.leads["lead_id"], lead_ids)
-    snapshots = snapshots[wanted].reset_index(drop=True)
-    if len(snapshots) == 0:
-        raise PopulationError(
-            f"none of the {len(lead_ids or ())} leads named is open at {format_instant(as_of, zone)}: each came "
-            "later, has its outcome, or is outside the age limits. Name others, or another moment"
-        )
+    run = _Run(config, as_of, scored_at, version, previous)
+    snapshots = _find_open(bundle, journeys, run, lead_ids)
     rows = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     leads = journeys.leads.iloc[rows].reset_index(drop=True)
     features = build_features(journeys, snapshots, bundle.plan)
-    acts = match_promotions(
-        journeys.events,
-        snapshots,
-        config.rules.promote,
-        list(bundle.policy.thresholds),
-        folder=config.folder,
-    )
-    return _scores(
-        bundle,
-        leads,
-        features,
-        config,
-        as_of=as_of,
-        scored_at=scored_at,
-        version=version,
-        acts=acts,
-        previous=previous,
-    )
+    rules, levels = config.rules.promote, list(bundle.policy.thresholds)
+    promotions = match_promotions(journeys.events, snapshots, rules, levels, folder=config.folder)
+    return _label(bundle, leads, features, run, promotions)
 
 
 def score_flat(
@@ -213,24 +194,21 @@ def score_flat(
     lead_ids: Collection[int | str] | None = None,
     previous: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Label every lead of a flat table whose label is not known yet; see `score`.
+    """Label every lead of a flat table that has no label yet; see `score`.
 
     Parameters
     ----------
     as_of : datetime with a zone
-        When the table was made, as it does not say so itself; written as ``cutoff_time``.
+        When the table was made, which it does not say itself; written as ``cutoff_time``.
     """
-    _check_zone(as_of, "as_of")
-    _check_zone(scored_at, "scored_at")
-    unlabelled = flat.label.isna().to_numpy()
-    if not unlabelled.any():
+    run = _Run(config, as_of, scored_at, version, previous)
+    rows = np.flatnonzero(flat.label.isna().to_numpy())
+    if len(rows) == 0:
         raise PopulationError(
-            f"all {len(flat.leads):,} rows of the flat table have a label already, so nobody is left to score; "
+            f"all {len(flat.leads):,} rows of the flat table have a label already, so no lead is left to score; "
             "give a table of new leads, with the label empty or left out"
         )
-    rows = np.flatnonzero(unlabelled)
-    wanted = _choose(flat.leads["lead_id"].iloc[rows], flat.leads["lead_id"], lead_ids)
-    rows = rows[wanted]
+    rows = rows[_choose(flat.leads["lead_id"].iloc[rows], flat.leads["lead_id"], lead_ids)]
     if len(rows) == 0:
         raise PopulationError(f"each of the {len(lead_ids or ())} leads named has a label already")
     part = FlatTable(
@@ -243,36 +221,26 @@ def score_flat(
     features = build_flat(part, bundle.plan)
     if config.rules.promote:
         raise ConfigError("rules.promote needs events, and a flat table has none; leave it out")
-    nothing = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), None, dtype=object)
-    return _scores(
-        bundle,
-        part.leads,
-        features,
-        config,
-        as_of=as_of,
-        scored_at=scored_at,
-        version=version,
-        acts=nothing,
-        previous=previous,
-    )
+    no_promotions = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), None, dtype=object)
+    return _label(bundle, part.leads, features, run, no_promotions)
 
 
 def count_older(bundle: Bundle, journeys: Journeys, scores: pd.DataFrame, as_of: dt.datetime) -> int:
     """How many scored leads are over a week older than any age the version learned from.
 
-    Nothing was learned of such leads: who is still open then differs from who was. 0 for a calendar grid, which
-    looks at leads of every age within the limits.
+    Leads still open at a greater age differ from those it learned from. 0 for a calendar grid, which has snapshots
+    of every age within the limits.
     """
     ages = problem_of(bundle).snapshots.ages
     if ages is None:
         return 0
-    born = journeys.leads.set_index("lead_id")["created_at"].loc[scores["lead_id"]]
+    created = journeys.leads.set_index("lead_id")["created_at"].loc[scores["lead_id"]]
     oldest = pd.Timedelta(max(ages), "us") + pd.Timedelta(7, "D")
-    return int(((pd.Timestamp(as_of) - born) > oldest).sum())
+    return int(((pd.Timestamp(as_of) - created) > oldest).sum())
 
 
 def problem_of(bundle: Bundle) -> Problem:
-    """The problem that a version learned to solve, which says who is open.
+    """The problem that a version was trained for, which defines who is open.
 
     Raises
     ------
@@ -287,11 +255,26 @@ def problem_of(bundle: Bundle) -> Problem:
         ) from error
 
 
-def _check_zone(instant: dt.datetime, name: str) -> None:
-    if instant.utcoffset() is None:
-        raise ContractError(
-            f"{name} must have a time zone; found {instant.isoformat()!r}. Add one, as +00:00"
+def _find_open(
+    bundle: Bundle, journeys: Journeys, run: _Run, lead_ids: Collection[int | str] | None
+) -> pd.DataFrame:
+    """The snapshots to score: all open leads, or those of ``lead_ids`` that are open."""
+    zone = run.config.data.timezone
+    snapshots = open_leads(journeys, run.as_of, problem_of(bundle))
+    if len(snapshots) == 0:
+        raise PopulationError(
+            f"no lead is open at {format_instant(run.as_of, zone)}: none was created by then, is young enough for "
+            f"problem.age_limits and had no final outcome yet ({_span(journeys, zone)}). Check that --as-of lies "
+            "within the period of the data"
         )
+    chosen = _choose(snapshots["lead_id"], journeys.leads["lead_id"], lead_ids)
+    snapshots = snapshots[chosen].reset_index(drop=True)
+    if len(snapshots) == 0:
+        raise PopulationError(
+            f"none of the {len(lead_ids or ())} leads named is open at {format_instant(run.as_of, zone)}: each was "
+            "created later, has its outcome, or is outside the age limits. Name others, or another moment"
+        )
+    return snapshots
 
 
 def _span(journeys: Journeys, zone: str) -> str:
@@ -303,62 +286,60 @@ def _span(journeys: Journeys, zone: str) -> str:
 
 
 def _choose(candidates: pd.Series, known: pd.Series, lead_ids: Collection[int | str] | None) -> Mask:
-    """Which of the candidates are asked for; an id that no lead has is an error."""
+    """Which of the candidates are among ``lead_ids``; an id that no lead has is an error."""
     if lead_ids is None:
         return np.ones(len(candidates), dtype=bool)
-    asked = pd.Series(list(lead_ids), dtype="object").map(lambda value: str(value).strip())
-    unknown = asked[~asked.isin(set(known.astype("str")))]
+    named = pd.Series(list(lead_ids), dtype="object").map(lambda value: str(value).strip())
+    unknown = named[~named.isin(set(known.astype("str")))]
     if len(unknown):
         shown = ", ".join(map(repr, unknown.unique()[:5])) + (", …" if unknown.nunique() > 5 else "")
         raise ContractError(
-            f"every lead to score must be in the data; {unknown.nunique()} of {asked.nunique()} are not: {shown}. "
+            f"every lead to score must be in the data; {unknown.nunique()} of {named.nunique()} are not: {shown}. "
             "Leave them out, or bring their rows"
         )
-    chosen: Mask = candidates.astype("str").isin(set(asked)).to_numpy()
+    chosen: Mask = candidates.astype("str").isin(set(named)).to_numpy()
     return chosen
 
 
-def _scores(
+def _label(
     bundle: Bundle,
     leads: pd.DataFrame,
     features: pd.DataFrame,
-    config: Config,
-    *,
-    as_of: dt.datetime,
-    scored_at: dt.datetime,
-    version: Version | None,
-    acts: tuple[Ints, Objects],
-    previous: pd.DataFrame | None,
+    run: _Run,
+    promotions: tuple[Ints, Objects],
 ) -> pd.DataFrame:
+    """The finished rows of some leads and their features."""
     raw = bundle.scorer.decision_function(features)
     probability = bundle.calibrator.predict_proba(raw)[:, 1]
-    turned_away = match_rules(leads, config.rules, folder=config.folder, email=config.profile.email)
-    labelled = label_leads(
+    previous = NO_SCORES if run.previous is None else run.previous
+    labeled = label_leads(
         bundle.policy,
         probability,
         _gate_inputs(bundle, leads, features),
-        acts=acts,
-        last=last_labels(NOTHING_BEFORE if previous is None else previous, leads["lead_id"], as_of),
-        turned_away=turned_away,
-        now=to_microseconds(as_of),
+        promotions=promotions,
+        last=last_labels(previous, leads["lead_id"], run.as_of),
+        disqualified=match_rules(
+            leads, run.config.rules, folder=run.config.folder, email=run.config.profile.email
+        ),
+        now=to_microseconds(run.as_of),
     )
-
+    version = run.version
     n = len(leads)
     table = pd.DataFrame(
         {
             "lead_id": leads["lead_id"],
-            "cutoff_time": pd.Series([pd.Timestamp(as_of)] * n, dtype=TIME_DTYPE),
+            "cutoff_time": pd.Series([pd.Timestamp(run.as_of)] * n, dtype=TIME_DTYPE),
             "probability": probability,
             "raw_score": raw,
             "score": np.round(percentile(probability, bundle.reference), 1),
-            "label": pd.Series(labelled.label, dtype="str"),
-            "label_reason": pd.Series(labelled.reason, dtype="str"),
+            "label": pd.Series(labeled.label, dtype="str"),
+            "label_reason": pd.Series(labeled.reason, dtype="str"),
             **explain_scores(bundle, features),
             "model_name": pd.Series([bundle.name] * n, dtype="str"),
             "model_version": pd.Series([version.version if version else None] * n, dtype="Int64"),
             "run_id": pd.Series([version.run_id if version else None] * n, dtype="str"),
-            "scored_at": pd.Series([pd.Timestamp(scored_at)] * n, dtype=TIME_DTYPE),
-            "label_since": microseconds_to_column(labelled.since),
+            "scored_at": pd.Series([pd.Timestamp(run.scored_at)] * n, dtype=TIME_DTYPE),
+            "label_since": microseconds_to_column(labeled.since),
         }
     )
     table = table.sort_values(["raw_score", "lead_id"], ascending=[False, True], ignore_index=True)
@@ -366,7 +347,7 @@ def _scores(
 
 
 def _gate_inputs(bundle: Bundle, leads: pd.DataFrame, features: pd.DataFrame) -> GateInputs:
-    """What besides the probability decides the labels; fit and engagement only where a label has a gate."""
+    """What else the labels depend on; fit and engagement only where a label has a gate."""
     teams = team_values(leads, bundle.policy)
     if not bundle.policy.gated:
         return GateInputs(teams)

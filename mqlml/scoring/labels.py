@@ -1,7 +1,7 @@
-"""Labels of open leads: probabilities, a policy, rules and the last labels go in; labels and their reasons come out.
+"""Probabilities become labels, each with the reason for it.
 
-In order: the levels that probability, team, fit and engagement reach; an act that promotes at once; what a lead keeps
-of its last label; and last, for it overrules all, a rule that turns it away.
+In order: the levels that probability, team, fit and engagement reach; an action that promotes at once; what a lead
+keeps of its last label; and a rule that disqualifies, which overrules the rest.
 """
 
 from __future__ import annotations
@@ -15,24 +15,25 @@ import pandas as pd
 
 from mqlml.errors import ContractError
 from mqlml.policy import KEPT_BY_HOLD, GateInputs, LabelPolicy, LastLabels, assign_with_hysteresis
+from mqlml.texts import format_label
 from mqlml.times import from_microseconds
 from mqlml.types import Floats, Ints, Objects
 
-__all__ = ["DISQUALIFIED", "Labelled", "label_leads", "team_values"]
+__all__ = ["DISQUALIFIED", "LabeledLeads", "label_leads", "team_values"]
 
 DISQUALIFIED = "disqualified"
-"""The label of a lead that a rule turns away."""
+"""The label of a lead that a rule disqualifies."""
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """What each lead is called, why, and since when; arrays of shape (n,).
+class LabeledLeads:
+    """The label of each lead, the reason, and since when; arrays of shape (n,).
 
     Attributes
     ----------
     label, reason : ndarrays of str objects
     since : ndarray of int64
-        Microseconds from when the lead has had this label, or a higher one, as far as the last scores tell.
+        Microseconds from when the lead has had this label or a higher one, by the last scores.
     """
 
     label: Objects
@@ -41,7 +42,7 @@ class Labelled:
 
 
 def team_values(leads: pd.DataFrame, policy: LabelPolicy) -> dict[str, npt.ArrayLike]:
-    """By column that tells whose threshold counts: each lead's value, the empty text where it has none.
+    """Each lead's value in the columns that select a team's threshold; empty text where it has none.
 
     Raises
     ------
@@ -65,115 +66,115 @@ def label_leads(
     probability: Floats,
     gate_inputs: GateInputs,
     *,
-    acts: tuple[Ints, Objects],
+    promotions: tuple[Ints, Objects],
     last: pd.DataFrame,
-    turned_away: pd.Series,
+    disqualified: pd.Series,
     now: int,
-) -> Labelled:
+) -> LabeledLeads:
     """Label every lead.
 
     Parameters
     ----------
     policy : LabelPolicy
     probability : ndarray of shape (n,)
-    gate_inputs : Traits, fit and engagement in points
-    acts : level that an act gives each lead at once (0 for none), and why
+    gate_inputs : GateInputs, fit and engagement in points
+    promotions : the level that an action gives each lead at once (0 for none), and the reason
     last : DataFrame of n rows
         ``label`` (missing where a lead was not scored before) and ``since`` in microseconds.
-    turned_away : Series of str
-        Why a rule turns the lead away; missing where none does.
+    disqualified : Series of str
+        Why a rule disqualifies the lead; missing where none does.
     now : int, microseconds
     """
     n = len(probability)
-    by_itself = policy.meets_thresholds(probability, gate_inputs).sum(axis=1).astype(np.int64)
-    promoted = acts[0] > by_itself
-    level = np.maximum(by_itself, acts[0])
+    reached = policy.meets_thresholds(probability, gate_inputs).sum(axis=1).astype(np.int64)
+    promoted = promotions[0] > reached
+    level = np.maximum(reached, promotions[0])
     names = policy.names
     order = {name: number for number, name in enumerate(names.tolist())}
     before = LastLabels(
         last["label"].map(order).fillna(0).to_numpy(dtype=np.int64), last["since"].to_numpy(dtype=np.int64)
     )
-    bars = policy.bars(gate_inputs, n)
-    found, since, kept = assign_with_hysteresis(
+    thresholds = policy.thresholds_by_row(gate_inputs, n)
+    level, since, kept = assign_with_hysteresis(
         probability,
         level,
-        bars,
+        thresholds,
         before,
         now=now,
         hold_rules=[outcome.hold_rule for outcome in policy.outcomes],
     )
-    label = names[found].astype(object)
-    away = turned_away.notna().to_numpy()
-    label[away] = DISQUALIFIED
-    # Of leads without a level, only those of the same label the last time are what they were.
+    label = names[level].astype(object)
+    is_disqualified = disqualified.notna().to_numpy()
+    label[is_disqualified] = DISQUALIFIED
+    # Leads without a level keep their date only if they had the same label last time.
     same = label == last["label"].to_numpy(dtype=object)
-    since = np.where((found > 0) & ~away, since, np.where(same, before.since, now))
+    since = np.where((level > 0) & ~is_disqualified, since, np.where(same, before.since, now))
 
-    reason = _reasons(policy, probability, gate_inputs, by_itself, bars)
-    reason[promoted] = acts[1][promoted]
+    reason = _reasons(policy, probability, gate_inputs, reached, thresholds)
+    reason[promoted] = promotions[1][promoted]
     for row in np.flatnonzero(kept):
-        outcome = policy.outcomes[found[row] - 1]
+        outcome = policy.outcomes[level[row] - 1]
         if kept[row] == KEPT_BY_HOLD:
             reason[row] = (
-                f"{_shown(outcome.label)} since {_date(since[row])}, kept for {outcome.rule['hold']}"
+                f"{format_label(outcome.label)} since {_date(since[row])}, kept for {outcome.rule['hold']}"
             )
         else:
             threshold = outcome.hold_rule.exit or 1.0
-            value, least = _told_apart(float(probability[row]), threshold * bars[row, found[row] - 1])
+            value, least = _distinguish(float(probability[row]), threshold * thresholds[row, level[row] - 1])
             reason[row] = (
-                f"{_shown(outcome.label)} since {_date(since[row])}, kept while probability {value} ≥ {least}"
+                f"{format_label(outcome.label)} since {_date(since[row])}, kept while probability {value} ≥ {least}"
             )
-    reason[away] = turned_away.to_numpy()[away]
-    return Labelled(label, reason, since)
+    reason[is_disqualified] = disqualified.to_numpy()[is_disqualified]
+    return LabeledLeads(label, reason, since)
 
 
 def _reasons(
-    policy: LabelPolicy, probability: Floats, gate_inputs: GateInputs, level: Ints, bars: Floats
+    policy: LabelPolicy, probability: Floats, gate_inputs: GateInputs, level: Ints, thresholds: Floats
 ) -> Objects:
-    """The threshold that each probability reaches, or what keeps the lead from the lowest label."""
-    why = np.empty(len(level), dtype=object)
+    """The threshold that each probability reaches, or what the lead lacks for the lowest label."""
+    reasons = np.empty(len(level), dtype=object)
     ranked = gate_inputs.ranked(policy.references)
     for number, outcome in enumerate(policy.outcomes, start=1):
         rows = np.flatnonzero(np.maximum(level, 1) == number)
-        bar, name = outcome.bar, _shown(outcome.label)
-        team = None if bar.column is None else np.asarray(gate_inputs.teams[bar.column], dtype=np.str_)[rows]
+        rule, name = outcome.label_threshold, format_label(outcome.label)
+        team = (
+            None if rule.column is None else np.asarray(gate_inputs.teams[rule.column], dtype=np.str_)[rows]
+        )
         gates = [
-            (what, least, found[rows])
-            for what, least, found in (
-                ("fit", bar.min_fit, ranked.fit),
-                ("engagement", bar.min_engagement, ranked.engagement),
+            (gate, minimum, values[rows])
+            for gate, minimum, values in (
+                ("fit", rule.min_fit, ranked.fit),
+                ("engagement", rule.min_engagement, ranked.engagement),
             )
-            if least is not None and found is not None
+            if minimum is not None and values is not None
         ]
-        for place, (row, threshold) in enumerate(zip(rows, bars[rows, number - 1].tolist(), strict=True)):
-            own = "" if team is None else str(team[place])
-            whose = f" of {own}" if own in bar.teams else ""
+        for place, (row, threshold) in enumerate(
+            zip(rows, thresholds[rows, number - 1].tolist(), strict=True)
+        ):
+            own_team = "" if team is None else str(team[place])
+            whose = f" of {own_team}" if own_team in rule.teams else ""
             lacking = [
-                f"{what} {found[place]:.0f} is below the {name} minimum of {least:g}"
-                for what, least, found in gates
-                if found[place] < least
+                f"{gate} {values[place]:.0f} is below the {name} minimum of {minimum:g}"
+                for gate, minimum, values in gates
+                if values[place] < minimum
             ]
             if math.isinf(threshold):
-                why[row] = f"no {name} capacity is set for {bar.column} {own}"
+                reasons[row] = f"no {name} capacity is set for {rule.column} {own_team}"
             elif not level[row] and probability[row] >= threshold and lacking:
-                why[row] = lacking[0]
+                reasons[row] = lacking[0]
             else:
-                value, least = _told_apart(float(probability[row]), threshold)
+                value, least = _distinguish(float(probability[row]), threshold)
                 sign = "≥" if level[row] else "<"
-                why[row] = f"probability {value} {sign} {name} threshold {least}{whose}"
-    return why
-
-
-def _shown(label: str) -> str:
-    return label.upper() if len(label) <= 3 else label
+                reasons[row] = f"probability {value} {sign} {name} threshold {least}{whose}"
+    return reasons
 
 
 def _date(microseconds: int) -> str:
     return from_microseconds(microseconds).date().isoformat()
 
 
-def _told_apart(value: float, threshold: float) -> tuple[str, str]:
-    """Both numbers with as few digits, two at least, as show which is greater."""
+def _distinguish(value: float, threshold: float) -> tuple[str, str]:
+    """Both numbers with as few digits (at least two) as show which is greater."""
     for digits in range(2, 17):
         shown = f"{value:#.{digits}g}", f"{threshold:#.{digits}g}"
         if shown[0] != shown[1] or value == threshold:

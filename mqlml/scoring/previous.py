@@ -1,4 +1,4 @@
-"""The last scores: a file that an earlier run wrote goes in; each lead's last label, and since when, comes out."""
+"""Earlier scores give each lead's last label and since when it has had it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pandas as pd
 from mqlml.errors import SourceError
 from mqlml.times import TIME_DTYPE, column_to_microseconds, to_microseconds
 
-__all__ = ["NOTHING_BEFORE", "last_labels", "read_scores"]
+__all__ = ["NO_SCORES", "last_labels", "read_scores"]
 
-NOTHING_BEFORE = pd.DataFrame(
+NO_SCORES = pd.DataFrame(
     {
         "lead_id": pd.Series(dtype="str"),
         "cutoff_time": pd.Series(dtype=TIME_DTYPE),
@@ -29,7 +29,7 @@ _TIMES = ("cutoff_time", "label_since")
 def read_scores(path: str | Path) -> pd.DataFrame:
     """Lead, cutoff, label and since when, from scores in Parquet or CSV, of one run or of several.
 
-    Scores of a release that did not write ``label_since`` yet stand as labels since their cutoff.
+    Scores of a release that did not write ``label_since`` yet count from their cutoff.
 
     Raises
     ------
@@ -41,35 +41,35 @@ def read_scores(path: str | Path) -> pd.DataFrame:
         frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path, dtype="str")
         if "label_since" not in frame and "cutoff_time" in frame:
             frame["label_since"] = frame["cutoff_time"]
-        found = frame[list(NOTHING_BEFORE.columns)].copy()
+        found = frame[list(NO_SCORES.columns)].copy()
         found["lead_id"] = found["lead_id"].astype("str")
         for name in _TIMES:
             found[name] = pd.to_datetime(found[name], utc=True, format="ISO8601").dt.as_unit("us")
     except (OSError, KeyError, ValueError) as error:
         raise SourceError(
             "--previous must be scores that mqlml wrote (.parquet or .csv, with lead_id, cutoff_time and label); "
-            f"{str(path)!r} cannot be read as such: {_why(error)}"
+            f"{str(path)!r} cannot be read as such: {_format_cause(error)}"
         ) from None
     return found
 
 
-def _why(error: Exception) -> str:
-    """The cause in words: a system's own without its number, a missing column by its name."""
+def _format_cause(error: Exception) -> str:
+    """The cause as text: a system's message without its number, a missing column by its name."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error.args[0]) if isinstance(error, KeyError) else str(error)
 
 
 def last_labels(scores: pd.DataFrame, lead_id: pd.Series, as_of: dt.datetime) -> pd.DataFrame:
-    """What each lead was called when it was last scored before a moment.
+    """The label of each lead when it was last scored before a moment.
 
-    Scores of that moment or later are passed over, so that a job that is run again, or for an earlier day, gives
-    what it gave.
+    Scores of that moment or later are ignored, so that a repeated run, or one for an earlier day, gives the same
+    labels.
 
     Parameters
     ----------
     scores : as by `read_scores`
-    lead_id : Series of the leads asked for
+    lead_id : Series of the leads to look up
     as_of : datetime with a zone
 
     Returns

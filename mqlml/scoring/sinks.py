@@ -1,7 +1,7 @@
-"""Sinks: a finished table or text goes in, one whole file comes out, or the earlier file stays as it was.
+"""Files are written whole, or the earlier file stays as it was.
 
-A file is written beside its target under another name, forced to the disk, and only then takes the target's
-place, which the operating system does in one step. A reader sees the old file or the new one, never a part.
+A file is written beside its target under another name, synced to the disk, and then renamed, which the operating
+system does in one step. A reader sees the old file or the new one, never a part.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _FIRST_COLUMNS = ["lead_id", "cutoff_time", "label"]
 
 
 def check_folder(path: str | Path) -> Path:
-    """The folder that a path names, links followed, once it is plain that a folder of parts can be put there.
+    """Check that a folder of parts can be written at a path; the folder, with links resolved.
 
     Raises
     ------
     OutputError
-        If there is no folder around it or it is not to be written in, or the path is a file, or a folder that holds
-        anything else than the parts of an earlier result.
+        If its parent folder is missing or write-protected, or the path is a file, or a folder that holds anything
+        but the parts of an earlier result.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_dir():
@@ -62,8 +62,8 @@ def check_folder(path: str | Path) -> Path:
         )
     if other := _find_other(target):
         raise OutputError(
-            f"the folder {str(path)!r} would be replaced, and holds {other!r}, which is no part of a training table; "
-            "name a new folder, or empty it"
+            f"the folder {str(path)!r} would be replaced, and holds {other!r}, which is not part of a training "
+            "table; name a new folder, or empty it"
         )
     return target
 
@@ -74,13 +74,13 @@ def _find_other(folder: Path) -> str | None:
         items = sorted(folder.iterdir()) if folder.exists() else []
     except OSError as error:
         raise OutputError(
-            f"the folder {str(folder)!r} cannot be looked into ({error.strerror}); allow it, or name another folder"
+            f"the folder {str(folder)!r} cannot be listed ({error.strerror}); allow it, or name another folder"
         ) from error
     return next((item.name for item in items if not _is_part(item)), None)
 
 
 def _is_part(item: Path) -> bool:
-    """By name and by columns: Spark and pyarrow name the parts of any table so, an export of events too."""
+    """By name and by columns: Spark and pyarrow name the parts of every table so, an export of events too."""
     if not _PART.fullmatch(item.name) or not item.is_file():
         return False
     try:
@@ -90,12 +90,12 @@ def _is_part(item: Path) -> bool:
 
 
 def replace_folder(finished: Path, target: Path) -> None:
-    """Put a finished folder, on the same disk, in the place of ``target``, which goes away as a whole.
+    """Move a finished folder, on the same disk, to ``target``, which is replaced as a whole.
 
     Raises
     ------
     OutputError
-        If `check_folder` refuses what is there by now, or the system refuses; then ``target`` is as it was.
+        If `check_folder` refuses what is there now, or the system refuses; ``target`` is then unchanged.
     """
     check_folder(target)
     before = target.with_name(f".{target.name}.{secrets.token_hex(6)}.before")
@@ -111,7 +111,7 @@ def replace_folder(finished: Path, target: Path) -> None:
         shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
         raise OutputError(
-            f"{str(target)!r} cannot be written: {error.strerror or error}; see to the path and the disk"
+            f"{str(target)!r} cannot be written: {error.strerror or error}; check the path and the disk"
         ) from error
 
 
@@ -134,7 +134,7 @@ def write_table(frame: pd.DataFrame, path: str | Path, *, rows_in_group: int | N
     frame : DataFrame
         Time columns must carry a time zone.
     path : path ending in ``.parquet`` or ``.csv``
-    rows_in_group : rows in a row group of Parquet, as many as are read at a time; pyarrow's own number if None.
+    rows_in_group : rows in a row group of Parquet; pyarrow's default if None.
 
     Raises
     ------
@@ -150,11 +150,11 @@ def write_table(frame: pd.DataFrame, path: str | Path, *, rows_in_group: int | N
 
 
 def write_batches(batches: Iterator[pa.Table], path: str | Path, *, whole_seconds: bool) -> None:
-    """Write a table that comes in batches of Arrow tables, of which not all fit in memory; else as `write_table`.
+    """Write a table that arrives as batches of Arrow tables; otherwise as `write_table`.
 
     Parameters
     ----------
-    batches : at least one, all of one schema, as `write_table` writes it to Parquet.
+    batches : at least one, all of one schema.
     whole_seconds : whether all times of all batches are.
 
     Raises
@@ -179,7 +179,7 @@ def write_batches(batches: Iterator[pa.Table], path: str | Path, *, whole_second
 
 
 def replace_file(finished: Path, target: Path) -> None:
-    """Put a finished file, on the same disk, in the place of ``target``, in one step.
+    """Move a finished file, on the same disk, to ``target`` in one step.
 
     Raises
     ------
@@ -187,15 +187,15 @@ def replace_file(finished: Path, target: Path) -> None:
         If the system refuses.
     """
     try:
-        _take_rights(target, finished)
+        _copy_mode(target, finished)
         os.replace(finished, target)
         _sync_folder(target.parent)
     except OSError as error:
-        raise OutputError(_sentence(target, error)) from error
+        raise OutputError(_format_error(target, error)) from error
 
 
 def write_text(text: str, path: str | Path) -> None:
-    """Write text (JSON, HTML) in UTF-8, as it is; an earlier file stays whole if that fails.
+    """Write text (JSON, HTML) in UTF-8; an earlier file stays whole if that fails.
 
     Raises
     ------
@@ -207,15 +207,15 @@ def write_text(text: str, path: str | Path) -> None:
 
 
 def check_target(path: str | Path, *, suffixes: tuple[str, ...] | None = None) -> Path:
-    """The file that a path names, links followed, once it is plain that a file can be put there.
+    """Check that a file can be written at a path; the file, with links resolved.
 
-    Long jobs call this before they start, so that a mistyped folder costs a second and not an hour.
+    Long jobs call this first, so that a mistyped folder costs a second and not an hour.
 
     Raises
     ------
     OutputError
-        If the suffix is not one of ``suffixes``, the folder is missing or not to be written in, or the path is a
-        folder or is write-protected.
+        If the suffix is not one of ``suffixes``, the folder is missing or write-protected, or the path is a folder
+        or is write-protected.
     """
     path = Path(path)
     target = Path(os.path.realpath(path))
@@ -241,7 +241,7 @@ def check_target(path: str | Path, *, suffixes: tuple[str, ...] | None = None) -
 
 
 def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let ``write`` fill a new file and put it in the target's place if, and only if, all went well."""
+    """Let ``write`` fill a new file, which replaces the target only if all went well."""
     try:
         with _beside(target) as (file, name):
             write(file)
@@ -251,18 +251,18 @@ def _replace(target: Path, write: Callable[[BinaryIO], object]) -> None:
             os.replace(name, target)
         _sync_folder(target.parent)
     except OSError as error:
-        raise OutputError(_sentence(target, error)) from error
+        raise OutputError(_format_error(target, error)) from error
 
 
 @contextlib.contextmanager
 def _beside(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """A new file in the target's folder (so on its disk); it is gone afterwards unless it was renamed."""
+    """A new file in the target's folder (so on its disk); removed afterwards unless renamed."""
     # Not tempfile.mkstemp: its files can be read by their owner only; this one has any new file's rights.
     name = target.parent / f".{secrets.token_hex(6)}.part"
     descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     file = os.fdopen(descriptor, "wb")
     try:
-        _take_rights(target, name)
+        _copy_mode(target, name)
         yield file, name
     finally:
         with contextlib.suppress(OSError):  # on a full disk, closing tries once more to write the rest
@@ -271,14 +271,14 @@ def _beside(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
             name.unlink(missing_ok=True)
 
 
-def _take_rights(target: Path, name: Path) -> None:
+def _copy_mode(target: Path, name: Path) -> None:
     if target.exists():
-        with contextlib.suppress(OSError):  # the owner may differ; then the usual rights will do
+        with contextlib.suppress(OSError):  # the owner may differ; then the default mode is used
             os.chmod(name, target.stat().st_mode & 0o777)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Force the new name itself to the disk, where the system lets a folder be opened."""
+    """Sync the rename itself, where the system can open a folder."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -287,15 +287,20 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _sentence(target: Path, error: OSError) -> str:
+def _format_error(target: Path, error: OSError) -> str:
     if error.errno in _NO_SPACE:
-        why, remedy = "no space is left for it", "free some space, or write to another disk"
+        cause, remedy = "no space is left for it", "free some space, or write to another disk"
     elif error.errno in _NO_PERMISSION:
-        why, remedy = f"no permission to write in {str(target.parent)!r}", "allow it, or name another folder"
+        cause, remedy = (
+            f"no permission to write in {str(target.parent)!r}",
+            "allow it, or name another folder",
+        )
     else:
-        why, remedy = "the system refused", "see that the path and the disk are in order"
-    kept = "; the earlier file is as it was" if target.exists() else ""
-    return f"{str(target)!r} cannot be written: {why} ({error.strerror or error}){kept}. To mend it, {remedy}"
+        cause, remedy = "the system refused", "check the path and the disk"
+    kept = "; the earlier file is unchanged" if target.exists() else ""
+    return (
+        f"{str(target)!r} cannot be written: {cause} ({error.strerror or error}){kept}. To mend it, {remedy}"
+    )
 
 
 def _write_parquet(frame: pd.DataFrame, file: BinaryIO, rows_in_group: int | None) -> None:
@@ -303,12 +308,12 @@ def _write_parquet(frame: pd.DataFrame, file: BinaryIO, rows_in_group: int | Non
 
 
 def _to_arrow(frame: pd.DataFrame) -> pa.Table:
-    # pyarrow 25 reads columns of times with a zone in a way that pandas 3.1 warns of; so they go without it.
-    plain = frame.copy(deep=False)
+    # pyarrow 25 reads columns of times with a zone in a way that pandas 3.1 warns of; so they are passed without it.
+    unzoned = frame.copy(deep=False)
     zoned = [name for name, column in frame.items() if isinstance(column.dtype, pd.DatetimeTZDtype)]
     for name in zoned:
-        plain[name] = frame[name].dt.tz_convert(None)
-    table = pa.Table.from_pandas(plain, preserve_index=False, nthreads=1)
+        unzoned[name] = frame[name].dt.tz_convert(None)
+    table = pa.Table.from_pandas(unzoned, preserve_index=False, nthreads=1)
     for name in zoned:
         place = table.schema.get_field_index(str(name))
         instants = table.column(place).cast(pa.timestamp(table.schema.field(place).type.unit, tz="UTC"))
@@ -319,8 +324,8 @@ def _to_arrow(frame: pd.DataFrame) -> pa.Table:
 def _write_csv(
     frame: pd.DataFrame, file: BinaryIO, *, header: bool = True, whole_seconds: bool | None = None
 ) -> None:
-    shown = frame.copy(deep=False)
+    formatted = frame.copy(deep=False)
     for name, column in frame.items():
         if isinstance(column.dtype, pd.DatetimeTZDtype):
-            shown[name] = format_column(column, whole_seconds=whole_seconds)
-    shown.to_csv(file, index=False, header=header, lineterminator="\n", encoding="utf-8")
+            formatted[name] = format_column(column, whole_seconds=whole_seconds)
+    formatted.to_csv(file, index=False, header=header, lineterminator="\n", encoding="utf-8")

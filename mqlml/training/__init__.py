@@ -7,8 +7,8 @@ from mqlml.training.leakage.findings import Clue, Finding, refused_actions, refu
 from mqlml.training.leakage.perturbation import (
     PerturbationTest,
     perturbation_findings,
-    prove,
     require_leak_test,
+    run_leak_test,
     sample_snapshots,
     take_leads,
 )
@@ -52,11 +52,11 @@ __all__ = [
     "list_left_out",
     "open_leads",
     "perturbation_findings",
-    "prove",
     "refused_actions",
     "refused_columns",
     "require_leak_test",
     "rolling_folds",
+    "run_leak_test",
     "sample_snapshots",
     "take_leads",
 ]

@@ -1,7 +1,7 @@
-"""Cautions: a config and what was read by it go in; a sentence for each of its words that does nothing comes out.
+"""Config warnings: a sentence for each entry of a config that has no effect on the data it was read with.
 
-A word that no event can ever match stops a run where a feature was asked for by it (`check_words`). These do not: an
-event type that the audit refused, one that only later events have, a rule that promotes nobody yet.
+A name that no event can match stops a run where a feature needs it (`check_words`). These do not: an event type that
+the audit refused, one that only later events have, a rule that promotes nobody yet.
 """
 
 from __future__ import annotations
@@ -19,29 +19,27 @@ from mqlml.journeys import FlatTable, Journeys
 
 __all__ = ["find_config_warnings"]
 
-_READ_BY = {"high_intent": ("intent", "pairs"), "downloads": ("content",), "lead_initiated": ("proactive",)}
-"""The groups of features that read each list; those of accounts read the first one, too."""
+_USED_BY = {"high_intent": ("intent", "pairs"), "downloads": ("content",), "lead_initiated": ("proactive",)}
+"""The groups of features that use each list; those of accounts use the first one, too."""
 
 
 def find_config_warnings(data: Journeys | FlatTable, plan: FeaturePlan, config: Config) -> list[str]:
-    """What the config asks for in vain: in ``features``, then in ``rules.promote``."""
+    """The entries without effect: in ``features``, then in ``rules.promote``."""
     if not data.dated:
         if not config.rules.promote:
             return []
-        return [
-            "rules.promote does nothing here: a flat table has no events, and so no acts that could promote."
-        ]
+        return ["rules.promote has no effect: a flat table has no events that could promote a lead."]
     actions = [*read_words(data.events["action"]).text]
     return [
         *_unread_lists(config.features, plan),
-        *_refused_words(config.features, plan.refused_actions),
+        *_refused_actions(config.features, plan.refused_actions),
         *_promote_nobody(config.rules.promote, actions, config.folder),
     ]
 
 
 def _unread_lists(features: Features, plan: FeaturePlan) -> Iterator[str]:
     by_accounts = plan.actions is not None and plan.actions.account
-    for name, groups in _READ_BY.items():
+    for name, groups in _USED_BY.items():
         read = any(getattr(features.groups, group) for group in groups)
         if getattr(features, name) is None or read or (name == "high_intent" and by_accounts):
             continue
@@ -51,8 +49,8 @@ def _unread_lists(features: Features, plan: FeaturePlan) -> Iterator[str]:
         )
 
 
-def _refused_words(features: Features, refused: Sequence[str]) -> Iterator[str]:
-    """Event types that a feature was asked for by name, and that the audit keeps from all features."""
+def _refused_actions(features: Features, refused: Sequence[str]) -> Iterator[str]:
+    """Event types that a feature names, and that the audit keeps from all features."""
     named = {
         "features.high_intent": features.high_intent or [],
         "features.downloads": features.downloads or [],
@@ -60,12 +58,12 @@ def _refused_words(features: Features, refused: Sequence[str]) -> Iterator[str]:
         "features.pairs": [word for pair in features.pairs or [] for word in (pair.first, pair.then)],
         "features.custom": [word for own in features.custom for word in own.action],
     }
-    for where, words in named.items():
-        for word in dict.fromkeys(words):
-            if word in refused:
+    for where, actions in named.items():
+        for action in dict.fromkeys(actions):
+            if action in refused:
                 yield (
-                    f"{where} names {word!r}, which the leakage audit refused: it counts for nothing there. To keep "
-                    f"it: features: {{force: {{{word}: why it is known at the cutoff}}}}."
+                    f"{where} names {action!r}, which the leakage audit refused: it has no effect there. To keep "
+                    f"it: features: {{force: {{{action}: why it is known at the cutoff}}}}."
                 )
 
 
@@ -78,11 +76,11 @@ def _promote_nobody(rules: Sequence[Promote], actions: Sequence[str], folder: Pa
         required = read_condition(condition, where, folder)
         if condition.in_ is None:
             if not any(meets(actions, required, where)):
-                yield f"{where} is met by no event type, so the rule {rule.reason!r} promotes nobody."
+                yield f"{where} matches no event type, so the rule {rule.reason!r} promotes nobody."
             continue
         for word in required.words or ():
             if not any(meets(actions, replace(required, words=(word,)), where)):
                 near = difflib.get_close_matches(word, by_case, n=2, cutoff=0.5)
                 named = " or ".join(repr(by_case[found]) for found in near)
-                hint = f"did you mean {named}?" if near else "see which there are in the events."
-                yield f"{where} names {word!r}, which no event has as its action: it promotes nobody; {hint}"
+                hint = f"did you mean {named}?" if near else "see the events for those there are."
+                yield f"{where} names {word!r}, which is no event's action: it promotes nobody; {hint}"

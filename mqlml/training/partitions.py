@@ -1,7 +1,7 @@
-"""Parts: some leads with everything that happened to them go in, their rows of the training table come out.
+"""Partitions: a training table is built part by part, each from some leads and all their rows.
 
-No lead's row depends on another lead's (an account's leads stay in one part), so a table can be cut into parts by
-lead, and each part made wherever there is room: the parts' rows are those of the whole, to the last bit.
+No lead's row depends on another lead's (an account's leads stay together), so each part can be built wherever there
+is room, and the parts' rows equal those of the whole to the last bit.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ __all__ = ["BuildSpec", "Shards", "assign_partitions", "build_part", "make_build
 
 @dataclass(frozen=True)
 class BuildSpec:
-    """What all parts of one table have in common: the problem, its grid written down, and the features."""
+    """What all parts of a table share: the problem with its grid fixed, and the features."""
 
     problem: Problem
     plan: FeaturePlan
 
 
 def make_build_spec(leads: pd.DataFrame, config: Config, plan: FeaturePlan) -> BuildSpec:
-    """The recipe for parts of ``leads``, which are all the leads of the table."""
+    """The build spec for parts of ``leads``, which are all the leads of the table."""
     return BuildSpec(fix_grid(config.problem, leads), plan)
 
 
 def build_part(part: Journeys, build_spec: BuildSpec) -> pd.DataFrame:
-    """The rows of some leads: their snapshots, labels and features.
+    """Build the rows of some leads: snapshots, labels and features.
 
     Parameters
     ----------
-    part : the leads of one part, and all events, outcomes and attribute changes of theirs.
+    part : the leads of one part with all their events, outcomes and attribute changes.
 
     Returns
     -------
@@ -54,23 +54,23 @@ def build_part(part: Journeys, build_spec: BuildSpec) -> pd.DataFrame:
 def assign_partitions(leads: pd.DataFrame, parts: int) -> npt.NDArray[np.int32]:
     """The part of each lead, 0 to ``parts`` - 1, by a hash of its account, or of its id where it has none.
 
-    An account's leads stay together, whose features may tell of each other. The same leads are dealt alike on every
-    machine and in every process.
+    An account's leads stay together, since their features may depend on each other. The assignment is the same on
+    every machine and in every process.
     """
     keys = leads["lead_id"].astype("str")
     if "account_id" in leads:
-        # An account and a lead may share a name; that puts them in one part and does no harm.
+        # An account and a lead may share a name; that only puts them in one part.
         keys = leads["account_id"].astype("str").where(leads["account_id"].notna(), keys)
     hashes = pd.util.hash_array(keys.to_numpy(object), categorize=False)
     return (hashes % np.uint64(parts)).astype(np.int32)
 
 
 class Shards:
-    """All leads with their outcomes and attribute changes, from which those of one part are taken.
+    """All leads with their outcomes and attribute changes, ready to be taken part by part.
 
     Parameters
     ----------
-    journeys : with any events or none; they come part by part from elsewhere.
+    journeys : their events are not used; `take` is given those of its part.
     part : the part of each lead, below ``parts``, from `assign_partitions`.
     """
 
@@ -86,7 +86,7 @@ class Shards:
         }
 
     def take(self, number: int, events: pd.DataFrame) -> Journeys:
-        """One part, in the order of the whole."""
+        """The journeys of one part, in the order of the whole."""
         own = {
             name: table.take(order[edges[number] : edges[number + 1]]).reset_index(drop=True)
             for name, (table, order, edges) in self._tables.items()
@@ -101,7 +101,7 @@ class Shards:
 
 
 def _sorted_by(part: npt.NDArray[np.int32], parts: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
-    """Row numbers part by part, and where each part begins and ends among them."""
+    """Row positions sorted by part, and where each part begins and ends."""
     edges = np.zeros(parts + 1, np.int64)
     np.cumsum(np.bincount(part, minlength=parts), out=edges[1:])
     return np.argsort(part, kind="stable"), edges

@@ -1,8 +1,8 @@
-"""Snapshots: which leads are looked at, and when; journeys go in, (lead, cutoff) pairs and a waterfall come out.
+"""Snapshots: the (lead, cutoff) pairs of a population, their labels and the waterfall that led to them.
 
-A lead belongs to the population at a cutoff when it was created at or before it (what is known at creation is
-known at age zero), its age is within the limits, and no outcome that ends its journey was known strictly before
-it: a terminal stage, or the very stage that is predicted.
+A lead belongs to the population at a cutoff when it was created at or before it (what is known at creation is known
+at age zero), its age is within the limits, and no outcome that ends its journey was known strictly before it: a
+terminal stage, or the predicted stage.
 """
 
 from __future__ import annotations
@@ -49,33 +49,33 @@ _AGE_BANDS = [days * DAY for days in (0, 7, 30, 90, 180, 365)]
 
 
 StepRule = Literal["snapshots", "age", "open", "late_entry", "mature", "read", "usable", "labeled"]
-"""What a step of the waterfall asks for; the last three are those of a flat table."""
+"""The condition of a step of the waterfall; the last three are those of a flat table."""
 
 
 @dataclass(frozen=True)
 class Step(Result):
-    """One step of the population waterfall: how many snapshots, and of how many leads, are left after it."""
+    """One step of the population waterfall: the snapshots and leads left after it."""
 
     rule: StepRule
-    """What it asks for: ``snapshots`` at the configured ages or on the calendar grid, an ``age`` within the limits,
+    """Its condition: ``snapshots`` at the configured ages or on the calendar grid, an ``age`` within the limits,
     a lead still ``open``, no ``late_entry`` of an earlier conversion, ``mature`` outcomes; in a flat table, rows that
     were ``read``, are ``usable`` and are ``labeled``."""
     step: str
-    """The same in words."""
+    """The same as a text."""
     snapshots: int
     """Snapshots left after it."""
     leads: int
-    """Leads that they are of."""
+    """Leads of these snapshots."""
 
 
 @dataclass(frozen=True)
 class Snapshots:
-    """Mature snapshots and how they were come by.
+    """Mature snapshots, and the waterfall that led to them.
 
     Attributes
     ----------
     table : DataFrame
-        ``lead_id``, ``cutoff_time`` (``datetime64[us, UTC]``), ``age`` (text such as ``"7d"``: the age asked for,
+        ``lead_id``, ``cutoff_time`` (``datetime64[us, UTC]``), ``age`` (text such as ``"7d"``: the configured age,
         or on a calendar grid the highest of 0, 7, 30, 90, 180, 365 days reached), sorted by cutoff, then lead.
     waterfall : tuple of Step
     """
@@ -85,7 +85,7 @@ class Snapshots:
 
 
 def group_leads(leads: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """A number for each lead's account, or one of its own where it has none."""
+    """A number for each lead's account; a lead without one gets its own."""
     if "account_id" not in leads:
         return np.arange(len(leads))
     account = pd.factorize(leads["account_id"])[0]
@@ -101,7 +101,7 @@ def _first_per_lead(journeys: Journeys, rows: pd.DataFrame, times: Micros) -> Mi
 
 
 def creation_times(leads: pd.DataFrame) -> Micros:
-    """When each lead came in; `NEVER` for one without the time, which is looked at nowhere."""
+    """When each lead was created; `NEVER` where that is missing, and such a lead has no snapshot."""
     return column_to_microseconds(leads["created_at"], missing=NEVER)
 
 
@@ -146,8 +146,8 @@ def _at_ages(ages: list[int], created: Micros) -> tuple[npt.NDArray[np.int64], M
 def _at_grid(
     created: Micros, first: int, step: int, points: int, limits: tuple[int, int]
 ) -> tuple[npt.NDArray[np.int64], Micros, int, int]:
-    """Grid points at which each lead is within the age limits; and how many lie at or after creation at all."""
-    # Only the points inside the limits are laid out: a long history would otherwise cost leads x points.
+    """Grid points within each lead's age limits; and how many points and leads lie at or after creation at all."""
+    # Only points inside the limits are built: a long history would otherwise cost leads x points.
     after = np.clip(-((first - created) // step), 0, points)
     start = np.clip(-((first - (created + limits[0])) // step), 0, points)
     stop = np.clip((created + limits[1] - first) // step + 1, start, points)
@@ -159,8 +159,10 @@ def _at_grid(
 
 
 def fix_grid(problem: Problem, leads: pd.DataFrame) -> Problem:
-    """The same problem with the first day of its grid written down, so that a part of the leads is looked at on
-    the days that all are: left out, it is the day on which the first of all leads was created."""
+    """Set the first day of the grid where it is missing, so that partitions share the days of the whole.
+
+    It is the day on which the first of all leads was created.
+    """
     policy = problem.snapshots
     created = creation_times(leads)
     if policy.every is None or policy.from_ is not None or created.min(initial=NEVER) == NEVER:
@@ -171,7 +173,7 @@ def fix_grid(problem: Problem, leads: pd.DataFrame) -> Problem:
 
 
 def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
-    """The mature snapshots of the population, at the moments the policy names.
+    """Build the mature snapshots of the population.
 
     A snapshot is mature when its label window ends at or before ``journeys.observed_until``; immature ones are
     dropped by date, whatever has happened to the lead since.
@@ -179,7 +181,7 @@ def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     Raises
     ------
     PopulationError
-        If nobody is left; the message says at which step.
+        If nobody is left; the message names the step.
     """
     snapshots = find_snapshots(journeys, problem)
     if len(snapshots.table) == 0:
@@ -194,7 +196,7 @@ def build_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
 
 
 def find_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
-    """As `build_snapshots`, for leads of whom perhaps nobody is left, as in a part of a larger table."""
+    """As `build_snapshots`, but the table may be empty, as for a part of a larger one."""
     observed_until = to_microseconds(journeys.observed_until)
     label_span = problem.gap + problem.horizon
     lead, cutoff, steps = _population(journeys, problem, last=observed_until - label_span)
@@ -209,11 +211,11 @@ def find_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
 
 
 def find_open(journeys: Journeys, problem: Problem) -> pd.DataFrame:
-    """The snapshots of the population that are not mature yet: known leads with an outcome still to come.
+    """Find the snapshots of the population that are not mature yet: their outcome is still to come.
 
     Returns
     -------
-    DataFrame as `Snapshots.table`; without a row where the snapshots named end earlier.
+    DataFrame as `Snapshots.table`; empty where the configured snapshots end earlier.
     """
     observed_until = to_microseconds(journeys.observed_until)
     lead, cutoff, _ = _population(journeys, problem, last=observed_until)
@@ -224,21 +226,21 @@ def find_open(journeys: Journeys, problem: Problem) -> pd.DataFrame:
 def _population(
     journeys: Journeys, problem: Problem, *, last: int
 ) -> tuple[npt.NDArray[np.int64], Micros, list[Step]]:
-    """Who is looked at when, as rows of ``journeys.leads`` and moments; a grid goes on until ``last``."""
+    """Rows of ``journeys.leads``, their cutoffs and the waterfall; a calendar grid ends at ``last``."""
     leads = journeys.leads
     created = creation_times(leads)
-    there = np.flatnonzero(created < NEVER)
+    dated = np.flatnonzero(created < NEVER)
     low, high = problem.age_limits
     policy = problem.snapshots
 
     if policy.ages is not None:
-        lead, cutoff = _at_ages(policy.ages, created[there])
-        steps = [Step("snapshots", "snapshots at the configured ages", len(lead), len(there))]
+        lead, cutoff = _at_ages(policy.ages, created[dated])
+        steps = [Step("snapshots", "snapshots at the configured ages", len(lead), len(dated))]
     else:
         first, every, points = _grid(problem, created, last)
-        lead, cutoff, n, n_leads = _at_grid(created[there], first, every, points, problem.age_limits)
+        lead, cutoff, n, n_leads = _at_grid(created[dated], first, every, points, problem.age_limits)
         steps = [Step("snapshots", "snapshots on the calendar grid", n, n_leads)]
-    lead = there[lead]
+    lead = dated[lead]
 
     def keep(rule: StepRule, text: str, mask: npt.NDArray[np.bool_]) -> None:
         nonlocal lead, cutoff
@@ -248,7 +250,7 @@ def _population(
     age = cutoff - created[lead]
     keep("age", f"aged {format_duration(low)} to {format_duration(high)}", (age >= low) & (age <= high))
     keep("open", "still open at that moment", exit_times(journeys, problem)[lead] >= cutoff)
-    # Sales knew of these only later: not open in truth, and no conversion that was still to come.
+    # Entered late: these leads had already converted, so they were not open and no conversion was to come.
     on_time = conversion_times(journeys, problem)[lead] >= cutoff
     keep("late_entry", "no sale entered after the fact", on_time)
     return lead, cutoff, steps
@@ -260,8 +262,8 @@ def _tabulate(
     leads, policy = journeys.leads, problem.snapshots
     created = creation_times(leads)
     bands = np.sort(np.array(policy.ages if policy.ages is not None else _AGE_BANDS))
-    words = np.array([format_duration(int(age)) for age in bands])
-    text = words[np.searchsorted(bands, cutoff - created[lead], side="right") - 1]
+    names = np.array([format_duration(int(age)) for age in bands])
+    text = names[np.searchsorted(bands, cutoff - created[lead], side="right") - 1]
     order = np.lexsort((lead, cutoff))
     table = pd.DataFrame(
         {
@@ -275,7 +277,7 @@ def _tabulate(
 
 
 def _nobody(steps: list[Step], created: Micros, observed_until: int, label_span: int) -> PopulationError:
-    """Why no snapshot is left, and what would help."""
+    """The reason that no snapshot is left, and the remedy."""
     emptied = next(step for step in steps if step.snapshots == 0)
     if emptied.rule != "mature":
         remedy = (
@@ -300,7 +302,7 @@ def _nobody(steps: list[Step], created: Micros, observed_until: int, label_span:
 
 
 def open_leads(journeys: Journeys, cutoff: dt.datetime, problem: Problem) -> pd.DataFrame:
-    """The leads that are open at one moment, as the batch job sees them.
+    """Find the leads that are open at one moment, as the batch job does.
 
     Returns
     -------
@@ -319,8 +321,8 @@ def open_leads(journeys: Journeys, cutoff: dt.datetime, problem: Problem) -> pd.
 def assign_labels(journeys: Journeys, snapshots: pd.DataFrame, problem: Problem) -> npt.NDArray[np.int8]:
     """1 where a lead first reaches the predicted stage in its label window, else 0.
 
-    The window is half-open: ``[cutoff + gap, cutoff + gap + horizon)``. A lead that converts inside the gap is
-    a 0: nobody could have acted on it, and the probability is that of converting in the window.
+    The window is half-open: ``[cutoff + gap, cutoff + gap + horizon)``. A lead that converts inside the gap is a 0:
+    nobody could have acted on it, and the probability is that of converting in the window.
 
     Parameters
     ----------
@@ -334,5 +336,5 @@ def assign_labels(journeys: Journeys, snapshots: pd.DataFrame, problem: Problem)
     position = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     when = converted[position]
     start = column_to_microseconds(snapshots["cutoff_time"]) + problem.gap
-    inside: npt.NDArray[np.bool_] = (when >= start) & (when < start + problem.horizon)
-    return inside.astype(np.int8)
+    converts: npt.NDArray[np.bool_] = (when >= start) & (when < start + problem.horizon)
+    return converts.astype(np.int8)

@@ -32,7 +32,7 @@ from mqlml.times import (
     to_microseconds,
 )
 from mqlml.training.leakage.events import count_events
-from mqlml.training.leakage.perturbation import prove, require_leak_test, sample_snapshots, take_leads
+from mqlml.training.leakage.perturbation import require_leak_test, run_leak_test, sample_snapshots, take_leads
 from mqlml.training.partitions import BuildSpec, Shards, assign_partitions, build_part, make_build_spec
 from mqlml.training.table import choose_rows, learn_plan
 
@@ -147,7 +147,7 @@ def build_table_on_spark(
     some = take_leads(journeys, sample)
     asked = session.createDataFrame(pa.table({"lead_id": _ids(some.leads["lead_id"])}))
     theirs = events.join(functions.broadcast(asked), "lead_id", "left_semi").toArrow()
-    require_leak_test(prove(_with_events(some, theirs), sample, plan))
+    require_leak_test(run_leak_test(_with_events(some, theirs), sample, plan))
     return each(_Make(make_build_spec(journeys.leads, config, plan)), _schema(ids, plan))
 
 

@@ -1,13 +1,13 @@
-"""Splits in time: which rows a model learns from and which later rows judge it.
+"""Splits in time: which rows a model learns from and which later rows it is evaluated on.
 
-Every split keeps two promises. A training row's label window ends at or before the first cutoff it is judged on
-(so no outcome of the judged period is learned from), and no model judges a lead whose account, or whose own earlier
-looks, it learned from.
+Every split keeps two rules. A training row's label window ends at or before the first cutoff of the test rows, so no
+outcome of the test period is learned from. And no model is evaluated on a lead if it learned from the lead's account
+or earlier snapshots.
 
-The second promise has a trap. Whoever is judged later was still open later, so leaving all of them out of the past
-leaves mostly those that had ended by then, winners first among them: on a weekly grid, where many leads are in both,
-that raised the share of conversions to learn from by half. Hence, where many are in both, groups are dealt into parts
-at random, and each part is judged by a model of its own, which learned from the other parts, whatever became of them.
+The second rule has a trap. A lead of the test period was still open then, so leaving all of them out of the past
+leaves mostly leads that had ended, winners first among them: on a weekly grid, where many leads are in both, that
+raised the share of conversions to learn from by half. Hence, where many are in both, groups are assigned to
+cross-fitting parts at random, and each part is evaluated with a model that learned from the other parts.
 """
 
 from __future__ import annotations
@@ -91,24 +91,24 @@ def _half(cuts: Micros, place: int) -> float:
 
 
 MOST_PURGED = 0.1
-"""Up to this share of the earlier rows is simply left out; more would change who is learned from."""
+"""Up to this share of the earlier rows is left out; more would change the training population."""
 
 N_PARTS = 3
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows to learn from and later rows to judge on.
+    """Rows to learn from and later rows to evaluate on.
 
     Attributes
     ----------
     train, test : ndarray of int, row positions.
         ``train`` is in order of time, ``test`` part by part and in order of time within each.
     parts : tuple of (train, test)
-        What each model learns from and judges: one for the whole fold, or one for each part that groups were dealt
-        into. Their ``test`` rows, one after another, are the fold's.
+        What each model learns from and is evaluated on: one pair for the whole fold, or one for each cross-fitting
+        part. Their ``test`` rows, one after another, are the fold's.
     start, end : first and last position in time that ``test`` covers (same unit as ``time``).
-    purged : number of earlier rows left out because their lead or account is judged; 0 where there are parts.
+    purged : number of earlier rows left out because their lead or account is in ``test``; 0 where there are parts.
     """
 
     train: Rows
@@ -126,14 +126,14 @@ def _fold(time: npt.NDArray[np.int64], group: Rows, label_span: int, rows: Rows,
     clean = before[~np.isin(group[before], group[test])]
     purged = len(before) - len(clean)
     if purged > MOST_PURGED * len(before):
-        parts = _deal(group, before, test)
+        parts = _assign_parts(group, before, test)
         if all(len(train) for train, _ in parts):
-            return Fold(before, np.concatenate([judged for _, judged in parts]), parts, start, end, 0)
+            return Fold(before, np.concatenate([test for _, test in parts]), parts, start, end, 0)
     return Fold(clean, test, ((clean, test),), start, end, purged)
 
 
-def _deal(group: Rows, before: Rows, test: Rows) -> tuple[tuple[Rows, Rows], ...]:
-    """Rows to learn from and to judge on, part by part; groups are dealt alike whatever the rows."""
+def _assign_parts(group: Rows, before: Rows, test: Rows) -> tuple[tuple[Rows, Rows], ...]:
+    """Training and test rows of each cross-fitting part; a group's part does not depend on the rows."""
     rng = np.random.default_rng(0)
     part = rng.permutation(int(group.max()) + 1) % N_PARTS
     of_before, of_test = part[group[before]], part[group[test]]
@@ -145,7 +145,7 @@ def _by_time(time: npt.NDArray[np.int64], rows: Rows) -> Rows:
 
 
 def holdout_split(time: npt.NDArray[np.int64], group: Rows, *, label_span: int, share: float) -> Fold:
-    """The last period, held out from every choice, and what may be learned from before it.
+    """Hold out the last period from every choice; what may be learned from lies before it.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def holdout_split(time: npt.NDArray[np.int64], group: Rows, *, label_span: int, 
     label_span : int
         Gap plus horizon, in the unit of ``time``; 0 for a flat table.
     share : float
-        Share of rows to hold out; ties in time stay together, so it is met as nearly as they allow.
+        Share of rows to hold out, as nearly as ties in time allow, which stay together.
 
     Raises
     ------
@@ -167,16 +167,16 @@ def holdout_split(time: npt.NDArray[np.int64], group: Rows, *, label_span: int, 
     start = time[rows[min(int(np.ceil(len(rows) * (1 - share))), len(rows) - 1)]]
     fold = _fold(time, group, label_span, rows, rows[time[rows] >= start])
     if len(fold.train) == 0:
-        why = "the history is too short"
+        reason = "the history is too short"
         remedy = "Shorten problem.horizon, bring a longer history, or lower problem.holdout"
         if fold.purged:
-            why = "every earlier row shares a lead or account with it"
+            reason = "every earlier row shares a lead or account with it"
             remedy = "Bring more accounts or a longer history, or lower problem.holdout"
         elif label_span == 0:
-            why = "no row comes before it in the order"
+            reason = "no row comes before it in the order"
             remedy = "Name a finer data.flat.order, or several columns, or lower problem.holdout"
         raise PopulationError(
-            f"nothing is left to learn from before the held-out last {share:.0%} of cutoffs: {why}. {remedy}"
+            f"nothing is left to learn from before the held-out last {share:.0%} of cutoffs: {reason}. {remedy}"
         )
     return fold
 
@@ -192,13 +192,21 @@ def rolling_folds(
     min_positives: int,
     dated: bool = False,
 ) -> list[Fold]:
-    """Forward folds inside ``rows``: each learns from the past and is judged on the next period.
+    """Rolling folds inside ``rows``: each learns from the past and is evaluated on the next period.
 
-    The first period starts as soon as ``min_positives`` conversions (and as many others) can be learned from. Where
-    times are dates (``dated``), the rest is cut into calendar periods, at most ``n_folds`` of them: see
-    `cut_calendar`. An order without dates is cut into ``n_folds`` periods of about as many rows each. A fold whose
-    training rows hold too few conversions after purging is left out, and so is one that nobody falls into, so the
-    list may be shorter than asked for, or empty.
+    ::
+
+        time     ------------------------------------------------------------->
+        fold 1   [ train          ]  span  [ test ]
+        fold 2   [ train                  ]  span  [ test ]
+        fold 3   [ train                          ]  span  [ test ]
+
+    ``span`` is ``label_span``: the label windows of the training rows end before the test period begins. The first
+    period starts as soon as ``min_positives`` conversions (and as many others) can be learned from. Where times are
+    dates (``dated``), the rest is cut into calendar periods, at most ``n_folds`` of them: see `cut_calendar`. An
+    order without dates is cut into ``n_folds`` periods of about as many rows each. A fold whose training rows hold
+    too few conversions after purging is left out, and so is a period without rows, so the list may be shorter than
+    ``n_folds``, or empty.
     """
     rows = _by_time(time, rows)
     ends = np.sort(time[rows] + label_span)

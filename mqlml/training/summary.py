@@ -25,12 +25,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Population(Result):
-    """Whom a model learns from."""
+    """The snapshots a model learns from."""
 
     waterfall: tuple[Step, ...]
     """The steps from what was read to what is left, first to last."""
     snapshots: int
-    """Snapshots that are left."""
+    """Snapshots left after the last step."""
     positives: int
     """Snapshots followed by a conversion within the horizon."""
     base_rate: float
@@ -60,18 +60,18 @@ class HoldoutPeriod(Result):
 
 
 def describe_population(table: TrainingTable) -> Population:
-    """The waterfall, and how many of the snapshots that are left convert."""
+    """The waterfall, and how many of the snapshots left convert."""
     return Population(table.waterfall, len(table.label), int(table.label.sum()), float(table.label.mean()))
 
 
 def list_left_out(table: TrainingTable) -> tuple[LeftOut, ...]:
-    """The columns that became no feature, but for those that the leakage audit refused, which are findings."""
+    """The columns that became no feature, except those that the leakage audit refused, which are findings."""
     refused = refused_columns(table.leaks)
     return tuple(LeftOut(column, reason) for column, reason in table.plan.left_out if column not in refused)
 
 
 def describe_holdout(table: TrainingTable) -> HoldoutPeriod:
-    """From when until when the held-out period runs, in times or, for a flat table, in places of the order."""
+    """The first and last cutoff of the held-out period; for a flat table, places in its order."""
     fold = table.holdout
     if not table.dated:
         return HoldoutPeriod(str(fold.start), str(fold.end), len(fold.test))

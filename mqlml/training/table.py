@@ -1,4 +1,4 @@
-"""The training table: journeys or a flat table go in; snapshots, features and labels, row by row, come out."""
+"""The training table: one row per snapshot with its features and label, built from journeys or a flat table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mqlml.training.leakage.findings import Finding, refused_actions, refused_co
 from mqlml.training.leakage.perturbation import (
     PerturbationTest,
     perturbation_findings,
-    prove,
+    run_leak_test,
     sample_snapshots,
     take_leads,
 )
@@ -49,7 +49,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """Everything a model learns from and is judged on, one row per snapshot in order of time.
+    """Everything a model learns from and is evaluated on, one row per snapshot in order of time.
 
     Attributes
     ----------
@@ -74,8 +74,8 @@ class TrainingTable:
     leaks : tuple of Finding
     waterfall : tuple of Step
     every : int
-        Microseconds between the cutoffs of a calendar grid; 0 where leads are looked at by age.
-    leak_test : Proof or None
+        Microseconds between the cutoffs of a calendar grid; 0 where snapshots are taken by age.
+    leak_test : PerturbationTest or None
         Whether changing the future moves a feature; None for a flat table, which has no times.
     """
 
@@ -108,7 +108,7 @@ class TrainingTable:
         return pd.concat([keys, self.features], axis=1)
 
     def weeks(self, start: int, end: int) -> float | None:
-        """Length in weeks of the period whose first and last cutoffs are given; None for a flat table.
+        """Length in weeks of the period between two cutoffs; None for a flat table.
 
         A cutoff of a grid stands for the time until the next one: four weekly cutoffs are four weeks, not three.
         Otherwise a period has at least a day.
@@ -118,14 +118,14 @@ class TrainingTable:
 
 @dataclass(frozen=True)
 class ImmatureSnapshots:
-    """Looks at leads whose outcome was not known yet, one per row in order of time; attributes as in `TrainingTable`.
+    """Immature (unlabeled) snapshots, one per row in order of time; attributes as in `TrainingTable`.
 
-    They say nothing on what converts, but who comes and what a model makes of them.
+    They show who comes in and how a model scores them, not who converts.
 
     Attributes
     ----------
     start, end : int
-        The time that they cover; whoever was looked at in it is here.
+        The time that they cover, without omissions.
     """
 
     lead_id: pd.Series
@@ -138,14 +138,14 @@ class ImmatureSnapshots:
 
 
 def build_open(journeys: Journeys, config: Config, plan: FeaturePlan) -> ImmatureSnapshots:
-    """The looks of the config's population that are too recent for a training table, with the features of a plan."""
-    looks = find_open(journeys, config.problem)
-    lead, group = _groups(journeys.leads, looks["lead_id"])
+    """Build the snapshots that are too recent for a training table, with the features of a plan."""
+    snapshots = find_open(journeys, config.problem)
+    lead, group = _groups(journeys.leads, snapshots["lead_id"])
     end = to_microseconds(journeys.observed_until)
     return ImmatureSnapshots(
-        lead_id=looks["lead_id"],
-        features=build_features(journeys, looks[["lead_id", "cutoff_time"]], plan),
-        time=column_to_microseconds(looks["cutoff_time"]),
+        lead_id=snapshots["lead_id"],
+        features=build_features(journeys, snapshots[["lead_id", "cutoff_time"]], plan),
+        time=column_to_microseconds(snapshots["cutoff_time"]),
         group=group,
         lead=lead,
         start=end - config.problem.gap - config.problem.horizon,
@@ -169,17 +169,17 @@ def _check_classes(label: npt.NDArray[np.int8], what: str, remedy: str) -> None:
 
 def _check_features(plan: FeaturePlan) -> None:
     if not plan.features:
-        why = "; ".join(f"{column!r}: {reason}" for column, reason in plan.left_out[:3])
+        reasons = "; ".join(f"{column!r}: {reason}" for column, reason in plan.left_out[:3])
         raise ContractError(
-            f"a model needs a column to learn from, and no column of the leads is one ({why or 'there is none'}). "
-            "Bring more columns, or name some in profile.static"
+            f"a model needs a column to learn from, and no column of the leads is one "
+            f"({reasons or 'there is none'}). Bring more columns, or name some in profile.static"
         )
 
 
 def build_table(data: Journeys | FlatTable, config: Config, *, rows: Rows | None = None) -> TrainingTable:
-    """Make the training table that the config describes.
+    """Build the training table that the config describes.
 
-    ``rows`` are those of `choose_rows`, where these journeys' have been chosen already.
+    ``rows`` are those of `choose_rows`, if they have been chosen already.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def build_table(data: Journeys | FlatTable, config: Config, *, rows: Rows | None
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a training table before any feature is made; attributes as in `TrainingTable`."""
+    """The rows of a training table without features; attributes as in `TrainingTable`."""
 
     lead_id: pd.Series
     cutoff_time: pd.Series
@@ -232,7 +232,7 @@ class Rows:
 
     @property
     def holdout_start(self) -> dt.datetime:
-        """The moment before which everything is learned, the vocabulary of the features included."""
+        """Everything is learned before this moment, the vocabulary of the features included."""
         return from_microseconds(self.holdout.start)
 
     def with_features(
@@ -243,7 +243,7 @@ class Rows:
         *,
         leak_test: PerturbationTest | None = None,
     ) -> TrainingTable:
-        """The whole table; ``features`` come row by row in the order of these rows."""
+        """The whole table; ``features`` are in the order of these rows."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if leak_test is not None:
             leaks = (*leaks, *perturbation_findings(leak_test))
@@ -251,7 +251,7 @@ class Rows:
 
 
 def choose_rows(journeys: Journeys, config: Config) -> Rows:
-    """Who is looked at when, and what came of it; events are not read, and ``journeys`` may come without them.
+    """Choose the snapshots with their labels; events are not used, and ``journeys`` may have none.
 
     Raises
     ------
@@ -293,12 +293,12 @@ def learn_plan(
     events: EventFacts | None = None,
     around: EventCounts | None = None,
 ) -> tuple[FeaturePlan, tuple[Finding, ...]]:
-    """Which features the rows get, and what the leakage audit found.
+    """Choose the features of the rows, and return the findings of the leakage audit.
 
     Parameters
     ----------
-    events : the facts of the events known before ``rows.holdout_start``, where ``journeys`` come without events.
-    around : how the event types lie around the conversions, in that case: the sum over all parts of `count_events`.
+    events : the facts of the events known before ``rows.holdout_start``, where ``journeys`` have no events.
+    around : in that case, the sum of `count_events` over all partitions.
 
     Raises
     ------
@@ -326,7 +326,7 @@ def _from_journeys(journeys: Journeys, config: Config, rows: Rows) -> TrainingTa
     sample = sample_snapshots(journeys.leads, snapshots)
     sampled = take_leads(journeys, sample)
     check_own(sampled, sample, plan)
-    leak_test = prove(sampled, sample, plan)
+    leak_test = run_leak_test(sampled, sample, plan)
     return rows.with_features(build_features(journeys, snapshots, plan), plan, leaks, leak_test=leak_test)
 
 

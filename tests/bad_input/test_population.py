@@ -124,19 +124,19 @@ JOURNEYS = [
         {"policy": "min_precision", "value": 0.5},
         {"policy": "min_precision", "value": 0.99},
         r"labels\.sql: no threshold reaches a precision of 0\.99; the best is 0\.\d+, at 0\.\d+ \(\d+ leads, \d+ "
-        r"converted\)\. Ask for no more",
+        r"converted\)\. Lower the value",
     ),
     labels(
         "capacity-below-one-lead",
         {"policy": "min_recall", "value": 0.9},
         {"policy": "capacity", "per_week": 0.001},
-        r"labels\.sql: no threshold selects as few as 0\.001 leads a week; the best is [\d.]+, .*Allow that many",
+        r"labels\.sql: no threshold selects as few as 0\.001 leads a week; the best is .*Raise per_week to that",
     ),
     labels(
         "sql-easier-than-mql",
         {"policy": "fixed", "value": 0.9},
         {"policy": "min_recall", "value": 0.9},
-        r"labels\.sql must not be easier to reach than mql: it asks for a recall of 0\.9, .*Ask for less of sql",
+        r"labels\.sql must not have a lower threshold than mql: its rule is a recall of 0\.9, .*Lower the value",
     ),
     labels(
         "a-follow-up-worth-nothing",

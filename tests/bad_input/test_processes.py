@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_the_earlier_table(name: str, desk: Desk, temporary: 
     done = start("table", "--out", name, desk=desk, temporary=temporary, before=full(1000))
     assert (done.returncode, done.stdout) == (4, "")
     judge_words(
-        done.stderr, f"{name}' cannot be written: no space is left .*; the earlier file is as it was. .* free"
+        done.stderr, f"{name}' cannot be written: no space is left .*; the earlier file is unchanged. .* free"
     )
     assert earlier.read_bytes() == EARLIER
     assert names_in(desk.folder) == before

@@ -45,7 +45,7 @@ def no_config(id: str, spoil: Spoil, says: str) -> Bad:
 
 
 def key(id: str, name: str, value: Any, says: str) -> Bad:
-    return Bad(id, setting(name, value), rf"^mqlml: mqlml\.yml: {says}", "ConfigError")
+    return Bad(id, setting(name, value), rf"^mqlml: mqlml\.yml(, line \d+)?: {says}", "ConfigError")
 
 
 FILES = [
@@ -93,29 +93,45 @@ KEYS = [
     key("name-with-blanks", "name", "my leads!", "name: must be letters, digits, .*; found 'my leads!'"),
     key("no-outcomes", "data.outcomes", None, r"data: needs 'outcomes' \(or 'flat', for one table\)"),
     key("no-end", "data.observed_until", None, "data: needs 'observed_until': the moment up to which"),
-    key("end-in-words", "data.observed_until", "Christmas", "data: 'observed_until': .*; found 'Christmas'$"),
+    key("end-in-words", "data.observed_until", "Christmas", r"data\.observed_until: .*; found 'Christmas'$"),
     key(
-        "no-unit", "problem.horizon", 60, r"problem\.horizon: .* a number and a unit, h, d or w .*; found 60$"
+        "no-unit",
+        "problem.horizon",
+        60,
+        r"problem\.horizon: .* a number and a unit, h, d or w .*; found 60; write 60d$",
     ),
-    key("unit-in-words", "problem.horizon", "60 days", r"problem\.horizon: .*; found '60 days'$"),
-    key("a-month", "problem.gap", "1m", r"problem\.gap: .* unit, h, d or w .*; found '1m'$"),
+    key("unit-in-words", "problem.horizon", "60 days", r"problem\.horizon: .*; found '60 days'; write 60d$"),
+    key("a-month", "problem.gap", "1m", r"problem\.gap: .* unit, h, d or w .*; found '1m'; write 30d or 4w$"),
     key("no-horizon", "problem.horizon", "0d", r"problem\.horizon: must be greater than 0; found 0$"),
-    key("holdout-in-percent", "problem.holdout", 30, r"problem\.holdout: must be less than 1; found 30$"),
-    key("unknown-outcome", "problem.outcome", "won", r"problem\.outcome: must be 'mql', .*; found 'won'$"),
     key(
-        "unknown-zone", "data.timezone", "Europe/Berln", r"data: unknown time zone .* mean 'Europe/Berlin'\?"
+        "holdout-in-percent",
+        "problem.holdout",
+        30,
+        r"problem\.holdout: must be less than 1; found 30; write 0.3 for 30%$",
+    ),
+    key(
+        "unknown-outcome",
+        "problem.outcome",
+        "won",
+        r"problem\.outcome: must be one of mqlml's stages, .*; found 'won'; write closed_won,",
+    ),
+    key(
+        "unknown-zone",
+        "data.timezone",
+        "Europe/Berln",
+        r"data\.timezone: must be a time zone; .* mean 'Europe/Berlin'\?",
     ),
     key(
         "zone-abbreviated",
         "data.timezone",
         "CEST",
-        "data: unknown time zone 'CEST'; name a place, as Europe/",
+        r"data\.timezone: must be a time zone; found 'CEST'; name a place, as Europe/",
     ),
     key(
         "share-in-percent",
         "data.max_quarantined",
         "1%",
-        r"data\.max_quarantined: must be a number; found '1%'$",
+        r"data\.max_quarantined: must be a number; found '1%'; write 0.01$",
     ),
     key(
         "windows-unsorted", "windows", ["30d", "7d"], r"windows: .* shortest first.*; found \['30d', '7d'\]$"
@@ -141,21 +157,26 @@ KEYS = [
         r"labels\.mql: policy 'capacity' needs 'per_week'",
     ),
     key("no-label", "labels", {}, "labels: needs at least one label, as mql"),
-    key("reserved-label", "labels", {"disqualified": FIXED}, "labels: 'disqualified' is what leads without"),
+    key(
+        "reserved-label",
+        "labels",
+        {"disqualified": FIXED},
+        r"labels\.disqualified: 'disqualified' is what leads without",
+    ),
     key(
         "precision-in-percent",
         "labels",
         {"mql": {"policy": "min_precision", "value": 15}, "sql": FIXED},
-        r"labels\.mql\.value: must be less than or equal to 1; found 15$",
+        r"labels\.mql\.value: must be less than or equal to 1; found 15; write 0.15 for 15%$",
     ),
     key(
         "variable-not-set",
         "data.leads.path",
         "${MQLML_NOT_SET_HERE}/leads.csv",
-        r"data\.leads\.path reads the environment variable MQLML_NOT_SET_HERE, which is not set; set it, or",
+        r"data\.leads\.path: reads the environment variable MQLML_NOT_SET_HERE, which is not set; set it, or",
     ),
     key("path-and-sql", "data.leads.sql", "select 1", r"data\.leads: needs exactly one of 'path' and 'sql'"),
-    key("path-not-text", "data.leads.path", 5, r"data\.leads\.path: must be text; found 5$"),
+    key("path-not-text", "data.leads.path", 5, r"data\.leads\.path: must be text; found 5; write \"5\"$"),
     key(
         "leads-not-a-section",
         "data.leads",
@@ -178,7 +199,7 @@ KEYS = [
         "stage-of-theirs",
         "data.outcomes.stages",
         {"Won": "won"},
-        r"data\.outcomes\.stages\.Won: must be 'mql'",
+        r"data\.outcomes\.stages\.Won: must be one of mqlml's stages, .*; write closed_won$",
     ),
     key(
         "unknown-unit",
@@ -213,7 +234,7 @@ KEYS = [
     Bad(
         "end-still-to-come",
         setting("data.observed_until", "2999-01-01"),
-        r"data\.observed_until must lie in the past; found 2999-01-01, and it is .*\. Write the moment of the export",
+        r"data\.observed_until must lie in the past; found 2999-01-01, and it is .*\. Set it to the time of",
         "ConfigError",
     ),
     Bad(
@@ -374,7 +395,9 @@ def test_a_folder_that_is_no_earlier_table_is_left_alone(
     desk.path("results").joinpath(name).write_bytes(data)
     desk.save()
     before = names_in(desk.folder)
-    says = f"the folder 'results' would be replaced, and holds {re.escape(repr(name))}, which is no part of a"
+    says = (
+        f"the folder 'results' would be replaced, and holds {re.escape(repr(name))}, which is not part of a"
+    )
     judge(["table", "--out", "results"], Bad("", lambda _: None, says, "OutputError", 4), capsys)
     assert names_in(desk.folder) == before
     assert desk.path("results").joinpath(name).read_bytes() == data

@@ -1,4 +1,4 @@
-"""The recent weeks: who looks at them, and that a capacity is kept by what comes next."""
+"""The recent weeks: which model scores them, and that a capacity holds in the next weeks."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ def parted(world: Simulation, settings: Config) -> tuple[TrainingTable, Immature
     return held.past, held.recent
 
 
-def test_the_model_of_the_past_looks_at_what_came_since(
-    world: Simulation, calibrator: SigmoidCalibrator
-) -> None:
+def test_the_model_of_the_past_scores_later_leads(world: Simulation, calibrator: SigmoidCalibrator) -> None:
     settings = config()
     past, recent = parted(world, settings)
     (model,) = fit_past(SCORER, past)
@@ -56,7 +54,7 @@ def test_the_model_of_the_past_looks_at_what_came_since(
     assert len(np.unique(snapshots.lead)) == len(np.unique(recent.lead))
 
 
-def test_where_outcomes_come_soon_a_model_of_eight_weeks_ago_looks_at_what_came_since(
+def test_with_a_short_horizon_a_model_of_eight_weeks_ago_scores_later_leads(
     calibrator: SigmoidCalibrator,
 ) -> None:
     world = simulate(1500, random_state=5)
@@ -76,7 +74,7 @@ def test_where_outcomes_come_soon_a_model_of_eight_weeks_ago_looks_at_what_came_
     assert len(snapshots.probability) == since.sum() + len(recent.time)
 
 
-def test_a_day_of_a_grid_stands_for_the_time_until_the_next_and_is_judged_by_who_does_not_know_it(
+def test_a_date_of_a_grid_covers_the_time_until_the_next(
     world: Simulation, calibrator: SigmoidCalibrator
 ) -> None:
     settings = config(problem={"horizon": "60d", "snapshots": {"every": "14d"}, "age_limits": ["0d", "365d"]})
@@ -95,7 +93,7 @@ def test_a_day_of_a_grid_stands_for_the_time_until_the_next_and_is_judged_by_who
         assert snapshots.probability[place] == found
 
 
-def test_without_recent_looks_there_is_nothing_to_see(
+def test_without_recent_snapshots_there_is_no_volume(
     world: Simulation, calibrator: SigmoidCalibrator
 ) -> None:
     grid = {"every": "14d", "until": "2025-03-01"}
@@ -143,14 +141,14 @@ def test_every_prediction_of_the_road_has_an_interval(trained: Trained) -> None:
 def test_two_periods_cannot_promise_calibration_and_the_report_says_so(trained: Trained) -> None:
     assert len(trained.result.calibration.periods) == 2
     assert not trained.result.calibration.drift
-    said = [
+    found = [
         warning
         for warning in trained.gate.warnings
         if "we cannot say that the percentages will stay accurate" in warning
     ]
-    assert len(said) == 1
-    assert "With only 2 earlier periods to test on" in said[0]
-    assert escape(said[0]) in render_report(trained.result)
+    assert len(found) == 1
+    assert "With only 2 earlier periods to test on" in found[0]
+    assert escape(found[0]) in render_report(trained.result)
 
 
 @pytest.mark.parametrize("seed", [0, 1])

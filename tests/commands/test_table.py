@@ -286,6 +286,6 @@ def test_limits_that_cannot_be_kept_are_refused(company: Path, tmp_path: Path) -
 def test_a_folder_with_other_things_in_it_is_left_alone(company: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious", encoding="utf-8")
-    with pytest.raises(OutputError, match="holds 'thesis.txt', which is no part of a training table"):
+    with pytest.raises(OutputError, match="holds 'thesis.txt', which is not part of a training table"):
         make(company, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").exists()

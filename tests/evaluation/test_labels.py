@@ -49,7 +49,7 @@ def test_what_each_label_gave_by_hand() -> None:
     )
 
 
-def test_a_lead_selected_at_several_looks_is_handed_over_once() -> None:
+def test_a_lead_selected_at_several_snapshots_is_handed_over_once() -> None:
     probability, label, clusters = [0.5, 0.6, 0.7, 0.1], [0, 1, 1, 0], [1, 1, 2, 3]
     rows = LabelRows(label, clusters, leads=["a", "a", "b", "c"], weeks=1)
     found = evaluate_policy(_policy(0.4, 0.8), probability, rows, random_state=0)["mql"]
@@ -75,7 +75,7 @@ def test_what_was_predicted_is_compared_with_what_was_observed() -> None:
         "recall": PredictionInterval(0.9, 0.8, 1.0),
         "per_week": PredictionInterval(2, 1, 3),
     }
-    outcomes = tuple(replace(outcome, promises=predicted) for outcome in policy.outcomes)
+    outcomes = tuple(replace(outcome, predictions=predicted) for outcome in policy.outcomes)
     rows = LabelRows([0, 1, 1, 0, 1], clusters=[1, 2, 3, 4, 5])
     found = evaluate_policy(
         replace(policy, outcomes=outcomes), [0.4, 0.5, 0.8, 0.1, 0.3], rows, random_state=0
@@ -99,7 +99,7 @@ def test_a_label_that_ships_keeps_what_was_measured_beside_its_own_threshold() -
         selected=9,
         converted=4,
         note="few conversions",
-        promises={"precision": PredictionInterval(0.4, 0.3, 0.5)},
+        predictions={"precision": PredictionInterval(0.4, 0.3, 0.5)},
     )
     label = describe_shipped(found, shipped, policy="Fixed by hand")
     assert (label.threshold, label.evaluated_at, label.note, label.policy) == (

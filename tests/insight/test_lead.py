@@ -13,6 +13,7 @@ from scipy.special import logit
 from mqlml.errors import ContractError, PopulationError, UsageError
 from mqlml.insight import Explanation, explain_lead, read_timeline
 from mqlml.journeys import Journeys
+from mqlml.model.reasons import LEAST_LOG_ODDS, NOTHING_AGAINST, NOTHING_FOR
 from mqlml.scoring import read_scores, score, write_table
 from tests.registry.versions import Made, make_version
 
@@ -54,10 +55,11 @@ def test_it_says_what_the_scores_say(scores: pd.DataFrame, moved: int, explained
     assert explained.base == row["base_points"]
     for family, points in explained.points.items():
         assert points == row[f"{family}_points"]
-    good = [reason.sentence for reason in explained.reasons if reason.points > 0.02]
-    bad = [reason.sentence for reason in explained.reasons if reason.points < -0.02]
-    assert good[:3] == [row[f"reason_{i}"] for i in (1, 2, 3) if not pd.isna(row[f"reason_{i}"])]
-    assert bad[:3] == [row[f"against_{i}"] for i in (1, 2, 3) if not pd.isna(row[f"against_{i}"])]
+    for kind, sign, nothing in (("reason", 1, NOTHING_FOR), ("against", -1, NOTHING_AGAINST)):
+        given = [one.sentence for one in explained.reasons if one.given and one.points * sign > 0]
+        shown = [row[f"{kind}_{i}"] for i in (1, 2, 3) if not pd.isna(row[f"{kind}_{i}"])]
+        assert shown == (given[:3] or [nothing])
+    assert all(abs(one.points) >= LEAST_LOG_ODDS for one in explained.reasons if one.given)
 
 
 def test_reasons_and_base_sum_to_the_log_odds(explained: Explanation) -> None:

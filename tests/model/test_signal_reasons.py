@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from mqlml.features import FAMILIES, Family, Feature
 from mqlml.features.wording import Named
 from mqlml.model import Contributions, family_points
-from mqlml.model.signal_attributes import SignalKey
-from mqlml.model.signal_reasons import (
+from mqlml.model.reasons import (
     ReasonSignals,
     SignalReasons,
     choose_signal_reasons,
     find_done,
     map_features,
 )
+from mqlml.model.signal_attributes import SignalKey
 from mqlml.model.signals import (
     Direction,
     SignalEstimate,
@@ -43,7 +43,7 @@ FEATURES = (
     Feature("undesirables", "bounce", "count", Named("Bounces"), "count", window="all", source=EVENTS),
 )
 NAMES = tuple(feature.name for feature in FEATURES)
-SIZE, DEMO, VISIT, FAIR, BOUNCE = range(5)
+SIZE, DEMO, VISIT, FAIR, TOTAL, BOUNCE = range(6)
 
 
 def result(
@@ -87,10 +87,11 @@ def choose(
 
 def test_features_find_their_signals() -> None:
     signals = map_features(FEATURES, REPORT)
-    assert [key.what for key in signals.signals] == ["size", "demo", "visit", "fair", "bounce"]
-    assert signals.group == (SIZE, SIZE, DEMO, DEMO, VISIT, FAIR, -1, BOUNCE), "the total is no signal"
-    assert signals.is_event == (False, True, True, True, True)
-    assert signals.direction == (0, 1, 0, 0, -1), "a fair was not judged"
+    assert [key.what for key in signals.signals] == ["size", "demo", "visit", "fair", "any", "bounce"]
+    assert signals.group == (SIZE, SIZE, DEMO, DEMO, VISIT, FAIR, TOTAL, BOUNCE)
+    assert signals.is_total == (False, False, False, False, True, False)
+    assert signals.is_event == (False, True, True, True, True, True)
+    assert signals.direction == (0, 1, 0, 0, 0, -1), "a fair was not evaluated"
     assert isinstance(signals.signals[0], SignalKey)
 
 
@@ -99,10 +100,13 @@ def test_what_was_done_is_read_from_the_features() -> None:
         [["big", 5, 0, 41.5, 0, 0, 7, 0], [None, 9, 0, np.nan, 2, np.nan, 2, 1]], columns=NAMES
     )
     done = find_done(table, map_features(FEATURES, REPORT))
-    assert done.tolist() == [[False, True, False, False, False], [False, False, True, False, True]]
+    assert done.tolist() == [
+        [False, True, False, False, False, False],
+        [False, False, True, False, False, True],
+    ]
 
 
-NO = [False] * 5
+NO = [False] * 6
 
 
 @pytest.mark.parametrize(
@@ -112,11 +116,11 @@ NO = [False] * 5
         ([0.1, 0.09, 0, 0, 0, 0, 0, 0], NO, ([], [])),
         ([0.5, -0.4, 0, 0, 0, 0, 0, 0], NO, ([], [])),
         ([0, 0, -0.2, -0.1, 0, 0, 0, 0], NO, ([], [DEMO])),
-        ([0, 0, -0.2, -0.1, 0, 0, 0, 0], [False, True, False, False, False], ([], [])),
-        ([0, 0, 0.4, -0.1, 0, 0, 0, 0], [False, True, False, False, False], ([DEMO], [])),
-        ([0, 0, 0, 0, 0.9, 0.9, 0, 0], [False, False, True, True, False], ([], [])),
-        ([0, 0, 0, 0, 0, 0, 0, -0.3], [False, False, False, False, True], ([], [BOUNCE])),
-        ([0, 0, 0, 0, 0, 0, 0, 0.3], [False, False, False, False, True], ([], [])),
+        ([0, 0, -0.2, -0.1, 0, 0, 0, 0], [False, True, False, False, False, False], ([], [])),
+        ([0, 0, 0.4, -0.1, 0, 0, 0, 0], [False, True, False, False, False, False], ([DEMO], [])),
+        ([0, 0, 0, 0, 0.9, 0.9, 0, 0], [False, False, True, True, False, False], ([], [])),
+        ([0, 0, 0, 0, 0, 0, 0, -0.3], [False, False, False, False, False, True], ([], [BOUNCE])),
+        ([0, 0, 0, 0, 0, 0, 0, 0.3], [False, False, False, False, False, True], ([], [])),
         ([0, 0, 0, 0, 0, 0, 5.0, 0], NO, ([], [])),
         ([-0.3, 0, 0.2, 0.2, 0.9, -0.2, 0, 0], NO, ([VISIT, DEMO], [SIZE, FAIR])),
     ],
@@ -127,7 +131,7 @@ NO = [False] * 5
         "no demo so far speaks against",
         "a demo that was done never does",
         "a demo that was done speaks for",
-        "done, but no clear difference or not judged",
+        "done, but no clear difference or not evaluated",
         "a bounce speaks against",
         "a bounce never speaks for",
         "a total is no reason",
@@ -154,7 +158,7 @@ def slow(
     for row in range(len(added)):
         sums = [0.0] * len(signals.signals)
         for column, own in enumerate(signals.group):
-            if own >= 0:
+            if not signals.is_total[own]:
                 sums[own] += added[row, column]
         for way, sign in enumerate((1, -1)):
             fit = [
@@ -177,14 +181,14 @@ def test_the_choice_is_that_of_plain_sorting(seed: int, number: int, n: int) -> 
     rng = np.random.default_rng(seed)
     signals = map_features(FEATURES, REPORT)
     added = rng.normal(scale=0.3, size=(n, len(NAMES))).round(2)
-    done = rng.random((n, 5)) < 0.5
+    done = rng.random((n, 6)) < 0.5
     contributions = Contributions(0.0, added, NAMES)
     before = family_points(contributions, [feature.family for feature in FEATURES])
     found = choose_signal_reasons(contributions, signals, done, number=number)
     wanted = slow(added, done, signals, number, 0.20)
     for field in dataclasses.fields(SignalReasons):
         np.testing.assert_array_equal(getattr(found, field.name), getattr(wanted, field.name), field.name)
-    assert not (set(found.speaks_for.ravel()) - {-1}) - set(range(5))
+    assert not (set(found.speaks_for.ravel()) - {-1}) - {SIZE, DEMO, VISIT, FAIR, BOUNCE}
     for good, bad in zip(found.speaks_for, found.speaks_against, strict=True):
         both = [at for at in (*good, *bad) if at >= 0]
         assert len(both) == len(set(both)), "never two reasons about one signal"

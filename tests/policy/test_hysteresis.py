@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from mqlml.policy import HoldRule, LastLabels, assign_with_hysteresis
 from mqlml.times import DAY
 
-BARS = (0.25, 0.5)
+THRESHOLDS = (0.25, 0.5)
 
 
 def one(
     probability: float, level: int, since: int, *, now: int, hold_rules: list[HoldRule]
 ) -> tuple[int, int, int]:
-    """Level, day since and what kept it, of one lead that had ``level`` since day ``since``."""
+    """Level, day since and why it was kept, of one lead that had ``level`` since day ``since``."""
     found = assign_with_hysteresis(
         np.array([probability]),
-        np.array([sum(probability >= bar for bar in BARS)]),
-        np.array([BARS]),
+        np.array([sum(probability >= threshold for threshold in THRESHOLDS)]),
+        np.array([THRESHOLDS]),
         LastLabels(np.array([level]), np.array([since * DAY])),
         now=now * DAY,
         hold_rules=hold_rules,
@@ -52,7 +52,7 @@ EXIT = [HoldRule(exit=0.75), HoldRule(exit=0.75)]
     ids=[
         "new",
         "risen",
-        "still reached",
+        "still met",
         "held on the last day",
         "held no longer",
         "fallen by one, since when it had that or more",
@@ -61,7 +61,7 @@ EXIT = [HoldRule(exit=0.75), HoldRule(exit=0.75)]
         "exactly at the exit of the lower",
         "below both",
         "the exit is no entry",
-        "no memory",
+        "no rule",
         "the lower is held longer",
     ],
 )
@@ -72,17 +72,17 @@ def test_by_hand(probability, level, since, now, hold_rules, expected) -> None:
     assert found[0] == 0 or found[1] == expected[1]
 
 
-def plain(days: list[float], hold: int, exit: float | None) -> list[int]:
+def slow_levels(days: list[float], hold: int, exit: float | None) -> list[int]:
     """Levels day by day, the slow way: one lead, one day after another."""
     level, since, levels = 0, 0, []
     for day, probability in enumerate(days):
-        reached = sum(probability >= bar for bar in BARS)
+        met = sum(probability >= threshold for threshold in THRESHOLDS)
         kept = [
             number
             for number in range(1, level + 1)
-            if day - since < hold or (exit is not None and probability >= exit * BARS[number - 1])
+            if day - since < hold or (exit is not None and probability >= exit * THRESHOLDS[number - 1])
         ]
-        new = max([reached, *kept])
+        new = max([met, *kept])
         if new > level or level == 0:
             since = day
         level = new
@@ -105,7 +105,7 @@ def test_any_run_of_days_against_a_plain_loop(days: list[float], hold: int, exit
         level, since, _ = one(probability, level, since, now=day, hold_rules=hold_rules)
         assert again[:2] == (level, since)
         levels.append(level)
-    assert levels == plain(days, hold, exit)
+    assert levels == slow_levels(days, hold, exit)
 
 
 def test_a_lead_at_the_edge_changes_its_label_far_less_often() -> None:
@@ -117,11 +117,11 @@ def test_a_lead_at_the_edge_changes_its_label_far_less_often() -> None:
         level, since, count = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64), 0
         for day in range(days):
             probability = np.clip(edge + rng.normal(0, 0.04, n), 0, 1)
-            reached = (probability[:, None] >= np.array(BARS)).sum(axis=1)
+            met = (probability[:, None] >= np.array(THRESHOLDS)).sum(axis=1)
             found, since, _ = assign_with_hysteresis(
                 probability,
-                reached,
-                np.tile(BARS, (n, 1)),
+                met,
+                np.tile(THRESHOLDS, (n, 1)),
                 LastLabels(level, since),
                 now=day * DAY,
                 hold_rules=hold_rules,

@@ -94,8 +94,8 @@ def test_the_promise_allows_for_the_luck_that_chose_the_threshold() -> None:
         except LabelPolicyError:
             continue  # no threshold seems to reach it
         reached = later["probability"] >= sql.threshold
-        if "precision" in sql.promises and reached.any():
-            promise = sql.promises["precision"]
+        if "precision" in sql.predictions and reached.any():
+            promise = sql.predictions["precision"]
             seemed.append(sql.precision)
             said.append(promise.value)
             came.append(later["label"][reached].mean())
@@ -108,7 +108,7 @@ def test_the_promise_allows_for_the_luck_that_chose_the_threshold() -> None:
 
 def test_more_leads_and_a_longer_period_promise_more_closely(policy: LabelPolicy) -> None:
     def width(found: LabelPolicy) -> float:
-        promise = found.outcomes[0].promises["precision"]
+        promise = found.outcomes[0].predictions["precision"]
         return promise.high - promise.low
 
     assert width(promised(past_of(world(0, per_week=100), WEEKS))) < 0.75 * width(policy)
@@ -116,17 +116,17 @@ def test_more_leads_and_a_longer_period_promise_more_closely(policy: LabelPolicy
 
 
 def test_weeks_that_differ_widen_the_promise(policy: LabelPolicy) -> None:
-    apart = promised(past_of(world(0, spread=0.8), WEEKS)).outcomes[0].promises["precision"]
-    alike = policy.outcomes[0].promises["precision"]
+    apart = promised(past_of(world(0, spread=0.8), WEEKS)).outcomes[0].predictions["precision"]
+    alike = policy.outcomes[0].predictions["precision"]
     assert apart.high - apart.low > 1.5 * (alike.high - alike.low)
 
 
 def test_each_policy_promises_what_it_is_about(policy: LabelPolicy) -> None:
     mql, sql = policy.outcomes
-    assert set(mql.promises) == {"precision", "recall", "per_week", "value"}
-    assert set(sql.promises) == {"precision", "recall", "per_week"}
+    assert set(mql.predictions) == {"precision", "recall", "per_week", "value"}
+    assert set(sql.predictions) == {"precision", "recall", "per_week"}
     for outcome in policy.outcomes:
-        for what, promise in outcome.promises.items():
+        for what, promise in outcome.predictions.items():
             assert promise.low < promise.value < promise.high
             assert promise.low < getattr(outcome, what) * 1.2
 
@@ -143,7 +143,7 @@ def test_ten_of_ten_do_not_promise_certainty() -> None:
         choose_policy(snapshots, rules), snapshots, rules, length=NEXT * 2, random_state=0
     )
     assert found.outcomes[0].precision == 1.0
-    assert found.outcomes[0].promises["precision"].low < 0.9
+    assert found.outcomes[0].predictions["precision"].low < 0.9
 
 
 def test_a_volume_is_promised_around_that_of_the_recent_weeks() -> None:
@@ -162,13 +162,15 @@ def test_a_volume_is_promised_around_that_of_the_recent_weeks() -> None:
         policy, snapshots, rules, length=NEXT, recent=recent, random_state=0, n_resamples=100
     ).outcomes
     assert mql.per_week == pytest.approx(8, abs=0.2)
-    assert mql.promises["per_week"].low < 8 < mql.promises["per_week"].high
-    assert mql.promises["per_week"].value == pytest.approx(8, rel=0.1)
+    assert mql.predictions["per_week"].low < 8 < mql.predictions["per_week"].high
+    assert mql.predictions["per_week"].value == pytest.approx(8, rel=0.1)
     plain = promise_by(snapshots, {"sql": rules["sql"]}).outcomes[0]
-    assert sql.promises["per_week"].value == pytest.approx(2 * plain.promises["per_week"].value, rel=0.4)
-    assert sql.promises["precision"].value == pytest.approx(plain.promises["precision"].value, abs=0.02)
+    assert sql.predictions["per_week"].value == pytest.approx(
+        2 * plain.predictions["per_week"].value, rel=0.4
+    )
+    assert sql.predictions["precision"].value == pytest.approx(plain.predictions["precision"].value, abs=0.02)
     truth = lately["probability"][lately["probability"] >= mql.threshold].mean()
-    assert mql.promises["precision"].low < truth < mql.promises["precision"].high
+    assert mql.predictions["precision"].low < truth < mql.predictions["precision"].high
 
 
 def test_the_same_looks_promise_the_same_and_json_keeps_it(policy: LabelPolicy) -> None:
@@ -186,7 +188,7 @@ def test_an_order_without_dates_promises_shares_and_value_but_no_volume() -> Non
         periods=[(0, len(data["time"]))],
     )
     found = promised(snapshots, length=200).outcomes[0]
-    assert set(found.promises) == {"precision", "recall", "value"}
+    assert set(found.predictions) == {"precision", "recall", "value"}
 
 
 def test_without_a_place_in_time_nothing_is_promised() -> None:
@@ -195,4 +197,4 @@ def test_without_a_place_in_time_nothing_is_promised() -> None:
     found = add_prediction_intervals(
         choose_policy(snapshots, rules), snapshots, rules, length=1, random_state=0
     )
-    assert found.outcomes[0].promises == {}
+    assert found.outcomes[0].predictions == {}

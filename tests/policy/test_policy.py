@@ -23,7 +23,7 @@ from mqlml.policy import (
 )
 
 FIVE = ([0.1, 0.2, 0.4, 0.4, 0.8], [0, 1, 0, 1, 1])
-judged = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 1)), min_size=1, max_size=25).filter(
+rows_with_labels = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 1)), min_size=1, max_size=25).filter(
     lambda rows: any(label for _, label in rows)
 )
 
@@ -40,7 +40,7 @@ def _selections(probability: np.ndarray, label: np.ndarray) -> list[tuple[float,
     ]
 
 
-@given(rows=judged, percent=st.integers(0, 100))
+@given(rows=rows_with_labels, percent=st.integers(0, 100))
 def test_min_precision_selects_the_most_leads_that_keep_it(rows: list[tuple[int, int]], percent: int) -> None:
     probability, label = np.array(rows, dtype=float).T
     probability /= 12
@@ -57,7 +57,7 @@ def test_min_precision_selects_the_most_leads_that_keep_it(rows: list[tuple[int,
     assert outcome.precision >= percent / 100
 
 
-@given(rows=judged, percent=st.integers(0, 100))
+@given(rows=rows_with_labels, percent=st.integers(0, 100))
 def test_min_recall_selects_the_fewest_leads_that_reach_it(rows: list[tuple[int, int]], percent: int) -> None:
     probability, label = np.array(rows, dtype=float).T
     probability /= 12
@@ -67,7 +67,7 @@ def test_min_recall_selects_the_fewest_leads_that_reach_it(rows: list[tuple[int,
     assert outcome.recall >= percent / 100
 
 
-@given(rows=judged, tenths=st.integers(1, 300), weeks=st.sampled_from([1.0, 0.5, 3.0, 16 / 7]))
+@given(rows=rows_with_labels, tenths=st.integers(1, 300), weeks=st.sampled_from([1.0, 0.5, 3.0, 16 / 7]))
 def test_capacity_selects_the_most_leads_it_can_take(rows, tenths: int, weeks: float) -> None:
     probability, label = np.array(rows, dtype=float).T
     probability /= 12
@@ -85,7 +85,9 @@ def test_capacity_selects_the_most_leads_it_can_take(rows, tenths: int, weeks: f
     assert outcome.per_week <= per_week
 
 
-@given(rows=judged, first=st.integers(0, 100), second=st.integers(0, 100), per_week=st.integers(1, 30))
+@given(
+    rows=rows_with_labels, first=st.integers(0, 100), second=st.integers(0, 100), per_week=st.integers(1, 30)
+)
 def test_every_policy_is_in_order_and_says_what_its_labels_do(
     rows, first: int, second: int, per_week: int
 ) -> None:
@@ -111,7 +113,7 @@ def test_every_policy_is_in_order_and_says_what_its_labels_do(
     assert (probability >= sql.threshold).tolist() == (labels == "sql").tolist()
 
 
-def test_precision_is_not_monotone_and_the_lowest_threshold_that_keeps_it_wins() -> None:
+def test_precision_is_not_monotone_and_the_lowest_threshold_that_meets_it_wins() -> None:
     # Precision from the top: 0, 1/2, 2/3, 2/4
     outcome = _one(LabelRule(policy="min_precision", value=0.5), [0.9, 0.8, 0.7, 0.6], [0, 1, 1, 0]).outcomes[
         0
@@ -127,7 +129,7 @@ def test_a_tie_is_taken_whole_or_not_at_all() -> None:
     assert (four.threshold, four.selected) == (0.5, 4)
 
 
-def test_a_lead_that_is_looked_at_twice_counts_once_towards_a_capacity() -> None:
+def test_a_lead_with_two_snapshots_counts_once_towards_a_capacity() -> None:
     probability, label, leads = [0.9, 0.8, 0.7, 0.6, 0.5], [1, 1, 0, 0, 0], ["a", "a", "b", "b", "c"]
     rule = {"mql": LabelRule(policy="capacity", per_week=2)}
     outcome = choose_thresholds(probability, label, rule, weeks=1, leads=leads).outcomes[0]
@@ -157,7 +159,7 @@ def test_what_an_outcome_says() -> None:
     assert (outcome.selected, outcome.converted, outcome.per_week) == (3, 2, 1.5)
     assert outcome.precision == pytest.approx(2 / 3)
     assert outcome.recall == pytest.approx(2 / 3)
-    assert outcome.note == "rests on 3 leads only"
+    assert outcome.note == "based on only 3 snapshots"
 
 
 def test_a_fixed_threshold_above_all_selects_nobody_and_says_so() -> None:
@@ -172,8 +174,10 @@ def test_the_value_policy_takes_the_bayes_threshold() -> None:
     assert outcome.threshold == pytest.approx(0.05)
     # 3 conversions bring 1,000 each against 5 follow-ups at 50; leaving out the first lead would have saved one.
     assert outcome.note is not None
-    assert outcome.note.startswith("brought 2,750 more than following up nobody; in hindsight 0.2 would")
-    assert "the most, 2,800" in outcome.note
+    assert outcome.note.startswith(
+        "worth 2,750 more than no follow-up on past leads; the best threshold there, 0.2, is"
+    )
+    assert "is worth 2,800" in outcome.note
 
 
 def test_the_bayes_threshold_is_where_a_large_sample_has_its_greatest_value() -> None:
@@ -232,7 +236,7 @@ def test_an_unreachable_target_names_the_best_reachable(rule: LabelRule, message
     ],
     ids=["capacity", "min_precision", "value"],
 )
-def test_sql_is_raised_to_mql_where_its_promise_survives(mql: LabelRule, sql: LabelRule) -> None:
+def test_sql_is_raised_to_mql_where_its_rule_still_holds(mql: LabelRule, sql: LabelRule) -> None:
     policy = choose_thresholds(*FIVE, {"mql": mql, "sql": sql}, weeks=1)
     assert policy.thresholds == {"mql": 0.3, "sql": 0.3}
     assert "to the threshold of mql: nobody can be sql who is not mql" in str(policy.outcomes[1].note)
@@ -245,7 +249,7 @@ def test_sql_is_raised_to_mql_where_its_promise_survives(mql: LabelRule, sql: La
         (
             LabelRule(policy="fixed", value=0.5),
             LabelRule(policy="fixed", value=0.4),
-            r"sql must not be easier to reach than mql: it asks for a threshold of 0.4, but mql begins at 0.5\.",
+            r"sql must not have a lower threshold than mql: its rule is a threshold of 0.4, but mql begins at 0.5\.",
         ),
         (
             LabelRule(policy="min_recall", value=0.3),
@@ -255,7 +259,7 @@ def test_sql_is_raised_to_mql_where_its_promise_survives(mql: LabelRule, sql: La
         (
             LabelRule(policy="fixed", value=0.85),
             LabelRule(policy="min_precision", value=1.0),
-            r"a precision of 1, which a threshold of 0.8 keeps, but mql begins at 0.85 \(precision there: 0\)",
+            r"a precision of 1, which holds from 0.8, but mql begins at 0.85 \(precision there: 0\)",
         ),
     ],
     ids=["fixed", "min_recall", "min_precision"],
@@ -300,7 +304,7 @@ def test_json_gives_an_equal_policy() -> None:
         ([0.1, 0.2], [0, 2], 1.0, "one label, 0 or 1"),
         ([], [], 1.0, "found 0 probabilities and 0 labels"),
         ([0.1, 0.2], [0, 0], 1.0, "thresholds need leads that converted; found none among 2"),
-        ([0.1, 0.2], [0, 1], 0.0, r"the number of weeks the leads came in, above 0; found 0.0"),
+        ([0.1, 0.2], [0, 1], 0.0, r"the number of weeks the rows cover, above 0; found 0.0"),
         ([0.1, 0.2], [0, 1], float("nan"), "above 0; found nan"),
     ],
     ids=[
@@ -353,7 +357,7 @@ def test_a_stored_policy_out_of_order_is_refused() -> None:
 def test_the_value_threshold_is_where_following_up_begins_to_pay(gain, cost, too_early, too_late) -> None:
     rule = LabelRule(policy="value", gain=gain, cost=cost, too_early=too_early, too_late=too_late)
     if cost > gain + too_late:
-        with pytest.raises(LabelPolicyError, match="so no threshold is worth it"):
+        with pytest.raises(LabelPolicyError, match="so no threshold pays"):
             _one(rule, *FIVE)
         return
     threshold = _one(rule, *FIVE).outcomes[0].threshold
@@ -372,16 +376,8 @@ def test_too_early_raises_and_too_late_lowers_the_threshold_by_hand() -> None:
     assert threshold(too_late=20) == pytest.approx(20 / 100)
 
 
-def test_a_version_that_was_saved_with_an_earlier_name_of_a_cost_is_read() -> None:
-    stored = _one(LabelRule(policy="value", gain=80, cost=20, too_late=20), *FIVE).to_dict()
-    stored["labels"][0]["rule"]["missed_cost"] = stored["labels"][0]["rule"].pop("too_late")
-    read = LabelPolicy.from_dict(stored)
-    assert read.outcomes[0].rule == {"policy": "value", "gain": 80, "cost": 20, "too_late": 20}
-    assert read.outcomes[0].hold_rule.exit is None
-
-
-def test_the_value_of_follow_ups_counts_each_lead_once_and_at_its_first_selected_look() -> None:
-    # Lead a is selected at its second look, which does not convert in the window, and again at its third.
+def test_the_value_of_follow_ups_counts_each_lead_once_and_at_its_first_selected_snapshot() -> None:
+    # Lead a is selected at its second snapshot, which does not convert in the window, and again at its third.
     snapshots = make_threshold_data(
         [0.1, 0.5, 0.9, 0.8, 0.2],
         [1, 0, 1, 1, 1],
@@ -439,7 +435,7 @@ def test_a_capacity_beside_teams_is_for_all_others() -> None:
     ]
 
 
-def test_no_team_may_take_leads_that_have_not_reached_the_label_below() -> None:
+def test_no_team_may_take_leads_that_do_not_have_the_label_below() -> None:
     snapshots = _weekly(14, ["EMEA", "US"] * 7)
     p = snapshots.probability
     rules = {
@@ -462,15 +458,19 @@ def test_a_lead_of_two_kinds_of_team_must_reach_both_thresholds() -> None:
         "mql": LabelRule(policy="capacity", teams={"column": "region", "per_week": {"EMEA": 1, "US": 4}}),
         "sql": LabelRule(policy="capacity", teams={"column": "line", "per_week": {"x": 4, "y": 1}}),
     }
-    reached = choose_policy(snapshots, rules).meets_thresholds(snapshots.probability, snapshots.gate_inputs)
-    assert reached.tolist()[:5] == [[True, True], [True, True], [False, False], [True, True], [False, False]]
-    assert (reached[:, 0] >= reached[:, 1]).all()
+    meets = choose_policy(snapshots, rules).meets_thresholds(snapshots.probability, snapshots.gate_inputs)
+    assert meets.tolist()[:5] == [[True, True], [True, True], [False, False], [True, True], [False, False]]
+    assert (meets[:, 0] >= meets[:, 1]).all()
 
 
 @pytest.mark.parametrize(
     ("teams", "weeks", "message"),
     [
-        ({"column": "country", "per_week": {"US": 3}}, 2.0, "the leads have no column 'country' that teams"),
+        (
+            {"column": "country", "per_week": {"US": 3}},
+            2.0,
+            "the leads have no column 'country' that holds teams",
+        ),
         (
             {"column": "region", "per_week": {"usa": 3}},
             2.0,
@@ -507,7 +507,7 @@ def test_any_number_of_levels_in_order() -> None:
 
 
 def test_recent_weeks_count_more_towards_a_capacity() -> None:
-    """Volume has doubled lately, so a capacity must be kept in weeks as the last ones were."""
+    """Volume has doubled lately, so a capacity must hold in weeks like the last ones."""
     week = np.repeat(np.arange(60), [10] * 40 + [20] * 20)
     rng = np.random.default_rng(0)
     probability = rng.random(len(week))
@@ -564,7 +564,7 @@ def test_a_team_nobody_of_which_came_lately_has_the_threshold_of_before() -> Non
     assert found.teams == {"EMEA": snapshots.probability[2], "US": 0.95}
 
 
-def test_gates_hold_for_recent_looks_too() -> None:
+def test_gates_hold_for_recent_snapshots_too() -> None:
     gate_inputs = GateInputs(fit=np.array([1.0, 2.0, 3.0, 4.0]))
     snapshots = make_threshold_data([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], weeks=1, gate_inputs=gate_inputs)
     recent = replace(
@@ -583,7 +583,7 @@ def test_a_week_without_leads_is_a_week_and_a_hole_between_periods_is_none() -> 
     assert make_threshold_data(*near, weeks=2).recency()[1] == 2
 
 
-def test_a_gate_keeps_out_who_does_not_fit_whatever_the_probability() -> None:
+def test_a_gate_excludes_leads_that_do_not_fit_whatever_the_probability() -> None:
     snapshots = make_threshold_data(
         [0.9, 0.8, 0.7, 0.6],
         [0, 1, 1, 1],
@@ -616,9 +616,9 @@ def test_a_gate_keeps_out_who_does_not_fit_whatever_the_probability() -> None:
 def test_a_gate_that_nobody_passes_or_that_forbids_the_recall_is_refused() -> None:
     gate_inputs = GateInputs(fit=np.array([0.0, 0.0, 0.0, 1.0]))
     snapshots = make_threshold_data([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], weeks=1, gate_inputs=gate_inputs)
-    with pytest.raises(LabelPolicyError, match="labels.mql: no past lead passes its gates"):
+    with pytest.raises(LabelPolicyError, match="labels.mql: some past lead must pass its gates"):
         choose_policy(snapshots, {"mql": LabelRule(policy="fixed", value=0.1, min_fit=100)})
     with pytest.raises(
-        LabelPolicyError, match=r"no threshold reaches a recall of 0.5; the best is 0, of all leads"
+        LabelPolicyError, match=r"no threshold reaches a recall of 0.5; the best is 0, with all leads"
     ):
         choose_policy(snapshots, {"mql": LabelRule(policy="min_recall", value=0.5, min_fit=80)})

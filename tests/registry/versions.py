@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from mqlml.config import Config, make_config
 from mqlml.features import FeaturePlan, build_features
 from mqlml.journeys import Journeys
 from mqlml.model import LeadScorer, SigmoidCalibrator
+from mqlml.model.signal_inputs import report_signals
 from mqlml.policy import choose_thresholds
 from mqlml.registry import Bundle, make_reference
 from mqlml.simulate import simulate
@@ -65,7 +66,7 @@ def make_version() -> Made:
         plan=table.plan,
         config=config.model_dump(mode="json", by_alias=True),
         reference=make_reference(probability),
-        result=tiny(),
+        result=replace(tiny(), signals=report_signals(journeys, table, random_state=0)),
         fingerprint={"leads": len(journeys.leads)},
         git_commit="0123abc",
         created="2025-06-24T00:00:00Z",

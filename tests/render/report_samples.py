@@ -367,7 +367,7 @@ def normal() -> TrainingResult:
             LeftOut("internal_reference_number", "a different value for every lead"),
         ),
         leaks=(
-            leak("close_reason", "Filled in for 100 % of won leads and 3 % of the others"),
+            leak("close_reason", "Filled in for 100% of won leads and 3% of the others"),
             leak("onboarding_call", "420 winners have it, and nobody else", kind="action"),
             leak(
                 "owner_last_changed_at",
@@ -403,6 +403,7 @@ def normal() -> TrainingResult:
         learning_curve=CURVE,
         calibration=calibration(*bands),
         deciles=tuple(deciles),
+        signals=None,
         importance=Importance(
             families=(
                 effect("actions", "actions", "", 0.1183, 0.1004, 0.1361),
@@ -441,7 +442,7 @@ def normal() -> TrainingResult:
         labels={
             "mql": label(
                 0.094,
-                "The lowest threshold from which at least 15 % of leads convert",
+                "The lowest threshold from which at least 15% of leads convert",
                 529,
                 Estimate(0.2011, 0.1702, 0.2333),
                 Estimate(0.5951, 0.5312, 0.6588),
@@ -499,6 +500,7 @@ def refused() -> TrainingResult:
                 for k in range(6)
             )
         ),
+        signals=None,
         importance=Importance(
             families=(
                 effect("profile", "profile", "", 0.012, -0.031, 0.052),
@@ -537,6 +539,7 @@ def flat() -> TrainingResult:
             result.holdout, start="623,118", until="660,737", n=2772, positives=1053, leads=2772
         ),
         by_age={},
+        signals=None,
         importance=Importance(
             metric="roc_auc",
             families=(effect("profile", "profile", "", 0.381, 0.362, 0.402),),
@@ -556,7 +559,7 @@ def flat() -> TrainingResult:
         ),
         labels={name: dataclasses.replace(found, per_week=None) for name, found in result.labels.items()},
         leaks=tuple(
-            leak(column, "Written by sales after the call: it alone ranks 93 % of pairs right")
+            leak(column, "Written by sales after the call: it alone ranks 93% of pairs right")
             for column in ("Tags", "Lead Quality", "Lead Profile", "Last Notable Activity")
         ),
         disqualified=(),
@@ -586,6 +589,7 @@ def empty() -> TrainingResult:
         learning_curve=(),
         calibration=calibration(),
         deciles=(),
+        signals=None,
         importance=None,
         baselines={},
         labels={},
@@ -618,6 +622,7 @@ def tiny() -> TrainingResult:
             "2025-01-26",
         ),
         gate=GateResult(True, (), ("Only 1 lead converted in the held-out period.",)),
+        signals=None,
         importance=Importance(
             families=(),
             features=(effect("actions__visit__count__all", "actions", "Visits so far", 0.0, 0.0, 0.0),),
@@ -630,10 +635,8 @@ def tiny() -> TrainingResult:
         ),
         deciles=(Decile(1, 4, 1, 0.25, 1.0, 1.75), Decile(2, 3, 0, 0.0, 1.0, 0.0)),
         labels={
-            "mql": label(
-                0.5, "Fixed by hand at a probability of 50 %", 1, about(1.0), about(1.0), about(0.5)
-            ),
-            "sql": label(1.0, "Fixed by hand at a probability of 100 %", 0, None, about(0.0), about(0.0)),
+            "mql": label(0.5, "Fixed by hand at a probability of 50%", 1, about(1.0), about(1.0), about(0.5)),
+            "sql": label(1.0, "Fixed by hand at a probability of 100%", 0, None, about(0.0), about(0.0)),
         },
     )
 

@@ -94,7 +94,7 @@ def test_score_says_the_moment_as_it_was_asked_for(zone: str, moment: str) -> No
         version=1,
         run_id="a",
     )
-    assert format_score(result) == f"s.csv: 2 open leads as of {moment}: 2 mql"
+    assert format_score(result) == f"s.csv: 2 open leads as of {moment}: 2 MQL"
 
 
 EXPLAINED = ExplainResult(
@@ -129,10 +129,10 @@ EXPLAINED = ExplainResult(
 
 def test_a_lead_is_never_above_all_the_open_leads_of_which_it_is_one() -> None:
     said = format_explain(EXPLAINED)
-    assert "above over 99 % of the open leads" in said
-    assert "above under 1 % of the open leads" in said
+    assert "above over 99% of the open leads" in said
+    assert "above under 1% of the open leads" in said
     middle = replace(EXPLAINED, fit=PointsPercentile(0.5, 57.3))
-    assert "above 57 % of the open leads" in format_explain(middle)
+    assert "above 57% of the open leads" in format_explain(middle)
 
 
 def test_what_changed_is_said_once_with_the_value_before() -> None:

@@ -84,7 +84,7 @@ def test_a_label_says_what_was_predicted_and_whether_it_held(within: WithinRange
     start = lines.index("Labels")
     assert lines[start + 1] == (
         "  MQL from a probability of 0.120: 30.0% of those above convert, 50.0% of all conversions are among them, "
-        "4.0 leads a week (measured at 0.100, before the last period was learned from)"
+        "4.0 leads a week (measured at 0.100, before the model learned from the last period)"
     )
     assert lines[start + 2] == (
         "    forecast for that period, with 90% confidence: 25.0% to 35.0% convert, 2.0 to 8.0 leads a week: "

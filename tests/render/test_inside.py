@@ -10,7 +10,6 @@ import pytest
 from mqlml.evaluation import Direction, Estimate, ImportanceGroup, ImportanceRow, ShapePoint, Slice
 from mqlml.render import render_report
 from mqlml.render.report.groups import shape_of, slice_groups
-from mqlml.render.report.text import NBSP
 from tests.render.report_samples import about, normal
 
 NOTHING = about(math.nan)
@@ -24,15 +23,15 @@ ROWS = (
 def test_groups_are_shown_by_column_on_one_scale() -> None:
     country, age = slice_groups(ROWS)
     assert (country.title, country.fails, age.title, age.fails) == ("Country", 1, "Age of the lead", 0)
-    assert [row.said for row in country.rows] == ["promises too much", ""]
+    assert [row.faults for row in country.rows] == ["predicts too much", ""]
     us, other = country.rows
-    assert us.happened == f'<data value="0.05">5.0{NBSP}%</data>'
-    assert us.predicted == f'<data value="0.1">10{NBSP}%</data>'
-    assert us.looked_at == '<data value="1200">1,200</data> looked at, <data value="60">60</data> converted'
-    assert age.rows[0].title == f"7{NBSP}days after the lead came in"
-    # The widest interval ends at 12 %, so 10 % is at 83 of 100 in every row.
+    assert us.happened == '<data value="0.05">5.0%</data>'
+    assert us.predicted == '<data value="0.1">10%</data>'
+    assert us.counts == '<data value="1200">1,200</data> scored, <data value="60">60</data> converted'
+    assert age.rows[0].title == "7 days after the lead came in"
+    # The widest interval ends at 12%, so 10% is at 83 of 100 in every row.
     for row in (us, other, age.rows[0]):
-        assert '<line class="promise" x1="83.33"' in row.bar
+        assert '<line class="forecast" x1="83.33"' in row.bar
         assert row.bar.endswith("</svg>")
     assert '<rect class="bar plain" x="0" y="4" width="41.67"' in us.bar
 
@@ -40,12 +39,12 @@ def test_groups_are_shown_by_column_on_one_scale() -> None:
 def test_the_page_says_for_whom_it_holds() -> None:
     page = render_report(replace(normal(), slices=ROWS))
     assert "For whom does it hold?" in page
-    assert "Take care: it promises too much" in page
+    assert "Take care: it predicts too much" in page
     assert "&lt;b&gt;" in page
     assert "<summary><b>" not in page
     assert page.count("<details open>") == 1
     healthy = render_report(replace(normal(), slices=ROWS[1:]))
-    assert "In no group do promises or ranking fail beyond chance." in healthy
+    assert "No group stands out beyond chance once the overall forecast error is allowed for." in healthy
     assert "For whom does it hold?" not in render_report(normal())
 
 
@@ -57,15 +56,15 @@ def effect(direction: Direction | None, *points: tuple[float | str | None, float
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (effect("rises", (0, 0.02), (5, 0.08)), f"more is better: 2.0{NBSP}% to 8.0{NBSP}%"),
+        (effect("rises", (0, 0.02), (5, 0.08)), "more is better: 2.0% to 8.0%"),
         (
             effect("falls", (0, 0.08), (5, 0.02), (None, 0.5)),
-            f"less is better: 8.0{NBSP}% down to 2.0{NBSP}%",
+            "less is better: 8.0% down to 2.0%",
         ),
-        (effect("peaks", (0, 0.02), (1200, 0.08), (2000, 0.02)), f"best at about 1,200: 8.0{NBSP}%"),
-        (effect("dips", (0, 0.08), (2.5, 0.02), (9, 0.08)), f"worst at about 2.5: 2.0{NBSP}%"),
-        (effect("differs", ("a", 0.08), ("b", 0.02)), f"best “a” 8.0{NBSP}%, worst “b” 2.0{NBSP}%"),
-        (effect("varies", (0, 0.1), (1, 0.2), (2, 0.1), (3, 0.2)), f"up and down: 10{NBSP}% to 20{NBSP}%"),
+        (effect("peaks", (0, 0.02), (1200, 0.08), (2000, 0.02)), "best at about 1,200: 8.0%"),
+        (effect("dips", (0, 0.08), (2.5, 0.02), (9, 0.08)), "worst at about 2.5: 2.0%"),
+        (effect("differs", ("a", 0.08), ("b", 0.02)), "best “a” 8.0%, worst “b” 2.0%"),
+        (effect("varies", (0, 0.1), (1, 0.2), (2, 0.1), (3, 0.2)), "up and down: 10% to 20%"),
         (effect("flat", (0, 0.1), (1, 0.1)), "hardly moves it by itself"),
     ],
     ids=lambda value: value.direction if isinstance(value, ImportanceRow) else "",
@@ -92,13 +91,13 @@ def test_groups_of_alike_features_stand_on_the_page() -> None:
     found = replace(data.importance, features=(*data.importance.features, visits), groups=(twins,))
     page = render_report(replace(data, importance=found))
     assert "Features that say nearly the same, together" in page
-    assert f"and 3{NBSP}others like it" in page
+    assert "and 3 others like it" in page
     assert "Features that say nearly the same, together" not in render_report(data)
 
 
 def test_a_period_that_was_opened_before_is_not_called_untouched() -> None:
     data = normal()
-    assert "which no choice was made on" in render_report(data)
+    assert "on which no choice was made" in render_report(data)
     page = render_report(replace(data, holdout=replace(data.holdout, accessed_with_other_settings=2)))
-    assert "which no choice was made on" not in page
-    assert 'which <data value="2">2</data> other settings were judged on before' in page
+    assert "on which no choice was made" not in page
+    assert 'which <data value="2">2</data> other settings were evaluated on before' in page

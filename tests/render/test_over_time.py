@@ -43,16 +43,16 @@ BETTER = "its error was smaller than that of quoting the base rate to everyone"
     ids=["one", "one perhaps", "both", "both, one surely", "mixed", "worse"],
 )
 def test_the_sentence_counts_periods_and_what_is_beyond_chance(saved: list[Estimate], said: str) -> None:
-    found = over_time((*map(period, saved), HELD))
+    found = over_time((*map(period, saved), HELD), "UTC")
     assert found is not None
     assert found.sentence.endswith(said)
     assert found.sentence.startswith(f"{len(saved)}")
 
 
 def test_with_the_held_out_period_alone_nothing_is_said_of_time() -> None:
-    assert over_time((HELD,)) is None
-    assert over_time(()) is None
-    assert over_time((dataclasses.replace(PERIODS[0], log_loss=None), HELD)) is None
+    assert over_time((HELD,), "UTC") is None
+    assert over_time((), "UTC") is None
+    assert over_time((dataclasses.replace(PERIODS[0], log_loss=None), HELD), "UTC") is None
     page = render_report(dataclasses.replace(normal(), over_time=(HELD,)))
     assert "was not measured: for that the history before the held-out period was too short" in page
 
@@ -79,9 +79,9 @@ def test_the_grid_has_the_best_fit_on_top_and_the_most_engaged_to_the_right() ->
     assert shown == [["182", "210", "322"], ["214", "262", "238"], ["318", "243", "154"]]
     tones = [[cell.tone if cell else None for cell in cells] for _, cells in grid.rows]
     assert tones == [[1, 2, 4], [1, 1, 3], [0, 1, 2]]  # of four: each rate by the highest, 60 of 322
-    assert grid.sentence.striptags().replace("\xa0", " ") == (
-        "19 % of those high in both, 5.5 % of those with a good fit that are hardly engaged, 9.7 % of those engaged "
-        "without a fit and 1.9 % of those low in both converted."
+    assert grid.sentence.striptags() == (
+        "19% of those high in both, 5.5% of those with a good fit that are hardly engaged, 9.7% of those engaged "
+        "without a fit and 1.9% of those low in both converted."
     )
 
 

@@ -19,7 +19,7 @@ from mqlml.model import LeadScorer
 from mqlml.policy import LabelOutcome, LabelPolicy
 from mqlml.registry import Bundle, Version, load_bundle, make_reference, save_bundle
 from mqlml.scoring import DISQUALIFIED, SCORE_COLUMNS, count_older, score, score_flat, write_table
-from mqlml.scoring.labels import _told_apart
+from mqlml.scoring.labels import _distinguish
 from mqlml.training import open_leads
 from tests import by_hand
 from tests.registry.versions import Made, make_version
@@ -163,7 +163,7 @@ def test_labels_follow_the_thresholds_and_say_so(made: Made) -> None:
 def test_a_reason_never_says_that_a_number_is_below_itself(
     value: float, threshold: float, shown: tuple[str, str]
 ) -> None:
-    assert _told_apart(float(value), threshold) == shown
+    assert _distinguish(float(value), threshold) == shown
 
 
 def test_score_is_the_percentile_against_the_version_s_reference(made: Made) -> None:

@@ -1,4 +1,4 @@
-"""What besides the probability gives a label: acts, teams, gates and the last scores."""
+"""Labels depend on the probability, and also on actions, teams, gates and the last scores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def promote(to: str = "sql", within: str | None = "7d", **action: Any) -> Promot
     return Promote.model_validate({"when": when, "to": to, "reason": f"asked, so {to}"})
 
 
-def act(
+def event(
     lead: int, occurred: str, recorded: str | None = None, action: str = "demo_request"
 ) -> dict[str, Any]:
     return {
@@ -43,26 +43,26 @@ def act(
 
 
 def levels(
-    acts: list[dict[str, Any]], rules: list[Promote], n: int = 1
+    events: list[dict[str, Any]], rules: list[Promote], n: int = 1
 ) -> tuple[list[int], list[str | None]]:
-    looks = pd.DataFrame({"lead_id": range(1, n + 1), "cutoff_time": [NOON] * n})
-    events = pd.DataFrame(acts).astype({"action": "category"})
-    level, reason = match_promotions(events, looks, rules, ["mql", "sql"], folder=Path())
+    snapshots = pd.DataFrame({"lead_id": range(1, n + 1), "cutoff_time": [NOON] * n})
+    frame = pd.DataFrame(events).astype({"action": "category"})
+    level, reason = match_promotions(frame, snapshots, rules, ["mql", "sql"], folder=Path())
     return level.tolist(), reason.tolist()
 
 
 @pytest.mark.parametrize(
-    ("one", "expected"),
+    ("row", "expected"),
     [
-        (act(1, "2025-02-28"), 2),
-        (act(1, "2025-02-22 12:00"), 2),
-        (act(1, "2025-02-22 11:59:59"), 0),
-        (act(1, "2025-03-01 12:00"), 0),
-        (act(1, "2025-03-01 11:59:59"), 2),
-        (act(1, "2025-02-28", recorded="2025-03-01 12:00"), 0),
-        (act(2, "2025-02-28"), 0),
-        (act(1, "2025-02-28", action="pricing"), 0),
-        (act(1, "2025-02-28", action="Demo_Request "), 2),
+        (event(1, "2025-02-28"), 2),
+        (event(1, "2025-02-22 12:00"), 2),
+        (event(1, "2025-02-22 11:59:59"), 0),
+        (event(1, "2025-03-01 12:00"), 0),
+        (event(1, "2025-03-01 11:59:59"), 2),
+        (event(1, "2025-02-28", recorded="2025-03-01 12:00"), 0),
+        (event(2, "2025-02-28"), 0),
+        (event(1, "2025-02-28", action="pricing"), 0),
+        (event(1, "2025-02-28", action="Demo_Request "), 2),
     ],
     ids=[
         "in the window",
@@ -72,21 +72,21 @@ def levels(
         "just before the cutoff",
         "known only later",
         "another lead's",
-        "another act",
+        "another action",
         "spelt otherwise",
     ],
 )
-def test_an_act_promotes_if_it_happened_and_was_known_in_the_window(
-    one: dict[str, Any], expected: int
+def test_an_action_promotes_if_it_happened_and_was_known_in_the_window(
+    row: dict[str, Any], expected: int
 ) -> None:
-    assert levels([one], [promote()])[0] == [expected]
+    assert levels([row], [promote()])[0] == [expected]
 
 
-def test_the_highest_label_wins_and_the_first_rule_of_it_says_why() -> None:
-    acts = [act(1, "2025-02-28"), act(1, "2025-02-27", action="pricing"), act(2, "2024-01-01")]
+def test_the_highest_label_wins_and_its_first_rule_gives_the_reason() -> None:
+    events = [event(1, "2025-02-28"), event(1, "2025-02-27", action="pricing"), event(2, "2024-01-01")]
     rules = [promote("mql", within=None), promote("sql", **{"in": ["pricing"]}), promote("sql")]
     rules[2] = rules[2].model_copy(update={"reason": "later rule"})
-    assert levels(acts, rules, n=3) == ([2, 1, 0], ["asked, so sql", "asked, so mql", None])
+    assert levels(events, rules, n=3) == ([2, 1, 0], ["asked, so sql", "asked, so mql", None])
 
 
 @pytest.fixture(scope="module")
@@ -96,15 +96,15 @@ def made() -> Made:
 
 def outcome(name: str, threshold: float, **rule: Any) -> LabelOutcome:
     teams = rule.pop("thresholds", None)
-    plain = {"policy": "fixed", "value": threshold, **rule}
-    return LabelOutcome(name, plain, threshold, None, None, 0.0, 0, 0, teams=teams)
+    settings = {"policy": "fixed", "value": threshold, **rule}
+    return LabelOutcome(name, settings, threshold, None, None, 0.0, 0, 0, teams=teams)
 
 
 def with_policy(made: Made, *outcomes: LabelOutcome, **references: tuple[float, ...]) -> Any:
     return dataclasses.replace(made.bundle, policy=LabelPolicy(outcomes, references))
 
 
-def test_an_act_gives_its_label_at_once_but_not_to_whom_a_rule_turns_away(made: Made) -> None:
+def test_an_action_gives_its_label_at_once_unless_a_rule_disqualifies(made: Made) -> None:
     bundle = with_policy(made, outcome("mql", 0.07), outcome("sql", 0.99))
     action = made.journeys.events["action"].value_counts().index[0]
     leads = made.journeys.leads
@@ -118,18 +118,18 @@ def test_an_act_gives_its_label_at_once_but_not_to_whom_a_rule_turns_away(made: 
         }
     )
     table = scored(made, bundle=bundle, config=made.config.model_copy(update={"rules": rules}))
-    acted = table["label_reason"] == "asked"
+    promoted = table["label_reason"] == "asked"
     events = made.journeys.events
     recent = events[
         (events["action"] == action)
         & (events["occurred_at"] >= AS_OF - dt.timedelta(days=14))
         & (events[["occurred_at", "recorded_at"]].max(axis=1) < AS_OF)
     ]
-    turned = table["label"] == "disqualified"
-    assert acted.sum() > 5
-    assert (acted == (table["lead_id"].isin(recent["lead_id"]) & ~turned)).all()
-    assert (table.loc[acted, "label"] == "sql").all()
-    assert (turned & table["lead_id"].isin(recent["lead_id"])).any()
+    disqualified = table["label"] == "disqualified"
+    assert promoted.sum() > 5
+    assert (promoted == (table["lead_id"].isin(recent["lead_id"]) & ~disqualified)).all()
+    assert (table.loc[promoted, "label"] == "sql").all()
+    assert (disqualified & table["lead_id"].isin(recent["lead_id"])).any()
 
 
 def test_the_threshold_is_that_of_the_lead_s_team(made: Made) -> None:
@@ -141,15 +141,15 @@ def test_the_threshold_is_that_of_the_lead_s_team(made: Made) -> None:
     sql = dataclasses.replace(outcome("sql", 0.05, **rule), rule={"policy": "capacity", "teams": teams})
     table = scored(made, bundle=with_policy(made, outcome("mql", 0.01), sql))
     team = table["lead_id"].map(leads.set_index("lead_id")[column])
-    bars = team.map({first: 0.05, second: 0.1}).fillna(np.inf)
-    assert (table["label"] == np.where(table["probability"] >= bars, "sql", "mql")).all()
+    thresholds = team.map({first: 0.05, second: 0.1}).fillna(np.inf)
+    assert (table["label"] == np.where(table["probability"] >= thresholds, "sql", "mql")).all()
     assert (
         table.loc[(team == first) & (table["label"] == "sql"), "label_reason"]
         .str.endswith(f"of {first}")
         .all()
     )
-    alone = scored(made, bundle=with_policy(made, sql))
-    others = alone[alone["lead_id"].map(leads.set_index("lead_id")[column]) == third]
+    independent = scored(made, bundle=with_policy(made, sql))
+    others = independent[independent["lead_id"].map(leads.set_index("lead_id")[column]) == third]
     assert set(others["label_reason"]) == {f"no SQL capacity is set for {column} {third}"}
 
 
@@ -164,12 +164,12 @@ def test_a_version_with_teams_needs_their_column(made: Made) -> None:
         scored(made, bundle=with_policy(made, sql))
 
 
-def test_a_gate_asks_for_fit_and_engagement_besides(made: Made) -> None:
-    plain = scored(made)
+def test_a_gate_also_requires_fit_and_engagement(made: Made) -> None:
+    ungated = scored(made)
     # Points of families are additive in log-odds; the gate's percentiles are of the scorer's own, not calibrated.
     slope = made.bundle.calibrator.slope_
-    fit = plain["profile_points"] / slope
-    engagement = (plain["channel_points"] + plain["actions_points"]) / slope
+    fit = ungated["profile_points"] / slope
+    engagement = (ungated["channel_points"] + ungated["actions_points"]) / slope
     references = {
         "fit": tuple(np.quantile(fit, np.linspace(0, 1, 1001))),
         "engagement": tuple(np.quantile(engagement, np.linspace(0, 1, 1001))),
@@ -200,14 +200,14 @@ def test_labels_are_held_and_a_second_run_gives_the_same(made: Made, tmp_path: P
     pd.testing.assert_frame_equal(before, read_scores(tmp_path / "first.csv"))
 
     second = scored(made, bundle=bundle, as_of=days[1], previous=before)
-    plain = scored(made, bundle=bundle, as_of=days[1])
+    fresh = scored(made, bundle=bundle, as_of=days[1])
     both = second.merge(first, on="lead_id", suffixes=("", "_first")).merge(
-        plain[["lead_id", "label"]], on="lead_id", suffixes=("", "_alone")
+        fresh[["lead_id", "label"]], on="lead_id", suffixes=("", "_independent")
     )
     order = ["unqualified", "mql", "sql"]
-    now, then, alone = (both[c].map(order.index) for c in ("label", "label_first", "label_alone"))
-    assert (now == np.maximum(then, alone)).all()  # a week later, all are held
-    held = both[then > alone]
+    now, then, independent = (both[c].map(order.index) for c in ("label", "label_first", "label_independent"))
+    assert (now == np.maximum(then, independent)).all()  # a week later, all are held
+    held = both[then > independent]
     assert len(held) > 3
     assert held["label_reason"].str.contains("since 2025-03-01, kept for 14d").all()
     assert (both.loc[now == then, "label_since"] == pd.Timestamp(days[0])).all()
@@ -244,7 +244,9 @@ def test_only_the_last_scores_before_the_moment_count() -> None:
     ],
     ids=["missing", "another table", "no time", "no parquet"],
 )
-def test_what_is_no_scores_is_refused(tmp_path: Path, name: str, content: str | None, message: str) -> None:
+def test_files_without_scores_are_refused(
+    tmp_path: Path, name: str, content: str | None, message: str
+) -> None:
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(SourceError, match=message):

@@ -17,7 +17,7 @@ from mqlml.features.parsers.attributes import rows_as_of
 from mqlml.journeys import Journeys
 from mqlml.times import DAY, NEVER, to_microseconds
 from mqlml.training import build_snapshots, open_leads
-from mqlml.training.leakage.columns import count_changes
+from mqlml.training.leakage.changes import count_changes
 from mqlml.training.leakage.events import count_events
 from mqlml.training.leakage.perturbation import perturb
 from mqlml.training.leakage.times import Moments, audit_creation
@@ -72,11 +72,11 @@ def test_a_change_without_a_time_is_known_at_no_cutoff() -> None:
 
 def test_a_change_without_a_time_comes_after_every_cutoff_in_the_audit() -> None:
     data = world()
-    looked_at = np.array([to_microseconds(END.to_pydatetime())])
-    counts = count_changes(data.history, ["size"], np.zeros(3, np.intp), looked_at, np.array([NEVER]))
+    first_cutoff = np.array([to_microseconds(END.to_pydatetime())])
+    counts = count_changes(data.history, ["size"], np.zeros(3, np.intp), first_cutoff, np.array([NEVER]))
     assert counts.table.loc["size"].to_dict() == {"leads": 1, "changed": 1, "won": 0, "won_after": 0}
     only_known = data.history[first_known(data.history, "valid_from") < NEVER]
-    counts = count_changes(only_known, ["size"], np.zeros(1, np.intp), looked_at, np.array([NEVER]))
+    counts = count_changes(only_known, ["size"], np.zeros(1, np.intp), first_cutoff, np.array([NEVER]))
     assert counts.table.loc["size", "changed"] == 0
 
 

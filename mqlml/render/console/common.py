@@ -1,14 +1,14 @@
-"""Lines of text: shares, moments, estimates and rows of a table go in; their words at the command line come out."""
+"""Console text of the short commands, and what the texts of all commands share."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 
 from mqlml.evaluation import Estimate
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import CheckResult, DataNeed, DemoResult, ReportResult, ScoreResult, TableResult
+from mqlml.texts import format_label, format_percent
 from mqlml.times import format_instant, parse_instant
 from mqlml.training import Finding, Population
 
@@ -22,27 +22,18 @@ __all__ = [
     "four_digits",
     "local_day",
     "local_moment",
-    "percent",
     "ranged",
 ]
 
-_DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+def local_moment(text: str, zone: str | None) -> str:
+    """Show a result's time, which is in UTC, in the config's zone; without a zone, a place in an order as it is."""
+    return text if zone is None else format_instant(parse_instant(text, "UTC"), zone)
 
 
-def percent(share: float) -> str:
-    """A share in per cent, with a decimal below 99.5 %."""
-    return f"{share:.1%}" if share < 0.995 else f"{share:.0%}"
-
-
-def local_moment(text: str, zone: str) -> str:
-    """A result's instant, which is in UTC, as clocks in the config's zone show it; a place in an order as it is."""
-    return format_instant(parse_instant(text, "UTC"), zone) if _DATED.match(text) else text
-
-
-def local_day(text: str, zone: str) -> str:
-    """The date of a result's instant in the config's zone; a place in an order as it is."""
-    moment = local_moment(text, zone)
-    return moment[:10] if _DATED.match(moment) else moment
+def local_day(text: str, zone: str | None) -> str:
+    """The date of `local_moment`."""
+    return text if zone is None else local_moment(text, zone)[:10]
 
 
 def columns(rows: Iterable[tuple[str, ...]]) -> list[str]:
@@ -112,16 +103,17 @@ def format_check(result: CheckResult) -> str:
         lines.append(f"Outcomes are complete until {local_moment(result.observed_until, result.timezone)}")
     lines.append(
         f"Converts: {population.positives:,} of {population.snapshots:,} snapshots, "
-        f"{percent(population.base_rate)}"
+        f"{format_percent(population.base_rate, 1)}"
     )
     rows = [("", "snapshots", "convert", "share")]
     rows += [
-        (period.period, f"{period.snapshots:,}", f"{period.positives:,}", percent(period.rate))
+        (period.period, f"{period.snapshots:,}", f"{period.positives:,}", format_percent(period.rate, 1))
         for period in result.base_rate
     ]
     lines += columns(rows)
     holdout = result.holdout
-    since, until = (local_moment(end, result.timezone) for end in (holdout.start, holdout.until))
+    zone = None if result.observed_until is None else result.timezone
+    since, until = (local_moment(end, zone) for end in (holdout.start, holdout.until))
     lines.append(f"Held out: {holdout.n:,} snapshots from {since} until {until}")
     lines += [*_leaks(result.leaks), format_leak_test(result.leak_test)]
     if result.left_out:
@@ -152,7 +144,7 @@ def _read(result: CheckResult) -> list[str]:
 def _enough(need: DataNeed) -> str:
     return (
         f"Enough data: {'yes' if need.enough else 'no'}; {need.positives_to_learn_from:,} conversions to "
-        f"learn from (at least {need.needed:,} needed) and {need.positives_to_evaluate_on:,} to judge on"
+        f"learn from (at least {need.needed:,} needed) and {need.positives_to_evaluate_on:,} to evaluate on"
     )
 
 
@@ -166,7 +158,7 @@ def format_table(result: TableResult) -> str:
 
 def format_score(result: ScoreResult) -> str:
     """What ``mqlml score`` prints."""
-    labels = ", ".join(f"{n:,} {name}" for name, n in result.labels.items())
+    labels = ", ".join(f"{n:,} {format_label(name)}" for name, n in result.labels.items())
     moment = local_moment(result.as_of, result.timezone)
     lines = [f"{result.out}: {result.leads:,} open leads as of {moment}: {labels or 'none'}"]
     if result.older_than_learned:
@@ -185,14 +177,14 @@ def format_report(result: ReportResult) -> str:
 def format_demo(result: DemoResult) -> str:
     """The five lines that ``mqlml demo`` ends with."""
     auc = result.roc_auc
-    labels = ", ".join(f"{n:,} {name}" for name, n in result.labels.items())
+    labels = ", ".join(f"{n:,} {format_label(name)}" for name, n in result.labels.items())
     return "\n".join(
         [
             f"Journeys  {result.leads:,} simulated leads and {result.events:,} events in {result.data}",
             f"Model     {result.model} version {result.version}, ROC AUC {auc.value:.2f} "
-            f"({auc.low:.2f} to {auc.high:.2f}) on the held-out last period, kept in {result.store}",
+            f"({auc.low:.2f} to {auc.high:.2f}) on the held-out last period, stored in {result.store}",
             f"Scores    {labels} in {result.scores}",
             f"Report    {result.report} (open it in a browser)",
-            f"Next      look at {result.config}, put your own files in, and run mqlml check --config FILE",
+            f"Next      open {result.config}, put your own files in, and run mqlml check --config FILE",
         ]
     )

@@ -1,4 +1,4 @@
-"""What people read of one lead at the command line: its explanation goes in, a few plain lines come out."""
+"""Console text of ``mqlml explain`` and ``mqlml backtest``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from mqlml.evaluation.ageing import Ageing
 from mqlml.evaluation.periods import PeriodEvaluation
 from mqlml.insight import PointsPercentile
-from mqlml.render.console.common import columns, four_digits, local_day, local_moment, percent, ranged
+from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
+from mqlml.render.console.common import columns, four_digits, local_day, local_moment, ranged
 from mqlml.render.results import BacktestPeriod, BacktestResult, ExplainResult
+from mqlml.texts import format_label, format_percent
 
 __all__ = ["format_backtest", "format_explain"]
 
@@ -21,18 +23,21 @@ def format_explain(result: ExplainResult) -> str:
     """What ``mqlml explain`` prints."""
     moment = local_moment(result.as_of, result.timezone)
     lines = [
-        f"Lead {result.lead_id} on {moment}: converts with a probability of {percent(result.probability)}, "
+        f"Lead {result.lead_id} on {moment}: converts with a probability of {format_percent(result.probability, 1)}, "
         f"score {result.score:g}",
-        f"{result.label.upper()}: {result.label_reason}",
+        f"{format_label(result.label)}: {result.label_reason}",
     ]
-    for title, sign in (("Speaks for it", 1), ("Speaks against it", -1)):
-        reasons = [reason for reason in result.reasons if reason.points * sign > 0]
+    for title, sign, nothing in (
+        ("Speaks for it", 1, NOTHING_FOR),
+        ("Speaks against it", -1, NOTHING_AGAINST),
+    ):
+        reasons = [reason for reason in result.reasons if reason.given and reason.points * sign > 0]
         lines += [title, *(_adds(reason.points, reason.sentence) for reason in reasons[:_SHOWN_REASONS])]
-        lines += [] if reasons else ["  nothing"]
-    lines += [f"Fit and engagement: {_placement(result.fit, result.engagement)}"]
+        lines += [] if reasons else [f"  {nothing}"]
+    lines += [f"Fit and engagement: {_halves(result.fit, result.engagement)}"]
     lines += columns(
-        (name, _points(points), said)
-        for name, points, said in [
+        (name, _points(points), text)
+        for name, points, text in [
             ("fit (profile)", result.fit.points, _rank(result.fit)),
             ("engagement (channel, actions)", result.engagement.points, _rank(result.engagement)),
             ("negative signals", result.points["undesirables"], ""),
@@ -50,18 +55,18 @@ def _points(points: float) -> str:
     return f"{points:+.2f}".replace("-", "−")
 
 
-def _adds(points: float, said: str) -> str:
-    return f"  {_points(points)}  {said}"
+def _adds(points: float, text: str) -> str:
+    return f"  {_points(points)}  {text}"
 
 
-def _rank(placement: PointsPercentile) -> str:
+def _rank(part: PointsPercentile) -> str:
     # Nobody stands above all the open leads, being one of them.
-    above = placement.percentile
+    above = part.percentile
     share = f"{above:.0f}" if 0.5 <= above < 99.5 else "over 99" if above > 50 else "under 1"
-    return f"above {share} % of the open leads"
+    return f"above {share}% of the open leads"
 
 
-def _placement(fit: PointsPercentile, engagement: PointsPercentile) -> str:
+def _halves(fit: PointsPercentile, engagement: PointsPercentile) -> str:
     high, low = "the better half of the open leads", "the lesser half"
     halves = [high if part.percentile >= 50 else low for part in (fit, engagement)]
     if halves[0] == halves[1]:
@@ -76,8 +81,8 @@ def _changes(result: ExplainResult) -> list[str]:
     since = local_moment(result.since, result.timezone)
     moved = sum(change.points for change in changes)
     lines = [
-        f"Since {since}: from {percent(result.probability_before)} to {percent(result.probability)}, "
-        f"{_points(moved)} in log-odds"
+        f"Since {since}: from {format_percent(result.probability_before, 1)} to "
+        f"{format_percent(result.probability, 1)}, {_points(moved)} in log-odds"
     ]
     for change in changes[:_SHOWN_CHANGES]:
         same = change.before == change.now
@@ -90,14 +95,14 @@ def _changes(result: ExplainResult) -> list[str]:
 
 
 def _timeline(result: ExplainResult, *, created_at: str) -> list[str]:
-    lines = ["What happened, the latest first"]
-    for act in result.timeline[:_SHOWN_DAYS]:
-        times = f" × {act.times}" if act.times > 1 else ""
-        channel = f" ({act.channel})" if act.channel else ""
-        lines.append(f"  {act.day}  {act.action}{times}{channel}")
-    rest = sum(act.times for act in result.timeline[_SHOWN_DAYS:])
+    lines = ["What happened, latest first"]
+    for event in result.timeline[:_SHOWN_DAYS]:
+        times = f" × {event.times}" if event.times > 1 else ""
+        channel = f" ({event.channel})" if event.channel else ""
+        lines.append(f"  {event.day}  {event.action}{times}{channel}")
+    rest = sum(event.times for event in result.timeline[_SHOWN_DAYS:])
     if rest:
-        lines.append(f"  … and {rest:,} acts before")
+        lines.append(f"  … and {rest:,} earlier events")
     created = local_moment(created_at, result.timezone)
     return [*lines, f"  {created}  the lead is created"]
 
@@ -107,17 +112,17 @@ Row = tuple[str, ...]
 
 def format_backtest(result: BacktestResult) -> str:
     """What ``mqlml backtest`` prints."""
-    zone, held = result.timezone, result.held_out
-    judged: list[tuple[str, PeriodEvaluation]] = [
+    zone, held = result.timezone if result.dated else None, result.held_out
+    evaluated: list[tuple[str, PeriodEvaluation]] = [
         *((local_day(period.start, zone), period) for period in result.periods),
         ("all", result.together),
     ]
     lines = ["Each period, predicted by a model trained on what was known when it began"]
     lines += columns(_sizes(result.periods, zone))
     lines.append("How good it was, with 95% intervals (log loss and Brier score: less is better)")
-    lines += columns(_metrics(judged))
+    lines += columns(_metrics(evaluated))
     lines.append("Forecast and actual conversion, with 95% intervals")
-    lines += columns(_calibration(judged))
+    lines += columns(_calibration(evaluated))
     if result.ageing is not None:
         lines += _ageing(result.ageing)
     lines.append(result.advice)
@@ -126,14 +131,14 @@ def format_backtest(result: BacktestResult) -> str:
     return "\n".join(lines)
 
 
-def _sizes(periods: Sequence[BacktestPeriod], zone: str) -> list[Row]:
-    rows: list[Row] = [("from", "learned from", "convert", "base rate known", "judged", "convert")]
+def _sizes(periods: Sequence[BacktestPeriod], zone: str | None) -> list[Row]:
+    rows: list[Row] = [("from", "learned from", "convert", "base rate known", "evaluated", "convert")]
     rows += [
         (
             local_day(period.start, zone),
             f"{period.learned_from.n:,}",
             f"{period.learned_from.positives:,}",
-            percent(period.base_rate_known),
+            format_percent(period.base_rate_known, 1),
             f"{period.n:,}",
             f"{period.positives:,}",
         )
@@ -142,7 +147,7 @@ def _sizes(periods: Sequence[BacktestPeriod], zone: str) -> list[Row]:
     return rows
 
 
-def _metrics(judged: Sequence[tuple[str, PeriodEvaluation]]) -> list[Row]:
+def _metrics(evaluated: Sequence[tuple[str, PeriodEvaluation]]) -> list[Row]:
     rows: list[Row] = [("from", "ROC AUC", "log loss", "base rate's", "Brier score", "base rate's")]
     rows += [
         (
@@ -153,22 +158,22 @@ def _metrics(judged: Sequence[tuple[str, PeriodEvaluation]]) -> list[Row]:
             ranged(period.brier, 4),
             four_digits(period.brier_base_rate),
         )
-        for name, period in judged
+        for name, period in evaluated
     ]
     return rows
 
 
-def _calibration(judged: Sequence[tuple[str, PeriodEvaluation]]) -> list[Row]:
-    rows: list[Row] = [("from", "promised", "came", "promised too much", "calibration error")]
+def _calibration(evaluated: Sequence[tuple[str, PeriodEvaluation]]) -> list[Row]:
+    rows: list[Row] = [("from", "forecast", "actual", "forecast minus actual", "calibration error")]
     rows += [
         (
             name,
-            percent(period.predicted),
-            percent(period.rate),
+            format_percent(period.predicted, 1),
+            format_percent(period.rate, 1),
             ranged(period.overprediction, sign="+"),
             ranged(period.ece),
         )
-        for name, period in judged
+        for name, period in evaluated
     ]
     return rows
 
@@ -176,7 +181,7 @@ def _calibration(judged: Sequence[tuple[str, PeriodEvaluation]]) -> list[Row]:
 def _ageing(ageing: Ageing) -> list[str]:
     lines = ["What not retraining costs: older models beside fresh ones, on the same leads"]
     rows: list[Row] = [
-        ("older by", "days since training", "looks", "log loss", "fresh", "added", "of the skill")
+        ("older by", "days since training", "snapshots", "log loss", "fresh", "added", "of the skill")
     ]
     skill = ageing.skill.value
     rows += [

@@ -1,11 +1,12 @@
-"""What people read of a training at the command line: its result goes in, a few plain lines and tables come out."""
+"""Console text of ``mqlml train``."""
 
 from __future__ import annotations
 
 from mqlml.evaluation import Comparison, Estimate, LabelEvaluation, Metrics, Promotion
-from mqlml.render.console.common import _leaks, _waterfall, columns, local_moment, percent
+from mqlml.render.console.common import _leaks, _waterfall, columns, local_moment
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import TrainedVersion
+from mqlml.texts import format_label, format_percent
 
 __all__ = ["format_train"]
 
@@ -29,10 +30,11 @@ def format_train(result: TrainedVersion) -> str:
         *_leaks(result.leaks),
         format_leak_test(result.leak_test),
     ]
-    since, until = (local_moment(end, result.timezone) for end in (holdout.start, holdout.until))
+    zone = None if result.data.observed_until is None else result.timezone
+    since, until = (local_moment(end, zone) for end in (holdout.start, holdout.until))
     lines.append(
         f"Evaluated on the last period, {since} until {until}: {holdout.n:,} snapshots, "
-        f"{holdout.positives:,} convert ({percent(holdout.base_rate)})"
+        f"{holdout.positives:,} convert ({format_percent(holdout.base_rate, 1)})"
     )
     lines += _metrics(holdout, result.baselines["base_rate"].brier)
     lines += ["Beside it, on the same leads", *_baselines(result)]
@@ -115,19 +117,19 @@ def _signed(estimate: Estimate) -> str:
 
 
 def _label(name: str, label: LabelEvaluation) -> str:
-    text = f"  {name.upper()} from a probability of {label.threshold:.3f}"
+    text = f"  {format_label(name)} from a probability of {label.threshold:.3f}"
     if label.precision is not None and label.recall is not None:
         text += (
-            f": {percent(label.precision.value)} of those above convert, {percent(label.recall.value)} of all "
-            "conversions are among them"
+            f": {format_percent(label.precision.value, 1)} of those above convert, "
+            f"{format_percent(label.recall.value, 1)} of all conversions are among them"
         )
     if label.per_week is not None:
         text += f", {label.per_week.value:.1f} leads a week"
     if f"{label.evaluated_at:.3f}" != f"{label.threshold:.3f}":
-        text += f" (measured at {label.evaluated_at:.3f}, before the last period was learned from)"
+        text += f" (measured at {label.evaluated_at:.3f}, before the model learned from the last period)"
     predicted, within = [], []
     if (precision := label.predicted.precision) is not None:
-        predicted.append(f"{percent(precision.low)} to {percent(precision.high)} convert")
+        predicted.append(f"{format_percent(precision.low, 1)} to {format_percent(precision.high, 1)} convert")
         within.append(bool(label.within_range.precision))
     if (per_week := label.predicted.per_week) is not None:
         predicted.append(f"{per_week.low:.1f} to {per_week.high:.1f} leads a week")
@@ -139,7 +141,7 @@ def _label(name: str, label: LabelEvaluation) -> str:
 
 
 def _promoted(rule: Promotion) -> str:
-    text = f"  Promoted to {rule.to.upper()} by the rule “{rule.reason}”: {rule.selected:,} snapshots"
+    text = f"  Promoted to {format_label(rule.to)} by the rule “{rule.reason}”: {rule.selected:,} snapshots"
     if rule.precision is not None:
-        text += f", {percent(rule.precision.value)} of them convert; {rule.raised:,} were lower without it"
+        text += f", {format_percent(rule.precision.value, 1)} of them convert; {rule.raised:,} were lower without it"
     return text

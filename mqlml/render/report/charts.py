@@ -1,6 +1,6 @@
-"""The report's charts: numbers go in, SVG text comes out, coloured by the page's CSS variables.
+"""The report's charts as SVG text, colored by the page's CSS variables.
 
-Charts with words are drawn 360 units wide, so that their letters stay readable on a phone; bars in a table row
+Charts with text are drawn 360 units wide, so that their letters stay readable on a phone; bars in a table row
 are stretched to the row. Values that are None or not finite are left out. Same numbers, same text.
 """
 
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from markupsafe import escape
 
 from mqlml.evaluation import CalibrationBand, Decile, Estimate, OverTimePeriod
-from mqlml.render.report.text import NBSP, decimal, finite, percent, short_date
+from mqlml.render.report.text import short_date
+from mqlml.texts import format_number, format_percent, is_known
 
 __all__ = [
     "Scale",
@@ -98,9 +99,9 @@ def _line(x1: float, y1: float, x2: float, y2: float, tone: str) -> str:
     return f'<line class="{escape(tone)}" x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}"/>'
 
 
-def _text(x: float, y: float, words: str, *, anchor: str = "middle", tone: str = "tick") -> str:
+def _text(x: float, y: float, text: str, *, anchor: str = "middle", tone: str = "tick") -> str:
     return (
-        f'<text class="{escape(tone)}" x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}">{escape(words)}</text>'
+        f'<text class="{escape(tone)}" x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}">{escape(text)}</text>'
     )
 
 
@@ -112,13 +113,13 @@ def _bar(x: float, y: float, width: float, height: float, tone: str) -> str:
 
 
 def _axis_percent(value: float) -> str:
-    return f"{100 * value:g} %"
+    return f"{100 * value:g}%"
 
 
 def calibration_chart(rows: Sequence[CalibrationBand], *, key: str = "calibration") -> str:
     """Predicted against observed share, with intervals; on the dashed line both are equal."""
     left, right, top, bottom = 44.0, 340.0, 30.0, 292.0
-    known = [row for row in rows if finite(row.mean_predicted) and finite(row.observed.value)]
+    known = [row for row in rows if is_known(row.mean_predicted) and is_known(row.observed.value)]
     reach = [
         value
         for row in known
@@ -131,25 +132,26 @@ def calibration_chart(rows: Sequence[CalibrationBand], *, key: str = "calibratio
     parts += [_text(left - 7, up(tick) + 4, _axis_percent(tick), anchor="end") for tick in ticks]
     parts += [_text(across(tick), bottom + 18, _axis_percent(tick)) for tick in ticks]
     parts.append(_line(left, bottom, right, top, "guide"))
-    parts.append(_text(left - 38, 14, "↑ What happened", anchor="start", tone="axis"))
-    parts.append(_text(right, bottom + 38, "What was promised →", anchor="end", tone="axis"))
+    parts.append(_text(left - 38, 14, "↑ Actual", anchor="start", tone="axis"))
+    parts.append(_text(right, bottom + 38, "Forecast →", anchor="end", tone="axis"))
     for row in known:
         x = across(row.mean_predicted)
-        if finite(row.observed.low) and finite(row.observed.high):
+        if is_known(row.observed.low) and is_known(row.observed.high):
             parts.append(_line(x, up(row.observed.low), x, up(row.observed.high), "whisker"))
     parts += [
         f'<circle class="point" cx="{_n(across(row.mean_predicted))}" '
         f'cy="{_n(up(row.observed.value))}" r="4.5"/>'
         for row in known
     ]
-    said = "; ".join(
-        f"promised {percent(row.mean_predicted)}, happened {percent(row.observed.value)}" for row in known
+    text = "; ".join(
+        f"forecast {format_percent(row.mean_predicted)}, actual {format_percent(row.observed.value)}"
+        for row in known
     )
     return _chart(
         key,
         336,
-        "What was promised, and what happened",
-        f"By group of leads: {said}." if said else "No group could be measured.",
+        "Forecast and actual share that converts",
+        f"By group of leads: {text}." if text else "No group could be measured.",
         parts,
     )
 
@@ -171,28 +173,30 @@ def decile_chart(rows: Sequence[Decile], base_rate: float, *, key: str = "decile
         y = up(row.rate)
         columns.append(_bar(middle - width / 2, y, width, bottom - y, "column" if place else "column first"))
         # The sign is left to the axis: ten numbers with it do not fit side by side.
-        short = percent(row.rate).replace("under ", "<").replace("over ", ">").removesuffix(f"{NBSP}%")
+        short = format_percent(row.rate).replace("under ", "<").replace("over ", ">").removesuffix("%")
         labels.append(_text(middle, y - 5, short, tone="value"))
     guide = []
     if base is not None:
         guide.append(_line(left, up(base), right, up(base), "guide"))
-        labels.append(_text(right, up(base) - 6, f"at random {percent(base)}", anchor="end", tone="note"))
+        labels.append(
+            _text(right, up(base) - 6, f"at random {format_percent(base)}", anchor="end", tone="note")
+        )
     axis = [
         _line(left, bottom, right, bottom, "base"),
         _text(left, bottom + 36, "← ranked highest", anchor="start", tone="axis"),
         _text(right, bottom + 36, "ranked lowest →", anchor="end", tone="axis"),
     ]
-    said = "; ".join(f"group {row.decile}, {percent(row.rate)}" for row in rows)
+    text = "; ".join(f"group {row.decile}, {format_percent(row.rate)}" for row in rows)
     return _chart(
         key,
         246,
         "Share that converted, by place in the ranking",
-        f"{said}." if said else "Nothing was ranked.",
+        f"{text}." if text else "Nothing was ranked.",
         [*columns, *guide, *axis, *labels],
     )
 
 
-def time_chart(periods: Sequence[OverTimePeriod], *, key: str = "over-time") -> str:
+def time_chart(periods: Sequence[OverTimePeriod], zone: str | None, *, key: str = "over-time") -> str:
     """The error of each period with its interval, beside that of the base rate; the held-out period on a ground."""
     left, right, top, bottom = 40.0, 356.0, 30.0, 224.0
     ends = [
@@ -218,22 +222,22 @@ def time_chart(periods: Sequence[OverTimePeriod], *, key: str = "over-time") -> 
         apart = min(slot * 0.14, 9.0)
         marks += _measured_mark(row.log_loss_base_rate, middle + apart, up, "base-mark")
         marks += _measured_mark(row.log_loss, middle - apart, up, "model-mark")
-        day, of_year = short_date(row.start)
+        day, of_year = short_date(row.start, zone)
         labels.append(_text(middle, bottom + 16, day))
         if of_year != year:
             labels.append(_text(middle, bottom + 30, of_year))
             year = of_year
-    said = "; ".join(
-        f"{'held out, ' if row.held_out else ''}from {' '.join(short_date(row.start)).strip()}: "
-        f"{decimal(row.log_loss.value if row.log_loss else None)} against "
-        f"{decimal(row.log_loss_base_rate.value if row.log_loss_base_rate else None)}"
+    text = "; ".join(
+        f"{'held out, ' if row.held_out else ''}from {' '.join(short_date(row.start, zone)).strip()}: "
+        f"{format_number(row.log_loss.value if row.log_loss else None, 3)} against "
+        f"{format_number(row.log_loss_base_rate.value if row.log_loss_base_rate else None, 3)}"
         for row in periods
     )
     return _chart(
         key,
         bottom + 36,
         "The error of each period, beside that of the base rate",
-        f"Log loss of mqlml against the base rate’s, by period: {said}." if said else "Nothing was measured.",
+        f"Log loss of mqlml against the base rate’s, by period: {text}." if text else "Nothing was measured.",
         [*ground, *(_line(left, up(tick), right, up(tick), "grid") for tick in ticks), *marks, *labels],
     )
 
@@ -243,7 +247,7 @@ def _measured_mark(found: Estimate | None, x: float, up: Scale, tone: str) -> li
     if found is None or not math.isfinite(found.value):
         return []
     parts = []
-    if finite(found.low) and finite(found.high):
+    if is_known(found.low) and is_known(found.high):
         parts.append(_line(x, up(found.low), x, up(found.high), f"whisker {tone}"))
     y = up(found.value)
     if tone == "base-mark":  # told apart by shape, too
@@ -328,12 +332,14 @@ def predicted_bar(
     bar = interval_bar(rate.value, rate.low, rate.high, scale=scale, tone="bar plain", title=title)
     if not math.isfinite(predicted):
         return bar
-    return bar.removesuffix("</svg>") + _line(scale(predicted), 1, scale(predicted), 19, "promise") + "</svg>"
+    return (
+        bar.removesuffix("</svg>") + _line(scale(predicted), 1, scale(predicted), 19, "forecast") + "</svg>"
+    )
 
 
 def share_strip(segments: Sequence[Segment], *, title: str, key: str) -> str:
     """One whole, cut into shares, each with its percentage where there is room for it."""
-    known = [segment for segment in segments if finite(segment.share) and segment.share > 0]
+    known = [segment for segment in segments if is_known(segment.share) and segment.share > 0]
     whole = sum(min(segment.share, 1.0) for segment in known)
     scale = Scale(0, max(whole, 1.0), 0, WIDTH)
     parts, at = [], 0.0
@@ -341,7 +347,9 @@ def share_strip(segments: Sequence[Segment], *, title: str, key: str) -> str:
         x, end = scale(at), scale(at + min(segment.share, 1.0))
         parts.append(_bar(x, 0, end - x, 34, f"part {segment.tone}"))
         if end - x >= 36:
-            parts.append(_text((x + end) / 2, 22, percent(segment.share), tone=f"inside {segment.tone}"))
+            parts.append(
+                _text((x + end) / 2, 22, format_percent(segment.share), tone=f"inside {segment.tone}")
+            )
         at += min(segment.share, 1.0)
-    said = ", ".join(f"{segment.name} {percent(segment.share)}" for segment in known)
-    return _chart(key, 34, title, f"{said}." if said else "Nothing to show.", parts)
+    text = ", ".join(f"{segment.name} {format_percent(segment.share)}" for segment in known)
+    return _chart(key, 34, title, f"{text}." if text else "Nothing to show.", parts)

@@ -1,4 +1,4 @@
-"""Fit by engagement: the thirds of the held-out leads go in; the cells of a grid and a sentence about it come out."""
+"""Groups of leads on the page: fit by engagement, slices, and how the probability moves with a feature."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mqlml.evaluation import Estimate, Fault, FitEngagementCell, ImportanceRow, Slice
-from mqlml.render.report import marked
-from mqlml.render.report import text as words
 from mqlml.render.report.charts import predicted_bar, shape_line, zero_scale
+from mqlml.render.report.text import describe_age, mark_count, mark_interval, mark_percent
+from mqlml.texts import format_percent, is_known, join_texts
 
 __all__ = ["Grid", "SliceGroup", "fit_engagement_grid", "shape_of", "slice_groups"]
 
@@ -52,10 +52,10 @@ def fit_engagement_grid(given: tuple[FitEngagementCell, ...]) -> Grid | None:
             return None
         share = cell.rate.value / top if top > 0 else 0.0
         return _Cell(
-            rate=marked.percent(cell.rate.value),
-            range=marked.interval(cell.rate),
-            predicted=marked.percent(cell.predicted),
-            n=marked.count(cell.n),
+            rate=mark_percent(cell.rate.value),
+            range=mark_interval(cell.rate),
+            predicted=mark_percent(cell.predicted),
+            n=mark_count(cell.n),
             tone=round(share * _TONES),
         )
 
@@ -76,14 +76,14 @@ def _sentence(cells: dict[tuple[int, int], FitEngagementCell]) -> Markup:
         (0, 2): "engaged without a fit",
         (0, 0): "low in both",
     }
-    said = [
-        Markup("{} of those {}").format(marked.percent(cells[place].rate.value), name)
+    texts = [
+        Markup("{} of those {}").format(mark_percent(cells[place].rate.value), name)
         for place, name in corners.items()
         if place in cells
     ]
-    if len(said) < 2:
+    if len(texts) < 2:
         return Markup("")
-    return Markup("{} and {} converted.").format(Markup(", ").join(said[:-1]), said[-1])
+    return Markup("{} and {} converted.").format(Markup(", ").join(texts[:-1]), texts[-1])
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,12 @@ class _Row:
     """One group of leads, ready to be shown."""
 
     title: str
-    looked_at: Markup
+    counts: Markup
     happened: Markup
     predicted: Markup
     ranks: Markup
     bar: Markup
-    said: str
+    faults: str
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ class SliceGroup:
 
 _FAULTS: dict[Fault, str] = {
     "hardly_ranks": "hardly ranks",
-    "overpredicts": "promises too much",
-    "underpredicts": "promises too little",
+    "overpredicts": "predicts too much",
+    "underpredicts": "predicts too little",
 }
 
 
@@ -126,24 +126,24 @@ def slice_groups(slices: tuple[Slice, ...]) -> list[SliceGroup]:
         rows = []
         for row in found:
             rate = _rate(row)
-            title = words.describe_age(row.value) if column == "Age of the lead" else row.value
+            title = describe_age(row.value) if column == "Age of the lead" else row.value
             bar = predicted_bar(
                 row.predicted,
                 rate,
                 scale=scale,
-                title=f"{title}: forecast {words.percent(row.predicted)}, actual {words.percent(row.rate)}",
+                title=f"{title}: forecast {format_percent(row.predicted)}, actual {format_percent(row.rate)}",
             )
             rows.append(
                 _Row(
                     title=title[:1].upper() + title[1:],
-                    looked_at=Markup("{} looked at, {} converted").format(
-                        marked.count(row.n), marked.count(row.positives)
+                    counts=Markup("{} scored, {} converted").format(
+                        mark_count(row.n), mark_count(row.positives)
                     ),
-                    happened=marked.percent(row.rate),
-                    predicted=marked.percent(row.predicted),
-                    ranks=marked.percent(row.roc_auc.value) if row.roc_auc is not None else Markup("–"),
+                    happened=mark_percent(row.rate),
+                    predicted=mark_percent(row.predicted),
+                    ranks=mark_percent(row.roc_auc.value) if row.roc_auc is not None else Markup("–"),
                     bar=Markup(bar),
-                    said=words.join([_FAULTS[fault] for fault in row.fails]),
+                    faults=join_texts([_FAULTS[fault] for fault in row.fails]),
                 )
             )
         groups.append(SliceGroup(column, tuple(rows), sum(bool(row.fails) for row in found)))
@@ -153,32 +153,32 @@ def slice_groups(slices: tuple[Slice, ...]) -> list[SliceGroup]:
 def _rate(row: Slice) -> Estimate:
     """The share that converted, with the interval of its distance from what was predicted."""
     gap = row.overprediction
-    if not (words.finite(gap.low) and words.finite(gap.high)):
+    if not (is_known(gap.low) and is_known(gap.high)):
         return Estimate(row.rate, math.nan, math.nan)
     return Estimate(row.rate, max(0.0, row.predicted - gap.high), min(1.0, row.predicted - gap.low))
 
 
 def shape_of(effect: ImportanceRow) -> tuple[str, Markup] | None:
     """How the probability moves with a feature's values: in words, and as a small curve."""
-    known = [point for point in effect.points if point.value is not None and words.finite(point.probability)]
+    known = [point for point in effect.points if point.value is not None and is_known(point.probability)]
     if effect.direction is None or len(known) < 2:
         return None
     chances = [point.probability for point in known]
     low, high = chances.index(min(chances)), chances.index(max(chances))
-    is_words = isinstance(known[0].value, str)
-    said = _SAID[effect.direction].format(
-        first=words.percent(chances[0]),
-        last=words.percent(chances[-1]),
+    is_category = isinstance(known[0].value, str)
+    text = _SHAPES[effect.direction].format(
+        first=format_percent(chances[0]),
+        last=format_percent(chances[-1]),
         top=_value(known[high].value),
         bottom=_value(known[low].value),
-        most=words.percent(chances[high]),
-        least=words.percent(chances[low]),
+        most=format_percent(chances[high]),
+        least=format_percent(chances[low]),
     )
-    line = shape_line(chances, title=f"{effect.sentence}: {said}", steps=is_words)
-    return said, Markup(line)
+    line = shape_line(chances, title=f"{effect.sentence}: {text}", steps=is_category)
+    return text, Markup(line)
 
 
-_SAID = {
+_SHAPES = {
     "rises": "more is better: {first} to {last}",
     "falls": "less is better: {first} down to {last}",
     "peaks": "best at about {top}: {most}",

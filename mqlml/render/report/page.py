@@ -1,4 +1,4 @@
-"""The page: a result goes in, one self-contained HTML document comes out, without script or outside request."""
+"""The page: one self-contained HTML document, without script or outside request."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mqlml.evaluation import Importance, TrainingResult
-from mqlml.render.report import marked, parts, story
+from mqlml.render.report import parts, story
 from mqlml.render.report import periods as history
-from mqlml.render.report import text as words
 from mqlml.render.report.charts import calibration_chart, decile_chart, dot_grid
 from mqlml.render.report.groups import fit_engagement_grid, slice_groups
 from mqlml.render.report.periods import over_time
+from mqlml.render.report.text import (
+    format_date,
+    format_leak_test,
+    mark_count,
+    mark_interval,
+    mark_number,
+    mark_percent,
+)
 from mqlml.render.report.trust import verdict
+from mqlml.texts import format_label, format_number, format_percent
 
 __all__ = ["render_report"]
 
@@ -33,12 +41,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=marked.percent,
-        count=marked.count,
-        decimal=marked.decimal,
-        interval=marked.interval,
-        date=words.date,
-        label_name=words.label_name,
+        percent=mark_percent,
+        count=mark_count,
+        decimal=mark_number,
+        interval=mark_interval,
+        label_name=format_label,
     )
     return environment
 
@@ -53,7 +60,7 @@ def render_report(result: TrainingResult, *, version: str | None = None, run_id:
     Parameters
     ----------
     result : TrainingResult
-        What was not measured is said to be missing.
+        What was not measured is named as missing.
     version, run_id : str, optional
         As the store calls the version; None for a model that was not registered.
 
@@ -63,10 +70,11 @@ def render_report(result: TrainingResult, *, version: str | None = None, run_id:
         A whole document in UTF-8 with its style and charts inside; the same result gives the same text.
     """
     head = story.headline(result)
+    zone = story.period_zone(result)
     importance = result.importance or Importance((), (), n=0)
     features = parts.effect_rows(importance, result.holdout, "features")
     groups = parts.effect_rows(importance, result.holdout, "groups")
-    head_of_drops, drops = parts.drop_words(importance)
+    drop_heading, drops = parts.drop_texts(importance)
     shown = len(features) if len(features) <= SHOWN_FEATURES + 3 else SHOWN_FEATURES
     heads, metric_rows = parts.metric_rows(result)
     tones = parts.label_tones(result.labels)
@@ -75,6 +83,10 @@ def render_report(result: TrainingResult, *, version: str | None = None, run_id:
         .get_template("page.html")
         .render(
             result=result,
+            created=format_date(result.created, result.timezone),
+            held_from=format_date(result.holdout.start, zone),
+            held_until=format_date(result.holdout.until, zone),
+            observed_until=format_date(result.data.observed_until or "", zone),
             version=version,
             run_id=run_id,
             head=head,
@@ -86,32 +98,32 @@ def render_report(result: TrainingResult, *, version: str | None = None, run_id:
             slices=slice_groups(result.slices),
             features=features[:shown],
             more_features=features[shown:],
-            drop_words=head_of_drops,
+            drop_texts=drop_heading,
             drops=drops,
             calibration=Markup(calibration_chart(result.calibration.bands)),
             deciles=Markup(decile_chart(result.deciles, result.holdout.base_rate)),
             caught=[
-                said for tenths in (1, 2, 3) if (said := story.caught_by_top(result, tenths)) is not None
+                text for tenths in (1, 2, 3) if (text := story.caught_by_top(result, tenths)) is not None
             ],
             cards=parts.label_cards(result),
             strips=parts.strips(result),
             caught_by_label=story.caught_by_label(result),
             tones=[
                 ("unqualified", parts.no_label(result.labels)),
-                *((tones[name], words.label_name(name)) for name in result.labels),
+                *((tones[name], format_label(name)) for name in result.labels),
             ][::-1],
             ages=parts.age_rows(result.by_age),
             more_history=history.more_history(result.learning_curve),
             doublings=history.doublings(result.learning_curve),
-            over_time=over_time(result.over_time),
+            over_time=over_time(result.over_time, zone),
             grid=fit_engagement_grid(result.fit_by_engagement),
             waterfall=parts.waterfall(result.population.waterfall),
             quarantined=sum(found.rows for found in result.data.quarantine),
             leak_kinds=_KINDS,
-            leak_test=words.format_leak_test(result.leak_test),
+            leak_test=format_leak_test(result.leak_test),
             metric_heads=heads,
             metric_rows=metric_rows,
-            confidence=words.percent(story.CONFIDENCE),
+            confidence=format_percent(story.CONFIDENCE),
         )
     )
 
@@ -130,7 +142,7 @@ def _dots(head: story.Headline) -> list[_Dots]:
         return []
     found = []
     for key, title, filled in (("picked", head.called, head.picked), ("random", "at random", head.random)):
-        name = f"{words.count(head.total)} leads {title}"
+        name = f"{format_number(head.total)} leads {title}"
         chart = dot_grid(
             min(filled, head.total), head.total, title=f"{name}: {filled} convert", key=f"dots-{key}"
         )

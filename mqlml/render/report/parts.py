@@ -1,4 +1,4 @@
-"""The parts of the page that repeat: aggregates go in, rows with their words, numbers and bars come out."""
+"""The rows of the page's lists and tables, with their texts, numbers and bars."""
 
 from __future__ import annotations
 
@@ -17,10 +17,19 @@ from mqlml.evaluation import (
     Metrics,
     TrainingResult,
 )
-from mqlml.render.report import marked, story
-from mqlml.render.report import text as words
+from mqlml.render.report import story
 from mqlml.render.report.charts import Scale, Segment, interval_bar, share_strip, zero_scale
 from mqlml.render.report.groups import shape_of
+from mqlml.render.report.text import (
+    describe_age,
+    has_interval,
+    mark,
+    mark_interval,
+    mark_number,
+    mark_percent,
+    value_of,
+)
+from mqlml.texts import format_label, format_number, format_percent, is_known, pluralize
 from mqlml.training import Step
 
 __all__ = [
@@ -31,7 +40,7 @@ __all__ = [
     "PredictionRow",
     "WaterfallRow",
     "age_rows",
-    "drop_words",
+    "drop_texts",
     "effect_rows",
     "label_cards",
     "label_tones",
@@ -99,7 +108,7 @@ class PredictionRow:
     title: str
     predicted: Markup
     observed: Markup
-    within_range: Literal["kept", "not kept", "not known"]
+    within_range: Literal["yes", "no", "not known"]
     next: Markup
 
 
@@ -118,23 +127,23 @@ class LabelCard:
 
 def _drop(value: float, importance: Importance, metrics: Metrics) -> Markup:
     """An effect in a unit people can weigh: pairs in a hundred, or a share of the error there is."""
-    if not words.finite(value):
-        return marked.decimal(value)
+    if not is_known(value):
+        return mark_number(value)
     if importance.metric == "roc_auc":
-        return marked.mark(value, words.decimal(100 * value, 1))
+        return mark(value, format_number(100 * value, 1))
     whole = _whole_error(importance, metrics)
-    return marked.decimal(value, 4) if whole is None else marked.mark(value, words.percent(value / whole, 1))
+    return mark_number(value, 4) if whole is None else mark(value, format_percent(value / whole, 1))
 
 
 def _whole_error(importance: Importance, metrics: Metrics) -> float | None:
     """The error that effects are a share of, where the metric is one and was measured."""
     if importance.metric not in {"log_loss", "brier"}:
         return None
-    whole = marked.value_of(metrics.log_loss if importance.metric == "log_loss" else metrics.brier)
+    whole = value_of(metrics.log_loss if importance.metric == "log_loss" else metrics.brier)
     return whole if whole is not None and whole > 1e-9 else None
 
 
-def drop_words(importance: Importance) -> tuple[str, str]:
+def drop_texts(importance: Importance) -> tuple[str, str]:
     """What a bar shows: as the head of the numbers, and as the rest of "Each bar shows how much"."""
     if importance.metric == "roc_auc":
         head = "extra pairs in 100 in the wrong order without it"
@@ -142,8 +151,8 @@ def drop_words(importance: Importance) -> tuple[str, str]:
     name = _METRICS.get(importance.metric, (importance.metric,))[0].lower()
     if importance.metric == "average_precision":
         return f"{name} lost without it", f"{name} on later leads falls when mqlml may not see one thing"
-    head = f"growth of the {name} without it"
-    return head, f"larger mqlml’s error on later leads (the {name}) gets when it may not see one thing"
+    head = "how much worse predictions get without it"
+    return head, f"worse predictions for later leads get (the {name} grows) when mqlml may not see one thing"
 
 
 def effect_rows(
@@ -164,21 +173,21 @@ def effect_rows(
         effects,
         key=lambda item: (
             story.effect_kind(item.drop) != "helps",
-            -abs(item.drop.value) if words.finite(item.drop.value) else 1.0,
+            -abs(item.drop.value) if is_known(item.drop.value) else 1.0,
             item.name,
         ),
     ):
         kind, drop = story.effect_kind(effect.drop), effect.drop
         moves, curve = shape_of(effect) or ("", Markup(""))
         if of == "families":
-            title, detail = _FAMILIES.get(effect.family, (words.label_name(effect.family), ""))
+            title, detail = _FAMILIES.get(effect.family, (format_label(effect.family), ""))
         elif of == "groups":
-            title, detail = effect.sentence, f"and {words.plural(alike[effect.name], 'other')} like it"
+            title, detail = effect.sentence, f"and {pluralize(alike[effect.name], 'other')} like it"
         else:
             title, detail = effect.sentence, effect.name if effect.name != effect.sentence else ""
         tone = effect.family if effect.family in _FAMILIES else "other"
         number = _drop(drop.value, importance, metrics)
-        if marked.between(drop):
+        if has_interval(drop):
             number += Markup(' <span class="range">{} to {}</span>').format(
                 _drop(drop.low, importance, metrics), _drop(drop.high, importance, metrics)
             )
@@ -188,7 +197,7 @@ def effect_rows(
             drop.high,
             scale=scale,
             tone=f"bar none {tone}" if kind == "none" else f"bar {tone}",
-            title=f"{title}: {words.decimal(drop.value, 4)}",
+            title=f"{title}: {format_number(drop.value, 4)}",
         )
         rows.append(EffectRow(title, detail, tone, kind, Markup(bar), number, moves, curve))
     return rows
@@ -209,11 +218,11 @@ def _weekly(per_week: Estimate | None) -> tuple[Markup, Markup]:
     """Leads a week and their interval; below ten with a decimal."""
     if per_week is None:
         return Markup("not known"), Markup("")
-    value = marked.value_of(per_week)
+    value = value_of(per_week)
     decimals = 1 if value is not None and 0 < value < 9.95 else 0
-    ends = [marked.decimal(end, decimals) for end in (per_week.low, per_week.high)]
-    between = Markup("{} to {}").format(*ends) if marked.between(per_week) else Markup("")
-    return marked.decimal(value, decimals), between
+    ends = [mark_number(end, decimals) for end in (per_week.low, per_week.high)]
+    between = Markup("{} to {}").format(*ends) if has_interval(per_week) else Markup("")
+    return mark_number(value, decimals), between
 
 
 _PREDICTIONS = {
@@ -226,18 +235,16 @@ _PREDICTIONS = {
 
 def _predicted(what: str, measured: Estimate | None) -> Markup:
     """A prediction, or what was observed: its middle and the interval behind it."""
-    value = marked.value_of(measured)
+    value = value_of(measured)
     if measured is None or value is None:
         return Markup("–")
     if what in ("precision", "recall"):
-        middle, ends = marked.percent(value), marked.interval(measured)
+        middle, ends = mark_percent(value), mark_interval(measured)
     else:
         decimals = 1 if abs(value) < 9.95 else 0
-        low, high = (marked.decimal(end, decimals) for end in (measured.low, measured.high))
-        middle, ends = marked.decimal(value, decimals), Markup("{} to {}").format(low, high)
-    return middle + (
-        Markup(' <span class="range">{}</span>').format(ends) if marked.between(measured) else ""
-    )
+        low, high = (mark_number(end, decimals) for end in (measured.low, measured.high))
+        middle, ends = mark_number(value, decimals), Markup("{} to {}").format(low, high)
+    return middle + (Markup(' <span class="range">{}</span>').format(ends) if has_interval(measured) else "")
 
 
 def _prediction_rows(label: LabelEvaluation) -> list[PredictionRow]:
@@ -253,7 +260,7 @@ def _prediction_rows(label: LabelEvaluation) -> list[PredictionRow]:
                 title,
                 _predicted(what, predicted),
                 _predicted(what, getattr(observed, what)),
-                "not known" if within is None else "kept" if within else "not kept",
+                "not known" if within is None else "yes" if within else "no",
                 _predicted(what, following),
             )
         )
@@ -275,28 +282,28 @@ def label_cards(result: TrainingResult) -> list[LabelCard]:
     for name, label in reversed(result.labels.items()):
         or_better = " or better" if cards else ""
         figures = [
-            ("of all leads reach it", marked.percent(story.share_of(label, result)), Markup("")),
+            ("of all leads reach it", mark_percent(story.share_of(label, result)), Markup("")),
             (
                 "of those convert",
-                marked.percent(marked.value_of(label.precision)),
-                marked.interval(label.precision),
+                mark_percent(value_of(label.precision)),
+                mark_interval(label.precision),
             ),
             (
                 "of all conversions are among them",
-                marked.percent(marked.value_of(label.recall)),
-                marked.interval(label.recall),
+                mark_percent(value_of(label.recall)),
+                mark_interval(label.recall),
             ),
             ("leads a week", *_weekly(label.per_week)),
         ]
         cards.append(
             LabelCard(
-                words.label_name(name) + or_better,
+                format_label(name) + or_better,
                 tones[name],
-                marked.percent(label.threshold, 1),
+                mark_percent(label.threshold, 1),
                 label.policy,
                 figures,
                 _prediction_rows(label),
-                [(team, marked.percent(threshold, 1)) for team, threshold in (label.teams or {}).items()],
+                [(team, mark_percent(threshold, 1)) for team, threshold in (label.teams or {}).items()],
             )
         )
     return cards
@@ -313,13 +320,13 @@ def strips(result: TrainingResult) -> list[tuple[str, Markup]]:
     labels = result.labels
     for key, title, values in (
         ("share", "All leads", [story.share_of(label, result) for label in labels.values()]),
-        ("recall", "Those that converted", [marked.value_of(label.recall) for label in labels.values()]),
+        ("recall", "Those that converted", [value_of(label.recall) for label in labels.values()]),
     ):
-        known = [value for value in values if value is not None and words.finite(value)]
+        known = [value for value in values if value is not None and is_known(value)]
         steps = [1.0, *known]
         if len(known) < len(values) or not known or steps != sorted(steps, reverse=True) or known[-1] < 0:
             continue
-        names = [no_label(labels), *map(words.label_name, labels)]
+        names = [no_label(labels), *map(format_label, labels)]
         tones = ["unqualified", *label_tones(labels).values()]
         below = [*known, 0.0]
         segments = [
@@ -350,22 +357,22 @@ def age_rows(by_age: Mapping[str, Metrics]) -> list[AgeRow]:
     rows = []
     for age, metrics in by_age.items():
         auc = metrics.roc_auc
-        title = words.describe_age(age)
+        title = describe_age(age)
         bar = interval_bar(
             auc.value,
             auc.low,
             auc.high,
             scale=scale,
             tone="bar plain",
-            title=f"{title}: {words.percent(auc.value)}",
+            title=f"{title}: {format_percent(auc.value)}",
             origin=0.5,
         )
         rows.append(
             AgeRow(
                 title=title[:1].upper() + title[1:],
                 bar=Markup(bar),
-                number=marked.percent(auc.value),
-                range=marked.interval(auc),
+                number=mark_percent(auc.value),
+                range=mark_interval(auc),
                 n=metrics.n,
                 positives=metrics.positives,
             )
@@ -391,7 +398,7 @@ def waterfall(steps: Sequence[Step]) -> list[WaterfallRow]:
         WaterfallRow(
             step=step.step,
             n=step.snapshots,
-            gone=words.count(last - step.snapshots) if last is not None and last > step.snapshots else "",
+            gone=format_number(last - step.snapshots) if last is not None and last > step.snapshots else "",
             bar=Markup(
                 interval_bar(
                     step.snapshots,
@@ -399,7 +406,7 @@ def waterfall(steps: Sequence[Step]) -> list[WaterfallRow]:
                     None,
                     scale=scale,
                     tone="bar plain",
-                    title=f"{step.step}: {words.count(step.snapshots)}",
+                    title=f"{step.step}: {format_number(step.snapshots)}",
                 )
             ),
         )
@@ -422,15 +429,15 @@ def metric_rows(result: TrainingResult) -> tuple[list[str], list[MetricRow]]:
     rows = []
     for field, (title, definition, decimals) in _METRICS.items():
         measured: Estimate = getattr(result.holdout, field)
-        if not words.finite(measured.value):
+        if not is_known(measured.value):
             continue
-        cells = [marked.decimal(measured.value, decimals)]
-        if marked.between(measured):
+        cells = [mark_number(measured.value, decimals)]
+        if has_interval(measured):
             cells[0] += Markup(' <span class="range">{} to {}</span>').format(
-                marked.decimal(measured.low, decimals), marked.decimal(measured.high, decimals)
+                mark_number(measured.low, decimals), mark_number(measured.high, decimals)
             )
         for name in names:
-            other = marked.value_of(getattr(result.baselines[name], field))
-            cells.append(marked.decimal(other, decimals) if other is not None else Markup("–"))
+            other = value_of(getattr(result.baselines[name], field))
+            cells.append(mark_number(other, decimals) if other is not None else Markup("–"))
         rows.append(MetricRow(title, definition, cells))
     return ["mqlml", *(_COLUMNS[name] for name in names)], rows

@@ -1,4 +1,4 @@
-"""Whether the model was as good before: periods go in; a sentence, a chart and the rows of its table come out."""
+"""How good the model was in earlier periods, and whether more history would help."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mqlml.evaluation import Estimate, LearningPoint, OverTimePeriod
-from mqlml.render.report import marked
-from mqlml.render.report import text as words
 from mqlml.render.report.charts import interval_bar, time_chart, zero_scale
+from mqlml.render.report.text import has_interval, mark, mark_count, mark_number, short_date, value_of
+from mqlml.texts import format_percent, is_known, pluralize
 
 __all__ = ["LITTLE", "Doubling", "OverTime", "doublings", "more_history", "over_time", "share_name"]
 
@@ -37,31 +37,31 @@ class OverTime:
     rows: tuple[_Row, ...]
 
 
-def over_time(periods: tuple[OverTimePeriod, ...]) -> OverTime | None:
+def over_time(periods: tuple[OverTimePeriod, ...], zone: str | None) -> OverTime | None:
     """None where no period but the held-out one was measured, so that there is nothing to compare."""
-    measured = [row for row in periods if marked.value_of(row.log_loss) is not None]
+    measured = [row for row in periods if value_of(row.log_loss) is not None]
     if len(measured) < 2:
         return None
     return OverTime(
         sentence=_sentence([row for row in measured if not row.held_out]),
-        chart=Markup(time_chart(measured)),
-        rows=tuple(_row(row) for row in measured),
+        chart=Markup(time_chart(measured, zone)),
+        rows=tuple(_row(row, zone) for row in measured),
     )
 
 
 def _sentence(past: list[OverTimePeriod]) -> str:
     """In how many of the earlier periods the model's error was smaller than the base rate's, and how surely."""
-    gains = [row.gain for row in past if row.gain is not None and words.finite(row.gain.value)]
+    gains = [row.gain for row in past if row.gain is not None and is_known(row.gain.value)]
     better = sum(gain.value > 0 for gain in gains)
     surely = sum(gain.low > 0 for gain in gains)
     worse = sum(gain.high < 0 for gain in gains)
-    said = (
-        f"{words.plural(len(gains), 'earlier period')} can be judged by a model that knew only what came before. In "
+    text = (
+        f"{pluralize(len(gains), 'earlier period')} can be predicted by a model that knew only the time before. In "
         f"{_of(better, len(gains))} its error was smaller than that of quoting the base rate to everyone"
     )
     parts = ["beyond chance" if surely == better else f"in {surely} beyond chance"] if surely else []
     parts += [f"in {worse} it was larger beyond chance"] if worse else []
-    return f"{', '.join([said, *parts])}."
+    return f"{', '.join([text, *parts])}."
 
 
 def _of(some: int, n: int) -> str:
@@ -71,13 +71,13 @@ def _of(some: int, n: int) -> str:
     return f"{some} of them" if some else "none of them"
 
 
-def _row(row: OverTimePeriod) -> _Row:
-    since, until = (" ".join(words.short_date(end)).strip() for end in (row.start, row.until))
+def _row(row: OverTimePeriod, zone: str | None) -> _Row:
+    since, until = (" ".join(short_date(end, zone)).strip() for end in (row.start, row.until))
     return _Row(
         title=f"{since} to {until}",
         held_out=row.held_out,
-        n=marked.count(row.n),
-        positives=marked.count(row.positives),
+        n=mark_count(row.n),
+        positives=mark_count(row.positives),
         log_loss=_estimate(row.log_loss),
         base_rate=_estimate(row.log_loss_base_rate),
         saved=_estimate(row.gain),
@@ -85,10 +85,10 @@ def _row(row: OverTimePeriod) -> _Row:
 
 
 def _estimate(found: Estimate | None) -> Markup:
-    value = marked.decimal(found.value if found else None, 4)
-    if found is None or not marked.between(found):
+    value = mark_number(found.value if found else None, 4)
+    if found is None or not has_interval(found):
         return value
-    ends = (marked.decimal(end, 4) for end in (found.low, found.high))
+    ends = (mark_number(end, 4) for end in (found.low, found.high))
     return value + Markup(' <span class="range">{} to {}</span>').format(*ends)
 
 
@@ -103,7 +103,7 @@ class Doubling:
     """What learning from twice as much saved, ready to be shown."""
 
     title: str
-    looked_at: Markup
+    counts: Markup
     saved: Markup
     range: Markup
     bar: Markup
@@ -111,34 +111,34 @@ class Doubling:
 
 def share_name(share: float) -> str:
     """``half`` for 0.5; a share without a name as a percentage."""
-    return _SHARES.get(share) or words.percent(share)
+    return _SHARES.get(share) or format_percent(share)
 
 
 def more_history(curve: tuple[LearningPoint, ...]) -> Markup | None:
-    """What to expect of more history, judged by the interval of what the last doubling saved.
+    """What to expect of more history, by the interval of what the last doubling saved.
 
     Returns
     -------
     Markup or None
-        None where the last doubling was not measured, so that nothing can be said.
+        None where the last doubling was not measured, so that nothing can be concluded.
     """
     steps = _steps(curve)
     if not steps or steps[-1][1] is not curve[-1]:
         return None
     before, _, saved, share = steps[-1]
     if share.high < LITTLE:
-        said = "With {} of the history the model is nearly as good: more history will help little. The rest saved {}."
+        text = "With {} of the history the model is nearly as good: more history will help little. The rest saved {}."
     elif share.low > 0:
-        said = "More history should help: learning from all of it rather than {} saved {}, beyond chance."
+        text = "More history should help: learning from all of it rather than {} saved {}, beyond chance."
     else:
-        said = (
+        text = (
             "Whether more history would help cannot be told yet: learning from all of it rather than {} saved {}, "
             "which chance alone could explain."
         )
     gain = Markup("{} of the error on later leads ({})").format(
         _percent(saved.value, share.value) if share.value > 0 else "nothing", _range(saved, share)
     )
-    return Markup(said).format(share_name(before.share), gain)
+    return Markup(text).format(share_name(before.share), gain)
 
 
 def doublings(curve: tuple[LearningPoint, ...]) -> list[Doubling]:
@@ -154,16 +154,16 @@ def doublings(curve: tuple[LearningPoint, ...]) -> list[Doubling]:
             share.high,
             scale=scale,
             tone="bar plain",
-            title=f"{title}: the error falls by {words.percent(share.value)}",
+            title=f"{title}: the error falls by {format_percent(share.value)}",
         )
         found.append(
             Doubling(
                 title=title,
-                looked_at=Markup("{} to {} looked at, {} to {} converted").format(
-                    marked.count(before.rows),
-                    marked.count(after.rows),
-                    marked.count(before.positives),
-                    marked.count(after.positives),
+                counts=Markup("{} to {} scored, {} to {} converted").format(
+                    mark_count(before.rows),
+                    mark_count(after.rows),
+                    mark_count(before.positives),
+                    mark_count(after.positives),
                 ),
                 saved=_percent(saved.value, share.value),
                 range=_range(saved, share),
@@ -177,9 +177,9 @@ def _steps(curve: tuple[LearningPoint, ...]) -> list[tuple[LearningPoint, Learni
     """Each point after the one before it, what was saved, and that as a share of the error before."""
     steps = []
     for before, after in itertools.pairwise(curve):
-        error = marked.value_of(before.log_loss)
+        error = value_of(before.log_loss)
         saved = after.saved
-        if error is None or error <= 0 or saved is None or not marked.between(saved):
+        if error is None or error <= 0 or saved is None or not has_interval(saved):
             continue
         share = Estimate(saved.value / error, saved.low / error, saved.high / error)
         steps.append((before, after, saved, share))
@@ -188,7 +188,7 @@ def _steps(curve: tuple[LearningPoint, ...]) -> list[tuple[LearningPoint, Learni
 
 def _percent(value: float, share: float) -> Markup:
     """A saving in per cent, with the log loss saved behind it."""
-    return marked.mark(value, words.percent(share))
+    return mark(value, format_percent(share))
 
 
 def _range(saved: Estimate, share: Estimate) -> Markup:

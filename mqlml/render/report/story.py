@@ -1,4 +1,4 @@
-"""What the numbers allow us to say: a `TrainingResult` goes in, plain sentences that hold for it come out."""
+"""Sentences of the page, each true of the numbers behind it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Literal
 from markupsafe import Markup
 
 from mqlml.evaluation import Estimate, LabelEvaluation, TrainingResult
-from mqlml.render.report import marked
-from mqlml.render.report.text import count, date, finite, label_name, out_of, percent, times
+from mqlml.render.report.text import format_date, has_interval, mark, mark_percent, out_of, value_of
+from mqlml.texts import format_label, format_number, format_percent, is_known
 
 __all__ = [
     "CONFIDENCE",
@@ -19,6 +19,7 @@ __all__ = [
     "caught_by_top",
     "effect_kind",
     "headline",
+    "period_zone",
     "share_of",
     "unit",
 ]
@@ -42,8 +43,13 @@ class Headline:
     total: int = 0
 
 
+def period_zone(result: TrainingResult) -> str | None:
+    """The zone in which the times of periods are shown; None where they are places in an order, not times."""
+    return None if result.data.observed_until is None else result.timezone
+
+
 def unit(result: TrainingResult) -> str:
-    """What one row is: a lead, or one look at a lead."""
+    """What one row is: a lead, or one snapshot of a lead."""
     return "snapshots of leads" if result.question.repeated else "leads"
 
 
@@ -54,7 +60,7 @@ def share_of(label: LabelEvaluation, result: TrainingResult) -> float:
 
 def effect_kind(drop: Estimate) -> Literal["helps", "hurts", "none", "unknown"]:
     """Whether the interval of an effect is clear of zero; without an interval nothing is claimed."""
-    if not finite(drop.value) or not marked.between(drop):
+    if not is_known(drop.value) or not has_interval(drop):
         return "unknown"
     if drop.low > 0:
         return "helps"
@@ -65,7 +71,7 @@ def _about(rate: float, total: int) -> str:
     expected = rate * total
     if expected == 0:
         return "none"
-    return f"about {count(expected)}" if expected >= 0.5 else "fewer than one"
+    return f"about {format_number(expected)}" if expected >= 0.5 else "fewer than one"
 
 
 def headline(result: TrainingResult) -> Headline:
@@ -74,11 +80,11 @@ def headline(result: TrainingResult) -> Headline:
     rests_on = Markup(
         "Measured on {} {} from {} to {}, a period the model had not seen; {} of them converted."
     ).format(
-        marked.mark(held.n, count(held.n)),
+        mark(held.n, format_number(held.n)),
         unit(result),
-        date(held.start),
-        date(held.until),
-        marked.mark(held.positives, count(held.positives)),
+        format_date(held.start, period_zone(result)),
+        format_date(held.until, period_zone(result)),
+        mark(held.positives, format_number(held.positives)),
     )
     if not result.gate.passed:
         return Headline(Markup("This version was refused: please do not use it to label leads."), rests_on)
@@ -88,17 +94,17 @@ def headline(result: TrainingResult) -> Headline:
     precision: Estimate | None
     if top is not None:
         precision = result.labels[top].precision
-        called = f"open leads that mqlml calls {label_name(top)}"
-        short = f"called {label_name(top)}"
+        called = f"open leads that mqlml calls {format_label(top)}"
+        short = f"called {format_label(top)}"
     else:
         called, short = "leads in the tenth that mqlml ranks highest", "ranked highest"
         rate = result.deciles[0].rate if result.deciles else math.nan
         precision = Estimate(rate, math.nan, math.nan)
-    rate_of_top = marked.value_of(precision)
+    rate_of_top = value_of(precision)
     if precision is None or rate_of_top is None or not math.isfinite(base):
         if top is not None and math.isfinite(base):
             sentence = (
-                f"No lead in the held-out period reached the {label_name(top)} threshold, "
+                f"No lead in the held-out period reached the {format_label(top)} threshold, "
                 "so what that label is worth is not known yet."
             )
         else:
@@ -106,19 +112,19 @@ def headline(result: TrainingResult) -> Headline:
         return Headline(Markup("{}").format(sentence), rests_on)
 
     total = out_of(rate_of_top, base)
-    said = Markup("Out of {} {}, {} will {}; picked at random it would be {}{}.").format(
-        count(total),
+    text = Markup("Out of {} {}, {} will {}; picked at random it would be {}{}.").format(
+        format_number(total),
         called,
-        marked.mark(rate_of_top, _about(rate_of_top, total)),
+        mark(rate_of_top, _about(rate_of_top, total)),
         result.question.converts,
-        marked.mark(base, _about(base, total).removeprefix("about ")),
+        mark(base, _about(base, total).removeprefix("about ")),
         ", so the label has not shown that it helps" if top is not None and precision.low <= base else "",
     )
-    if marked.between(precision):
+    if has_interval(precision):
         rests_on += Markup(" With {} confidence the true share lies between {} and {}.").format(
-            percent(CONFIDENCE), marked.percent(precision.low), marked.percent(precision.high)
+            format_percent(CONFIDENCE), mark_percent(precision.low), mark_percent(precision.high)
         )
-    return Headline(said, rests_on, short, round(rate_of_top * total), round(base * total), total)
+    return Headline(text, rests_on, short, round(rate_of_top * total), round(base * total), total)
 
 
 def caught_by_top(result: TrainingResult, tenths: int) -> Markup | None:
@@ -126,37 +132,37 @@ def caught_by_top(result: TrainingResult, tenths: int) -> Markup | None:
     if len(result.deciles) != 10:
         return None
     row = result.deciles[tenths - 1]
-    if not finite(row.cumulative_share):
+    if not is_known(row.cumulative_share):
         return None
     name = {1: "the top tenth", 2: "the top fifth", 3: "the top three tenths"}.get(
         tenths, f"the top {tenths} tenths"
     )
-    said = Markup("Following up only {} of the ranking would have reached {} of all conversions")
+    text = Markup("Following up only {} of the ranking would have reached {} of all conversions")
     first = result.deciles[0].lift if tenths == 1 else None
     lift = (
         Markup("; a lead there converts {} as often as the average lead").format(
-            marked.mark(first, times(first))
+            mark(first, f"{format_number(first, 1)} times")
         )
-        if finite(first)
+        if is_known(first)
         else ""
     )
-    return said.format(name, marked.percent(row.cumulative_share)) + lift + Markup(".")
+    return text.format(name, mark_percent(row.cumulative_share)) + lift + Markup(".")
 
 
 def caught_by_label(result: TrainingResult) -> list[Markup]:
     """How few leads each label names, highest first, and how many of the conversions are among them."""
-    said = []
+    texts = []
     caught = None
     for number, (name, label) in enumerate(reversed(result.labels.items())):
-        caught, share = marked.value_of(label.recall), share_of(label, result)
-        if caught is None or not finite(share):
+        caught, share = value_of(label.recall), share_of(label, result)
+        if caught is None or not is_known(share):
             continue
         or_better = " or better" if number else ""
-        said.append(
+        texts.append(
             Markup("mqlml calls {} of leads {}{}. Among them are {} of all conversions.").format(
-                marked.percent(share), label_name(name), or_better, marked.percent(caught)
+                mark_percent(share), format_label(name), or_better, mark_percent(caught)
             )
         )
-    if said and caught is not None and caught < 1:
-        said.append(Markup("The other {} of conversions get no label.").format(percent(1 - caught)))
-    return said
+    if texts and caught is not None and caught < 1:
+        texts.append(Markup("The other {} of conversions get no label.").format(format_percent(1 - caught)))
+    return texts

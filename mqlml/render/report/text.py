@@ -1,37 +1,35 @@
-"""Numbers, dates and settings as people read them: values and config sections go in, short texts come out."""
+"""Dates, settings and marked numbers as people read them."""
 
 from __future__ import annotations
 
 import datetime as dt
-import math
+
+from markupsafe import Markup
 
 from mqlml.config import LabelRule, Problem
 from mqlml.errors import ConfigError
-from mqlml.evaluation import Question
-from mqlml.times import DAY, HOUR, parse_duration
+from mqlml.evaluation import Estimate, Question
+from mqlml.texts import format_number, format_percent, is_known, join_texts, pluralize
+from mqlml.times import DAY, HOUR, format_instant, parse_duration, parse_instant
 from mqlml.training import PerturbationTest
 
 __all__ = [
-    "NBSP",
-    "count",
-    "date",
-    "decimal",
     "describe_age",
     "describe_policy",
     "describe_question",
-    "finite",
+    "format_date",
     "format_leak_test",
-    "join",
-    "label_name",
+    "has_interval",
+    "mark",
+    "mark_count",
+    "mark_interval",
+    "mark_number",
+    "mark_percent",
     "out_of",
-    "percent",
-    "plural",
     "short_date",
-    "times",
+    "value_of",
 ]
 
-NBSP = "\N{NO-BREAK SPACE}"
-UNKNOWN = "not measured"
 _SHORT = 8
 """Characters: as many as a chart has room for under one of six periods."""
 
@@ -45,95 +43,32 @@ _STAGES = {
 }
 
 
-def finite(value: float | None) -> bool:
-    """Whether there is a number to show."""
-    return value is not None and math.isfinite(value)
+def format_date(text: str, zone: str | None) -> str:
+    """``14 November 2018`` from an ISO time, with the time of day where there is one.
 
-
-def percent(value: float | None, decimals: int | None = None) -> str:
-    """A share as a percentage: one decimal below 10 %, none from there, unless ``decimals`` says otherwise.
-
-    >>> percent(0.083), percent(0.314), percent(0.00001), percent(0.9999)
-    ('8.3\\xa0%', '31\\xa0%', 'under 0.1\\xa0%', 'over 99\\xa0%')
+    Parameters
+    ----------
+    text : an ISO time; or, without a ``zone``, a place in an order, which stays as it is.
+    zone : str or None
+        The zone in which the time is shown.
     """
-    if value is None or not math.isfinite(value):
-        return UNKNOWN
-    shown = 100 * value
-    if decimals is None:
-        decimals = 1 if 0 < abs(shown) < 9.95 else 0
-    step = 10.0**-decimals
-    if -step / 2 < shown < 0:
-        return f"just below 0{NBSP}%"
-    if 0 < shown < step / 2:
-        return f"under {step:.{decimals}f}{NBSP}%"
-    if 100 - step / 2 <= shown < 100:
-        return f"over {100 - step:.{decimals}f}{NBSP}%"
-    return f"{shown:,.{decimals}f}{NBSP}%".replace("-", "−")
-
-
-def count(value: float | None) -> str:
-    """A whole number with thousands separators."""
-    if value is None or not math.isfinite(value):
-        return UNKNOWN
-    return f"{value:,.0f}".replace("-", "−")
-
-
-def decimal(value: float | None, decimals: int = 3) -> str:
-    """A score with a fixed number of decimals; a number too small for them says so rather than showing 0."""
-    if value is None or not math.isfinite(value):
-        return UNKNOWN
-    step = 10.0**-decimals
-    if 0 < abs(value) < step / 2:
-        return f"under {step:.{decimals}f}" if value > 0 else "just below 0"
-    return f"{value:,.{decimals}f}".replace("-", "−")
-
-
-def times(value: float | None) -> str:
-    """A ratio: ``3.1 times``."""
-    return UNKNOWN if value is None or not math.isfinite(value) else f"{value:,.1f} times"
-
-
-def date(text: str | None) -> str:
-    """``14 November 2018`` from ISO text; the time of day in UTC where there is one; other text as it is."""
-    if text is None:
-        return UNKNOWN
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
+    if zone is None:
         return text
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(dt.UTC)
-    day = f"{moment.day}{NBSP}{moment:%B %Y}"
-    return day if moment.time() == dt.time(0) else f"{day}, {moment:%H:%M} UTC"
+    moment = dt.datetime.fromisoformat(format_instant(parse_instant(text, "UTC"), zone))
+    day = f"{moment.day} {moment:%B %Y}"
+    return day if moment.time() == dt.time(0) else f"{day}, {moment:%H:%M} {zone}"
 
 
-def short_date(text: str) -> tuple[str, str]:
-    """Day with month, and year, of ISO text; other text as it is, cut short, and no year.
+def short_date(text: str, zone: str | None) -> tuple[str, str]:
+    """Day with month, and year, of a time; a place in an order as it is, cut short, and no year.
 
-    >>> short_date("2018-11-14T09:31:00Z"), short_date("623118")
-    (('14\\xa0Nov', '2018'), ('623118', ''))
+    >>> short_date("2018-11-14T09:31:00Z", "UTC"), short_date("623118", None)
+    (('14 Nov', '2018'), ('623118', ''))
     """
-    try:
-        # Without the dash a place in an order could pass for a date.
-        moment = dt.datetime.fromisoformat(text if text[4:5] == "-" else "")
-    except ValueError:
+    if zone is None:
         return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…", ""
-    return f"{moment.day}{NBSP}{moment:%b}", f"{moment.year}"
-
-
-def plural(number: float, one: str, many: str | None = None) -> str:
-    """``1 lead``, ``1,200 leads``."""
-    return f"{count(number)}{NBSP}{one if number == 1 else many or one + 's'}"
-
-
-def join(parts: list[str], last: str = "and") -> str:
-    """``a, b and c``."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}" if parts else ""
-
-
-def label_name(name: str) -> str:
-    """``MQL`` for ``mql``; other labels as words."""
-    return name.upper() if name in {"iql", "mql", "sql"} else name.replace("_", " ").capitalize()
+    moment = dt.datetime.fromisoformat(format_instant(parse_instant(text, "UTC"), zone))
+    return f"{moment.day} {moment:%b}", f"{moment.year}"
 
 
 def out_of(*rates: float) -> int:
@@ -144,8 +79,8 @@ def out_of(*rates: float) -> int:
 
 def _length(microseconds: int) -> str:
     if microseconds % DAY == 0:
-        return plural(microseconds // DAY, "day")
-    return plural(round(microseconds / HOUR, 1), "hour")
+        return pluralize(microseconds // DAY, "day")
+    return pluralize(round(microseconds / HOUR, 1), "hour")
 
 
 def describe_age(age: str) -> str:
@@ -168,14 +103,14 @@ def describe_question(problem: Problem, *, flat: bool = False) -> Question:
         within = f"within {_length(problem.horizon)}"
     snapshots = problem.snapshots
     if snapshots.ages is None:
-        looked = f"scored every {_length(snapshots.every or 0)}".replace(f"every 1{NBSP}", "every ")
+        scored = f"scored every {_length(snapshots.every or 0)}".replace("every 1 ", "every ")
     elif all(age % DAY == 0 for age in snapshots.ages) and snapshots.ages != [0]:
-        days = join([str(age // DAY) for age in sorted(snapshots.ages)])
-        looked = f"scored {days} {'day' if snapshots.ages == [DAY] else 'days'} after the lead came in"
+        days = join_texts([str(age // DAY) for age in sorted(snapshots.ages)])
+        scored = f"scored {days} {'day' if snapshots.ages == [DAY] else 'days'} after the lead came in"
     else:
-        looked = "scored " + join([describe_age(f"{age / HOUR:g}h") for age in sorted(snapshots.ages)])
+        scored = "scored " + join_texts([describe_age(f"{age / HOUR:g}h") for age in sorted(snapshots.ages)])
     repeated = snapshots.ages is None or len(snapshots.ages) > 1
-    return Question(f"{noun} {within}, {looked}", f"{will} {within}", repeated)
+    return Question(f"{noun} {within}, {scored}", f"{will} {within}", repeated)
 
 
 def format_leak_test(leak_test: PerturbationTest | None) -> str:
@@ -197,11 +132,13 @@ def describe_policy(rule: LabelRule) -> str:
         if least is not None
     ]
     kept = [f"for {_length(rule.hold)} at least"] if rule.hold else []
-    kept += [f"until the probability is below {percent(rule.exit)} of the threshold"] if rule.exit else []
-    said = [_threshold_text(rule)]
-    said += [f"it also takes {join(gates)}"] if gates else []
-    said += [f"once given, it is kept {join(kept)}"] if kept else []
-    return "; ".join(said)
+    kept += (
+        [f"until the probability is below {format_percent(rule.exit)} of the threshold"] if rule.exit else []
+    )
+    text = [_threshold_text(rule)]
+    text += [f"it also takes {join_texts(gates)}"] if gates else []
+    text += [f"once given, it is kept {join_texts(kept)}"] if kept else []
+    return "; ".join(text)
 
 
 def _threshold_text(rule: LabelRule) -> str:
@@ -212,7 +149,7 @@ def _threshold_text(rule: LabelRule) -> str:
         costs += [f"{rule.too_early:,g} more if it comes too early"] if rule.too_early else []
         costs += [f"a missed one costs {rule.too_late:,g}"] if rule.too_late else []
         return f"Set where it pays best: a conversion gains {rule.gain:,g}, {', '.join(costs)}"
-    share = percent(rule.value)
+    share = format_percent(rule.value)
     return {
         "fixed": f"Fixed by hand at a probability of {share}",
         "min_precision": f"The lowest threshold from which at least {share} of leads convert",
@@ -223,6 +160,49 @@ def _threshold_text(rule: LabelRule) -> str:
 def _capacity_text(rule: LabelRule) -> str:
     if rule.teams is None:
         return f"at most {rule.per_week:,g} leads a week reach it"
-    each = join([f"{per_week:,g} of {team}" for team, per_week in rule.teams.per_week.items()])
+    each = join_texts([f"{per_week:,g} of {team}" for team, per_week in rule.teams.per_week.items()])
     others = "none" if rule.per_week is None else f"at most {rule.per_week:,g}"
     return f"at most {each} reach it a week, and {others} of any other {rule.teams.column}"
+
+
+def mark(value: float | None, text: str) -> Markup:
+    """``text`` as it is shown, with the exact value behind it."""
+    if value is None or not is_known(value):
+        return Markup("{}").format(text)
+    return Markup('<data value="{}">{}</data>').format(
+        repr(value) if isinstance(value, int) else repr(float(value)), text
+    )
+
+
+def value_of(estimate: Estimate | None) -> float | None:
+    """The number, or None where it was not measured."""
+    return estimate.value if estimate is not None and is_known(estimate.value) else None
+
+
+def has_interval(estimate: Estimate | None) -> bool:
+    """Whether both ends of the interval are known."""
+    return estimate is not None and is_known(estimate.low) and is_known(estimate.high)
+
+
+def mark_percent(value: float | None, decimals: int | None = None) -> Markup:
+    """`format_percent`, marked."""
+    return mark(value, format_percent(value, decimals))
+
+
+def mark_count(value: float | None) -> Markup:
+    """A whole number, likewise."""
+    return mark(value, format_number(value))
+
+
+def mark_number(value: float | None, decimals: int = 3) -> Markup:
+    """`format_number`, marked."""
+    return mark(value, format_number(value, decimals))
+
+
+def mark_interval(estimate: Estimate | None, decimals: int | None = None) -> Markup:
+    """``26% to 36%``, or nothing where there is no interval."""
+    if estimate is None or not has_interval(estimate):
+        return Markup("")
+    return Markup("{} to {}").format(
+        mark_percent(estimate.low, decimals), mark_percent(estimate.high, decimals)
+    )

@@ -1,6 +1,6 @@
-"""Whether a version can be trusted: a `TrainingResult` goes in, a verdict and the answers it rests on come out.
+"""Whether a version can be trusted: a verdict, and the answers it rests on.
 
-Each answer depends on the data: what is no better than a guess, or was not measured, is said as plainly as what went
+Each answer depends on the data: what is no better than a guess, or was not measured, is told as plainly as what went
 well.
 """
 
@@ -13,8 +13,8 @@ from typing import Literal
 from markupsafe import Markup
 
 from mqlml.evaluation import Baseline, CalibrationBand, CalibrationSummary, Metrics, TrainingResult, worst_of
-from mqlml.render.report import marked
-from mqlml.render.report.text import finite, join, percent
+from mqlml.render.report.text import has_interval, mark, mark_percent, value_of
+from mqlml.texts import format_percent, is_known, join_texts
 
 __all__ = ["Check", "Verdict", "verdict"]
 
@@ -48,7 +48,7 @@ def _ranks(metrics: Metrics) -> bool:
 def _ranking(metrics: Metrics) -> Check:
     question = "Does it put the likely leads first?"
     auc = metrics.roc_auc
-    value = marked.value_of(auc)
+    value = value_of(auc)
     if value is None:
         return Check("unknown", question, Markup("This was not measured."))
     says = Markup(
@@ -57,13 +57,13 @@ def _ranking(metrics: Metrics) -> Check:
     )
     interval = (
         Markup(" (between {} and {})").format(
-            marked.mark(auc.low, percent(auc.low)), marked.mark(auc.high, percent(auc.high))
+            mark(auc.low, format_percent(auc.low)), mark(auc.high, format_percent(auc.high))
         )
-        if marked.between(auc)
+        if has_interval(auc)
         else ""
     )
-    answer = says.format(marked.percent(value), interval, percent(0.5))
-    if not finite(auc.low):
+    answer = says.format(mark_percent(value), interval, format_percent(0.5))
+    if not is_known(auc.low):
         return Check("care", question, answer)
     if not _ranks(metrics):
         return Check("bad", question, answer + Markup(" It cannot be told apart from the coin."))
@@ -73,19 +73,17 @@ def _ranking(metrics: Metrics) -> Check:
 def _probabilities(metrics: Metrics) -> Check:
     question = "Are its probabilities better than one rate for all?"
     brier, base = metrics.brier.value, metrics.brier_base_rate
-    if not (finite(brier) and finite(base)):
+    if not (is_known(brier) and is_known(base)):
         return Check("unknown", question, Markup("This was not measured."))
-    figures = Markup("error {} against {}").format(
-        marked.mark(brier, f"{brier:.4f}"), marked.mark(base, f"{base:.4f}")
-    )
+    figures = Markup("error {} against {}").format(mark(brier, f"{brier:.4f}"), mark(base, f"{base:.4f}"))
     if brier < base:
         gain = 1 - brier / base
-        said = Markup(
+        text = Markup(
             "Yes: its error (the Brier score) is {} lower than quoting the rate known at training to everyone ({})."
         )
-        return Check("good", question, said.format(percent(gain), figures))
-    said = Markup("No: quoting the rate known at training to everyone would have been {} ({}).")
-    answer = said.format("better" if brier > base else "just as good", figures)
+        return Check("good", question, text.format(format_percent(gain), figures))
+    text = Markup("No: quoting the rate known at training to everyone would have been {} ({}).")
+    answer = text.format("better" if brier > base else "just as good", figures)
     if _ranks(metrics):
         answer += Markup(" Use the order of the leads, not the probabilities.")
     return Check("bad", question, answer)
@@ -94,7 +92,7 @@ def _probabilities(metrics: Metrics) -> Check:
 def _place(band: CalibrationBand) -> Literal["within", "more", "fewer"] | None:
     """Whether what was predicted lies within the observed interval, or more, or fewer converted."""
     observed = band.observed
-    if not (marked.between(observed) and finite(band.mean_predicted)):
+    if not (has_interval(observed) and is_known(band.mean_predicted)):
         return None
     if observed.low <= band.mean_predicted <= observed.high:
         return "within"
@@ -104,7 +102,9 @@ def _place(band: CalibrationBand) -> Literal["within", "more", "fewer"] | None:
 def _whole(bands: tuple[CalibrationBand, ...]) -> tuple[float, float] | None:
     """The average predicted and the share that converted over all bands of the calibration table."""
     known = [
-        band for band in bands if finite(band.mean_predicted) and finite(band.observed.value) and band.n > 0
+        band
+        for band in bands
+        if is_known(band.mean_predicted) and is_known(band.observed.value) and band.n > 0
     ]
     n = sum(band.n for band in known)
     if not n:
@@ -114,7 +114,7 @@ def _whole(bands: tuple[CalibrationBand, ...]) -> tuple[float, float] | None:
 
 
 def _calibration(calibration: CalibrationSummary) -> Check:
-    question = "Do its promises come true?"
+    question = "Are its percentages right?"
     places = [place for band in calibration.bands if (place := _place(band)) is not None]
     whole = _whole(calibration.bands)
     if not places or whole is None:
@@ -137,7 +137,7 @@ def _calibration(calibration: CalibrationSummary) -> Check:
     if fewer:
         parts.append(f"in {fewer}, fewer" if more else f"in {fewer}, fewer leads converted than forecast")
     answer = Markup("{}. Overall the forecast was {}, and {} converted.").format(
-        "; ".join(parts), percent(whole[0]), percent(whole[1])
+        "; ".join(parts), format_percent(whole[0]), format_percent(whole[1])
     )
     state: State = "good" if fits >= 0.7 * len(places) else "care" if fits >= 0.4 * len(places) else "bad"
     if calibration.drift:
@@ -158,22 +158,22 @@ _BASELINES = {
 
 def _simpler(metrics: Metrics, baselines: Mapping[str, Baseline]) -> Check:
     question = "Does it beat simpler ways?"
-    value = marked.value_of(metrics.roc_auc)
+    value = value_of(metrics.roc_auc)
     worst = worst_of(baseline.verdict for baseline in baselines.values())
     if value is None or worst is None:
         return Check("unknown", question, Markup("No simpler way was measured beside it."))
     ranked = [
-        Markup("{} {}").format(_BASELINES[name], marked.percent(baselines[name].roc_auc.value))
+        Markup("{} {}").format(_BASELINES[name], mark_percent(baselines[name].roc_auc.value))
         for name in ("points", "logistic")
-        if name in baselines and finite(baselines[name].roc_auc.value)
+        if name in baselines and is_known(baselines[name].roc_auc.value)
     ]
     answer = Markup("")
     if ranked:
-        answer = Markup("Pairs in the right order: mqlml {}, {}. ").format(
-            marked.percent(value), Markup(" and ").join(ranked)
+        answer = Markup("Of two leads, it picks the better one {} of the time; {}. ").format(
+            mark_percent(value), Markup(" and ").join(ranked)
         )
     spoken = {
-        verdict: join(
+        verdict: join_texts(
             [_BASELINES.get(name, name) for name, found in baselines.items() if found.verdict == verdict]
         )
         for verdict in ("worse", "not_clearly_better")

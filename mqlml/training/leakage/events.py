@@ -1,11 +1,11 @@
-"""Event types: events and conversions go in; which types only come after a conversion, or with it, comes out.
+"""Event types that occur only after a conversion, or with it.
 
-Windows end before the cutoff, so a row after the conversion is never seen by a model that looks at open leads: an
-event type that comes only afterwards tells it nothing, takes a place among the most frequent ones, and the few of its
-rows that are dated too early (a day without an hour, a form filled in later) tell it everything. Hence it is refused:
-nothing is lost by it. So is a type whose rows bear the very second of the conversion, which is the conversion itself,
-and one that nearly only winners have beforehand: it was written at the deal and dated back. A type that comes in the
-last hour before most conversions is a step of them, and was known beforehand; it is told, not refused.
+Windows end before the cutoff, so a model of open leads never sees a row after the conversion. An event type that
+occurs only afterwards is useless to it, takes a place among the most frequent types, and its few rows that are
+dated too early (a day without an hour, a form filled in later) give the outcome away. Hence it is refused. So is a
+type whose rows bear the second of the conversion, which is the conversion itself, and a type that nearly only
+winners have beforehand: it was written at the deal and dated back. A type that occurs in the last hour before most
+conversions is a step of them and was known beforehand; it is noted.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ __all__ = ["EventCounts", "audit_events", "count_events"]
 _SECOND = 1_000_000
 _CLOSE = HOUR
 _ROWS = 2_000_000
-"""Rows looked at in one go, which bounds the memory."""
+"""Rows counted at a time, which bounds the memory."""
 
-_QUESTIONS = 4
+_BOUNDS = 4
 
 _AFTER, _AFTER_LOW = 0.95, 0.8
 _WITH_LOW = 0.5
 _BEFORE_LOW = 0.95
 _CLOSE_LOW = 0.8
-"""What the shares must be, and be at least, if chance did its worst."""
+"""Thresholds for the shares and their lower bounds."""
 
 
 @dataclass(frozen=True)
 class EventCounts:
-    """How the event types lie around the conversions. Those of several parts of a table, cut by lead, add up.
+    """How the event types lie around the conversions; the counts of a table's partitions add up.
 
-    Leads are counted, not rows: the rows of one lead are no independent witnesses.
+    Leads are counted, not rows: the rows of one lead are not independent.
 
     Attributes
     ----------
@@ -67,13 +67,13 @@ class EventCounts:
 
 
 def count_events(part: Journeys, problem: Problem) -> EventCounts:
-    """Count how the event types of some leads lie around these leads' conversions.
+    """Count how event types lie around the conversions of some leads.
 
-    A row is dated by when it was known, as everywhere: occurred and recorded.
+    A row counts from when it was known: occurred and recorded.
 
     Parameters
     ----------
-    part : the leads of one part, or all, with all events and outcomes of theirs.
+    part : the leads of one partition, or all, with all their events and outcomes.
     """
     leads, events = part.leads, part.events
     converted = conversion_times(part, problem)
@@ -130,17 +130,17 @@ def audit_events(counts: EventCounts, config: Config) -> tuple[Finding, ...]:
     Parameters
     ----------
     counts : of all leads.
-    config : with ``features.force``: event types that are kept in spite of the audit, and why.
+    config : with ``features.force``: event types that are kept in spite of the audit, with the reason.
 
     Raises
     ------
     ConfigError
-        If ``features.force`` names an event type that there is not.
+        If ``features.force`` names an event type that does not exist.
     """
     table = counts.table
     force = config.features.force
     check_forced(force, table.index.tolist(), "features.force", "event type of the events")
-    error = AUDIT_ERROR / max(_QUESTIONS * len(table), 1)
+    error = AUDIT_ERROR / max(_BOUNDS * len(table), 1)
     rows = {
         str(action): dict(zip(table.columns, map(int, row), strict=True))
         for action, *row in table.sort_index().itertuples()
@@ -149,7 +149,7 @@ def audit_events(counts: EventCounts, config: Config) -> tuple[Finding, ...]:
     findings = []
     for action, row in rows.items():
         others = {name: totals[name] - number for name, number in row.items()}
-        clues = [*_look(row, others, error)]
+        clues = [*_check_counts(row, others, error)]
         if (clue := check_action_name(action)) is not None:
             clues.append(clue)
         if (finding := conclude(action, clues, force=force, kind="action")) is not None:
@@ -157,8 +157,8 @@ def audit_events(counts: EventCounts, config: Config) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def _look(row: dict[str, int], others: dict[str, int], error: float) -> Iterator[Clue]:
-    """What the counts of one event type say, held against those of all others together."""
+def _check_counts(row: dict[str, int], others: dict[str, int], error: float) -> Iterator[Clue]:
+    """Compare the counts of one event type with those of all others together."""
 
     def surely(hits: str, n: int, low: float, others_n: int) -> bool:
         least = max(low, lifted(others[hits], others_n - others[hits]))
@@ -167,25 +167,23 @@ def _look(row: dict[str, int], others: dict[str, int], error: float) -> Iterator
     after, before, with_it = row["after"], row["before"], row["with_it"]
     any_time, others_any_time = after + before, others["after"] + others["before"]
     if surely("with_it", any_time, _WITH_LOW, others_any_time):
-        says = (
-            f"{with_it:,} winners have it at the very second of their conversion: it is the conversion itself"
-        )
-        yield Clue("with_conversion", says, dict(row), "certain")
+        text = f"{with_it:,} winners have it in the second of their conversion: it is the conversion itself"
+        yield Clue("with_conversion", text, dict(row), "certain")
     elif after >= _AFTER * any_time and surely("after", any_time, _AFTER_LOW, others_any_time):
-        says = (
-            f"{after:,} winners have it, at their conversion or later, and {before:,} leads before: it follows from "
-            "the conversion"
+        text = (
+            f"{after:,} winners have it at their conversion or later, and {before:,} leads before one: it "
+            "follows from the conversion"
         )
-        yield Clue("after_conversion", says, dict(row), "certain")
+        yield Clue("after_conversion", text, dict(row), "certain")
     if surely("settled_won", row["settled"], _BEFORE_LOW, others["settled"]):
-        says = (
+        text = (
             f"{row['settled_won']:,} of the {row['settled']:,} leads that have it before a conversion convert: it is "
-            "dated back, or it is the deal"
+            "backdated, or it is the deal"
         )
-        yield Clue("before_conversion", says, dict(row), "likely")
+        yield Clue("before_conversion", text, dict(row), "likely")
     if surely("won_close", row["won_before"], _CLOSE_LOW, others["won_before"]):
-        says = (
-            f"{row['won_close']:,} of the {row['won_before']:,} winners that have it have it within the hour before "
-            "they convert: it is a step of the conversion, for which a nightly score comes too late"
+        text = (
+            f"{row['won_close']:,} of {row['won_before']:,} winners with it have it in the hour before they convert: "
+            "it is a step of the conversion, too late for a nightly score"
         )
-        yield Clue("before_conversion", says, dict(row), "suspicious", refuses=False)
+        yield Clue("before_conversion", text, dict(row), "suspicious", refuses=False)

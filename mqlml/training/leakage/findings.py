@@ -1,4 +1,4 @@
-"""Findings: what the checks noticed about one thing goes in; one finding, with what is done about it, comes out."""
+"""A finding joins the clues about one column, event type or feature and states what is done about it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = [
 
 Check = Literal[
     "name",
-    "alone",
-    "nulls",
+    "univariate",
+    "missingness",
     "identifier",
     "changed",
     "time",
@@ -39,7 +39,7 @@ Action = Literal["refused", "forced", "noted"]
 _ORDER: tuple[Severity, ...] = ("suspicious", "likely", "certain")
 
 TWO_SIGNS = 2
-"""Independent likely signs, as a telling name and a telling value, that are taken for certain together."""
+"""So many independent likely signs, such as a telling name and a telling value, are certain together."""
 
 
 @dataclass(frozen=True)
@@ -48,33 +48,33 @@ class Clue(Result):
 
     check: Check
     """Which check."""
-    says: str
-    """The figures in words, as the end of a sentence that begins with the column's name."""
+    text: str
+    """A sentence with the figures; the column's name comes before it."""
     figures: Mapping[str, float | int | str]
     """The figures as values; shares are between 0 and 1, times in days."""
     severity: Severity
-    """``certain`` where times prove it, ``likely`` where no honest column known to us looks so."""
+    """``certain`` where times prove it, ``likely`` where no honest column looks like this."""
     refuses: bool = True
-    """Whether this alone keeps the thing out of the model; otherwise it is only told."""
+    """Whether this clue alone keeps the column out of the model; otherwise it is only reported."""
 
 
 @dataclass(frozen=True)
 class Finding(Result):
-    """One thing the audit has something to say about."""
+    """A column, event type or feature that the audit reports."""
 
     column: str
     """The attribute's, the event type's or the feature's name, as ``kind`` says."""
     reason: str
-    """What gives it away, with the figures."""
+    """What was found, with the figures."""
     action: Action
-    """``refused`` where it is kept out of the model, ``forced`` where the config overrules that by name, with its
-    reason, ``noted`` where nothing is done."""
+    """``refused``: kept out of the model; ``forced``: kept because the config overrules the audit and says why;
+    ``noted``: still used."""
     severity: Severity = "likely"
-    """That of its strongest evidence, or ``certain`` where several likely signs agree."""
+    """The highest of its evidence, or ``certain`` where several likely signs agree."""
     evidence: tuple[Clue, ...] = ()
-    """What each check noticed."""
+    """One clue for each check that noticed something."""
     kind: Kind = "column"
-    """What ``column`` names: an attribute, an event type or a feature."""
+    """Whether ``column`` names an attribute, an event type or a feature."""
 
 
 def _severity(clues: Collection[Clue]) -> Severity:
@@ -87,18 +87,18 @@ def _severity(clues: Collection[Clue]) -> Severity:
 def conclude(
     column: str, clues: Iterable[Clue], *, force: Mapping[str, str], kind: Kind = "column"
 ) -> Finding | None:
-    """One finding of all that was noticed about one thing; None if nothing was.
+    """Join the clues about one column into a finding; None without clues.
 
     Parameters
     ----------
-    force : what the config keeps in spite of the audit, and why.
+    force : columns that the config keeps in spite of the audit, with the reason.
     """
     found = tuple(clues)
     if not found:
         return None
     refusing = [clue for clue in found if clue.refuses]
     action: Action = "noted"
-    reason = "; ".join(clue.says for clue in refusing or found)
+    reason = "; ".join(clue.text for clue in refusing or found)
     if refusing:
         action = "forced" if column in force else "refused"
     if action == "forced":

@@ -1,4 +1,4 @@
-"""Names: what a column or an event type is called goes in; whether that says "afterwards" comes out."""
+"""Names and identifiers: what a column is called, and whether its values only tell who a lead is."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ _ENOUGH = 50
 """Fewer filled rows than this can all differ by chance."""
 
 _OWN = 0.95
-"""Share of filled rows with a value that no other row has, from which on a column of codes is an identifier."""
+"""A column of codes is an identifier if at least this share of its filled rows has a value of its own."""
 
 _COLLISIONS = 14.0
-"""Numbers drawn at random from their own range would collide this often on average, and none at all once in a million
-times (``exp(-14)``), however they were distributed; numbers that still all differ were given out one by one."""
+"""Numbers drawn at random from their range collide this often on average, and never once in a million times
+(``exp(-14)``), however they are distributed; numbers that still all differ were given out one by one."""
 
 _CODE = re.compile(r"(?!\d{4}-\d\d-\d\d)(?=.*\d)[0-9A-Za-z_:-]{4,}")
-"""One word with a digit in it, no date: a code, not somebody's name, nor a mail address that can be parsed."""
+"""A single word with a digit, no date: a code, not a person's name or a mail address that can be parsed."""
 
 _SOME = 2_000
 
 
 def check_identifier(values: pd.Series) -> Clue | None:
-    """Whether a column's values were given out one to a lead.
+    """Whether a column holds one value per lead, given out as an identifier.
 
-    Names, mail addresses and remarks are no codes; which of them can be features is decided where features are
-    chosen. A number is an identifier only if chance cannot keep its values apart: revenues differ, too.
+    Names, mail addresses and remarks are no codes; the choice of features decides on them. A number is an identifier
+    only if chance cannot keep its values apart: revenues differ, too.
     """
     filled = values[filled_rows(values)]
     if len(filled) < _ENOUGH:
         return None
-    # What is no code, or repeats itself among a few rows, need not be counted among all, which takes a while.
+    # Counting all rows takes a while, and is not needed where a sample holds no codes or repeats itself.
     some = filled.iloc[:: max(len(filled) // _SOME, 1)]
     numeric = values.dtype.kind in "fiub"
     coded = bool((some % 1 == 0).all()) if numeric else _are_codes(some)
@@ -51,10 +51,10 @@ def check_identifier(values: pd.Series) -> Clue | None:
         return None
     return Clue(
         "identifier",
-        f"nearly every lead has its own ({distinct:,} different values in {len(filled):,} rows): an identifier tells "
-        "who a lead is, not what it is like",
+        f"nearly every lead has its own value ({distinct:,} different values in {len(filled):,} rows): an identifier "
+        "tells who a lead is, not what it is like",
         {"distinct": distinct, "filled": len(filled)},
-        "suspicious",  # of a leak it is no proof; it is refused because nothing can be learned from it
+        "suspicious",  # no proof of a leak; refused because nothing can be learned from it
     )
 
 
@@ -69,10 +69,10 @@ def _is_counted(numbers: npt.NDArray[np.float64], distinct: int) -> bool:
     return math.comb(len(numbers), 2) / span >= _COLLISIONS
 
 
-_SALES = "is moved by sales"
+_SALES = "is changed by sales"
 _GRADE = "is a grade given by sales"
-_KEPT = "is a score kept up to date afterwards"
-_GIVEN = "is given out by sales"
+_KEPT = "is a score that is updated later"
+_GIVEN = "is assigned by sales"
 _DEAL = "exists once there is a deal"
 _ENDS = "is written when a deal ends"
 _OUTCOME = "is the outcome"
@@ -93,7 +93,7 @@ _AFTERWARDS: dict[str, str] = {
     **dict.fromkeys(("quality", "rating", "grade", "profile"), _GRADE),
     **dict.fromkeys(("score", "index"), _KEPT),
 }
-"""Words in a column's name that mean it is written after the journey began, and why."""
+"""Words in a column's name that mean it is written after the journey began, and the reason."""
 
 _HARMLESS: dict[str, set[str]] = {
     "last": {"name", "funding"},  # a surname; the company's last round
@@ -113,26 +113,14 @@ _HARMLESS: dict[str, set[str]] = {
     "index": {"postal", "price"},
     "rep": {"country"},
 }
-"""Words that make a suspicious one harmless if they stand in the same name."""
+"""Words that make a suspicious one harmless in the same name."""
 
 _TARGETS = ("target", "label", "y", "is_customer", "became_customer", "customer_flag", "is_success")
-"""Whole names that people give to what is to be predicted."""
+"""Whole names that people give to the target."""
 
 _TRIMMINGS = {
-    "is",
-    "has",
-    "was",
-    "flag",
-    "date",
-    "time",
-    "at",
-    "on",
-    "by",
-    "code",
-    "label",
-    "text",
-    "copy",
-    "final",
+    *("is", "has", "was", "flag", "date", "time", "at", "on", "by"),
+    *("code", "label", "text", "copy", "final"),
 }
 """Words that a copy of a column adds to its name."""
 
@@ -147,7 +135,7 @@ _BUYING: dict[str, str] = {
 }
 """Words in an event type's name that mean the conversion or what follows it."""
 
-_HARMLESS_ACTS: dict[str, set[str]] = {
+_HARMLESS_ACTIONS: dict[str, set[str]] = {
     "paid": {"search", "social", "ad", "ads", "click", "media", "campaign"},
     "order": {"sample", "samples", "catalogue", "catalog"},
     "cart": {"abandoned"},
@@ -161,28 +149,28 @@ def split_words(name: str) -> list[str]:
     return _WORDS.findall(name)
 
 
-def _telling(name: str, telling: dict[str, str], harmless: dict[str, set[str]]) -> tuple[str, str] | None:
+def _find_word(name: str, telling: dict[str, str], harmless: dict[str, set[str]]) -> tuple[str, str] | None:
     words = split_words(name)
     lower = {word.lower() for word in words}
     for word in words:
-        why = telling.get(word.lower())
-        if why is not None and not harmless.get(word.lower(), set()) & lower:
-            return word, why
+        reason = telling.get(word.lower())
+        if reason is not None and not harmless.get(word.lower(), set()) & lower:
+            return word, reason
     return None
 
 
 def check_name(column: str, *, targets: Iterable[str] = (), written: Collection[str] = ()) -> Clue | None:
-    """Whether a column's name says that it is the outcome, or is written afterwards.
+    """Whether a column's name means the outcome, or something written afterwards.
 
     Parameters
     ----------
-    targets : names of what is predicted, as the label's column; the same words, but for trimmings, are its copy.
-    written : columns of the outcomes table under the source's names; the same name in leads is a copy of it.
+    targets : names of the target, such as the label's column; a name of the same words is taken for a copy.
+    written : columns of the outcomes table in the source; the same name in leads is taken for a copy.
     """
     words = [word.lower() for word in split_words(column)]
     for target in targets:
-        said = {word.lower() for word in split_words(target)}
-        if said and said <= set(words) and set(words) - said <= _TRIMMINGS:
+        repeated = {word.lower() for word in split_words(target)}
+        if repeated and repeated <= set(words) and set(words) - repeated <= _TRIMMINGS:
             return _named(f"the name repeats what is predicted, {target!r}", target)
     if column in written:
         return _named(
@@ -190,15 +178,15 @@ def check_name(column: str, *, targets: Iterable[str] = (), written: Collection[
         )
     if "_".join(words) in _TARGETS:
         return _named(f"{column!r} is a usual name of what is to be predicted", column)
-    if (found := _telling(column, _AFTERWARDS, _HARMLESS)) is not None:
+    if (found := _find_word(column, _AFTERWARDS, _HARMLESS)) is not None:
         return _named(f"the name says {found[0]!r}: such a column {found[1]}", found[0])
     return None
 
 
 def check_action_name(action: str) -> Clue | None:
-    """Whether an event type's name says that it belongs to the conversion itself. Told, not refused: a checkout
-    is known before its purchase, and what its times say is another check's matter."""
-    found = _telling(action, _BUYING, _HARMLESS_ACTS)
+    """Whether an event type's name means the conversion itself; noted, not refused, since a checkout is known before
+    its purchase. Another check reads its times."""
+    found = _find_word(action, _BUYING, _HARMLESS_ACTIONS)
     if found is None:
         return None
     return Clue(
@@ -206,5 +194,5 @@ def check_action_name(action: str) -> Clue | None:
     )
 
 
-def _named(says: str, word: str) -> Clue:
-    return Clue("name", says, {"word": word}, "likely")
+def _named(text: str, word: str) -> Clue:
+    return Clue("name", text, {"word": word}, "likely")

@@ -1,7 +1,4 @@
-"""Disturbance: journeys with a cutoff for each lead go in; the same journeys with another future come out.
-
-Whatever was not known at a lead's cutoff is changed, removed and added to at random; what was known stays as it is.
-"""
+"""The leak test: change what was not known at each cutoff at random, and check that no feature moves."""
 
 from __future__ import annotations
 
@@ -27,26 +24,26 @@ __all__ = [
     "Perturbed",
     "perturb",
     "perturbation_findings",
-    "prove",
     "require_leak_test",
+    "run_leak_test",
     "sample_snapshots",
     "take_leads",
 ]
 
 _REMOVED, _CHANGED = 0.3, 0.6
-"""Shares of the unknown rows that are removed, and, of the rest, changed."""
+"""Shares of the unknown rows that are removed and, of the rest, changed."""
 
 _ADDED = 3
-"""Rows added for each lead and table: one at the cutoff to the microsecond, one recorded late, one after it."""
+"""Rows added for each lead and table: one exactly at the cutoff, one recorded late, one after it."""
 
 _SPREAD = 400 * DAY
-_NEW_WORD = "a word nobody has used yet"
+_NEW_TEXT = "a text that occurs nowhere"
 _NEW_LEADS = 0.2
 
 
 @dataclass(frozen=True)
 class Perturbed:
-    """Journeys with another future, and how many rows that took."""
+    """Journeys with another future, and the number of rows changed, removed and added."""
 
     journeys: Journeys
     changed: int
@@ -62,7 +59,7 @@ def perturb(
     Parameters
     ----------
     cutoff : int64 microseconds, one per row of ``journeys.leads``, the same for all leads of an account.
-    keep : leads that must be there still, as those asked for; so must those of whom any row was known.
+    keep : leads that must stay, as those with a snapshot; leads with a known row stay, too.
     """
     counts = np.zeros(3, np.int64)
     keep = keep | _known_leads(journeys, cutoff)
@@ -80,7 +77,7 @@ def perturb(
 
 
 def _known_leads(journeys: Journeys, cutoff: Micros) -> npt.NDArray[np.bool_]:
-    """Leads with a row in any table that was known at the cutoff, as anonymous visits before the sign-up are."""
+    """Leads with a row known at the cutoff in any table, such as anonymous visits before the sign-up."""
     known = np.zeros(len(journeys.leads), np.bool_)
     ids = pd.Index(journeys.leads["lead_id"])
     for table, time in (
@@ -101,10 +98,10 @@ def _perturb_leads(
     rng: np.random.Generator,
     counts: npt.NDArray[np.int64],
 ) -> tuple[pd.DataFrame, Micros]:
-    """Leads that come after their account's cutoff are changed or removed, and further ones come; their cutoffs."""
-    unborn = creation_times(leads) > cutoff
-    gone = unborn & ~kept & (rng.random(len(leads)) < _REMOVED)
-    other = np.flatnonzero(unborn & ~gone)
+    """Change or remove leads created after their account's cutoff, add others; the leads and their cutoffs."""
+    future = creation_times(leads) > cutoff
+    gone = future & ~kept & (rng.random(len(leads)) < _REMOVED)
+    other = np.flatnonzero(future & ~gone)
     keep = ~gone
     changed = leads.copy()
     attributes = [name for name in leads.columns if name not in ("lead_id", "account_id", "created_at")]
@@ -142,9 +139,9 @@ def _perturb_rows(
     rng: np.random.Generator,
     counts: npt.NDArray[np.int64],
 ) -> pd.DataFrame:
-    """One table with its unknown rows removed, changed and added to, all rows in another order."""
+    """One table with unknown rows removed, changed and added, in another order."""
     lead = ids.get_indexer(pd.Index(table["lead_id"]))
-    # Rows of a lead that has just been removed go with it.
+    # The rows of a removed lead go with it.
     table, lead = table[lead >= 0].reset_index(drop=True), lead[lead >= 0]
     if len(table) == 0:
         return table
@@ -159,7 +156,7 @@ def _perturb_rows(
     new = table.iloc[rng.integers(0, len(table), len(owner))].reset_index(drop=True)
     new = _reword(new, np.arange(len(new)), rng)
     new["lead_id"] = pd.Series(ids[owner], index=new.index).astype(table["lead_id"].dtype)
-    new = _move(new, np.arange(len(new)), time, cutoff[owner], rng, by_turns=True)
+    new = _move(new, np.arange(len(new)), time, cutoff[owner], rng, evenly=True)
     if "valid_to" in new:
         new["valid_to"] = pd.Series(pd.NaT, index=new.index, dtype=table["valid_to"].dtype)
     counts += (len(other), int(gone.sum()), len(new))
@@ -177,11 +174,11 @@ def _move(
     cutoff: Micros,
     rng: np.random.Generator,
     *,
-    by_turns: bool = False,
+    evenly: bool = False,
 ) -> pd.DataFrame:
-    """Other times for some rows, still unknown: at the cutoff, before it but recorded at or after it, or after it."""
+    """Other, still unknown times for some rows: at the cutoff, after it, or before it but recorded later."""
     n = len(rows)
-    kind = np.arange(n) * _ADDED // max(n, 1) if by_turns else rng.integers(0, 3, n)
+    kind = np.arange(n) * _ADDED // max(n, 1) if evenly else rng.integers(0, 3, n)
     away = rng.integers(0, _SPREAD, n)
     happened = cutoff + np.choose(kind, [np.zeros(n, np.int64), -1 - away, away])
     recorded = np.where(kind == 1, cutoff + rng.integers(0, 2, n) * rng.integers(0, _SPREAD, n), happened)
@@ -194,7 +191,7 @@ def _move(
 
 
 def _other_ends(ends: pd.Series, cutoff: Micros, rng: np.random.Generator) -> pd.Series:
-    """Ends that lie at or after the cutoff, or nowhere yet, come at another time, or not."""
+    """Move or remove ends that lie at or after the cutoff, or are missing."""
     known = column_to_microseconds(ends, missing=NEVER)
     later = known >= cutoff
     moved = np.where(later, cutoff + rng.integers(0, _SPREAD, len(ends)), known)
@@ -203,11 +200,11 @@ def _other_ends(ends: pd.Series, cutoff: Micros, rng: np.random.Generator) -> pd
 
 
 def _reword(table: pd.DataFrame, rows: npt.NDArray[np.intp], rng: np.random.Generator) -> pd.DataFrame:
-    """Other words, values and amounts for some rows. What a change of an attribute is about, stays."""
+    """Other texts, values and amounts for some rows; the field and the stage stay."""
     changed = table.copy()
     for column in table.columns:
         if column not in ("lead_id", "field", "stage") and column not in _TIMES:
-            changed[column] = _redraw(table[column], rows, rng, new_word=column in WORDS)
+            changed[column] = _redraw(table[column], rows, rng, new_text=column in WORDS)
     return changed
 
 
@@ -215,9 +212,9 @@ _TIMES = ("occurred_at", "recorded_at", "valid_from", "valid_to")
 
 
 def _redraw(
-    values: pd.Series, rows: npt.NDArray[np.intp], rng: np.random.Generator, *, new_word: bool = False
+    values: pd.Series, rows: npt.NDArray[np.intp], rng: np.random.Generator, *, new_text: bool = False
 ) -> pd.Series:
-    """Values of other rows for some rows; numbers also of another size, words also new."""
+    """Values of other rows for some rows; numbers also of another size, texts also new."""
     if len(values) == 0 or len(rows) == 0:
         return values
     drawn = values.to_numpy(dtype=object, copy=True)
@@ -226,15 +223,15 @@ def _redraw(
         numbers = drawn.astype(np.float64)
         numbers[rows] *= rng.choice([1.0, -3.0, 1e6], len(rows))
         return pd.Series(numbers, index=values.index)
-    if new_word:
-        drawn[rows[rng.random(len(rows)) < 0.1]] = _NEW_WORD
+    if new_text:
+        drawn[rows[rng.random(len(rows)) < 0.1]] = _NEW_TEXT
         return pd.Series(drawn, index=values.index).astype("category")
     return pd.Series(drawn, index=values.index).astype(values.dtype)
 
 
 SNAPSHOTS = 300
 _LEADS = 3_000
-"""The sampled accounts' leads in all are no more than this, so that one enormous account does not cost minutes."""
+"""The sampled accounts have at most so many leads in all, so that one enormous account does not cost minutes."""
 
 ROUNDS = 2
 _SEED = 20_181_114
@@ -242,12 +239,12 @@ _SEED = 20_181_114
 
 @dataclass(frozen=True)
 class Moved(Result):
-    """A feature that the future moved: for how many snapshots, and one of them."""
+    """A feature that changes with the future, with one such snapshot."""
 
     feature: str
     """Its name."""
     snapshots: int
-    """Snapshots for which it moved."""
+    """Snapshots for which it changes."""
     lead_id: str
     """The lead of one of them."""
     before: str
@@ -258,14 +255,14 @@ class Moved(Result):
 
 @dataclass(frozen=True)
 class PerturbationTest(Result):
-    """What was tried, and what moved."""
+    """What the leak test tried, and which features moved."""
 
     snapshots: int
-    """Snapshots whose features were made again."""
+    """Snapshots whose features were recomputed."""
     features: int
     """Features of each."""
     rounds: int
-    """How often, each time with another future."""
+    """Repetitions, each with another future."""
     changed: int
     """Rows at or after the cutoffs that were changed, over all rounds."""
     removed: int
@@ -273,11 +270,11 @@ class PerturbationTest(Result):
     added: int
     """Rows added, likewise."""
     moved: tuple[Moved, ...]
-    """The features that moved; empty if the proof holds."""
+    """The features that moved; empty if the test passes."""
 
 
 def sample_snapshots(leads: pd.DataFrame, snapshots: pd.DataFrame) -> pd.DataFrame:
-    """A few hundred of the snapshots, drawn with a fixed seed, no two of one account.
+    """Draw a few hundred snapshots with a fixed seed, at most one per account.
 
     Two of one account would each be the other's future.
 
@@ -304,10 +301,10 @@ def sample_snapshots(leads: pd.DataFrame, snapshots: pd.DataFrame) -> pd.DataFra
 
 
 def take_leads(journeys: Journeys, snapshots: pd.DataFrame) -> Journeys:
-    """The journeys of the leads that are asked for and of all others of their accounts."""
+    """The journeys of the sampled leads and of all other leads of their accounts."""
     account = group_leads(journeys.leads)
-    asked = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
-    leads = journeys.leads[np.isin(account, account[asked])].reset_index(drop=True)
+    sampled = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
+    leads = journeys.leads[np.isin(account, account[sampled])].reset_index(drop=True)
     ids = pd.Index(leads["lead_id"])
 
     def take(table: pd.DataFrame) -> pd.DataFrame:
@@ -322,21 +319,21 @@ def take_leads(journeys: Journeys, snapshots: pd.DataFrame) -> Journeys:
     )
 
 
-def prove(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> PerturbationTest:
-    """Change the future and look whether a feature moves.
+def run_leak_test(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> PerturbationTest:
+    """Change the future and find the features that move.
 
     Parameters
     ----------
     journeys : of the sampled leads and their accounts, from `take_leads`.
     snapshots : from `sample_snapshots`: at most one for each account.
-    plan : any plan; whatever it makes is held to the proof.
+    plan : any plan; all its features are tested.
     """
     journeys = _in_order(journeys)
     account = group_leads(journeys.leads)
-    asked = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
-    at = pd.Series(column_to_microseconds(snapshots["cutoff_time"]), index=account[asked])
+    sampled = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
+    at = pd.Series(column_to_microseconds(snapshots["cutoff_time"]), index=account[sampled])
     cutoff = at.reindex(account).to_numpy(np.int64)
-    keep = np.isin(np.arange(len(cutoff)), asked)
+    keep = np.isin(np.arange(len(cutoff)), sampled)
     honest = build_features(journeys, snapshots, plan)
     counts = np.zeros(3, np.int64)
     moved: dict[str, Moved] = {}
@@ -353,7 +350,7 @@ def prove(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> Per
 
 
 def _in_order(journeys: Journeys) -> Journeys:
-    """The same rows in an order of their own: draws go by place, and must not depend on how the rows came."""
+    """The same rows in a fixed order: draws go by position and must not depend on the input's order."""
 
     def order(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
         return table.sort_values(["lead_id", *columns], kind="stable", ignore_index=True)
@@ -392,18 +389,18 @@ def perturbation_findings(leak_test: PerturbationTest) -> tuple[Finding, ...]:
     """A finding for each feature that moved."""
     findings = []
     for moved in leak_test.moved:
-        says = (
-            f"it reads the future: with other rows at or after the cutoff it is another for {moved.snapshots:,} of "
+        text = (
+            f"it reads the future: other rows at or after the cutoff change it for {moved.snapshots:,} of "
             f"{leak_test.snapshots:,} snapshots (lead {moved.lead_id}: {moved.before} became {moved.after})"
         )
         figures = {"moved": moved.snapshots, "snapshots": leak_test.snapshots}
-        clue = Clue("leak_test", says, figures, "certain")
-        findings.append(Finding(moved.feature, says, "refused", "certain", (clue,), "feature"))
+        clue = Clue("leak_test", text, figures, "certain")
+        findings.append(Finding(moved.feature, text, "refused", "certain", (clue,), "feature"))
     return tuple(findings)
 
 
 def require_leak_test(leak_test: PerturbationTest | None) -> None:
-    """Refuse a table with a feature that the future moves. A flat table has no proof: it has no times.
+    """Refuse a table with a feature that the future moves; a flat table has no times, and so no leak test.
 
     Raises
     ------
@@ -416,5 +413,5 @@ def require_leak_test(leak_test: PerturbationTest | None) -> None:
     raise LeakageError(
         f"the feature {worst.feature!r} must not depend on what comes at or after the cutoff, and it does for "
         f"{worst.snapshots:,} of {leak_test.snapshots:,} snapshots tried (lead {worst.lead_id}: {worst.before} "
-        f"became {worst.after}){more}. Mend or remove it; mqlml check lists them all"
+        f"became {worst.after}){more}. Correct or remove it; mqlml check lists them all"
     )

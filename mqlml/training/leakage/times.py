@@ -1,7 +1,7 @@
-"""Times: attributes that hold instants, held against the moment at which each lead is looked at, and against its win.
+"""Times: attributes that hold dates are compared with each lead's first cutoff and with its conversion.
 
-An instant after that moment was not known then. Plans, such as a renewal date, are known beforehand; what tells them
-from records is that plans also lie beyond the end of the data.
+A date after the cutoff was not known then. Plans, such as a renewal date, are known beforehand; unlike records, plans
+also lie beyond the end of the data.
 """
 
 from __future__ import annotations
@@ -26,58 +26,61 @@ from mqlml.types import Micros
 __all__ = ["Moments", "audit_creation", "check_times", "read_instants"]
 
 _MINUTE = 60_000_000
-_LOOKED_AT = 200
+_SAMPLED = 200
 _ENOUGH = 50_000
-"""Of more leads than this, so many evenly spread ones are looked at: reading texts as times is slow."""
+"""At most so many leads, evenly spread, are read: parsing texts as times is slow."""
 _NEARLY_ALL = 0.95
 _LATER = 0.05
-"""A share of times after the cutoff above this, surely, is no matter of clocks and typing errors."""
+"""Clocks and typing errors put fewer times than this share after the cutoff."""
 _BEYOND = 0.001
 _ALIGNED = 0.5
-"""More winners than this share, surely, with the very time of their win: it is the win's time."""
+"""If more winners than this share hold the time of their win, the column is the win's time."""
 
 _DATED = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?!\d).*", re.DOTALL)
-_UNITS = (("s", 1_000_000), ("ms", 1_000), ("us", 1))
+_UNITS = (1_000_000, 1_000, 1)
+"""Microseconds in a second, a millisecond, a microsecond."""
 _YEAR_2000 = 946_684_800_000_000
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What the journeys say of each lead's times: int64 microseconds, one per row of the leads.
+    """Each lead's times in the journeys: int64 microseconds, one per row of the leads.
 
     Attributes
     ----------
     created : when the lead was created; `NEVER` where that is missing.
-    looked_at : its first cutoff; `NEVER` where it has none.
+    first_cutoff : its first cutoff; `NEVER` where it has none.
     converted : when it first reached the predicted stage; `NEVER` where it has not.
     observed_until : end of the outcome data.
     zone : of times without an offset.
     """
 
     created: Micros
-    looked_at: Micros
+    first_cutoff: Micros
     converted: Micros
     observed_until: int
     zone: ZoneInfo
 
     def take(self, rows: slice) -> Moments:
-        """Those of some leads."""
+        """The times of some leads."""
         return replace(
-            self, created=self.created[rows], looked_at=self.looked_at[rows], converted=self.converted[rows]
+            self,
+            created=self.created[rows],
+            first_cutoff=self.first_cutoff[rows],
+            converted=self.converted[rows],
         )
 
 
 def _formats(texts: list[str]) -> Iterator[ColumnFormat | None]:
     yield None  # ISO
     seen = dict.fromkeys(guess_format(text) for text in texts)
-    for form in sorted(
-        seen, key=lambda form: form.startswith("%d")
-    ):  # a day above 12 settles which comes first
+    # A day above 12 settles which comes first.
+    for form in sorted(seen, key=lambda form: form.startswith("%d")):
         yield ColumnFormat(column="", format=form)
 
 
 def _read_text(filled: pd.Series, zone: ZoneInfo) -> Micros | None:
-    texts = filled.iloc[:: max(len(filled) // _LOOKED_AT, 1)].astype("str").tolist()
+    texts = filled.iloc[:: max(len(filled) // _SAMPLED, 1)].astype("str").tolist()
     if sum(_DATED.fullmatch(text.strip()) is not None for text in texts) < _NEARLY_ALL * len(texts):
         return None
     codes, distinct = pd.factorize(filled)
@@ -90,18 +93,18 @@ def _read_text(filled: pd.Series, zone: ZoneInfo) -> Micros | None:
 
 
 def _read_numbers(numbers: npt.NDArray[np.float64], until: int) -> Micros | None:
-    for _, scale in _UNITS:
-        inside = (numbers * scale > _YEAR_2000) & (numbers * scale < until + 3_650 * DAY)
-        if inside.mean() >= _NEARLY_ALL:
-            return np.where(inside, numbers * scale, MISSING_TIME).astype(np.int64)
+    for scale in _UNITS:
+        plausible = (numbers * scale > _YEAR_2000) & (numbers * scale < until + 3_650 * DAY)
+        if plausible.mean() >= _NEARLY_ALL:
+            return np.where(plausible, numbers * scale, MISSING_TIME).astype(np.int64)
     return None
 
 
 def read_instants(values: pd.Series, moments: Moments) -> Micros | None:
-    """A column's instants, `MISSING_TIME` where it is empty; None if it does not hold times.
+    """Read a column's instants, `MISSING_TIME` where it is empty; None if it does not hold times.
 
-    Dates and times in the usual ways of writing, and numbers that are all seconds, milliseconds or microseconds since
-    1970 of this century up to ten years from now.
+    Texts may be dates and times in the usual formats; numbers may be seconds, milliseconds or microseconds since
+    1970, between the year 2000 and ten years after the data ends.
     """
     rows = filled_rows(values)
     filled = values[rows]
@@ -119,7 +122,7 @@ def read_instants(values: pd.Series, moments: Moments) -> Micros | None:
 
 
 def check_times(values: pd.Series, moments: Moments, *, error: float) -> Clue | None:
-    """Whether a column's times lie after the moment at which the leads are looked at, or are those of the wins."""
+    """Whether a column's times lie after the leads' first cutoffs, or are the times of the wins."""
     if len(values) > _ENOUGH:
         some = slice(None, None, -(-len(values) // _ENOUGH))
         values, moments = values.iloc[some], moments.take(some)
@@ -128,10 +131,10 @@ def check_times(values: pd.Series, moments: Moments, *, error: float) -> Clue | 
         return None
     known = times != MISSING_TIME
     won = known & (moments.converted < NEVER)
-    asked = known & (moments.looked_at < NEVER)
-    n, n_won = int(asked.sum()), int(won.sum())
-    # A day's grace: a date without an hour, or in another zone, is not later for that.
-    later = int((times[asked] - moments.looked_at[asked] >= DAY).sum())
+    with_cutoff = known & (moments.first_cutoff < NEVER)
+    n, n_won = int(with_cutoff.sum()), int(won.sum())
+    # A date without an hour, or in another zone, may seem up to a day later.
+    later = int((times[with_cutoff] - moments.first_cutoff[with_cutoff] >= DAY).sum())
     at_win = int((np.abs(times[won] - moments.converted[won]) < _MINUTE).sum())
     beyond = float((times[known] >= moments.observed_until + DAY).mean()) if known.any() else 0.0
     figures: dict[str, float | int] = {
@@ -144,29 +147,26 @@ def check_times(values: pd.Series, moments: Moments, *, error: float) -> Clue | 
         "share_beyond_data": beyond,
     }
     if n_won and lower_share(at_win, n_won, error=error) >= _ALIGNED:
-        says = f"for {at_win:,} of {n_won:,} winners it is the very minute of their conversion: the outcome's time"
-        return Clue("time", says, figures, "certain")
+        text = f"it holds the minute of the conversion for {at_win:,} of {n_won:,} winners: it is the outcome's time"
+        return Clue("time", text, figures, "certain")
     if figures["share_after_cutoff_low"] >= _LATER and beyond <= _BEYOND:
-        says = (
-            f"{later:,} of its {n:,} times lie after the moment of the lead's first snapshot: they were not "
-            "known then"
-        )
-        return Clue("time", says, figures, "certain")
+        text = f"{later:,} of its {n:,} times lie after the lead's first snapshot: they were not known then"
+        return Clue("time", text, figures, "certain")
     return None
 
 
 _SECOND = 1_000_000
 _ENTERED = 0.05
-"""More winners than this share, surely, created at their conversion or later: more than a mishap."""
+"""Mishaps put the creation of fewer winners than this share at their conversion or later."""
 
 _ONE_HOUR = 0.9
-"""Above this share of leads created at one time of day, creation is known by day only."""
+"""If more leads than this share were created at one time of day, creation is known by day only."""
 
 
 def audit_creation(moments: Moments) -> tuple[Finding, ...]:
-    """Whether many winners were created at the very second of their conversion, or later.
+    """Whether many winners were created in the second of their conversion, or later.
 
-    Where creation is known by day only, the same day says nothing.
+    Where creation is known by day only, the same day is no evidence.
     """
     won = np.flatnonzero((moments.converted < NEVER) & (moments.created < NEVER))
     if len(won) == 0:
@@ -179,10 +179,10 @@ def audit_creation(moments: Moments) -> tuple[Finding, ...]:
     low = lower_share(late, len(won), error=AUDIT_ERROR)
     if low < _ENTERED:
         return ()
-    says = (
-        f"{late:,} of {len(won):,} winners were created at the second of their conversion or later: they were "
-        "entered at the deal and never were open leads. Leave them out, or bring the time of the first contact"
+    text = (
+        f"{late:,} of {len(won):,} winners were created in the second of their conversion or later: they were "
+        "entered at the deal and never were open leads. Leave them out, or map the time of the first contact"
     )
     figures = {"winners": len(won), "created_at_conversion": late, "share_low": low}
-    clue = Clue("time", says, figures, "likely", refuses=False)
-    return (Finding("created_at", says, "noted", "likely", (clue,)),)
+    clue = Clue("time", text, figures, "likely", refuses=False)
+    return (Finding("created_at", text, "noted", "likely", (clue,)),)

@@ -1,7 +1,7 @@
-"""Bounds: a share or an AUC that was found goes in; what it is at least, if chance did its worst, comes out.
+"""Univariate checks: how well one column alone ranks later leads, by its values or by whether it is filled in.
 
-An audit asks many questions of few rows, and a point estimate of few rows is often near-perfect by chance. Hence
-every statistical check compares a one-sided lower bound, whose error is shared out among all questions asked.
+An audit tests many columns on few rows, and a point estimate of few rows is often near-perfect by chance. Hence every
+statistical check compares a one-sided lower bound, whose error is shared out among all bounds of the audit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mqlml.types import Ints
 __all__ = [
     "AUDIT_ERROR",
     "Halves",
-    "check_gaps",
+    "check_missingness",
     "check_values",
     "filled_rows",
     "lifted",
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 AUDIT_ERROR = 0.01
-"""The chance that any bound of one audit is too high, shared out evenly among its questions (Bonferroni)."""
+"""The chance that any bound of one audit is too high, shared out evenly among its bounds (Bonferroni)."""
 
 
 def lower_share(hits: int, n: int, *, error: float) -> float:
@@ -45,7 +45,7 @@ def lower_share(hits: int, n: int, *, error: float) -> float:
 
 
 def lower_auc(auc: float, n_won: int, n_other: int, *, error: float) -> float:
-    """What a ROC AUC is at least, whatever the scores' distributions, even where every pair was ranked right.
+    """A lower bound of a ROC AUC for any distribution of the scores, also where every pair is ranked right.
 
     The AUC is a two-sample U-statistic with values between 0 and 1; its tail is bounded by that of a mean of
     ``min(n_won, n_other)`` independent values (Hoeffding 1963, section 5), hence by Chernoff's
@@ -70,15 +70,15 @@ def _divergence(p: float, q: float) -> float:
 
 
 _SHARE, _SHARE_LOW = 0.97, 0.8
-"""What the share of winners among the filled leads must be, and be at least: less than for a rule of values, since
-there is nothing to choose, and so no best one of many that looks good by luck."""
+"""Thresholds for the share of winners among the filled leads and for its lower bound; lower than for a rule of
+values, since there is nothing to choose, and so no best one of many that looks good by luck."""
 
 
-def check_gaps(values: pd.Series, halves: Halves, *, error: float) -> Clue | None:
+def check_missingness(values: pd.Series, halves: Halves, *, error: float) -> Clue | None:
     """Whether being filled in (or empty) nearly always goes with winning, or surely with not winning.
 
-    The first is refused. The second is told only: a competitor's name is filled in for those who never buy, too, and
-    is known beforehand.
+    The first is refused. The second is noted only: a competitor's name, too, is filled in for those who never buy,
+    and is known beforehand.
 
     Parameters
     ----------
@@ -107,19 +107,19 @@ def check_gaps(values: pd.Series, halves: Halves, *, error: float) -> Clue | Non
         f"it is filled in for {_percent(of_winners)} of the winners and {_percent(of_others)} of the others"
     )
     if ranking is not None and ranking.too_good:
-        return Clue("nulls", f"{shares}: that alone gives the outcome away", figures, "likely")
+        return Clue("missingness", f"{shares}: that alone gives the outcome away", figures, "likely")
     sides = ((filled, "filled in"), (~filled, "empty"))
-    counts = [(int(won[rows].sum()), int(rows.sum()), said) for rows, said in sides]
+    counts = [(int(won[rows].sum()), int(rows.sum()), state) for rows, state in sides]
     least = max(_SHARE_LOW, lifted(winners, others))
-    for hits, n, said in counts:
+    for hits, n, state in counts:
         if hits >= _SHARE * n and lower_share(hits, n, error=error) >= least:
-            says = f"{hits:,} of the {n:,} leads for which it is {said} converted: that alone gives the outcome away"
-            return Clue("nulls", says, figures, "likely")
+            text = f"{hits:,} of the {n:,} leads for which it is {state} converted: that alone gives the outcome away"
+            return Clue("missingness", text, figures, "likely")
     least = max(_SHARE_LOW, lifted(others, winners))
-    for hits, n, said in counts:
+    for hits, n, state in counts:
         if lower_share(n - hits, n, error=error) >= least:
-            says = f"{hits:,} of the {n:,} leads for which it is {said} converted: is it written when one is lost?"
-            return Clue("nulls", says, figures, "suspicious", refuses=False)
+            text = f"{hits:,} of the {n:,} leads for which it is {state} converted: is it written when one is lost?"
+            return Clue("missingness", text, figures, "suspicious", refuses=False)
     return None
 
 
@@ -128,30 +128,30 @@ def _percent(share: float) -> str:
     return f"{share:.1%}" if (rounded == "0%" and share > 0) or (rounded == "100%" and share < 1) else rounded
 
 
-ALONE_AUC = 0.9
-"""An attribute known at creation that alone ranks later leads this well is doubted: whole models reach 0.8."""
+UNIVARIATE_AUC = 0.9
+"""No attribute known at creation alone ranks later leads this well: whole models reach 0.8."""
 
 _SURE_AUC = 0.8
-"""What the AUC must be at least, if chance did its worst."""
+"""The lower bound of the AUC must reach this."""
 
 _RULE = 0.95
-"""What the share of winners among the leads of a rule must be at least, if chance did its worst. Honest rules exist
-up to about 0.93: a lead whom a customer brought along is nearly a customer."""
+"""The lower bound of the share of winners among the leads of a rule must reach this. Honest rules exist up to about
+0.93: a lead whom a customer brought along is nearly a customer."""
 
 RULE_LIFT = 10.0
-"""And by how much a rule must multiply the odds: where nearly all leads win, every value is such a rule."""
+"""A rule must multiply the odds by this, too: where nearly all leads win, every value is such a rule."""
 
 _RULE_SEEN = 5
-"""A value must have been seen this often, and have won this nearly always, to be part of a rule."""
+"""A value must occur at least this often, and win in at least the next share, to be part of a rule."""
 _RULE_LEARNED = 0.9
 
 _PRIOR = 10.0
-"""A value's rate is drawn to the base rate as if so many average leads had it, too."""
+"""A value's rate is shrunk to the base rate as if so many average leads had it, too."""
 
 
 @dataclass(frozen=True)
 class Halves:
-    """The leads to learn from and the later ones to judge on.
+    """The leads to learn from and the later ones to evaluate on.
 
     Attributes
     ----------
@@ -171,7 +171,7 @@ def split_halves(label: npt.NDArray[np.int8], order: npt.NDArray[np.int64]) -> H
 
 
 def filled_rows(values: pd.Series) -> npt.NDArray[np.bool_]:
-    """Which rows hold something; a blank text does not."""
+    """Which rows are filled; a blank text is not."""
     filled = values.notna().to_numpy(np.bool_)
     if values.dtype.kind not in "fiub":
         filled = filled & (values != "").to_numpy(np.bool_)
@@ -187,7 +187,7 @@ def _code(values: pd.Series, early: npt.NDArray[np.intp]) -> tuple[Ints, int]:
     seen = numbers[early]
     seen = seen[np.isfinite(seen)]
     edges = np.unique(np.quantile(seen, np.linspace(0.05, 0.95, 19))) if len(seen) else np.empty(0)
-    # An edge is a bin of its own: where most leads hold 0, any other number may be what gives them away.
+    # An edge is a bin of its own: where most leads hold 0, any other number may be the leak.
     codes = np.searchsorted(edges, numbers, side="left") + np.searchsorted(edges, numbers, side="right") + 1
     return np.where(np.isnan(numbers), 0, codes), 2 * len(edges) + 2
 
@@ -206,7 +206,7 @@ class Ranking:
 
     Attributes
     ----------
-    auc, auc_low : its ROC AUC, and what that is at least.
+    auc, auc_low : its ROC AUC, and the lower bound.
     winners, others : of the later half.
     rule_rows, rule_hits : leads of the later half with a value that had nearly always won; the winners among them.
     """
@@ -221,11 +221,11 @@ class Ranking:
     @property
     def too_good(self) -> bool:
         """Whether no column known beforehand ranks so well."""
-        return self.auc >= ALONE_AUC and self.auc_low >= _SURE_AUC
+        return self.auc >= UNIVARIATE_AUC and self.auc_low >= _SURE_AUC
 
 
 def rank_later(codes: Ints, size: int, halves: Halves, *, error: float) -> Ranking | None:
-    """How the codes, by what each came to in the earlier half, rank the later one; None if that has one class."""
+    """How the codes, by their rates in the earlier half, rank the later one; None if that has one class."""
     early, late, won = halves.early, halves.late, halves.won
     seen = np.bincount(codes[early], minlength=size)
     seen_won = np.bincount(codes[early][won[early]], minlength=size)
@@ -269,22 +269,22 @@ def check_values(values: pd.Series, halves: Halves, *, error: float) -> Clue | N
     figures: dict[str, float | int] = {
         "auc": found.auc,
         "auc_low": found.auc_low,
-        "judged_winners": found.winners,
-        "judged_others": found.others,
+        "later_winners": found.winners,
+        "later_others": found.others,
     }
     if found.rule_rows:
         share = found.rule_hits / found.rule_rows
         figures |= {"rule_rows": found.rule_rows, "rule_share": share, "rule_share_low": share_low}
     if found.too_good:
-        says = (
+        text = (
             f"it alone ranks later winners with an AUC of {found.auc:.2f} (at least {found.auc_low:.2f}; "
             f"{found.winners:,} winners): too accurate to have been known in advance"
         )
     elif share_low >= max(_RULE, lifted(found.winners, found.others)):
-        says = (
-            f"{found.rule_hits:,} of the {found.rule_rows:,} later leads with some of its values converted: too sure "
-            "to be known beforehand"
+        text = (
+            f"{found.rule_hits:,} of the {found.rule_rows:,} later leads with some of its values converted: too "
+            "accurate to have been known in advance"
         )
     else:
         return None
-    return Clue("alone", says, figures, "likely")
+    return Clue("univariate", text, figures, "likely")

@@ -84,9 +84,9 @@ def test_leaks_are_found_by_what_they_hold_whatever_they_are_called() -> None:
     checks = {
         column: {clue.check for clue in finding.evidence if clue.refuses} for column, finding in found.items()
     }
-    assert checks["a1"] == checks["a2"] == {"alone"}
+    assert checks["a1"] == checks["a2"] == {"univariate"}
     assert checks["a3"] == {"time"}
-    assert checks["a4"] == {"nulls"}
+    assert checks["a4"] == {"missingness"}
     # A reason for losing could be a competitor's name, known beforehand: without a telling name it is told only.
     assert set(found) == {"a1", "a2", "a3", "a4", "a5"}
     assert (found["a5"].action, found["a5"].severity) == ("noted", "suspicious")

@@ -61,7 +61,7 @@ def test_names_that_do_not(column: str) -> None:
 def test_names_that_are_what_is_predicted(column: str) -> None:
     clue = check_name(column, targets=("Converted",))
     assert clue is not None
-    assert "what is predicted" in clue.says or "what is to be predicted" in clue.says
+    assert "what is predicted" in clue.text or "what is to be predicted" in clue.text
 
 
 def test_a_label_with_an_everyday_name_does_not_taint_others() -> None:
@@ -72,7 +72,7 @@ def test_a_label_with_an_everyday_name_does_not_taint_others() -> None:
 def test_a_column_that_the_outcomes_have_too() -> None:
     clue = check_name("signed_on", written={"signed_on", "sum"})
     assert clue is not None
-    assert clue.says.startswith("the outcomes table has a column 'signed_on', too")
+    assert clue.text.startswith("the outcomes table has a column 'signed_on', too")
 
 
 @pytest.mark.parametrize(

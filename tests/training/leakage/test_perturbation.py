@@ -22,8 +22,8 @@ from mqlml.times import column_to_microseconds
 from mqlml.training import (
     PerturbationTest,
     perturbation_findings,
-    prove,
     require_leak_test,
+    run_leak_test,
     sample_snapshots,
     take_leads,
 )
@@ -47,7 +47,7 @@ def without_accounts(journeys: Journeys) -> Journeys:
 
 def proven(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> PerturbationTest:
     sample = sample_snapshots(journeys.leads, snapshots)
-    return prove(take_leads(journeys, sample), sample, plan)
+    return run_leak_test(take_leads(journeys, sample), sample, plan)
 
 
 @pytest.mark.parametrize("text_ids", [False, True], ids=["integer ids", "text ids"])
@@ -74,7 +74,9 @@ def test_the_proof_is_the_same_however_the_rows_came() -> None:
             for name in ("leads", "events", "history", "outcomes")
         },
     )
-    assert prove(take_leads(mixed, sample), sample, plan) == prove(take_leads(world, sample), sample, plan)
+    assert run_leak_test(take_leads(mixed, sample), sample, plan) == run_leak_test(
+        take_leads(world, sample), sample, plan
+    )
 
 
 def test_a_simulated_company_is_proven_on_a_few_hundred_snapshots() -> None:

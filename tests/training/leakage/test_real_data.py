@@ -55,7 +55,7 @@ def test_olist_every_column_of_the_deals_joined_to_the_leads(real_data: Path) ->
     columns = {"lead_id": "mql_id", "created_at": "first_contact_date"}
     findings = audit(config_of("olist", real_data, sql=sql, columns=columns))
     assert set(findings) == refused(findings) == DEALS
-    gaps = next(clue for clue in findings["has_company"].evidence if clue.check == "nulls")
+    gaps = next(clue for clue in findings["has_company"].evidence if clue.check == "missingness")
     assert gaps.figures["filled_of_others"] == 0
     assert findings["won_date"].severity == "certain"
 
@@ -106,7 +106,7 @@ def test_xeducation_what_sales_writes_afterwards(real_data: Path) -> None:
             ),
         }
     )
-    alone = next(clue for clue in findings["Tags"].evidence if clue.check == "alone")
+    alone = next(clue for clue in findings["Tags"].evidence if clue.check == "univariate")
     assert alone.figures["auc_low"] > 0.87  # type: ignore[operator]
     assert findings["Tags"].severity == "certain"
 

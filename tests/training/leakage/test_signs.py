@@ -15,11 +15,12 @@ import pytest
 from mqlml.config import Profile
 from mqlml.times import DAY, HOUR, MISSING_TIME, NEVER
 from mqlml.training import audit_journeys
-from mqlml.training.leakage.columns import audit_columns, check_changes, count_changes
+from mqlml.training.leakage.changes import check_changes, count_changes
+from mqlml.training.leakage.columns import Evidence, audit_columns
 from mqlml.training.leakage.findings import Clue, conclude
 from mqlml.training.leakage.names import check_identifier
 from mqlml.training.leakage.times import Moments, audit_creation, check_times, read_instants
-from mqlml.training.leakage.univariate import check_gaps, split_halves
+from mqlml.training.leakage.univariate import check_missingness, split_halves
 from tests.by_hand import instant, journeys, table
 from tests.features.worlds import make_config_of
 
@@ -33,7 +34,7 @@ def moments(**times: Any) -> Moments:
     won = np.arange(N) % 4 == 0
     given = {
         "created": created,
-        "looked_at": created,
+        "first_cutoff": created,
         "converted": np.where(won, created + 10 * DAY, NEVER),
         "observed_until": int(created.max()) + 30 * DAY,
         "zone": ZoneInfo("UTC"),
@@ -64,12 +65,12 @@ class TestHistory:
         ],
     )
     LEAD = np.array([0, 0, 1, 1, 2, 3, 0, -1])
-    LOOKED_AT = np.array([instant("01-10").value // 1000] * 3 + [NEVER])
+    FIRST_CUTOFF = np.array([instant("01-10").value // 1000] * 3 + [NEVER])
     CONVERTED = np.array([instant("01-18").value // 1000, NEVER, instant("02-18").value // 1000, NEVER])
 
     def counts(self, rows: Any = slice(None)) -> Any:
         history = self.HISTORY.iloc[rows]
-        return count_changes(history, ["plan", "size"], self.LEAD[rows], self.LOOKED_AT, self.CONVERTED)
+        return count_changes(history, ["plan", "size"], self.LEAD[rows], self.FIRST_CUTOFF, self.CONVERTED)
 
     def test_by_hand(self) -> None:
         counted = self.counts().table
@@ -99,7 +100,7 @@ class TestHistory:
         clue = self.changes(0.05)["plan"]
         assert (clue.severity, clue.refuses) == ("certain", True)
         assert clue.figures["leads"] == 2000
-        assert "profile: {history: [plan]}" in clue.says
+        assert "profile: {history: [plan]}" in clue.text
 
     def test_a_few_corrections_are_not(self) -> None:
         assert self.changes(0.005) == {}
@@ -115,9 +116,11 @@ class TestHistory:
         leads = pd.DataFrame({"plan": np.arange(100) % 3, "status": ["a", "b"] * 50})
         label = (np.arange(100) % 5 == 0).astype(np.int8)
         profile = Profile(history=["plan", "status"])
-        assert audit_columns(leads, label, np.arange(100), profile, changes=self.changes(0.05)) == ()
+        assert (
+            audit_columns(leads, label, np.arange(100), profile, Evidence(changes=self.changes(0.05))) == ()
+        )
         (finding,) = audit_columns(
-            leads, label, np.arange(100), Profile(history=["status"]), changes=self.changes(0.05)
+            leads, label, np.arange(100), Profile(history=["status"]), Evidence(changes=self.changes(0.05))
         )
         assert (finding.column, finding.action, finding.severity) == ("plan", "refused", "certain")
 
@@ -182,7 +185,7 @@ class TestTimes:
         )
         assert clue is not None
         assert clue.figures["at_conversion"] == clue.figures["winners"] == N // 4
-        assert "the very minute of their conversion" in clue.says
+        assert "it holds the minute of the conversion" in clue.text
 
     @pytest.mark.parametrize(
         "values",
@@ -199,39 +202,39 @@ class TestTimes:
 
 
 class TestGaps:
-    def look(
+    def check(
         self, filled_won: float, filled_other: float, *, n: int = 4000, rate: float = 0.1
     ) -> Clue | None:
         rng = np.random.default_rng(2)
         label = (rng.random(n) < rate).astype(np.int8)
         filled = rng.random(n) < np.where(label == 1, filled_won, filled_other)
         values = pd.Series(np.where(filled, "x", ""), dtype="str")
-        return check_gaps(values, split_halves(label, np.arange(n)), error=1e-4)
+        return check_missingness(values, split_halves(label, np.arange(n)), error=1e-4)
 
     @pytest.mark.parametrize(("won", "other"), [(1.0, 0.0), (0.95, 0.02), (0.15, 0.0)])
     def test_filled_in_for_winners_only(self, won: float, other: float) -> None:
-        clue = self.look(won, other)
+        clue = self.check(won, other)
         assert clue is not None
-        assert (clue.check, clue.refuses) == ("nulls", True)
+        assert (clue.check, clue.refuses) == ("missingness", True)
         assert clue.figures["filled_of_winners"] == pytest.approx(won, abs=0.05)
         assert clue.figures["filled_of_others"] == pytest.approx(other, abs=0.01)
 
     def test_empty_for_winners_only(self) -> None:
-        clue = self.look(0.0, 1.0)
+        clue = self.check(0.0, 1.0)
         assert clue is not None
         assert clue.refuses
 
     @pytest.mark.parametrize(("won", "other"), [(0.7, 0.3), (0.1, 0.01), (0.9, 0.5), (1.0, 0.9)])
     def test_an_honest_difference_passes(self, won: float, other: float) -> None:
-        assert self.look(won, other) is None
+        assert self.check(won, other) is None
 
     def test_filled_in_for_losers_only_is_told(self) -> None:
-        clue = self.look(0.0, 0.6, n=8000)
+        clue = self.check(0.0, 0.6, n=8000)
         assert clue is not None
         assert (clue.severity, clue.refuses) == ("suspicious", False)
 
     def test_few_rows_are_no_evidence(self) -> None:
-        assert self.look(1.0, 0.0, n=60) is None
+        assert self.check(1.0, 0.0, n=60) is None
 
 
 class TestIdentifiers:
@@ -286,8 +289,8 @@ class TestCreation:
 
 def test_two_likely_signs_are_certain_together() -> None:
     name = Clue("name", "the name says so", {"word": "won"}, "likely")
-    alone = Clue("alone", "it alone says so", {"auc": 0.99}, "likely")
-    hint = Clue("nulls", "its gaps hint", {"filled": 3}, "suspicious", refuses=False)
+    alone = Clue("univariate", "it alone says so", {"auc": 0.99}, "likely")
+    hint = Clue("missingness", "its gaps hint", {"filled": 3}, "suspicious", refuses=False)
     one, both = conclude("a", [name], force={}), conclude("a", [name, alone, hint], force={})
     assert one is not None
     assert both is not None

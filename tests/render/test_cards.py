@@ -40,20 +40,20 @@ PREDICTED = dataclasses.replace(
 )
 
 
-def test_a_card_says_what_was_promised_what_came_and_what_comes_next() -> None:
+def test_a_card_says_what_was_forecast_what_happened_and_what_comes_next() -> None:
     rows = label_cards(with_labels(hot_lead=PREDICTED))[0].predictions
     assert [(row.title, row.within_range) for row in rows] == [
-        ("share that converts", "kept"),
-        ("leads a week", "not kept"),
+        ("share that converts", "yes"),
+        ("leads a week", "no"),
     ]
     page = render_report(with_labels(hot_lead=PREDICTED))
-    assert ">not kept</td>" in page
+    assert ">no</td>" in page
     for number in ("0.32", "0.21", "0.44", "26.0", "31.0", "0.41"):
         assert f'<data value="{number}">' in page
     assert "EMEA from" in page
 
 
-def test_a_report_without_promises_shows_none() -> None:
+def test_a_report_without_forecasts_shows_none() -> None:
     assert label_cards(normal())[0].predictions == []
     assert "Promised with" not in render_report(normal())
 
@@ -66,7 +66,7 @@ def test_a_report_without_promises_shows_none() -> None:
 def test_the_highest_label_is_strongest_whatever_it_is_called(n: int, tones: list[str]) -> None:
     names = [f"level_{number}" for number in range(n)]
     assert label_tones(names) == dict(zip(names, tones, strict=True))
-    assert "Hot lead" in render_report(with_labels(hot_lead=PREDICTED))
+    assert "hot_lead" in render_report(with_labels(hot_lead=PREDICTED))
 
 
 def test_acts_that_promote_are_counted_with_what_became_of_them() -> None:
@@ -90,8 +90,8 @@ def test_acts_that_promote_are_counted_with_what_became_of_them() -> None:
         ),
         (
             {"policy": "fixed", "value": 0.5, "min_fit": 40, "hold": "14d", "exit": 0.8},
-            "Fixed by hand at a probability of 50 %; it also takes a fit of at least 40 in 100; once given, it is "
-            "kept for 14 days at least and until the probability is below 80 % of the threshold",
+            "Fixed by hand at a probability of 50%; it also takes a fit of at least 40 in 100; once given, it is "
+            "kept for 14 days at least and until the probability is below 80% of the threshold",
         ),
     ],
     ids=["value", "teams", "gates and memory"],
