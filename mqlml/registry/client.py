@@ -136,16 +136,14 @@ def find_experiment(client: MlflowClient, store: Store, name: str) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence MLflow's log lines, since what they log is raised too, and two of its warnings."""
+    """Silence MLflow's log lines, since what they log is raised too, and its warnings."""
     levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
     for name, level in _TALKATIVE.items():
         logging.getLogger(name).setLevel(level)
     try:
         with warnings.catch_warnings():
-            # MLflow 3.17 uses a loader that SQLAlchemy 2.1 deprecates.
-            warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
-            # MLflow warns of type hints of its own while it is imported.
-            warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType")
+            # About MLflow's own use of pandas, SQLAlchemy and type hints, which nobody who reads them can change.
+            warnings.simplefilter("ignore")
             yield
     finally:
         for name, level in levels.items():

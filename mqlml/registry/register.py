@@ -39,7 +39,7 @@ class Registration:
     ----------
     created : datetime in UTC
         When the run started; the time of all its metrics.
-    code : path
+    code : str
         The script that defines the MLflow model; see `mqlml.scoring.SERVED_MODEL`.
     params : mapping
         What was chosen.
@@ -52,7 +52,7 @@ class Registration:
     """
 
     created: dt.datetime
-    code: Path
+    code: str
     params: Mapping[str, object] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -155,12 +155,13 @@ class _Writer:
             model_type="lead scoring",
         )
         self.model_id, self.location = model.model_id, model.artifact_location
-        files = folder / "model"
+        files, script = folder / "model", folder / "served_model.py"
+        script.write_text(self.registration.code, encoding="utf-8")
         save_pyfunc(
             files,
             self.bundle,
             folder / "bundle",
-            code=self.registration.code,
+            code=script,
             model_id=self.model_id,
             run_id=self.run_id,
         )

@@ -17,6 +17,7 @@ _STYLED = re.compile(
     r"^(?:svg )?\.(?:tick|axis|value|note|grid|guide|base|whisker|point|column|bar)\b.*$", re.M
 )
 _VARIABLE = re.compile(r"^\s+--([a-z-]+): (#[0-9a-f]+);", re.M)
+_VIEW_BOX = re.compile(r'viewBox="0 0 (\d+) (\d+)"')
 _SIGNALS = 15
 _ROW = 22
 
@@ -76,7 +77,10 @@ def _stand_alone(svg: str) -> str:
     colors = dict(reversed(_VARIABLE.findall(css)))  # the first block is that of the light page
     style = re.sub(r"var\(--([a-z-]+)\)", lambda found: colors[found[1]], "\n".join(_STYLED.findall(css)))
     frame = f"<style>svg {{ font-family: sans-serif; background: #fff; padding: 12px; }}\n{style}</style>"
-    return svg.replace(">", f' width="720">{frame}', 1)
+    with_margin = _VIEW_BOX.sub(
+        lambda found: f'viewBox="-8 -8 {int(found[1]) + 16} {int(found[2]) + 16}" width="720"', svg, count=1
+    )
+    return with_margin.replace(">", f">{frame}", 1)
 
 
 def _signals_chart(result: TrainingResult) -> str:

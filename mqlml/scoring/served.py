@@ -6,8 +6,6 @@ labels kept from earlier scores need the journeys; `mqlml.score` applies them.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
@@ -19,8 +17,30 @@ from mqlml.scoring.labels import team_values
 
 __all__ = ["SERVED_MODEL", "score_features"]
 
-SERVED_MODEL = Path(__file__).with_name("served_model.py")
-"""The script that defines a version's MLflow model."""
+SERVED_MODEL = '''"""Loads the bundle beside this script and scores with it; nothing is pickled."""
+
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+from mqlml.registry import load_bundle
+from mqlml.scoring import score_features
+
+
+class ServedModel(PythonModel):
+    def load_context(self, context):
+        self._bundle = load_bundle(context.artifacts["bundle"])
+
+    def predict(self, context, model_input: pd.DataFrame, params=None):
+        return score_features(self._bundle, model_input, **(params or {}))
+
+
+set_model(ServedModel())
+'''
+"""The script that defines a version's MLflow model.
+
+It is text, since it is no part of the package: MLflow runs it where the model is loaded.
+"""
 
 
 def score_features(
