@@ -278,7 +278,7 @@ def load_bundle(folder: str | Path, *, name: str | None = None, digest: str | No
         raise BundleError(f"there is no bundle {str(folder)!r}; name the folder of one, or train a version")
     manifest, files = read_files(folder, digest=digest)
     if name is not None and manifest.name != name:
-        refuse(folder, f"it is a version of {manifest.name!r}, not of {name!r}")
+        refuse(repr(str(folder)), f"it is a version of {manifest.name!r}, not of {name!r}")
     try:
         values = {file: parse_json(files[file], file) for file in BUNDLE_FILES if file != TREES}
         config = require_dict(values["config.json"], "config.json")
@@ -302,4 +302,4 @@ def load_bundle(folder: str | Path, *, name: str | None = None, digest: str | No
     except BundleError as error:
         raise BundleError(f"{str(folder)!r}: {error}") from error
     except _MISFITS as error:
-        refuse(folder, f"its values do not fit ({type(error).__name__}: {str(error)[:300]})")
+        refuse(repr(str(folder)), f"its values do not fit ({type(error).__name__}: {str(error)[:300]})")

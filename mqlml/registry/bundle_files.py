@@ -142,12 +142,12 @@ def parse_json(data: bytes, name: str) -> Any:
         ) from None
 
 
-def refuse(folder: Path, what: str) -> NoReturn:
-    """Raise the error for a bundle that cannot be used."""
-    raise BundleError(f"the bundle {str(folder)!r} cannot be used: {what}. Fetch or train the version again")
+def refuse(bundle: str, what: str) -> NoReturn:
+    """Raise the error for a bundle that cannot be used; ``bundle`` is how the message names it."""
+    raise BundleError(f"the bundle {bundle} cannot be used: {what}. Fetch or train the version again")
 
 
-def check_file_list(folder: Path, entries: list[FileEntry]) -> None:
+def check_file_list(bundle: str, entries: list[FileEntry]) -> None:
     """Refuse a folder that holds anything but a bundle's own regular files, or too many bytes.
 
     Raises
@@ -157,13 +157,13 @@ def check_file_list(folder: Path, entries: list[FileEntry]) -> None:
     """
     names = {entry.name for entry in entries}
     if missing := [name for name in (MANIFEST, *BUNDLE_FILES) if name not in names]:
-        refuse(folder, f"{missing[0]} is missing")
+        refuse(bundle, f"{missing[0]} is missing")
     if extra := sorted(names - {MANIFEST, *BUNDLE_FILES}):
-        refuse(folder, f"it holds files that no bundle has: {', '.join(map(repr, extra[:3]))}")
+        refuse(bundle, f"it holds files that no bundle has: {', '.join(map(repr, extra[:3]))}")
     if odd := sorted(entry.name for entry in entries if not entry.regular):
-        refuse(folder, f"{', '.join(odd[:3])} is a link or folder, not a regular file")
+        refuse(bundle, f"{', '.join(odd[:3])} is a link or folder, not a regular file")
     if sum(entry.size or 0 for entry in entries) > MOST_BYTES:
-        refuse(folder, f"its files are larger than {MOST_BYTES >> 20} MiB together")
+        refuse(bundle, f"its files are larger than {MOST_BYTES >> 20} MiB together")
 
 
 def read_files(folder: Path, *, digest: str | None = None) -> tuple[Manifest, dict[str, bytes]]:
@@ -184,7 +184,7 @@ def read_files(folder: Path, *, digest: str | None = None) -> tuple[Manifest, di
     try:
         with os.scandir(folder) as found:
             check_file_list(
-                folder,
+                repr(str(folder)),
                 [
                     FileEntry(entry.name, entry.is_file(follow_symlinks=False), _size(entry))
                     for entry in found
@@ -195,7 +195,7 @@ def read_files(folder: Path, *, digest: str | None = None) -> tuple[Manifest, di
             content[name] = _read_regular(folder, name, left)
             left -= len(content[name])
     except OSError as error:
-        refuse(folder, f"it cannot be read: {error.strerror or error}")
+        refuse(repr(str(folder)), f"it cannot be read: {error.strerror or error}")
     data = content.pop(MANIFEST)
     if digest is not None and hash_bytes(data) != digest:
         raise BundleError(
@@ -206,7 +206,7 @@ def read_files(folder: Path, *, digest: str | None = None) -> tuple[Manifest, di
     manifest = _check_manifest(folder, parse_json(data, MANIFEST))
     for name, listed in manifest.files.items():
         if (listed.bytes, listed.sha256) != (len(content[name]), hash_bytes(content[name])):
-            refuse(folder, f"{name} is not the file the manifest lists (its SHA-256 differs)")
+            refuse(repr(str(folder)), f"{name} is not the file the manifest lists (its SHA-256 differs)")
     return manifest, content
 
 
@@ -220,16 +220,16 @@ def _read_regular(folder: Path, name: str, limit: int) -> bytes:
     descriptor = os.open(folder / name, flags | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            refuse(folder, f"{name} is not a regular file")
+            refuse(repr(str(folder)), f"{name} is not a regular file")
         data = file.read(limit + 1)
     if len(data) > limit:
-        refuse(folder, f"its files are larger than {MOST_BYTES >> 20} MiB together")
+        refuse(repr(str(folder)), f"its files are larger than {MOST_BYTES >> 20} MiB together")
     return data
 
 
 def _check_manifest(folder: Path, values: Any) -> Manifest:
     if not isinstance(values, dict) or type(values.get("format")) is not int:
-        refuse(folder, f"{MANIFEST} is not a manifest")
+        refuse(repr(str(folder)), f"{MANIFEST} is not a manifest")
     if values["format"] > FORMAT:
         raise BundleError(
             f"the bundle {str(folder)!r} has the format {values['format']}; this mqlml reads up to {FORMAT}. "
@@ -244,9 +244,11 @@ def _check_manifest(folder: Path, values: Any) -> Manifest:
         manifest = Manifest.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        refuse(folder, f"{MANIFEST} at {'.'.join(map(str, first['loc']))!r}: {first['msg'].lower()}")
+        refuse(
+            repr(str(folder)), f"{MANIFEST} at {'.'.join(map(str, first['loc']))!r}: {first['msg'].lower()}"
+        )
     if odd := sorted(set(manifest.files) ^ set(BUNDLE_FILES)):
-        refuse(folder, f"{MANIFEST} lists missing or extra files: {', '.join(odd)}")
+        refuse(repr(str(folder)), f"{MANIFEST} lists missing or extra files: {', '.join(odd)}")
     saved, here = str(manifest.libraries.get("scikit-learn")), importlib.metadata.version("scikit-learn")
     minor = ".".join(saved.split(".")[:2])
     if minor != ".".join(here.split(".")[:2]):

@@ -189,7 +189,7 @@ def _tables(file: Path) -> set[str]:
             }
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise TrackingError(
-            f"the MLflow store {str(file)!r} cannot be read: {error}; put its backup back, or see tracking.uri"
+            f"the MLflow store {str(file)!r} cannot be read: {error}; see tracking.uri"
         ) from error
 
 

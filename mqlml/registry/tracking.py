@@ -200,7 +200,7 @@ def fetch_bundle(store: Store, version: Version, into: Path) -> Path:
                 )
                 for entry in found
             ]
-        check_file_list(beside, entries)
+        check_file_list(f"of {version.name} version {version.version}", entries)
         target.mkdir(parents=True)
         for name in (MANIFEST, *BUNDLE_FILES):
             shutil.copyfile(beside / name, target / name, follow_symlinks=False)
@@ -250,7 +250,7 @@ def _download(client: MlflowClient, store: Store, version: Version, target: Path
     folder = f"{source.rstrip('/')}/{BUNDLE_IN_MODEL}"
     listed = list_artifacts(artifact_uri=folder, tracking_uri=store.uri)
     entries = [FileEntry(file.path.rpartition("/")[2], not file.is_dir, file.file_size) for file in listed]
-    check_file_list(Path(version.name), entries)
+    check_file_list(f"of {version.name} version {version.version}", entries)
     for name in (MANIFEST, *BUNDLE_FILES):
         download_artifacts(artifact_uri=f"{folder}/{name}", dst_path=str(target), tracking_uri=store.uri)
 
