@@ -197,12 +197,7 @@ def read_files(folder: Path, *, digest: str | None = None) -> tuple[Manifest, di
     except OSError as error:
         refuse(repr(str(folder)), f"it cannot be read: {error.strerror or error}")
     data = content.pop(MANIFEST)
-    if digest is not None and hash_bytes(data) != digest:
-        raise BundleError(
-            f"the bundle {str(folder)!r} is not the one that was registered: the SHA-256 of its manifest is "
-            f"{hash_bytes(data)}, and the version's tag says {digest}. Put the version's own files back, or train a "
-            "new version"
-        )
+    _check_digest(folder, data, digest)
     manifest = _check_manifest(folder, parse_json(data, MANIFEST))
     for name, listed in manifest.files.items():
         if (listed.bytes, listed.sha256) != (len(content[name]), hash_bytes(content[name])):
@@ -225,6 +220,15 @@ def _read_regular(folder: Path, name: str, limit: int) -> bytes:
     if len(data) > limit:
         refuse(repr(str(folder)), f"its files are larger than {MOST_BYTES >> 20} MiB together")
     return data
+
+
+def _check_digest(folder: Path, manifest: bytes, digest: str | None) -> None:
+    if digest is not None and hash_bytes(manifest) != digest:
+        raise BundleError(
+            f"the bundle {str(folder)!r} is not the one that was registered: the SHA-256 of its manifest is "
+            f"{hash_bytes(manifest)}, and the version's tag says {digest}. Put the version's own files back, or "
+            "train a new version"
+        )
 
 
 def _check_manifest(folder: Path, values: Any) -> Manifest:
