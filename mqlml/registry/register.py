@@ -95,8 +95,8 @@ def register_bundle(
         writer = _Writer(client, find_experiment(client, store, bundle.name), bundle, registration, tags)
         with writer.whole_or_failed():
             writer.write_model(folder, items)
-            writer.write_items(items)
             with locked(store, say=say), _registered(client, bundle.name, registration.about):
+                writer.write_items(items)
                 return _register(client, store, writer, tags)
 
 
@@ -175,11 +175,15 @@ class _Writer:
     def write_items(self, items: Iterable[RunItem]) -> None:
         """Log settings, datasets, metrics and files."""
         from mlflow.entities import Metric, Param
+        from mlflow.exceptions import MlflowException
 
         params = [Param(item.key, item.value) for item in items if isinstance(item, Setting)]
-        self._client.log_inputs(
-            self.run_id, [_make_input(item, self._tags) for item in items if isinstance(item, UsedData)]
-        )
+        inputs = [_make_input(item, self._tags) for item in items if isinstance(item, UsedData)]
+        try:
+            self._client.log_inputs(self.run_id, inputs)
+        except MlflowException:
+            # Two runs that name a dataset first, at the same moment on one server: one of them fails, once.
+            self._client.log_inputs(self.run_id, inputs)
         metrics = [
             Metric(
                 item.key,

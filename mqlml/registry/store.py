@@ -144,11 +144,10 @@ def check_store_file(file: Path, *, create: bool) -> None:
     TrackingError
         If the file is no MLflow store, or may not be read or, with ``create``, written.
     """
+    none_yet = f"there is no store {str(file)!r} yet; run 'mqlml train' first, or see tracking.uri"
     if not file.exists():
         if not create:
-            raise VersionError(
-                f"there is no store {str(file)!r} yet; run 'mqlml train' first, or see tracking.uri"
-            )
+            raise VersionError(none_yet)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -169,8 +168,10 @@ def check_store_file(file: Path, *, create: bool) -> None:
             head = opened.read(16)
     except OSError as error:
         raise TrackingError(f"the store {str(file)!r} cannot be read: {error.strerror}") from error
-    if head == b"" and create:
-        return
+    if head == b"":
+        if create:
+            return
+        raise VersionError(none_yet)
     if head != b"SQLite format 3\0":
         raise TrackingError(f"{str(file)!r} is not an MLflow store (not a SQLite file); see tracking.uri")
     if missing := sorted(_TABLES - _tables(file)):

@@ -121,7 +121,7 @@ BAD = [
     version(
         "store-without-models",
         store_becomes(b""),
-        r"there is no model 'leads' in .*; it has none\. Run 'mqlml tr",
+        r"there is no store '.*mlflow\.db' yet; run 'mqlml train' first",
     ),
     version(
         "another-name",
