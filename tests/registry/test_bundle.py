@@ -25,6 +25,7 @@ from mqlml.errors import BundleError, OutputError
 from mqlml.model import LeadScorer
 from mqlml.registry import Bundle, load_bundle, make_reference, save_bundle
 from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save_trees
+from mqlml.results import to_json_safe
 from tests.conftest import ROOT
 from tests.registry.versions import Made, make_version
 
@@ -96,7 +97,7 @@ def test_everything_else_comes_back(made: Made, saved: Path) -> None:
     for name in ("name", "policy", "plan", "config", "fingerprint", "git_commit", "created", "libraries"):
         assert getattr(loaded, name) == getattr(bundle, name), name
     assert (loaded.reference == bundle.reference).all()
-    assert loaded.result == bundle.result
+    assert to_json_safe(loaded.result) == to_json_safe(bundle.result)
     assert loaded.scorer.get_params() == bundle.scorer.get_params()
 
 
