@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
@@ -82,6 +85,9 @@ class Terminal:
             items, desc=f"  {name}", disable=not self._shown, leave=False, file=sys.stderr
         )
         return bar
+
+    def note(self, text: str) -> None:
+        typer.echo(f"mqlml: {text}", err=True)
 
 
 def _now() -> dt.datetime:
@@ -376,7 +382,7 @@ def report(
 
 # Typer has its own copy of click; this is the only public name of its error.
 _UsageError = cast(type[Exception], typer.BadParameter.__base__)
-_USAGE, _SYSTEM, _INTERRUPTED = 2, 4, 130
+_USAGE, _SYSTEM, _INTERRUPTED, _TERMINATED = 2, 4, 130, 143
 
 
 def _complain(kind: str, message: str, as_json: bool) -> None:
@@ -404,24 +410,56 @@ def _system_text(error: OSError) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; an error that a user can cause ends in one or two lines and its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    as_json = "--json" in arguments
+    with _stopping():
+        code = _run(arguments, as_json="--json" in arguments)
+    if code in (_INTERRUPTED, _TERMINATED):
+        typer.echo("mqlml: stopped; nothing half-written was left behind", err=True)
+    sys.exit(code)
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: everything is cleaned up on the way out; a second one is ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what a signal does
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        if number == signal.SIGTERM:
+            raise SystemExit(_TERMINATED)
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(arguments: list[str], *, as_json: bool) -> int:
+    """The exit code of one command."""
     try:
         # A command returns None; for --help and Ctrl-C typer returns an exit code.
-        code = app(arguments, prog_name="mqlml", standalone_mode=False) or 0
+        return int(app(arguments, prog_name="mqlml", standalone_mode=False) or 0)
+    except SystemExit as stopped:
+        return stopped.code if isinstance(stopped.code, int) else 1
     except MqlmlError as error:
         # The nearest public kind: a room may have its own subclass.
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == MqlmlError.__module__)
         _complain(kind.__name__, str(error), as_json)
-        code = error.exit_code
+        return error.exit_code
     except _UsageError as error:
-        code = _USAGE
         if arguments:
             _complain("UsageError", _usage_text(error), as_json)
         else:
             typer.echo(str(error), err=True)  # the help
+        return _USAGE
     except OSError as error:  # such as a missing folder for temporary files
         _complain("OSError", _system_text(error), as_json)
-        code = _SYSTEM
-    if code == _INTERRUPTED:
-        typer.echo("mqlml: stopped; nothing half-written was left behind", err=True)
-    sys.exit(code)
+        return _SYSTEM

@@ -21,6 +21,7 @@ from mqlml.render.results import (
     ScoreResult,
     TableResult,
 )
+from mqlml.render.tracked import describe_model, describe_version, render_figures
 
 __all__ = [
     "BacktestResult",
@@ -31,8 +32,10 @@ __all__ = [
     "ReportResult",
     "ScoreResult",
     "TableResult",
+    "describe_model",
     "describe_policy",
     "describe_question",
+    "describe_version",
     "format_backtest",
     "format_check",
     "format_demo",
@@ -42,5 +45,6 @@ __all__ = [
     "format_score",
     "format_table",
     "format_train",
+    "render_figures",
     "render_report",
 ]
