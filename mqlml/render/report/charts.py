@@ -22,6 +22,7 @@ __all__ = [
     "calibration_chart",
     "decile_chart",
     "dot_grid",
+    "dumbbell",
     "interval_bar",
     "nice_ticks",
     "predicted_bar",
@@ -334,6 +335,36 @@ def predicted_bar(
         return bar
     return (
         bar.removesuffix("</svg>") + _line(scale(predicted), 1, scale(predicted), 19, "forecast") + "</svg>"
+    )
+
+
+def dumbbell(
+    with_rate: float,
+    without_rate: float,
+    like_leads: float | None,
+    *,
+    top: float,
+    weight: float,
+    tone: str,
+    title: str,
+) -> str:
+    """Two dots on a line from 0 to ``top``: hollow without a signal, filled with it, and a tick for like leads.
+
+    The area of the filled dot grows with ``weight``, from 0 to 1. It is hidden from screen readers: the numbers stand
+    next to it in the same row.
+    """
+    across = Scale(0, top, 12, WIDTH - 12)
+    parts = [f"<title>{escape(title)}</title>", _line(12, 14, WIDTH - 12, 14, "grid")]
+    if math.isfinite(with_rate) and math.isfinite(without_rate):
+        parts.append(_line(across(without_rate), 14, across(with_rate), 14, f"link {tone}"))
+        if like_leads is not None:
+            parts.append(_line(across(like_leads), 4, across(like_leads), 24, "like"))
+        radius = 3.5 + 6.5 * math.sqrt(min(1.0, max(0.0, weight)))
+        parts.append(f'<circle class="without" cx="{_n(across(without_rate))}" cy="14" r="5"/>')
+        parts.append(f'<circle class="with {tone}" cx="{_n(across(with_rate))}" cy="14" r="{_n(radius)}"/>')
+    return (
+        f'<svg class="dumbbell" viewBox="0 0 {WIDTH} 28" aria-hidden="true" '
+        f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )
 
 

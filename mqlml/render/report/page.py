@@ -1,4 +1,4 @@
-"""The page: one self-contained HTML document, without script or outside request."""
+"""The page: one self-contained HTML document, without any outside request."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mqlml.evaluation import Importance, TrainingResult
-from mqlml.render.report import parts, story
+from mqlml.render.report import parts, story, thresholds
 from mqlml.render.report import periods as history
 from mqlml.render.report.charts import calibration_chart, decile_chart, dot_grid
 from mqlml.render.report.groups import fit_engagement_grid, slice_groups
 from mqlml.render.report.periods import over_time
+from mqlml.render.report.signals import DIRECTIONS, describe_signals
 from mqlml.render.report.text import (
     format_date,
     format_leak_test,
@@ -23,7 +24,7 @@ from mqlml.render.report.text import (
     mark_percent,
 )
 from mqlml.render.report.trust import verdict
-from mqlml.texts import format_label, format_number, format_percent
+from mqlml.texts import format_label, format_number, format_percent, pluralize
 
 __all__ = ["render_report"]
 
@@ -46,6 +47,7 @@ def _environment() -> Environment:
         decimal=mark_number,
         interval=mark_interval,
         label_name=format_label,
+        plural=pluralize,
     )
     return environment
 
@@ -75,9 +77,8 @@ def render_report(result: TrainingResult, *, version: str | None = None, run_id:
     features = parts.effect_rows(importance, result.holdout, "features")
     groups = parts.effect_rows(importance, result.holdout, "groups")
     drop_heading, drops = parts.drop_texts(importance)
-    shown = len(features) if len(features) <= SHOWN_FEATURES + 3 else SHOWN_FEATURES
     heads, metric_rows = parts.metric_rows(result)
-    tones = parts.label_tones(result.labels)
+    tones = thresholds.label_tones(result.labels)
     return (
         _environment()
         .get_template("page.html")
@@ -93,11 +94,14 @@ def render_report(result: TrainingResult, *, version: str | None = None, run_id:
             dots=_dots(head),
             verdict=verdict(result),
             unit=story.unit(result),
+            snapshot="snapshots" if result.question.repeated else "leads",
+            matters=describe_signals(result),
+            directions=DIRECTIONS,
             families=parts.effect_rows(importance, result.holdout, "families"),
             groups=[row for row in groups if row.kind == "helps"][:SHOWN_GROUPS],
             slices=slice_groups(result.slices),
-            features=features[:shown],
-            more_features=features[shown:],
+            features=features[:SHOWN_FEATURES],
+            hidden_features=max(0, len(features) - SHOWN_FEATURES),
             drop_texts=drop_heading,
             drops=drops,
             calibration=Markup(calibration_chart(result.calibration.bands)),
@@ -105,11 +109,12 @@ def render_report(result: TrainingResult, *, version: str | None = None, run_id:
             caught=[
                 text for tenths in (1, 2, 3) if (text := story.caught_by_top(result, tenths)) is not None
             ],
-            cards=parts.label_cards(result),
-            strips=parts.strips(result),
-            caught_by_label=story.caught_by_label(result),
+            cards=thresholds.label_cards(result),
+            strips=thresholds.strips(result.by_lead),
+            beside_points=thresholds.compare_with_points(result.by_lead),
+            what_if=thresholds.what_if(result.by_lead),
             tones=[
-                ("unqualified", parts.no_label(result.labels)),
+                ("unqualified", thresholds.no_label(result.labels)),
                 *((tones[name], format_label(name)) for name in result.labels),
             ][::-1],
             ages=parts.age_rows(result.by_age),
