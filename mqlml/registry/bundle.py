@@ -100,15 +100,13 @@ _FILES = (
     "fingerprint.json",
 )
 _MOST_BYTES = 256 * 2**20
-_LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
+_LIBRARIES = ("mqlml", "scikit-learn", "numpy", "scipy", "pandas", "skops")
 
 
 def library_versions() -> dict[str, str]:
     """The versions of Python, mqlml and the libraries that a prediction depends on."""
-    from mqlml import __version__
-
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    return {"python": platform.python_version(), "mqlml": __version__, **versions}
+    return {"python": platform.python_version(), **versions}
 
 
 @dataclass(frozen=True)
