@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import typer
 
@@ -313,18 +313,29 @@ def explain(
 
 @app.command(short_help="Write a page about a version.", epilog="Example: mqlml report --out report.html")
 def report(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where the page goes.")] = Path(
-        "report.html"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Where the report goes; report.html by default."),
+    ] = None,
+    form: Annotated[
+        Literal["html", "md"], typer.Option("--format", help="One HTML page, or Markdown.")
+    ] = "html",
+    scores: Annotated[
+        Path | None, typer.Option("--scores", metavar="FILE", help="Scores of open leads to summarize in it.")
+    ] = None,
+    tables: Annotated[
+        Path | None, typer.Option("--tables", metavar="FOLDER", help="Write every table there as CSV.")
+    ] = None,
     config: ConfigPath = DEFAULT,
     model: Model = None,
     as_json: Json = False,
 ) -> None:
     """Write one self-contained HTML page about a version: what matters, and whether it can be trusted."""
-    from mqlml.commands import write_report
+    from mqlml.commands import ReportOptions, write_report
     from mqlml.render import format_report
 
-    result = write_report(config, out, model=model, progress=Terminal())
+    options = ReportOptions(form, scores, tables)
+    result = write_report(config, out, model=model, options=options, progress=Terminal())
     _show(result, format_report(result), as_json)
 
 

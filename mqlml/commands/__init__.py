@@ -7,7 +7,7 @@ from mqlml.commands.explain import Earlier, explain_one_lead
 from mqlml.commands.features import format_features, list_features, list_version_features
 from mqlml.commands.holdout_log import Logbook
 from mqlml.commands.learn import Trained
-from mqlml.commands.report import write_report
+from mqlml.commands.report import ReportOptions, write_report
 from mqlml.commands.score import score_leads
 from mqlml.commands.table import write_training_table
 from mqlml.commands.train import register, train_version
@@ -15,6 +15,7 @@ from mqlml.commands.train import register, train_version
 __all__ = [
     "Earlier",
     "Logbook",
+    "ReportOptions",
     "Trained",
     "backtest",
     "check_data",

@@ -11,15 +11,19 @@ from mqlml.insight.lead import (
     explain_lead,
     read_timeline,
 )
+from mqlml.insight.open_leads import OpenLeads, ProbabilityBand, summarize_open_leads
 
 __all__ = [
     "Change",
     "Explanation",
+    "OpenLeads",
     "PointsPercentile",
+    "ProbabilityBand",
     "Reason",
     "TimelineEvent",
     "compare_moments",
     "explain_flat_lead",
     "explain_lead",
     "read_timeline",
+    "summarize_open_leads",
 ]

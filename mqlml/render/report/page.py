@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mqlml.evaluation import Importance, TrainingResult
+from mqlml.insight import OpenLeads
 from mqlml.render.report import parts, story, thresholds
 from mqlml.render.report import periods as history
 from mqlml.render.report.charts import calibration_chart, decile_chart, dot_grid
@@ -56,7 +57,13 @@ _KINDS = {"column": "column", "action": "event type", "feature": "feature"}
 """What a finding is about, in a marketer's words."""
 
 
-def render_report(result: TrainingResult, *, version: str | None = None, run_id: str | None = None) -> str:
+def render_report(
+    result: TrainingResult,
+    *,
+    version: str | None = None,
+    run_id: str | None = None,
+    open_leads: OpenLeads | None = None,
+) -> str:
     """The report as HTML text.
 
     Parameters
@@ -65,6 +72,8 @@ def render_report(result: TrainingResult, *, version: str | None = None, run_id:
         What was not measured is named as missing.
     version, run_id : str, optional
         As the store calls the version; None for a model that was not registered.
+    open_leads : OpenLeads, optional
+        The leads that were last scored.
 
     Returns
     -------
@@ -121,6 +130,9 @@ def render_report(result: TrainingResult, *, version: str | None = None, run_id:
             more_history=history.more_history(result.learning_curve),
             doublings=history.doublings(result.learning_curve),
             over_time=over_time(result.over_time, zone),
+            open_leads=open_leads,
+            scored_at="" if open_leads is None else format_date(open_leads.as_of, result.timezone),
+            open_bands=[] if open_leads is None else parts.band_rows(open_leads),
             grid=fit_engagement_grid(result.fit_by_engagement),
             waterfall=parts.waterfall(result.population.waterfall),
             quarantined=sum(found.rows for found in result.data.quarantine),

@@ -15,6 +15,7 @@ from mqlml.evaluation import (
     Metrics,
     TrainingResult,
 )
+from mqlml.insight import OpenLeads
 from mqlml.render.report import story
 from mqlml.render.report.charts import Scale, interval_bar, zero_scale
 from mqlml.render.report.groups import shape_of
@@ -32,10 +33,12 @@ from mqlml.training import Step
 
 __all__ = [
     "AgeRow",
+    "BandRow",
     "EffectRow",
     "MetricRow",
     "WaterfallRow",
     "age_rows",
+    "band_rows",
     "drop_texts",
     "effect_rows",
     "metric_rows",
@@ -255,6 +258,33 @@ def waterfall(steps: Sequence[Step]) -> list[WaterfallRow]:
         )
         for step, last in zip(steps, before, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class BandRow:
+    """The open leads of one band of probabilities, ready to be shown."""
+
+    title: str
+    leads: int
+    bar: Markup
+
+
+def band_rows(found: OpenLeads) -> list[BandRow]:
+    """Likeliest first."""
+    scale = zero_scale(float(band.leads) for band in found.bands)
+    rows = []
+    for band in reversed(found.bands):
+        title = f"{format_percent(band.low, 0)} to {format_percent(band.high, 0)}"
+        bar = interval_bar(
+            band.leads,
+            None,
+            None,
+            scale=scale,
+            tone="bar plain",
+            title=f"{title}: {format_number(band.leads)} leads",
+        )
+        rows.append(BandRow(title, band.leads, Markup(bar)))
+    return rows
 
 
 @dataclass(frozen=True)
