@@ -292,10 +292,13 @@ def explain(
     leads: Annotated[
         str | None, typer.Option("--leads", metavar="FILE", help="For a flat table: a file of new rows.")
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page about the lead, too.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Explain the score of one open lead: its events, the reasons for and against, and what has changed."""
-    from mqlml.commands import Earlier, explain_one_lead
+    from mqlml.commands import Earlier, explain_one_lead, write_lead_page
     from mqlml.render import format_explain
 
     result = explain_one_lead(
@@ -308,6 +311,8 @@ def explain(
         now=_now(),
         progress=Terminal(),
     )
+    if page is not None:
+        write_lead_page(result, page)
     _show(result, format_explain(result), as_json)
 
 

@@ -3,7 +3,7 @@
 from mqlml.commands.backtest import backtest
 from mqlml.commands.check import check_data
 from mqlml.commands.demo import make_demo
-from mqlml.commands.explain import Earlier, explain_one_lead
+from mqlml.commands.explain import Earlier, explain_one_lead, write_lead_page
 from mqlml.commands.features import format_features, list_features, list_version_features
 from mqlml.commands.holdout_log import Logbook
 from mqlml.commands.learn import Trained
@@ -27,6 +27,7 @@ __all__ = [
     "register",
     "score_leads",
     "train_version",
+    "write_lead_page",
     "write_report",
     "write_training_table",
 ]

@@ -9,6 +9,7 @@ from mqlml.render.console.common import (
 )
 from mqlml.render.console.explain import format_backtest, format_explain
 from mqlml.render.console.train import format_train
+from mqlml.render.report.lead import render_lead
 from mqlml.render.report.markdown import render_markdown
 from mqlml.render.report.page import render_report
 from mqlml.render.report.tables import list_tables
@@ -45,6 +46,7 @@ __all__ = [
     "format_table",
     "format_train",
     "list_tables",
+    "render_lead",
     "render_markdown",
     "render_report",
 ]

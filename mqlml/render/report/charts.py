@@ -29,6 +29,7 @@ __all__ = [
     "shape_line",
     "share_strip",
     "time_chart",
+    "trend_chart",
     "zero_scale",
 ]
 
@@ -335,6 +336,31 @@ def predicted_bar(
         return bar
     return (
         bar.removesuffix("</svg>") + _line(scale(predicted), 1, scale(predicted), 19, "forecast") + "</svg>"
+    )
+
+
+def trend_chart(points: Sequence[tuple[str, float]], *, key: str = "trend") -> str:
+    """Probability over time as a line with a dot for each date; ``points`` are dates as text, and probabilities."""
+    left, right, top, bottom = 44.0, 340.0, 20.0, 150.0
+    ticks = [
+        tick for tick in nice_ticks(max([chance for _, chance in points] or [1.0]), about=3) if tick <= 1
+    ]
+    up = Scale(0, ticks[-1], bottom, top)
+    across = Scale(0, max(len(points) - 1, 1), left + 10, right - 10)
+    parts = [_line(left, up(tick), right, up(tick), "grid") for tick in ticks]
+    parts += [_text(left - 7, up(tick) + 4, _axis_percent(tick), anchor="end") for tick in ticks]
+    line = " ".join(f"{_n(across(place))},{_n(up(chance))}" for place, (_, chance) in enumerate(points))
+    parts.append(f'<polyline class="curve" points="{line}"/>')
+    parts += [
+        f'<circle class="point" cx="{_n(across(place))}" cy="{_n(up(chance))}" r="4"/>'
+        for place, (_, chance) in enumerate(points)
+    ]
+    for place in {0, len(points) - 1} if points else ():
+        anchor = "start" if place == 0 else "end"
+        parts.append(_text(across(place), bottom + 18, points[place][0], anchor=anchor))
+    text = "; ".join(f"{day}: {format_percent(chance)}" for day, chance in points)
+    return _chart(
+        key, 176, "Probability of converting over time", f"{text}." if text else "Nothing known.", parts
     )
 
 

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mqlml.evaluation import Importance, TrainingResult
+from mqlml.features.wording import format_word
 from mqlml.insight import OpenLeads
 from mqlml.render.report import parts, story, thresholds
 from mqlml.render.report import periods as history
@@ -27,14 +28,15 @@ from mqlml.render.report.text import (
 from mqlml.render.report.trust import verdict
 from mqlml.texts import format_label, format_number, format_percent, pluralize
 
-__all__ = ["render_report"]
+__all__ = ["environment", "render_report"]
 
 SHOWN_FEATURES = 12
 SHOWN_GROUPS = 8
 
 
 @functools.cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, with the filters that they use."""
     environment = Environment(
         loader=PackageLoader("mqlml.render.report", "."),
         autoescape=True,
@@ -49,6 +51,7 @@ def _environment() -> Environment:
         interval=mark_interval,
         label_name=format_label,
         plural=pluralize,
+        word=format_word,
     )
     return environment
 
@@ -89,7 +92,7 @@ def render_report(
     heads, metric_rows = parts.metric_rows(result)
     tones = thresholds.label_tones(result.labels)
     return (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             result=result,
