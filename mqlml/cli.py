@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import typer
 
@@ -344,10 +344,13 @@ def explain(
     leads: Annotated[
         str | None, typer.Option("--leads", metavar="FILE", help="For a flat table: a file of new rows.")
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page about the lead, too.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Explain the score of one open lead: its events, the reasons for and against, and what has changed."""
-    from mqlml.commands import Earlier, explain_one_lead
+    from mqlml.commands import Earlier, explain_one_lead, write_lead_page
     from mqlml.render import format_explain
 
     result = explain_one_lead(
@@ -360,23 +363,36 @@ def explain(
         now=_now(),
         progress=Terminal(),
     )
+    if page is not None:
+        write_lead_page(result, page)
     _show(result, format_explain(result), as_json)
 
 
 @app.command(short_help="Write a page about a version.", epilog="Example: mqlml report --out report.html")
 def report(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where the page goes.")] = Path(
-        "report.html"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Where the report goes; report.html by default."),
+    ] = None,
+    form: Annotated[
+        Literal["html", "md"], typer.Option("--format", help="One HTML page, or Markdown.")
+    ] = "html",
+    scores: Annotated[
+        Path | None, typer.Option("--scores", metavar="FILE", help="Scores of open leads to summarize in it.")
+    ] = None,
+    tables: Annotated[
+        Path | None, typer.Option("--tables", metavar="FOLDER", help="Write every table there as CSV.")
+    ] = None,
     config: ConfigPath = DEFAULT,
     model: Model = None,
     as_json: Json = False,
 ) -> None:
     """Write one self-contained HTML page about a version: what matters, and whether it can be trusted."""
-    from mqlml.commands import write_report
+    from mqlml.commands import ReportOptions, write_report
     from mqlml.render import format_report
 
-    result = write_report(config, out, model=model, progress=Terminal())
+    options = ReportOptions(form, scores, tables)
+    result = write_report(config, out, model=model, options=options, progress=Terminal())
     _show(result, format_report(result), as_json)
 
 

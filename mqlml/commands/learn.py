@@ -55,6 +55,7 @@ from mqlml.evaluation import (
     warn_of_slices,
 )
 from mqlml.evaluation.backtest import Measure
+from mqlml.evaluation.by_lead import ByLead, evaluate_by_lead
 from mqlml.evaluation.holdout import (
     RANDOM_STATE,
     Evaluated,
@@ -144,6 +145,7 @@ class _Release:
 
     shipped: _Shipped
     labels: dict[str, LabelEvaluation]
+    by_lead: ByLead
     promoted: tuple[Promotion, ...]
     disqualified: tuple[Disqualification, ...]
     importance: Importance
@@ -321,7 +323,8 @@ def _release(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task
         )
         for outcome in shipped.policy.outcomes
     }
-    return _Release(shipped, labels, promoted, disqualified, importance)
+    by_lead = evaluate_by_lead(policy, evaluated, table, gate_inputs)
+    return _Release(shipped, labels, by_lead, promoted, disqualified, importance)
 
 
 def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _Task) -> _Shipped:
@@ -399,6 +402,7 @@ def _summarize(
         importance=None if release is None else release.importance,
         baselines=evaluated.baselines,
         labels={} if release is None else release.labels,
+        by_lead=None if release is None else release.by_lead,
         promoted=() if release is None else release.promoted,
         disqualified=() if release is None else release.disqualified,
         gate=gate,

@@ -300,7 +300,9 @@ class ReportResult(Result):
     """A report that was written."""
 
     out: str
-    """The page."""
+    """The page, or the Markdown file."""
+    tables: tuple[str, ...]
+    """Names of the tables written as CSV; empty without ``--tables``."""
     model: str
     """The model's name."""
     version: int

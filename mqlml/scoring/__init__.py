@@ -2,7 +2,7 @@
 
 from mqlml.scoring.batch import SCORE_COLUMNS, count_older, problem_of, score, score_flat
 from mqlml.scoring.labels import DISQUALIFIED
-from mqlml.scoring.previous import read_scores
+from mqlml.scoring.previous import read_open_leads, read_scores
 from mqlml.scoring.served import SERVED_MODEL, score_features
 from mqlml.scoring.sinks import (
     TABLE_SUFFIXES,
@@ -24,6 +24,7 @@ __all__ = [
     "check_target",
     "count_older",
     "problem_of",
+    "read_open_leads",
     "read_scores",
     "replace_file",
     "replace_folder",

@@ -12,7 +12,7 @@ import pandas as pd
 from mqlml.errors import ContractError
 from mqlml.policy import GateInputs, interest_points, percentile
 from mqlml.registry import Bundle
-from mqlml.scoring.batch import explain_scores
+from mqlml.scoring.explain import explain_scores
 from mqlml.scoring.labels import team_values
 
 __all__ = ["SERVED_MODEL", "score_features"]

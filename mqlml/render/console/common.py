@@ -9,7 +9,7 @@ from mqlml.evaluation import Estimate
 from mqlml.render.console.notices import format_notice
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import CheckResult, DataNeed, DemoResult, ReportResult, ScoreResult, TableResult
-from mqlml.texts import format_label, format_percent
+from mqlml.texts import format_label, format_percent, pluralize
 from mqlml.times import format_instant, parse_instant
 from mqlml.training import ColumnQuestion, Finding, Population
 
@@ -184,7 +184,8 @@ def format_score(result: ScoreResult) -> str:
 
 def format_report(result: ReportResult) -> str:
     """What ``mqlml report`` prints."""
-    return f"{result.out}: {result.model} version {result.version}"
+    tables = f", and {pluralize(len(result.tables), 'table')} as CSV" if result.tables else ""
+    return f"{result.out}: {result.model} version {result.version}{tables}"
 
 
 def format_demo(result: DemoResult) -> str:
