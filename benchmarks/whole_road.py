@@ -155,7 +155,6 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
                 make_gate_inputs(data, past.lead_id.iloc[out_of_time.rows], config, None),
                 config,
                 recent=recent,
-                random_state=0,
             )
         except LabelPolicyError:
             continue  # no threshold reaches what is asked for: nothing is promised
@@ -174,7 +173,6 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
             policy,
             probability,
             LabelRows(table.label[last], table.group[last], table.lead[last], holdout_weeks(table)),
-            random_state=0,
             n_bootstrap=2,
         )["mql"]
         promises = policy.outcomes[0].predictions

@@ -45,19 +45,20 @@ data:
   outcomes: {path: outcomes.csv}
 problem: {outcome: closed_won, horizon: 7d, snapshots: {ages: [3d]}, age_limits: [0d, 7d]}
 """
+DAYS = [f"2025-0{month}-{day:02}" for month in (1, 2) for day in range(1, 28)]
 FILES = {
     "mqlml.yml": CONFIG,
-    "leads.csv": "lead_id,created_at\na,2025-01-01\nb,2025-01-01\nc,2025-01-01\n",
+    "leads.csv": "lead_id,created_at\na,2025-01-01\nb,2025-01-01\n"
+    + "".join(f"lead {day},{day}\n" for day in DAYS),
     "events.csv": (
         "lead_id,occurred_at,action\n"
         "a,2025-01-02T03:00:00Z,visit\na,2025-01-02T22:00:00Z,visit\na,2025-01-02T21:59:59Z,visit\n"
         "b,2025-01-02T06:00:00Z,visit\na,2025-01-05T00:00:00Z,visit\n"
     ),
-    "outcomes.csv": (
-        "lead_id,stage,occurred_at\n"
-        "a,sql,2025-01-03\na,closed_won,2025-01-08\nb,sql,2025-01-04\nc,closed_lost,2025-01-09\n"
-    ),
+    "outcomes.csv": "lead_id,stage,occurred_at\na,closed_lost,2025-01-08\n"
+    + "".join(f"lead {day},closed_won,{day[:-2]}{int(day[-2:]) + 5:02}\n" for day in DAYS[::9]),
 }
+"""A lead a day, one in nine of them won after five days."""
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ FILES = {
             "command",
             "",
             COMMAND,
-            "closed_lost           1 leads\nclosed_won            1 leads\nsql                   2 leads\n",
+            "closed_lost           1 leads\nclosed_won            6 leads\n",
         ),
     ],
 )

@@ -55,6 +55,7 @@ from mqlml.evaluation import (
     warn_of_slices,
 )
 from mqlml.evaluation.backtest import Measure
+from mqlml.evaluation.by_lead import ByLead, evaluate_by_lead
 from mqlml.evaluation.holdout import (
     RANDOM_STATE,
     Evaluated,
@@ -77,6 +78,7 @@ from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_ref
 from mqlml.render import describe_policy, describe_question
 from mqlml.training import TrainingTable, build_open, describe_population, list_left_out, require_leak_test
 from mqlml.training.config_warnings import find_config_warnings
+from mqlml.training.data_warnings import find_data_warnings
 from mqlml.types import Floats
 
 __all__ = ["Trained", "train"]
@@ -143,6 +145,7 @@ class _Release:
 
     shipped: _Shipped
     labels: dict[str, LabelEvaluation]
+    by_lead: ByLead
     promoted: tuple[Promotion, ...]
     disqualified: tuple[Disqualification, ...]
     importance: Importance
@@ -265,7 +268,6 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
             make_gate_inputs(task.data, past.lead_id.iloc[out_of_time.rows], config, out_of_time.measured),
             config,
             recent=read_recent_weeks(learned, past, held.recent, calibrator, task.data, config, interest),
-            random_state=RANDOM_STATE,
         )
     return _Choices(chosen, curve, calibrator, levels, drift, fitted, policy, interest)
 
@@ -295,6 +297,8 @@ def _decide(
             f"Tuning was stopped after {len(chosen.trials)} settings; the best of them was kept, and another run "
             "may keep others."
         )
+    if isinstance(task.data, Journeys):
+        warnings += [warning.text for warning in find_data_warnings(task.data, task.config)]
     warnings += [*warn_of_slices(slices), *find_config_warnings(task.data, table.plan, task.config)]
     return replace(gate, warnings=tuple(warnings))
 
@@ -319,7 +323,8 @@ def _release(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task
         )
         for outcome in shipped.policy.outcomes
     }
-    return _Release(shipped, labels, promoted, disqualified, importance)
+    by_lead = evaluate_by_lead(policy, evaluated, table, gate_inputs)
+    return _Release(shipped, labels, by_lead, promoted, disqualified, importance)
 
 
 def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _Task) -> _Shipped:
@@ -352,7 +357,6 @@ def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _
         make_gate_inputs(data, table.lead_id.iloc[rows], config, points),
         config,
         recent=recent,
-        random_state=RANDOM_STATE,
     )
     return _Shipped(scorer, calibrator, policy, make_reference(probability))
 
@@ -379,6 +383,7 @@ def _summarize(
         population=describe_population(table),
         left_out=list_left_out(table),
         leaks=table.leaks,
+        questions=table.questions,
         leak_test=table.leak_test,
         holdout=summarize_holdout(evaluated.metrics, table, prior_access),
         by_age=evaluated.by_age,
@@ -397,6 +402,7 @@ def _summarize(
         importance=None if release is None else release.importance,
         baselines=evaluated.baselines,
         labels={} if release is None else release.labels,
+        by_lead=None if release is None else release.by_lead,
         promoted=() if release is None else release.promoted,
         disqualified=() if release is None else release.disqualified,
         gate=gate,

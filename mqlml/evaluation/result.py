@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from mqlml.evaluation.by_lead import ByLead
 from mqlml.evaluation.curves import CalibrationBand, Decile
 from mqlml.evaluation.fit_engagement import FitEngagementCell
 from mqlml.evaluation.gate import GateResult
@@ -23,7 +24,7 @@ from mqlml.evaluation.slices import Slice
 from mqlml.journeys.quarantine import TableCount
 from mqlml.model import SignalReport
 from mqlml.results import Number, Result
-from mqlml.training import Finding, LeftOut, PerturbationTest, Population
+from mqlml.training import ColumnQuestion, Finding, LeftOut, PerturbationTest, Population
 
 __all__ = [
     "CalibrationPeriod",
@@ -47,6 +48,8 @@ class Question(Result):
     """Without a full stop: "Won within 60 days, scored 0, 7 and 30 days after the lead came in"."""
     converts: str
     """What a lead that converts will do, after "will": "be won within 60 days"."""
+    converted: str
+    """What a lead that converted did: "were won within 60 days"."""
     repeated: bool
     """Whether one lead can have several snapshots."""
 
@@ -202,6 +205,8 @@ class TrainingResult(Result):
     """Columns that became no feature."""
     leaks: tuple[Finding, ...]
     """What the leakage audit found."""
+    questions: tuple[ColumnQuestion, ...] = ()
+    """Columns that carry most of the skill, to be confirmed as known at the cutoff."""
     leak_test: PerturbationTest | None
     """None for a flat table, which has no times."""
     holdout: HoldoutEvaluation
@@ -230,6 +235,8 @@ class TrainingResult(Result):
     """``base_rate``, ``points`` and ``logistic``, on the held-out period."""
     labels: dict[str, LabelEvaluation]
     """Lowest label first; empty for a model that was refused."""
+    by_lead: ByLead | None
+    """The held-out period counted in leads; None for a model that was refused."""
     promoted: tuple[Promotion, ...]
     """What the rules that promote did on the held-out period."""
     disqualified: tuple[Disqualification, ...]

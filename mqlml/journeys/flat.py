@@ -6,7 +6,7 @@ apart is the order the config names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,22 +33,35 @@ _WHERE = "data.flat"
 
 
 def _same(value: object) -> str:
-    """A form in which equal labels are equal: ``1``, ``1.0`` and ``'1'``; ``True``, ``TRUE`` and ``'true'``."""
-    text = str(value).strip()
-    if text.casefold() in ("true", "false"):
-        return text.casefold()
+    """A form in which equal labels are equal: ``1``, ``1.0``, ``'1'``; ``True``, ``'true'``; ``A``, ``a``."""
+    text = str(value).strip().casefold()
     try:
         return repr(float(text))
     except ValueError:
         return text
 
 
-def _labels(source: Source, spec: Flat, *, must_win: bool) -> npt.NDArray[np.float64]:
-    encoded = pc.dictionary_encode(plain_text(source.column(spec.label))).combine_chunks()
+_ANSWERS = {"true": "yes", "false": "no"}
+"""YAML reads a bare Yes as true; the table may hold either."""
+
+
+def _meant(value: object, words: Collection[str]) -> str:
+    """A configured label in the form of `_same`; a truth stands for yes or no where the table says that."""
+    same = _same(value)
+    answer = _ANSWERS[same] if isinstance(value, bool) else same
+    return answer if answer in words and same not in words else same
+
+
+def _labels(
+    source: Source, spec: Flat, missing: Collection[str], *, must_win: bool
+) -> npt.NDArray[np.float64]:
+    text = plain_text(source.column(spec.label), missing=missing)
+    encoded = pc.dictionary_encode(text).combine_chunks()
     words: list[str] = encoded.dictionary.to_pylist()
     positive = spec.positive if isinstance(spec.positive, list) else [spec.positive]
-    wins = {_same(value) for value in positive}
-    meaning = [np.nan if word in spec.missing else float(_same(word) in wins) for word in words]
+    forms = [_same(word) for word in words]
+    wins = {_meant(value, forms) for value in positive}
+    meaning = [float(form in wins) for form in forms]
     codes = np.asarray(pc.fill_null(encoded.indices, len(words)))
     label: npt.NDArray[np.float64] = np.array([*meaning, np.nan])[codes]
     if must_win and not (label == 1).any() and (label == 0).any():
@@ -85,6 +98,8 @@ def _rank(values: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
 def _order_columns(spec: Flat) -> list[tuple[str, ColumnFormat | None]]:
     if isinstance(spec.order, ColumnFormat):
         return [(spec.order.column, spec.order)]
+    if spec.order is None:
+        return []
     return [(column, None) for column in ([spec.order] if isinstance(spec.order, str) else spec.order)]
 
 
@@ -131,16 +146,23 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
         spec = spec.model_copy(update={"path": str(Path(path).absolute()), "sql": None})
     order = _order_columns(spec)
     source = read_source(spec, where=_WHERE, base=config.folder, zone=config.data.timezone)
-    named = {spec.lead_id: "lead_id", spec.label: "label"} | {column: "order" for column, _ in order}
+    missing = (*config.data.missing, *spec.missing)
+    named = {spec.label: "label"} | {column: "order" for column, _ in order}
+    if spec.lead_id is not None:
+        named[spec.lead_id] = "lead_id"
     if spec.account_id is not None:
         named[spec.account_id] = "account_id"
     _check_columns(source, named, set() if path is None else {spec.label, *(column for column, _ in order)})
     check_rows(source, source.table.num_rows + len(source.misfits))
     ledger = Ledger("flat", source)
 
-    ids = parse_ids(source.column(spec.lead_id))
-    _refuse(ledger, spec.lead_id, ids, required=True)
-    ranked, timed = [], False
+    numbers = pa.chunked_array([pa.array(np.arange(1, len(ledger.bad) + 1))])
+    ids = Parsed(numbers, np.zeros(len(ledger.bad), dtype=bool))
+    if spec.lead_id is not None:
+        ids = parse_ids(source.column(spec.lead_id), verbatim=True)
+        _refuse(ledger, spec.lead_id, ids, required=True)
+    ranked: list[npt.NDArray[Any]] = [] if order else [np.arange(len(ledger.bad))]
+    timed = False
     for column, hint in order:
         if column in source.names:
             parsed, timed = _order_values(
@@ -155,10 +177,11 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
         columns["account_id"] = pc.cast(account.data, pa.string()).to_pandas().astype("str")
     for name in source.names:
         if name not in named:
-            attribute = parse_attribute(source.column(name), missing_words=spec.missing)
+            attribute = parse_attribute(source.column(name), missing_words=missing, decimal=spec.decimal)
             _refuse(ledger, name, attribute, required=False)
             columns[f"{name}_in_source" if name in ("lead_id", "account_id") else name] = attribute.data
-    ledger.refuse(later_duplicates(ids.data, ~ledger.bad), column=spec.lead_id, reason=DUPLICATE)
+    if spec.lead_id is not None:
+        ledger.refuse(later_duplicates(ids.data, ~ledger.bad), column=spec.lead_id, reason=DUPLICATE)
     ledger.check(config.data.max_quarantined)
 
     good: Mask = ~ledger.bad
@@ -170,7 +193,7 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
     table.insert(0, "lead_id", ids.data.filter(pa.array(good)).to_pandas())
     label = np.full(len(good), np.nan)
     if spec.label in source.names:
-        label = _labels(source, spec, must_win=path is None)
+        label = _labels(source, spec, missing, must_win=path is None)
     rank = _rank([values[good] for values in ranked]) if ranked else np.zeros(len(table), dtype=np.int64)
     return FlatTable(
         leads=table,

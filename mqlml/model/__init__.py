@@ -2,7 +2,14 @@
 
 from mqlml.model.baselines import Baseline, BaseRateBaseline, LogisticBaseline, PointsBaseline, make_baselines
 from mqlml.model.calibration import SigmoidCalibrator
-from mqlml.model.contributions import Contributions, calibrate, contribute, contribute_in_parts, family_points
+from mqlml.model.contributions import (
+    Contributions,
+    Contributor,
+    calibrate,
+    contribute,
+    contribute_in_parts,
+    family_points,
+)
 from mqlml.model.drift import Drift, measure_drift
 from mqlml.model.encode import NothingVariesError, TableEncoder
 from mqlml.model.level import FEWEST_PERIODS, PeriodLevels, forecast_shift, measure_levels
@@ -15,6 +22,7 @@ __all__ = [
     "BaseRateBaseline",
     "Baseline",
     "Contributions",
+    "Contributor",
     "Drift",
     "LeadScorer",
     "LogisticBaseline",

@@ -103,7 +103,10 @@ JOURNEYS = [
     ),
     population(
         "a-grid-after-the-data",
-        setting("problem.snapshots", {"every": "7d", "from": "2030-01-01"}),
+        setting(
+            "problem",
+            {"snapshots": {"every": "7d", "from": "2030-01-01"}, "age_limits": ["0d", "90d"]},
+        ),
         r"after the step 'snapshots on the calendar grid'; check .*problem\.snapshots",
     ),
     Bad(

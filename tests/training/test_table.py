@@ -81,7 +81,10 @@ def test_nobody_learned_from_is_judged() -> None:
 
 def test_a_cutoff_of_a_weekly_grid_stands_for_a_week() -> None:
     week = 7 * DAY
-    grid = build_table(company(), config(problem={"horizon": "10d", "snapshots": {"every": "7d"}}))
+    grid = build_table(
+        company(),
+        config(problem={"horizon": "10d", "snapshots": {"every": "7d"}, "age_limits": ["0d", "365d"]}),
+    )
     assert grid.weeks(0, 3 * week) == 4
     assert grid.weeks(week, week) == 1
     by_age = build_table(company(), config())
