@@ -15,11 +15,9 @@ import pyarrow.compute as pc
 from mqlml.journeys.parse import parse_ids
 from mqlml.journeys.tables import TableReader
 from mqlml.times import MISSING_TIME
-from mqlml.types import Mask, Micros
+from mqlml.types import Codes, Mask, Micros
 
 __all__ = ["Aliases", "LeadIds", "OwnRows"]
-
-Places = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Aliases:
     """Ids of leads that are gone from the leads table, merged into others: the place of each and since when."""
 
     ids: Any
-    place: Places
+    place: Codes
     since: Micros
 
     def without(self, out: Mask) -> Aliases:
@@ -42,7 +40,7 @@ class OwnRows:
     """Which rows of a table belong to a lead: the place of each row's lead (-1 none), and since when it is known to
     be that lead's (`MISSING_TIME` for from the beginning)."""
 
-    place: Places
+    place: Codes
     since: Micros
 
 
@@ -70,7 +68,7 @@ class LeadIds:
     def _plain(self) -> Any:
         return parse_ids(self.kept).data
 
-    def find(self, ids: Any) -> Places:
+    def find(self, ids: Any) -> Codes:
         """The place of each id among the kept leads, -1 where it is not among them or missing."""
         if pa.types.is_int64(ids.type) and pa.types.is_int64(self.kept.type):
             # The index keeps its table of hashes, which Arrow rebuilds for every batch of a long table.
@@ -112,13 +110,13 @@ class LeadIds:
             reader.refuse(strange & ~orphaned, column, "unknown lead", remedy)
         return OwnRows(place, since)
 
-    def column(self, place: Places, reader: TableReader) -> pd.Series:
+    def column(self, place: Codes, reader: TableReader) -> pd.Series:
         """The ids of the rows that are kept, in the type that leads have."""
         series: pd.Series = self.kept.take(pa.array(place[reader.ledger.usable])).to_pandas()
         return series
 
 
-def _place_in(ids: Any, among: Any) -> Places:
+def _place_in(ids: Any, among: Any) -> Codes:
     """The place of each id in another array, whatever the types; -1 where it is not in it or missing."""
     if ids.type != among.type:
         ids, among = (pc.cast(values, pa.string()) for values in (ids, among))
@@ -127,7 +125,7 @@ def _place_in(ids: Any, among: Any) -> Places:
     return np.asarray(pc.fill_null(found, -1), np.int32).copy()
 
 
-def _fill(place: Places, where: npt.NDArray[np.bool_], found: Places) -> npt.NDArray[np.bool_]:
+def _fill(place: Codes, where: npt.NDArray[np.bool_], found: Codes) -> npt.NDArray[np.bool_]:
     """Write what was found into the places that lack it; where that was."""
     filled: npt.NDArray[np.bool_] = where & (found >= 0)
     place[filled] = found[filled]

@@ -9,17 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mqlml.config import Stage
 from mqlml.journeys.notices import Notice
 from mqlml.times import column_to_microseconds, microseconds_to_column
-from mqlml.types import Mask, Micros
+from mqlml.types import Codes, Mask, Micros
 
 __all__ = ["NO_MERGES", "MergedLeads", "chain_merges"]
-
-Places = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -33,8 +30,8 @@ class MergedLeads:
     direct : whether the row is a merge itself, not the end of a chain.
     """
 
-    old: Places
-    new: Places
+    old: Codes
+    new: Codes
     at: Micros
     direct: Mask
 
@@ -79,7 +76,7 @@ class MergedLeads:
             stage=whole["stage"].astype("category"), lead_id=whole["lead_id"].astype(lead_id.dtype)
         )
 
-    def _copy(self, rows: pd.DataFrame, lead_id: pd.Series, source: Places, target: Places) -> pd.DataFrame:
+    def _copy(self, rows: pd.DataFrame, lead_id: pd.Series, source: Codes, target: Codes) -> pd.DataFrame:
         """Rows of the leads at ``source`` as rows of those at ``target``, recorded at the merge at the earliest."""
         place = pd.Index(lead_id).get_indexer(pd.Index(rows["lead_id"]))
         pairs = pd.DataFrame({"place": source, "pair": np.arange(len(source))})

@@ -27,7 +27,7 @@ from mqlml.journeys.parse import (
 )
 from mqlml.journeys.quarantine import Ledger
 from mqlml.journeys.sources import Source, read_source
-from mqlml.journeys.times import OUT_OF_RANGE, guess_format, parse_times
+from mqlml.journeys.times import OUT_OF_RANGE, guess_format, guess_unit, parse_times
 from mqlml.times import MISSING_TIME
 from mqlml.types import Mask
 
@@ -295,14 +295,17 @@ class TableReader:
             return ""
         form = self._form(column)
         text = plain_text(self._raw(column), form, self.missing)
+        theirs = self.spec.column(column)
+        place = f"say how times are written, as {self.where}.columns.{column}: {{column: {theirs}"
+        if not parse_numbers(text).bad.any():
+            return f"{place}, unit: {guess_unit(text)}}}"
         whole = (find_date_evidence(text) if form is None else form.dates).formats()
         formats = whole or (guess_format(text[int(np.argmax(parsed.bad))].as_py()),)
         if len(formats) > 1:
             either = f'"{formats[0]}" or "{formats[1]}": no day above 12 shows which'
         else:
             either = f'"{formats[0]}"'
-        theirs = self.spec.column(column)
-        return f"say how times are written, as {self.where}.columns.{column}: {{column: {theirs}, format: {either}}}"
+        return f"{place}, format: {either}}}"
 
     def stage_dates(self, column: str, hint: ColumnFormat | None) -> npt.NDArray[np.int64]:
         """The instants of a column of ``stage_dates``, by the source's name; `MISSING_TIME` where there is none."""

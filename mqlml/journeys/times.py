@@ -21,7 +21,7 @@ from mqlml.journeys.parse import Form, Parsed, parse_numbers, plain_text, true_w
 from mqlml.times import DAY, MISSING_TIME, column_to_microseconds, microseconds_to_column, to_microseconds
 from mqlml.types import Mask
 
-__all__ = ["OUT_OF_RANGE", "guess_format", "parse_times"]
+__all__ = ["OUT_OF_RANGE", "guess_format", "guess_unit", "parse_times"]
 
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - what a clock shows has no zone
 _FIRST = to_microseconds(dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
@@ -92,7 +92,7 @@ def parse_times(
     if numeric:
         raise ContractError(
             f"{where} must hold times and holds numbers; say what they count, as {{column: …, unit: "
-            f"{_count_of(column)}}} "
+            f"{guess_unit(column)}}} "
             '(d, s, ms, us, excel), or how they are written, as {column: …, format: "%Y%m%d"}'
         )
     if pa.types.is_boolean(kind) or pa.types.is_time(kind) or pa.types.is_nested(kind):
@@ -148,8 +148,8 @@ def _all_excel_days(column: Any, form: Form | None, missing: Collection[str]) ->
     return len(found) > 0 and not numbers.bad.any() and bool(usual.all())
 
 
-def _count_of(column: Any) -> str:
-    """The unit that numbers of recent years have, by their size; the first of all where none has."""
+def guess_unit(column: Any) -> str:
+    """The unit that numbers of recent years have, by their size."""
     largest = float(np.nanmax(parse_numbers(column).data, initial=0))
     limits = {"d": 1e5, "s": 1e10, "ms": 1e13}
     return next((unit for unit, limit in limits.items() if largest < limit), "us")

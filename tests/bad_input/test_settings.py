@@ -88,7 +88,7 @@ KEYS = [
     key(
         "unknown-key-inside", "problem.horizons", "60d", r"problem\.horizons: unknown key .* mean 'horizon'\?"
     ),
-    key("unknown-key-afar", "zzz", 1, r"zzz: unknown key 'zzz'; known keys: name, data, problem"),
+    key("unknown-key-afar", "zzz", 1, r"zzz: unknown key 'zzz'; known keys: name, data, journeys, problem"),
     key("no-name", "name", None, "name: this key is required; add it"),
     key("name-with-blanks", "name", "my leads!", "name: must be letters, digits, .*; found 'my leads!'"),
     key("no-outcomes", "data.outcomes", None, r"data: needs 'outcomes' \(or 'flat', for one table\)"),

@@ -57,7 +57,7 @@ def test_a_flat_table(tmp_path: Path) -> None:
         (["1", "0", "1.0", ""], 1, [1, 0, 1, np.nan]),
         (["1", "0", "1.0", "Select"], "1", [1, 0, 1, np.nan]),
         (["True", "FALSE", "true", None], True, [1, 0, 1, np.nan]),
-        (["yes", "no", " yes ", "Yes"], "yes", [1, 0, 1, 0]),
+        (["yes", "no", " yes ", "Yes"], "yes", [1, 0, 1, 1]),
         (["won", "lost", "signed", "open"], ["won", "signed"], [1, 0, 1, 0]),
         ([True, False, None, True], "true", [1, 0, np.nan, 1]),
         ([1, 0, None, 2], [1, 2], [1, 0, np.nan, 1]),

@@ -369,9 +369,9 @@ BAD_DATES = "lead_id,created_at\n" + "".join(f"{i},{i}/01/2024\n" for i in range
             {"outcomes.csv": "lead_id,won\n1,2024-02-01\n2,\n3,\n"},
             {"outcomes": {"path": "outcomes.csv", "columns": {"occurred_at": "won"}, "stage": "closed_won"}},
             "data.outcomes (outcomes.csv): 2 of 3 rows cannot be used (66.7%; data.max_quarantined allows 10.0%): "
-            "2 × required value is missing.\nFor example row 2 of outcomes.csv: won = None. Keep the rows that have "
-            "one, as data.outcomes.sql: select … where won is not null; or mend the source, or raise "
-            "data.max_quarantined.",
+            "2 × required value is missing.\nFor example row 2 of outcomes.csv: won = None. If an empty date "
+            "means not reached, write data.outcomes.stage_dates: {won: closed_won} in place of stage and "
+            "occurred_at; or mend the source, or raise data.max_quarantined.",
         ),
         (
             {"events.csv": "lead_id,occurred_at,action\n77,2024-02-01,a\n1,2024-02-01\n1,2024-02-01\n"},
