@@ -42,9 +42,10 @@ def check_identifier(values: pd.Series) -> Clue | None:
         return None
     # Counting all rows takes a while, and is not needed where a sample holds no codes or repeats itself.
     some = filled.iloc[:: max(len(filled) // _SOME, 1)]
+    if some.nunique() < _OWN * len(some):
+        return None
     numeric = values.dtype.kind in "fiub"
-    coded = bool((some % 1 == 0).all()) if numeric else _are_codes(some)
-    if not coded or some.nunique() < _OWN * len(some):
+    if not (bool((some % 1 == 0).all()) if numeric else _are_codes(some)):
         return None
     distinct = int(filled.nunique())
     if distinct < _OWN * len(filled) or (numeric and not _is_counted(filled.to_numpy(np.float64), distinct)):
