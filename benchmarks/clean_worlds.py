@@ -1,7 +1,7 @@
 """Counts the false findings of the leakage audit in worlds without a leak: ``clean_worlds.py [WORLDS]``.
 
-Each world has 40 columns and 30, 100 or 300 leads, of which 5% or 30% convert; some columns are honestly informative, and
-four bear everyday names (index, state, page, count). Run from the repository's root::
+Each world has 40 columns and 30, 100 or 300 leads, of which 5% or 30% convert; some columns are honestly
+informative, and four bear everyday names (index, state, page, count). Run from the repository's root::
 
     PYTHONPATH=. python benchmarks/clean_worlds.py 2000
 

@@ -21,8 +21,8 @@ from scipy.special import expit, logit
 from mqlml.simulate import Simulation, Truth, simulate
 from mqlml.simulate import population as people
 from mqlml.simulate import simulation as simulation_module
-from mqlml.simulate.behavior import Acts
-from mqlml.simulate.out_of_time import OutOfTime
+from mqlml.simulate.behavior import SimulatedEvents
+from mqlml.simulate.forward import ForwardFilter
 from mqlml.simulate.population import Population
 from mqlml.simulate.world import ACTIONS, PAGE_VIEW, Floats, Ints, World, make_world
 
@@ -52,10 +52,10 @@ def simulate_company(
 
     def make(**options: float) -> World:
         world = make_world(**options)  # type: ignore[arg-type]
-        acts = world.acts.copy()
+        rates = world.rates.copy()
         for name, factor in (reverse or {}).items():
-            acts[ACTIONS.index(name)] *= [1.0, *factor, 1.0]
-        return dataclasses.replace(world, acts=acts)
+            rates[ACTIONS.index(name)] *= [1.0, *factor, 1.0]
+        return dataclasses.replace(world, rates=rates)
 
     with mock.patch.object(simulation_module, "make_world", make):
         return simulate(n_leads, random_state=seed)
@@ -71,42 +71,40 @@ def equalize_event(truth: Truth, event: str) -> Truth:
                 world, page_views=np.full_like(world.page_views, world.page_views.mean())
             ),
         )
-    acts = world.acts.copy()
-    acts[place] = acts[place].mean()
-    return dataclasses.replace(truth, world=dataclasses.replace(world, acts=acts))
+    rates = world.rates.copy()
+    rates[place] = rates[place].mean()
+    return dataclasses.replace(truth, world=dataclasses.replace(world, rates=rates))
 
 
 @dataclass(frozen=True)
 class _Deleted(Truth):
-    """As `Truth`, but a lead's own acts are ``kept`` only; its colleagues' are all there."""
+    """As `Truth`, but a lead's own events are ``kept`` only; its colleagues' are all there."""
 
-    kept: Acts | None = None
-    own: dict[int, OutOfTime] = field(default_factory=dict)
+    kept: SimulatedEvents | None = None
+    own: dict[int, ForwardFilter] = field(default_factory=dict)
 
-    def _believe(self, out_of_time: OutOfTime, leads: Ints, cutoff: Ints) -> Floats:
+    def _believe(self, forward: ForwardFilter, leads: Ints, cutoff: Ints) -> Floats:
         assert self.kept is not None
         account = self.population.account
-        if id(out_of_time) not in self.own:
+        if id(forward) not in self.own:
             self.own.clear()
             wanted = np.zeros(len(account), dtype=bool)
-            wanted[out_of_time.leads] = True
+            wanted[forward.leads] = True
             kept = self.kept.take(np.flatnonzero(wanted[self.kept.lead]))
-            self.own[id(out_of_time)] = OutOfTime(
-                self.world, self.population, self.exits, kept, out_of_time.leads, out_of_time.last
+            self.own[id(forward)] = ForwardFilter(
+                self.world, self.population, self.exits, kept, forward.leads, forward.last
             )
-        accounts = account[out_of_time.leads]
+        accounts = account[forward.leads]
         low = np.searchsorted(accounts, account[leads], side="left")
         size = np.searchsorted(accounts, account[leads], side="right") - low
         snapshot = np.repeat(np.arange(len(leads)), size)
         colleague = np.arange(int(size.sum())) + np.repeat(low - np.cumsum(size) + size, size)
-        exists = self.population.created[out_of_time.leads[colleague]] <= cutoff[snapshot]
+        exists = self.population.created[forward.leads[colleague]] <= cutoff[snapshot]
         snapshot, colleague = snapshot[exists], colleague[exists]
-        is_self = out_of_time.leads[colleague] == leads[snapshot]
-        joint = out_of_time.finish(colleague, cutoff[snapshot])
+        is_self = forward.leads[colleague] == leads[snapshot]
+        joint = forward.finish(colleague, cutoff[snapshot])
         own = np.empty((len(leads), *joint.shape[1:]))
-        own[snapshot[is_self]] = self.own[id(out_of_time)].finish(
-            colleague[is_self], cutoff[snapshot[is_self]]
-        )
+        own[snapshot[is_self]] = self.own[id(forward)].finish(colleague[is_self], cutoff[snapshot[is_self]])
         evidence = np.log(joint.sum(axis=2))
         evidence[is_self] = 0.0
         prior = self.population.in_market[account[leads]]
@@ -119,8 +117,8 @@ class _Deleted(Truth):
 
 def delete_event(truth: Truth, event: str) -> Truth:
     """The truth about each lead had its own events of one type not been recorded, all else the same."""
-    kept = truth.acts.take(np.flatnonzero(truth.acts.action != ACTIONS.index(event)))
-    return _Deleted(truth.world, truth.population, truth.acts, truth.exits, truth.end, kept=kept)
+    kept = truth.events.take(np.flatnonzero(truth.events.action != ACTIONS.index(event)))
+    return _Deleted(truth.world, truth.population, truth.events, truth.exits, truth.end, kept=kept)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Building: journeys, snapshots and a plan go in; one row of features per snapshot comes out."""
+"""Build one row of features per snapshot from journeys, or per row of a flat table."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from mqlml.features.plan import FeaturePlan, owned_pieces
 from mqlml.features.vocabulary import read_words
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.times import NEVER, column_to_microseconds
-from mqlml.types import Codes, Floats32
-
-__all__ = ["build_features", "build_flat", "plan_flat"]
+from mqlml.types import Floats32
 
 
 def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
@@ -50,21 +48,21 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
         raise ContractError(
             "this feature plan was made from a flat table; use build_flat, or plan with plan_features"
         )
-    asked, position = read_snapshot_keys(snapshots, journeys.leads)
+    keys, position = read_snapshot_keys(snapshots, journeys.leads)
     leads = journeys.leads.take(position)
-    created = column_to_microseconds(leads["created_at"], missing=NEVER)[asked.lead]
-    born = np.where(created <= asked.cutoff, asked.lead, -1)
-    source = Source(leads, journeys.history, asked, born, journeys.leads, position)
+    created = column_to_microseconds(leads["created_at"], missing=NEVER)[keys.lead]
+    lead_row = np.where(created <= keys.cutoff, keys.lead, -1)
+    source = Source(leads, journeys.history, keys, lead_row, journeys.leads, position)
     owned = owned_pieces(plan)
     numbers, columns = lay_out([piece for _, piece in owned], len(snapshots))
-    tasks: dict[Given, list[_Task]] = {"walk": [], "leads": [], "journeys": []}
+    tasks: dict[Given, list[_Task]] = {"scan": [], "leads": [], "journeys": []}
     for (builder, piece), own in zip(owned, columns, strict=True):
         tasks[piece.given].append((builder, piece, own))
     for _, piece, own in tasks["leads"]:
         piece.write(source, own)
-    if tasks["walk"] or tasks["journeys"]:
+    if tasks["scan"] or tasks["journeys"]:
         events = Events(_without(journeys.events, plan.refused_actions))
-        _write_scans(tasks["walk"], events, asked, plan)
+        _write_scans(tasks["scan"], events, keys, plan)
         _write_journeys(tasks["journeys"], events, source, plan)
     return _make_frame(numbers, columns, snapshots.index)
 
@@ -72,20 +70,20 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
 _Task = tuple[Builder, Piece, Columns]
 
 
-def _write_scans(tasks: Sequence[_Task], events: Events, asked: SnapshotKeys, plan: FeaturePlan) -> None:
-    """Fill what comes from events, walk by walk; a builder's pieces share what it makes of a walk."""
+def _write_scans(tasks: Sequence[_Task], events: Events, keys: SnapshotKeys, plan: FeaturePlan) -> None:
+    """Fill what is made from events, scan by scan; a builder's pieces share what it makes of a scan."""
     families = [(builder, list(own)) for builder, own in groupby(tasks, key=lambda task: task[0])]
     windows = {window for builder, _ in families for window in builder.windows(plan.settings(builder))}
-    for walk in scan_windows(events, asked, tuple(windows)) if tasks else ():
+    for scan in scan_windows(events, keys, tuple(windows)) if tasks else ():
         for builder, own in families:
             assert builder.of_scan is not None
-            given = builder.of_scan(walk, events, plan.settings(builder))
+            given = builder.of_scan(scan, events, plan.settings(builder))
             for _, piece, columns in own:
                 piece.write(given, columns)
 
 
 def _write_journeys(tasks: Sequence[_Task], events: Events, source: Source, plan: FeaturePlan) -> None:
-    """Fill what comes from leads and events together."""
+    """Fill what is made from leads and events together."""
     for builder, own in groupby(tasks, key=lambda task: task[0]):
         assert builder.of_journeys is not None
         given = builder.of_journeys(source, events, plan.settings(builder))
@@ -94,7 +92,7 @@ def _write_journeys(tasks: Sequence[_Task], events: Events, source: Source, plan
 
 
 def _without(events: pd.DataFrame, actions: Collection[str]) -> pd.DataFrame:
-    """The events but for those of some types, for which they are as if they had never happened."""
+    """The events without those of some types, as if these had never happened."""
     if not actions:
         return events
     words = read_words(events["action"])
@@ -154,14 +152,13 @@ def _make_frame(numbers: Floats32, columns: Sequence[Columns], index: pd.Index) 
     for is_category, each in groupby(columns, key=lambda own: own.is_category):
         run = list(each)
         if is_category:
-            texts = {own.features[0].name: _texts(own.codes, own.words) for own in run}
-            parts.append(pd.DataFrame(texts, columns=list(texts)).set_axis(index))
+            texts = {
+                own.features[0].name: pd.array(list(own.texts), dtype="str").take(own.codes, allow_fill=True)
+                for own in run
+            }
+            parts.append(pd.DataFrame(texts, columns=list(texts), index=index))
         else:
             names = [feature.name for own in run for feature in own.features]
             part = numbers[:, run[0].place.start : run[-1].place.stop]
             parts.append(pd.DataFrame(part, index=index, columns=names, copy=False))
     return pd.concat(parts, axis=1) if parts else pd.DataFrame(index=index)
-
-
-def _texts(codes: Codes, words: Sequence[str]) -> pd.Series:
-    return pd.Series(pd.array(list(words), dtype="str").take(codes, allow_fill=True))

@@ -1,4 +1,4 @@
-"""The catalogue: what a feature is, as parts; its name and the sentence a marketer reads are made from them."""
+"""The catalogue: what each feature is, as parts that its name and the sentence for marketers are made from."""
 
 from __future__ import annotations
 
@@ -11,24 +11,6 @@ from mqlml.config import NumberUnit
 from mqlml.features.wording import Text
 from mqlml.times import DAY, HOUR, format_duration
 
-__all__ = [
-    "FAMILIES",
-    "Asks",
-    "Family",
-    "Feature",
-    "Missing",
-    "Signal",
-    "Unit",
-    "Window",
-    "feature_name",
-    "format_length",
-    "format_window",
-    "name_part",
-    "name_parts",
-    "over_windows",
-    "window_part",
-]
-
 Window = int | Literal["all"]
 """A lookback window: microseconds, or everything before the cutoff."""
 
@@ -39,10 +21,10 @@ Unit = NumberUnit | Literal["category"]
 """What a value is measured in; a category is text, everything else a number."""
 
 Asks = Literal["presence", "amount"]
-"""What a feature asks of its subject: whether it is there at all, or how much, how long, which."""
+"""Whether a feature says that something is there at all, or how much, how long, which."""
 
 Missing = Literal["none_yet", "not_given", "not_known"]
-"""What a missing value says: that nothing has happened so far, that nobody filled it in, or nothing at all."""
+"""What a missing value means: nothing has happened so far, nobody filled it in, or nothing is known."""
 
 _OTHER = re.compile(r"[\W_]+")
 
@@ -72,18 +54,18 @@ class Feature:
         The parts of its sentences.
     unit : str
     asks : {"presence", "amount"}
-        ``presence`` where any value above 0 says that something of its own was done or holds.
+        ``presence`` where any value above 0 means that something of its own was done or holds.
     window : str or None
         ``"7d"``, ``"all"``, or None where it does not apply.
     window_text : str
-        The window in words, as they follow the sentence.
+        The window as text that follows the sentence.
     missing : {"none_yet", "not_given", "not_known"}
     source : tuple of str
         The columns it is made from, as ``events.action`` or ``leads.country``.
     words : tuple of str
         The source's own words behind the name's parts (``"A_SUBMITTED complete"``), where they differ from it.
     signal : Signal
-        The thing that it tells of; left out, its own family and ``what``.
+        The thing that it is about; left out, its own family and ``what``.
     """
 
     family: Family
@@ -110,7 +92,7 @@ class Feature:
 
     @property
     def sentence(self) -> str:
-        """What it says, in a marketer's words, without a full stop: "Page visits in the last 7 days"."""
+        """What it says to a marketer, without a full stop: "Page visits in the last 7 days"."""
         return self.text.heading + self.window_text
 
     @property
@@ -125,9 +107,9 @@ def name_part(word: str) -> str:
 
 
 def name_parts(words: Sequence[str], *, reserved: Collection[str] = ()) -> dict[str, str]:
-    """The part of a feature name for each word; words that come to the same part are told apart by a number.
+    """The part of a feature name for each word; a number sets apart words with the same part.
 
-    ``reserved`` parts are mqlml's own (``any``, ``other``); a word that comes to one of them gets a number too.
+    ``reserved`` parts are mqlml's own (``any``, ``other``); a word with one of them gets a number too.
 
     >>> name_parts(["Pricing page", "pricing-page", "Any"], reserved=["any"])
     {'Pricing page': 'pricing_page', 'pricing-page': 'pricing_page_2', 'Any': 'any_2'}
@@ -168,13 +150,13 @@ def _size_and_unit(length: int) -> tuple[float, str]:
 
 
 def format_length(length: int) -> str:
-    """A length of time in words: ``"7 days"``, ``"an hour"``."""
+    """A length of time as text: ``"7 days"``, ``"an hour"``."""
     size, unit = _size_and_unit(length)
     return {"day": "a day", "hour": "an hour"}[unit] if size == 1 else f"{size:g} {unit}s"
 
 
 def format_window(window: Window) -> str:
-    """A window in words.
+    """A window as text.
 
     >>> format_window(7 * DAY), format_window("all")
     ('in the last 7 days', 'so far')

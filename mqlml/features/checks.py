@@ -1,6 +1,6 @@
-"""The grid of checks that every feature is held to: a way to make features and journeys go in, failures come out.
+"""The grid of checks that every feature must pass, on a sample of journeys.
 
-The tests hold mqlml's own builders to it; `check_own` holds the user's features to it, on a sample of their own
+The tests apply it to mqlml's own builders; `check_own` applies it to the user's features, on a sample of the user's
 journeys, before they are used.
 """
 
@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mqlml.errors import FeatureError, MqlmlError
@@ -20,13 +19,12 @@ from mqlml.features.plan import FeaturePlan, only_parts
 from mqlml.journeys import Journeys
 from mqlml.journeys.contract import WORDS, empty_table
 from mqlml.times import TIME_DTYPE
-
-__all__ = ["CHECKS", "Failure", "Trial", "check_own", "run_checks"]
+from mqlml.types import Ints, Mask
 
 Make = Callable[[Journeys, pd.DataFrame], pd.DataFrame]
 """``make(journeys, snapshots)`` gives one row of features per snapshot."""
 
-_ALONE = 12
+_SINGLE_LEADS = 12
 """Leads that are built one by one."""
 
 _LATER = pd.Timedelta(days=60)
@@ -34,7 +32,7 @@ _LATER = pd.Timedelta(days=60)
 
 @dataclass(frozen=True)
 class Trial:
-    """What is put to the checks.
+    """What is checked.
 
     Attributes
     ----------
@@ -42,7 +40,7 @@ class Trial:
     features : the features it must give.
     journeys : a sample of journeys, small.
     snapshots : some snapshots of them.
-    together : whether a lead's features may tell of the other leads of its account.
+    together : whether a lead's features may depend on the other leads of its account.
     """
 
     make: Make
@@ -54,7 +52,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Failure:
-    """A feature that failed a check, at an example lead; None where the whole table is not what it must be."""
+    """A feature that failed a check, at an example lead; None where the whole table is wrong."""
 
     check: str
     feature: str | None
@@ -62,7 +60,7 @@ class Failure:
     found: str
 
 
-def _said(column: pd.Series, row: int) -> str:
+def _format_cell(column: pd.Series, row: int) -> str:
     value = column.iloc[row]
     return "missing" if pd.isna(value) else str(value)
 
@@ -77,7 +75,9 @@ def _compare(
         if not np.asarray(same, np.bool_).all():
             row = int(np.flatnonzero(~np.asarray(same, np.bool_))[0])
             lead = snapshots["lead_id"].iloc[[row]].tolist()[0]
-            return Failure(check, feature.name, lead, f"{_said(other, row)} became {_said(one, row)}")
+            return Failure(
+                check, feature.name, lead, f"{_format_cell(other, row)} became {_format_cell(one, row)}"
+            )
     return None
 
 
@@ -119,13 +119,13 @@ def _order(trial: Trial) -> Failure | None:
         history=mixed(journeys.history, 3),
     )
     rng = np.random.default_rng(4)
-    turned = rng.permutation(len(trial.snapshots))
-    found = trial.make(other, trial.snapshots.iloc[turned]).iloc[np.argsort(turned)]
+    shuffled = rng.permutation(len(trial.snapshots))
+    found = trial.make(other, trial.snapshots.iloc[shuffled]).iloc[np.argsort(shuffled)]
     want = trial.make(journeys, trial.snapshots)
     return _compare("the order of rows changes nothing", trial, trial.snapshots, found, want)
 
 
-def _later(table: pd.DataFrame, cutoff: pd.Timestamp, *times: str) -> npt.NDArray[np.bool_]:
+def _later(table: pd.DataFrame, cutoff: pd.Timestamp, *times: str) -> Mask:
     later = np.zeros(len(table), np.bool_)
     for column in times:
         later |= (table[column] >= cutoff).to_numpy(np.bool_)
@@ -183,9 +183,9 @@ def _cutoff(trial: Trial) -> Failure | None:
     ids = journeys.leads["lead_id"]
     cutoffs = trial.snapshots["cutoff_time"].sort_values()
     for cutoff in cutoffs.iloc[[len(cutoffs) // 3, 2 * len(cutoffs) // 3]]:
-        asked = [pd.DataFrame({"lead_id": ids, "cutoff_time": time}) for time in (cutoff, cutoff + _LATER)]
-        snapshots = pd.concat(asked, ignore_index=True).astype({"cutoff_time": TIME_DTYPE})
-        first = slice(0, len(ids))  # the later ones know more, and must not tell
+        each = [pd.DataFrame({"lead_id": ids, "cutoff_time": time}) for time in (cutoff, cutoff + _LATER)]
+        snapshots = pd.concat(each, ignore_index=True).astype({"cutoff_time": TIME_DTYPE})
+        first = slice(0, len(ids))  # the later ones know more, and must not show it
         want = trial.make(journeys, snapshots).iloc[first]
         for what, alter in (("removed", _removed), ("changed", _changed), ("added", _added), ("won", _won)):
             found = trial.make(alter(journeys, cutoff), snapshots).iloc[first]
@@ -208,7 +208,7 @@ def _untouched(trial: Trial) -> Failure | None:
     for name, table in given.items():
         if not table.equals(copies[name]):
             return Failure(
-                "what is given is not changed", trial.features[0].name, None, f"{name} was changed"
+                "input tables are not changed", trial.features[0].name, None, f"{name} was changed"
             )
     return None
 
@@ -227,18 +227,18 @@ def _empty(trial: Trial) -> Failure | None:
     return None
 
 
-def _groups(trial: Trial) -> npt.NDArray[np.int64]:
+def _groups(trial: Trial) -> Ints:
     """A number per lead: leads with one number must stay together."""
     leads = trial.journeys.leads
-    alone = np.arange(len(leads))
+    single = np.arange(len(leads))
     if not (trial.together and "account_id" in leads):
-        return alone
+        return single
     account = pd.factorize(leads["account_id"])[0]
-    return np.where(account >= 0, account, len(leads) + alone)
+    return np.where(account >= 0, account, len(leads) + single)
 
 
 def take_leads(journeys: Journeys, ids: Collection[object]) -> Journeys:
-    """Some leads with everything that happened to them, their words without those of the others."""
+    """Some leads with everything that happened to them; categories of other leads' rows only are left out."""
     tables = {}
     for name in ("leads", "events", "outcomes", "history"):
         table = getattr(journeys, name)
@@ -250,7 +250,7 @@ def take_leads(journeys: Journeys, ids: Collection[object]) -> Journeys:
     return replace(journeys, **tables)
 
 
-def _in_parts(trial: Trial, part: npt.NDArray[np.int64], check: str) -> Failure | None:
+def _in_parts(trial: Trial, part: Ints, check: str) -> Failure | None:
     """Leads of one part at a time against all at once; -1 is in no part."""
     ids = trial.journeys.leads["lead_id"]
     of_snapshot = part[pd.Index(ids).get_indexer(pd.Index(trial.snapshots["lead_id"]))]
@@ -259,17 +259,17 @@ def _in_parts(trial: Trial, part: npt.NDArray[np.int64], check: str) -> Failure 
         rows = np.flatnonzero(of_snapshot == number)
         if len(rows) == 0:
             continue
-        asked = trial.snapshots.iloc[rows]
-        found = trial.make(take_leads(trial.journeys, ids[part == number].tolist()), asked)
-        if failure := _compare(check, trial, asked, found, want.iloc[rows]):
+        some = trial.snapshots.iloc[rows]
+        found = trial.make(take_leads(trial.journeys, ids[part == number].tolist()), some)
+        if failure := _compare(check, trial, some, found, want.iloc[rows]):
             return failure
     return None
 
 
-def _alone(trial: Trial) -> Failure | None:
+def _single(trial: Trial) -> Failure | None:
     groups = pd.factorize(_groups(trial))[0].astype(np.int64)
-    few = np.where(groups < _ALONE, groups, -1)
-    return _in_parts(trial, few, "a lead alone is as in a batch")
+    few = np.where(groups < _SINGLE_LEADS, groups, -1)
+    return _in_parts(trial, few, "a single lead is as in a batch")
 
 
 def _partitions(trial: Trial) -> Failure | None:
@@ -283,14 +283,14 @@ CHECKS: dict[str, Callable[[Trial], Failure | None]] = {
     "cutoff": _cutoff,
     "untouched": _untouched,
     "empty": _empty,
-    "alone": _alone,
+    "single": _single,
     "partitions": _partitions,
 }
 """The grid: each gives None, or the first failure found."""
 
 
 def run_checks(trial: Trial, names: Sequence[str] = tuple(CHECKS)) -> Iterator[Failure]:
-    """The failures, check by check, each on a copy: a feature that writes where it reads spoils its own only."""
+    """The failures, check by check, each on a copy: a feature that writes where it reads spoils only its own."""
     for name in names:
         failure = CHECKS[name](_copied(trial))
         if failure is not None:
@@ -308,12 +308,12 @@ def _copied(trial: Trial) -> Trial:
 
 
 def check_own(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> None:
-    """Hold the user's own features to the grid, each by itself.
+    """Check the user's own features by the grid, check by check.
 
     Parameters
     ----------
     journeys : some leads with everything that happened to them.
-    snapshots : some snapshots of theirs.
+    snapshots : some of their snapshots.
     plan : the plan; one without features of the user's own passes.
 
     Raises
@@ -325,8 +325,8 @@ def check_own(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) ->
     if not own.features or len(snapshots) == 0:
         return
 
-    def make(some: Journeys, asked: pd.DataFrame) -> pd.DataFrame:
-        return build_features(some, asked, own)
+    def make(some: Journeys, snapshots: pd.DataFrame) -> pd.DataFrame:
+        return build_features(some, snapshots, own)
 
     for name in CHECKS:
         try:
@@ -337,5 +337,5 @@ def check_own(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) ->
             lead = "" if failure.lead is None else f", for example at lead {failure.lead!r}"
             raise FeatureError(
                 f"the feature {failure.feature!r} is refused: it fails the check that {failure.check}{lead}: "
-                f"{failure.found}. Mend it, or take it from features.custom or features.functions"
+                f"{failure.found}. Correct it, or remove it from features.custom or features.functions"
             )

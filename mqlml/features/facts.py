@@ -1,4 +1,4 @@
-"""Facts about events: an events table, or a part of one, goes in; what plans ask of it comes out, and adds up."""
+"""Facts about events that plans learn from; the facts of the parts of a table add up to those of the whole."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mqlml.features.kernels.windows import LARGEST, UNIT
 from mqlml.features.vocabulary import WordCounts, count_words, read_words
 from mqlml.journeys.contract import WORDS
 from mqlml.times import NEVER, column_to_microseconds
-
-__all__ = ["EventFacts", "gather_facts", "known_rows"]
+from mqlml.types import Mask
 
 
 @dataclass(frozen=True)
 class EventFacts:
-    """What is known of the events before a moment, whoever they belong to.
+    """What is known of the events of all leads before a moment.
 
     A plan learns from nothing else of the events, so that one can be made for a table too large for memory: each
     part gives its facts, and their sum is that of the whole.
@@ -73,7 +71,7 @@ def _add_values(
     return added
 
 
-def known_rows(table: pd.DataFrame, before: int | None, *times: str) -> npt.NDArray[np.bool_]:
+def known_rows(table: pd.DataFrame, before: int | None, *times: str) -> Mask:
     """Which rows lie before a moment (microseconds) in all of some time columns; without a moment, all."""
     known = np.ones(len(table), np.bool_)
     if before is not None:

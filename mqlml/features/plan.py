@@ -1,4 +1,4 @@
-"""Plans: what was learned about which features to make, stored with a version so that scoring makes the same."""
+"""The feature plan: which features are made, learned when training and stored so that scoring makes the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mqlml.errors import BundleError, ConfigError
 from mqlml.features.catalogue import Feature
 from mqlml.features.facts import EventFacts
 from mqlml.features.families import actions, channel, custom, functions, profile, undesirables
-from mqlml.features.families.actions import ActionsPlan
+from mqlml.features.families.action_rows import ActionsPlan
 from mqlml.features.families.builder import Builder, Evidence, LeftOut, Part, Piece, features_of
 from mqlml.features.families.channel import ChannelPlan
 from mqlml.features.families.custom import CustomPlan
@@ -24,8 +24,6 @@ from mqlml.features.families.functions import FunctionsPlan
 from mqlml.features.families.profile import ProfilePlan
 from mqlml.features.families.undesirables import UndesirablesPlan
 from mqlml.journeys import Journeys
-
-__all__ = ["BUILDERS", "FeaturePlan", "only_parts", "owned_pieces", "plan_features"]
 
 BUILDERS: tuple[Builder, ...] = (
     profile.BUILDER,
@@ -77,7 +75,7 @@ class FeaturePlan:
         Raises
         ------
         BundleError
-            If the values are no plan, or this version of mqlml would name its features otherwise.
+            If the values are no plan, or this version of mqlml would give its features other names.
         """
         try:
             plan = _adapter().validate_python(values)
@@ -100,7 +98,7 @@ class FeaturePlan:
     @property
     def group_by_account(self) -> bool:
         """Whether features of a lead need the other leads of its account, so that parts must keep them together."""
-        return self.actions is not None and self.actions.account
+        return self.actions is not None and self.actions.groups.account
 
     def settings(self, builder: Builder) -> Any:
         """What a family's builder learned; None where it has no features."""
@@ -113,7 +111,7 @@ def _adapter() -> TypeAdapter[FeaturePlan]:
 
 
 def owned_pieces(plan: FeaturePlan) -> list[tuple[Builder, Piece]]:
-    """The pieces of a plan for journeys in the order of the columns, and whose each is."""
+    """The pieces of a plan for journeys in the order of the columns, each with its builder."""
     return [
         (builder, piece)
         for builder in BUILDERS
@@ -144,8 +142,8 @@ def plan_features(
     journeys : Journeys
     config : Config
     before : datetime in UTC or None
-        Only leads created and events and attribute changes known before it are looked at; None takes all. With
-        the start of the held-out period, that period has no say in which words and columns are kept.
+        Only leads created and events and attribute changes known before it are used; None takes all. With the
+        start of the held-out period, that period has no influence on which words and columns are kept.
     refused : attributes that must not become features, as the leakage audit found.
     refused_actions : event types that features must not see, as the leakage audit found.
     events : the facts of the events known before the moment, where they are too many to be in ``journeys``; else

@@ -1,9 +1,8 @@
-"""Sentences: a feature and one lead's value of it go in, what a marketer would say of that lead comes out.
+"""Format one lead's value of a feature as text that a marketer understands.
 
 The catalogue's sentence names the quantity ("Pricing page visits in the last 7 days"); here the value is put into it
-("3 pricing page visits in the last 7 days"), by the feature's unit and the parts of its text. A feature of the user's
-has no parts but its sentence, so its value follows that: "share of voice: 37".
-This stands with the catalogue, and not in a room after scoring, because the scores carry these sentences.
+("3 pricing page visits in the last 7 days"), by the feature's unit and the parts of its text. A user's own feature
+has only its sentence, which the value follows: "share of voice: 37".
 """
 
 from __future__ import annotations
@@ -18,15 +17,13 @@ from mqlml.features.vocabulary import MISSING
 from mqlml.features.wording import Compared, Counted, Flag, Last, Part, Share, Since, Times, lower_first
 from mqlml.types import Floats
 
-__all__ = ["Said", "describe_value", "format_value", "round_values"]
-
 _LONGEST = 60
 _TIMES = {1: "once", 2: "twice"}
 
 
 @dataclass(frozen=True)
-class Said:
-    """One value in words; ``label`` and ``value`` where the text is "label: value"."""
+class ValueText:
+    """One value as text; ``label`` and ``value`` where the text is "label: value"."""
 
     text: str
     label: str | None = None
@@ -34,9 +31,9 @@ class Said:
 
 
 def round_values(feature: Feature, values: npt.ArrayLike) -> Floats:
-    """Numbers as they are said: whole days that have passed, whole percent of a share, else three digits.
+    """Numbers as texts show them: whole days that have passed, whole percent of a share, else three digits.
 
-    Values that are rounded to the same are said in the same sentence, and there are far fewer of them.
+    Values that are rounded to the same have the same text, and there are far fewer of them.
     """
     numbers = np.asarray(values, dtype=np.float64)
     if feature.unit in ("days", "age"):
@@ -51,14 +48,14 @@ def round_values(feature: Feature, values: npt.ArrayLike) -> Floats:
 
 
 def format_value(feature: Feature, value: float | str | None, *, speaks_for: bool) -> str:
-    """One lead's value in words.
+    """One lead's value as text.
 
     Parameters
     ----------
     feature : Feature
     value : float (NaN for missing), or for a category str or None
     speaks_for : bool
-        Whether it raises the lead's probability: what was long ago is then "41 days ago", else "for 41 days not".
+        Whether it raises the lead's probability: the last demo was then "41 days ago", else "no demo for 41 days".
 
     Examples
     --------
@@ -69,7 +66,7 @@ def format_value(feature: Feature, value: float | str | None, *, speaks_for: boo
     return describe_value(feature, value, speaks_for=speaks_for).text
 
 
-def describe_value(feature: Feature, value: float | str | None, *, speaks_for: bool) -> Said:
+def describe_value(feature: Feature, value: float | str | None, *, speaks_for: bool) -> ValueText:
     """As `format_value`, with the value apart where it follows a label."""
     text = feature.text
     label = lower_first(text.label) + ("" if text.aside else feature.window_text)
@@ -78,46 +75,48 @@ def describe_value(feature: Feature, value: float | str | None, *, speaks_for: b
     number = float("nan") if value is None else float(value)
     number = float(round_values(feature, number))
     if isinstance(text, Last):
-        return Said(_last(text, number, speaks_for))
+        return ValueText(_last(text, number, speaks_for))
     if isinstance(text, Since):
-        return Said(f"{text.what} {_ago(number)}") if number == number else _labelled(text.what, "not yet")
+        return (
+            ValueText(f"{text.what} {_ago(number)}") if number == number else _labelled(text.what, "not yet")
+        )
     if isinstance(text, Flag):
         return _flag(label, number)
     if np.isnan(number):
         return _nothing(feature, label)
     if isinstance(text, Share):
         whole = f"{text.of}{text.aside}{feature.window_text}"
-        return Said(f"{_measure(number, 'share')} of {whole}" if number else f"no {whole}")
+        return ValueText(f"{_measure(number, 'share')} of {whole}" if number else f"no {whole}")
     if isinstance(text, Part):
-        return Said(f"{_measure(number, 'share')} of {text.whole} {text.holds}")
+        return ValueText(f"{_measure(number, 'share')} of {text.whole} {text.holds}")
     if isinstance(text, Compared):
-        return Said(_compared(text, number))
+        return ValueText(_compared(text, number))
     if isinstance(text, Times | Counted) and number >= 0 and number.is_integer():
         return _count(text, int(number), feature.window_text)
     return _labelled(label, _measure(number, feature.unit))
 
 
-def _labelled(label: str, value: str) -> Said:
-    return Said(f"{label}: {value}", label, value)
+def _labelled(label: str, value: str) -> ValueText:
+    return ValueText(f"{label}: {value}", label, value)
 
 
-def _nothing(feature: Feature, label: str) -> Said:
+def _nothing(feature: Feature, label: str) -> ValueText:
     if feature.missing == "not_given":
-        return Said(f"{label} not given")
+        return ValueText(f"{label} not given")
     return _labelled(label, "not known" if feature.missing == "not_known" else "none yet")
 
 
-def _category(feature: Feature, label: str, value: object) -> Said:
+def _category(feature: Feature, label: str, value: object) -> ValueText:
     if not isinstance(value, str) or value in ("", MISSING):
         return _nothing(feature, label)
     shown = " ".join(value.replace("_", " ").split())
-    return Said(f"{label} is {shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + '…'}")
+    return ValueText(f"{label} is {shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + '…'}")
 
 
-def _flag(fact: str, number: float) -> Said:
+def _flag(fact: str, number: float) -> ValueText:
     if np.isnan(number):
         return _labelled(fact, "not known")
-    return Said(fact) if number else _labelled(fact, "no")
+    return ValueText(fact) if number else _labelled(fact, "no")
 
 
 def _last(text: Last, number: float, speaks_for: bool) -> str:
@@ -133,15 +132,15 @@ def _compared(text: Compared, number: float) -> str:
     return f"{much} {text.what} {text.lately} {'as' if number == 0 else 'than'} {text.before}"
 
 
-def _count(text: Times | Counted, number: int, window: str) -> Said:
+def _count(text: Times | Counted, number: int, window: str) -> ValueText:
     if isinstance(text, Times):
         if number == 0:
             return _labelled(text.what, f"not once{window}")
-        return Said(f"{text.what} {_TIMES.get(number, f'{number:,} times')}{window}")
+        return ValueText(f"{text.what} {_TIMES.get(number, f'{number:,} times')}{window}")
     if number == 0:
-        return Said(f"no {text.many}{window}")
+        return ValueText(f"no {text.many}{window}")
     kind = "different " if text.different else ""
-    return Said(f"{number:,} {kind}{text.one if number == 1 else text.many}{window}")
+    return ValueText(f"{number:,} {kind}{text.one if number == 1 else text.many}{window}")
 
 
 def _measure(number: float, unit: str) -> str:

@@ -1,4 +1,4 @@
-"""Vocabularies: which words of a column get features of their own; a categorical column goes in, codes come out."""
+"""Vocabularies: the words (category values) of a column that get features of their own, and their codes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = [
-    "MISSING",
-    "OTHER",
-    "Vocabulary",
-    "WordCounts",
-    "Words",
-    "count_words",
-    "learn_vocabulary",
-    "read_words",
-]
+from mqlml.types import Codes, Ints, Mask
 
 OTHER = "other"
 MISSING = "missing"
@@ -31,7 +22,7 @@ class Words:
     codes: npt.NDArray[np.integer]
     text: tuple[str, ...]
 
-    def ranks(self) -> npt.NDArray[np.int64]:
+    def ranks(self) -> Ints:
         """Place of each code in the order of the texts, from 1; the last entry, 0, is for a missing word.
 
         Codes depend on how the table was read or cut; these do not change an order between rows.
@@ -64,10 +55,10 @@ class Vocabulary:
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The word of each slot. The words "other" and "missing" themselves never have another one."""
+        """The word of each slot. The words "other" and "missing" themselves have no further slot."""
         return (*self.words, OTHER, *((MISSING,) if self.missing else ()))
 
-    def look_up(self, words: Words, counts: Callable[[str], bool] = lambda _: True) -> npt.NDArray[np.int32]:
+    def look_up(self, words: Words, counts: Callable[[str], bool] = lambda _: True) -> Codes:
         """Slot of each code, the last entry that of a missing word; -1 for words that do not count here."""
         slot = {word: i for i, word in enumerate(self.slots)}
         other = slot[OTHER]
@@ -89,7 +80,7 @@ class WordCounts:
         return WordCounts(seen, self.missing + other.missing)
 
 
-def count_words(column: pd.Series, rows: npt.NDArray[np.bool_]) -> WordCounts:
+def count_words(column: pd.Series, rows: Mask) -> WordCounts:
     """The words of a column among ``rows``; those that no such row holds are left out."""
     words = read_words(column)
     codes = words.codes[rows]

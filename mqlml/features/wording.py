@@ -1,7 +1,4 @@
-"""Wording: what a feature tells of, as typed parts that its sentence and its values in words are made from.
-
-Nothing takes a sentence apart to learn what stands in it: what a sentence needs is a field here.
-"""
+"""Typed parts of a feature's text, from which its sentence and the texts of its values are made."""
 
 from __future__ import annotations
 
@@ -11,24 +8,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
-
-__all__ = [
-    "Compared",
-    "Counted",
-    "Flag",
-    "Last",
-    "Named",
-    "Part",
-    "Share",
-    "Since",
-    "Text",
-    "Times",
-    "counted_acts",
-    "format_word",
-    "last_act",
-    "lower_first",
-    "upper_first",
-]
 
 _OTHER = re.compile(r"[\W_]+")
 _PLAIN_NOUN = re.compile(r"[a-z ]*[a-z](?<!ed)(?<!ing)(?<!s)(?<!sent)")
@@ -47,7 +26,7 @@ def lower_first(text: str) -> str:
 class _Wording(ABC):
     """What every text has: its label, and what the catalogue adds to explain it.
 
-    The label is said before a value; with an ``aside`` it is said without the window, which belongs to the aside.
+    The label stands before a value; with an ``aside`` it has no window, which belongs to the aside.
     """
 
     aside: str
@@ -55,7 +34,7 @@ class _Wording(ABC):
     @property
     @abstractmethod
     def label(self) -> str:
-        """What is measured: "sum of the acts' values"."""
+        """What is measured: "total value of events"."""
 
     @property
     def heading(self) -> str:
@@ -120,7 +99,7 @@ class Times(_Wording):
 class Last(_Wording):
     """Days since something last happened: "last demo request 2 days ago", "no demo request for 41 days".
 
-    ``what`` is said with a value; the catalogue says ``named`` where it names it otherwise, or the whole ``instead``.
+    ``what`` stands with a value; the catalogue has ``named`` where it differs, or ``instead`` for the whole sentence.
     """
 
     what: str
@@ -136,7 +115,7 @@ class Last(_Wording):
 
     @property
     def heading(self) -> str:
-        """The days since the last, or what is said instead."""
+        """The days since the last, or the text instead."""
         return self.instead or upper_first(self.label)
 
 
@@ -199,7 +178,7 @@ class Flag(_Wording):
 
 @dataclass(frozen=True)
 class Compared(_Wording):
-    """One stretch of time against the one before it, from −1 to 1: "more acts in the last 7 days than before"."""
+    """One stretch of time against the one before it, from −1 to 1: "more events in the last 7 days than before"."""
 
     what: str
     lately: str
@@ -217,7 +196,7 @@ class Compared(_Wording):
 Text = Annotated[
     Named | Counted | Times | Last | Since | Share | Part | Flag | Compared, Field(discriminator="form")
 ]
-"""How a feature is put into words."""
+"""The text of a feature."""
 
 
 def format_word(word: str) -> str:
@@ -225,30 +204,30 @@ def format_word(word: str) -> str:
     return " ".join(_OTHER.sub(" ", word).split()) or "blank"
 
 
-def _is_plain_noun(said: str) -> bool:
-    return _PLAIN_NOUN.fullmatch(said[:1].lower() + said[1:]) is not None
+def _is_plain_noun(text: str) -> bool:
+    return _PLAIN_NOUN.fullmatch(text[:1].lower() + text[1:]) is not None
 
 
-def counted_acts(word: str) -> Counted | Times:
-    """Acts of the source's that are counted: by a noun where the word is plainly one, else quoted.
+def counted_events(word: str) -> Counted | Times:
+    """How events of an action are counted: by a noun where the word is plainly one, else quoted.
 
-    >>> counted_acts("demo_request").heading, counted_acts("reply").heading, counted_acts("webinar_attended").heading
-    ('Demo requests', 'Replies', 'Times “webinar attended”')
+    >>> [counted_events(word).heading for word in ("demo_request", "reply", "webinar_attended")]
+    ['Demo requests', 'Replies', 'Times “webinar attended”']
     """
-    said = format_word(word)
-    if not _is_plain_noun(said):
-        return Times(f"“{said}”")
-    if said[-1:] == "y" and said[-2:-1] not in "aeiou":
-        many = f"{said[:-1]}ies"
-    elif said[-2:] in ("ch", "sh") or said[-1:] in ("x", "z"):
-        many = f"{said}es"
+    text = format_word(word)
+    if not _is_plain_noun(text):
+        return Times(f"“{text}”")
+    if text[-1:] == "y" and text[-2:-1] not in "aeiou":
+        many = f"{text[:-1]}ies"
+    elif text[-2:] in ("ch", "sh") or text[-1:] in ("x", "z"):
+        many = f"{text}es"
     else:
-        many = f"{said}s"
-    return Counted(lower_first(said), lower_first(many))
+        many = f"{text}s"
+    return Counted(lower_first(text), lower_first(many))
 
 
-def last_act(word: str) -> Last:
-    """The last of the source's acts: the catalogue quotes the word, a value only where it is not plainly a noun."""
-    said = format_word(word)
-    quoted = f"“{said}”"
-    return Last(said if _is_plain_noun(said) else quoted, named=quoted)
+def last_event(word: str) -> Last:
+    """The last event of an action: the catalogue quotes the word, a value only where it is not plainly a noun."""
+    text = format_word(word)
+    quoted = f"“{text}”"
+    return Last(text if _is_plain_noun(text) else quoted, named=quoted)

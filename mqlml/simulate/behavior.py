@@ -1,14 +1,15 @@
-"""What the leads do and how they end: a population and a world go in, every act and every exit comes out.
+"""Simulate what the leads do and how they end.
 
-A lead's hidden state is drawn at its creation and moves at each midnight. While in a state it acts as Poisson
-processes, one per action, and runs the risk of three exits; all rates are the world's. Web acts are followed by a
+A lead's hidden state is drawn at its creation and moves at each midnight. While in a state it events as Poisson
+processes, one per action, and runs the risk of three exits; all rates are the world's. Web events are followed by a
 Poisson number of page views within the next minutes, which makes visits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +32,13 @@ from mqlml.simulate.world import (
 from mqlml.times import DAY, HOUR, NEVER
 from mqlml.types import Floats, Ints
 
-__all__ = ["Acts", "Exits", "make_behaviour", "uploaded_at"]
-
 _BLOCK = 20_000  # leads simulated at a time: bounds memory, and is part of what a seed means
 _MONDAY = 4 * DAY  # 1970-01-05
 
 
 @dataclass(frozen=True)
-class Acts:
-    """All acts, by time: ``lead`` (row of the population), ``time`` (microseconds since 1970), ``action`` and
+class SimulatedEvents:
+    """All events, by time: ``lead`` (row of the population), ``time`` (microseconds since 1970), ``action`` and
     ``channel`` (places in `world.ACTIONS` and `world.CHANNELS`), ``seconds`` (0 where the action has none)."""
 
     lead: Ints
@@ -48,9 +47,9 @@ class Acts:
     channel: NDArray[np.int8]
     seconds: NDArray[np.int32]
 
-    def take(self, rows: Ints) -> Acts:
-        """The acts of these rows, in their order."""
-        return Acts(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+    def take(self, rows: Ints) -> SimulatedEvents:
+        """The events of these rows, in their order."""
+        return SimulatedEvents(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -62,13 +61,16 @@ class Exits:
 
 
 def uploaded_at(time: Ints) -> Ints:
-    """When an offline act is first known: 06:00 UTC on the Monday of the following week."""
+    """When an offline event is first known: 06:00 UTC on the Monday of the following week."""
     return np.asarray((time - _MONDAY) // (7 * DAY) * (7 * DAY) + _MONDAY + 7 * DAY + 6 * HOUR)
+
+
+Arrays = TypeVar("Arrays", SimulatedEvents, Exits)
 
 
 @dataclass(frozen=True)
 class _Bursts:
-    """Numbers of acts on single lead-days: which lead, which day, in which state."""
+    """Events to come on single lead-days: which lead, which day, in which state."""
 
     lead: Ints
     day: Ints
@@ -78,7 +80,7 @@ class _Bursts:
 def _live(
     rng: np.random.Generator, world: World, population: Population, rows: slice, days: int
 ) -> tuple[_Bursts, Exits]:
-    """Walk a block of leads, sorted by creation, through the days: states, exits, and on which days they act."""
+    """Take a block of leads, sorted by creation, through the days: states, exits, and on which days they act."""
     created = read_clock(population.created[rows])
     began = np.floor(created).astype(np.int64) - world.start
     market = population.market[population.account[rows]]
@@ -91,7 +93,7 @@ def _live(
     # A move is rare: one draw tells whether the lead leaves its state, and only then a second says for which.
     leave = 1 - np.diagonal(world.moves, axis1=1, axis2=2)
     arrive = np.cumsum(world.moves * (1 - np.eye(len(STATES))) / leave[..., None], axis=-1)
-    acts = world.acts.sum(axis=0)
+    rates = world.rates.sum(axis=0)
     calendar = world.calendar(world.start, world.start + days)
 
     threshold = rng.exponential(size=n)
@@ -110,7 +112,7 @@ def _live(
         current = state[:now]
         begin = np.maximum(created[:now], world.start + day)
         length = world.start + day + 1 - begin
-        numbers = rng.poisson(acts[current] * (calendar.acts[day] * length))
+        numbers = rng.poisson(rates[current] * (calendar.activity[day] * length))
         active = np.flatnonzero(numbers)
         numbers = numbers[active]
         leads.append(np.repeat(active, numbers))
@@ -159,8 +161,8 @@ def _seconds(rng: np.random.Generator, mean: Floats) -> Ints:
 
 def _act(
     rng: np.random.Generator, world: World, population: Population, bursts: _Bursts, exits: Exits, rows: slice
-) -> Acts:
-    """Turn bursts into acts: when within the day, what, by which channel, for how long, and the pages after."""
+) -> SimulatedEvents:
+    """Turn bursts into events: when within the day, what, by which channel, for how long, and the pages after."""
     created = population.created[rows]
     midnight = (bursts.day + world.start).astype(float)
     begin = np.maximum(read_clock(created)[bursts.lead], midnight)
@@ -168,7 +170,7 @@ def _act(
     time = np.maximum(time, created[bursts.lead])  # `begin` may round to just below the second it stands for
     kept = (time < exits.time[bursts.lead]) | (rng.random(len(time)) < AFTER_EXIT)
     lead, state, time = bursts.lead[kept], bursts.state[kept], time[kept]
-    action = _choose(rng, state, world.acts.T)
+    action = _choose(rng, state, world.rates.T)
 
     source = population.source[rows][lead]
     channel = FIXED_CHANNEL[action]
@@ -184,7 +186,7 @@ def _act(
 
     every = np.concatenate([np.arange(len(lead)), follow])
     action = np.concatenate([action, np.full(len(follow), PAGE_VIEW)])
-    return Acts(
+    return SimulatedEvents(
         lead=lead[every] + rows.start,
         time=np.concatenate([time, later]),
         action=action.astype(np.int8),
@@ -193,46 +195,33 @@ def _act(
     )
 
 
-def _blocks(n_leads: int) -> Iterator[slice]:
-    for start in range(0, n_leads, _BLOCK):
-        yield slice(start, min(start + _BLOCK, n_leads))
-
-
-def make_behaviour(
+def make_behavior(
     seed: np.random.SeedSequence, population: Population, *, days: int, world: World
-) -> tuple[Acts, Exits]:
+) -> tuple[SimulatedEvents, Exits]:
     """Simulate all leads until the end of the observed days.
 
     Returns
     -------
-    acts : by time; an offline act that is uploaded only after the end is left out, as the company has no such row.
+    events : by time; an offline event that is uploaded after the end is left out: the company has no such row.
     exits : one for each lead.
     """
     end = (world.start + days) * DAY
-    blocks = list(_blocks(len(population.created)))
-    parts: list[Acts] = []
+    n_leads = len(population.created)
+    blocks = [slice(start, min(start + _BLOCK, n_leads)) for start in range(0, n_leads, _BLOCK)]
+    parts: list[SimulatedEvents] = []
     exits: list[Exits] = []
     for rows, child in zip(blocks, seed.spawn(len(blocks)), strict=True):
         rng = np.random.default_rng(child)
         bursts, ended = _live(rng, world, population, rows, days)
         parts.append(_act(rng, world, population, bursts, ended, rows))
         exits.append(ended)
-    n_leads = len(population.created)
-    parts.append(
-        Acts(
-            lead=np.arange(n_leads),
-            time=population.created,
-            action=np.full(n_leads, SIGN_UP, dtype=np.int8),
-            channel=population.source.astype(np.int8),
-            seconds=np.zeros(n_leads, dtype=np.int32),
-        )
-    )
-    acts = Acts(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in Acts.__dataclass_fields__)
-    )
-    known = ~OFFLINE[acts.action] | (uploaded_at(acts.time) < end)
-    order = np.flatnonzero(known)
-    order = order[np.argsort(acts.time[order], kind="stable")]
-    return acts.take(order), Exits(
-        np.concatenate([part.time for part in exits]), np.concatenate([part.kind for part in exits])
-    )
+    sign_up, seconds = np.full(n_leads, SIGN_UP, dtype=np.int8), np.zeros(n_leads, dtype=np.int32)
+    source = population.source.astype(np.int8)
+    parts.append(SimulatedEvents(np.arange(n_leads), population.created, sign_up, source, seconds))
+    events = _join(SimulatedEvents, parts)
+    known = np.flatnonzero(~OFFLINE[events.action] | (uploaded_at(events.time) < end))
+    return events.take(known[np.argsort(events.time[known], kind="stable")]), _join(Exits, exits)
+
+
+def _join(kind: type[Arrays], parts: Sequence[Arrays]) -> Arrays:
+    return kind(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(kind)))

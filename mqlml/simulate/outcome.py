@@ -1,7 +1,7 @@
-"""What the company wrote down: acts and exits go in; the events and outcomes tables of its CRM come out.
+"""Write down what the company knows: the events and outcomes tables of its CRM.
 
 Sales moves a lead to ``mql``, ``sql`` and ``opportunity`` on what it did on the web and by mail, after delays that
-depend on nothing else, so a move tells no more about the lead than its acts do. Moves that a won lead never had
+depend on nothing else, so a move shows no more about the lead than its events do. Moves that a won lead never had
 are filled in when the deal is closed, as sales teams do: they are dated earlier but recorded then.
 """
 
@@ -13,13 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mqlml.simulate.behavior import Acts, Exits, uploaded_at
+from mqlml.simulate.behavior import Exits, SimulatedEvents, uploaded_at
 from mqlml.simulate.population import Population
 from mqlml.simulate.world import ACTIONS, CHANNELS, EXITS, OFFLINE, action_code
 from mqlml.times import DAY, HOUR, NEVER, column_to_microseconds, microseconds_to_column, months_since_1970
 from mqlml.types import Ints
-
-__all__ = ["add_afterwards", "make_events", "make_outcomes"]
 
 _STAGES = ("mql", "sql", "opportunity", *EXITS)
 _MQL = ("form_submit", "buying_guide_download", "demo_request", "trial_start")
@@ -33,7 +31,7 @@ _CONTENTS = {
     "buying_guide_download": 2,
     "webinar_attended": 6,
 }
-"""How many pieces there are of what can be read, taken or watched; which one it is tells nothing about the lead."""
+"""How many pieces there are of what can be read, taken or watched; which one it is shows nothing about the lead."""
 _LOST_REASONS = ("price", "competitor", "no budget", "no decision", "timing")
 _REFUSED_REASONS = ("not a buyer", "student", "job seeker", "wrong region", "invalid contact")
 _OWNERS = ("A. Ames", "B. Boyd", "C. Cole", "D. Diaz", "E. Ek", "F. Fry")
@@ -44,9 +42,9 @@ def _category(codes: NDArray[np.integer[Any]], words: tuple[str, ...] | list[str
     return pd.Series(pd.Categorical.from_codes(codes.astype(np.int16), categories=categories))
 
 
-def _campaigns(rng: np.random.Generator, acts: Acts) -> pd.Series:
-    """A campaign for acts that came through a channel that runs them: three a quarter for each."""
-    quarter = months_since_1970(acts.time) // 3
+def _campaigns(rng: np.random.Generator, events: SimulatedEvents) -> pd.Series:
+    """A campaign for events through a channel that runs them: three a quarter for each."""
+    quarter = months_since_1970(events.time) // 3
     first = int(quarter.min())
     n_quarters = int(quarter.max()) - first + 1
     place = np.full(len(CHANNELS), -1)
@@ -57,49 +55,49 @@ def _campaigns(rng: np.random.Generator, acts: Acts) -> pd.Series:
         for number in range(first, first + n_quarters)
         for variant in "abc"
     ]
-    variant = rng.integers(0, 3, len(acts.time))
-    code = (place[acts.channel] * n_quarters + quarter - first) * 3 + variant
-    return _category(np.where(place[acts.channel] < 0, -1, code), words)
+    variant = rng.integers(0, 3, len(events.time))
+    code = (place[events.channel] * n_quarters + quarter - first) * 3 + variant
+    return _category(np.where(place[events.channel] < 0, -1, code), words)
 
 
-def _contents(rng: np.random.Generator, acts: Acts) -> pd.Series:
-    """The piece of content behind each act that has one."""
+def _contents(rng: np.random.Generator, events: SimulatedEvents) -> pd.Series:
+    """The piece of content behind each event that has one."""
     words = [f"{name}-{number + 1:02}" for name, pieces in _CONTENTS.items() for number in range(pieces)]
     first = dict(zip(_CONTENTS, np.cumsum([0, *_CONTENTS.values()]).tolist(), strict=False))
-    pieces = np.array([_CONTENTS.get(name, 0) for name in ACTIONS])[acts.action]
-    offset = np.array([first.get(name, 0) for name in ACTIONS])[acts.action]
-    piece = np.floor(rng.random(len(acts.time)) * pieces).astype(np.int64)
+    pieces = np.array([_CONTENTS.get(name, 0) for name in ACTIONS])[events.action]
+    offset = np.array([first.get(name, 0) for name in ACTIONS])[events.action]
+    piece = np.floor(rng.random(len(events.time)) * pieces).astype(np.int64)
     return _category(np.where(pieces > 0, offset + piece, -1), words)
 
 
 def make_events(
-    rng: np.random.Generator, contents: np.random.Generator, population: Population, acts: Acts
+    rng: np.random.Generator, contents: np.random.Generator, population: Population, events: SimulatedEvents
 ) -> pd.DataFrame:
     """The events table, by time, in the contract's columns; ``contents`` draws the pieces of content only."""
-    recorded = np.where(OFFLINE[acts.action], uploaded_at(acts.time), acts.time)
+    recorded = np.where(OFFLINE[events.action], uploaded_at(events.time), events.time)
     by_company = np.isin(np.arange(len(ACTIONS)), [action_code(name) for name in _BY_COMPANY])
-    seconds = acts.seconds.astype(float)
-    seconds[acts.seconds == 0] = np.nan
+    seconds = events.seconds.astype(float)
+    seconds[events.seconds == 0] = np.nan
     return pd.DataFrame(
         {
-            "lead_id": population.leads["lead_id"].to_numpy()[acts.lead],
-            "occurred_at": microseconds_to_column(acts.time),
+            "lead_id": population.leads["lead_id"].to_numpy()[events.lead],
+            "occurred_at": microseconds_to_column(events.time),
             "recorded_at": microseconds_to_column(recorded),
-            "action": _category(acts.action, ACTIONS),
-            "channel": _category(acts.channel, CHANNELS),
+            "action": _category(events.action, ACTIONS),
+            "channel": _category(events.channel, CHANNELS),
             "value": seconds,
-            "campaign": _campaigns(rng, acts),
-            "content": _contents(contents, acts),
-            "initiated_by": _category(by_company[acts.action].astype(np.int64), ("lead", "company")),
+            "campaign": _campaigns(rng, events),
+            "content": _contents(contents, events),
+            "initiated_by": _category(by_company[events.action].astype(np.int64), ("lead", "company")),
         }
     )
 
 
-def _first(acts: Acts, names: tuple[str, ...], n_leads: int) -> Ints:
+def _first(events: SimulatedEvents, names: tuple[str, ...], n_leads: int) -> Ints:
     """When each lead first did one of these; `NEVER` if it did not."""
-    wanted = np.isin(acts.action, [action_code(name) for name in names])
+    wanted = np.isin(events.action, [action_code(name) for name in names])
     time = np.full(n_leads, NEVER)
-    time[acts.lead[wanted][::-1]] = acts.time[wanted][::-1]  # the earliest is written last, and stays
+    time[events.lead[wanted][::-1]] = events.time[wanted][::-1]  # the earliest is written last, and stays
     return time
 
 
@@ -113,17 +111,17 @@ def _after(time: Ints, delay: Ints, kept: NDArray[np.bool_] | bool = True) -> In
 
 
 def make_outcomes(
-    rng: np.random.Generator, population: Population, acts: Acts, exits: Exits, *, end: int
+    rng: np.random.Generator, population: Population, events: SimulatedEvents, exits: Exits, *, end: int
 ) -> pd.DataFrame:
     """The outcomes table, by time, in the contract's columns; nothing in it was recorded at ``end`` or later."""
     n = len(population.created)
-    mql = _after(_first(acts, _MQL, n), _delay(rng, 6 * HOUR, n))
-    sql = _after(np.maximum(mql, _first(acts, _SQL, n)), _delay(rng, 2 * DAY, n))
+    mql = _after(_first(events, _MQL, n), _delay(rng, 6 * HOUR, n))
+    sql = _after(np.maximum(mql, _first(events, _SQL, n)), _delay(rng, 2 * DAY, n))
     opportunity = _after(sql, _delay(rng, 5 * DAY, n), rng.random(n) < 0.6)
 
     won = (exits.time < NEVER) & (exits.kind == 0)
     before = population.created  # of a won lead: its creation, then the move before
-    rows = []
+    moves = []
     for stage, moved in enumerate((mql, sql, opportunity)):
         recorded = _after(moved, _delay(rng, 10 * HOUR, n))
         late = won & (moved >= exits.time)
@@ -131,11 +129,11 @@ def make_outcomes(
         moved = np.where(late, halfway, moved)
         recorded = np.where(late, exits.time, recorded)
         lead = np.flatnonzero((late | (moved < exits.time)) & (recorded < end))
-        rows.append((lead, np.full(len(lead), stage), moved[lead], recorded[lead]))
+        moves.append((lead, np.full(len(lead), stage), moved[lead], recorded[lead]))
         before = np.where(won, moved, before)
     lead = np.flatnonzero(exits.time < NEVER)
-    rows.append((lead, 3 + exits.kind[lead], exits.time[lead], exits.time[lead]))
-    lead, stage_code, occurred, recorded = (np.concatenate(column) for column in zip(*rows, strict=True))
+    moves.append((lead, 3 + exits.kind[lead], exits.time[lead], exits.time[lead]))
+    lead, stage_code, occurred, recorded = (np.concatenate(column) for column in zip(*moves, strict=True))
     order = np.lexsort((stage_code, lead, occurred))
     lead, stage_code, occurred, recorded = lead[order], stage_code[order], occurred[order], recorded[order]
 
@@ -182,18 +180,15 @@ def add_afterwards(
     wait = _delay(rng, 3 * DAY, len(deals)) + HOUR
     call = deals["occurred_at"] + pd.to_timedelta(wait, unit="us")
     known = column_to_microseconds(call) < end
-    calls = pd.DataFrame(
-        {
-            "lead_id": deals["lead_id"],
-            "occurred_at": call,
-            "recorded_at": call,
-            "action": "onboarding_call",
-            "channel": "direct",
-            "value": np.nan,
-            "campaign": None,
-            "content": None,
-            "initiated_by": "company",
-        }
+    calls = deals[["lead_id"]].assign(
+        occurred_at=call,
+        recorded_at=call,
+        action="onboarding_call",
+        channel="direct",
+        value=np.nan,
+        campaign=None,
+        content=None,
+        initiated_by="company",
     )[known]
     for column in ("action", "channel", "campaign", "content", "initiated_by"):
         words = events[column].cat.categories

@@ -1,4 +1,4 @@
-"""Who the leads are: random numbers go in; profiles, accounts and what they are worth come out.
+"""Draw the leads: their profiles, their accounts and how likely they are to buy.
 
 Every effect is a function of what the lead's own record shows (a missing value has an effect of its own), so that
 the profile in the table is all there is to know about a lead at its creation.
@@ -6,6 +6,7 @@ the profile in the table is all there is to know about a lead at its creation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +15,7 @@ from numpy.typing import NDArray
 
 from mqlml.simulate.world import CHANNELS, STATES, World, set_clock
 from mqlml.times import DAY, microseconds_to_column
-from mqlml.types import Floats, Ints
-
-__all__ = ["FIRST_ID", "Population", "make_population"]
+from mqlml.types import Floats, Ints, Mask
 
 FIRST_ID = 100_001
 
@@ -49,34 +48,10 @@ _TITLES = {
 _DOMAINS = (("gmail.com", 0.52), ("outlook.com", 0.20), ("yahoo.com", 0.16), ("hotmail.com", 0.12))
 _DISPOSABLE = "mailinator.com"
 _LANDING_PAGES = ("home", "product", "guide-2024", "webinar", "compare", "blog", "newsletter", "contact")
-_FIRST = (
-    "north",
-    "bright",
-    "blue",
-    "silver",
-    "green",
-    "swift",
-    "stone",
-    "clear",
-    "iron",
-    "amber",
-    "high",
-    "deep",
-)
-_SECOND = (
-    "forge",
-    "field",
-    "works",
-    "labs",
-    "bridge",
-    "harbor",
-    "peak",
-    "leaf",
-    "wave",
-    "point",
-    "mill",
-    "gate",
-)
+_FIRST = ("north", "bright", "blue", "silver", "green", "swift", "stone", "clear", "iron", "amber", "high",
+          "deep")  # fmt: skip
+_SECOND = ("forge", "field", "works", "labs", "bridge", "harbor", "peak", "leaf", "wave", "point", "mill",
+           "gate")  # fmt: skip
 _ACCOUNT_SIZES = np.array([0.56, 0.18, 0.10, 0.06, 0.04, 0.025, 0.015, 0.01, 0.006, 0.004])
 _INDIVIDUAL = 0.20  # share of accounts that are a single person without a company record
 
@@ -123,9 +98,9 @@ def _effect(table: tuple[tuple[str | None, float, float], ...], codes: Ints) -> 
 def _arrivals(rng: np.random.Generator, account: Ints, days: int, world: World) -> Ints:
     """Creation times: an account's first lead by the calendar, its colleagues in the weeks after.
 
-    The market plays no part, so when and whether colleagues appear tells nothing but what they then do.
+    The market plays no part, so when and whether colleagues appear shows nothing; what they then do does.
     """
-    weight = world.calendar(world.start, world.start + days - 1).acts * np.linspace(0.85, 1.15, days)
+    weight = world.calendar(world.start, world.start + days - 1).activity * np.linspace(0.85, 1.15, days)
     passed = np.concatenate([[0.0], np.cumsum(weight) / weight.sum()])
     first = np.interp(rng.random(account[-1] + 1), passed, np.arange(days + 1.0))[account]
     wait = rng.exponential(30.0, len(account))
@@ -136,118 +111,155 @@ def _arrivals(rng: np.random.Generator, account: Ints, days: int, world: World) 
     return set_clock(world.start + day + rng.random(len(account)))
 
 
-def _accounts(rng: np.random.Generator, n_leads: int) -> Ints:
+def _account_numbers(rng: np.random.Generator, n_leads: int) -> Ints:
     """The account of each lead, 0, 0, 1, 2, 2, 2 …; the last account is cut where the leads end."""
     sizes = 1 + np.searchsorted(np.cumsum(_ACCOUNT_SIZES)[:-1], rng.random(n_leads), side="right")
     return np.repeat(np.arange(n_leads), sizes)[:n_leads]
 
 
-def make_population(rng: np.random.Generator, n_leads: int, *, days: int, world: World) -> Population:
-    """Draw accounts, their leads, and what the profiles mean for first states and for winning."""
-    account = _accounts(rng, n_leads)
-    created = _arrivals(rng, account, days, world)
-    order = np.lexsort((account, created))
-    account, created = account[order], created[order]
-    n_accounts = int(account.max()) + 1
+@dataclass(frozen=True)
+class _Accounts:
+    """What is drawn for each account: codes of the tables, employees, the effect on fit, and the market."""
 
-    individual = (rng.random(n_accounts) < _INDIVIDUAL) & (np.bincount(account) == 1)
-    country, industry, size = (_draw(rng, table, n_accounts) for table in (_COUNTRY, _INDUSTRY, _SIZE))
+    individual: Mask
+    country: Ints
+    industry: Ints
+    size: Ints
+    employees: Floats
+    effect: Floats
+    in_market: Floats
+    market: Ints
+
+
+def _draw_accounts(rng: np.random.Generator, account: Ints) -> _Accounts:
+    n = int(account.max()) + 1
+    individual = (rng.random(n) < _INDIVIDUAL) & (np.bincount(account) == 1)
+    country, industry, size = (_draw(rng, table, n) for table in (_COUNTRY, _INDUSTRY, _SIZE))
     low = np.array([*_SIZE_EDGES[:-1], np.nan])[size]
     high = np.array([*_SIZE_EDGES[1:], np.nan])[size]
-    employees = np.floor(np.exp(np.log(low) + rng.random(n_accounts) * (np.log(high) - np.log(low))))
-    employees[rng.random(n_accounts) < 0.2] = np.nan
-    company = 0.8 * _effect(_INDUSTRY, industry) + 0.8 * _effect(_SIZE, size)
-    in_market = 1 / (1 + np.exp(1.15 - 1.3 * company))
-    market = (rng.random(n_accounts) < in_market).astype(np.int64)
+    employees = np.floor(np.exp(np.log(low) + rng.random(n) * (np.log(high) - np.log(low))))
+    employees[rng.random(n) < 0.2] = np.nan
+    effect = 0.8 * _effect(_INDUSTRY, industry) + 0.8 * _effect(_SIZE, size)
+    in_market = 1 / (1 + np.exp(1.15 - 1.3 * effect))
+    market = (rng.random(n) < in_market).astype(np.int64)
+    return _Accounts(individual, country, industry, size, employees, effect, in_market, market)
 
-    seniority, function = _draw(rng, _SENIORITY, n_leads), _draw(rng, _FUNCTION, n_leads)
+
+@dataclass(frozen=True)
+class _People:
+    """What is drawn for each lead: account, creation, codes of the tables, and the kind of mail address."""
+
+    account: Ints
+    created: Ints
+    seniority: Ints
+    function: Ints
+    source: Ints
+    free: Mask
+    disposable: Mask
+
+
+def _draw_people(rng: np.random.Generator, account: Ints, created: Ints, individual: Mask) -> _People:
+    n = len(account)
+    seniority, function = _draw(rng, _SENIORITY, n), _draw(rng, _FUNCTION, n)
     source_share = np.array([share for share, _ in _SOURCE])
-    source = np.searchsorted(np.cumsum(source_share)[:-1], rng.random(n_leads), side="right")
-    mail_draw = rng.random(n_leads)
+    source = np.searchsorted(np.cumsum(source_share)[:-1], rng.random(n), side="right")
+    mail_draw = rng.random(n)
     free = mail_draw < np.where(individual[account], 0.85, 0.13)
-    disposable = mail_draw > 0.985
+    return _People(account, created, seniority, function, source, free, mail_draw > 0.985)
 
-    small, large = size[account] <= 1, (size[account] >= 3) & (size[account] <= 5)
-    top = seniority <= 1
-    fit = (
-        _effect(_COUNTRY, country)[account]
-        + company[account]
+
+def _fit(people: _People, accounts: _Accounts) -> Floats:
+    """The effect of each profile on the log hazard of being won, before scaling."""
+    size, seniority = accounts.size[people.account], people.seniority
+    small, large, top = size <= 1, (size >= 3) & (size <= 5), seniority <= 1
+    return np.asarray(
+        _effect(_COUNTRY, accounts.country)[people.account]
+        + accounts.effect[people.account]
         + _effect(_SENIORITY, seniority)
-        + _effect(_FUNCTION, function) * (seniority != 6)
+        + _effect(_FUNCTION, people.function) * (seniority != 6)
         + 0.7 * (top & small)  # in a small firm the chief decides; in a large one the chief only downloads
         - 0.9 * (top & large)
-        - 0.55 * free
-        - 1.2 * disposable
+        - 0.55 * people.free
+        - 1.2 * people.disposable
         - 0.35
     )
-    intent = np.array([effect for _, effect in _SOURCE])[source]
-    junk = 1.9 * (seniority >= 5) * (seniority <= 6) + 0.6 * free + 1.8 * disposable + 0.5 * (source == 2)
-    logit = np.zeros((n_leads, 2, len(STATES)))
+
+
+def _first_states(people: _People, fit: Floats, world: World) -> Floats:
+    """P(state at creation | profile, market): (leads, markets, states)."""
+    intent = np.array([effect for _, effect in _SOURCE])[people.source]
+    junk = 1.9 * (people.seniority >= 5) * (people.seniority <= 6)
+    junk = junk + 0.6 * people.free + 1.8 * people.disposable + 0.5 * (people.source == 2)
+    logit = np.zeros((len(fit), 2, len(STATES)))
     logit[:, :, 0] = 0.7
-    years = (created / DAY - world.start) / 365.25
+    years = (people.created / DAY - world.start) / 365.25
     logit[:, :, 2] = (-2.55 + 1.50 * fit + intent + world.drift * years)[:, None] + [0.0, 1.0]
     logit[:, :, 3] = (-1.9 + junk)[:, None] - [0.0, 0.7]
     first_state = np.exp(logit)
-    first_state /= first_state.sum(axis=-1, keepdims=True)
-
-    leads = _table(
-        rng, created=created, account=account, individual=individual, free=free, disposable=disposable,
-        seniority=seniority, function=function, source=source, country=_words(_COUNTRY)[country],
-        industry=_words(_INDUSTRY)[industry], size=_words(_SIZE)[size], employees=employees,
-    )  # fmt: skip
-    return Population(leads, created, account, source, fit, first_state, in_market, market)
+    return np.asarray(first_state / first_state.sum(axis=-1, keepdims=True))
 
 
-def _table(
-    rng: np.random.Generator, *, created: Ints, account: Ints, individual: NDArray[np.bool_],
-    free: NDArray[np.bool_], disposable: NDArray[np.bool_], seniority: Ints, function: Ints, source: Ints,
-    country: NDArray[np.object_], industry: NDArray[np.object_], size: NDArray[np.object_], employees: Floats,
-) -> pd.DataFrame:  # fmt: skip
+def make_population(rng: np.random.Generator, n_leads: int, *, days: int, world: World) -> Population:
+    """Draw accounts, their leads, and what the profiles mean for first states and for winning."""
+    account = _account_numbers(rng, n_leads)
+    created = _arrivals(rng, account, days, world)
+    order = np.lexsort((account, created))
+    accounts = _draw_accounts(rng, account)
+    people = _draw_people(rng, account[order], created[order], accounts.individual)
+    fit = _fit(people, accounts)
+    return Population(
+        leads=_table(rng, people, accounts),
+        created=people.created,
+        account=people.account,
+        source=people.source,
+        fit=fit,
+        first_state=_first_states(people, fit, world),
+        in_market=accounts.in_market,
+        market=accounts.market,
+    )
+
+
+def _table(rng: np.random.Generator, people: _People, accounts: _Accounts) -> pd.DataFrame:
     """The profiles as the CRM shows them."""
-    n = len(created)
+    account, n = people.account, len(people.account)
     lead_id = FIRST_ID + np.arange(n)
-    titles = np.full(
-        (len(_SENIORITY), len(_FUNCTION), 12), None, dtype=object
-    )  # 12: all lists of forms divide it
+    titles = np.full((len(_SENIORITY), len(_FUNCTION), 12), None, dtype=object)
     for row, (level, _, _) in enumerate(_SENIORITY):
         for column, (name, _, _) in enumerate(_FUNCTION):
-            forms = _TITLES[level] if level else (None,)
-            titles[row, column] = [form and form.format(name, _CHIEFS[column]) for form in forms] * (
+            forms = [form.format(name, _CHIEFS[column]) for form in _TITLES[level]] if level else [None]
+            titles[row, column] = forms * (
                 12 // len(forms)
-            )
+            )  # 12: the lengths of all lists of forms divide it
     shares = np.cumsum([share for _, share in _DOMAINS])
-    free_domain = np.array([name for name, _ in _DOMAINS], dtype=object)[
-        np.searchsorted(shares[:-1], rng.random(n), side="right")
-    ]
+    draw = np.searchsorted(shares[:-1], rng.random(n), side="right")
     # The free mail hosts accept no address that starts with a digit and holds a hyphen; ".example" is reserved.
-    company = [
-        f"{_FIRST[number % 12]}{_SECOND[number // 12 % 12]}-{number}.example"
-        for number in range(len(individual))
-    ]
-    domain = np.where(
-        disposable, _DISPOSABLE, np.where(free, free_domain, np.array(company, dtype=object)[account])
-    )
-    revenue = np.round(employees[account] * np.exp(rng.normal(11.6, 0.6, n)), -4)
+    numbers = range(len(accounts.individual))
+    company = [f"{_FIRST[number % 12]}{_SECOND[number // 12 % 12]}-{number}.example" for number in numbers]
+    domain = np.where(people.free, _pick([name for name, _ in _DOMAINS], draw), _pick(company, account))
+    domain = np.where(people.disposable, _DISPOSABLE, domain)
+    emails = [f"{number}-lead@{name}" for number, name in zip(lead_id, domain, strict=True)]
+    revenue = np.round(accounts.employees[account] * np.exp(rng.normal(11.6, 0.6, n)), -4)
     revenue[rng.random(n) < 0.35] = np.nan
+    names = [None if accounts.individual[number] else f"A{number:06d}" for number in account]
+    title = titles[people.seniority, people.function, rng.integers(0, 12, n)]
+    landing_page = _pick(_LANDING_PAGES, rng.integers(0, 8, n))
     return pd.DataFrame(
         {
             "lead_id": lead_id,
-            "created_at": microseconds_to_column(created),
-            "account_id": pd.Series(
-                [None if individual[number] else f"A{number:06d}" for number in account], dtype="str"
-            ),
-            "lead_source": pd.Series(np.array(CHANNELS, dtype=object)[source], dtype="str"),
-            "country": pd.Series(country[account], dtype="str"),
-            "industry": pd.Series(industry[account], dtype="str"),
-            "company_size": pd.Series(size[account], dtype="str"),
-            "employees": employees[account],
+            "created_at": microseconds_to_column(people.created),
+            "account_id": pd.Series(names, dtype="str"),
+            "lead_source": pd.Series(_pick(CHANNELS, people.source), dtype="str"),
+            "country": pd.Series(_words(_COUNTRY)[accounts.country[account]], dtype="str"),
+            "industry": pd.Series(_words(_INDUSTRY)[accounts.industry[account]], dtype="str"),
+            "company_size": pd.Series(_words(_SIZE)[accounts.size[account]], dtype="str"),
+            "employees": accounts.employees[account],
             "annual_revenue": revenue,
-            "job_title": pd.Series(titles[seniority, function, rng.integers(0, 12, n)], dtype="str"),
-            "email": pd.Series(
-                [f"{number}-lead@{name}" for number, name in zip(lead_id, domain, strict=True)], dtype="str"
-            ),
-            "landing_page": pd.Series(
-                np.array(_LANDING_PAGES, dtype=object)[rng.integers(0, 8, n)], dtype="str"
-            ),
+            "job_title": pd.Series(title, dtype="str"),
+            "email": pd.Series(emails, dtype="str"),
+            "landing_page": pd.Series(landing_page, dtype="str"),
         }
     )
+
+
+def _pick(texts: Sequence[str], codes: Ints) -> NDArray[np.object_]:
+    return np.array(texts, dtype=object)[codes]

@@ -1,4 +1,4 @@
-"""Put the parts together: a number of leads and a seed go in, a `Simulation` with its tables and truth comes out."""
+"""Simulate a company from a number of leads and a seed: its tables, and the truth behind them."""
 
 from __future__ import annotations
 
@@ -14,57 +14,16 @@ import pandas as pd
 from mqlml.errors import ConfigError
 from mqlml.journeys.contract import Journeys, empty_table
 from mqlml.journeys.quarantine import empty_quarantine
-from mqlml.simulate.behavior import make_behaviour
+from mqlml.simulate.behavior import make_behavior
 from mqlml.simulate.outcome import add_afterwards, make_events, make_outcomes
 from mqlml.simulate.population import make_population
 from mqlml.simulate.truth import Truth
-from mqlml.simulate.world import make_world
+from mqlml.simulate.world import World, make_world
 from mqlml.times import DAY, format_column, parse_instant, to_microseconds
 from mqlml.types import Floats
 
-__all__ = ["Simulation", "simulate", "write_export"]
-
 _UNREADABLE = ("31/02/2024", "yesterday", "0000-00-00", "", "2024-13-01T00:00:00Z")
 _STRANGER = -1
-
-
-def write_export(
-    tables: dict[str, pd.DataFrame], folder: Path, *, format: Literal["csv", "parquet"], bad_rows: float
-) -> dict[str, Path]:
-    """Write each table to ``folder`` as ``<name>.csv`` or ``<name>.parquet``.
-
-    Parameters
-    ----------
-    tables : in the contract's columns, with integer lead ids.
-    folder : made where it does not exist; files of these names are replaced.
-    bad_rows : share of rows, between 0 and 1, added to events and outcomes at even distances: every second one
-        of a lead that does not exist, the others with a time that cannot be read (in Parquet: none at all).
-
-    Returns
-    -------
-    dict of table name to path
-
-    Raises
-    ------
-    ConfigError
-        If the format is unknown or the share is not one.
-    """
-    if format not in ("csv", "parquet"):
-        raise ConfigError(f"an export's format must be 'csv' or 'parquet'; found {format!r}")
-    if not 0 <= bad_rows <= 1:
-        raise ConfigError(f"bad_rows must be a share between 0 and 1; found {bad_rows!r}")
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {}
-    for name, table in tables.items():
-        raw = _raw_text(table) if format == "csv" else table
-        if name != "leads" and bad_rows and len(table):
-            raw = _spoil(raw, max(round(len(table) * bad_rows), 1))
-        paths[name] = folder / f"{name}.{format}"
-        if format == "csv":
-            raw.to_csv(paths[name], index=False, lineterminator="\n", encoding="utf-8")
-        else:
-            raw.to_parquet(paths[name], index=False)
-    return paths
 
 
 def _raw_text(table: pd.DataFrame) -> pd.DataFrame:
@@ -132,9 +91,41 @@ class Simulation:
     def write(
         self, folder: str | Path, format: Literal["csv", "parquet"] = "csv", *, bad_rows: float = 0.0
     ) -> dict[str, Path]:
-        """Write ``leads``, ``events`` and ``outcomes`` as a user would bring them: see `write_export`."""
-        tables = {"leads": self.leads, "events": self.events, "outcomes": self.outcomes}
-        return write_export(tables, Path(folder), format=format, bad_rows=bad_rows)
+        """Write each table as a user would bring it: ``<name>.csv`` or ``<name>.parquet``.
+
+        Parameters
+        ----------
+        folder : made where it does not exist; files of these names are replaced.
+        bad_rows : share of rows, between 0 and 1, added to events and outcomes at even distances: every second one
+            of a lead that does not exist, the others with a time that cannot be read (in Parquet: none at all).
+
+        Returns
+        -------
+        dict of table name to path
+
+        Raises
+        ------
+        ConfigError
+            If the format is unknown or the share is not one.
+        """
+        if format not in ("csv", "parquet"):
+            raise ConfigError(f"an export's format must be 'csv' or 'parquet'; found {format!r}")
+        if not 0 <= bad_rows <= 1:
+            raise ConfigError(f"bad_rows must be a share between 0 and 1; found {bad_rows!r}")
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = {}
+        for name in ("leads", "events", "outcomes"):
+            table: pd.DataFrame = getattr(self, name)
+            raw = _raw_text(table) if format == "csv" else table
+            if name != "leads" and bad_rows and len(table):
+                raw = _spoil(raw, max(round(len(table) * bad_rows), 1))
+            paths[name] = folder / f"{name}.{format}"
+            if format == "csv":
+                raw.to_csv(paths[name], index=False, lineterminator="\n", encoding="utf-8")
+            else:
+                raw.to_parquet(paths[name], index=False)
+        return paths
 
 
 def simulate(
@@ -148,15 +139,15 @@ def simulate(
     activity: float = 1.0,
     leaky_columns: bool = False,
 ) -> Simulation:
-    """Simulate the leads of a company that sells software to other companies, and what became of them.
+    """Simulate the leads of a company that sells software to other companies, and their outcomes.
 
     Each account is, unseen, in the market for the product or not, the likelier the better its industry and size.
     Each of its leads is in one of four hidden states (cold, curious, evaluating, misfit): drawn at creation from
     profile and source, changed at midnights, sooner to evaluating in an account that is in the market. A state sets
     the rates of some twenty actions, their channels and the time spent on a page, and the hazards of being won, lost
-    or disqualified; the hazard of being won also depends on the profile. Acts and exits follow the hour, the weekday
-    and the season. Hence a lead's profile, channels, acts, silence and colleagues are all evidence of its future,
-    and `Simulation.true_probability` weighs that evidence exactly.
+    or disqualified; the hazard of being won also depends on the profile. Events and exits follow the hour, the
+    weekday and the season. Hence a lead's profile, channels, events, silence and colleagues are all evidence of its
+    future, and `Simulation.true_probability` weighs that evidence exactly.
 
     Parameters
     ----------
@@ -174,7 +165,7 @@ def simulate(
         Scales, in logs, all differences in hazards between states, profiles and days. At 0 every open lead is won
         with the same probability at any moment, whatever it did (but for ``drift``).
     activity : float, above 0
-        Multiplies the rates of all acts; at 1 there are about 46 for each lead in 540 days.
+        Multiplies the rates of all events; at 1 there are about 46 for each lead in 540 days.
     leaky_columns : bool
         Add what sales fills in after the fact (``lead_status``, ``owner``, ``last_activity_date``,
         ``closed_amount``, ``lost_reason``, the action ``onboarding_call``) for a leakage audit to find.
@@ -203,23 +194,29 @@ def simulate(
     (1000,)
     """
     begin = to_microseconds(parse_instant(start, "UTC"))
-    _check(n_leads >= 1, "n_leads must be at least 1", n_leads)
-    _check(random_state >= 0, "random_state must be a whole number from 0 up", random_state)
-    _check(begin % DAY == 0, "start must be a midnight in UTC", start)
-    _check(days >= 1, "days must be at least 1", days)
-    _check(abs(drift) <= 10, "drift must lie between -10 and 10 a year", drift)
-    _check(0 <= signal <= 1, "signal must lie between 0 and 1", signal)
-    _check(0 < activity < math.inf, "activity must be above 0", activity)
-
-    # One stream for each part, so that an option of one part leaves the draws of the others alone.
-    people, behaviour, records, afterwards, contents = np.random.SeedSequence(random_state).spawn(5)
-    end = begin + days * DAY
+    _check(
+        (begin % DAY == 0, "start must be a midnight in UTC", start),
+        (n_leads >= 1, "n_leads must be at least 1", n_leads),
+        (random_state >= 0, "random_state must be a whole number from 0 up", random_state),
+        (days >= 1, "days must be at least 1", days),
+        (abs(drift) <= 10, "drift must lie between -10 and 10 a year", drift),
+        (0 <= signal <= 1, "signal must lie between 0 and 1", signal),
+        (0 < activity < math.inf, "activity must be above 0", activity),
+    )
     world = make_world(start=begin // DAY, signal=signal, drift=drift, activity=activity)
+    return _simulate(n_leads, world, random_state, days=days, leaky_columns=leaky_columns)
+
+
+def _simulate(n_leads: int, world: World, seed: int, *, days: int, leaky_columns: bool) -> Simulation:
+    # One stream for each part, so that an option of one part leaves the draws of the others alone.
+    people, behavior, records, afterwards, contents = np.random.SeedSequence(seed).spawn(5)
+    end = (world.start + days) * DAY
     population = make_population(np.random.default_rng(people), n_leads, days=days, world=world)
-    acts, exits = make_behaviour(behaviour, population, days=days, world=world)
+    event_rows, exits = make_behavior(behavior, population, days=days, world=world)
     rng = np.random.default_rng(records)
-    outcomes = make_outcomes(rng, population, acts, exits, end=end)
-    leads, events = population.leads, make_events(rng, np.random.default_rng(contents), population, acts)
+    outcomes = make_outcomes(rng, population, event_rows, exits, end=end)
+    events = make_events(rng, np.random.default_rng(contents), population, event_rows)
+    leads = population.leads
     if leaky_columns:
         leads, events = add_afterwards(np.random.default_rng(afterwards), leads, events, outcomes, end=end)
     return Simulation(
@@ -227,10 +224,11 @@ def simulate(
         events=events,
         outcomes=outcomes,
         observed_until=dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=end),
-        truth=Truth(world=world, population=population, acts=acts, exits=exits, end=end),
+        truth=Truth(world=world, population=population, events=event_rows, exits=exits, end=end),
     )
 
 
-def _check(holds: bool, must: str, found: object) -> None:
-    if not holds:
-        raise ConfigError(f"simulate: {must}; found {found!r}")
+def _check(*demands: tuple[bool, str, object]) -> None:
+    for holds, must, found in demands:
+        if not holds:
+            raise ConfigError(f"simulate: {must}; found {found!r}")

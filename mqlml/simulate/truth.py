@@ -1,11 +1,11 @@
-"""The oracle: what could be known about a lead at a cutoff goes in, its true probability of being won comes out.
+"""The oracle: the true probability of being won, given all that could be known about a lead at a cutoff.
 
-What is known at a cutoff c, of the lead and of its account's other leads: their profiles, every act with
-``occurred_at < c`` and ``recorded_at < c``, and every exit before c. (Stage moves by sales follow from acts and
+What is known at a cutoff c, of the lead and of its account's other leads: their profiles, every event with
+``occurred_at < c`` and ``recorded_at < c``, and every exit before c. (Stage moves by sales follow from events and
 independent delays, so they add nothing.) What is hidden: each lead's state, and whether the account is in the
 market. Three steps, exact up to floating point and the rounding of times to whole seconds:
 
-1. a forward filter over days (`forward`) gives, for each lead and either market, P(known acts, survival, state at
+1. a forward filter over days (`forward`) gives, for each lead and either market, P(known events, survival, state at
    c), up to a factor that is the same for all states and markets;
 2. the market's posterior combines the leads of an account, which are independent once the market is given;
 3. the state's posterior is pushed through gap and horizon, and the mass that exits as won is added up.
@@ -20,14 +20,12 @@ import numpy as np
 import pandas as pd
 
 from mqlml.errors import ContractError
-from mqlml.simulate.behavior import Acts, Exits
-from mqlml.simulate.forward import OutOfTime, make_ranges
+from mqlml.simulate.behavior import Exits, SimulatedEvents
+from mqlml.simulate.forward import ForwardFilter, make_ranges
 from mqlml.simulate.population import Population
 from mqlml.simulate.world import World, move_states, read_clock
 from mqlml.times import DAY, column_to_microseconds
 from mqlml.types import Floats, Ints
-
-__all__ = ["Truth"]
 
 _BLOCK = 10_000  # leads filtered at a time, and snapshots finished at a time: bounds memory
 
@@ -38,13 +36,13 @@ class Truth:
 
     Attributes
     ----------
-    world, population, acts, exits : the laws, and what they led to.
+    world, population, events, exits : the laws, and what they led to.
     end : int, the end of the simulated time, in microseconds since 1970.
     """
 
     world: World
     population: Population
-    acts: Acts
+    events: SimulatedEvents
     exits: Exits
     end: int
 
@@ -96,8 +94,8 @@ class Truth:
             )
         return leads.astype(np.int64), cutoff
 
-    def _blocks(self, leads: Ints, cutoff: Ints, rows: Ints) -> Iterator[tuple[OutOfTime, Ints]]:
-        """The accounts that are asked for, some at a time, with the rows of the snapshots of their leads."""
+    def _blocks(self, leads: Ints, cutoff: Ints, rows: Ints) -> Iterator[tuple[ForwardFilter, Ints]]:
+        """The accounts of the snapshots, some at a time, with the rows of the snapshots of their leads."""
         account = self.population.account
         last = np.full(int(account.max()) + 1, -1)
         np.maximum.at(last, account[leads[rows]], cutoff[rows] // DAY)
@@ -106,14 +104,16 @@ class Truth:
         first = np.flatnonzero(np.diff(account[members], prepend=-1))
         number = np.full(len(last), -1)
         number[account[members[first]]] = first // _BLOCK
-        of_act, of_row = number[account[self.acts.lead]], number[account[leads[rows]]]
+        of_event, of_row = number[account[self.events.lead]], number[account[leads[rows]]]
         for block in np.unique(number[number >= 0]):
-            inside = members[number[account[members]] == block]
-            acts = self.acts.take(np.flatnonzero(of_act == block))
-            forward = OutOfTime(self.world, self.population, self.exits, acts, inside, last[account[inside]])
+            some = members[number[account[members]] == block]
+            events = self.events.take(np.flatnonzero(of_event == block))
+            forward = ForwardFilter(
+                self.world, self.population, self.exits, events, some, last[account[some]]
+            )
             yield forward, rows[of_row == block]
 
-    def _believe(self, forward: OutOfTime, leads: Ints, cutoff: Ints) -> Floats:
+    def _believe(self, forward: ForwardFilter, leads: Ints, cutoff: Ints) -> Floats:
         """P(market, state | what is known before the cutoff) of these leads: (leads, markets, states)."""
         account = self.population.account
         accounts = account[forward.leads]

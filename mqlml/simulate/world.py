@@ -1,7 +1,7 @@
-"""The laws of the simulated world: which states a lead can be in, and the rates of acts and exits in each.
+"""The laws of the simulated world: the states a lead can be in, and the rates of events and exits in each.
 
 Nothing here is random. `World` holds the rate tables after ``signal``, ``drift`` and ``activity`` are applied;
-`behaviour`, `outcome` and `truth` all read their laws from it, so that what is simulated and what is known about
+`behavior`, `outcome` and `truth` all read their laws from it, so that what is simulated and what is known about
 it cannot differ.
 
 Time runs on a *clock*: a real number whose whole part is the day (UTC, since 1970) and whose fraction is the share
@@ -19,33 +19,12 @@ from numpy.typing import NDArray
 from mqlml.times import DAY, HOUR
 from mqlml.types import Floats, Ints
 
-__all__ = [
-    "ACTIONS",
-    "AFTER_EXIT",
-    "CHANNELS",
-    "EXITS",
-    "FIXED_CHANNEL",
-    "OFFLINE",
-    "PAGE_VIEW",
-    "SIGN_UP",
-    "STATES",
-    "VISIT",
-    "WEB",
-    "Calendar",
-    "World",
-    "action_code",
-    "make_world",
-    "move_states",
-    "read_clock",
-    "set_clock",
-]
-
 STATES = ("cold", "curious", "evaluating", "misfit")
 EXITS = ("closed_won", "closed_lost", "disqualified")
 CHANNELS = ("organic_search", "paid_search", "paid_social", "email", "referral", "direct", "event", "partner")
 
-# Acts a day in the states cold, curious, evaluating, misfit; the medium; mean seconds relative to a page (0: none).
-_ACTS: dict[str, tuple[tuple[float, float, float, float], str, float]] = {
+# Events a day in the states cold, curious, evaluating, misfit; the medium; mean seconds relative to a page (0: none).
+_RATES: dict[str, tuple[tuple[float, float, float, float], str, float]] = {
     "return_visit": ((0.006, 0.080, 0.240, 0.015), "web", 1.0),
     "blog_view": ((0.007, 0.050, 0.040, 0.025), "web", 1.5),
     "product_page_visit": ((0.003, 0.045, 0.180, 0.008), "web", 1.0),
@@ -68,12 +47,12 @@ _ACTS: dict[str, tuple[tuple[float, float, float, float], str, float]] = {
     "call_connected": ((0.002, 0.006, 0.030, 0.002), "phone", 0.0),
     "no_show": ((0.0010, 0.0014, 0.0030, 0.0030), "phone", 0.0),
 }
-ACTIONS = (*_ACTS, "page_view", "signup_form")
-"""All actions. Page views only follow another web act; the sign-up form only marks a lead's creation."""
+ACTIONS = (*_RATES, "page_view", "signup_form")
+"""All actions. Page views only follow another web event; the sign-up form only marks a lead's creation."""
 
-_MEDIA = np.array([medium for _, medium, _ in _ACTS.values()] + ["web", "web"])
-PAGE_VIEW = len(_ACTS)
-SIGN_UP = len(_ACTS) + 1
+_MEDIA = np.array([medium for _, medium, _ in _RATES.values()] + ["web", "web"])
+PAGE_VIEW = len(_RATES)
+SIGN_UP = len(_RATES) + 1
 WEB: NDArray[np.bool_] = _MEDIA == "web"
 OFFLINE: NDArray[np.bool_] = (_MEDIA == "event") | (_MEDIA == "phone")
 """Actions typed in by hand: uploaded, and so first known, on the Monday after, at 06:00 UTC."""
@@ -81,14 +60,14 @@ OFFLINE: NDArray[np.bool_] = (_MEDIA == "event") | (_MEDIA == "phone")
 FIXED_CHANNEL = np.array(
     [{"email": 3, "event": 6, "phone": 5}.get(str(medium), -1) for medium in _MEDIA], dtype=np.int64
 )
-"""The channel of each action that has only one (place in `CHANNELS`); -1 for web acts."""
+"""The channel of each action that has only one (place in `CHANNELS`); -1 for web events."""
 
-_PAGE_VIEWS = np.array([0.4, 0.7, 1.1, 0.5])  # mean number after each web act, by state
+_PAGE_VIEWS = np.array([0.4, 0.7, 1.1, 0.5])  # mean number after each web event, by state
 _SECONDS = np.array([25.0, 45.0, 70.0, 20.0])  # mean on a page, by state
 VISIT = 20 * 60 * 1_000_000
-"""Page views come within this many microseconds of the act that they follow, evenly spread."""
+"""Page views come within this many microseconds of the event that they follow, evenly spread."""
 
-_OWN_SOURCE = 0.35  # share of web acts that come through the channel the lead was first won by
+_OWN_SOURCE = 0.35  # share of web events through the channel the lead was first won by
 _WEB_CHANNELS = np.array(
     [  # organic, paid search, paid social, email, referral, direct, event, partner; by state
         [0.30, 0.14, 0.22, 0.18, 0.03, 0.10, 0.02, 0.01],
@@ -99,22 +78,10 @@ _WEB_CHANNELS = np.array(
 )
 
 # Daily moves between states (rows: from), for accounts that are not in the market and for accounts that are.
-_MOVES = np.array(
-    [
-        [
-            [0.0, 0.0060, 0.0003, 0.0003],
-            [0.045, 0.0, 0.0060, 0.0005],
-            [0.024, 0.012, 0.0, 0.0002],
-            [0.003, 0, 0, 0],
-        ],
-        [
-            [0.0, 0.0130, 0.0020, 0.0001],
-            [0.030, 0.0, 0.0220, 0.0002],
-            [0.012, 0.008, 0.0, 0.0001],
-            [0.006, 0, 0, 0],
-        ],
-    ]
-)
+_MOVES = np.array([
+    [[0.0, 0.0060, 0.0003, 0.0003], [0.045, 0.0, 0.0060, 0.0005], [0.024, 0.012, 0.0, 0.0002], [0.003, 0, 0, 0]],
+    [[0.0, 0.0130, 0.0020, 0.0001], [0.030, 0.0, 0.0220, 0.0002], [0.012, 0.008, 0.0, 0.0001], [0.006, 0, 0, 0]],
+])  # fmt: skip
 
 # Exits a day: won, lost, disqualified (rows) by state, and the level that all states share when signal is 0.
 _EXIT_RATES = np.array(
@@ -134,9 +101,9 @@ _HOURS = np.array(
     [1, 1, 1, 1, 1, 2, 4, 8, 14, 18, 19, 18, 14, 17, 19, 18, 15, 11, 8, 6, 5, 4, 3, 2], dtype=float
 )
 _PASSED = np.concatenate([[0.0], np.cumsum(_HOURS) / _HOURS.sum()])
-_ACT_WEEK = np.array([1.10, 1.20, 1.20, 1.15, 1.00, 0.65, 0.70])  # Monday first; the mean is 1
+_ACTIVITY_WEEK = np.array([1.10, 1.20, 1.20, 1.15, 1.00, 0.65, 0.70])  # Monday first; the mean is 1
 _EXIT_WEEK = np.array([1.20, 1.30, 1.30, 1.45, 1.45, 0.15, 0.15])
-_ACT_YEAR, _WON_YEAR = 0.12, 0.20  # amplitudes of the yearly cycles, in logs
+_ACTIVITY_YEAR, _WON_YEAR = 0.12, 0.20  # amplitudes of the yearly cycles, in logs
 _YEAR = 365.25
 
 
@@ -168,7 +135,7 @@ class Calendar:
     """What each day multiplies the rates by: arrays over days, the first of them ``first``."""
 
     first: int
-    acts: Floats
+    activity: Floats
     won: Floats
     other: Floats
 
@@ -179,9 +146,9 @@ class World:
 
     Attributes
     ----------
-    acts : (actions, states), acts per day; page views and sign-up forms have none of their own.
+    rates : (actions, states), events per day; page views and sign-up forms have none of their own.
     channels : (sources, actions, channels, states), P(channel | source, action, state).
-    page_views : (states,), mean number of page views that follow a web act.
+    page_views : (states,), mean number of page views that follow a web event.
     seconds : (actions, states), mean of the geometric number of seconds; 0 where an action has none.
     moves : (markets, states, states), P(state tomorrow | state today), per market.
     exits : (exits, states), hazards per day for a lead of average fit on an average day.
@@ -189,7 +156,7 @@ class World:
     signal, drift : as in `simulate`.
     """
 
-    acts: Floats
+    rates: Floats
     channels: Floats
     page_views: Floats
     seconds: Floats
@@ -207,7 +174,7 @@ class World:
         drift = np.exp(self.drift * (day - self.start) / _YEAR)
         return Calendar(
             first=first,
-            acts=_ACT_WEEK[weekday] * np.exp(_ACT_YEAR * np.cos(angle - 1.0)),
+            activity=_ACTIVITY_WEEK[weekday] * np.exp(_ACTIVITY_YEAR * np.cos(angle - 1.0)),
             won=(_EXIT_WEEK[weekday] * np.exp(_WON_YEAR * np.cos(angle + 0.8))) ** self.signal * drift,
             other=_EXIT_WEEK[weekday] ** self.signal,
         )
@@ -229,9 +196,9 @@ def move_states(belief: Floats, moves: Floats) -> Floats:
 
 
 def make_world(*, start: int, signal: float, drift: float, activity: float) -> World:
-    """The rate tables of a world in which states differ by ``signal`` and acts happen ``activity`` times as often."""
-    acts = np.vstack([[rates for rates, _, _ in _ACTS.values()], np.zeros((2, len(STATES)))]) * activity
-    scale = np.array([seconds for _, _, seconds in _ACTS.values()] + [1.0, 0.0])
+    """The rate tables of a world in which states differ by ``signal``, with ``activity`` times the events."""
+    per_day = np.vstack([[rates for rates, _, _ in _RATES.values()], np.zeros((2, len(STATES)))]) * activity
+    scale = np.array([seconds for _, _, seconds in _RATES.values()] + [1.0, 0.0])
 
     channels = np.zeros((len(CHANNELS), len(ACTIONS), len(CHANNELS), len(STATES)))
     own = np.eye(len(CHANNELS))[:, :, None]
@@ -242,7 +209,7 @@ def make_world(*, start: int, signal: float, drift: float, activity: float) -> W
     moves = _MOVES + np.eye(len(STATES)) * (1 - _MOVES.sum(axis=-1, keepdims=True))
     level = _EXIT_LEVEL[:, None]
     return World(
-        acts=acts,
+        rates=per_day,
         channels=channels,
         page_views=_PAGE_VIEWS,
         seconds=scale[:, None] * _SECONDS,

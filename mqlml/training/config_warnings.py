@@ -38,7 +38,7 @@ def find_config_warnings(data: Journeys | FlatTable, plan: FeaturePlan, config: 
 
 
 def _unread_lists(features: Features, plan: FeaturePlan) -> Iterator[str]:
-    by_accounts = plan.actions is not None and plan.actions.account
+    by_accounts = plan.group_by_account
     for name, groups in _USED_BY.items():
         read = any(getattr(features.groups, group) for group in groups)
         if getattr(features, name) is None or read or (name == "high_intent" and by_accounts):

@@ -1,15 +1,15 @@
-"""A training table on Spark: tables in a cluster go in, the rows that `build_table` gives come out, to the last bit.
+"""Build the training table on Spark: the same rows as `build_table` gives, to the last bit.
 
-Leads, outcomes and attribute changes come to the driver, where the rows are chosen and the plan is learned; events
-stay where they are. They are put together by the part of their lead, and each part is made by one call of the very
-function that makes it on one machine.
+Leads, outcomes and attribute changes are collected on the driver, where the rows are chosen and the plan is learned;
+events stay in the cluster. They are grouped by the partition of their lead, and one call of the function that also
+builds a partition on one machine builds each.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -42,7 +42,11 @@ if TYPE_CHECKING:
 __all__ = ["build_table_on_spark"]
 
 _PART = "mqlml_part"
-_SHARDS = "mqlml_shelf"
+_SHARD = "mqlml_shard"
+
+
+_Work = Callable[[Journeys], pa.Table]
+"""What is made of the journeys of one partition."""
 
 
 def build_table_on_spark(
@@ -64,7 +68,7 @@ def build_table_on_spark(
     config : its ``data`` says how long outcomes were observed; where and how files are read does not count here.
     leads, events, outcomes, history : tables in the columns of the contract (data/README.md): ``lead_id`` a whole
         number or text, the same in all; times as ``timestamp``; ``stage`` in our words; every event's lead in
-        ``leads``. ``recorded_at``, where it is missing, is when it happened.
+        ``leads``. A missing ``recorded_at`` is taken from when it happened.
 
     Returns
     -------
@@ -85,85 +89,106 @@ def build_table_on_spark(
     >>> table = build_table_on_spark(session, config, leads=leads, events=events, outcomes=won)  # doctest: +SKIP
     >>> table.write.parquet("training")  # doctest: +SKIP
     """
+    _spark_functions()  # refuses to start without pyspark
+    tables = {"leads": leads, "events": events, "outcomes": outcomes}
+    journeys = _collect(config, tables if history is None else tables | {"history": history})
+    parts = int(session.conf.get("spark.sql.shuffle.partitions") or 200)
+    partitioned = _Partitioned(session, journeys, events, parts)
+    rows = choose_rows(journeys, config)
+    gather = _GatherFacts(to_microseconds(rows.holdout_start), config)
+    found = partitioned.apply(gather, "facts binary").toArrow()["facts"].to_pylist()
+    facts, counts = zip(*(pickle.loads(packed) for packed in found), strict=True)
+    plan, _ = learn_plan(journeys, config, rows, events=reduce(add, facts), around=reduce(add, counts))
+    snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
+    sample = sample_snapshots(journeys.leads, snapshots)
+    require_leak_test(run_leak_test(partitioned.collect_journeys(sample), sample, plan))
+    build_spec = make_build_spec(journeys.leads, config, plan)
+    return partitioned.apply(_BuildRows(build_spec), _schema(journeys.leads["lead_id"], plan))
+
+
+def _spark_functions() -> Any:
+    """Import pyspark's functions, which users of the rest of mqlml need not have."""
     try:
         from pyspark.sql import functions
     except ImportError:
         raise UsageError(
             "building on Spark needs pyspark 4; install it with: pip install 'mqlml[spark]'"
         ) from None
+    return functions
+
+
+def _collect(config: Config, tables: dict[str, DataFrame]) -> Journeys:
+    """The journeys on the driver, checked, without their events."""
     until = config.data.observed_until
     if until is None:
         raise ConfigError("the config describes a flat table (data.flat), which has no events to build from")
-    few = {"leads": leads, "outcomes": outcomes} | ({} if history is None else {"history": history})
-    for name, table in (*few.items(), ("events", events)):
-        _check(name, table, leads)
-    tables = {name: _read(name, table.toArrow()) for name, table in few.items()}
-    ids = tables["leads"]["lead_id"]
+    for name, table in tables.items():
+        _check(name, table, tables["leads"])
+    events = tables["events"].limit(0)
+    read = {name: _read(name, table.toArrow()) for name, table in (tables | {"events": events}).items()}
+    read.setdefault("history", empty_table("history", read["leads"]["lead_id"].dtype))
     journeys = Journeys(
-        leads=tables["leads"],
-        events=_read("events", events.limit(0).toArrow()),
-        outcomes=tables["outcomes"],
-        history=tables.get("history", empty_table("history", ids.dtype)),
+        **read,
         observed_until=until.astimezone(dt.UTC),
         quarantine=empty_quarantine(),
         rows_read={},
     )
     _check_leads(journeys)
-    parts = int(session.conf.get("spark.sql.shuffle.partitions") or 200)
-    part = assign_partitions(journeys.leads, parts)
-    where = session.createDataFrame(pa.table({"lead_id": _ids(ids), _PART: part}))
-    partitioned = events.join(functions.broadcast(where), "lead_id", "left")
-    unknown = partitioned.where(functions.col(_PART).isNull()).limit(1).toArrow()
-    if unknown.num_rows:
-        raise ContractError(
-            f"every event needs a lead that is in leads; found lead_id {unknown['lead_id'][0].as_py()!r}. Leave such "
-            "rows out, or bring the lead"
-        )
-    shards = Shards(journeys, part, parts)
-    shards_of_part = session.createDataFrame(
-        pa.table({_PART: pa.array(range(parts), pa.int32()), _SHARDS: list(_pack(shards, journeys, parts))})
-    )
+    return journeys
 
-    def each(work: Any, schema: str) -> DataFrame:
-        made: DataFrame = (
-            partitioned.groupBy(_PART)
-            .cogroup(shards_of_part.groupBy(_PART))
-            .applyInArrow(_on_part(work), schema)
+
+class _Partitioned:
+    """Events in the cluster by the partition of their lead, with the leads' other tables for each partition."""
+
+    def __init__(self, session: SparkSession, journeys: Journeys, events: DataFrame, parts: int) -> None:
+        functions = _spark_functions()
+        self.journeys = journeys
+        self._session, self._events = session, events
+        part = assign_partitions(journeys.leads, parts)
+        part_of_lead = session.createDataFrame(
+            pa.table({"lead_id": _ids(journeys.leads["lead_id"]), _PART: part})
         )
+        self._rows = events.join(functions.broadcast(part_of_lead), "lead_id", "left")
+        unknown = self._rows.where(functions.col(_PART).isNull()).limit(1).toArrow()
+        if unknown.num_rows:
+            raise ContractError(
+                f"every event needs a lead that is in leads; found lead_id {unknown['lead_id'][0].as_py()!r}. Leave "
+                "such rows out, or bring the lead"
+            )
+        shards = Shards(journeys, part, parts)
+        packed = [pickle.dumps(shards.take(number, journeys.events)) for number in range(parts)]
+        self._shards = session.createDataFrame(
+            pa.table({_PART: pa.array(range(parts), pa.int32()), _SHARD: packed})
+        )
+
+    def apply(self, work: _Work, schema: str) -> DataFrame:
+        """What ``work`` makes of the journeys of each partition."""
+        pairs = self._rows.groupBy(_PART).cogroup(self._shards.groupBy(_PART))
+        made: DataFrame = pairs.applyInArrow(_on_part(work), schema)
         return made
 
-    rows = choose_rows(journeys, config)
-    look = _Look(to_microseconds(rows.holdout_start), config)
-    said = [pickle.loads(found) for found in each(look, "said binary").toArrow()["said"].to_pylist()]
-    plan, _ = learn_plan(
-        journeys,
-        config,
-        rows,
-        events=reduce(add, (facts for facts, _ in said)),
-        around=reduce(add, (counts for _, counts in said)),
-    )
-    snapshots = pd.DataFrame({"lead_id": rows.lead_id, "cutoff_time": rows.cutoff_time})
-    sample = sample_snapshots(journeys.leads, snapshots)
-    some = take_leads(journeys, sample)
-    asked = session.createDataFrame(pa.table({"lead_id": _ids(some.leads["lead_id"])}))
-    theirs = events.join(functions.broadcast(asked), "lead_id", "left_semi").toArrow()
-    require_leak_test(run_leak_test(_with_events(some, theirs), sample, plan))
-    return each(_Make(make_build_spec(journeys.leads, config, plan)), _schema(ids, plan))
+    def collect_journeys(self, snapshots: pd.DataFrame) -> Journeys:
+        """The journeys of some snapshots' leads and of their accounts, with their events."""
+        functions = _spark_functions()
+        some = take_leads(self.journeys, snapshots)
+        ids = self._session.createDataFrame(pa.table({"lead_id": _ids(some.leads["lead_id"])}))
+        events = self._events.join(functions.broadcast(ids), "lead_id", "left_semi").toArrow()
+        return _with_events(some, events)
 
 
-class _Look:
-    """What the plan and the audit ask of the events of one part."""
+class _GatherFacts:
+    """What the plan and the audit need of the events of one part."""
 
     def __init__(self, before: int, config: Config) -> None:
         self._before, self._problem = before, config.problem
 
     def __call__(self, part: Journeys) -> pa.Table:
         facts = gather_facts(part.events, before=self._before)
-        said = pickle.dumps((facts, count_events(part, self._problem)))
-        return pa.table({"said": pa.array([said], pa.binary())})
+        packed = pickle.dumps((facts, count_events(part, self._problem)))
+        return pa.table({"facts": pa.array([packed], pa.binary())})
 
 
-class _Make:
+class _BuildRows:
     """The rows of one part."""
 
     def __init__(self, build_spec: BuildSpec) -> None:
@@ -185,18 +210,12 @@ class _Make:
         return pa.table(columns)
 
 
-def _on_part(work: Any) -> Any:
+def _on_part(work: _Work) -> Callable[[pa.Table, pa.Table], pa.Table]:
     def run(events: pa.Table, shards: pa.Table) -> pa.Table:
-        part: Journeys = pickle.loads(shards[_SHARDS][0].as_py())
+        part: Journeys = pickle.loads(shards[_SHARD][0].as_py())
         return work(_with_events(part, events.drop_columns([_PART])))
 
     return run
-
-
-def _pack(shards: Shards, journeys: Journeys, parts: int) -> Iterator[bytes]:
-    """The leads of each part with their outcomes and changes, as Python packs them for Python of the same session."""
-    for number in range(parts):
-        yield pickle.dumps(shards.take(number, journeys.events))
 
 
 def _with_events(part: Journeys, events: pa.Table) -> Journeys:

@@ -78,7 +78,7 @@ def test_check_tells_every_leak_with_figures_as_values(config: Any) -> None:
 def newest(source: Source, columns: Columns) -> None:
     """The leak: what any lead that was created later is like."""
     latest = source.everyone["created_at"].max().value
-    columns.fill(slice(None), np.full(len(source.asked.lead), latest))
+    columns.fill(slice(None), np.full(len(source.keys.lead), latest))
 
 
 @pytest.fixture

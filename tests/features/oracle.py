@@ -165,7 +165,7 @@ class Oracle:
         return out
 
     @staticmethod
-    def _inside(
+    def _within(
         rows: list[dict[str, Any]], cutoff: dt.datetime, length: dt.timedelta | None
     ) -> list[dict[str, Any]]:
         return [row for row in rows if length is None or row["occurred_at"] >= cutoff - length]
@@ -176,25 +176,25 @@ class Oracle:
 
     def _actions(self, known: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        acts = [row for row in known if row["action"] not in UNDESIRABLE]
+        own_events = [row for row in known if row["action"] not in UNDESIRABLE]
         own = {
-            part: [r for r in acts if r["action"] == word]
+            part: [r for r in own_events if r["action"] == word]
             for word, part in _number_parts(self.actions).items()
         }
-        own["other"] = [row for row in acts if row["action"] not in self.actions]
+        own["other"] = [row for row in own_events if row["action"] not in self.actions]
         for part, rows in own.items():
             out |= self._one_action(part, rows, cutoff)
         if self.on.decay:
             for half_life in self.config.features.half_lives:
-                for part, rows in (*own.items(), ("any", acts)):
+                for part, rows in (*own.items(), ("any", own_events)):
                     ages = [(cutoff - row["occurred_at"]) / dt.timedelta(microseconds=1) for row in rows]
                     faded = math.fsum(2 ** -(age / half_life) for age in ages)
                     out[f"actions__{part}__faded_{_length(half_life)}"] = faded
-        out |= self._totals(acts, cutoff) if self.on.totals else {}
-        out |= self._against_usual(acts, cutoff) if self.on.usual and self.any_value else {}
-        out |= self._visits(acts, cutoff) if self.on.visits else {}
-        out |= self._rhythm(acts, cutoff) if self.on.rhythm else {}
-        out |= self._intent(acts, cutoff)
+        out |= self._totals(own_events, cutoff) if self.on.totals else {}
+        out |= self._against_usual(own_events, cutoff) if self.on.usual and self.any_value else {}
+        out |= self._visits(own_events, cutoff) if self.on.visits else {}
+        out |= self._rhythm(own_events, cutoff) if self.on.rhythm else {}
+        out |= self._intent(own_events, cutoff)
         return out | (self._pairs(known, cutoff) if self.on.pairs else {})
 
     def _one_action(self, part: str, rows: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
@@ -202,37 +202,37 @@ class Oracle:
         if self.on.counts:
             out[f"actions__{part}__days_since"] = self._since(rows, cutoff)
         for name, length in self.windows:
-            inside = self._inside(rows, cutoff, length)
+            rows_within = self._within(rows, cutoff, length)
             if self.on.counts:
-                out[f"actions__{part}__count__{name}"] = len(inside)
+                out[f"actions__{part}__count__{name}"] = len(rows_within)
             if self.on.action_days:
-                out[f"actions__{part}__active_days__{name}"] = len(self._dates(inside))
+                out[f"actions__{part}__active_days__{name}"] = len(self._dates(rows_within))
             if self.on.action_values and self.any_value:
-                total, mean = self._values(inside)
+                total, mean = self._values(rows_within)
                 out[f"actions__{part}__value_sum__{name}"] = total
                 out[f"actions__{part}__value_mean__{name}"] = mean
         return out
 
-    def _totals(self, acts: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
-        out: dict[str, Any] = {"actions__any__days_since": self._since(acts, cutoff)}
+    def _totals(self, own_events: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
+        out: dict[str, Any] = {"actions__any__days_since": self._since(own_events, cutoff)}
         for name, length in self.windows:
-            inside = self._inside(acts, cutoff, length)
-            out[f"actions__any__count__{name}"] = len(inside)
-            out[f"actions__any__active_days__{name}"] = len(self._dates(inside))
-            out[f"actions__any__sessions__{name}"] = len(self._visits_of(inside))
+            rows_within = self._within(own_events, cutoff, length)
+            out[f"actions__any__count__{name}"] = len(rows_within)
+            out[f"actions__any__active_days__{name}"] = len(self._dates(rows_within))
+            out[f"actions__any__sessions__{name}"] = len(self._visits_of(rows_within))
             if self.any_value:
-                total, mean = self._values(inside)
+                total, mean = self._values(rows_within)
                 out[f"actions__value__sum__{name}"] = total
                 out[f"actions__value__mean__{name}"] = mean
             if self.any_campaign:
-                different = {row["campaign"] for row in inside} - {None}
+                different = {row["campaign"] for row in rows_within} - {None}
                 out[f"actions__campaign__distinct__{name}"] = len(different)
-        lately = len(self._inside(acts, cutoff, 7 * DAY))
-        before = len(self._inside(acts, cutoff, 14 * DAY)) - lately
+        lately = len(self._within(own_events, cutoff, 7 * DAY))
+        before = len(self._within(own_events, cutoff, 14 * DAY)) - lately
         out["actions__any__pace"] = (lately - before) / (lately + before) if lately + before else NAN
         return out
 
-    def _against_usual(self, acts: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
+    def _against_usual(self, own_events: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
         def slot(row: dict[str, Any]) -> str:
             return row["action"] if row["action"] in self.actions else "other"
 
@@ -246,8 +246,8 @@ class Oracle:
         usual = {word: mean for word, mean in usual.items() if mean > 0}
         out: dict[str, Any] = {}
         for name, length in self.windows:
-            inside = self._inside(acts, cutoff, length)
-            rows = [row for row in inside if row["value"] is not None and slot(row) in usual]
+            rows_within = self._within(own_events, cutoff, length)
+            rows = [row for row in rows_within if row["value"] is not None and slot(row) in usual]
             expected = sum(usual[slot(row)] for row in rows)
             found = sum(Fraction(str(row["value"])) for row in rows)
             out[f"actions__value__against_usual__{name}"] = float(found / expected) if rows else NAN
@@ -272,26 +272,26 @@ class Oracle:
                 visits.append([time])
         return visits
 
-    def _visits(self, acts: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
+    def _visits(self, own_events: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        visits = self._visits_of(acts)
+        visits = self._visits_of(own_events)
         for name, length in self.windows:
             first = None if length is None else cutoff - length
-            inside = [[t for t in visit if first is None or t >= first] for visit in visits]
-            out[f"actions__any__return_visits__{name}"] = sum(bool(times) for times in inside[1:])
-            stayed = sum((times[-1] - times[0] for times in inside if times), dt.timedelta())
+            rows_within = [[t for t in visit if first is None or t >= first] for visit in visits]
+            out[f"actions__any__return_visits__{name}"] = sum(bool(times) for times in rows_within[1:])
+            stayed = sum((times[-1] - times[0] for times in rows_within if times), dt.timedelta())
             minutes = stayed / dt.timedelta(minutes=1)
             if self.config.features.value_unit == "seconds" and self.any_value:
-                minutes = self._values(self._inside(acts, cutoff, length))[0] / 60
+                minutes = self._values(self._within(own_events, cutoff, length))[0] / 60
             out[f"actions__any__time_on_site__{name}"] = minutes
-            lengths = [len(times) for times in inside if times]
+            lengths = [len(times) for times in rows_within if times]
             depth = sum(lengths) / len(lengths) if lengths else NAN
             out[f"actions__any__acts_per_visit__{name}"] = depth
         return out
 
-    def _rhythm(self, acts: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
-        times = sorted(row["occurred_at"] for row in acts)
-        began = [visit[0].astimezone(self.zone) for visit in self._visits_of(acts)]
+    def _rhythm(self, own_events: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
+        times = sorted(row["occurred_at"] for row in own_events)
+        began = [visit[0].astimezone(self.zone) for visit in self._visits_of(own_events)]
 
         def alike(marks: list[int]) -> float:
             drawn = [a == b for i, a in enumerate(marks) for b in marks[:i]]
@@ -306,29 +306,29 @@ class Oracle:
             "actions__any__office_hours": sum(office) / len(office) if office else NAN,
         }
 
-    def _intent(self, acts: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
+    def _intent(self, own_events: list[dict[str, Any]], cutoff: dt.datetime) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        high = [row for row in acts if row["action"] in self.high_intent]
-        begun = [row for row in acts if row["initiated_by"] in self.leads_words]
-        taken = [row for row in acts if row["action"] in self.downloads]
+        high = [row for row in own_events if row["action"] in self.high_intent]
+        initiated = [row for row in own_events if row["initiated_by"] in self.leads_words]
+        taken = [row for row in own_events if row["action"] in self.downloads]
         for name, length in self.windows:
-            inside = self._inside(high, cutoff, length)
+            rows_within = self._within(high, cutoff, length)
             if self.on.intent and self.any_intent:
-                out[f"actions__high_intent__count__{name}"] = len(inside)
-                out[f"actions__high_intent__distinct__{name}"] = len({row["action"] for row in inside})
+                out[f"actions__high_intent__count__{name}"] = len(rows_within)
+                out[f"actions__high_intent__distinct__{name}"] = len({row["action"] for row in rows_within})
             if self.on.proactive and self.any_begun:
-                out[f"actions__lead_initiated__count__{name}"] = len(self._inside(begun, cutoff, length))
+                out[f"actions__lead_initiated__count__{name}"] = len(self._within(initiated, cutoff, length))
             if self.on.content and self.any_content:
-                contents = {row["content"] for row in self._inside(acts, cutoff, length)} - {None}
+                contents = {row["content"] for row in self._within(own_events, cutoff, length)} - {None}
                 out[f"actions__content__distinct__{name}"] = len(contents)
             if self.on.content and self.any_download:
-                out[f"actions__download__count__{name}"] = len(self._inside(taken, cutoff, length))
+                out[f"actions__download__count__{name}"] = len(self._within(taken, cutoff, length))
         if self.on.intent and self.any_intent:
             out["actions__high_intent__days_since"] = self._since(high, cutoff)
         if self.on.proactive and self.any_begun:
-            out["actions__lead_initiated__days_since"] = self._since(begun, cutoff)
+            out["actions__lead_initiated__days_since"] = self._since(initiated, cutoff)
             name, length = self.windows[-1]
-            every, own = (len(self._inside(rows, cutoff, length)) for rows in (acts, begun))
+            every, own = (len(self._within(rows, cutoff, length)) for rows in (own_events, initiated))
             out[f"actions__lead_initiated__share__{name}"] = own / every if every else NAN
         if self.on.content and self.any_download:
             out["actions__download__days_since"] = self._since(taken, cutoff)
@@ -358,11 +358,11 @@ class Oracle:
             for other, row in self.leads.items()
             if other != lead and account and row["account_id"] == account and row["created_at"] < cutoff
         ]
-        acts = {
+        own_events = {
             other: [row for row in self.known(other, cutoff) if row["action"] not in UNDESIRABLE]
             for other in others
         }
-        every = [row for rows in acts.values() for row in rows]
+        every = [row for rows in own_events.values() for row in rows]
         high = [row for row in every if row["action"] in self.high_intent]
         out: dict[str, Any] = {
             "actions__colleagues__created": len(others),
@@ -370,9 +370,9 @@ class Oracle:
             "actions__colleagues__days_since_high_intent": self._since(high, cutoff),
         }
         for name, length in self.windows:
-            out[f"actions__colleagues__count__{name}"] = len(self._inside(every, cutoff, length))
-            out[f"actions__colleagues__high_intent__{name}"] = len(self._inside(high, cutoff, length))
-            active = [other for other, rows in acts.items() if self._inside(rows, cutoff, length)]
+            out[f"actions__colleagues__count__{name}"] = len(self._within(every, cutoff, length))
+            out[f"actions__colleagues__high_intent__{name}"] = len(self._within(high, cutoff, length))
+            active = [other for other, rows in own_events.items() if self._within(rows, cutoff, length)]
             out[f"actions__colleagues__active__{name}"] = len(active)
         return out
 
@@ -389,22 +389,22 @@ class Oracle:
             out["channel__last_touch__value"] = self._slot(known[-1]["channel"]) if known else None
         paid = [row for row in known if row["channel"] in self.paid]
         for name, length in self.windows:
-            inside = self._inside(known, cutoff, length)
+            rows_within = self._within(known, cutoff, length)
             for slot in [*self.channels, "other", *(["missing"] if self.missing_channel else [])]:
                 if self.on.channels:
-                    count = sum(self._slot(row["channel"]) == slot for row in inside)
+                    count = sum(self._slot(row["channel"]) == slot for row in rows_within)
                     out[f"channel__{slot}__count__{name}"] = count
-                    out[f"channel__{slot}__share__{name}"] = count / len(inside) if inside else NAN
+                    out[f"channel__{slot}__share__{name}"] = count / len(rows_within) if rows_within else NAN
             if self.on.touches:
-                out[f"channel__any__distinct__{name}"] = len({row["channel"] for row in inside} - {None})
+                out[f"channel__any__distinct__{name}"] = len({row["channel"] for row in rows_within} - {None})
             if self.on.switches:
-                named = [row["channel"] for row in inside if row["channel"] is not None]
+                named = [row["channel"] for row in rows_within if row["channel"] is not None]
                 switches = sum(a != b for a, b in pairwise(named))
                 out[f"channel__any__switches__{name}"] = switches
             if self.on.paid and self.any_paid:
-                count = len(self._inside(paid, cutoff, length))
+                count = len(self._within(paid, cutoff, length))
                 out[f"channel__paid__count__{name}"] = count
-                out[f"channel__paid__share__{name}"] = count / len(inside) if inside else NAN
+                out[f"channel__paid__share__{name}"] = count / len(rows_within) if rows_within else NAN
         if self.on.paid and self.any_paid:
             out["channel__paid__days_since"] = self._since(paid, cutoff)
             out["channel__paid__first_touch"] = float(known[0]["channel"] in self.paid) if known else NAN
@@ -439,7 +439,7 @@ class Oracle:
             for part, rows in {**own, "any": bad}.items():
                 out[f"undesirables__{part}__days_since"] = self._since(rows, cutoff)
                 for name, length in self.windows:
-                    out[f"undesirables__{part}__count__{name}"] = len(self._inside(rows, cutoff, length))
+                    out[f"undesirables__{part}__count__{name}"] = len(self._within(rows, cutoff, length))
         return out
 
     def profile(self, lead: Any, cutoff: dt.datetime) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from mqlml.config.features import Groups
 from mqlml.features import FeaturePlan, plan_features
 from mqlml.features.catalogue import FAMILIES, feature_name, format_window, name_part, name_parts
 from mqlml.features.families.event_kinds import is_undesirable
-from mqlml.features.wording import counted_acts
+from mqlml.features.wording import counted_events
 from mqlml.times import DAY, HOUR
 from tests.features.worlds import make_config_of, make_world
 
@@ -102,7 +102,7 @@ def test_every_feature_says_what_it_is_and_where_it_comes_from(plan: FeaturePlan
     [
         ("actions__page_view__count__7d", "Page views in the last 7 days"),
         ("actions__demo_request__days_since", "Days since the last “demo request”"),
-        ("actions__any__count__all", "Acts of any kind so far"),
+        ("actions__any__count__all", "Events of any kind so far"),
         ("channel__first_touch__value", "Channel of the first touch"),
         ("channel__other__share__30d", "Share of touches through another channel in the last 30 days"),
         ("undesirables__unsubscribe__count__90d", "Unsubscribes in the last 90 days"),
@@ -130,7 +130,7 @@ def test_words_that_come_to_one_part_are_told_apart_and_never_take_ours() -> Non
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "text"),
     [
         ("demo_request", "Demo requests"),
         ("Demo-Request", "Times “Demo Request”"),
@@ -143,12 +143,12 @@ def test_words_that_come_to_one_part_are_told_apart_and_never_take_ours() -> Non
         ("views", "Times “views”"),
     ],
 )
-def test_acts_are_counted_in_plain_words(word: str, said: str) -> None:
-    assert counted_acts(word).heading == said
+def test_events_are_counted_in_plain_words(word: str, text: str) -> None:
+    assert counted_events(word).heading == text
 
 
 @pytest.mark.parametrize(
-    ("window", "said"),
+    ("window", "text"),
     [
         (DAY, "in the last day"),
         (14 * DAY, "in the last 14 days"),
@@ -157,8 +157,8 @@ def test_acts_are_counted_in_plain_words(word: str, said: str) -> None:
     ],
     ids=["a day", "two weeks", "half a day", "all"],
 )
-def test_windows_are_said_in_plain_words(window: int, said: str) -> None:
-    assert format_window(window) == said
+def test_windows_are_written_in_plain_words(window: int, text: str) -> None:
+    assert format_window(window) == text
 
 
 @pytest.mark.parametrize(

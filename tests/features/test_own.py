@@ -46,7 +46,7 @@ def plan_of(world: Journeys, *aggregates: dict[str, Any], **features: Any) -> Fe
 def by_loop(
     events: list[dict[str, Any]], lead: Any, cutoff: pd.Timestamp, aggregate: str, window: pd.Timedelta | None
 ) -> float:
-    """Acts "webinar" and "page_view" with a value of at most 1, not through ads: one row after another."""
+    """Events "webinar" and "page_view" with a value of at most 1, not through ads: one row after another."""
     rows = []
     for row in events:
         known = row["occurred_at"] < cutoff and row["recorded_at"] < cutoff and row["lead_id"] == lead
@@ -165,7 +165,7 @@ def test_a_name_that_is_taken_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "unit", "value", "said"),
+    ("keys", "unit", "value", "text"),
     [
         ({}, "count", 3.0, "share of voice in the last 7 days: 3"),
         (
@@ -179,7 +179,7 @@ def test_a_name_that_is_taken_is_refused() -> None:
         ({"aggregate": "mean", "column": "value"}, "number", 37.0, "share of voice in the last 7 days: 37"),
         (
             {"aggregate": "mean", "column": "value", "unit": "share"},
-            *("share", 0.37, "share of voice in the last 7 days: 37 %"),
+            *("share", 0.37, "share of voice in the last 7 days: 37%"),
         ),
         (
             {"aggregate": "sum", "column": "value", "unit": "hours"},
@@ -188,13 +188,15 @@ def test_a_name_that_is_taken_is_refused() -> None:
     ],
     ids=["count", "distinct", "days since", "a plain number of days", "mean", "share", "hours"],
 )
-def test_an_aggregate_is_said_by_its_unit(keys: dict[str, Any], unit: str, value: float, said: str) -> None:
+def test_an_aggregate_is_written_by_its_unit(
+    keys: dict[str, Any], unit: str, value: float, text: str
+) -> None:
     """Its sentence decides nothing, whatever it begins with."""
     plan = plan_of(make_world(3), custom(sentence="Share of voice", **keys))
     stored = FeaturePlan.from_dict(json.loads(json.dumps(plan.to_dict())))
     feature = stored.features[0]
     assert feature.unit == unit
-    assert format_value(feature, value, speaks_for=True) == said
+    assert format_value(feature, value, speaks_for=True) == text
 
 
 BAD = """
@@ -268,7 +270,7 @@ def test_the_documented_function_is_what_a_plain_loop_says(
         assert found.iloc[row] == pytest.approx(want, nan_ok=True)
     assert found.between(0.01, 0.99).any()
     assert plan.features[0].words == ("our-features 1.0",)
-    assert format_value(plan.features[0], 0.25, speaks_for=True) == "share of acts at weekends: 25 %"
+    assert format_value(plan.features[0], 0.25, speaks_for=True) == "share of events at weekends: 25%"
 
 
 def test_a_version_needs_the_package_it_was_trained_with(
@@ -334,7 +336,7 @@ def test_a_function_that_fails_a_check_is_refused(
 
 
 def counts(journeys: Journeys, snapshots: pd.DataFrame, known: bool = True) -> pd.Series:
-    """How many acts each snapshot's lead did, by a plain count; of all time if not ``known``."""
+    """How many events each snapshot's lead did, by a plain count; of all time if not ``known``."""
     events = journeys.events
     found = []
     for lead, cutoff in snapshots.itertuples(index=False):
@@ -393,8 +395,8 @@ def drops_empty(journeys: Journeys, snapshots: pd.DataFrame) -> pd.DataFrame:
         (won, {"cutoff"}),
         (sorts, {"shape", "order"}),
         (too_wide, {"shape"}),
-        (first_row, {"order", "alone", "partitions"}),
-        (of_the_batch, {"alone", "partitions"}),
+        (first_row, {"order", "single", "partitions"}),
+        (of_the_batch, {"single", "partitions"}),
         (writes, {"untouched"}),
         (drops_empty, {"empty"}),
     ],
@@ -402,7 +404,7 @@ def drops_empty(journeys: Journeys, snapshots: pd.DataFrame) -> pd.DataFrame:
 )
 def test_each_check_catches_what_it_is_for(make: Any, failed: set[str]) -> None:
     world = make_world(7, leads=15, events=120)
-    feature = Feature("actions", "own", "count", Named("Acts"), "count")
+    feature = Feature("actions", "own", "count", Named("Events"), "count")
     snapshots = spread_snapshots(world, 1, 25).reset_index(drop=True)
     caught = {name for name in CHECKS if list(run_checks(Trial(make, (feature,), world, snapshots), [name]))}
     assert failed <= caught

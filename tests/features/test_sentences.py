@@ -11,7 +11,7 @@ import pytest
 from mqlml.features import Feature
 from mqlml.features.catalogue import Unit
 from mqlml.features.plan import plan_features
-from mqlml.features.sentences import Said, describe_value, format_value, round_values
+from mqlml.features.sentences import ValueText, describe_value, format_value, round_values
 from mqlml.features.wording import (
     Compared,
     Counted,
@@ -23,8 +23,8 @@ from mqlml.features.wording import (
     Since,
     Text,
     Times,
-    counted_acts,
-    last_act,
+    counted_events,
+    last_event,
 )
 from tests.features.worlds import make_config_of, make_world
 
@@ -51,10 +51,12 @@ def own(sentence: str, unit: Unit = "number", window: str = "", **fields: Any) -
 
 VISIT_PAGE = Counted("visit to the pricing page", "visits to the pricing page")
 VISITS = action("pricing_page", "count", VISIT_PAGE, "count", window="7d", window_text=WEEK)
-DEMOS = action("demo_request", "count", counted_acts("demo_request"), "count", window="all", window_text=EVER)
-WEBINARS = action("webinar", "count", counted_acts("webinar_attended"), "count", window_text=MONTH)
-REPLIES = action("reply", "count", counted_acts("reply"), "count", window_text=MONTH)
-SESSION = Counted("visit", "visits", aside=" (acts without a long pause between them)")
+DEMOS = action(
+    "demo_request", "count", counted_events("demo_request"), "count", window="all", window_text=EVER
+)
+WEBINARS = action("webinar", "count", counted_events("webinar_attended"), "count", window_text=MONTH)
+REPLIES = action("reply", "count", counted_events("reply"), "count", window_text=MONTH)
+SESSION = Counted("visit", "visits", aside=" (events without a long pause between them)")
 SESSIONS = action("any", "sessions", SESSION, "count", window_text=WEEK)
 CHANNEL = Counted("channel", "channels", different=True)
 CHANNELS = Feature("channel", "any", "distinct", CHANNEL, "count", window_text=WEEK)
@@ -62,28 +64,28 @@ OTHER_LEADS = Counted(
     "other lead of the account that was active", "other leads of the account that were active"
 )
 COLLEAGUES = action("colleagues", "active", OTHER_LEADS, "count", window_text=WEEK)
-PAIR = action("demo", "count_after_2_visit", Times("“demo” came after at least 2 “visit”"), "count")
-SINCE_PAIR = action("demo", "days_since_after_2_visit", Since("“demo” came after at least 2 “visit”"), "days")
-LAST_DEMO = action("demo_request", "days_since", last_act("demo_request"), "days")
-LAST_WEBINAR = action("webinar", "days_since", last_act("webinar_attended"), "days")
-LAST_ACT = action("any", "days_since", Last("activity", named="act"), "days")
+PAIR = action("demo", "count_after_2_visit", Times("“demo” followed at least 2 “visit”"), "count")
+SINCE_PAIR = action("demo", "days_since_after_2_visit", Since("“demo” followed at least 2 “visit”"), "days")
+LAST_DEMO = action("demo_request", "days_since", last_event("demo_request"), "days")
+LAST_WEBINAR = action("webinar", "days_since", last_event("webinar_attended"), "days")
+LAST_EVENT = action("any", "days_since", Last("activity", named="event"), "days")
 AGE = Feature("profile", "lead", "age", Since("the lead was created"), "age")
 SILENT = Last("activity", instead="Days of silence: since anything at all happened")
 SILENCE = Feature("undesirables", "silence", "days", SILENT, "days")
-LONGEST_SILENCE = Named("longest silence since the first act", before="Days of the ")
+LONGEST_SILENCE = Named("longest silence since the first event", before="Days of the ")
 LONGEST = action("any", "longest_silence", LONGEST_SILENCE, "days", missing="not_known")
 TOUCHES = Share("touches through “email”")
 SHARE = Feature("channel", "email", "share", TOUCHES, "share", window_text=MONTH)
-BEGUN_SHARE = Share("acts the lead itself began", aside=", in the last 30 days")
-BEGUN = action("lead_initiated", "share", BEGUN_SHARE, "share", window="30d")
+INITIATED_SHARE = Share("events the lead itself initiated", aside=", in the last 30 days")
+INITIATED = action("lead_initiated", "share", INITIATED_SHARE, "share", window="30d")
 FILLED = profile("lead", Part("the profile", "is filled in"), "share")
 BUYER = profile("persona_buyer", Part("what makes the persona “buyer”", "is met"), "share")
 SAME_HOUR = Named("Chance that two of its visits begin in the same hour of the day")
 CHANCE = action("any", "same_hour", SAME_HOUR, "share")
-VALUE = action("value", "sum", Named("Sum of the acts' values"), "amount", window_text=MONTH)
+VALUE = action("value", "sum", Named("Total value of events"), "amount", window_text=MONTH)
 WEEKS = Compared(
-    *("acts", "in the last 7 days", "in the 7 days before"),
-    *("acts of the last 7 days against the 7 days before", ": 1 all lately, −1 all before"),
+    *("events", "in the last 7 days", "in the 7 days before"),
+    *("events of the last 7 days against the 7 days before", ": 1 all lately, −1 all before"),
 )
 PACE = action("any", "pace", WEEKS, "ratio")
 EMPLOYEES = profile("employees", Named("Employees"))
@@ -96,20 +98,20 @@ FREE = Feature("undesirables", "free_mail", "flag", Flag("writes from a free mai
 HEADINGS = {
     "Visits to the pricing page in the last 7 days": VISITS,
     "Times “webinar attended” in the last 30 days": WEBINARS,
-    "Visits (acts without a long pause between them) in the last 7 days": SESSIONS,
+    "Visits (events without a long pause between them) in the last 7 days": SESSIONS,
     "Different channels in the last 7 days": CHANNELS,
-    "Times “demo” came after at least 2 “visit”": PAIR,
-    "Days since “demo” came after at least 2 “visit”": SINCE_PAIR,
+    "Times “demo” followed at least 2 “visit”": PAIR,
+    "Days since “demo” followed at least 2 “visit”": SINCE_PAIR,
     "Days since the last “demo request”": LAST_DEMO,
-    "Days since the last act": LAST_ACT,
+    "Days since the last event": LAST_EVENT,
     "Days since the lead was created": AGE,
     "Days of silence: since anything at all happened": SILENCE,
-    "Days of the longest silence since the first act": LONGEST,
+    "Days of the longest silence since the first event": LONGEST,
     "Share of touches through “email” in the last 30 days": SHARE,
-    "Share of acts the lead itself began, in the last 30 days": BEGUN,
+    "Share of events the lead itself initiated, in the last 30 days": INITIATED,
     "Share of the profile that is filled in": FILLED,
-    "Sum of the acts' values in the last 30 days": VALUE,
-    "Acts of the last 7 days against the 7 days before: 1 all lately, −1 all before": PACE,
+    "Total value of events in the last 30 days": VALUE,
+    "Events of the last 7 days against the 7 days before: 1 all lately, −1 all before": PACE,
     "Seniority, from the job title": SENIORITY,
     "Writes from a free mail address (1 yes, 0 no)": FREE,
     "Share of voice": own("Share of voice"),
@@ -121,7 +123,7 @@ def test_the_catalogue_s_sentence_is_made_from_the_parts(sentence: str, about: F
     assert about.sentence == sentence
 
 
-SAID: dict[str, tuple[Feature, float | str | None, bool, str]] = {
+TEXTS: dict[str, tuple[Feature, float | str | None, bool, str]] = {
     "a count": (VISITS, 3.0, True, "3 visits to the pricing page in the last 7 days"),
     "a count of one": (VISITS, 1.0, True, "1 visit to the pricing page in the last 7 days"),
     "a count of none": (VISITS, 0.0, False, "no visits to the pricing page in the last 7 days"),
@@ -139,46 +141,49 @@ SAID: dict[str, tuple[Feature, float | str | None, bool, str]] = {
         True,
         "1 other lead of the account that was active in the last 7 days",
     ),
-    "an ordered pair": (PAIR, 1.0, True, "“demo” came after at least 2 “visit” once"),
+    "an ordered pair": (PAIR, 1.0, True, "“demo” followed at least 2 “visit” once"),
     "lately": (LAST_DEMO, 2.9, True, "last demo request 2 days ago"),
     "lately, a verb": (LAST_WEBINAR, 1.0, True, "last “webinar attended” 1 day ago"),
     "today": (LAST_DEMO, 0.4, False, "last demo request less than a day ago"),
     "long ago": (LAST_DEMO, 41.2, False, "no demo request for 41 days"),
     "long ago, and good": (LAST_DEMO, 41.2, True, "last demo request 41 days ago"),
     "never": (LAST_DEMO, NONE, False, "no demo request so far"),
-    "no act": (LAST_ACT, 12.0, False, "no activity for 12 days"),
+    "no event": (LAST_EVENT, 12.0, False, "no activity for 12 days"),
     "silence": (SILENCE, 41.9, False, "no activity for 41 days"),
     "no silence": (SILENCE, 1.5, True, "last activity 1 day ago"),
     "nothing ever": (SILENCE, NONE, False, "no activity so far"),
-    "longest silence": (LONGEST, 12.0, False, "longest silence since the first act: 12 days"),
+    "longest silence": (LONGEST, 12.0, False, "longest silence since the first event: 12 days"),
     "age": (AGE, 30.2, False, "the lead was created 30 days ago"),
-    "a share": (SHARE, 0.404, True, "40 % of touches through “email” in the last 30 days"),
+    "a share": (SHARE, 0.404, True, "40% of touches through “email” in the last 30 days"),
     "a share of nothing": (SHARE, 0.0, False, "no touches through “email” in the last 30 days"),
     "a share that is not known": (
         *(SHARE, NONE, False),
         "share of touches through “email” in the last 30 days: none yet",
     ),
-    "filled in": (FILLED, 0.75, True, "75 % of the profile is filled in"),
-    "nothing filled in": (FILLED, 0.0, False, "0 % of the profile is filled in"),
-    "a share of a moment": (*(BEGUN, 0.25, True), "25 % of acts the lead itself began, in the last 30 days"),
-    "a share of a moment that is not known": (
-        *(BEGUN, NONE, True),
-        "share of acts the lead itself began: none yet",
+    "filled in": (FILLED, 0.75, True, "75% of the profile is filled in"),
+    "nothing filled in": (FILLED, 0.0, False, "0% of the profile is filled in"),
+    "a share of a moment": (
+        *(INITIATED, 0.25, True),
+        "25% of events the lead itself initiated, in the last 30 days",
     ),
-    "a persona met in part": (BUYER, 0.5, True, "50 % of what makes the persona “buyer” is met"),
-    "a persona not met": (BUYER, 0.0, False, "0 % of what makes the persona “buyer” is met"),
-    "since a pair": (SINCE_PAIR, 3.2, True, "“demo” came after at least 2 “visit” 3 days ago"),
-    "since no pair": (SINCE_PAIR, NONE, True, "“demo” came after at least 2 “visit”: not yet"),
+    "a share of a moment that is not known": (
+        *(INITIATED, NONE, True),
+        "share of events the lead itself initiated: none yet",
+    ),
+    "a persona met in part": (BUYER, 0.5, True, "50% of what makes the persona “buyer” is met"),
+    "a persona not met": (BUYER, 0.0, False, "0% of what makes the persona “buyer” is met"),
+    "since a pair": (SINCE_PAIR, 3.2, True, "“demo” followed at least 2 “visit” 3 days ago"),
+    "since no pair": (SINCE_PAIR, NONE, True, "“demo” followed at least 2 “visit”: not yet"),
     "a chance": (
         *(CHANCE, 0.333, True),
-        "chance that two of its visits begin in the same hour of the day: 33 %",
+        "chance that two of its visits begin in the same hour of the day: 33%",
     ),
-    "a sum": (VALUE, 1239.7, True, "sum of the acts' values in the last 30 days: 1,240"),
-    "a small sum": (VALUE, 0.012345, True, "sum of the acts' values in the last 30 days: 0.0123"),
-    "a negative sum": (VALUE, -3.5, False, "sum of the acts' values in the last 30 days: −3.5"),
-    "faster": (PACE, 0.2, True, "more acts in the last 7 days than in the 7 days before"),
-    "slower": (PACE, -1.0, False, "fewer acts in the last 7 days than in the 7 days before"),
-    "as fast": (PACE, 0.0, True, "as many acts in the last 7 days as in the 7 days before"),
+    "a sum": (VALUE, 1239.7, True, "total value of events in the last 30 days: 1,240"),
+    "a small sum": (VALUE, 0.012345, True, "total value of events in the last 30 days: 0.0123"),
+    "a negative sum": (VALUE, -3.5, False, "total value of events in the last 30 days: −3.5"),
+    "faster": (PACE, 0.2, True, "more events in the last 7 days than in the 7 days before"),
+    "slower": (PACE, -1.0, False, "fewer events in the last 7 days than in the 7 days before"),
+    "as fast": (PACE, 0.0, True, "as many events in the last 7 days as in the 7 days before"),
     "a number": (EMPLOYEES, 250.0, True, "employees: 250"),
     "a missing number": (EMPLOYEES, NONE, False, "employees not given"),
     "a category": (COUNTRY, "DE", True, "country is DE"),
@@ -192,8 +197,8 @@ SAID: dict[str, tuple[Feature, float | str | None, bool, str]] = {
     "no flag": (FREE, 0.0, True, "writes from a free mail address: no"),
     "one's own number": (own("Share of voice"), 37.0, True, "share of voice: 37"),
     "one's own number that is missing": (own("Share of voice"), NONE, True, "share of voice: none yet"),
-    "one's own share": (own("Share of voice", "share"), 0.37, True, "share of voice: 37 %"),
-    "one's own share of nothing": (own("Share of voice", "share"), 0.0, True, "share of voice: 0 %"),
+    "one's own share": (own("Share of voice", "share"), 0.37, True, "share of voice: 37%"),
+    "one's own share of nothing": (own("Share of voice", "share"), 0.0, True, "share of voice: 0%"),
     "one's own days, a number": (own("Days of training booked"), 0.5, True, "days of training booked: 0.5"),
     "one's own days": (own("Training booked", "days"), 3.0, True, "training booked: 3 days"),
     "one's own hours": (own("Training booked", "hours", MONTH), 1.0, True, f"training booked{MONTH}: 1 hour"),
@@ -214,15 +219,15 @@ SAID: dict[str, tuple[Feature, float | str | None, bool, str]] = {
 }
 
 
-@pytest.mark.parametrize(("about", "value", "speaks_for", "sentence"), SAID.values(), ids=SAID)
-def test_a_value_is_said_as_people_say_it(
+@pytest.mark.parametrize(("about", "value", "speaks_for", "sentence"), TEXTS.values(), ids=TEXTS)
+def test_a_value_reads_as_people_write_it(
     about: Feature, value: float | str | None, speaks_for: bool, sentence: str
 ) -> None:
     assert format_value(about, value, speaks_for=speaks_for) == sentence
 
 
 @pytest.mark.parametrize("about", [VISITS, LAST_DEMO, SHARE, VALUE, FREE], ids=lambda about: about.name)
-def test_values_that_are_rounded_alike_are_said_alike(about: Feature) -> None:
+def test_values_that_are_rounded_alike_have_the_same_text(about: Feature) -> None:
     values = np.array([0.0, 0.004, 0.2, 0.999, 1.0, 3.0, 12.34, 123_456.7, NONE])
     for value, rounded in zip(values, round_values(about, values), strict=True):
         assert format_value(about, value, speaks_for=True) == format_value(
@@ -231,32 +236,36 @@ def test_values_that_are_rounded_alike_are_said_alike(about: Feature) -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "value", "said"),
+    ("about", "value", "text"),
     [
-        (VALUE, 12.0, Said(f"sum of the acts' values{MONTH}: 12", f"sum of the acts' values{MONTH}", "12")),
-        (FREE, 0.0, Said("writes from a free mail address: no", "writes from a free mail address", "no")),
-        (FREE, 1.0, Said("writes from a free mail address")),
-        (VISITS, 3.0, Said(f"3 visits to the pricing page{WEEK}")),
-        (EMPLOYEES, NONE, Said("employees not given")),
-        (COUNTRY, "a: b", Said("country is a: b")),
+        (VALUE, 12.0, ValueText(f"total value of events{MONTH}: 12", f"total value of events{MONTH}", "12")),
+        (
+            FREE,
+            0.0,
+            ValueText("writes from a free mail address: no", "writes from a free mail address", "no"),
+        ),
+        (FREE, 1.0, ValueText("writes from a free mail address")),
+        (VISITS, 3.0, ValueText(f"3 visits to the pricing page{WEEK}")),
+        (EMPLOYEES, NONE, ValueText("employees not given")),
+        (COUNTRY, "a: b", ValueText("country is a: b")),
     ],
     ids=["a label", "a flag down", "a flag up", "a count", "not given", "a category"],
 )
 def test_the_value_stands_apart_where_it_follows_a_label(
-    about: Feature, value: float | str, said: Said
+    about: Feature, value: float | str, text: ValueText
 ) -> None:
-    assert describe_value(about, value, speaks_for=True) == said
+    assert describe_value(about, value, speaks_for=True) == text
 
 
-def test_every_feature_of_a_real_plan_is_said_without_a_slip() -> None:
+def test_every_feature_of_a_real_plan_has_sound_sentences() -> None:
     """No value of any feature leaves an explanation, a dangling word or a number of many digits in the sentence."""
     journeys = make_world(0)
     plan = plan_features(journeys, make_config_of(), before=None)
     for about in plan.features:
         values = ["DE", None] if about.kind == "category" else [NONE, 0.0, 1.0, 2.0, 0.123456, 1e6]
         for value in values:
-            said = format_value(about, value, speaks_for=False)
-            assert said, about.name
-            assert said == " ".join(said.split()), about.name
-            slips = [bad for bad in ("1 yes", "nan", "Days since", "123456", "1e") if bad in said]
-            assert not slips, (about.name, said)
+            text = format_value(about, value, speaks_for=False)
+            assert text, about.name
+            assert text == " ".join(text.split()), about.name
+            slips = [bad for bad in ("1 yes", "nan", "Days since", "123456", "1e") if bad in text]
+            assert not slips, (about.name, text)

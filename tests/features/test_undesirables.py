@@ -20,7 +20,7 @@ CONFIG = make_config_of(windows=["7d", "all"])
 
 
 def journeys_of(touches: list[tuple[int, str | None, float]], phone: str | None = None) -> Journeys:
-    """Two leads, and acts through a channel so many days after the start."""
+    """Two leads, and events through a channel so many days after the start."""
     leads = [
         {
             "lead_id": lead,

@@ -146,8 +146,8 @@ def test_a_session_cut_by_the_window_counts_as_one() -> None:
     ids=["faster", "gone", "new", "steady", "never"],
 )
 def test_pace_is_this_week_against_the_one_before(lately: int, before: int, pace: float | None) -> None:
-    acts = [{"occurred_at": "14"}] * lately + [{"occurred_at": "07"}] * before + [{"occurred_at": "30"}]
-    assert value(journeys_of(*acts), "actions__any__pace", "15") == pace
+    events = [{"occurred_at": "14"}] * lately + [{"occurred_at": "07"}] * before + [{"occurred_at": "30"}]
+    assert value(journeys_of(*events), "actions__any__pace", "15") == pace
 
 
 def test_values_are_added_up_exactly_whatever_came_before() -> None:

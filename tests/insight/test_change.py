@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from mqlml.features import Feature
-from mqlml.features.wording import Named, counted_acts, last_act
+from mqlml.features.wording import Named, counted_events, last_event
 from mqlml.insight.lead import Change, compare_moments
 from mqlml.model import Contributions, map_features
 
 FEATURES = (
     Feature("actions", "value", "against_usual", Named("Acts against the usual"), "ratio"),
-    Feature("actions", "visit", "days_since", last_act("visit"), "days"),
-    Feature("channel", "demo", "count", counted_acts("demo"), "count"),
+    Feature("actions", "visit", "days_since", last_event("visit"), "days"),
+    Feature("channel", "demo", "count", counted_events("demo"), "count"),
     Feature("profile", "region", "value", Named("Region"), "category", missing="not_given"),
     Feature("profile", "employees", "value", Named("Employees"), missing="not_given"),
 )

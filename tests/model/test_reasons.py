@@ -9,7 +9,7 @@ import pandas as pd
 
 from mqlml.features import Feature
 from mqlml.features.catalogue import over_windows
-from mqlml.features.wording import Counted, Last, Named, counted_acts, last_act
+from mqlml.features.wording import Counted, Last, Named, counted_events, last_event
 from mqlml.model import Contributions, choose_reasons, map_features, sum_signals
 from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
 from mqlml.times import DAY
@@ -17,11 +17,11 @@ from mqlml.times import DAY
 TOUCHES = Counted("touch through ads", "touches through ads")
 FEATURES = (
     Feature("profile", "country", "value", Named("Country"), "category", missing="not_given"),
-    *over_windows(Feature("actions", "demo", "count", counted_acts("demo"), "count"), (7 * DAY, 30 * DAY)),
-    Feature("actions", "demo", "days_since", last_act("demo"), "days"),
+    *over_windows(Feature("actions", "demo", "count", counted_events("demo"), "count"), (7 * DAY, 30 * DAY)),
+    Feature("actions", "demo", "days_since", last_event("demo"), "days"),
     *over_windows(Feature("channel", "ads", "count", TOUCHES, "count"), (7 * DAY,)),
     Feature("undesirables", "silence", "days", Last("activity"), "days"),
-    *over_windows(Feature("actions", "visit", "count", counted_acts("visit"), "count"), (7 * DAY,)),
+    *over_windows(Feature("actions", "visit", "count", counted_events("visit"), "count"), (7 * DAY,)),
 )
 NAMES = tuple(feature.name for feature in FEATURES)
 

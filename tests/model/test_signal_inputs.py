@@ -110,8 +110,8 @@ def test_a_simulated_companys_truth() -> None:
         found = [one for one in report.signals if one.signal.what == event]
         if not found:
             continue
-        kept = world.truth.acts.take(np.flatnonzero(world.truth.acts.action != ACTIONS.index(event)))
-        without = dataclasses.replace(world.truth, acts=kept).probability(snapshots[done], horizon=60 * DAY)
+        kept = world.truth.events.take(np.flatnonzero(world.truth.events.action != ACTIONS.index(event)))
+        without = dataclasses.replace(world.truth, events=kept).probability(snapshots[done], horizon=60 * DAY)
         effect = float((truth[done] - without).mean())
         direction = {"more": 1, "less": -1}.get(found[0].levels[0].direction, 0)
         said += direction != 0

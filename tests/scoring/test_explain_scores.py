@@ -64,7 +64,7 @@ def test_a_reason_speaks_of_the_leads_own_value(made: Made, explained: pd.DataFr
     """An action counted 3 times is never reported as 4 times."""
     column = "actions__any__count__30d"
     sentences = pd.concat([explained[name].dropna() for name in SENTENCES])
-    counted = sentences[sentences.str.fullmatch(r"(no|[\d,]+) acts? of any kind in the last 30 days")]
+    counted = sentences[sentences.str.fullmatch(r"(no|[\d,]+) events? of any kind in the last 30 days")]
     assert len(counted) > 5
     shown = counted.str.extract(r"^(no|[\d,]+)")[0].replace("no", "0").str.replace(",", "").astype(int)
     held = made.features[column].to_numpy()[shown.index]

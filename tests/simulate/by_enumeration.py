@@ -44,7 +44,7 @@ def log_density_of_day(truth: Truth, lead: int, day: int, cutoff: int, state: in
         (int(time), int(action), int(channel), int(seconds))
         for time, action, channel, seconds in zip(
             *(
-                getattr(truth.acts, name)[truth.acts.lead == lead]
+                getattr(truth.events, name)[truth.events.lead == lead]
                 for name in ("time", "action", "channel", "seconds")
             ),
             strict=True,
@@ -65,7 +65,7 @@ def log_density_of_day(truth: Truth, lead: int, day: int, cutoff: int, state: in
             log += math.log(world.page_views[state] * parents / 1200)
         else:
             share = world.channels[source, action, channel, state]
-            log += math.log(world.acts[action, state] * calendar.acts[0] * share * kept)
+            log += math.log(world.rates[action, state] * calendar.activity[0] * share * kept)
         mean = world.seconds[action, state]
         if mean:
             log += math.log((1 / mean) * (1 - 1 / mean) ** (seconds - 1))
@@ -75,7 +75,7 @@ def log_density_of_day(truth: Truth, lead: int, day: int, cutoff: int, state: in
         if is_known and left < last:
             before = max(clock(left) - clock(begin), 0.0)
             length = before + AFTER_EXIT * (length - before)
-        log -= world.acts[action, state] * calendar.acts[0] * length
+        log -= world.rates[action, state] * calendar.activity[0] * length
     for time, action, _, _ in mine:
         if WEB[action] and action != PAGE_VIEW:
             seconds_left = min(1200, (min((day + 1) * DAY, cutoff) - time) // SECOND)

@@ -354,7 +354,7 @@ def test_truth_equals_the_sum_over_everything_hidden() -> None:
     seen = np.arange(len(created))
     is_open = exits.time >= cutoff
     gone = np.array([((account == account[i]) & (exits.time < cutoff[i])).any() for i in seen])
-    offline = truth.acts.take(np.flatnonzero(OFFLINE[truth.acts.action]))
+    offline = truth.events.take(np.flatnonzero(OFFLINE[truth.events.action]))
     past = offline.time < cutoff[offline.lead]
     uploaded = past & (uploaded_at(offline.time) < cutoff[offline.lead])
     known = np.bincount(offline.lead, uploaded, len(created)) > 0
@@ -471,12 +471,12 @@ def test_truth_does_not_see_the_future(world: Simulation) -> None:
     cutoff = int(truth.end - 200 * DAY + 13 * HOUR)
     leads = world.leads[world.leads["created_at"] < pd.Timestamp(cutoff, unit="us", tz="UTC")].iloc[-3_000:]
     snapshots = leads[["lead_id"]].assign(cutoff_time=pd.Timestamp(cutoff, unit="us", tz="UTC").as_unit("us"))
-    known = truth.acts.time < cutoff
-    known &= ~OFFLINE[truth.acts.action] | (uploaded_at(truth.acts.time) < cutoff)
+    known = truth.events.time < cutoff
+    known &= ~OFFLINE[truth.events.action] | (uploaded_at(truth.events.time) < cutoff)
     assert monday_known(cutoff) < cutoff
     blind = replace(
         truth,
-        acts=truth.acts.take(np.flatnonzero(known)),
+        events=truth.events.take(np.flatnonzero(known)),
         exits=replace(truth.exits, time=np.where(truth.exits.time < cutoff, truth.exits.time, NEVER)),
     )
     expected = truth.probability(snapshots, horizon=HORIZON)

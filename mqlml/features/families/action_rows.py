@@ -1,4 +1,4 @@
-"""The acts of one walk: what the pieces of the actions family share, each made once, when first needed."""
+"""The actions family's plan, and the event rows of one scan that its pieces share, each made when first needed."""
 
 from __future__ import annotations
 
@@ -17,37 +17,53 @@ from mqlml.features.vocabulary import Vocabulary, Words
 from mqlml.times import to_clock
 from mqlml.types import Codes, Ints, Mask
 
-__all__ = [
-    "ActionsPlan",
-    "Acts",
-    "PairPlan",
-    "is_positive_signal",
-    "write_counts",
-    "write_distinct",
-    "write_last",
-]
-
 RESERVED = (
-    "any",
-    "other",
-    "value",
-    "campaign",
-    "content",
-    "download",
-    "high_intent",
-    "lead_initiated",
-    "colleagues",
+    *("any", "other", "value", "campaign", "content"),
+    *("download", "high_intent", "lead_initiated", "colleagues"),
 )
 """Parts of names that are mqlml's own."""
 
 
 @dataclass(frozen=True)
 class PairPlan:
-    """An ordered pair of actions: ``at_least`` acts of ``first`` before an act of ``then``."""
+    """An ordered pair of actions: ``at_least`` events of ``first`` before an event of ``then``."""
 
     first: str
     then: str
     at_least: int
+
+
+@dataclass(frozen=True)
+class EventColumns:
+    """Whether events carry a value, a campaign, a content; and whether values are seconds spent."""
+
+    value: bool
+    campaign: bool
+    content: bool
+    seconds: bool
+
+
+@dataclass(frozen=True)
+class ActionGroups:
+    """Which groups of features are made; the others are made where the plan holds what they need."""
+
+    counts: bool
+    days: bool
+    values: bool
+    totals: bool
+    visits: bool
+    rhythm: bool
+    intent: bool
+    account: bool
+
+
+@dataclass(frozen=True)
+class ActionKinds:
+    """How events of high intent, downloads and the lead among initiators are known; None: no such features."""
+
+    high_intent: Kind
+    download: Kind | None
+    lead: Kind | None
 
 
 @dataclass(frozen=True)
@@ -61,13 +77,9 @@ class ActionsPlan:
     windows : lookback windows, shortest first.
     session_gap : microseconds; a longer pause begins a new session.
     timezone : whose days, weekdays and hours are meant.
-    value, campaign, content : whether events carry a value, a campaign, a content.
-    seconds : whether values are seconds spent.
-    counts, days, values, totals, visits, rhythm, intent, account : whether these groups are made.
+    columns, groups, kinds : what events carry, which groups are made, how kinds of events are known.
     usual : the mean value of each kept action, whole millionths, 0 for none; empty where the group is not made.
-    half_lives : of the acts that fade, microseconds; empty for none.
-    high_intent : how such acts are known.
-    download, lead : how such words are known; None where their group is not made.
+    half_lives : of the events that decay, microseconds; empty for none.
     pairs : the ordered pairs.
     """
 
@@ -76,23 +88,11 @@ class ActionsPlan:
     windows: tuple[Window, ...]
     session_gap: int
     timezone: str
-    value: bool
-    campaign: bool
-    content: bool
-    seconds: bool
-    counts: bool
-    days: bool
-    values: bool
-    totals: bool
-    visits: bool
-    rhythm: bool
-    intent: bool
-    account: bool
+    columns: EventColumns
+    groups: ActionGroups
+    kinds: ActionKinds
     usual: tuple[int, ...]
     half_lives: tuple[int, ...]
-    high_intent: Kind
-    download: Kind | None
-    lead: Kind | None
     pairs: tuple[PairPlan, ...]
 
 
@@ -101,8 +101,8 @@ def is_positive_signal(plan: ActionsPlan) -> Callable[[str], bool]:
     return lambda word: not is_undesirable(word, plan.undesirable)
 
 
-class Acts:
-    """The rows of a walk: ``every`` has all, ``walk`` the welcome ones; all further arrays match the latter."""
+class EventRows:
+    """The rows of a scan: ``every`` has all, ``scan`` those of positive signals, which all further arrays match."""
 
     def __init__(self, every: WindowScan, events: Events, plan: ActionsPlan) -> None:
         self.every = every
@@ -113,78 +113,70 @@ class Acts:
             (plan.actions, plan.undesirable), lambda: plan.actions.look_up(action, is_positive_signal(plan))
         )
         slot = slots[action.codes[every.order]]
-        welcome = slot >= 0
-        self.walk = every.only(welcome)
-        self.slot: Codes = slot[welcome]
-        self.start = self.walk.starts(plan.windows)
+        positive = slot >= 0
+        self.scan = every.only(positive)
+        self.slot: Codes = slot[positive]
+        self.start = self.scan.starts(plan.windows)
 
     @cached_property
     def local(self) -> Ints:
         """Instants as the clocks of the plan's zone show them, microseconds."""
-        return to_clock(self.walk.occurred, self.plan.timezone)
+        return to_clock(self.scan.arrays.occurred, self.plan.timezone)
 
     @cached_property
     def ranks(self) -> tuple[Codes, Codes]:
         """The number of each row's day and of its session, never falling."""
-        return kernel.rank_stretches(self.walk.unit, self.walk.occurred, self.local, self.plan.session_gap)
+        arrays = self.scan.arrays
+        return kernel.rank_stretches(arrays.group_offsets, arrays.occurred, self.local, self.plan.session_gap)
 
     @property
     def visit_begins(self) -> Ints:
         """1 for each row that begins a visit, else 0."""
-        session = self.ranks[1]
-        begins = np.zeros(len(session), np.int64)
-        begins[:1] = 1
-        begins[1:] = session[1:] != session[:-1]
-        return begins
+        return np.asarray(np.diff(self.ranks[1], prepend=0) != 0, np.int64)
 
     @cached_property
     def values(self) -> tuple[Ints, Mask]:
         """The values in whole millionths, 0 where there is none, and where there is one."""
-        return whole_values(self.walk, self.events.values()[self.walk.order])
+        return whole_values(self.scan, self.events.values()[self.scan.order])
 
-    def are(self, kind: Kind, column: str = "action") -> Mask:
-        """Whether each row's word is of a kind; a missing one is of none."""
+    def only(self, kind: Kind | None, column: str = "action") -> WindowScan:
+        """The scan over the rows whose word is of a kind; a missing word is of none."""
+        assert kind is not None, "a piece of events of a kind is made only where the kind is known"
         words = self.events.words(column)
         known: Mask = self.events.kept(
             (kind, column), lambda: np.array([*map(kind.holds, words.text), False], np.bool_)
         )
-        return np.asarray(known[words.codes[self.walk.order]], np.bool_)
-
-    def only(self, kind: Kind | None, column: str = "action") -> WindowScan:
-        """The walk over the acts of a kind."""
-        assert kind is not None, "a piece of acts of a kind is made only where the kind is known"
-        return self.walk.only(self.are(kind, column))
+        return self.scan.only(np.asarray(known[words.codes[self.scan.order]], np.bool_))
 
     @cached_property
     def of_high_intent(self) -> WindowScan:
-        """The walk over the acts of high intent."""
-        return self.only(self.plan.high_intent)
+        """The scan over the events of high intent."""
+        return self.only(self.plan.kinds.high_intent)
 
     @cached_property
     def of_lead(self) -> WindowScan:
-        """The walk over the acts that the lead itself began."""
-        return self.only(self.plan.lead, "initiated_by")
+        """The scan over the events that the lead itself initiated."""
+        return self.only(self.plan.kinds.lead, "initiated_by")
 
     @cached_property
     def of_downloads(self) -> WindowScan:
-        """The walk over the downloads."""
-        return self.only(self.plan.download)
+        """The scan over the downloads."""
+        return self.only(self.plan.kinds.download)
 
 
-def write_counts(walk: WindowScan, start: Ints, columns: Columns) -> None:
+def write_counts(scan: WindowScan, windows: tuple[Window, ...], columns: Columns) -> None:
     """How many rows lie in each window."""
-    columns.fill(walk.row, (walk.stop - start).T)
+    columns.fill(scan.row, (scan.stop - scan.starts(windows)).T)
 
 
-def write_last(walk: WindowScan, columns: Columns) -> None:
+def write_last(scan: WindowScan, columns: Columns) -> None:
     """Days since the last row."""
-    every = np.zeros(len(walk.occurred), np.int32)
-    place = (walk.unit, walk.turn, walk.row, walk.stop, walk.cutoff, walk.occurred)
-    kernel.write_days_since(*place, every, 1, *columns.target(1))
+    every = np.zeros(len(scan.order), np.int32)
+    kernel.write_days_since(scan.arrays, every, 1, *columns.target(1))
 
 
-def write_distinct(walk: WindowScan, start: Ints, words: Words, columns: Columns) -> None:
+def write_distinct(scan: WindowScan, windows: tuple[Window, ...], words: Words, columns: Columns) -> None:
     """How many different words lie in each window."""
-    codes = words.codes[walk.order].astype(np.int32)
-    place = (walk.unit, walk.turn, walk.row, start, walk.stop)
-    kernel.count_distinct(*place, codes, len(words.text), *columns.target(len(start)))
+    codes = words.codes[scan.order].astype(np.int32)
+    start = scan.starts(windows)
+    kernel.count_distinct(scan.arrays, start, codes, len(words.text), *columns.target(len(start)))

@@ -1,4 +1,4 @@
-"""What every family's builder is made of: what it learns from, what it is given, and its few functions."""
+"""The contract of feature builders: what they learn from, what they are given, and the columns they fill."""
 
 from __future__ import annotations
 
@@ -22,25 +22,15 @@ from mqlml.features.kernels.windows import Events, SnapshotKeys, WindowScan
 from mqlml.features.vocabulary import WordCounts, read_words
 from mqlml.journeys import Journeys
 from mqlml.times import to_microseconds
-from mqlml.types import Codes, Floats32, Ints
-
-__all__ = [
-    "Builder",
-    "Columns",
-    "Evidence",
-    "Given",
-    "LeftOut",
-    "Piece",
-    "Source",
-    "check_words",
-    "features_of",
-    "lay_out",
-]
+from mqlml.types import Codes, Floats32, Ints, Mask
 
 Part = Literal[Family, "custom", "functions"]
 
+NOT_ATTRIBUTES = ("lead_id", "account_id", "created_at", "recorded_at")
+"""Columns of the leads that are no attributes."""
+
 LeftOut = tuple[str, str]
-"""A column that became no feature, and why."""
+"""A column that became no feature, and the reason."""
 
 
 class Evidence:
@@ -90,9 +80,16 @@ class Evidence:
         history = self._journeys.history
         return history[known_rows(history, self._before, "valid_from", "recorded_at")]
 
+    @cached_property
+    def static_columns(self) -> list[str]:
+        """The static attributes: columns of the leads that the config does not leave out, refused ones included."""
+        static = self.config.profile.static
+        columns = [str(column) for column in self.leads.columns if column not in NOT_ATTRIBUTES]
+        return columns if static == "auto" else [column for column in columns if column in static]
+
     @property
     def history_fields(self) -> list[str]:
-        """The attributes that the history table tells of, at any time."""
+        """The attributes that the history table holds changes of, at any time."""
         return sorted(set(read_words(self._journeys.history["field"]).text))
 
     def count_words(self, column: str) -> WordCounts:
@@ -119,7 +116,7 @@ def check_words(evidence: Evidence, column: str, words: Iterable[str], where: st
     for word in words:
         if not evidence.knows_word(column, word):
             near = difflib.get_close_matches(word, evidence.count_words(column).seen, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]!r}?" if near else f"take it away, or map events.{column}"
+            hint = f"did you mean {near[0]!r}?" if near else f"remove it, or map events.{column}"
             raise ConfigError(f"{where} names {word!r}, which no event has as its {column}; {hint}")
 
 
@@ -129,20 +126,20 @@ class Source:
 
     Attributes
     ----------
-    leads : DataFrame, the leads asked for, in the order of ``asked.ids``.
+    leads : DataFrame, the leads of the snapshots, in the order of ``keys.ids``.
     history : DataFrame, the attribute changes of all leads.
-    asked : Asked, the snapshots.
-    everyone : DataFrame, all leads; ``place`` is where each of ``asked.ids`` stands in it.
+    keys : SnapshotKeys, the snapshots.
+    everyone : DataFrame, all leads; ``position`` is where each of ``keys.ids`` stands in it.
     lead_row : int64 array, each snapshot's row in ``leads``; -1 where the lead was created after the cutoff, so that
         nothing is known of it yet.
     """
 
     leads: pd.DataFrame
     history: pd.DataFrame
-    asked: SnapshotKeys
-    lead_row: npt.NDArray[np.int64]
+    keys: SnapshotKeys
+    lead_row: Ints
     everyone: pd.DataFrame
-    place: npt.NDArray[np.int64]
+    position: Ints
 
 
 @dataclass(frozen=True)
@@ -155,12 +152,12 @@ class Builder:
     plan : ``plan(evidence)`` gives the family's settings, a frozen dataclass of plain values, or None if there is
         nothing to make features from; and the columns left out.
     pieces : ``pieces(settings)`` gives the features in order, with what fills their columns.
-    windows : ``windows(settings)`` gives the lookback windows that pieces made from walks need.
-    of_walk : ``of_walk(walk, events, settings)`` is what the pieces made from walks are given, once for each walk.
+    windows : ``windows(settings)`` gives the lookback windows that pieces made from scans need.
+    of_scan : ``of_scan(scan, events, settings)`` is what the pieces made from scans are given, once for each scan.
     of_journeys : ``of_journeys(source, events, settings)`` is what the pieces made from leads and events together are
         given.
 
-    A builder looks at the rows of one lead at a time, but for what looks at the other leads of an account. Where a
+    A builder uses the rows of one lead at a time, except for features of the other leads of an account. Where a
     plan has such columns (`FeaturePlan.group_by_account`), whoever cuts the journeys into parts must keep the leads
     of an account together: partition by ``account_id`` where a lead has one, else by ``lead_id``.
     """
@@ -173,8 +170,8 @@ class Builder:
     of_journeys: Callable[[Source, Events, Any], Any] | None = None
 
 
-Given = Literal["walk", "leads", "journeys"]
-"""What a piece is made from: the events of one walk, leads and history, or leads and events together."""
+Given = Literal["scan", "leads", "journeys"]
+"""What a piece is made from: the events of one scan, leads and history, or leads and events together."""
 
 
 @dataclass(frozen=True)
@@ -185,12 +182,12 @@ class Piece:
     ----------
     features : in the order of the columns: numbers, or one category.
     write : ``write(given, columns)`` fills the columns of all features.
-    given : what ``write`` is given: what the builder makes of a walk or of the journeys, or for leads the `Source`.
+    given : what ``write`` is given: what the builder makes of a scan or of the journeys, or for leads the `Source`.
     """
 
     features: tuple[Feature, ...]
     write: Callable[[Any, Columns], None]
-    given: Given = "walk"
+    given: Given = "scan"
 
 
 class Columns:
@@ -201,16 +198,16 @@ class Columns:
     place : slice
         Where they stand among the numbers; empty for a category.
     codes : int32 array (snapshots,)
-        Of a category, positions in ``words``; -1 is missing.
-    words : tuple of str
-        Of a category, the texts.
+        Of a category, positions in ``texts``; -1 is missing.
+    texts : tuple of str
+        Of a category, its different values.
     """
 
     def __init__(self, features: tuple[Feature, ...], numbers: Floats32, place: slice) -> None:
         self.features = features
         self.place = place
         self.codes: Codes = np.full(len(numbers) if self.is_category else 0, -1, np.int32)
-        self.words: tuple[str, ...] = ()
+        self.texts: tuple[str, ...] = ()
         self._numbers = numbers
 
     @property
@@ -243,8 +240,8 @@ class Columns:
         self._check(width)
         return self._numbers, self.place.start
 
-    def fill_category(self, rows: Ints | npt.NDArray[np.bool_], codes: Codes, words: tuple[str, ...]) -> None:
-        """Write the category of some snapshots; ``words`` are the same in every call.
+    def fill_category(self, rows: Ints | Mask, codes: Codes, texts: tuple[str, ...]) -> None:
+        """Write the category of some snapshots; ``texts`` are the same in every call.
 
         Raises
         ------
@@ -254,7 +251,7 @@ class Columns:
         if not self.is_category:
             raise ValueError(f"the columns of {self.features[0].name!r} are no category")
         self.codes[rows] = codes
-        self.words = words
+        self.texts = texts
 
     def _check(self, width: int) -> None:
         if any(feature.kind == "category" for feature in self.features) or width != len(self.features):

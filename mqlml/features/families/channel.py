@@ -1,4 +1,4 @@
-"""Channel: where the lead's acts came through, first, last and in what mixture; paid or organic; how broad."""
+"""The channel family: through which channels the lead was reached first and last, how often, paid or organic."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ from mqlml.features.kernels.windows import Events, WindowScan, divide
 from mqlml.features.vocabulary import MISSING, OTHER, Vocabulary, learn_vocabulary
 from mqlml.features.wording import Counted, Flag, Last, Named, Share, format_word
 from mqlml.types import Codes, Floats32, Ints, Mask
-
-__all__ = ["BUILDER", "ChannelPlan"]
 
 _SOURCE = ("events.channel", "events.occurred_at")
 _channel = partial(Feature, "channel", source=_SOURCE)
@@ -116,7 +114,7 @@ def _pieces(plan: ChannelPlan) -> Iterator[Piece]:
 
 
 def _words(plan: ChannelPlan) -> Iterator[Piece]:
-    """How many of the touches came through each channel, and which share of them."""
+    """How many of the touches were through each channel, and which share of them."""
     parts = name_parts(plan.channels.words, reserved=_RESERVED) | {OTHER: OTHER, MISSING: MISSING}
     counts: list[Feature] = []
     shares: list[Feature] = []
@@ -131,13 +129,13 @@ def _words(plan: ChannelPlan) -> Iterator[Piece]:
 
 
 def _paid(plan: ChannelPlan) -> Iterator[Piece]:
-    """What came through paid channels."""
+    """Touches through paid channels."""
     touches = Counted("touch through paid channels", "touches through paid channels")
     one = partial(_channel, "paid")
     yield Piece(over_windows(one("count", touches, "count", "presence"), plan.windows), _write_paid_counts)
     yield Piece(over_windows(one("share", Share(touches.many), "share"), plan.windows), _write_paid_shares)
     yield Piece((one("days_since", Last("touch through a paid channel"), "days"),), _write_paid_last)
-    first = Flag("the first touch came through a paid channel")
+    first = Flag("the first touch was through a paid channel")
     yield Piece((one("first_touch", first, "flag", "presence", missing="not_known"),), _write_paid_first)
 
 
@@ -163,26 +161,21 @@ def _windows(plan: ChannelPlan) -> tuple[Window, ...]:
 
 
 class _Touches:
-    """The rows of a walk and their channels: what the pieces share, each made once, when first needed."""
+    """The rows of a scan and their channels, which the pieces share; each made once, when first needed."""
 
-    def __init__(self, walk: WindowScan, events: Events, plan: ChannelPlan) -> None:
-        self.walk = walk
+    def __init__(self, scan: WindowScan, events: Events, plan: ChannelPlan) -> None:
+        self.scan = scan
         self.events = events
         self.plan = plan
         self.channel = events.words("channel")
-        self.codes: Codes = self.channel.codes[walk.order].astype(np.int32)
+        self.codes: Codes = self.channel.codes[scan.order].astype(np.int32)
         self.slot: Codes = plan.channels.look_up(self.channel)[self.codes]
-        self.start = walk.starts(plan.windows)
+        self.start = scan.starts(plan.windows)
 
     @property
     def number(self) -> Ints:
         """How many rows lie in each window."""
-        return self.walk.stop - self.start
-
-    @cached_property
-    def first(self) -> Ints:
-        """The first row of each snapshot; there is one where it lies before ``stop``."""
-        return np.repeat(self.walk.unit[:-1], np.diff(self.walk.turn))
+        return self.scan.stop - self.start
 
     @cached_property
     def is_paid(self) -> Mask:
@@ -195,8 +188,8 @@ class _Touches:
 
     @cached_property
     def paid(self) -> WindowScan:
-        """The walk over the rows of paid channels."""
-        return self.walk.only(self.is_paid)
+        """The scan over the rows of paid channels."""
+        return self.scan.only(self.is_paid)
 
     @cached_property
     def initiatives(self) -> tuple[Codes, int]:
@@ -205,54 +198,53 @@ class _Touches:
         if not self.plan.campaign:
             return self.codes, channels
         campaign = self.events.words("campaign")
-        own = campaign.codes[self.walk.order].astype(np.int32)
+        own = campaign.codes[self.scan.order].astype(np.int32)
         return np.where(own >= 0, own + np.int32(channels), self.codes), channels + len(campaign.text)
 
 
 def _write_first(touches: _Touches, columns: Columns) -> None:
-    walk, first = touches.walk, touches.first
-    touched = walk.stop > first
-    columns.fill_category(walk.row[touched], touches.slot[first[touched]], touches.plan.channels.slots)
+    scan, first = touches.scan, touches.scan.first
+    touched = scan.stop > first
+    columns.fill_category(scan.row[touched], touches.slot[first[touched]], touches.plan.channels.slots)
 
 
 def _write_last(touches: _Touches, columns: Columns) -> None:
-    walk = touches.walk
-    touched = walk.stop > touches.first
-    latest = touches.slot[walk.stop[touched] - 1]
-    columns.fill_category(walk.row[touched], latest, touches.plan.channels.slots)
+    scan = touches.scan
+    touched = scan.stop > scan.first
+    latest = touches.slot[scan.stop[touched] - 1]
+    columns.fill_category(scan.row[touched], latest, touches.plan.channels.slots)
 
 
 def _write_counts(touches: _Touches, columns: Columns) -> None:
-    walk, slots = touches.walk, len(touches.plan.channels.slots)
-    rows = np.arange(len(walk.row))
-    counts: Floats32 = np.empty((len(rows), slots * len(touches.start)), np.float32)
-    place = (walk.unit, walk.turn, rows, touches.start, walk.stop)
-    kernel.count_words(*place, touches.slot, slots, counts, 0)
-    columns.fill(walk.row, counts, divide(counts, np.tile(touches.number.T, slots)))
+    scan, slots = touches.scan, len(touches.plan.channels.slots)
+    arrays = scan.arrays._replace(row=np.arange(len(scan.row)))
+    counts: Floats32 = np.empty((len(scan.row), slots * len(touches.start)), np.float32)
+    kernel.count_codes(arrays, touches.start, touches.slot, slots, counts, 0)
+    columns.fill(scan.row, counts, divide(counts, np.tile(touches.number.T, slots)))
 
 
 def _write_distinct(touches: _Touches, columns: Columns) -> None:
-    write_distinct(touches.walk, touches.start, touches.channel, columns)
+    write_distinct(touches.scan, touches.plan.windows, touches.channel, columns)
 
 
 def _write_switches(touches: _Touches, columns: Columns) -> None:
     """Between touches with a named channel; a change counts in a window that holds both touches."""
     named = touches.codes >= 0
-    walk, codes = touches.walk.only(named), touches.codes[named]
+    scan, codes = touches.scan.only(named), touches.codes[named]
     changed = np.zeros(len(codes) + 1, np.int64)
-    np.cumsum(codes[1:] != codes[:-1], out=changed[1:-1])  # up to each row, over all units
-    start = walk.starts(touches.plan.windows)
-    inside = changed[np.maximum(walk.stop - 1, 0)] - changed[np.minimum(start, len(codes))]
-    columns.fill(walk.row, np.where(walk.stop > start, inside, 0).T)
+    np.cumsum(codes[1:] != codes[:-1], out=changed[1:-1])  # up to each row, over all groups
+    start = scan.starts(touches.plan.windows)
+    changes = changed[np.maximum(scan.stop - 1, 0)] - changed[np.minimum(start, len(codes))]
+    columns.fill(scan.row, np.where(scan.stop > start, changes, 0).T)
 
 
 def _write_paid_counts(touches: _Touches, columns: Columns) -> None:
-    write_counts(touches.paid, touches.paid.starts(touches.plan.windows), columns)
+    write_counts(touches.paid, touches.plan.windows, columns)
 
 
 def _write_paid_shares(touches: _Touches, columns: Columns) -> None:
     paid = touches.paid.stop - touches.paid.starts(touches.plan.windows)
-    columns.fill(touches.walk.row, divide(paid, touches.number).T)
+    columns.fill(touches.scan.row, divide(paid, touches.number).T)
 
 
 def _write_paid_last(touches: _Touches, columns: Columns) -> None:
@@ -260,24 +252,21 @@ def _write_paid_last(touches: _Touches, columns: Columns) -> None:
 
 
 def _write_paid_first(touches: _Touches, columns: Columns) -> None:
-    walk, first = touches.walk, touches.first
-    touched = walk.stop > first
-    columns.fill(walk.row[touched], touches.is_paid[first[touched]].astype(np.float32))
+    scan, first = touches.scan, touches.scan.first
+    touched = scan.stop > first
+    columns.fill(scan.row[touched], touches.is_paid[first[touched]].astype(np.float32))
 
 
 def _write_initiatives(touches: _Touches, columns: Columns) -> None:
-    walk, (word, words) = touches.walk, touches.initiatives
     assert touches.plan.breadth is not None
-    edge = walk.starts((touches.plan.breadth,))
-    place = (walk.unit, walk.turn, walk.row, edge, walk.stop)
-    kernel.count_distinct(*place, word, words, *columns.target(1))
+    start = touches.scan.starts((touches.plan.breadth,))
+    kernel.count_distinct(touches.scan.arrays, start, *touches.initiatives, *columns.target(1))
 
 
 def _write_most(touches: _Touches, columns: Columns) -> None:
-    walk, (word, words) = touches.walk, touches.initiatives
     assert touches.plan.breadth is not None
-    place = (walk.unit, walk.turn, walk.row, walk.stop, walk.occurred)
-    rhythm_kernel.count_most(*place, word, words, touches.plan.breadth, *columns.target(1))
+    target = columns.target(1)
+    rhythm_kernel.count_most(touches.scan.arrays, *touches.initiatives, touches.plan.breadth, *target)
 
 
 BUILDER = Builder("channel", _plan, _pieces, _windows, of_scan=_Touches)

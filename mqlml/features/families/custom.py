@@ -1,4 +1,4 @@
-"""The user's own aggregates: what the config writes goes in; columns made by the windows' own kernel come out."""
+"""The user's own aggregates, written in the config and computed by the same kernels as mqlml's features."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.config import Aggregate, NumberUnit
 from mqlml.errors import ConfigError
@@ -21,12 +20,11 @@ from mqlml.features.kernels.windows import UNIT, Events, WindowScan, divide, sum
 from mqlml.features.parsers.conditions import Requirement, meets, read_condition
 from mqlml.features.wording import Named
 from mqlml.journeys.contract import WORDS
-
-__all__ = ["BUILDER", "CustomPlan"]
+from mqlml.types import Mask
 
 _WORDS = tuple(word for word in WORDS if word not in ("stage", "field"))
 _COLUMNS = (*_WORDS, "value")
-"""The columns of the events that an aggregate can look at."""
+"""The columns of the events that an aggregate can use."""
 
 
 @dataclass(frozen=True)
@@ -122,21 +120,21 @@ def _windows(plan: CustomPlan) -> tuple[Window, ...]:
 
 
 def _write(given: tuple[WindowScan, Events], columns: Columns, *, one: AggregatePlan) -> None:
-    walk, events = given
-    chosen = walk.only(_chosen(walk, events, one))
+    scan, events = given
+    chosen = scan.only(_chosen(scan, events, one))
     if one.aggregate == "days_since":
         write_last(chosen, columns)
     else:
         _write_windows(chosen, events, one, columns)
 
 
-def _chosen(walk: WindowScan, events: Events, one: AggregatePlan) -> npt.NDArray[np.bool_]:
-    """Which rows of the walk the aggregate is over."""
-    chosen = np.ones(len(walk.order), np.bool_)
+def _chosen(scan: WindowScan, events: Events, one: AggregatePlan) -> Mask:
+    """Which rows of the scan the aggregate is over."""
+    chosen = np.ones(len(scan.order), np.bool_)
     for column, required in one.where:
         where = f"features.custom.{one.name}.where.{column}"
         if column == "value":
-            values = events.values()[walk.order]
+            values = events.values()[scan.order]
             different, place = np.unique(values, return_inverse=True)
             met = [
                 not np.isnan(v) and m
@@ -148,36 +146,36 @@ def _chosen(walk: WindowScan, events: Events, one: AggregatePlan) -> npt.NDArray
             known = events.kept(
                 ("custom", column, required), partial(_words_met, words.text, required, where)
             )
-            chosen &= known[words.codes[walk.order]]
+            chosen &= known[words.codes[scan.order]]
     return chosen
 
 
-def _words_met(texts: tuple[str, ...], required: Requirement, where: str) -> npt.NDArray[np.bool_]:
+def _words_met(texts: tuple[str, ...], required: Requirement, where: str) -> Mask:
     """Whether each text meets a condition; the last entry is that of a missing one, which meets none."""
     return np.array([*meets(texts, required, where), False], np.bool_)
 
 
-def _write_windows(walk: WindowScan, events: Events, one: AggregatePlan, columns: Columns) -> None:
-    start = walk.starts(one.windows)
+def _write_windows(scan: WindowScan, events: Events, one: AggregatePlan, columns: Columns) -> None:
+    start = scan.starts(one.windows)
     if one.aggregate == "count":
-        write_counts(walk, start, columns)
+        write_counts(scan, one.windows, columns)
     elif one.aggregate == "distinct":
         assert one.column is not None
-        write_distinct(walk, start, events.words(one.column), columns)
+        write_distinct(scan, one.windows, events.words(one.column), columns)
     elif one.aggregate in ("min", "max"):
-        value = events.values()[walk.order]
-        place = (walk.unit, walk.turn, walk.row, start, walk.stop)
-        write_extreme(*place, value, 1 if one.aggregate == "max" else -1, *columns.target(len(start)))
+        value = events.values()[scan.order]
+        sign, target = (1 if one.aggregate == "max" else -1), columns.target(len(start))
+        write_extreme(scan.arrays, start, value, sign, *target)
     else:
-        whole, present = whole_values(walk, events.values()[walk.order])
-        found = sum_in_windows(whole, start, walk.stop) * UNIT
+        whole, present = whole_values(scan, events.values()[scan.order])
+        found = sum_in_windows(whole, start, scan.stop) * UNIT
         if one.aggregate == "mean":
-            found = divide(found, sum_in_windows(present.astype(np.int64), start, walk.stop))
-        columns.fill(walk.row, found.T)
+            found = divide(found, sum_in_windows(present.astype(np.int64), start, scan.stop))
+        columns.fill(scan.row, found.T)
 
 
-def _of_walk(walk: WindowScan, events: Events, _plan: CustomPlan) -> tuple[WindowScan, Events]:
-    return walk, events
+def _of_scan(scan: WindowScan, events: Events, _plan: CustomPlan) -> tuple[WindowScan, Events]:
+    return scan, events
 
 
-BUILDER = Builder("custom", _plan, _pieces, _windows, of_scan=_of_walk)
+BUILDER = Builder("custom", _plan, _pieces, _windows, of_scan=_of_scan)

@@ -1,21 +1,10 @@
-"""What kind a word of the events table is: an action, a channel or an initiator goes in, yes or no comes out."""
+"""Which actions, channels and initiators are of a kind (high intent, download, paid, undesirable …), by patterns."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-
-__all__ = [
-    "Kind",
-    "any_of",
-    "is_download",
-    "is_high_intent",
-    "is_lead",
-    "is_paid",
-    "is_undesirable",
-    "is_undesirable_channel",
-]
 
 _OTHER = re.compile(r"[\W_]+")
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -68,7 +57,7 @@ class Kind:
         return _KINDS[self.name](word) if self.listed is None else word in self.listed
 
 
-_ACTS = (
+_ACTIONS = (
     r"unsubscri\w*|opt(ed)? out|optout|abmeld\w*|desinscri\w*",  # wants no more mail
     r"(hard |soft )?bounc\w*|undeliver\w*|invalid (e )?mail",  # cannot be reached
     r"complain\w*|spam\w*|abuse\w*|mark(ed)? as junk",  # objects to being written to
@@ -89,7 +78,7 @@ _CHANNELS = (
 )
 """As for actions, of a channel."""
 
-_is_bad_act = any_of(*_ACTS)
+_is_bad_action = any_of(*_ACTIONS)
 _is_bad_channel = any_of(*_CHANNELS)
 
 
@@ -101,7 +90,7 @@ def is_undesirable(action: str, listed: tuple[str, ...] | None) -> bool:
     >>> is_undesirable("demo_request", None), is_undesirable("demo_request", ("demo_request",))
     (False, True)
     """
-    return _is_bad_act(action) if listed is None else action in listed
+    return _is_bad_action(action) if listed is None else action in listed
 
 
 def is_undesirable_channel(channel: str, listed: tuple[str, ...] | None) -> bool:

@@ -1,21 +1,19 @@
-"""Flags: undesirable profiles (student, competitor, throw-away address …), how many hold, and since when."""
+"""Flags of undesirable profiles (student, competitor, throw-away address …): which hold, how many, since when."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from mqlml.config import Config
 from mqlml.features.catalogue import Feature, Signal
 from mqlml.features.families.builder import Piece, Source
 from mqlml.features.families.profile import Group, read_groups, read_piece
 from mqlml.features.parsers.attributes import Attribute, parse_known, when_known
 from mqlml.features.parsers.conditions import (
+    AttributeScope,
     ParsedAttribute,
     Parsing,
     count_met,
@@ -26,8 +24,7 @@ from mqlml.features.parsers.conditions import (
 from mqlml.features.parsers.job_title import Roles, is_phone
 from mqlml.features.wording import Counted, Flag, Since, format_word
 from mqlml.times import DAY, NEVER, column_to_microseconds
-
-__all__ = ["FlagsPlan", "flag_pieces", "plan_flags"]
+from mqlml.types import Floats, Ints, Mask
 
 
 @dataclass(frozen=True)
@@ -46,35 +43,29 @@ class FlagsPlan:
     profiles: tuple[Group, ...]
 
 
-def plan_flags(
-    config: Config,
-    *,
-    roles: Roles,
-    columns: Collection[str],
-    refused: Collection[str],
-    table: Literal["leads", "flat"] = "leads",
-) -> FlagsPlan | None:
-    """The plan, or None where there is nothing to raise a flag about; arguments as `plan_derived`'s."""
-    if not config.features.groups.flags:
+def plan_flags(scope: AttributeScope) -> FlagsPlan | None:
+    """The plan, or None where there is nothing to raise a flag about; errors as of `plan_derived`."""
+    if not scope.config.features.groups.flags:
         return None
-    profiles = read_groups(
-        config, "undesirable_profiles", roles=roles, columns=columns, refused=refused, table=table
-    )
-    if not (profiles or roles.email or roles.job_title or roles.phone):
+    written = scope.config.features.undesirable_profiles
+    profiles = read_groups(written, "features.undesirable_profiles", scope)
+    if not (profiles or scope.roles.email or scope.roles.job_title or scope.roles.phone):
         return None
-    return FlagsPlan(roles, read_parsing(config), profiles)
+    return FlagsPlan(scope.roles, read_parsing(scope.config), profiles)
 
 
 @dataclass(frozen=True)
 class _Flag:
-    """A flag's name and what holds where it is up, the attributes it is read from, and its reader: 1 up, 0 down, NaN
-    not known; and the signal that it tells of where another feature's does."""
+    """A flag: its name, the fact where it is up, the attributes it is read from, and its signal.
+
+    ``read`` gives 1 where it is up, 0 where not, NaN where not known; ``since`` when that was first known.
+    """
 
     name: str
     fact: str
     attributes: tuple[Attribute, ...]
-    read: Callable[[Source], npt.NDArray[np.float64]]
-    since: Callable[[Source], npt.NDArray[np.int64]]
+    read: Callable[[Source], Floats]
+    since: Callable[[Source], Ints]
     signal: Signal
 
 
@@ -86,11 +77,11 @@ def _flags(plan: FlagsPlan) -> Iterator[_Flag]:
         (roles.email, "invalid_mail", "gave a mail address that is none", "mail_kind", "missing"),
         (roles.job_title, "student", "is a student or a pupil by job title", "seniority", "student"),
     )
-    for attribute, name, said, trait, value in own:
+    for attribute, name, fact, parsed, value in own:
         if attribute is not None:
-            read = partial(_is, attribute=attribute, trait=trait, value=value, parsing=plan.parsing)
-            signal = Signal("profile", "mail_domain" if trait == "mail_kind" else "job_title")
-            yield _Flag(name, said, (attribute,), read, partial(when_known, attribute=attribute), signal)
+            read = partial(_is, attribute=attribute, parsed=parsed, value=value, parsing=plan.parsing)
+            signal = Signal("profile", "mail_domain" if parsed == "mail_kind" else "job_title")
+            yield _Flag(name, fact, (attribute,), read, partial(when_known, attribute=attribute), signal)
     if roles.phone is not None:
         read_phone = partial(_no_phone, attribute=roles.phone)
         yield _Flag(
@@ -116,22 +107,22 @@ def _flags(plan: FlagsPlan) -> Iterator[_Flag]:
 
 
 def _is(
-    source: Source, *, attribute: Attribute, trait: ParsedAttribute, value: str, parsing: Parsing
-) -> npt.NDArray[np.float64]:
-    codes, kinds = read_parsed_attribute(source, attribute, trait, parsing)
+    source: Source, *, attribute: Attribute, parsed: ParsedAttribute, value: str, parsing: Parsing
+) -> Floats:
+    codes, kinds = read_parsed_attribute(source, attribute, parsed, parsing)
     up = np.array([*(float(kind == value) for kind in kinds), np.nan])
-    if trait == "mail_kind" and value != "missing" and "missing" in kinds:
-        up[kinds.index("missing")] = np.nan  # what is no address says nothing of whose it is
+    if parsed == "mail_kind" and value != "missing" and "missing" in kinds:
+        up[kinds.index("missing")] = np.nan  # a text that is no address does not show whose it is
     return up[codes]
 
 
-def _no_phone(source: Source, *, attribute: Attribute) -> npt.NDArray[np.float64]:
+def _no_phone(source: Source, *, attribute: Attribute) -> Floats:
     codes, kinds = parse_known(source, attribute, lambda text: "0" if is_phone(text) else "1")
     return np.array([*map(float, kinds), np.nan])[codes]
 
 
-def _has(source: Source, *, group: Group, parsing: Parsing) -> npt.NDArray[np.float64]:
-    all_met: npt.NDArray[np.bool_] = count_met(source, group.wanted, parsing) == len(group.wanted)
+def _has(source: Source, *, group: Group, parsing: Parsing) -> Floats:
+    all_met: Mask = count_met(source, group.wanted, parsing) == len(group.wanted)
     return all_met.astype(np.float64)
 
 
@@ -149,8 +140,8 @@ def flag_pieces(plan: FlagsPlan, *, timed: bool) -> Iterator[Piece]:
         )
         yield read_piece(feature, flag.read)
     sources = tuple(dict.fromkeys(a.source for flag in flags for a in flag.attributes))
-    traits = Counted("undesirable trait of the profile", "undesirable traits of the profile")
-    count = make("profile", "count", traits, "count", "presence", source=sources)
+    counted = Counted("undesirable trait of the profile", "undesirable traits of the profile")
+    count = make("profile", "count", counted, "count", "presence", source=sources)
     yield read_piece(count, partial(_count, flags=flags))
     if timed:
         first = Since("the first undesirable trait of the profile was known")
@@ -158,11 +149,11 @@ def flag_pieces(plan: FlagsPlan, *, timed: bool) -> Iterator[Piece]:
         yield read_piece(since, partial(_days_since, flags=flags))
 
 
-def _once(read: Callable[[Source], npt.NDArray[np.float64]]) -> Callable[[Source], npt.NDArray[np.float64]]:
-    """The same reader, but what it read last is kept: a flag is read for itself, for the count and for the days."""
-    kept: list[tuple[Source, npt.NDArray[np.float64]]] = []
+def _once(read: Callable[[Source], Floats]) -> Callable[[Source], Floats]:
+    """The same reader, which keeps what it read last: a flag is read for itself, for the count and for the days."""
+    kept: list[tuple[Source, Floats]] = []
 
-    def read_or_keep(source: Source) -> npt.NDArray[np.float64]:
+    def read_or_keep(source: Source) -> Floats:
         if not kept or kept[0][0] is not source:
             kept[:] = [(source, read(source))]
         return kept[0][1]
@@ -170,18 +161,18 @@ def _once(read: Callable[[Source], npt.NDArray[np.float64]]) -> Callable[[Source
     return read_or_keep
 
 
-def _count(source: Source, *, flags: tuple[_Flag, ...]) -> npt.NDArray[np.float64]:
+def _count(source: Source, *, flags: tuple[_Flag, ...]) -> Floats:
     count = np.zeros(len(source.lead_row))
     for flag in flags:
         count += flag.read(source) == 1
     return count
 
 
-def _days_since(source: Source, *, flags: tuple[_Flag, ...]) -> npt.NDArray[np.float64]:
+def _days_since(source: Source, *, flags: tuple[_Flag, ...]) -> Floats:
     earliest = np.full(len(source.lead_row), NEVER)
     for flag in flags:
         up = flag.read(source) == 1
         earliest = np.where(up, np.minimum(earliest, flag.since(source)), earliest)
     created = np.append(column_to_microseconds(source.leads["created_at"]), 0)[source.lead_row]
     since = np.maximum(earliest, created)  # nothing is known of a lead before there is one
-    return np.where(earliest < NEVER, (source.asked.cutoff - since) / DAY, np.nan)
+    return np.where(earliest < NEVER, (source.keys.cutoff - since) / DAY, np.nan)

@@ -1,4 +1,4 @@
-"""Flat tables: one row per lead, a snapshot already made; its columns become features as they are."""
+"""Features of flat tables, where each row is a lead and a snapshot: its columns as they are, and what is parsed."""
 
 from __future__ import annotations
 
@@ -26,11 +26,10 @@ from mqlml.features.parsers.attributes import (
     read_known_numbers,
     read_known_text,
 )
+from mqlml.features.parsers.conditions import AttributeScope
 from mqlml.features.parsers.job_title import find_roles
 from mqlml.features.wording import Named, format_word, upper_first
 from mqlml.journeys import FlatTable
-
-__all__ = ["FlatPlan", "choose_flat", "flat_pieces", "flat_source"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ class FlatPlan:
     ----------
     columns : those that become features as they are.
     families : the family of each of them.
-    derived : what is read out of the profile's columns.
-    flags : the undesirable profiles; None where no column tells of one.
+    derived : what is parsed from the profile's columns.
+    flags : the undesirable profiles; None where no column shows one.
     """
 
     columns: Attributes
@@ -54,7 +53,7 @@ class FlatPlan:
 def choose_flat(
     table: FlatTable, config: Config, *, refused: Collection[str], rows: npt.NDArray[np.intp] | None
 ) -> tuple[FlatPlan, list[LeftOut]]:
-    """Sort the columns of a flat table into numbers, categories and those left out, looking at ``rows`` only."""
+    """Sort the columns of a flat table into numbers, categories and those left out, by ``rows`` only."""
     for key, written in (
         ("profile.history", config.profile.history),
         ("features.custom", config.features.custom),
@@ -87,14 +86,15 @@ def choose_flat(
     kept = {column: families.get(column, "profile") for column in (*chosen.numbers, *chosen.categories)}
     columns = [column for column in named if column not in refused]
     roles = find_roles(known, config.profile, refused=refused, table="flat")
-    derived = plan_derived(config, roles=roles, columns=columns, refused=refused, table="flat")
+    scope = AttributeScope(config, roles, columns, refused, "flat")
+    derived = plan_derived(scope)
     own = tuple(a for a in derived.counted if families.get(a.name, "profile") == "profile")
     derived = replace(derived, counted=own)
-    flags = plan_flags(config, roles=roles, columns=columns, refused=refused, table="flat")
-    plan = FlatPlan(chosen, kept, derived, flags)
-    alone = replace(plan, derived=replace(derived, counted=()))
-    if not any(flat_pieces(alone)) and not _fills_differ(known, own):
-        plan = alone  # else a table without any usable column would seem to have one, the same for every lead
+    plan = FlatPlan(chosen, kept, derived, plan_flags(scope))
+    without_completeness = replace(plan, derived=replace(derived, counted=()))
+    if not any(flat_pieces(without_completeness)) and not _fills_differ(known, own):
+        # else a table without any usable column would seem to have one, the same for every lead
+        plan = without_completeness
     return plan, left_out + unfit
 
 
@@ -107,7 +107,7 @@ def _fills_differ(known: pd.DataFrame, counted: tuple[Attribute, ...]) -> bool:
 
 
 def flat_pieces(plan: FlatPlan) -> Iterator[Piece]:
-    """Each feature and its reader, family by family: the columns as they are, then what is read out of them."""
+    """Each feature and its reader, family by family: the columns as they are, then what is parsed from them."""
     for family in FAMILIES:
         columns = [column for column, own in plan.families.items() if own == family]
         parts = name_parts(columns)
@@ -135,6 +135,6 @@ def flat_pieces(plan: FlatPlan) -> Iterator[Piece]:
 def flat_source(leads: pd.DataFrame) -> Source:
     """What the features are read from: each row a lead and a snapshot of it."""
     rows = np.arange(len(leads))
-    asked = SnapshotKeys(pd.Index(rows), rows, np.zeros(len(leads), np.int64))
+    keys = SnapshotKeys(pd.Index(rows), rows, np.zeros(len(leads), np.int64))
     nothing = pd.DataFrame({"field": pd.Series([], dtype="str")})
-    return Source(leads, nothing, asked, rows, leads, rows)
+    return Source(leads, nothing, keys, rows, leads, rows)

@@ -1,4 +1,4 @@
-"""Feature functions: Python functions that other packages register, given only what was known at each cutoff.
+"""Feature functions: Python functions of other packages, which are given only what was known at each cutoff.
 
 A package registers one as an entry point of the group ``mqlml.features``; the config switches it on by the entry
 point's name. docs/user_features.md has an example that runs.
@@ -20,14 +20,12 @@ from mqlml.errors import BundleError, ConfigError, ContractError
 from mqlml.features.catalogue import FAMILIES, Family, Feature
 from mqlml.features.families.builder import Builder, Columns, Evidence, LeftOut, Piece, Source
 from mqlml.features.kernels.windows import Events, WindowScan, scan_windows
-from mqlml.features.parsers.attributes import NOT_ATTRIBUTES, Attribute, read_known_text
+from mqlml.features.parsers.attributes import Attribute, read_known_text
 from mqlml.features.vocabulary import Words
 from mqlml.features.wording import Named
 from mqlml.journeys.contract import WORDS
 from mqlml.times import MISSING_TIME, column_to_microseconds, microseconds_to_column
-from mqlml.types import Ints
-
-__all__ = ["BUILDER", "GROUP", "FeatureFunction", "FunctionsPlan", "Known", "installed_functions"]
+from mqlml.types import Floats, Ints
 
 GROUP = "mqlml.features"
 """The entry point group that feature functions are registered under."""
@@ -64,7 +62,7 @@ class FeatureFunction:
     name : the second part of the feature's name: ``weekend_share`` becomes ``actions__weekend_share__function``.
     sentence : what it says, in a marketer's words, without a full stop.
     function : takes a `Known`, gives one number per row of its ``snapshots`` (NaN for unknown), in their order.
-    source : the columns it looks at, as ``events.occurred_at``, for the catalogue.
+    source : the columns it uses, as ``events.occurred_at``, for the catalogue.
     unit : what its numbers are measured in, as ``share``, ``days`` or ``amount``.
     """
 
@@ -78,7 +76,7 @@ class FeatureFunction:
 
 @dataclass(frozen=True)
 class FunctionPlan:
-    """One function: where it was found (entry point, package and its version), and what it said of itself."""
+    """One function: where it was found (entry point, package and its version), and how it describes itself."""
 
     entry: str
     package: str
@@ -138,14 +136,10 @@ def _plan(evidence: Evidence) -> tuple[FunctionsPlan | None, list[LeftOut]]:
                 *(tuple(found.source), found.unit),
             )
         )
-    static = config.profile.static
     columns = [
-        str(column)
-        for column in evidence.leads.columns
-        if column not in NOT_ATTRIBUTES
-        and column not in evidence.refused
-        and column not in config.profile.history
-        and (static == "auto" or column in static)
+        column
+        for column in evidence.static_columns
+        if column not in evidence.refused and column not in config.profile.history
     ]
     changing = [name for name in config.profile.history if name not in evidence.refused]
     attributes = [Attribute(name) for name in columns] + [Attribute(name, "history") for name in changing]
@@ -155,7 +149,7 @@ def _plan(evidence: Evidence) -> tuple[FunctionsPlan | None, list[LeftOut]]:
 def _load(entry: importlib.metadata.EntryPoint) -> FeatureFunction:
     try:
         found = entry.load()
-    except Exception as error:  # whatever the package's import may raise is its author's to mend
+    except Exception as error:  # an import may raise anything
         raise ConfigError(
             f"the feature function {entry.name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}"
         ) from error
@@ -209,10 +203,9 @@ def _write(given: tuple[Source, Events, FunctionsPlan], columns: Columns) -> Non
     source, events, plan = given
     loaded = [(one, _load_planned(one)) for one in plan.functions]
     everyone = _snapshots(source, plan)
-    for walk in scan_windows(events, source.asked, ()):
-        for turns, known in _batches(walk, events, everyone):
-            values = [_call(one, function, known) for one, function in loaded]
-            columns.fill(walk.row[turns], *values)
+    for scan in scan_windows(events, source.keys, ()):
+        for rows, known in _batches(scan, events, everyone):
+            columns.fill(rows, *(_call(one, function, known) for one, function in loaded))
 
 
 def _of_journeys(source: Source, events: Events, plan: FunctionsPlan) -> tuple[Source, Events, FunctionsPlan]:
@@ -221,11 +214,11 @@ def _of_journeys(source: Source, events: Events, plan: FunctionsPlan) -> tuple[S
 
 def _snapshots(source: Source, plan: FunctionsPlan) -> pd.DataFrame:
     """What is known of each snapshot's lead."""
-    asked = source.asked
+    keys = source.keys
     created = np.append(column_to_microseconds(source.leads["created_at"]), MISSING_TIME)
     columns: dict[str, pd.Series | pd.Index] = {
-        "lead_id": pd.Series(asked.ids.take(asked.lead)),
-        "cutoff_time": microseconds_to_column(asked.cutoff),
+        "lead_id": pd.Series(keys.ids.take(keys.lead)),
+        "cutoff_time": microseconds_to_column(keys.cutoff),
         "created_at": microseconds_to_column(created[source.lead_row]),
     }
     for attribute in plan.attributes:
@@ -235,27 +228,31 @@ def _snapshots(source: Source, plan: FunctionsPlan) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _batches(walk: WindowScan, events: Events, everyone: pd.DataFrame) -> Iterator[tuple[Ints, Known]]:
-    """Some turns of the walk, and what was known at them: each snapshot's own copy of its rows."""
-    first = np.repeat(walk.unit[:-1], np.diff(walk.turn))
-    number = walk.stop - first
-    for turns in np.split(np.arange(len(walk.row)), np.flatnonzero(np.diff(np.cumsum(number) // _ROWS)) + 1):
-        each = number[turns]
-        snapshot = np.repeat(np.arange(len(turns)), each)
+def _batches(scan: WindowScan, events: Events, everyone: pd.DataFrame) -> Iterator[tuple[Ints, Known]]:
+    """Some of the scan's snapshots, and what was known at them: each snapshot's own copy of its rows."""
+    first = scan.first
+    number = scan.stop - first
+    for some in np.split(np.arange(len(scan.row)), np.flatnonzero(np.diff(np.cumsum(number) // _ROWS)) + 1):
+        each = number[some]
+        snapshot = np.repeat(np.arange(len(some)), each)
         within = np.arange(len(snapshot)) - np.repeat(np.cumsum(each) - each, each)
-        place = first[turns][snapshot] + within
-        row = walk.order[place]
-        known = {"snapshot": pd.Series(snapshot), "occurred_at": microseconds_to_column(walk.occurred[place])}
+        place = first[some][snapshot] + within
+        row = scan.order[place]
+        known = {
+            "snapshot": pd.Series(snapshot),
+            "occurred_at": microseconds_to_column(scan.arrays.occurred[place]),
+        }
         for column in WORDS:
             if column in events:
                 known[column] = _words_of(events.words(column), row)
         if "value" in events:
             known["value"] = pd.Series(events.values()[row])
-        yield turns, Known(everyone.take(walk.row[turns]).reset_index(drop=True), pd.DataFrame(known))
+        rows = scan.row[some]
+        yield rows, Known(everyone.take(rows).reset_index(drop=True), pd.DataFrame(known))
 
 
 def _words_of(words: Words, row: Ints) -> pd.Series:
-    """The words of some rows as categories, none of which stands in other rows: it would tell of later ones."""
+    """The words of some rows as categories, none of which stands in other rows only: it would reveal later ones."""
     codes = words.codes[row]
     present = sorted(np.unique(codes[codes >= 0]).tolist(), key=words.text.__getitem__)
     place = np.full(len(words.text) + 1, -1, np.int64)
@@ -264,14 +261,14 @@ def _words_of(words: Words, row: Ints) -> pd.Series:
     return pd.Series(pd.Categorical.from_codes(place[codes], categories=texts))
 
 
-def _call(plan: FunctionPlan, feature: FeatureFunction, known: Known) -> npt.NDArray[np.float64]:
+def _call(plan: FunctionPlan, feature: FeatureFunction, known: Known) -> Floats:
     given = Known(known.snapshots.copy(), known.events.copy())
     try:
         values = np.asarray(feature.function(given), np.float64)
-    except Exception as error:  # a stranger's code may raise anything
+    except Exception as error:  # another's code may raise anything
         raise ContractError(
             f"the feature function {plan.entry!r} of {plan.package} {plan.version} raised {type(error).__name__}: "
-            f"{error}; mend it, or take it from features.functions"
+            f"{error}; correct it, or remove it from features.functions"
         ) from error
     if values.shape != (len(known.snapshots),):
         raise ContractError(

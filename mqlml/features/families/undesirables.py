@@ -1,4 +1,4 @@
-"""Undesirables: what speaks against a lead: unwelcome acts and channels, silence, and its profile."""
+"""The undesirables family: negative signals among actions and channels, silence, and undesirable profiles."""
 
 from __future__ import annotations
 
@@ -16,23 +16,21 @@ from mqlml.features.families.event_kinds import is_undesirable, is_undesirable_c
 from mqlml.features.families.flags import FlagsPlan, flag_pieces, plan_flags
 from mqlml.features.kernels import counts as kernel
 from mqlml.features.kernels.windows import Events, WindowScan
-from mqlml.features.parsers.attributes import NOT_ATTRIBUTES
+from mqlml.features.parsers.conditions import AttributeScope
 from mqlml.features.parsers.job_title import find_roles
 from mqlml.features.vocabulary import Vocabulary, learn_vocabulary
-from mqlml.features.wording import Counted, Last, Times, counted_acts, format_word, last_act
-from mqlml.types import Codes, Ints
-
-__all__ = ["BUILDER", "UndesirablesPlan"]
+from mqlml.features.wording import Counted, Last, Times, counted_events, format_word, last_event
+from mqlml.types import Codes
 
 WordColumn = Literal["action", "channel"]
-"""The columns of the events whose words may be unwelcome."""
+"""The columns of the events whose words may be negative signals."""
 
 Include = Callable[[str, tuple[str, ...] | None], bool]
-"""Whether a word is unwelcome, by those that the config lists."""
+"""Whether a word is a negative signal, by those that the config lists."""
 
 
 @dataclass(frozen=True)
-class Unwelcome:
+class NegativeSignals:
     """The undesirable words of one events column.
 
     Attributes
@@ -51,14 +49,14 @@ class UndesirablesPlan:
 
     Attributes
     ----------
-    acts, channels : what is unwelcome among the actions and the channels.
+    actions, channels : the negative signals among the actions and the channels.
     windows : lookback windows, shortest first.
     silence : whether the days since the last event are a feature.
-    flags : the undesirable profiles; None where no attribute tells of one.
+    flags : the undesirable profiles; None where no attribute shows one.
     """
 
-    acts: Unwelcome
-    channels: Unwelcome
+    actions: NegativeSignals
+    channels: NegativeSignals
     windows: tuple[Window, ...]
     silence: bool
     flags: FlagsPlan | None
@@ -66,40 +64,30 @@ class UndesirablesPlan:
 
 def _plan(evidence: Evidence) -> tuple[UndesirablesPlan | None, list[LeftOut]]:
     config, settings, refused = evidence.config, evidence.config.features, evidence.refused
-    acts, left_out = _unwelcome(
+    actions, left_out = _learn(
         evidence, "action", settings.undesirable_actions, is_undesirable, settings.max_actions
     )
-    channels, unknown = _unwelcome(
+    channels, unknown = _learn(
         evidence, "channel", settings.undesirable_channels, is_undesirable_channel, settings.max_channels
     )
-    leads = evidence.leads
-    named = config.profile.static
-    columns = [
-        column
-        for column in leads.columns
-        if column not in NOT_ATTRIBUTES and column not in refused and (named == "auto" or column in named)
-    ]
-    roles = find_roles(leads, config.profile, refused=refused)
-    flags = plan_flags(config, roles=roles, columns=columns, refused=refused)
+    columns = [column for column in evidence.static_columns if column not in refused]
+    roles = find_roles(evidence.leads, config.profile, refused=refused)
+    flags = plan_flags(AttributeScope(config, roles, columns, refused))
     silence = evidence.has_events and settings.groups.silence
-    plan = UndesirablesPlan(acts, channels, tuple(config.windows), silence, flags)
+    plan = UndesirablesPlan(actions, channels, tuple(config.windows), silence, flags)
     return (plan if any(_pieces(plan)) else None), left_out + unknown
 
 
-def _unwelcome(
-    evidence: Evidence,
-    column: str,
-    written: list[str] | None,
-    include: Include,
-    most: int,
-) -> tuple[Unwelcome, list[LeftOut]]:
+def _learn(
+    evidence: Evidence, column: str, written: list[str] | None, include: Include, most: int
+) -> tuple[NegativeSignals, list[LeftOut]]:
     listed = None if written is None else tuple(written)
     if not (evidence.has_values(column) and evidence.config.features.groups.unwelcome):
-        return Unwelcome((), listed), []
+        return NegativeSignals((), listed), []
     words = learn_vocabulary(
         evidence.count_words(column), most=most, include=lambda word: include(word, listed)
     ).words
-    return Unwelcome(words, listed), [
+    return NegativeSignals(words, listed), [
         (f"events.{column}={word}", f"listed as undesirable, but no event has this {column}")
         for word in listed or ()
         if not evidence.knows_word(column, word)
@@ -111,8 +99,8 @@ _RESERVED = ("any", "silence", "profile")
 
 
 def _pieces(plan: UndesirablesPlan) -> Iterator[Piece]:
-    if plan.acts.words:
-        yield from _acts(plan)
+    if plan.actions.words:
+        yield from _actions(plan)
     if plan.silence:
         silence = Last("activity", instead="Days of silence: since anything at all happened")
         source = ("events.occurred_at",)
@@ -129,19 +117,14 @@ _Texts = tuple[str, Counted | Times, Last, tuple[str, ...]]
 """Of a word its part of the name, how it is counted, the last such, and the words kept with it."""
 
 
-def _acts(plan: UndesirablesPlan) -> Iterator[Piece]:
-    parts = name_parts(plan.acts.words, reserved=(*_RESERVED, "via_any"))
-    own: list[_Texts] = [
-        (
-            parts[word],
-            counted_acts(word),
-            last_act(word),
-            () if parts[word] in (word, f"via_{word}") else (word,),
-        )
-        for word in plan.acts.words
-    ]
-    every = Counted("undesirable act of any kind", "undesirable acts of any kind")
-    texts: _Texts = ("any", every, Last("undesirable act"), ())
+def _actions(plan: UndesirablesPlan) -> Iterator[Piece]:
+    parts = name_parts(plan.actions.words, reserved=(*_RESERVED, "via_any"))
+    own: list[_Texts] = []
+    for word in plan.actions.words:
+        kept = () if parts[word] in (word, f"via_{word}") else (word,)
+        own.append((parts[word], counted_events(word), last_event(word), kept))
+    every = Counted("undesirable event of any kind", "undesirable events of any kind")
+    texts: _Texts = ("any", every, Last("undesirable event"), ())
     yield from _over_words(plan, own, texts, column="action")
 
 
@@ -164,7 +147,7 @@ def _over_words(
 ) -> Iterator[Piece]:
     """Counts of each word and of any in each window, then the days since each."""
     make = partial(Feature, "undesirables", source=(f"events.{column}", "events.occurred_at"))
-    asks: Asks = "amount" if column == "action" else "presence"  # any act has a column of its own beside it
+    asks: Asks = "amount" if column == "action" else "presence"  # any event has a column of its own beside it
 
     def count(texts: _Texts, asks: Asks) -> tuple[Feature, ...]:
         part, counted, _, kept = texts
@@ -182,74 +165,67 @@ def _over_words(
 
 
 @dataclass(frozen=True)
-class _BadRows:
-    """Unwelcome rows; ``word`` is each row's among the ``words`` with features of their own, -1 for another."""
+class _NegativeRows:
+    """Rows of negative signals; ``code`` is each row's word among the ``n_codes`` with features, -1 for another."""
 
-    walk: WindowScan
-    word: Codes
-    words: int
+    scan: WindowScan
+    code: Codes
+    n_codes: int
     windows: tuple[Window, ...]
 
-    @property
-    def start(self) -> Ints:
-        """The first row of each window."""
-        return self.walk.starts(self.windows)
 
+class _Scanned:
+    """The rows of a scan, and those of negative signals by the column that shows them, made when first needed."""
 
-class _Bad:
-    """The unwelcome rows of a walk, by the column that tells; each made once, when first needed."""
-
-    def __init__(self, walk: WindowScan, events: Events, plan: UndesirablesPlan) -> None:
-        self.walk = walk
+    def __init__(self, scan: WindowScan, events: Events, plan: UndesirablesPlan) -> None:
+        self.scan = scan
         self.events = events
         self.plan = plan
-        self._made: dict[WordColumn, _BadRows] = {}
+        self._made: dict[WordColumn, _NegativeRows] = {}
 
-    def rows(self, column: WordColumn) -> _BadRows:
-        """Those with an unwelcome act, or through an unwelcome channel."""
+    def negative(self, column: WordColumn) -> _NegativeRows:
+        """Those with an undesirable action, or through an undesirable channel."""
         if column not in self._made:
-            self._made[column] = self._rows(column)
+            self._made[column] = self._find(column)
         return self._made[column]
 
-    def _rows(self, column: WordColumn) -> _BadRows:
-        unwelcome = self.plan.acts if column == "action" else self.plan.channels
+    def _find(self, column: WordColumn) -> _NegativeRows:
+        signals = self.plan.actions if column == "action" else self.plan.channels
         include: Include = is_undesirable if column == "action" else is_undesirable_channel
         words = self.events.words(column)
-        slot = Vocabulary(unwelcome.words, missing=False).look_up(
-            words, lambda word: include(word, unwelcome.listed)
+        slot = Vocabulary(signals.words, missing=False).look_up(
+            words, lambda word: include(word, signals.listed)
         )
         slot[-1] = -1
-        word = slot[words.codes[self.walk.order]]
-        counted = word >= 0
-        listed, word = len(unwelcome.words), word[counted]
-        own = np.where(word < listed, word, np.int32(-1))
-        return _BadRows(self.walk.only(counted), own, listed, self.plan.windows)
+        code = slot[words.codes[self.scan.order]]
+        counted = code >= 0
+        n_codes, code = len(signals.words), code[counted]
+        own = np.where(code < n_codes, code, np.int32(-1))
+        return _NegativeRows(self.scan.only(counted), own, n_codes, self.plan.windows)
 
 
-def _write_counts(bad: _Bad, columns: Columns, *, column: WordColumn) -> None:
-    rows = bad.rows(column)
-    place = (rows.walk.unit, rows.walk.turn, rows.walk.row, rows.start, rows.walk.stop)
-    kernel.count_words(*place, rows.word, rows.words, *columns.target(rows.words * len(rows.windows)))
+def _write_counts(scanned: _Scanned, columns: Columns, *, column: WordColumn) -> None:
+    rows = scanned.negative(column)
+    target = columns.target(rows.n_codes * len(rows.windows))
+    kernel.count_codes(rows.scan.arrays, rows.scan.starts(rows.windows), rows.code, rows.n_codes, *target)
 
 
-def _write_all_counts(bad: _Bad, columns: Columns, *, column: WordColumn) -> None:
-    rows = bad.rows(column)
-    write_counts(rows.walk, rows.start, columns)
+def _write_all_counts(scanned: _Scanned, columns: Columns, *, column: WordColumn) -> None:
+    rows = scanned.negative(column)
+    write_counts(rows.scan, rows.windows, columns)
 
 
-def _write_since(bad: _Bad, columns: Columns, *, column: WordColumn) -> None:
-    rows = bad.rows(column)
-    walk = rows.walk
-    place = (walk.unit, walk.turn, walk.row, walk.stop, walk.cutoff, walk.occurred)
-    kernel.write_days_since(*place, rows.word, rows.words, *columns.target(rows.words))
+def _write_since(scanned: _Scanned, columns: Columns, *, column: WordColumn) -> None:
+    rows = scanned.negative(column)
+    kernel.write_days_since(rows.scan.arrays, rows.code, rows.n_codes, *columns.target(rows.n_codes))
 
 
-def _write_last(bad: _Bad, columns: Columns, *, column: WordColumn) -> None:
-    write_last(bad.rows(column).walk, columns)
+def _write_last(scanned: _Scanned, columns: Columns, *, column: WordColumn) -> None:
+    write_last(scanned.negative(column).scan, columns)
 
 
-def _write_silence(bad: _Bad, columns: Columns) -> None:
-    write_last(bad.walk, columns)
+def _write_silence(scanned: _Scanned, columns: Columns) -> None:
+    write_last(scanned.scan, columns)
 
 
-BUILDER = Builder("undesirables", _plan, _pieces, lambda plan: plan.windows, of_scan=_Bad)
+BUILDER = Builder("undesirables", _plan, _pieces, lambda plan: plan.windows, of_scan=_Scanned)

@@ -1,36 +1,20 @@
-"""The compiled least and greatest value of each window: sorted rows and window edges go in."""
+"""Compiled counts per window: rows, distinct codes, sums, extremes and days since the latest row.
+
+Arrays as in `mqlml.features.kernels.sorting.ScanArrays`. A *code* is a small number that each row has, -1 for none.
+Kernels write ``float32`` into ``out[row, at:]``, one row per snapshot.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from mqlml.features.kernels.sorting import compiled
+from mqlml.features.kernels.sorting import ScanArrays, compiled
 from mqlml.times import DAY
 from mqlml.types import Codes, Floats, Floats32, Ints
 
-__all__ = [
-    "count_days",
-    "count_distinct",
-    "count_words",
-    "rank_stretches",
-    "sum_words",
-    "write_days_since",
-    "write_extreme",
-]
-
 
 @compiled
-def write_extreme(
-    unit: Ints,
-    turn: Ints,
-    row: Ints,
-    start: Ints,
-    stop: Ints,
-    value: Floats,
-    sign: int,
-    out: Floats32,
-    at: int,
-) -> None:
+def write_extreme(scan: ScanArrays, start: Ints, value: Floats, sign: int, out: Floats32, at: int) -> None:
     """The greatest (``sign`` 1) or least (-1) value in each window: ``out[row, at:][window]``; NaN without one.
 
     A queue holds the rows that can still be the extreme of some later window: each beats all that come after it. A
@@ -38,119 +22,140 @@ def write_extreme(
     """
     cells = out[:, at:]
     longest = 0
-    for u in range(len(unit) - 1):
-        longest = max(longest, unit[u + 1] - unit[u])
+    for g in range(len(scan.group_offsets) - 1):
+        longest = max(longest, scan.group_offsets[g + 1] - scan.group_offsets[g])
     queue = np.empty(longest + 1, np.int64)
     for w in range(len(start)):
-        for u in range(len(turn) - 1):
+        for g in range(len(scan.snapshot_offsets) - 1):
             head = 0
             tail = 0
-            seen = unit[u]
-            for t in range(turn[u], turn[u + 1]):
-                for i in range(seen, stop[t]):
+            seen = scan.group_offsets[g]
+            for t in range(scan.snapshot_offsets[g], scan.snapshot_offsets[g + 1]):
+                for i in range(seen, scan.stop[t]):
                     if np.isnan(value[i]):
                         continue
                     while tail > head and sign * value[queue[tail - 1]] <= sign * value[i]:
                         tail -= 1
                     queue[tail] = i
                     tail += 1
-                seen = max(seen, stop[t])
+                seen = max(seen, scan.stop[t])
                 while head < tail and queue[head] < start[w, t]:
                     head += 1
-                cells[row[t], w] = value[queue[head]] if head < tail else np.nan
+                cells[scan.row[t], w] = value[queue[head]] if head < tail else np.nan
 
 
 @compiled
-def count_words(
-    unit: Ints,
-    turn: Ints,
-    row: Ints,
-    start: Ints,
-    stop: Ints,
-    word: Codes,
-    words: int,
-    out: Floats32,
-    at: int,
+def _move_edges(
+    band: Ints, edge: Ints, start: Ints, t: int, seen: int, code: Codes, amount: Ints | None
 ) -> None:
-    """Rows of each word in each window: ``out[row, at:][word * windows + window]``. Word -1 is not counted.
+    """Move the edges to snapshot ``t``: a row that an edge passes leaves its band for the next wider one.
 
-    Windows are nested, so a row lies in one *band* between two neighbouring edges: it enters one band, passes
-    from band to band as the edges move on, and a window's count is the sum of the bands inside it.
+    Windows are nested, so a row lies in one *band* between two neighboring edges, and what a window holds is the sum
+    of the bands inside it. Without an ``amount`` each row counts 1.
     """
+    windows = len(edge)
+    for w in range(windows):
+        for i in range(edge[w], min(start[w, t], seen)):
+            if code[i] >= 0:
+                size = 1 if amount is None else amount[i]
+                band[code[i], w] -= size
+                if w + 1 < windows:
+                    band[code[i], w + 1] += size
+        edge[w] = start[w, t]
+
+
+@compiled
+def _add_to_bands(band: Ints, edge: Ints, seen: int, stop: int, code: Codes, amount: Ints | None) -> None:
+    """Put the rows ``seen:stop``, new at a snapshot, into their bands."""
+    for w in range(len(edge)):
+        until = stop if w == 0 else edge[w - 1]
+        for i in range(max(edge[w], seen), until):
+            if code[i] >= 0:
+                band[code[i], w] += 1 if amount is None else amount[i]
+
+
+@compiled
+def _write_bands(band: Ints, cells: Floats32 | Ints, row: int) -> None:
+    """Write each code's total in each window: ``cells[row, code * windows + window]``."""
+    place = 0
+    for k in range(band.shape[0]):
+        total = 0
+        for w in range(band.shape[1]):
+            total += band[k, w]
+            cells[row, place] = total
+            place += 1
+
+
+@compiled
+def count_codes(scan: ScanArrays, start: Ints, code: Codes, n_codes: int, out: Floats32, at: int) -> None:
+    """Rows of each code in each window: ``out[row, at:][code * windows + window]``. Code -1 is not counted."""
     cells = out[:, at:]
-    windows = len(start)
-    band = np.zeros((words, windows), np.int64)
-    edge = np.empty(windows, np.int64)
-    for u in range(len(turn) - 1):
-        if turn[u] == turn[u + 1]:
+    band = np.zeros((n_codes, len(start)), np.int64)
+    edge = np.empty(len(start), np.int64)
+    for g in range(len(scan.snapshot_offsets) - 1):
+        if scan.snapshot_offsets[g] == scan.snapshot_offsets[g + 1]:
             continue
         band[:] = 0
-        edge[:] = unit[u]
-        seen = unit[u]
-        for t in range(turn[u], turn[u + 1]):
-            for w in range(windows):
-                for i in range(edge[w], min(start[w, t], seen)):
-                    if word[i] >= 0:
-                        band[word[i], w] -= 1
-                        if w + 1 < windows:
-                            band[word[i], w + 1] += 1
-                edge[w] = start[w, t]
-            for w in range(windows):
-                until = stop[t] if w == 0 else edge[w - 1]
-                for i in range(max(edge[w], seen), until):
-                    if word[i] >= 0:
-                        band[word[i], w] += 1
-            seen = stop[t]
-            place = 0
-            for k in range(words):
-                total = 0
-                for w in range(windows):
-                    total += band[k, w]
-                    cells[row[t], place] = total
-                    place += 1
+        edge[:] = scan.group_offsets[g]
+        seen = scan.group_offsets[g]
+        for t in range(scan.snapshot_offsets[g], scan.snapshot_offsets[g + 1]):
+            _move_edges(band, edge, start, t, seen, code, None)
+            _add_to_bands(band, edge, seen, scan.stop[t], code, None)
+            _write_bands(band, cells, scan.row[t])
+            seen = scan.stop[t]
 
 
 @compiled
-def count_distinct(
-    unit: Ints,
-    turn: Ints,
-    row: Ints,
-    start: Ints,
-    stop: Ints,
-    word: Codes,
-    words: int,
-    out: Floats32,
-    at: int,
-) -> None:
-    """Different words in each window: ``out[row, at:][window]``. Word -1 is none.
+def sum_codes(scan: ScanArrays, start: Ints, code: Codes, n_codes: int, amount: Ints) -> Ints:
+    """Sum of the amounts of each code's rows in each window: (snapshots, codes * windows). Code -1 has none."""
+    sums = np.zeros((start.shape[1], n_codes * len(start)), np.int64)
+    band = np.zeros((n_codes, len(start)), np.int64)
+    edge = np.empty(len(start), np.int64)
+    for g in range(len(scan.snapshot_offsets) - 1):
+        if scan.snapshot_offsets[g] == scan.snapshot_offsets[g + 1]:
+            continue
+        band[:] = 0
+        edge[:] = scan.group_offsets[g]
+        seen = scan.group_offsets[g]
+        for t in range(scan.snapshot_offsets[g], scan.snapshot_offsets[g + 1]):
+            _move_edges(band, edge, start, t, seen, code, amount)
+            _add_to_bands(band, edge, seen, scan.stop[t], code, amount)
+            _write_bands(band, sums, t)
+            seen = scan.stop[t]
+    return sums
 
-    A word lies in a window exactly if its latest row does, so only latest rows are counted in the bands. A latest
-    row of an earlier unit lies before all edges of this one, and so counts for nothing.
+
+@compiled
+def count_distinct(scan: ScanArrays, start: Ints, code: Codes, n_codes: int, out: Floats32, at: int) -> None:
+    """Different codes in each window: ``out[row, at:][window]``. Code -1 is none.
+
+    A code lies in a window exactly if its latest row does, so only latest rows are counted in the bands. A latest
+    row of an earlier group lies before all edges of this one, and so counts for nothing.
     """
     cells = out[:, at:]
     windows = len(start)
-    latest = np.full(words, -1, np.int64)
+    latest = np.full(n_codes, -1, np.int64)
     band = np.empty(windows, np.int64)
     edge = np.empty(windows, np.int64)
-    for u in range(len(turn) - 1):
-        if turn[u] == turn[u + 1]:
+    for g in range(len(scan.snapshot_offsets) - 1):
+        if scan.snapshot_offsets[g] == scan.snapshot_offsets[g + 1]:
             continue
         band[:] = 0
-        edge[:] = unit[u]
-        seen = unit[u]
-        for t in range(turn[u], turn[u + 1]):
+        edge[:] = scan.group_offsets[g]
+        seen = scan.group_offsets[g]
+        for t in range(scan.snapshot_offsets[g], scan.snapshot_offsets[g + 1]):
             for w in range(windows):
                 for i in range(edge[w], min(start[w, t], seen)):
-                    if word[i] >= 0 and latest[word[i]] == i:
+                    if code[i] >= 0 and latest[code[i]] == i:
                         band[w] -= 1
                         if w + 1 < windows:
                             band[w + 1] += 1
                 edge[w] = start[w, t]
-            for i in range(seen, stop[t]):
-                if word[i] < 0:
+            for i in range(seen, scan.stop[t]):
+                if code[i] < 0:
                     continue
-                before = latest[word[i]]
-                latest[word[i]] = i
+                before = latest[code[i]]
+                latest[code[i]] = i
                 for w in range(windows):
                     if before >= edge[w]:
                         band[w] -= 1
@@ -159,49 +164,81 @@ def count_distinct(
                     if i >= edge[w]:
                         band[w] += 1
                         break
-            seen = stop[t]
+            seen = scan.stop[t]
             total = 0
             for w in range(windows):
                 total += band[w]
-                cells[row[t], w] = total
+                cells[scan.row[t], w] = total
 
 
 @compiled
-def write_days_since(
-    unit: Ints,
-    turn: Ints,
-    row: Ints,
-    stop: Ints,
-    cutoff: Ints,
-    occurred: Ints,
-    word: Codes,
-    words: int,
-    out: Floats32,
-    at: int,
+def count_days(
+    scan: ScanArrays, start: Ints, code: Codes, n_codes: int, day: Codes, out: Floats32, at: int
 ) -> None:
-    """Days from each word's latest row to the cutoff: ``out[row, at:][word]``; NaN where there is none."""
+    """Different days of each code in each window: ``out[row, at:][code * windows + window]``.
+
+    ``day`` never falls within a group. A code has a day in a window exactly if its latest row of that day lies in
+    it, so only those are in the bands: a row steps back for a later one of its day.
+    """
     cells = out[:, at:]
-    latest = np.empty(words, np.int64)
-    for u in range(len(turn) - 1):
-        if turn[u] == turn[u + 1]:
+    windows = len(start)
+    band = np.zeros((n_codes, windows), np.int64)
+    edge = np.empty(windows, np.int64)
+    latest = np.full(n_codes, -1, np.int64)  # never reset: rows of earlier groups are told by their number
+    counts = np.ones(len(code), np.int64)
+    for g in range(len(scan.snapshot_offsets) - 1):
+        if scan.snapshot_offsets[g] == scan.snapshot_offsets[g + 1]:
+            continue
+        band[:] = 0
+        edge[:] = scan.group_offsets[g]
+        seen = scan.group_offsets[g]
+        for t in range(scan.snapshot_offsets[g], scan.snapshot_offsets[g + 1]):
+            _move_edges(band, edge, start, t, seen, code, counts)
+            for i in range(seen, scan.stop[t]):
+                k = code[i]
+                if k < 0:
+                    continue
+                before = latest[k]
+                latest[k] = i
+                if before >= scan.group_offsets[g] and day[before] == day[i]:
+                    counts[before] = 0
+                    for w in range(windows):
+                        if before >= edge[w]:
+                            band[k, w] -= 1
+                            break
+                for w in range(windows):
+                    if i >= edge[w]:
+                        band[k, w] += 1
+                        break
+            _write_bands(band, cells, scan.row[t])
+            seen = scan.stop[t]
+
+
+@compiled
+def write_days_since(scan: ScanArrays, code: Codes, n_codes: int, out: Floats32, at: int) -> None:
+    """Days from each code's latest row to the cutoff: ``out[row, at:][code]``; NaN where there is none."""
+    cells = out[:, at:]
+    latest = np.empty(n_codes, np.int64)
+    for g in range(len(scan.snapshot_offsets) - 1):
+        if scan.snapshot_offsets[g] == scan.snapshot_offsets[g + 1]:
             continue
         latest[:] = -1
-        seen = unit[u]
-        for t in range(turn[u], turn[u + 1]):
-            for i in range(seen, stop[t]):
-                if word[i] >= 0:
-                    latest[word[i]] = i
-            seen = stop[t]
-            for k in range(words):
+        seen = scan.group_offsets[g]
+        for t in range(scan.snapshot_offsets[g], scan.snapshot_offsets[g + 1]):
+            for i in range(seen, scan.stop[t]):
+                if code[i] >= 0:
+                    latest[code[i]] = i
+            seen = scan.stop[t]
+            for k in range(n_codes):
                 if latest[k] >= 0:
-                    cells[row[t], k] = (cutoff[t] - occurred[latest[k]]) / DAY
+                    cells[scan.row[t], k] = (scan.cutoff[t] - scan.occurred[latest[k]]) / DAY
                 else:
-                    cells[row[t], k] = np.nan
+                    cells[scan.row[t], k] = np.nan
 
 
 @compiled
-def rank_stretches(unit: Ints, occurred: Ints, local: Ints, pause: int) -> tuple[Codes, Codes]:
-    """Number of each row's day (of its ``local`` time) and of its session, never falling; each unit begins new ones.
+def rank_stretches(group_offsets: Ints, occurred: Ints, local: Ints, pause: int) -> tuple[Codes, Codes]:
+    """Number of each row's day (of its ``local`` time) and of its session, never falling; each group begins new ones.
 
     A session ends where the next row comes more than ``pause`` later. A clock put back does not bring a day back.
     """
@@ -210,9 +247,9 @@ def rank_stretches(unit: Ints, occurred: Ints, local: Ints, pause: int) -> tuple
     days = 0
     sessions = 0
     today = 0
-    for u in range(len(unit) - 1):
-        for i in range(unit[u], unit[u + 1]):
-            new = i == unit[u]
+    for g in range(len(group_offsets) - 1):
+        for i in range(group_offsets[g], group_offsets[g + 1]):
+            new = i == group_offsets[g]
             if new or local[i] // DAY > today:
                 today = local[i] // DAY
                 days += 1
@@ -221,105 +258,3 @@ def rank_stretches(unit: Ints, occurred: Ints, local: Ints, pause: int) -> tuple
             day[i] = days
             session[i] = sessions
     return day, session
-
-
-@compiled
-def count_days(
-    unit: Ints,
-    turn: Ints,
-    row: Ints,
-    start: Ints,
-    stop: Ints,
-    word: Codes,
-    words: int,
-    day: Codes,
-    out: Floats32,
-    at: int,
-) -> None:
-    """Different days of each word in each window: ``out[row, at:][word * windows + window]``.
-
-    ``day`` never falls within a unit. A word has a day in a window exactly if its latest row of that day lies in
-    it, so only those are counted in the bands (as in `count_words`): a row steps back for a later one of its day.
-    """
-    cells = out[:, at:]
-    windows = len(start)
-    band = np.zeros((words, windows), np.int64)
-    edge = np.empty(windows, np.int64)
-    latest = np.empty(words, np.int64)
-    counts = np.ones(len(word), np.bool_)
-    for u in range(len(turn) - 1):
-        if turn[u] == turn[u + 1]:
-            continue
-        band[:] = 0
-        edge[:] = unit[u]
-        latest[:] = -1
-        seen = unit[u]
-        for t in range(turn[u], turn[u + 1]):
-            for w in range(windows):
-                for i in range(edge[w], min(start[w, t], seen)):
-                    if word[i] >= 0 and counts[i]:
-                        band[word[i], w] -= 1
-                        if w + 1 < windows:
-                            band[word[i], w + 1] += 1
-                edge[w] = start[w, t]
-            for i in range(seen, stop[t]):
-                k = word[i]
-                if k < 0:
-                    continue
-                before = latest[k]
-                if before >= 0 and day[before] == day[i]:
-                    counts[before] = False
-                    for w in range(windows):
-                        if before >= edge[w]:
-                            band[k, w] -= 1
-                            break
-                latest[k] = i
-                for w in range(windows):
-                    if i >= edge[w]:
-                        band[k, w] += 1
-                        break
-            seen = stop[t]
-            place = 0
-            for k in range(words):
-                total = 0
-                for w in range(windows):
-                    total += band[k, w]
-                    cells[row[t], place] = total
-                    place += 1
-
-
-@compiled
-def sum_words(unit: Ints, turn: Ints, start: Ints, stop: Ints, word: Codes, words: int, amount: Ints) -> Ints:
-    """Sum of the amounts of each word's rows in each window: (snapshots, words * windows). Word -1 has none."""
-    windows = len(start)
-    sums = np.zeros((start.shape[1], words * windows), np.int64)
-    band = np.zeros((words, windows), np.int64)
-    edge = np.empty(windows, np.int64)
-    for u in range(len(turn) - 1):
-        if turn[u] == turn[u + 1]:
-            continue
-        band[:] = 0
-        edge[:] = unit[u]
-        seen = unit[u]
-        for t in range(turn[u], turn[u + 1]):
-            for w in range(windows):
-                for i in range(edge[w], min(start[w, t], seen)):
-                    if word[i] >= 0:
-                        band[word[i], w] -= amount[i]
-                        if w + 1 < windows:
-                            band[word[i], w + 1] += amount[i]
-                edge[w] = start[w, t]
-            for w in range(windows):
-                until = stop[t] if w == 0 else edge[w - 1]
-                for i in range(max(edge[w], seen), until):
-                    if word[i] >= 0:
-                        band[word[i], w] += amount[i]
-            seen = stop[t]
-            place = 0
-            for k in range(words):
-                total = 0
-                for w in range(windows):
-                    total += band[k, w]
-                    sums[t, place] = total
-                    place += 1
-    return sums

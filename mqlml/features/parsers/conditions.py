@@ -1,4 +1,4 @@
-"""Conditions: the config's conditions on attributes go in; what they compare with, lists read, comes out.
+"""Conditions of the config on attributes: reading them with their lists, and evaluating them for snapshots.
 
 Text is compared without regard to case and to blanks at its ends, a number by its value (``1`` in the config is
 ``1.0`` in the table). A missing value meets no condition, not even one to be outside a list.
@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.config import Condition, Config
 from mqlml.errors import ConfigError, LeakageError
 from mqlml.features.families.builder import Source
 from mqlml.features.parsers.attributes import (
     Attribute,
-    Codes,
+    CodedTexts,
     parse_known,
     read_domains,
     read_text,
@@ -30,27 +29,14 @@ from mqlml.features.parsers.attributes import (
 from mqlml.features.parsers.company import (
     MailLists,
     mail_kind,
-    plain_domain,
+    normalize_domain,
     read_employees,
     read_lists,
     size_band,
 )
 from mqlml.features.parsers.job_title import Roles, TitleRow, read_titles, title_function, title_seniority
 from mqlml.journeys.parse import plain_word
-
-__all__ = [
-    "AttributeCondition",
-    "ParsedAttribute",
-    "Parsing",
-    "Requirement",
-    "count_met",
-    "meets",
-    "read_attribute_conditions",
-    "read_condition",
-    "read_parsed_attribute",
-    "read_parsing",
-    "since_known",
-]
+from mqlml.types import Ints, Mask
 
 Value = str | int | float | bool
 
@@ -61,7 +47,7 @@ class Requirement:
 
     Attributes
     ----------
-    words : the list, each word as `_plain` writes it; None for a range.
+    words : the list, each word as `_normalize` writes it; None for a range.
     negated : whether the value must be outside the list.
     low, high : the range's ends, included; None where it has none.
     truths : the listed values that YAML read as true or false.
@@ -97,11 +83,11 @@ def read_condition(condition: Condition, where: str, folder: Path) -> Requiremen
     if negated and not wanted:
         raise ConfigError(f"{key} is empty, which every lead would meet; list what is allowed")
     truths = tuple(value for value in wanted if isinstance(value, bool))
-    words = {_plain(value) for value in wanted} | {str(int(truth)) for truth in truths}
+    words = {_normalize(value) for value in wanted} | {str(int(truth)) for truth in truths}
     return Requirement(tuple(sorted(words)), negated, truths=truths)
 
 
-def _plain(value: object) -> str:
+def _normalize(value: object) -> str:
     """One spelling for what counts as the same value."""
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).casefold()
@@ -121,14 +107,14 @@ def meets(found: Sequence[object], test: Requirement, where: str) -> list[bool]:
     if test.words is None:
         return [number is not None and test.within(number) for number in map(_number, found)]
     listed = frozenset(test.words)
-    words = [str(value) if test.exact else _plain(value) for value in found]
+    words = [str(value) if test.exact else _normalize(value) for value in found]
     _check_booleans(test, words, where)
     return [(word in listed) != test.negated for word in words]
 
 
 def _number(value: object) -> float | None:
     try:
-        number = float(_plain(value))
+        number = float(_normalize(value))
     except ValueError:
         return None
     return number if np.isfinite(number) else None
@@ -153,9 +139,9 @@ def _read_list(name: str, key: str, folder: Path) -> list[str]:
             f"{key} names the file {name!r}, which is not in {str(folder)!r}; a list is written as [{name}]"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"{key} names the file {str(path)!r}, which cannot be read as UTF-8 text: {why}; save it as such"
+            f"{key} names the file {str(path)!r}, which cannot be read as UTF-8 text: {reason}; save it as such"
         ) from None
     return [line.strip() for line in text.splitlines() if line.strip()]
 
@@ -192,11 +178,11 @@ def read_parsing(config: Config) -> Parsing:
 
 
 def read_parsed_attribute(
-    source: Source, attribute: Attribute, trait: ParsedAttribute, parsing: Parsing
-) -> Codes:
-    """A trait of each snapshot's lead, as known at the cutoff: codes (-1 not known) and their texts."""
-    if trait in ("mail_kind", "mail_domain"):
-        parse = plain_domain if trait == "mail_domain" else partial(mail_kind, added=parsing.mail)
+    source: Source, attribute: Attribute, parsed: ParsedAttribute, parsing: Parsing
+) -> CodedTexts:
+    """A parsed attribute of each snapshot's lead, as known at the cutoff: codes (-1 not known) and their texts."""
+    if parsed in ("mail_kind", "mail_domain"):
+        parse = normalize_domain if parsed == "mail_domain" else partial(mail_kind, added=parsing.mail)
         return parse_known(source, attribute, parse, read=read_domains)
     parsers: dict[ParsedAttribute, Callable[[str], str | None]] = {
         "text": str,
@@ -205,7 +191,7 @@ def read_parsed_attribute(
         "employees": partial(_employees, ends=None),
         "size_band": partial(_employees, ends=parsing.size_ends),
     }
-    return parse_known(source, attribute, parsers[trait], read=read_text)
+    return parse_known(source, attribute, parsers[parsed], read=read_text)
 
 
 def _employees(text: str, *, ends: tuple[float, ...] | None) -> str | None:
@@ -216,98 +202,101 @@ def _employees(text: str, *, ends: tuple[float, ...] | None) -> str | None:
 
 
 @dataclass(frozen=True)
-class AttributeCondition:
-    """One condition on a trait: ``said`` is how the config writes the attribute, ``where`` in which place."""
+class AttributeScope:
+    """The attributes that conditions, personas and flags may use.
 
-    said: str
+    Attributes
+    ----------
+    config : the whole config: ``profile.history`` names attributes that are read as of each cutoff.
+    roles : the attributes that others are parsed from.
+    columns : the static attributes, refused ones left out.
+    refused : attributes that the leakage audit refused.
+    table : what the catalogue calls the table of the static attributes.
+    """
+
+    config: Config
+    roles: Roles
+    columns: Collection[str]
+    refused: Collection[str]
+    table: Literal["leads", "flat"] = "leads"
+
+    def find(self, name: str, where: str) -> tuple[Attribute, ParsedAttribute]:
+        """An attribute of ``profile.history``, a static one, or one that is parsed from another (`DERIVED`).
+
+        ``where`` is what errors call the place in the config.
+
+        Raises
+        ------
+        LeakageError
+            If the audit refused it.
+        ConfigError
+            If there is no such attribute.
+        """
+        if name in self.refused:
+            raise LeakageError(
+                f"{where} uses {name!r}, which the leakage audit refused; remove it, or say why it is known at the "
+                f"cutoff: profile: {{force: {{{name}: reason}}}}"
+            )
+        changing = self.config.profile.history
+        if name in changing:
+            return Attribute(name, "history"), "text"
+        if name in self.columns:
+            return Attribute(name, self.table), "text"
+        if name in DERIVED:
+            role, parsed = DERIVED[name]
+            attribute = getattr(self.roles, role)
+            if attribute is None:
+                raise ConfigError(
+                    f"{where} needs the {role.replace('_', ' ')} of a lead; name its column: profile.{role}"
+                )
+            return attribute, parsed
+        known = [*self.columns, *changing, *DERIVED]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]!r}?" if near else f"it can use {', '.join(map(str, known[:12]))}"
+        raise ConfigError(
+            f"{where} uses the attribute {name!r}, which is neither in profile.static nor in profile.history; {hint}"
+        )
+
+
+@dataclass(frozen=True)
+class AttributeCondition:
+    """One condition on a parsed attribute; ``where`` is its place in the config."""
+
     where: str
     attribute: Attribute
-    trait: ParsedAttribute
+    parsed: ParsedAttribute
     required: Requirement
 
 
 def read_attribute_conditions(
-    conditions: Mapping[str, Condition],
-    where: str,
-    config: Config,
-    *,
-    roles: Roles,
-    columns: Collection[str],
-    refused: Collection[str],
-    table: Literal["leads", "flat"] = "leads",
+    conditions: Mapping[str, Condition], where: str, scope: AttributeScope
 ) -> tuple[AttributeCondition, ...]:
-    """What a persona or an undesirable profile asks for.
+    """What a persona or an undesirable profile requires: attribute to condition, all to be met.
 
-    An attribute is one of ``profile.history``, read as of each cutoff; or a static column; or one that is read out
-    of another (``seniority``, ``function``, ``mail_domain``, ``mail_kind``, ``size_band``).
-
-    Parameters
-    ----------
-    conditions : attribute to condition, all to be met.
-    where : what errors call the place in the config.
-    columns : the static attributes that may be used.
-    refused : attributes that the leakage audit refused.
+    ``where`` is what errors call the place in the config.
 
     Raises
     ------
-    LeakageError
-        If an attribute was refused by the audit.
-    ConfigError
-        If there is no such attribute, or a list cannot be read.
+    LeakageError, ConfigError
+        As `AttributeScope.find`, or if a list cannot be read.
     """
     wanted = []
     for name, condition in conditions.items():
         place = f"{where}.{name}"
-        required = read_condition(condition, place, config.folder)
-        attribute, trait = _find(name, place, config, roles, columns, refused, table)
-        if required.words is None and attribute == roles.company_size:
-            trait = "employees"  # a range of employees, whatever text tells their number
-        wanted.append(AttributeCondition(name, place, attribute, trait, required))
+        required = read_condition(condition, place, scope.config.folder)
+        attribute, parsed = scope.find(name, place)
+        if required.words is None and attribute == scope.roles.company_size:
+            parsed = "employees"  # a range of employees, in whatever text their number is given
+        wanted.append(AttributeCondition(place, attribute, parsed, required))
     return tuple(wanted)
 
 
-def _find(
-    name: str,
-    place: str,
-    config: Config,
-    roles: Roles,
-    columns: Collection[str],
-    refused: Collection[str],
-    table: Literal["leads", "flat"],
-) -> tuple[Attribute, ParsedAttribute]:
-    if name in refused:
-        raise LeakageError(
-            f"{place} uses {name!r}, which the leakage audit refused; remove it, or say why it is known at the "
-            f"cutoff: profile: {{force: {{{name}: reason}}}}"
-        )
-    if name in config.profile.history:
-        return Attribute(name, "history"), "text"
-    if name in columns:
-        return Attribute(name, table), "text"
-    if name in DERIVED:
-        role, trait = DERIVED[name]
-        attribute = getattr(roles, role)
-        if attribute is None:
-            raise ConfigError(
-                f"{place} needs the {role.replace('_', ' ')} of a lead; name its column: profile.{role}"
-            )
-        return attribute, trait
-    known = [*columns, *config.profile.history, *DERIVED]
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}?" if near else f"it can use {', '.join(map(str, known[:12]))}"
-    raise ConfigError(
-        f"{place} uses the attribute {name!r}, which is neither in profile.static nor in profile.history; {hint}"
-    )
-
-
-def _met(source: Source, wanted: AttributeCondition, parsing: Parsing) -> npt.NDArray[np.bool_]:
-    codes, texts = read_parsed_attribute(source, wanted.attribute, wanted.trait, parsing)
+def _met(source: Source, wanted: AttributeCondition, parsing: Parsing) -> Mask:
+    codes, texts = read_parsed_attribute(source, wanted.attribute, wanted.parsed, parsing)
     return np.array([*meets(texts, wanted.required, wanted.where), False], bool)[codes]
 
 
-def count_met(
-    source: Source, wanted: Collection[AttributeCondition], parsing: Parsing
-) -> npt.NDArray[np.int64]:
+def count_met(source: Source, wanted: Collection[AttributeCondition], parsing: Parsing) -> Ints:
     """How many of the conditions each snapshot's lead meets; a missing value meets none."""
     count = np.zeros(len(source.lead_row), np.int64)
     for one in wanted:
@@ -315,8 +304,8 @@ def count_met(
     return count
 
 
-def since_known(source: Source, wanted: Collection[AttributeCondition]) -> npt.NDArray[np.int64]:
-    """Since when all values that the conditions look at have been known, in microseconds."""
+def since_known(source: Source, wanted: Collection[AttributeCondition]) -> Ints:
+    """Since when all values that the conditions use have been known, in microseconds."""
     since = [when_known(source, one.attribute) for one in wanted]
-    latest: npt.NDArray[np.int64] = np.maximum.reduce(since)
+    latest: Ints = np.maximum.reduce(since)
     return latest

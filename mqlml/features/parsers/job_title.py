@@ -1,4 +1,4 @@
-"""Job titles: a title as people write it goes in; seniority and function, from one table, come out.
+"""Parsing of job titles into seniority and function, and the columns that titles and other roles are read from.
 
 The table is ``job_titles.csv`` beside this module: ``what`` (seniority or function), ``value``, and the words or
 phrases that mean it, without accents, divided by ``|``. The first line whose words stand in the title wins: the
@@ -22,64 +22,27 @@ import pandas as pd
 
 from mqlml.config import Profile
 from mqlml.errors import ConfigError
-from mqlml.features.parsers.attributes import Attribute, check_columns, is_text, plain_name, read_text
-
-__all__ = [
-    "Roles",
-    "TitleRow",
-    "find_email",
-    "find_roles",
-    "is_phone",
-    "is_student",
-    "read_titles",
-    "share_known",
-    "title_function",
-    "title_seniority",
-]
+from mqlml.features.parsers.attributes import Attribute, check_columns, is_text, normalize_name, read_text
 
 _USUAL = {
     "email": {
-        "business_email",
-        "contact_email",
-        "e_mail",
-        "email",
-        "email_address",
-        "email_domain",
-        "emailaddress",
-        "mail",
-        "mail_address",
-        "mail_domain",
-        "work_email",
+        "business_email", "contact_email", "e_mail", "email", "email_address", "email_domain", "emailaddress",
+        "mail", "mail_address", "mail_domain", "work_email",
     },
-    "job_title": {"job", "job_role", "job_title", "jobtitle", "position", "role", "title"},
+    "job_title": {
+        "job", "job_role", "job_title", "jobtitle", "position", "role", "title",
+    },
     "company_size": {
-        "company_headcount",
-        "company_size",
-        "companysize",
-        "employee_count",
-        "employee_range",
-        "employees",
-        "headcount",
-        "no_of_employees",
-        "num_employees",
-        "number_of_employees",
-        "numberofemployees",
-        "organisation_size",
-        "organization_size",
+        "company_headcount", "company_size", "companysize", "employee_count", "employee_range", "employees",
+        "headcount", "no_of_employees", "num_employees", "number_of_employees", "numberofemployees",
+        "organisation_size", "organization_size",
     },
     "phone": {
-        "business_phone",
-        "contact_phone",
-        "mobile",
-        "mobile_phone",
-        "phone",
-        "phone_number",
-        "phonenumber",
-        "tel",
-        "telephone",
-        "work_phone",
+        "business_phone", "contact_phone", "mobile", "mobile_phone", "phone", "phone_number", "phonenumber",
+        "tel", "telephone", "work_phone",
     },
-}
+}  # fmt: skip
+"""Usual names of the column for each role, as `normalize_name` writes them."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +75,17 @@ def _usual(table: pd.DataFrame, role: str, profile: Profile, refused: Collection
     for column in columns:
         allowed = (profile.static == "auto" or column in profile.static) and column not in refused
         text = is_text(table[column]) or role in ("company_size", "phone")
-        if allowed and text and plain_name(column) in _USUAL[role]:
+        if allowed and text and normalize_name(column) in _USUAL[role]:
             return column
     return None
 
 
 def find_roles(
-    leads: pd.DataFrame, profile: Profile, *, refused: Collection[str], table: str = "leads"
+    leads: pd.DataFrame,
+    profile: Profile,
+    *,
+    refused: Collection[str],
+    table: Literal["leads", "flat"] = "leads",
 ) -> Roles:
     """The attribute of each role: the one the config names, or one with a usual name.
 
@@ -126,7 +93,7 @@ def find_roles(
 
     Parameters
     ----------
-    leads : DataFrame, whose columns are looked at.
+    leads : DataFrame, whose columns are searched.
     profile : config section
     refused : attributes that the audit refused: they have no role.
     table : what the catalogue calls ``leads``.
@@ -139,7 +106,7 @@ def find_roles(
     found: dict[str, Attribute] = {}
     for role in _USUAL:
         named = getattr(profile, role)
-        changing = [name for name in profile.history if name == named or plain_name(name) in _USUAL[role]]
+        changing = [name for name in profile.history if name == named or normalize_name(name) in _USUAL[role]]
         if changing and (named is None or named in changing):
             if changing[0] not in refused:
                 found[role] = Attribute(changing[0], "history")
@@ -152,7 +119,7 @@ def find_roles(
         else:
             column = _usual(leads, role, profile, refused)
         if column is not None:
-            found[role] = Attribute(column, "flat" if table == "flat" else "leads")
+            found[role] = Attribute(column, table)
     return Roles(**found)
 
 
@@ -188,7 +155,7 @@ _VALUE = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class TitleRow:
-    """Words or phrases, as `_plain` writes them, and the seniority or function they mean."""
+    """Words or phrases, as `_normalize` writes them, and the seniority or function they mean."""
 
     what: What
     value: str
@@ -213,9 +180,9 @@ def _read_file(path: Path) -> tuple[TitleRow, ...]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"profile.job_titles names the file {str(path)!r}, which cannot be read: {why}; save a CSV there with "
+            f"profile.job_titles names the file {str(path)!r}, which cannot be read: {reason}; save a CSV there with "
             "the columns what, value, words, or write the rows into the config"
         ) from None
     rows = []
@@ -232,7 +199,7 @@ def _read_file(path: Path) -> tuple[TitleRow, ...]:
 
 
 def _phrases_of(words: list[str]) -> tuple[str, ...]:
-    return tuple(phrase for phrase in map(_plain, words) if phrase)
+    return tuple(phrase for phrase in map(_normalize, words) if phrase)
 
 
 @cache
@@ -250,23 +217,17 @@ def _phrases(what: What, added: tuple[TitleRow, ...]) -> tuple[dict[str, tuple[i
     return phrases, max(len(phrase.split()) for phrase in phrases)
 
 
-def _plain(title: str) -> str:
-    for letter, plain in (
-        ("ß", "ss"),
-        ("ł", "l"),
-        ("Ł", "l"),
-        ("ø", "o"),
-        ("Ø", "o"),
-        ("æ", "ae"),
-        ("ı", "i"),
-    ):
-        title = title.replace(letter, plain)  # these do not come apart into a letter and an accent
-    letters = unicodedata.normalize("NFKD", title)
+_LETTERS = str.maketrans({"ß": "ss", "ł": "l", "Ł": "l", "ø": "o", "Ø": "o", "æ": "ae", "ı": "i"})
+"""Letters that do not come apart into a letter and an accent."""
+
+
+def _normalize(title: str) -> str:
+    letters = unicodedata.normalize("NFKD", title.translate(_LETTERS))
     return _OTHER.sub(" ", "".join(c for c in letters if not unicodedata.combining(c))).strip().lower()
 
 
 def _look_up(title: str, what: What, added: tuple[TitleRow, ...]) -> str:
-    words = _plain(title).split()
+    words = _normalize(title).split()
     phrases, longest = _phrases(what, added)
     runs = (" ".join(words[i : i + n]) for n in range(1, longest + 1) for i in range(len(words) - n + 1))
     return min((phrases[run] for run in runs if run in phrases), default=(0, "other"))[1]
@@ -302,8 +263,3 @@ def share_known(titles: pd.Series, added: tuple[TitleRow, ...] = ()) -> float:
         for title in counts.index
     ]
     return float(counts[known].sum() / counts.sum()) if len(counts) else 0.0
-
-
-def is_student(title: str, added: tuple[TitleRow, ...] = ()) -> bool:
-    """Whether the title is a student's or a pupil's."""
-    return title_seniority(title, added) == "student"

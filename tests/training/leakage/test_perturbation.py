@@ -104,7 +104,7 @@ def latest_value(source: Source) -> np.ndarray:
     """The leak: the newest entry of the history, whatever the cutoff."""
     newest = source.history.sort_values("valid_from").drop_duplicates("lead_id", keep="last")
     lookup = pd.Series(newest["value"].astype("float64").to_numpy(), index=newest["lead_id"])
-    return lookup.reindex(source.asked.ids[source.asked.lead]).to_numpy()
+    return lookup.reindex(source.keys.ids[source.keys.lead]).to_numpy()
 
 
 def one_microsecond_late(source: Source) -> np.ndarray:
@@ -113,14 +113,14 @@ def one_microsecond_late(source: Source) -> np.ndarray:
         column_to_microseconds(source.history["valid_from"]),
         column_to_microseconds(source.history["recorded_at"]),
     )
-    lead = source.asked.ids.get_indexer(pd.Index(source.history["lead_id"]))
-    asked = zip(source.asked.lead, source.asked.cutoff, strict=True)
+    lead = source.keys.ids.get_indexer(pd.Index(source.history["lead_id"]))
+    asked = zip(source.keys.lead, source.keys.cutoff, strict=True)
     return np.array([((lead == who) & (known <= cutoff)).sum() for who, cutoff in asked])
 
 
 def the_others_future(source: Source) -> np.ndarray:
     """The leak: how many entries there are of anybody."""
-    return np.full(len(source.asked.lead), len(source.history))
+    return np.full(len(source.keys.lead), len(source.history))
 
 
 @pytest.mark.parametrize("leak", [latest_value, one_microsecond_late, the_others_future])

@@ -1,4 +1,4 @@
-"""Rhythm, intent, order, channels and colleagues by hand: a few acts, and what one feature says at a cutoff."""
+"""Rhythm, intent, order, channels and colleagues by hand: a few events, and what one feature says at a cutoff."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def moment(text: str) -> pd.Timestamp:
 
 
 def journeys_of(*events: dict[str, Any], leads: dict[int, tuple[str | None, str]] | None = None) -> Journeys:
-    """Leads by number with their account and day of creation, and what they did; lead 1 unless said otherwise."""
+    """Leads by number with their account and day of creation, and what they did; lead 1 unless given."""
     nothing = dict.fromkeys(("channel", "value", "campaign", "country", "size", "email", "job_title"))
     rows = [
         {"lead_id": 1, "action": "visit"}
@@ -89,7 +89,7 @@ def test_an_act_counts_half_after_a_half_life(at: list[str], cutoff: str, faded:
 @pytest.mark.parametrize(
     ("at", "cutoff", "days"),
     [(["02", "05", "06"], "08", 3), (["02", "05", "06"], "16", 10), (["02"], "05", 3), ([], "05", None)],
-    ids=["between acts", "since the last act", "one act", "nothing"],
+    ids=["between events", "since the last event", "one event", "nothing"],
 )
 def test_the_longest_silence_may_be_the_present_one(at: list[str], cutoff: str, days: float | None) -> None:
     journeys = journeys_of(*({"at": day} for day in at), {"at": "30"})
@@ -163,7 +163,7 @@ CLICKS = [{"at": f"{day:02}", "action": "email_click"} for day in range(2, 7)]
 
 
 @pytest.mark.parametrize(
-    ("acts", "count", "since"),
+    ("before", "count", "since"),
     [
         ([*CLICKS, {"at": "08", "action": "demo"}], 1, 12),
         ([*CLICKS[1:], {"at": "08", "action": "demo"}, {"at": "09", "action": "email_click"}], 0, None),
@@ -174,15 +174,15 @@ CLICKS = [{"at": f"{day:02}", "action": "email_click"} for day in range(2, 7)]
     ],
     ids=["five before", "four before", "the fifth at once", "twice", "none before", "not known yet"],
 )
-def test_five_clicks_before_a_demo(acts: list[dict[str, Any]], count: int, since: float | None) -> None:
+def test_five_clicks_before_a_demo(before: list[dict[str, Any]], count: int, since: float | None) -> None:
     config = config_of(pairs=[{"first": "email_click", "then": "demo", "at_least": 5}])
     known = [{"at": "29", "action": action} for action in ("email_click", "demo")]
-    journeys = journeys_of(*acts, *known)
+    journeys = journeys_of(*before, *known)
     assert value(journeys, "actions demo count_after_5_email_click", "20", config) == count
     assert value(journeys, "actions demo days_since_after_5_email_click", "20", config) == since
     sentences = {feature.name: feature.sentence for feature in plan_of(journeys, config).features}
-    said = "Times “demo” came after at least 5 “email click”"
-    assert sentences["actions__demo__count_after_5_email_click"] == said
+    sentence = "Times “demo” followed at least 5 “email click”"
+    assert sentences["actions__demo__count_after_5_email_click"] == sentence
 
 
 def test_an_act_can_come_after_its_own_kind() -> None:
@@ -191,11 +191,11 @@ def test_an_act_can_come_after_its_own_kind() -> None:
     assert value(journeys, "actions demo count_after_2_demo", "10", config) == 1
 
 
-def test_pairs_of_the_data_lead_to_high_intent_acts() -> None:
-    acts = (
+def test_pairs_of_the_data_lead_to_high_intent_events() -> None:
+    events = (
         ["visit"] * 4 + ["click"] * 3 + ["open"] * 2 + ["read"] + ["pricing"] * 2 + ["demo"] + ["bounce"] * 9
     )
-    journeys = journeys_of(*({"at": "02", "action": action} for action in acts))
+    journeys = journeys_of(*({"at": "02", "action": action} for action in events))
     pairs = plan_of(journeys, config_of()).actions.pairs
     steps = ("visit", "click", "open")
     assert [(pair.first, pair.then) for pair in pairs] == [
@@ -241,7 +241,7 @@ def test_several_initiatives_within_a_set_period() -> None:
 PEOPLE = {1: ("acme", "01"), 2: ("acme", "03"), 3: ("acme", "12"), 4: ("other", "01"), 5: (None, "01")}
 
 
-def account_acts() -> Journeys:
+def account_events() -> Journeys:
     return journeys_of(
         {"at": "02", "lead_id": 1, "action": "demo"},
         {"at": "04", "lead_id": 2},
@@ -286,13 +286,13 @@ def account_acts() -> Journeys:
 def test_what_the_other_leads_of_the_account_did(
     name: str, lead: int, cutoff: str, expected: float | None
 ) -> None:
-    assert value(account_acts(), f"actions colleagues {name}", cutoff, lead=lead) == expected
+    assert value(account_events(), f"actions colleagues {name}", cutoff, lead=lead) == expected
 
 
 def test_an_account_of_half_the_leads_is_walked_once() -> None:
-    """Late acts and very many snapshots of one account: copies for each would not come to an end."""
+    """Late events and very many snapshots of one account: copies for each would not come to an end."""
     leads = dict.fromkeys(range(1, 3001), ("giant", "01"))
-    acts = [
+    events = [
         {
             "at": f"{2 + i % 20:02} {i % 24:02}:00",
             "known": "25" if i % 7 == 0 else f"{2 + i % 20:02} {i % 24:02}:00",
@@ -300,7 +300,7 @@ def test_an_account_of_half_the_leads_is_walked_once() -> None:
         | {"lead_id": 1 + i % 3000}
         for i in range(9000)
     ]
-    journeys = journeys_of(*acts, leads=leads)
+    journeys = journeys_of(*events, leads=leads)
     snapshots = make_snapshots([(lead, moment(f"{5 + lead % 20:02}")) for lead in leads], "int64")
     plan = plan_of(journeys, config_of())
     table = build_features(journeys, snapshots, plan)
@@ -341,7 +341,7 @@ def test_a_slip_in_the_config_is_named_with_what_was_meant(features: dict[str, A
             "features.pairs names 'pricing_page', which no event has as its action; did you mean 'pricing'",
         ),
         ({"high_intent": ["dmeo"]}, "features.high_intent names 'dmeo'.* did you mean 'demo'"),
-        ({"downloads": ["zzz"]}, "features.downloads names 'zzz'.*; take it away, or map events.action"),
+        ({"downloads": ["zzz"]}, "features.downloads names 'zzz'.*; remove it, or map events.action"),
         ({"lead_initiated": ["lead"]}, "features.lead_initiated names 'lead', which no event has"),
         ({"channel_kinds": {"mial": "paid"}}, "features.channel_kinds names 'mial'.* did you mean 'mail'"),
     ],
@@ -358,7 +358,7 @@ def test_a_word_that_no_event_has_is_refused(features: dict[str, Any], says: str
 def test_all_groups_are_switched_on_at_once_and_colleagues_only_where_they_are_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    journeys = account_acts()
+    journeys = account_events()
     assert plan_of(journeys, make_config_of(features={"groups": "all"})) == plan_of(
         journeys, make_config_of(features={"groups": ON})
     )
@@ -370,7 +370,7 @@ def test_all_groups_are_switched_on_at_once_and_colleagues_only_where_they_are_m
 
 
 def test_groups_switched_off_leave_nothing_behind() -> None:
-    journeys = account_acts()
+    journeys = account_events()
     off = make_config_of(features={"groups": dict.fromkeys(Groups.model_fields, False)})
     plan = plan_of(journeys, off)
     assert plan.actions is None
