@@ -87,7 +87,10 @@ _AFTERWARDS: dict[str, str] = {
     **dict.fromkeys(("salesperson", "salesman", "salesrep", "salesagent", "seller"), _GIVEN),
     **dict.fromkeys(("reason", "close", "closed", "closing", "closedate", "churn", "churned"), _ENDS),
     **dict.fromkeys(("amount", "revenue", "arr", "mrr"), "is written when a deal is made"),
-    **dict.fromkeys(("deal", "opportunity", "contract", "invoice", "onboarding", "onboarded"), _DEAL),
+    **dict.fromkeys(
+        ("deal", "deals", "opportunity", "opportunities", "contract", "invoice", "onboarding", "onboarded"),
+        _DEAL,
+    ),
     **dict.fromkeys(("convert", "converted", "conversion"), "is written at conversion"),
     **dict.fromkeys(("won", "win", "lost", "outcome"), _OUTCOME),
     **dict.fromkeys(
