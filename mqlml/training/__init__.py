@@ -20,6 +20,7 @@ from mqlml.training.summary import (
     LeftOut,
     Population,
     describe_holdout,
+    describe_place,
     describe_population,
     list_left_out,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "build_table",
     "count_events",
     "describe_holdout",
+    "describe_place",
     "describe_population",
     "find_data_warnings",
     "holdout_split",

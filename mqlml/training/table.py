@@ -41,6 +41,7 @@ from mqlml.training.snapshots import (
     creation_times,
     find_open,
     group_leads,
+    rank_ids,
 )
 from mqlml.training.splits import Fold, holdout_split
 
@@ -62,7 +63,7 @@ class TrainingTable:
     Attributes
     ----------
     lead_id : Series
-    cutoff_time : Series of ``datetime64[us, UTC]``; missing throughout for a flat table, which has an order only.
+    cutoff_time : Series of ``datetime64[us, UTC]``; for a flat table the order, if one of times, else missing.
     age : Series of str or None
         Age of the lead at the cutoff, as ``"7d"``; None for a flat table.
     label : ndarray of int8
@@ -165,8 +166,8 @@ def build_open(journeys: Journeys, config: Config, plan: FeaturePlan) -> Immatur
 
 def _groups(leads: pd.DataFrame, lead_id: pd.Series) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Codes of lead and of account (or lead, where there is none) for each snapshot."""
-    lead = pd.Index(leads["lead_id"]).get_indexer(pd.Index(lead_id))
-    return lead, group_leads(leads)[lead]
+    place = pd.Index(leads["lead_id"]).get_indexer(pd.Index(lead_id))
+    return rank_ids(leads["lead_id"])[place], group_leads(leads)[place]
 
 
 def _check_classes(label: npt.NDArray[np.int8], what: str, remedy: str) -> None:
@@ -353,7 +354,7 @@ def _from_journeys(journeys: Journeys, config: Config, rows: Rows) -> TrainingTa
 def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
     known = flat.label.notna().to_numpy()
     rows = np.flatnonzero(known)
-    rows = rows[np.argsort(flat.order.to_numpy()[rows], kind="stable")]
+    rows = rows[np.lexsort((rank_ids(flat.leads["lead_id"])[rows], flat.order.to_numpy()[rows]))]
     leads = flat.leads.iloc[rows].reset_index(drop=True)
     label = flat.label.to_numpy()[rows].astype(np.int8)
     if len(rows) == 0:
@@ -374,7 +375,9 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
     n_leads = leads["lead_id"].nunique()
     return TrainingTable(
         lead_id=leads["lead_id"],
-        cutoff_time=pd.Series(pd.NaT, index=leads.index, dtype=TIME_DTYPE),
+        cutoff_time=pd.Series(pd.NaT, index=leads.index, dtype=TIME_DTYPE)
+        if flat.times is None
+        else flat.times.iloc[rows].reset_index(drop=True),
         age=None,
         label=label,
         features=build_flat(part, plan),

@@ -286,7 +286,7 @@ FLAT = [
     Bad(
         "nobody-wins-in-the-last-period",
         lines("flat.csv", r"^(2[89]\d,.*|[34]\d\d,.*),1$", r"\1,0"),
-        r"judging needs leads that converted and leads that did not; 0 of 120 converted\. Take a longer held-out",
+        r"evaluation needs leads that converted and leads that did not; 0 of 120 converted\. Take a longer held-out",
         "PopulationError",
     ),
 ]

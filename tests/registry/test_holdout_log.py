@@ -71,6 +71,21 @@ def test_a_record_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "torn", ['{"id": "x', '{"id": "é'.encode()[:-1], "x" * 9000], ids=["half", "half a letter", "long"]
+)
+def test_a_torn_last_line_is_cut_off(tmp_path: Path, torn: str | bytes) -> None:
+    store = make_store("sqlite:///models/mlflow.db", folder=tmp_path)
+    path = tmp_path / "models" / "mlflow.holdout_access.jsonl"
+    first, second = access(), access(settings="two")
+    record_holdout_access(store, first)
+    with path.open("ab") as file:
+        file.write(torn.encode() if isinstance(torn, str) else torn)
+    assert record_holdout_access(store, second) == (first,)
+    assert record_holdout_access(store, first) == (first, second)
+    assert path.read_bytes().count(b"\n") == 3
+
+
+@pytest.mark.parametrize(
     ("changed", "same"),
     [
         ({"sha256": "b" * 64}, True),

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from mqlml.evaluation import Estimate
+from mqlml.render.console.notices import format_notice
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import CheckResult, DataNeed, DemoResult, ReportResult, ScoreResult, TableResult
-from mqlml.texts import format_label, format_percent
+from mqlml.texts import format_label, format_percent, pluralize
 from mqlml.times import format_instant, parse_instant
 from mqlml.training import ColumnQuestion, Finding, Population
 
@@ -145,7 +146,7 @@ def _read(result: CheckResult) -> list[str]:
             f"  {group.table}{column}: {group.rows:,} × {group.reason} "
             f"(first in row {group.first_row:,}{value})"
         )
-    return lines
+    return lines + [f"  {format_notice(notice)}" for notice in result.notices]
 
 
 def _enough(need: DataNeed) -> str:
@@ -168,6 +169,11 @@ def format_score(result: ScoreResult) -> str:
     labels = ", ".join(f"{n:,} {format_label(name)}" for name, n in result.labels.items())
     moment = local_moment(result.as_of, result.timezone)
     lines = [f"{result.out}: {result.leads:,} open leads as of {moment}: {labels or 'none'}"]
+    if result.skipped:
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in result.skipped.items())
+        lines.append(f"Not scored: {reasons}")
+    if result.changed_labels:
+        lines.append(f"Label changed: {result.changed_labels:,}")
     if result.older_than_learned:
         lines.append(
             f"Note: {result.older_than_learned:,} of them are over a week older than any age this version learned "
@@ -178,7 +184,8 @@ def format_score(result: ScoreResult) -> str:
 
 def format_report(result: ReportResult) -> str:
     """What ``mqlml report`` prints."""
-    return f"{result.out}: {result.model} version {result.version}"
+    tables = f", and {pluralize(len(result.tables), 'table')} as CSV" if result.tables else ""
+    return f"{result.out}: {result.model} version {result.version}{tables}"
 
 
 def format_demo(result: DemoResult) -> str:

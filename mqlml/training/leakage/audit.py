@@ -99,7 +99,9 @@ def audit_journeys(journeys: Journeys, snapshots: pd.DataFrame, config: Config) 
         reached=_reached(journeys, problem, converted),
         changes={columns[field]: clue for field, clue in changes.items()},
         targets=(problem.outcome,),
-        written=set() if outcomes is None else {outcomes.column(name) for name in _OUTCOME_COLUMNS},
+        written=set()
+        if outcomes is None
+        else {*(outcomes.column(name) for name in _OUTCOME_COLUMNS), *outcomes.stage_dates},
     )
     label = (converted < NEVER).astype(np.int8)
     return (
