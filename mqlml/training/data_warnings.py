@@ -33,6 +33,7 @@ __all__ = ["DataWarning", "check_creation_days", "find_data_warnings"]
 
 Code = Literal[
     "default_problem",
+    "wide_age_limits",
     "late_observed_until",
     "falling_conversion",
     "events_end_early",
@@ -84,6 +85,7 @@ def find_data_warnings(journeys: Journeys, config: Config) -> tuple[DataWarning,
     )
     checks: tuple[tuple[Code, Callable[[_Facts], str | None]], ...] = (
         ("default_problem", _default_problem),
+        ("wide_age_limits", _wide_age_limits),
         ("late_observed_until", _late_observed_until),
         ("falling_conversion", _falling_conversion),
         ("events_end_early", _events_end_early),
@@ -117,6 +119,26 @@ def _default_problem(facts: _Facts) -> str | None:
         f"The config has no section problem:, so the defaults apply: {problem.outcome} within "
         f"{format_duration(problem.horizon)}, snapshots at the ages {ages}, leads aged {low} to {high} are scored. "
         "Write the section if you mean something else."
+    )
+
+
+_FAR = 4
+"""Leads so many times as old as the oldest learned from, at least a week, are far beyond."""
+
+
+def _wide_age_limits(facts: _Facts) -> str | None:
+    problem = facts.config.problem
+    if problem.snapshots.ages is None:
+        return None
+    oldest, high = max(problem.snapshots.ages), problem.age_limits[1]
+    if high <= _FAR * max(oldest, 7 * DAY):
+        return None
+    return (
+        f"Leads up to {format_duration(high)} old are scored (problem.age_limits), but the oldest that are "
+        f"learned from "
+        f"are {format_duration(oldest)} old: for older ones the probabilities are a guess. Narrow "
+        f"problem.age_limits, or "
+        "add older ages to problem.snapshots."
     )
 
 

@@ -40,7 +40,8 @@ def shuffled(journeys: Journeys) -> Journeys:
 
 @pytest.mark.parametrize("snapshots", [{"ages": ["0d", "30d"]}, {"every": "14d"}], ids=["ages", "grid"])
 def test_shuffled_rows_change_nothing(snapshots: dict[str, Any]) -> None:
-    asked = config(problem={"horizon": "60d", "snapshots": snapshots}, gate={"min_positives": 20})
+    problem = {"horizon": "60d", "snapshots": snapshots, "age_limits": ["0d", "365d"]}
+    asked = config(problem=problem, gate={"min_positives": 20})
     journeys = by_day()
     one, other = build_table(journeys, asked), build_table(shuffled(journeys), asked)
     pd.testing.assert_frame_equal(one.frame(), other.frame(), check_exact=True)

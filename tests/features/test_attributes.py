@@ -104,6 +104,38 @@ def test_refused_columns_never_become_features() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        "Gender",
+        "date_of_birth",
+        "BirthYear",
+        "national id",
+        "IBAN",
+        "Bank Account",
+        "marital_status",
+        "Salutation",
+    ],
+)
+def test_what_nobody_may_be_profiled_by_is_used_only_if_it_is_named(column: str) -> None:
+    leads = attributes()[["country"]].assign(**{column: np.arange(ROWS) % 3})
+    assert profile_names(plan_of(leads)) == {"country__value", "lead__completeness", "lead__age"}
+    assert (column, "identifies or profiles a person: used only if profile.static names it") in plan_of(
+        leads
+    ).left_out
+    named = plan_of(leads, make_config_of(profile={"static": ["country", column]}))
+    assert any(
+        f"leads.{column}" in feature.source for feature in named.features if feature.aggregate == "value"
+    )
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y %H:%M"])
+def test_dates_are_no_categories_of_days(form: str) -> None:
+    days = pd.date_range("2024-01-10", periods=10).strftime(form)
+    leads = attributes()[["country"]].assign(first_visit=pd.Series(np.resize(days, ROWS), dtype="str"))
+    assert ("first_visit", "holds dates") in plan_of(leads).left_out
+
+
 def test_a_static_list_keeps_only_what_it_names() -> None:
     plan = plan_of(attributes(), make_config_of(profile={"static": ["size", "country"]}))
     assert profile_names(plan) == {"country__value", "size__value", "lead__completeness", "lead__age"}

@@ -44,7 +44,7 @@ def write_config(folder: Path, tables: dict[str, Any], name: str = "mqlml.yml") 
     values = {
         "name": "simulated",
         "data": {"observed_until": "2025-06-24", "timezone": "Europe/Berlin", **tables},
-        "problem": {"horizon": "90d", "snapshots": {"ages": ["0d", "14d"]}},
+        "problem": {"horizon": "90d", "snapshots": {"ages": ["0d", "14d"]}, "age_limits": ["0d", "365d"]},
         "windows": ["30d", "all"],
     }
     path = folder / name

@@ -105,6 +105,13 @@ def test_a_column_that_looks_like_the_account(world: Journeys, column: str, valu
         assert f"account_id: {column}" in found["unmapped_account"]
 
 
+def test_age_limits_far_beyond_the_ages_learned_from(world: Journeys) -> None:
+    problem = {"horizon": "60d", "snapshots": {"ages": ["7d"]}}
+    wide = make_config_of(problem={**problem, "age_limits": ["0d", "365d"]})
+    assert "Leads up to 365d old are scored" in codes(world, wide)["wide_age_limits"]
+    assert codes(world, make_config_of(problem={**problem, "age_limits": ["0d", "21d"]})) == {}
+
+
 def test_defaults_that_stand_in_for_the_problem(world: Journeys) -> None:
     data = {"observed_until": "2025-06-24", "leads": {"path": "leads.csv"}, "outcomes": {"path": "deals.csv"}}
     text = codes(world, Config.model_validate({"name": "leads", "data": data}))["default_problem"]

@@ -30,69 +30,21 @@ _NEARLY_ALL = 0.5
 """A text with more different values than this share of its filled rows is a name, an id or a remark."""
 
 _PERSONAL = {
-    "address",
-    "birthday",
-    "contact_name",
-    "date_of_birth",
-    "family_name",
-    "fax",
-    "first_name",
-    "firstname",
-    "full_name",
-    "fullname",
-    "given_name",
-    "last_name",
-    "lastname",
-    "lead_name",
-    "mobile",
-    "mobile_phone",
-    "name",
-    "person_name",
-    "phone",
-    "phone_number",
-    "street",
-    "street_address",
-    "surname",
-    "telephone",
-}
+    "address", "birthday", "contact_name", "date_of_birth", "family_name", "fax", "first_name", "firstname",
+    "full_name", "fullname", "given_name", "last_name", "lastname", "lead_name", "mobile", "mobile_phone",
+    "name", "person_name", "phone", "phone_number", "street", "street_address", "surname", "telephone",
+}  # fmt: skip
 _PROTECTED = {
-    *(
-        "birth",
-        "birthdate",
-        "birthday",
-        "birthyear",
-        "born",
-        "dob",
-        "gender",
-        "sex",
-        "salutation",
-        "nationality",
-    ),
-    *(
-        "ethnicity",
-        "ethnic",
-        "race",
-        "religion",
-        "religious",
-        "disability",
-        "disabled",
-        "pregnant",
-        "pregnancy",
-    ),
-    *("ssn", "iban", "passport"),
-}
+    "birth", "birthdate", "birthday", "birthyear", "born", "dob", "gender", "sex", "salutation", "nationality",
+    "ethnicity", "ethnic", "race", "religion", "religious", "disability", "disabled", "pregnant", "pregnancy",
+    "ssn", "iban", "passport",
+}  # fmt: skip
 _PROTECTED_PAIRS = (
-    *({"national", "id"}, {"national", "number"}, {"tax", "id"}, {"tax", "number"}, {"social", "security"}),
-    *(
-        {"bank", "account"},
-        {"account", "number"},
-        {"credit", "card"},
-        {"card", "number"},
-        {"marital", "status"},
-    ),
-    *({"driver", "license"}, {"drivers", "license"}, {"driving", "licence"}, {"identity", "card"}),
-    *({"sexual", "orientation"}, {"political", "party"}, {"trade", "union"}, {"union", "member"}),
-)
+    {"national", "id"}, {"national", "number"}, {"tax", "id"}, {"tax", "number"}, {"social", "security"},
+    {"bank", "account"}, {"account", "number"}, {"credit", "card"}, {"card", "number"}, {"marital", "status"},
+    {"driver", "license"}, {"drivers", "license"}, {"driving", "licence"}, {"identity", "card"},
+    {"sexual", "orientation"}, {"political", "party"}, {"trade", "union"}, {"union", "member"},
+)  # fmt: skip
 """Words of what identifies a person beyond doubt, or what nobody may be profiled by."""
 
 _IDENTIFIER = {"fax", "guid", "id", "ids", "key", "mobile", "number", "phone", "uuid"}

@@ -44,6 +44,11 @@ def read_dates(filled: pd.Series, zone: ZoneInfo) -> Micros | None:
     filled : texts without missing ones, at least one.
     zone : of times without an offset.
     """
+    if (
+        _DATED.fullmatch(str(filled.iloc[0]).strip()) is None
+        and _DATED.fullmatch(str(filled.iloc[-1]).strip()) is None
+    ):
+        return None  # as in most columns, at a hundredth of the cost
     texts = _sample(filled)
     if sum(_DATED.fullmatch(text.strip()) is not None for text in texts) < _NEARLY_ALL * len(texts):
         return None

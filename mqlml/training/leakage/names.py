@@ -42,9 +42,10 @@ def check_identifier(values: pd.Series) -> Clue | None:
         return None
     # Counting all rows takes a while, and is not needed where a sample holds no codes or repeats itself.
     some = filled.iloc[:: max(len(filled) // _SOME, 1)]
+    if some.nunique() < _OWN * len(some):
+        return None
     numeric = values.dtype.kind in "fiub"
-    coded = bool((some % 1 == 0).all()) if numeric else _are_codes(some)
-    if not coded or some.nunique() < _OWN * len(some):
+    if not (bool((some % 1 == 0).all()) if numeric else _are_codes(some)):
         return None
     distinct = int(filled.nunique())
     if distinct < _OWN * len(filled) or (numeric and not _is_counted(filled.to_numpy(np.float64), distinct)):
@@ -86,7 +87,10 @@ _AFTERWARDS: dict[str, str] = {
     **dict.fromkeys(("salesperson", "salesman", "salesrep", "salesagent", "seller"), _GIVEN),
     **dict.fromkeys(("reason", "close", "closed", "closing", "closedate", "churn", "churned"), _ENDS),
     **dict.fromkeys(("amount", "revenue", "arr", "mrr"), "is written when a deal is made"),
-    **dict.fromkeys(("deal", "opportunity", "contract", "invoice", "onboarding", "onboarded"), _DEAL),
+    **dict.fromkeys(
+        ("deal", "deals", "opportunity", "opportunities", "contract", "invoice", "onboarding", "onboarded"),
+        _DEAL,
+    ),
     **dict.fromkeys(("convert", "converted", "conversion"), "is written at conversion"),
     **dict.fromkeys(("won", "win", "lost", "outcome"), _OUTCOME),
     **dict.fromkeys(

@@ -164,7 +164,7 @@ class TestCreationByDay:
 @pytest.mark.parametrize(
     "column",
     ["Salesperson", "sales rep", "hubspotscore", "Lead Score", "lifecyclestage", "closedate", "SystemModstamp",
-     "einstein_lead", "seller", "Activity Index", "propensity"],
+     "einstein_lead", "seller", "Activity Index", "propensity", "Number of Associated Deals"],
 )  # fmt: skip
 def test_names_of_owners_and_of_scores_of_other_tools_are_refused(column: str) -> None:
     clue = check_name(column)
