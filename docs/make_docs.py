@@ -54,6 +54,7 @@ RESULTS: dict[str, type[Result]] = {
     "backtest": results.BacktestResult,
     "train": TrainedVersion,
     "score": results.ScoreResult,
+    "score --check": results.ScoreCheckResult,
     "explain": results.ExplainResult,
     "report": results.ReportResult,
 }

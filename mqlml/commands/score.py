@@ -42,7 +42,7 @@ from mqlml.scoring.sinks import CsvStyle
 from mqlml.scoring.targets import FileTarget, Target, make_target
 from mqlml.times import format_instant
 
-__all__ = ["ScoreOptions", "score_leads"]
+__all__ = ["ScoreOptions", "find_newest", "read_score_options", "score_leads"]
 
 _TABLES = ("leads", "events", "outcomes", "history")
 
@@ -122,19 +122,7 @@ def score_leads(
         If the system asked the process to end.
     """
     options = options or ScoreOptions()
-    config = read_config(config_path)
-    if options.memory_limit is not None:
-        config = _with_limit(config, options.memory_limit)
-    require_past(config, now)
-    target = make_target(
-        expand_text(str(out), "--out"),
-        table=options.table,
-        columns=options.columns,
-        style=None if options.exact else CsvStyle(config.data.timezone),
-    )
-    if as_of is None and config.data.flat is None:
-        raise UsageError("score needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
-    moment = now if as_of is None else read_moment(as_of, config.data.timezone, option="--as-of")
+    config, target, moment = read_score_options(config_path, as_of, out, now=now, options=options)
     with progress.step("load"):
         bundle, version = load_model(config, options.model)
     attributes = tuple(name for name in options.columns or () if name not in SCORE_COLUMNS)
@@ -168,6 +156,26 @@ def score_leads(
             with progress.step("write"):
                 target.publish(Batch(scored.files, scored.skipped, record, whole=options.leads is None))
     return _result(target, run, scored, record)
+
+
+def read_score_options(
+    config_path: str | Path, as_of: str | None, out: str | Path, *, now: dt.datetime, options: ScoreOptions
+) -> tuple[Config, Target, dt.datetime]:
+    """The config, the target and the cutoff that options mean; see `score_leads`."""
+    config = read_config(config_path)
+    if options.memory_limit is not None:
+        config = _with_limit(config, options.memory_limit)
+    require_past(config, now)
+    target = make_target(
+        expand_text(str(out), "--out"),
+        table=options.table,
+        columns=options.columns,
+        style=None if options.exact else CsvStyle(config.data.timezone),
+    )
+    if as_of is None and config.data.flat is None:
+        raise UsageError("score needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
+    moment = now if as_of is None else read_moment(as_of, config.data.timezone, option="--as-of")
+    return config, target, moment
 
 
 def _score(
@@ -217,7 +225,7 @@ def _score(
         older=count_older(bundle, journeys, snapshots, run.as_of),
         rows_read=sum(whole.rows_read.values()),
         quarantined=len(whole.quarantine),
-        newest=_newest(journeys, run.as_of),
+        newest=find_newest(journeys, run.as_of),
     )
 
 
@@ -293,7 +301,7 @@ def _check_change(before: int, changed: int, most: float | None) -> None:
         )
 
 
-def _newest(journeys: Journeys, as_of: dt.datetime) -> dt.datetime | None:
+def find_newest(journeys: Journeys, as_of: dt.datetime) -> dt.datetime | None:
     """The last moment before the cutoff at which a lead was created or an outcome recorded."""
     times = pd.concat([journeys.leads["created_at"], journeys.outcomes["recorded_at"]])
     known = times[times < pd.Timestamp(as_of)]

@@ -5,6 +5,7 @@ from mqlml.render.console.common import (
     format_demo,
     format_report,
     format_score,
+    format_score_check,
     format_table,
 )
 from mqlml.render.console.explain import format_backtest, format_explain
@@ -18,6 +19,7 @@ from mqlml.render.results import (
     ExplainResult,
     FeaturesResult,
     ReportResult,
+    ScoreCheckResult,
     ScoreResult,
     TableResult,
 )
@@ -29,6 +31,7 @@ __all__ = [
     "ExplainResult",
     "FeaturesResult",
     "ReportResult",
+    "ScoreCheckResult",
     "ScoreResult",
     "TableResult",
     "describe_policy",
@@ -40,6 +43,7 @@ __all__ = [
     "format_leak_test",
     "format_report",
     "format_score",
+    "format_score_check",
     "format_table",
     "format_train",
     "render_report",
