@@ -24,8 +24,15 @@ from mqlml.config import Config, format_size
 from mqlml.errors import ConfigError
 from mqlml.features import EventFacts, FeaturePlan, check_own, gather_facts
 from mqlml.journeys import Journeys
-from mqlml.journeys.partitions import PartitionedEvents, find_partitions, open_events, partition_events
-from mqlml.journeys.read import LeadIds, add_events
+from mqlml.journeys.leadids import LeadIds
+from mqlml.journeys.partitions import (
+    EventRules,
+    PartitionedEvents,
+    find_partitions,
+    open_events,
+    partition_events,
+)
+from mqlml.journeys.read import add_events
 from mqlml.journeys.sources import blaming, find_files
 from mqlml.journeys.stream import fingerprint_query
 from mqlml.progress import Progress
@@ -107,15 +114,14 @@ def _rows_within(limit: int, plan: FeaturePlan, files: int) -> int:
 
 
 def identify(config: Config, journeys: Journeys) -> str:
-    """A key for the table that a config describes; any change of its inputs changes the key."""
-    spec = config.data.events
-    if spec is None:
-        events = []
-    elif spec.path is not None:
-        with blaming("data.events"):
-            events = [fingerprint_file(path) for _, path in find_files(spec, config.folder)]
-    else:
-        events = [fingerprint_query(spec, where="data.events", base=config.folder, zone=config.data.timezone)]
+    """A key for the table that a config describes: any change of its inputs changes the key."""
+    events = []
+    for where, spec in config.data.event_tables:
+        if spec.path is not None:
+            with blaming(where):
+                events += [fingerprint_file(path) for _, path in find_files(spec, config.folder)]
+        else:
+            events.append(fingerprint_query(spec, where=where, base=config.folder, zone=config.data.timezone))
     tables = {"leads": journeys.leads, "outcomes": journeys.outcomes, "history": journeys.history}
     ids = pd.util.hash_array(journeys.leads["lead_id"].to_numpy())
     return fingerprint_values(
@@ -253,13 +259,15 @@ def _partition(
     workers: int,
 ) -> tuple[PartitionedEvents, npt.NDArray[np.int32]]:
     """The partitioned events, and the partition of each lead."""
-    partitioned = find_partitions(folder)
+    rules = EventRules(config.journeys.bots, journeys.merged)
+    partitioned = find_partitions(folder, rules)
     if partitioned is None:
         shutil.rmtree(folder, ignore_errors=True)
-        stream = open_events(config, folder)
-        parts = count_parts(stream.rows_read, journeys, rows, limit=limit, workers=workers)
+        streams = open_events(config, folder)
+        events = sum(stream.rows_read for stream in streams)
+        parts = count_parts(events, journeys, rows, limit=limit, workers=workers)
         part = assign_partitions(journeys.leads, parts)
-        return partition_events(stream, config, ids, part, parts, folder), part
+        return partition_events(streams, config, ids, part, parts, folder, rules), part
     return partitioned, assign_partitions(journeys.leads, len(partitioned.rows))
 
 

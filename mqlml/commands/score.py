@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from mqlml import __version__
-from mqlml.commands.check import require_past
+from mqlml.commands.check import read_leads, require_past
 from mqlml.commands.checkpoint import fingerprint_file, fingerprint_values, working_in
 from mqlml.commands.inputs import load_model, read_moment
 from mqlml.config import Config, Table, expand_text, parse_size, read_config
@@ -28,7 +28,6 @@ from mqlml.errors import (
 )
 from mqlml.journeys import FlatTable, Journeys, read_flat, read_lead_ids
 from mqlml.journeys.databases import has_databases, open_copies
-from mqlml.journeys.read import read_around_events
 from mqlml.journeys.sources import blaming, find_files
 from mqlml.progress import Progress
 from mqlml.registry import Bundle
@@ -44,7 +43,7 @@ from mqlml.times import format_instant
 
 __all__ = ["ScoreOptions", "find_newest", "read_score_options", "score_leads"]
 
-_TABLES = ("leads", "events", "outcomes", "history")
+_TABLES = ("leads", "events", "outcomes", "history", "merges")
 
 _RESUMABLE = (OutputError, DatabaseError, StoppedError)
 """Errors after which a second run can take over what the first one finished; others mean that the data is mended."""
@@ -190,8 +189,8 @@ def _score(
             copies = stack.enter_context(open_copies(config, work / "source"))
         with progress.step("read"):
             if copies is not None:
-                config = copies.copy(("leads", "outcomes", "history"))
-            journeys, ids = read_around_events(config)
+                config = copies.copy(("leads", "outcomes", "history", "merges"))
+            journeys, ids = read_leads(config)
         lead_ids = None if options.leads is None else read_lead_ids(config, options.leads)
         snapshots = find_open(bundle, journeys, replace(run, config=config), lead_ids)
         if copies is not None:

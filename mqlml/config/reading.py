@@ -149,12 +149,12 @@ def _zone_of(data: Any) -> str:
 def describe_config(config: Config) -> dict[str, Any]:
     """The config with its defaults, as a version keeps it.
 
-    What came from the environment stands as ``${NAME}`` where it says how to reach something (``data``,
-    ``tracking``), so that neither a password nor a path of one machine gets into a version.
+    What came from the environment is kept as ``${NAME}``, so that neither a password nor a path of one machine gets
+    into a version. Only ``problem``, which scoring reads and which holds durations and stages, is kept resolved.
     """
     described: dict[str, Any] = config.model_dump(mode="json", by_alias=True, exclude_none=True)
-    places = {name: config.written.get(name) for name in ("data", "tracking")}
-    kept: dict[str, Any] = _put_back(described, places)
+    written = {name: value for name, value in config.written.items() if name != "problem"}
+    kept: dict[str, Any] = _put_back(described, written)
     return kept
 
 

@@ -20,7 +20,7 @@ from mqlml.journeys.postgres import connect, connect_arrow, describe_url, explai
 
 __all__ = ["DatabaseCopies", "copied_tables", "has_databases", "open_copies"]
 
-_TABLES = ("leads", "outcomes", "history", "events")
+_TABLES = ("leads", "outcomes", "history", "merges", "events")
 _DONE = "done"
 _NEEDED = "mqlml_needed"
 _ROWS = 1 << 16
@@ -31,14 +31,15 @@ _LONGEST_INTEGER = 18
 """Digits that a bigint always holds."""
 
 
-def _url_of(config: Config, name: str) -> str | None:
+def _tables_of(config: Config, name: str) -> tuple[Table, ...]:
+    """The tables behind a name of ``data``: several for events in several tables, none for one left out."""
     spec = getattr(config.data, name)
-    return spec.url if isinstance(spec, Table) else None
+    return (spec,) if isinstance(spec, Table) else tuple(spec or ())
 
 
 def has_databases(config: Config) -> bool:
     """Whether some table of a config lies in a database."""
-    return any(_url_of(config, name) is not None for name in _TABLES)
+    return any(table.url is not None for name in _TABLES for table in _tables_of(config, name))
 
 
 class _Snapshot(Protocol):
@@ -88,16 +89,22 @@ class DatabaseCopies:
             If a database cannot be reached or refuses.
         """
         for name in names:
-            url, spec = _url_of(self._config, name), getattr(self._config.data, name)
-            if url is None:
-                continue
-            file = self._folder / f"{name}.parquet"
-            if not self._done:
-                self._write(url, spec, name, file, needed)
-            copied = spec.model_copy(update={"sql": None, "url": None, "path": str(file.absolute())})
-            data = self._config.data.model_copy(update={name: copied})
-            self._config = self._config.model_copy(update={"data": data})
+            tables = _tables_of(self._config, name)
+            copied = [self._copy(spec, name, number, needed) for number, spec in enumerate(tables)]
+            if copied:
+                update = {name: copied if isinstance(getattr(self._config.data, name), list) else copied[0]}
+                data = self._config.data.model_copy(update=update)
+                self._config = self._config.model_copy(update={"data": data})
         return self._config
+
+    def _copy(self, spec: Table, name: str, number: int, needed: Sequence[str] | None) -> Table:
+        """The table as one that reads the copy, where it lies in a database."""
+        if spec.url is None:
+            return spec
+        file = self._folder / f"{name}-{number}.parquet"
+        if not self._done:
+            self._write(spec.url, spec, name, file, needed)
+        return spec.model_copy(update={"sql": None, "url": None, "path": str(file.absolute())})
 
     def finish(self) -> None:
         """Note that all tables are copied, so that a job that resumes reads the same snapshot."""

@@ -1,7 +1,7 @@
 """Contributions: a scorer and a table go in, what each column adds to each lead's log-odds comes out.
 
 Trees by their exact Shapley values, the logistic part by its effects; both are measured from the mean of the training
-rows, so a contribution says how far this lead's value moves it from the average lead. Base and contributions sum to
+rows, so a contribution is how far this lead's value moves it from the average lead. Base and contributions sum to
 the raw score, row by row, but for rounding.
 
 A leaf-path attribution (each split credits its column with the change of the mean, as Saabas does) would also add up.

@@ -14,9 +14,16 @@ import pandas as pd
 from mqlml.config import format_size
 from mqlml.errors import ConfigError
 from mqlml.journeys import Journeys
-from mqlml.journeys.partitions import PartitionedEvents, find_partitions, open_events, partition_events
-from mqlml.journeys.read import LeadIds, add_events, read_events
-from mqlml.journeys.sources import estimate_rows
+from mqlml.journeys.leadids import LeadIds
+from mqlml.journeys.partitions import (
+    EventRules,
+    PartitionedEvents,
+    estimate_events,
+    find_partitions,
+    open_events,
+    partition_events,
+)
+from mqlml.journeys.read import add_events, read_events
 from mqlml.progress import Progress
 from mqlml.scoring.batch import ScoringRun, score_open, sort_scores
 from mqlml.scoring.explain import Explainer
@@ -96,17 +103,14 @@ def score_parts(
         As reading in memory.
     """
     journeys, scored = open_leads.journeys, open_leads.snapshots["lead_id"]
-    spec, config = run.config.data.events, run.config
+    config = run.config
     finished = folder / "parts"
     finished.mkdir(exist_ok=True)
     for unfinished in finished.glob(".*.part"):
         unfinished.unlink()
-    if spec is None:
-        rows: int | None = 0
-    elif find_partitions(folder / "events") is not None:
-        rows = None  # an earlier run has cut them
-    else:
-        rows = estimate_rows(spec, where="data.events", base=config.folder)
+    rules = EventRules(config.journeys.bots, journeys.merged)
+    cut = find_partitions(folder / "events", rules) is not None  # by an earlier run
+    rows = None if cut else estimate_events(config)
     if rows is not None and count_parts(rows, open_leads, limit) == 1:
         with progress.step("events"):
             journeys = read_events(config, journeys, open_leads.ids)
@@ -118,7 +122,7 @@ def score_parts(
         return journeys, (file,)
     needed = related_leads(journeys.leads, scored)
     with progress.step("events"):
-        partitioned, part = _partition(open_leads, run, needed, folder / "events", limit)
+        partitioned, part = _partition(open_leads, run, rules, needed, folder / "events", limit)
     parts = len(partitioned.rows)
     journeys = add_events(journeys, journeys.events, partitioned.quarantine, partitioned.rows_read)
     # Leads that no scored lead depends on form a last part, which is never taken.
@@ -150,17 +154,17 @@ def _write(scores: pd.DataFrame, file: Path) -> None:
 
 
 def _partition(
-    open_leads: OpenLeads, run: ScoringRun, needed: Mask, folder: Path, limit: int
+    open_leads: OpenLeads, run: ScoringRun, rules: EventRules, needed: Mask, folder: Path, limit: int
 ) -> tuple[PartitionedEvents, npt.NDArray[np.int32]]:
     """The events of the needed leads in parts, and the part of each lead, -1 for one that is not needed."""
     leads = open_leads.journeys.leads
-    partitioned = find_partitions(folder)
+    partitioned = find_partitions(folder, rules)
     if partitioned is None:
         shutil.rmtree(folder, ignore_errors=True)
-        stream = open_events(run.config, folder)
-        parts = count_parts(stream.rows_read, open_leads, limit)
+        streams = open_events(run.config, folder)
+        parts = count_parts(sum(stream.rows_read for stream in streams), open_leads, limit)
         part = np.where(needed, assign_partitions(leads, parts), -1).astype(np.int32)
-        return partition_events(stream, run.config, open_leads.ids, part, parts, folder), part
+        return partition_events(streams, run.config, open_leads.ids, part, parts, folder, rules), part
     part = np.where(needed, assign_partitions(leads, len(partitioned.rows)), -1).astype(np.int32)
     return partitioned, part
 

@@ -12,7 +12,7 @@ from mqlml.errors import SourceError
 from mqlml.scoring.sinks import FORMULA
 from mqlml.times import TIME_DTYPE, column_to_microseconds, to_microseconds
 
-__all__ = ["NO_SCORES", "last_labels", "read_scores"]
+__all__ = ["NO_SCORES", "last_labels", "read_open_leads", "read_scores"]
 
 NO_SCORES = pd.DataFrame(
     {
@@ -39,7 +39,26 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     SourceError
         If the file cannot be read or holds no scores.
     """
-    path = Path(path)
+    return _read(Path(path), list(NO_SCORES.columns), option="--previous")
+
+
+def read_open_leads(path: str | Path) -> pd.DataFrame:
+    """Cutoff, probability and label of each open lead, from scores in Parquet or CSV.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read or holds no scores.
+    """
+    found = _read(Path(path), ["cutoff_time", "probability", "label"], option="--scores")
+    if found.empty:
+        raise SourceError(
+            f"--scores must hold at least one lead; {str(path)!r} holds none. Name another file"
+        )
+    return found
+
+
+def _read(path: Path, columns: list[str], *, option: str) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path, dtype="str")
         if "label_since" not in frame and "cutoff_time" in frame:
@@ -48,14 +67,19 @@ def read_scores(path: str | Path) -> pd.DataFrame:
             frame["changed_at"] = frame["label_since"]
         if "probability" not in frame:
             frame["probability"] = float("nan")
-        found = frame[list(NO_SCORES.columns)].copy()
-        found["lead_id"] = _as_written(found["lead_id"].astype("str"))
-        found["probability"] = pd.to_numeric(found["probability"])
-        for name in _TIMES:
-            found[name] = pd.to_datetime(found[name], utc=True, format="ISO8601").dt.as_unit("us")
+        found = frame[columns].copy()
+        for name in found:
+            if name in _TIMES:
+                found[name] = pd.to_datetime(found[name], utc=True, format="ISO8601").dt.as_unit("us")
+            elif name == "probability":
+                found[name] = pd.to_numeric(found[name])
+            else:
+                found[name] = found[name].astype("str")
+        if "lead_id" in found:
+            found["lead_id"] = _as_written(found["lead_id"])
     except (OSError, KeyError, ValueError) as error:
         raise SourceError(
-            "--previous must be scores that mqlml wrote (.parquet or .csv, with lead_id, cutoff_time and label); "
+            f"{option} must be scores that mqlml wrote (.parquet or .csv, with lead_id, cutoff_time and label); "
             f"{str(path)!r} cannot be read as such: {_format_cause(error)}"
         ) from None
     return found

@@ -132,7 +132,7 @@ BAD = [
     Bad(
         "a-workbook",
         file("leads.csv", b"PK\x03\x04" + bytes(60)),
-        r"leads\.csv is a zip archive or an Excel workbook; unpack it or save it as CSV",
+        r"leads\.csv cannot be unpacked to its end .*; fetch it again",
         "SourceError",
     ),
     Bad(

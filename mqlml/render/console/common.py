@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from mqlml.evaluation import Estimate
+from mqlml.render.console.notices import format_notice
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import (
     CheckResult,
@@ -16,9 +17,9 @@ from mqlml.render.results import (
     ScoreResult,
     TableResult,
 )
-from mqlml.texts import format_label, format_percent
+from mqlml.texts import format_label, format_percent, pluralize
 from mqlml.times import format_instant, parse_instant
-from mqlml.training import Finding, Population
+from mqlml.training import ColumnQuestion, Finding, Population
 
 __all__ = [
     "columns",
@@ -97,6 +98,12 @@ def _leaks(leaks: Sequence[Finding]) -> list[str]:
     return lines
 
 
+def _questions(questions: Sequence[ColumnQuestion]) -> list[str]:
+    if not questions:
+        return []
+    return ["To be answered", *(f"  {asked.column}: {asked.text}" for asked in questions)]
+
+
 def _waterfall(population: Population) -> list[str]:
     rows = [("", "snapshots", "leads")]
     rows += [(step.step, f"{step.snapshots:,}", f"{step.leads:,}") for step in population.waterfall]
@@ -124,11 +131,12 @@ def format_check(result: CheckResult) -> str:
     zone = None if result.observed_until is None else result.timezone
     since, until = (local_moment(end, zone) for end in (holdout.start, holdout.until))
     lines.append(f"Held out: {holdout.n:,} snapshots from {since} until {until}")
-    lines += [*_leaks(result.leaks), format_leak_test(result.leak_test)]
+    lines += [*_leaks(result.leaks), *_questions(result.questions), format_leak_test(result.leak_test)]
     if result.left_out:
         lines.append("Left out")
         lines += [f"  {entry.column}: {entry.reason}" for entry in result.left_out]
     lines.append(f"Features: {result.features:,}")
+    lines += [f"Note: {warning.text}" for warning in result.data_warnings]
     lines += [f"Note: {warning}" for warning in result.config_warnings]
     lines.append(_enough(result.enough))
     return "\n".join(lines)
@@ -147,7 +155,7 @@ def _read(result: CheckResult) -> list[str]:
             f"  {group.table}{column}: {group.rows:,} × {group.reason} "
             f"(first in row {group.first_row:,}{value})"
         )
-    return lines
+    return lines + [f"  {format_notice(notice)}" for notice in result.notices]
 
 
 def _enough(need: DataNeed) -> str:
@@ -198,7 +206,8 @@ def format_score_check(result: ScoreCheckResult) -> str:
 
 def format_report(result: ReportResult) -> str:
     """What ``mqlml report`` prints."""
-    return f"{result.out}: {result.model} version {result.version}"
+    tables = f", and {pluralize(len(result.tables), 'table')} as CSV" if result.tables else ""
+    return f"{result.out}: {result.model} version {result.version}{tables}"
 
 
 def format_demo(result: DemoResult) -> str:
