@@ -194,9 +194,12 @@ def _score(
         lead_ids = None if options.leads is None else read_lead_ids(config, options.leads)
         snapshots = find_open(bundle, journeys, replace(run, config=config), lead_ids)
         if copies is not None:
-            needed = journeys.leads.loc[related_leads(journeys.leads, snapshots["lead_id"]), "lead_id"]
+            needed = None  # the events of merged leads stand under ids that are no leads any more
+            if config.data.merges is None:
+                related = related_leads(journeys.leads, snapshots["lead_id"])
+                needed = journeys.leads.loc[related, "lead_id"].astype("str").tolist()
             with progress.step("read"):
-                config = copies.copy(("events",), needed=needed.astype("str").tolist())
+                config = copies.copy(("events",), needed=needed)
                 copies.finish()
     run = replace(run, config=config)
     run = _with_previous(run, target, options, journeys.leads["lead_id"], bundle.name)

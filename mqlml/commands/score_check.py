@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from mqlml.commands.check import check_rules
+from mqlml.commands.check import check_rules, read_leads
 from mqlml.commands.inputs import load_model
 from mqlml.commands.score import ScoreOptions, find_newest, read_score_options
 from mqlml.errors import UsageError
 from mqlml.journeys.databases import copied_tables
-from mqlml.journeys.read import read_around_events
 from mqlml.progress import Progress
 from mqlml.render.results import ScoreCheckResult
 from mqlml.scoring.batch import ScoringRun, find_open
@@ -47,8 +46,8 @@ def check_score(
         raise UsageError("--check is for journeys; a flat table is read whole by mqlml check")
     with progress.step("load"):
         bundle, version = load_model(config, options.model)
-    with progress.step("read"), copied_tables(config, ("leads", "outcomes", "history")) as copied:
-        journeys, _ = read_around_events(copied)
+    with progress.step("read"), copied_tables(config, ("leads", "outcomes", "history", "merges")) as copied:
+        journeys, _ = read_leads(copied)
     check_rules(journeys.leads, config)
     snapshots = find_open(bundle, journeys, ScoringRun(config, moment, now, version), None)
     with target.holding(wait=options.wait):
