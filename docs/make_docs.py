@@ -54,6 +54,7 @@ RESULTS: dict[str, type[Result]] = {
     "backtest": results.BacktestResult,
     "train": TrainedVersion,
     "score": results.ScoreResult,
+    "score --check": results.ScoreCheckResult,
     "explain": results.ExplainResult,
     "report": results.ReportResult,
 }
@@ -160,7 +161,8 @@ def make_json_page() -> str:
     shared = _find_shared([*RESULTS.values(), ErrorResult])
     lines = JSON.splitlines()
     for command, kind in RESULTS.items():
-        example = f"{examples[command].removesuffix(' --json')} --json"
+        name, *option = command.split()
+        example = " ".join([examples[name].removesuffix(" --json"), *option, "--json"])
         lines += ["", f"## mqlml {command}", "", f"{_format(kind.__doc__)} For example: `{example}`", ""]
         lines += _tabulate(kind, shared)
     lines += ["", "## Errors", "", f"{_format(ErrorResult.__doc__)} The exit code is not 0 then.", ""]

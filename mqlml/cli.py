@@ -298,11 +298,14 @@ def score(
     memory_limit: Annotated[
         str | None, typer.Option("--memory-limit", metavar="SIZE", help="In place of data.memory_limit.")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Try data, version and target, and score nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Label every lead that is open on the prediction date."""
-    from mqlml.commands import ScoreOptions, score_leads
-    from mqlml.render import format_score
+    from mqlml.commands import ScoreOptions, check_score, score_leads
+    from mqlml.render import format_score, format_score_check
 
     options = ScoreOptions(
         model=model,
@@ -315,6 +318,10 @@ def score(
         wait=wait,
         memory_limit=memory_limit,
     )
+    if check:
+        found = check_score(config, as_of=as_of, out=out, now=_now(), progress=Terminal(), options=options)
+        _show(found, format_score_check(found), as_json)
+        return
     result = score_leads(config, as_of=as_of, out=out, now=_now(), progress=Terminal(), options=options)
     _show(result, format_score(result), as_json)
 

@@ -27,7 +27,7 @@ def test_a_page_is_what_the_code_makes(name: str) -> None:
 
 def test_the_json_page_has_every_command() -> None:
     commands = {str(command.name or command.callback.__name__) for command in app.registered_commands}
-    assert set(MADE["RESULTS"]) | {"train"} == commands
+    assert {name.split()[0] for name in MADE["RESULTS"]} | {"train"} == commands
 
 
 @pytest.mark.parametrize(("command", "kind"), [("check", CheckResult), ("backtest", BacktestResult)])

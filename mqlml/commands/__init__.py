@@ -9,6 +9,7 @@ from mqlml.commands.holdout_log import Logbook
 from mqlml.commands.learn import Trained
 from mqlml.commands.report import ReportOptions, write_report
 from mqlml.commands.score import ScoreOptions, score_leads
+from mqlml.commands.score_check import check_score
 from mqlml.commands.table import write_training_table
 from mqlml.commands.train import register, train_version
 
@@ -20,6 +21,7 @@ __all__ = [
     "Trained",
     "backtest",
     "check_data",
+    "check_score",
     "explain_one_lead",
     "format_features",
     "list_features",

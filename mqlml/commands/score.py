@@ -41,7 +41,7 @@ from mqlml.scoring.sinks import CsvStyle
 from mqlml.scoring.targets import FileTarget, Target, make_target
 from mqlml.times import format_instant
 
-__all__ = ["ScoreOptions", "score_leads"]
+__all__ = ["ScoreOptions", "find_newest", "read_score_options", "score_leads"]
 
 _TABLES = ("leads", "events", "outcomes", "history", "merges")
 
@@ -121,19 +121,7 @@ def score_leads(
         If the system asked the process to end.
     """
     options = options or ScoreOptions()
-    config = read_config(config_path)
-    if options.memory_limit is not None:
-        config = _with_limit(config, options.memory_limit)
-    require_past(config, now)
-    target = make_target(
-        expand_text(str(out), "--out"),
-        table=options.table,
-        columns=options.columns,
-        style=None if options.exact else CsvStyle(config.data.timezone),
-    )
-    if as_of is None and config.data.flat is None:
-        raise UsageError("score needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
-    moment = now if as_of is None else read_moment(as_of, config.data.timezone, option="--as-of")
+    config, target, moment = read_score_options(config_path, as_of, out, now=now, options=options)
     with progress.step("load"):
         bundle, version = load_model(config, options.model)
     attributes = tuple(name for name in options.columns or () if name not in SCORE_COLUMNS)
@@ -169,6 +157,26 @@ def score_leads(
     return _result(target, run, scored, record)
 
 
+def read_score_options(
+    config_path: str | Path, as_of: str | None, out: str | Path, *, now: dt.datetime, options: ScoreOptions
+) -> tuple[Config, Target, dt.datetime]:
+    """The config, the target and the cutoff that options mean; see `score_leads`."""
+    config = read_config(config_path)
+    if options.memory_limit is not None:
+        config = _with_limit(config, options.memory_limit)
+    require_past(config, now)
+    target = make_target(
+        expand_text(str(out), "--out"),
+        table=options.table,
+        columns=options.columns,
+        style=None if options.exact else CsvStyle(config.data.timezone),
+    )
+    if as_of is None and config.data.flat is None:
+        raise UsageError("score needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
+    moment = now if as_of is None else read_moment(as_of, config.data.timezone, option="--as-of")
+    return config, target, moment
+
+
 def _score(
     bundle: Bundle, run: ScoringRun, target: Target, options: ScoreOptions, work: Path, progress: Progress
 ) -> _Scored:
@@ -186,9 +194,12 @@ def _score(
         lead_ids = None if options.leads is None else read_lead_ids(config, options.leads)
         snapshots = find_open(bundle, journeys, replace(run, config=config), lead_ids)
         if copies is not None:
-            needed = journeys.leads.loc[related_leads(journeys.leads, snapshots["lead_id"]), "lead_id"]
+            needed = None  # the events of merged leads stand under ids that are no leads any more
+            if config.data.merges is None:
+                related = related_leads(journeys.leads, snapshots["lead_id"])
+                needed = journeys.leads.loc[related, "lead_id"].astype("str").tolist()
             with progress.step("read"):
-                config = copies.copy(("events",), needed=needed.astype("str").tolist())
+                config = copies.copy(("events",), needed=needed)
                 copies.finish()
     run = replace(run, config=config)
     run = _with_previous(run, target, options, journeys.leads["lead_id"], bundle.name)
@@ -216,7 +227,7 @@ def _score(
         older=count_older(bundle, journeys, snapshots, run.as_of),
         rows_read=sum(whole.rows_read.values()),
         quarantined=len(whole.quarantine),
-        newest=_newest(journeys, run.as_of),
+        newest=find_newest(journeys, run.as_of),
     )
 
 
@@ -292,7 +303,7 @@ def _check_change(before: int, changed: int, most: float | None) -> None:
         )
 
 
-def _newest(journeys: Journeys, as_of: dt.datetime) -> dt.datetime | None:
+def find_newest(journeys: Journeys, as_of: dt.datetime) -> dt.datetime | None:
     """The last moment before the cutoff at which a lead was created or an outcome recorded."""
     times = pd.concat([journeys.leads["created_at"], journeys.outcomes["recorded_at"]])
     known = times[times < pd.Timestamp(as_of)]

@@ -58,13 +58,13 @@ def open_copies(config: Config, folder: Path) -> Iterator[DatabaseCopies]:
 
 
 @contextlib.contextmanager
-def copied_tables(config: Config) -> Iterator[Config]:
-    """A config whose tables in databases are copied for as long as the context lasts."""
+def copied_tables(config: Config, names: Sequence[str] = _TABLES) -> Iterator[Config]:
+    """A config whose tables in databases, or some of them, are copied for as long as the context lasts."""
     if not has_databases(config):
         yield config
         return
     with tempfile.TemporaryDirectory(prefix="mqlml-") as folder, open_copies(config, Path(folder)) as copies:
-        yield copies.copy(_TABLES)
+        yield copies.copy(names)
 
 
 class DatabaseCopies:

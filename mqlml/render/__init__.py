@@ -5,6 +5,7 @@ from mqlml.render.console.common import (
     format_demo,
     format_report,
     format_score,
+    format_score_check,
     format_table,
 )
 from mqlml.render.console.explain import format_backtest, format_explain
@@ -21,6 +22,7 @@ from mqlml.render.results import (
     ExplainResult,
     FeaturesResult,
     ReportResult,
+    ScoreCheckResult,
     ScoreResult,
     TableResult,
 )
@@ -33,6 +35,7 @@ __all__ = [
     "ExplainResult",
     "FeaturesResult",
     "ReportResult",
+    "ScoreCheckResult",
     "ScoreResult",
     "TableResult",
     "describe_model",
@@ -46,6 +49,7 @@ __all__ = [
     "format_leak_test",
     "format_report",
     "format_score",
+    "format_score_check",
     "format_table",
     "format_train",
     "list_tables",

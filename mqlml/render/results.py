@@ -41,6 +41,7 @@ __all__ = [
     "LearnedFrom",
     "NoFeature",
     "ReportResult",
+    "ScoreCheckResult",
     "ScoreResult",
     "TableResult",
     "TrainedVersion",
@@ -279,6 +280,32 @@ class ScoreResult(Result):
     """Its version."""
     run_id: str
     """The run that made the version."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreCheckResult(Result):
+    """What ``score --check`` found: all that the job needs is there."""
+
+    out: str
+    """The file, or the database and its table."""
+    as_of: str
+    """ISO time in UTC at which leads would be scored."""
+    timezone: str
+    """``data.timezone``, in which times are shown to people."""
+    leads: int
+    """Open leads."""
+    rows_read: dict[str, int]
+    """Rows of leads, outcomes and history, by table; events are not read."""
+    quarantined: int
+    """Those of them that cannot be used."""
+    newest_fact: str | None
+    """ISO time in UTC of the last lead created or outcome recorded before ``as_of``; None where there is none."""
+    hours_old: float | None
+    """Hours from then to ``as_of``."""
+    model: str
+    """The model's name."""
+    version: int
+    """Its version."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from mqlml.commands import check_score
 from mqlml.errors import LabelChangeRefused, OutputError, StoppedError, UsageError
 from mqlml.progress import Silent
+from mqlml.render import format_score_check
 from mqlml.scoring import job, read_scores
-from tests.scoring.company import AS_OF, SMALL, make_company, run
+from tests.scoring.company import AS_OF, NOW, SMALL, make_company, run
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,21 @@ def test_what_changed_since_the_last_scores_is_told_and_bounded(company: Path, t
     assert caught.value.exit_code == 3
     assert second.read_bytes() == kept
     assert run(company, second, as_of="2025-03-08", previous=first, max_change=share + 0.01).leads == len(now)
+
+
+def test_a_check_tries_everything_and_writes_nothing(company: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.parquet"
+    found = check_score(company, as_of=AS_OF, out=out, now=NOW, progress=Silent())
+    assert not list(tmp_path.iterdir())
+    assert found.leads == run(company, out).leads
+    assert found.rows_read["leads"] == len(pd.read_csv(company.parent / "leads.csv"))
+    assert found.newest_fact is not None
+    assert found.newest_fact < found.as_of == "2025-02-28T23:00:00Z"
+    assert found.hours_old is not None
+    assert 0 < found.hours_old < 72
+    assert "Ready: simulated version 1 would score" in format_score_check(found)
+    with pytest.raises(OutputError, match="there is no folder"):
+        check_score(company, as_of=AS_OF, out=tmp_path / "none" / "a.csv", now=NOW, progress=Silent())
 
 
 def test_a_csv_is_safe_and_readable_and_exact_where_asked(company: Path, tmp_path: Path) -> None:

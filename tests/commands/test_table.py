@@ -272,7 +272,7 @@ def test_two_do_not_share_a_work_folder(tmp_path: Path) -> None:
     second = working_in(tmp_path / "work", "a")
     with (
         working_in(tmp_path / "work", "a"),
-        pytest.raises(OutputError, match="another process is making the same table"),
+        pytest.raises(OutputError, match="another process is building the same result"),
     ):
         second.__enter__()
 

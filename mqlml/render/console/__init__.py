@@ -5,6 +5,7 @@ from mqlml.render.console.common import (
     format_demo,
     format_report,
     format_score,
+    format_score_check,
     format_table,
 )
 from mqlml.render.console.explain import format_backtest, format_explain
@@ -17,6 +18,7 @@ __all__ = [
     "format_explain",
     "format_report",
     "format_score",
+    "format_score_check",
     "format_table",
     "format_train",
 ]

@@ -8,7 +8,15 @@ from collections.abc import Iterable, Sequence
 from mqlml.evaluation import Estimate
 from mqlml.render.console.notices import format_notice
 from mqlml.render.report.text import format_leak_test
-from mqlml.render.results import CheckResult, DataNeed, DemoResult, ReportResult, ScoreResult, TableResult
+from mqlml.render.results import (
+    CheckResult,
+    DataNeed,
+    DemoResult,
+    ReportResult,
+    ScoreCheckResult,
+    ScoreResult,
+    TableResult,
+)
 from mqlml.texts import format_label, format_percent, pluralize
 from mqlml.times import format_instant, parse_instant
 from mqlml.training import ColumnQuestion, Finding, Population
@@ -19,6 +27,7 @@ __all__ = [
     "format_demo",
     "format_report",
     "format_score",
+    "format_score_check",
     "format_table",
     "four_digits",
     "local_day",
@@ -180,6 +189,19 @@ def format_score(result: ScoreResult) -> str:
             "from; narrow problem.age_limits, or learn from older ages too (problem.snapshots)"
         )
     return "\n".join(lines)
+
+
+def format_score_check(result: ScoreCheckResult) -> str:
+    """What ``mqlml score --check`` prints."""
+    moment = local_moment(result.as_of, result.timezone)
+    newest = "nothing is known yet"
+    if result.newest_fact is not None:
+        last = local_moment(result.newest_fact, result.timezone)
+        newest = f"the newest fact is of {last}, {result.hours_old:,.1f} hours before"
+    return (
+        f"Ready: {result.model} version {result.version} would score {result.leads:,} open leads as of {moment} into "
+        f"{result.out}; {newest}"
+    )
 
 
 def format_report(result: ReportResult) -> str:
