@@ -160,6 +160,7 @@ DISK_ROOMS = {
     "registry/tracking.py": "keeps versions in MLflow",
     "commands/partitioned_table.py": "keeps the parts of a table too large for memory",
     "commands/table.py": "puts a table into a folder",
+    "render/tracked.py": "reads the page's style, which comes with the package",
     "scoring/sinks.py": "writes results, whole or not at all",
     "scoring/previous.py": "reads what an earlier run wrote",
     "cli.py": "the front door",

@@ -47,6 +47,7 @@ _TRUSTED = {
 _NOT_LEARNED = ("_loss", "_label_encoder", "_feature_subsample_rng")
 
 _MOST_BYTES_OF_A_CLASS = 4096
+_MOST_THREADS = 4096
 
 _Setting = bool | int | float | str | None
 
@@ -253,6 +254,9 @@ def load_scorer(values: object, trees: HistGradientBoostingClassifier | None) ->
         bounded = isinstance(weight, int | float) and 0 <= weight <= LARGEST_LOG_ODDS
         if not bounded or (weight > 0) != (held is not None):
             raise _damaged(f"its {part} and their weight, {weight!r}, do not go together")
+    threads = scorer.n_threads
+    if type(threads) is not int or not 1 <= threads <= _MOST_THREADS:
+        raise _damaged(f"its n_threads is {threads!r}")
     prior = state.prior
     if prior is None:
         if trees is None:

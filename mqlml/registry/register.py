@@ -40,7 +40,8 @@ class Registration:
     created : datetime in UTC
         When the run started; the time of all its metrics.
     code : str
-        The script that defines the MLflow model; see `mqlml.scoring.SERVED_MODEL`.
+        The script that defines the MLflow model, with ``{name!r}`` and ``{digest!r}`` for those of the bundle; see
+        `mqlml.scoring.SERVED_MODEL`.
     params : mapping
         What was chosen.
     tags : mapping
@@ -156,7 +157,8 @@ class _Writer:
         )
         self.model_id, self.location = model.model_id, model.artifact_location
         files, script = folder / "model", folder / "served_model.py"
-        script.write_text(self.registration.code, encoding="utf-8")
+        code = self.registration.code.format(name=self.bundle.name, digest=self._tags[DIGEST_TAG])
+        script.write_text(code, encoding="utf-8")
         save_pyfunc(
             files,
             self.bundle,
@@ -228,7 +230,7 @@ def _make_input(item: UsedData, tags: Mapping[str, str]) -> object:
 
 @contextlib.contextmanager
 def _registered(client: MlflowClient, name: str, about: str) -> Iterator[None]:
-    """Make sure there is a registered model of this name; one that was made in vain is removed again."""
+    """Make sure there is a registered model of this name; a new one without a version is removed again."""
     from mlflow.exceptions import MlflowException
 
     try:

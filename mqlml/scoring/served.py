@@ -29,17 +29,18 @@ from mqlml.scoring import score_features
 
 class ServedModel(PythonModel):
     def load_context(self, context):
-        self._bundle = load_bundle(context.artifacts["bundle"])
+        self._bundle = load_bundle(context.artifacts["bundle"], name={name!r}, digest={digest!r})
 
     def predict(self, context, model_input: pd.DataFrame, params=None):
-        return score_features(self._bundle, model_input, **(params or {}))
+        return score_features(self._bundle, model_input, **(params or {{}}))
 
 
 set_model(ServedModel())
 '''
 """The script that defines a version's MLflow model.
 
-It is text, since it is no part of the package: MLflow runs it where the model is loaded.
+It is text, since it is no part of the package: MLflow runs it where the model is loaded. ``name`` and ``digest`` are
+filled in, so that MLflow refuses another bundle in this one's place, too.
 """
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,8 +22,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mqlml.errors import ContractError
-from mqlml.registry import Registration, Version, make_store, register_bundle
+from mqlml.errors import BundleError, ContractError
+from mqlml.registry import Registration, Version, make_store, register_bundle, save_bundle
 from mqlml.scoring import SERVED_MODEL, score_features
 from mqlml.scoring.batch import REASON_COLUMNS
 from tests.conftest import ROOT
@@ -103,6 +105,17 @@ def test_the_example_in_the_model_is_scored(loaded: Any, model_folder: Path) -> 
     names = [path.name for path in model_folder.rglob("*")]
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".cloudpickle"))]
     assert "mqlml==" in (model_folder / "requirements.txt").read_text()
+
+
+def test_another_bundle_in_its_place_is_refused(made: Made, model_folder: Path, tmp_path: Path) -> None:
+    from mlflow.pyfunc import load_model
+
+    copy = Path(shutil.copytree(model_folder, tmp_path / "model"))
+    shutil.rmtree(copy / "artifacts" / "bundle")
+    other = dataclasses.replace(made.bundle, created="2025-06-25T00:00:00Z")
+    save_bundle(other, copy / "artifacts" / "bundle")
+    with pytest.raises(BundleError, match="is not the one that was registered"):
+        load_model(str(copy))
 
 
 @pytest.fixture
