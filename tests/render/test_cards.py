@@ -62,14 +62,6 @@ def test_a_report_without_forecasts_says_that_history_is_too_short() -> None:
     assert {row.predicted for row in rows} == {row.next for row in rows} == {"not enough history"}
 
 
-def test_a_card_shows_the_threshold_of_its_figures_and_the_note() -> None:
-    note = "selects the same leads as mql"
-    shown = dataclasses.replace(PREDICTED, evaluated_at=0.17, note=note)
-    page = render_report(with_labels(hot_lead=shown))
-    assert 'In the held-out period, from <data value="0.17">' in page
-    assert note in page
-
-
 @pytest.mark.parametrize(
     ("n", "tones"),
     [(1, ["mql"]), (2, ["mql", "sql"]), (4, ["low", "low", "mql", "sql"])],
@@ -130,11 +122,12 @@ def test_cards_come_highest_label_first_and_count_leads() -> None:
 def test_a_card_says_what_was_asked_and_what_was_delivered() -> None:
     sql, mql = label_cards(normal())
     assert plain(sql.sentence) == (
-        "You asked for at most 20 leads a week; the test period delivered 20 (17 to 23)."
+        "You asked for at most 20 leads a week; the test period delivered 20 (17 to 23). "
+        "Forecast for the next period: not enough history."
     )
     assert plain(mql.sentence) == (
         "You asked for at least 15% converting; counted at every date of scoring, the test period delivered 20% "
-        "(17% to 23%)."
+        "(17% to 23%). Forecast for the next period: not enough history."
     )
 
 
