@@ -34,8 +34,8 @@ from signal_reasons import SHIPPED, Reasons, measure_demo, measure_reasons
 
 from mqlml.model.signal_columns import SignalTable
 from mqlml.model.signal_inputs import signals_from_journeys
-from mqlml.model.signal_text import format_explanation
 from mqlml.model.signals import SignalReport, find_signals
+from mqlml.render.report.signals import format_explanation
 
 
 def sign(direction: str) -> int:

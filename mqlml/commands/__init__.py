@@ -3,18 +3,20 @@
 from mqlml.commands.backtest import backtest
 from mqlml.commands.check import check_data
 from mqlml.commands.demo import make_demo
-from mqlml.commands.explain import Earlier, explain_one_lead
+from mqlml.commands.explain import Earlier, explain_one_lead, write_lead_page
 from mqlml.commands.features import format_features, list_features, list_version_features
 from mqlml.commands.holdout_log import Logbook
 from mqlml.commands.learn import Trained
-from mqlml.commands.report import write_report
-from mqlml.commands.score import score_leads
+from mqlml.commands.report import ReportOptions, write_report
+from mqlml.commands.score import ScoreOptions, score_leads
 from mqlml.commands.table import write_training_table
 from mqlml.commands.train import register, train_version
 
 __all__ = [
     "Earlier",
     "Logbook",
+    "ReportOptions",
+    "ScoreOptions",
     "Trained",
     "backtest",
     "check_data",
@@ -26,6 +28,7 @@ __all__ = [
     "register",
     "score_leads",
     "train_version",
+    "write_lead_page",
     "write_report",
     "write_training_table",
 ]

@@ -11,6 +11,7 @@ import pandas as pd
 from mqlml.config import Config, read_config
 from mqlml.errors import ConfigError
 from mqlml.journeys import FlatTable, Journeys, read_flat
+from mqlml.journeys.databases import copied_tables
 from mqlml.journeys.leadids import LeadIds
 from mqlml.journeys.quarantine import count_rows, group_quarantine
 from mqlml.journeys.read import exclude_leads, read_around_events, read_events
@@ -20,6 +21,7 @@ from mqlml.render.results import BaseRatePeriod, CheckResult, DataNeed
 from mqlml.times import format_instant
 from mqlml.training import TrainingTable, build_table, describe_holdout, describe_population, list_left_out
 from mqlml.training.config_warnings import find_config_warnings
+from mqlml.training.data_warnings import find_data_warnings
 
 __all__ = [
     "check_data",
@@ -59,7 +61,8 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
     with progress.step("read"):
         if config.data.flat is not None:
             return read_flat(config)
-        return read_events(config, *read_leads(config))
+        with copied_tables(config) as copied:
+            return read_events(copied, *read_leads(copied))
 
 
 def read_leads(config: Config) -> tuple[Journeys, LeadIds]:
@@ -131,7 +134,9 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
         holdout=describe_holdout(table),
         base_rate=_over_time(table, config.data.timezone),
         leaks=table.leaks,
+        questions=table.questions,
         leak_test=table.leak_test,
+        data_warnings=find_data_warnings(data, config) if isinstance(data, Journeys) else (),
         notices=data.notices,
         config_warnings=tuple(find_config_warnings(data, table.plan, config)),
         features=len(table.plan.features),

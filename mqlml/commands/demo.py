@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from mqlml.commands.report import write_report
+from mqlml.commands.report import ReportOptions, write_report
 from mqlml.commands.score import score_leads
 from mqlml.commands.train import train_version
 from mqlml.config import read_config
@@ -101,7 +101,8 @@ def make_demo(folder: str | Path, *, n_leads: int, now: dt.datetime, progress: P
     if not trained.gate.passed:
         raise GateRefused(few)
     scored = score_leads(config, as_of=until, out=folder / "scores.csv", now=now, progress=progress)
-    reported = write_report(config, folder / "report.html", progress=progress)
+    options = ReportOptions(scores=scored.out)
+    reported = write_report(config, folder / "report.html", options=options, progress=progress)
     return DemoResult(
         folder=str(folder),
         config=str(config),

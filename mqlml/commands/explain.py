@@ -11,10 +11,11 @@ from mqlml.config import read_config
 from mqlml.errors import UsageError
 from mqlml.insight import explain_flat_lead, explain_lead
 from mqlml.progress import Progress
+from mqlml.render import render_lead
 from mqlml.render.results import ExplainResult
-from mqlml.scoring import read_scores
+from mqlml.scoring import check_target, read_scores, write_text
 
-__all__ = ["Earlier", "explain_one_lead"]
+__all__ = ["Earlier", "explain_one_lead", "write_lead_page"]
 
 
 @dataclass(frozen=True)
@@ -81,3 +82,14 @@ def explain_one_lead(
     return ExplainResult(
         **vars(found), timezone=zone, model=bundle.name, version=version.version, run_id=version.run_id
     )
+
+
+def write_lead_page(result: ExplainResult, path: str | Path) -> None:
+    """Write the page about an explained lead.
+
+    Raises
+    ------
+    OutputError
+        If the name does not end in .html, or the file cannot be written.
+    """
+    write_text(render_lead(result), check_target(path, suffixes=(".html",)))

@@ -1,28 +1,91 @@
-"""``report``: write the page about a version."""
+"""``report``: write the page about a version, or the same as Markdown, and its tables as CSV."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import pandas as pd
 
 from mqlml.commands.inputs import load_model
 from mqlml.config import read_config
+from mqlml.errors import OutputError
+from mqlml.insight import summarize_open_leads
 from mqlml.progress import Progress
-from mqlml.render import render_report
+from mqlml.render import list_tables, render_markdown, render_report
 from mqlml.render.results import ReportResult
-from mqlml.scoring import check_target, write_text
+from mqlml.scoring import check_target, read_open_leads, write_table, write_text
 
-__all__ = ["write_report"]
+__all__ = ["ReportFormat", "ReportOptions", "write_report"]
+
+ReportFormat = Literal["html", "md"]
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What is written beside the page, and how.
+
+    Attributes
+    ----------
+    format : {"html", "md"}
+    scores : path, optional
+        Scores of open leads, of which the report then tells.
+    tables : path, optional
+        A folder that gets a CSV file for each table.
+    """
+
+    format: ReportFormat = "html"
+    scores: str | Path | None = None
+    tables: str | Path | None = None
 
 
 def write_report(
-    config_path: str | Path, out: str | Path, *, model: str | None = None, progress: Progress
+    config_path: str | Path,
+    out: str | Path | None = None,
+    *,
+    model: str | None = None,
+    options: ReportOptions | None = None,
+    progress: Progress,
 ) -> ReportResult:
-    """Write the page about the champion, or about the version named."""
+    """Write the report of the champion, or of the version named; ``report.html`` or ``report.md`` unless named.
+
+    Raises
+    ------
+    OutputError
+        If a file or the folder of tables cannot be written.
+    SourceError
+        If the scores cannot be read.
+    """
+    options = options or ReportOptions()
     config = read_config(config_path)
-    target = check_target(out, suffixes=(".html",))
+    target = check_target(out or f"report.{options.format}", suffixes=(f".{options.format}",))
+    folder = None if options.tables is None else _check_tables(options.tables)
+    open_leads = None if options.scores is None else summarize_open_leads(read_open_leads(options.scores))
     with progress.step("load"):
         bundle, version = load_model(config, model)
-    page = render_report(bundle.result, version=str(version.version), run_id=version.run_id)
+    render = render_report if options.format == "html" else render_markdown
+    text = render(bundle.result, version=str(version.version), run_id=version.run_id, open_leads=open_leads)
+    written = []
     with progress.step("write"):
-        write_text(page, target)
-    return ReportResult(out=str(out), model=bundle.name, version=version.version, run_id=version.run_id)
+        write_text(text, target)
+        if folder is not None:
+            for name, rows in list_tables(bundle.result, open_leads).items():
+                write_table(pd.DataFrame(rows), folder / f"{name}.csv")
+                written.append(name)
+    return ReportResult(
+        out=str(out or target.name),
+        tables=tuple(written),
+        model=bundle.name,
+        version=version.version,
+        run_id=version.run_id,
+    )
+
+
+def _check_tables(path: str | Path) -> Path:
+    folder = Path(path)
+    if not folder.is_dir():
+        raise OutputError(
+            f"--tables needs a folder to write CSV files to; {str(path)!r} is none. Make it first"
+        )
+    return folder

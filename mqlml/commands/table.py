@@ -8,19 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mqlml.commands.check import check_rules, make_table, read_data, read_leads, require_past
+from mqlml.commands.checkpoint import working_in
 from mqlml.commands.partitioned_table import (
     PartitionedTable,
     build_parts,
     identify,
     memory_needed,
-    working_in,
 )
 from mqlml.config import Config, parse_size, read_config
 from mqlml.errors import UsageError
 from mqlml.journeys import Journeys
 from mqlml.journeys.leadids import LeadIds
+from mqlml.journeys.partitions import estimate_events
 from mqlml.journeys.read import read_events
-from mqlml.journeys.sources import estimate_rows
 from mqlml.progress import Progress
 from mqlml.render.results import TableResult
 from mqlml.scoring import (
@@ -144,11 +144,8 @@ def make_any_table(
 
 def _fits(config: Config, journeys: Journeys, rows: Rows) -> bool:
     """Whether the whole table fits in memory."""
-    found = [estimate_rows(spec, where=where, base=config.folder) for where, spec in config.data.event_tables]
-    events = [rows for rows in found if rows is not None]
-    return (
-        len(events) == len(found) and memory_needed(sum(events), journeys, rows) <= config.data.memory_limit
-    )
+    events = estimate_events(config)
+    return events is not None and memory_needed(events, journeys, rows) <= config.data.memory_limit
 
 
 def _read_rest(config: Config, journeys: Journeys, ids: LeadIds, progress: Progress) -> Journeys:

@@ -29,6 +29,8 @@ class Tracking(Section):
     """Where versions are kept: any MLflow tracking URI."""
 
     uri: str = "sqlite:///models/mlflow.db"
+    lock_timeout: float = Field(default=600, ge=0)
+    """Seconds that registering waits for another process that registers in the same embedded store."""
 
 
 _DEFAULT_LABELS = {

@@ -1,6 +1,7 @@
 """Room 6, how good: metrics with intervals, backtest, slices, importance, gate and verdicts."""
 
 from mqlml.evaluation.bootstrap import Estimate
+from mqlml.evaluation.by_lead import Asked, ByLead, LabelByLead, ThresholdPoint
 from mqlml.evaluation.curves import CalibrationBand, Decile, make_calibration_table, make_decile_table
 from mqlml.evaluation.fit_engagement import FitEngagementCell, measure_fit_by_engagement
 from mqlml.evaluation.gate import GateResult, check_gate
@@ -58,7 +59,9 @@ from mqlml.evaluation.slices import Fault, Slice, evaluate_slices, warn_of_slice
 from mqlml.evaluation.verdicts import Comparison, compare_losses, worst_of
 
 __all__ = [
+    "Asked",
     "Baseline",
+    "ByLead",
     "CalibrationBand",
     "CalibrationPeriod",
     "CalibrationSummary",
@@ -78,6 +81,7 @@ __all__ = [
     "Importance",
     "ImportanceGroup",
     "ImportanceRow",
+    "LabelByLead",
     "LabelEvaluation",
     "LabelPrediction",
     "LabelRows",
@@ -95,6 +99,7 @@ __all__ = [
     "ShapePoint",
     "Slice",
     "ThresholdEvaluation",
+    "ThresholdPoint",
     "TrainingResult",
     "TriedSettings",
     "WithinRange",

@@ -1,4 +1,4 @@
-"""Fit by engagement: the points of held-out leads go in; what was predicted and observed of each third comes out."""
+"""Fit by engagement: predicted and observed conversion of held-out leads by quarters of both."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from mqlml.types import Floats
 
 __all__ = ["N_BANDS", "FitEngagementCell", "measure_fit_by_engagement"]
 
-N_BANDS = 3
+N_BANDS = 4
 
 
 @dataclass(frozen=True)
 class FitEngagementCell(Result):
-    """The snapshots of one third by fit and one by engagement."""
+    """The snapshots of one quarter by fit and one by engagement."""
 
     fit: int
-    """The third: 0 lowest, 2 highest."""
+    """The quarter: 0 lowest, 3 highest."""
     engagement: int
     """Likewise."""
     n: int
@@ -45,7 +45,7 @@ def measure_fit_by_engagement(
     *,
     clusters: npt.ArrayLike,
 ) -> tuple[FitEngagementCell, ...]:
-    """Held-out leads by thirds of fit and of engagement, each third with as equal a number as ties allow.
+    """Held-out leads by quarters of fit and of engagement, each quarter with as equal a number as ties allow.
 
     Parameters
     ----------
@@ -56,9 +56,9 @@ def measure_fit_by_engagement(
     Returns
     -------
     tuple of FitEngagementCell
-        Lowest fit first, lowest engagement first within it; those that nobody falls into are left out. The 95 %
+        Lowest fit first, lowest engagement first within it; those that nobody falls into are left out. The 95%
         interval of a rate is Wilson's (it holds where nobody converted, too) for as many independent leads as the
-        rows are worth: their number by the variance inflation that clusters cause within the thirds.
+        rows are worth: their number by the variance inflation that clusters cause within the quarters.
     """
     target, chance = np.asarray(y, dtype=np.float64), np.asarray(probability, dtype=np.float64)
     place = N_BANDS * assign_bands(fit, N_BANDS) + assign_bands(engagement, N_BANDS)
@@ -66,7 +66,7 @@ def measure_fit_by_engagement(
     wins = np.bincount(place, weights=target, minlength=N_BANDS**2)
     own = (wins / np.maximum(n, 1))[place]
     varies = 0 < wins.sum() < len(target) and bool(((own > 0) & (own < 1)).any())
-    # Accounts whose leads fall into different thirds make no single third less sure.
+    # Accounts whose leads fall into different quarters make no single quarter less sure.
     members = pd.factorize(N_BANDS**2 * pd.factorize(np.asarray(clusters))[0] + place)[0]
     inflation = cluster_inflation(target - own, own, members) if varies else 1.0
     found = []

@@ -6,20 +6,26 @@ from mqlml.insight.lead import (
     PointsPercentile,
     Reason,
     TimelineEvent,
+    TrendPoint,
     compare_moments,
     explain_flat_lead,
     explain_lead,
     read_timeline,
 )
+from mqlml.insight.open_leads import OpenLeads, ProbabilityBand, summarize_open_leads
 
 __all__ = [
     "Change",
     "Explanation",
+    "OpenLeads",
     "PointsPercentile",
+    "ProbabilityBand",
     "Reason",
     "TimelineEvent",
+    "TrendPoint",
     "compare_moments",
     "explain_flat_lead",
     "explain_lead",
     "read_timeline",
+    "summarize_open_leads",
 ]

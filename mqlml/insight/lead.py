@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,7 @@ __all__ = [
     "PointsPercentile",
     "Reason",
     "TimelineEvent",
+    "TrendPoint",
     "compare_moments",
     "explain_flat_lead",
     "explain_lead",
@@ -147,6 +148,7 @@ def read_timeline(
 
 
 _WEEK = dt.timedelta(days=7)
+_TREND_WEEKS = 12
 _NEAR = 3
 _COMPARED_IDS = 20_000
 
@@ -174,6 +176,16 @@ class PointsPercentile(Result):
     """Log-odds that it adds."""
     percentile: float
     """Percentage of the open leads to whom it adds less; of those with the same, half count."""
+
+
+@dataclass(frozen=True)
+class TrendPoint(Result):
+    """The probability at one moment, from what was known then."""
+
+    at: str
+    """ISO time in UTC."""
+    probability: float
+    """Of converting within the horizon, calibrated."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +228,8 @@ class Explanation(Result):
     """What moved the log-odds since, the largest change first."""
     timeline: tuple[TimelineEvent, ...]
     """All events known by then, the newest first."""
+    trend: tuple[TrendPoint, ...]
+    """Week by week up to that moment, at most 12 weeks, earliest first; empty for a flat table."""
 
 
 def explain_lead(
@@ -268,22 +282,30 @@ def explain_lead(
             f"{format_instant(since, zone)}; name a later moment, or leave it out"
         )
     scores = score(bundle, journeys, config, as_of=as_of, scored_at=as_of, version=version, previous=previous)
-    moments = [since, as_of] if since < as_of else [as_of]
+    earlier = [since] if since < as_of else []
+    weeks = _weeks(created, as_of)
+    moments = [*weeks, *earlier, as_of]
     snapshots = pd.DataFrame({"lead_id": [own_id] * len(moments)}).astype(
         {"lead_id": journeys.leads["lead_id"].dtype}
     )
     snapshots["cutoff_time"] = microseconds_to_column(
         np.array([to_microseconds(moment) for moment in moments])
     )
-    return _explain(
+    features = build_features(journeys, snapshots, bundle.plan)
+    explanation = _explain(
         bundle,
         scores,
         own_id,
-        build_features(journeys, snapshots, bundle.plan),
+        features.iloc[len(weeks) :].reset_index(drop=True),
         as_of=as_of,
         created_at=created,
         since=since if since < as_of else None,
         timeline=read_timeline(journeys, own_id, pd.Timestamp(as_of), zone),
+    )
+    chances = _probabilities(bundle, features)
+    points = zip((*weeks, as_of), (*chances[: len(weeks)], chances[-1]), strict=True)
+    return replace(
+        explanation, trend=tuple(TrendPoint(format_instant(at), float(chance)) for at, chance in points)
     )
 
 
@@ -344,7 +366,7 @@ def _explain(
     place = int(np.flatnonzero((scores["lead_id"] == lead_id).to_numpy())[0])
     own = scores.iloc[place]
     families = {family: scores[f"{family}_points"].to_numpy() for family in FAMILIES}
-    probabilities = bundle.calibrator.predict_proba(bundle.scorer.decision_function(features))[:, 1]
+    probabilities = _probabilities(bundle, features)
     return Explanation(
         lead_id=lead_id,
         as_of=format_instant(as_of),
@@ -364,7 +386,21 @@ def _explain(
         if since is not None
         else (),
         timeline=tuple(timeline),
+        trend=(),
     )
+
+
+def _probabilities(bundle: Bundle, features: pd.DataFrame) -> npt.NDArray[np.float64]:
+    found: npt.NDArray[np.float64] = bundle.calibrator.predict_proba(
+        bundle.scorer.decision_function(features)
+    )[:, 1]
+    return found
+
+
+def _weeks(created: dt.datetime, as_of: dt.datetime) -> list[dt.datetime]:
+    """Whole weeks before a moment, not before the creation, earliest first."""
+    back = [as_of - number * _WEEK for number in range(_TREND_WEEKS, 0, -1)]
+    return [moment for moment in back if moment >= created]
 
 
 def _place(points: npt.NDArray[np.float64], place: int) -> PointsPercentile:

@@ -24,6 +24,7 @@ from mqlml.journeys.quarantine import Ledger
 from mqlml.journeys.sources import Source, read_source
 from mqlml.journeys.tables import DUPLICATE, MISSING, check_rows, later_duplicates, missing_column
 from mqlml.journeys.times import parse_times
+from mqlml.times import microseconds_to_column
 from mqlml.types import Mask
 
 __all__ = ["read_flat"]
@@ -32,7 +33,7 @@ _WHERE = "data.flat"
 
 
 def _same(value: object) -> str:
-    """A form in which equal labels are equal: ``1``, ``1.0`` and ``'1'``; ``True``, ``'TRUE'`` and ``'true'``."""
+    """A form in which equal labels are equal: ``1``, ``1.0``, ``'1'``; ``True``, ``'true'``; ``A``, ``a``."""
     text = str(value).strip().casefold()
     try:
         return repr(float(text))
@@ -73,16 +74,16 @@ def _labels(
     return label
 
 
-def _order_values(column: Any, hint: ColumnFormat | None, config: Config, where: str) -> Parsed:
-    """Numbers or times that sort as the column means: numbers where most of its values are, else ISO times."""
+def _order_values(column: Any, hint: ColumnFormat | None, config: Config, where: str) -> tuple[Parsed, bool]:
+    """Numbers, or times (and True), that sort as the column means: numbers where most values are, else ISO times."""
     if hint is None and not pa.types.is_temporal(column.type):
         whole = parse_ids(column)
         if whole.data.type == pa.int64() and not whole.bad.any():
-            return Parsed(np.asarray(pc.fill_null(whole.data, 0)), whole.missing)
+            return Parsed(np.asarray(pc.fill_null(whole.data, 0)), whole.missing), False
         numbers = parse_numbers(column)
         if 2 * np.count_nonzero(numbers.bad) < len(column):
-            return numbers
-    return parse_times(column, zone=config.data.zone, hint=hint, where=where)
+            return numbers, False
+    return parse_times(column, zone=config.data.zone, hint=hint, where=where), True
 
 
 def _rank(values: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
@@ -161,9 +162,12 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
         ids = parse_ids(source.column(spec.lead_id), verbatim=True)
         _refuse(ledger, spec.lead_id, ids, required=True)
     ranked: list[npt.NDArray[Any]] = [] if order else [np.arange(len(ledger.bad))]
+    timed = False
     for column, hint in order:
         if column in source.names:
-            parsed = _order_values(source.column(column), hint, config, f"{column!r} of {source.where}")
+            parsed, timed = _order_values(
+                source.column(column), hint, config, f"{column!r} of {source.where}"
+            )
             _refuse(ledger, column, parsed, required=True)
             ranked.append(parsed.data)
     columns: dict[str, pd.Series] = {}
@@ -197,4 +201,5 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
         order=pd.Series(rank),
         quarantine=ledger.to_frame(),
         rows_read={"flat": ledger.rows_read},
+        times=microseconds_to_column(ranked[0][good]) if timed and len(ranked) == 1 else None,
     )

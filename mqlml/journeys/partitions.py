@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -28,7 +27,7 @@ from mqlml.journeys.merges import MergedLeads
 from mqlml.journeys.parse import parse_ids
 from mqlml.journeys.quarantine import Ledger, Tally, empty_quarantine
 from mqlml.journeys.read import EVENT_WORDS, ParsedEvents, parse_events
-from mqlml.journeys.sources import Source
+from mqlml.journeys.sources import Source, estimate_rows
 from mqlml.journeys.spelling import choose_spellings
 from mqlml.journeys.stream import Stream, open_stream
 from mqlml.journeys.tables import (
@@ -37,12 +36,20 @@ from mqlml.journeys.tables import (
     check_columns,
     check_mapping,
     check_rows,
+    hash_texts,
     known_columns,
     later_duplicates,
 )
 from mqlml.times import column_to_microseconds, microseconds_to_column
 
-__all__ = ["EventRules", "PartitionedEvents", "find_partitions", "open_events", "partition_events"]
+__all__ = [
+    "EventRules",
+    "PartitionedEvents",
+    "estimate_events",
+    "find_partitions",
+    "open_events",
+    "partition_events",
+]
 
 _INDEX = "events.json"
 _QUARANTINE = "quarantine.parquet"
@@ -185,6 +192,17 @@ def open_events(config: Config, folder: Path) -> list[Stream]:
     ]
 
 
+def estimate_events(config: Config) -> int | None:
+    """About how many events the tables of a config hold; None where that cannot be told without reading them."""
+    total = 0
+    for where, spec in config.data.event_tables:
+        rows = estimate_rows(spec, where=where, base=config.folder)
+        if rows is None:
+            return None
+        total += rows
+    return total
+
+
 def _open_events(where: str, spec: Table, config: Config, folder: Path) -> Stream:
     known = known_columns("events")
     check_mapping("events", spec, known, where)
@@ -222,7 +240,8 @@ def partition_events(
     ----------
     streams : from `open_events`.
     leads : the ids that events are matched by.
-    part : the partition of each lead, below ``parts``, in the order of ``leads.kept``.
+    part : the partition of each lead, below ``parts``, in the order of ``leads.kept``; the events of a lead with a
+        negative one are checked and not kept.
     folder : an empty one; its content is valid only once this has returned.
     rules : what is done with the events when they are read.
 
@@ -291,12 +310,13 @@ class _Records:
     place: int = 0
 
     def write(self, parsed: ParsedEvents, usable: npt.NDArray[np.bool_]) -> None:
-        lead = parsed.lead[usable]
+        kept = usable & (self.part[parsed.lead] >= 0)
+        lead = parsed.lead[kept]
         rows = np.empty(len(lead), _record(self.columns))
-        rows["lead"], rows["place"] = lead, self.place + np.flatnonzero(usable)
+        rows["lead"], rows["place"] = lead, self.place + np.flatnonzero(kept)
         for column in self.columns:
             if column in parsed.columns:
-                rows[column] = self._numbers(column, parsed.columns[column][usable])
+                rows[column] = self._numbers(column, parsed.columns[column][kept])
             else:
                 rows[column] = -1 if column in WORDS else np.nan
         self.counts += _write(rows, self.part[lead], len(self.counts), self.folder)
@@ -385,10 +405,7 @@ class _EventIds:
             }
         )
         usable_ids = usable_ids.filter(pc.is_valid(usable_ids["id"]))
-        with duckdb.connect() as connection:
-            bucket = connection.sql(
-                f"SELECT (hash(id) % {self._files})::INTEGER AS n FROM usable_ids"
-            ).fetchnumpy()["n"]
+        bucket = (hash_texts(usable_ids["id"]) % np.uint64(self._files)).astype(np.int64)
         for number in np.unique(bucket):
             rows = usable_ids.take(pa.array(np.flatnonzero(bucket == number)))
             if number not in self._writers:

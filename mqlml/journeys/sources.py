@@ -204,8 +204,8 @@ def running_sql(sql: str, *, folder: Path, zone: str, where: str) -> Iterator[An
 def no_database(where: str) -> SourceError:
     """The error for a table in a database."""
     return SourceError(
-        f"{where}.url: databases are not supported in this version; export the table to CSV or Parquet and "
-        "name it as path, or query files with sql and no url"
+        f"{where}.url: this command reads files; export the table to CSV or Parquet and name it as path, or "
+        "query files with sql and no url"
     )
 
 

@@ -6,9 +6,11 @@ import difflib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from mqlml.config import ColumnFormat, Config, Outcomes, Table
 from mqlml.errors import ConfigError, ContractError
@@ -36,6 +38,7 @@ __all__ = [
     "check_columns",
     "check_mapping",
     "check_rows",
+    "hash_texts",
     "known_columns",
     "later_duplicates",
     "missing_column",
@@ -47,13 +50,33 @@ DUPLICATE = "duplicate key"
 
 
 def later_duplicates(ids: Any, usable: Mask) -> Mask:
-    """Which usable rows repeat the id of a usable row before them; a missing id repeats nothing."""
-    # Encoded before it is made one piece: all ids together may be longer than one Arrow text array can be.
-    codes = ids.dictionary_encode().unify_dictionaries().combine_chunks().indices
-    repeated = np.zeros(len(codes), dtype=bool)
-    places = np.flatnonzero(usable & np.asarray(codes.is_valid()))
-    repeated[places] = pd.Series(np.asarray(codes.fill_null(-1))[places]).duplicated().to_numpy()
+    """Which usable rows repeat the id of a usable row before them; a missing id repeats nothing.
+
+    Texts are compared by a hash of 64 bits first, and only those that share one by themselves: a dictionary of all
+    ids costs six times as much, and unifying the dictionaries of many batches takes quadratic time.
+    """
+    repeated = np.zeros(len(ids), dtype=bool)
+    places = np.flatnonzero(usable & np.asarray(ids.is_valid()))
+    keys = np.asarray(ids.fill_null(-1)) if pa.types.is_int64(ids.type) else hash_texts(ids)
+    keys = keys[places]
+    ordered = np.sort(keys)
+    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if len(shared):
+        places = places[np.isin(keys, shared)]
+        same = pd.Series(ids.take(pa.array(places)).to_pylist(), dtype="object")
+        repeated[places] = same.duplicated().to_numpy()
     return repeated
+
+
+def hash_texts(texts: Any) -> npt.NDArray[np.uint64]:
+    """A hash of 64 bits of each text of an Arrow array; equal texts have equal hashes."""
+    if pa.types.is_dictionary(texts.type):
+        texts = texts.cast(texts.type.value_type)
+    rows = pa.table({"text": texts})
+    with duckdb.connect(config={"threads": 1}) as connection:
+        found: npt.NDArray[np.uint64] = connection.sql("SELECT hash(text) AS h FROM rows").fetchnumpy()["h"]
+    assert len(found) == len(rows)
+    return found
 
 
 class Described(Protocol):

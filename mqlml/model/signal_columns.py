@@ -8,7 +8,7 @@ of employees and size of the company) are one signal, and one of them speaks for
 from __future__ import annotations
 
 from collections.abc import Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +46,8 @@ class SignalTable:
         Numbers (NaN is missing) and texts as known at the cutoff.
     event_signals, attribute_signals : tuple of SignalKey
         The signal of each of their columns.
+    titles : dict of str to str
+        How people write a column's name, where not as `format_word` does.
     """
 
     label: npt.NDArray[np.int8]
@@ -56,6 +58,7 @@ class SignalTable:
     attributes: pd.DataFrame
     event_signals: tuple[SignalKey, ...]
     attribute_signals: tuple[SignalKey, ...]
+    titles: dict[str, str] = field(default_factory=dict)
 
 
 class Column(NamedTuple):

@@ -98,7 +98,7 @@ def signals_from_journeys(journeys: Journeys, table: TrainingTable) -> SignalTab
         np.minimum.at(first, lead[rows], known[rows])
         done[action] = first[row] < cutoff
         keys.append(names.get(action, SignalKey("actions", action)))
-    attributes, attribute_keys = _attributes(table)
+    attributes, attribute_keys, titles = _attributes(table)
     ages = table.age if table.age is not None else pd.Series("", index=table.lead_id.index)
     return SignalTable(
         label=table.label,
@@ -109,12 +109,13 @@ def signals_from_journeys(journeys: Journeys, table: TrainingTable) -> SignalTab
         attributes=attributes,
         event_signals=tuple(keys),
         attribute_signals=attribute_keys,
+        titles=titles,
     )
 
 
 def signals_from_flat(table: TrainingTable) -> SignalTable:
     """The signal table of a flat table, which has attributes only and no times."""
-    attributes, keys = _attributes(table)
+    attributes, keys, titles = _attributes(table)
     return SignalTable(
         label=table.label,
         lead=table.lead,
@@ -124,6 +125,7 @@ def signals_from_flat(table: TrainingTable) -> SignalTable:
         attributes=attributes,
         event_signals=(),
         attribute_signals=keys,
+        titles=titles,
     )
 
 
@@ -137,14 +139,18 @@ def _event_names(features: Sequence[Feature]) -> dict[str, SignalKey]:
     return names
 
 
-def _attributes(table: TrainingTable) -> tuple[pd.DataFrame, tuple[SignalKey, ...]]:
-    """The features that are attributes at the cutoff, and the signal of each."""
+def _attributes(table: TrainingTable) -> tuple[pd.DataFrame, tuple[SignalKey, ...], dict[str, str]]:
+    """The features that are attributes at the cutoff, the signal of each, and its title for people."""
     kept = [feature for feature in table.plan.features if _is_attribute(feature)]
     columns = {feature.name: table.features[feature.name].reset_index(drop=True) for feature in kept}
     for name, values in columns.items():
         if not pd.api.types.is_numeric_dtype(values.dtype):
             columns[name] = values.where(values != MISSING)
-    return pd.DataFrame(columns, index=range(len(table.label))), tuple(key_of(feature) for feature in kept)
+    return (
+        pd.DataFrame(columns, index=range(len(table.label))),
+        tuple(key_of(feature) for feature in kept),
+        {feature.name: feature.text.label for feature in kept},
+    )
 
 
 def _is_attribute(feature: Feature) -> bool:

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from mqlml.features import FAMILIES, Family
+from mqlml.features.wording import format_word
 from mqlml.model.signal_columns import Design, SignalTable, make_design
 from mqlml.model.signal_figures import (
     Estimates,
@@ -94,6 +95,8 @@ class SignalLevel(Result):
 
     name: str
     """The event type, or the attribute."""
+    title: str
+    """The same, for people."""
     level: str | None
     """The level of the attribute; null for an event type."""
     pooled: bool
@@ -161,6 +164,8 @@ class SignalReport(Result):
     """Snapshots whose outcome is known."""
     leads: int
     """Leads with such a snapshot."""
+    converted: int
+    """Leads with a snapshot that converts."""
     base_rate: Number
     """Share of the snapshots that convert."""
     signals: tuple[SignalResult, ...]
@@ -206,6 +211,7 @@ def find_signals(table: SignalTable, *, random_state: int) -> SignalReport:
     return SignalReport(
         snapshots=len(table.label),
         leads=len(np.unique(table.lead)),
+        converted=len(np.unique(table.lead[table.label == 1])),
         base_rate=float(table.label.mean()),
         signals=_order(design, levels, shares),
         left_out=tuple(LeftOutSignal(name, reason) for name, reason in design.left_out),
@@ -246,6 +252,7 @@ def _make_levels(
         levels.append(
             SignalLevel(
                 name=column.name,
+                title=table.titles.get(column.name, format_word(column.name)),
                 level=column.level,
                 pooled=column.pooled,
                 snapshots=int(has.sum()),

@@ -9,7 +9,10 @@ from mqlml.render.console.common import (
 )
 from mqlml.render.console.explain import format_backtest, format_explain
 from mqlml.render.console.train import format_train
+from mqlml.render.report.lead import render_lead
+from mqlml.render.report.markdown import render_markdown
 from mqlml.render.report.page import render_report
+from mqlml.render.report.tables import list_tables
 from mqlml.render.report.text import describe_policy, describe_question, format_leak_test
 from mqlml.render.results import (
     BacktestResult,
@@ -21,6 +24,7 @@ from mqlml.render.results import (
     ScoreResult,
     TableResult,
 )
+from mqlml.render.tracked import describe_model, describe_version, render_figures
 
 __all__ = [
     "BacktestResult",
@@ -31,8 +35,10 @@ __all__ = [
     "ReportResult",
     "ScoreResult",
     "TableResult",
+    "describe_model",
     "describe_policy",
     "describe_question",
+    "describe_version",
     "format_backtest",
     "format_check",
     "format_demo",
@@ -42,5 +48,9 @@ __all__ = [
     "format_score",
     "format_table",
     "format_train",
+    "list_tables",
+    "render_figures",
+    "render_lead",
+    "render_markdown",
     "render_report",
 ]

@@ -284,9 +284,9 @@ BAD = [
     ),
     Bad(
         "a-database",
-        setting("data.leads", {"sql": "select 1", "url": "postgresql://me:secret@db/crm"}),
-        r"(?!.*secret).*data\.leads\.url: databases are not supported .*; export the table",
-        "SourceError",
+        setting("data.leads", {"sql": "select 1", "url": "oracle://me:secret@db/crm"}),
+        r"(?!.*secret).*a url must begin with postgresql://, .*; found 'oracle://me@db/crm'",
+        "ConfigError",
     ),
     Bad(
         "stage-said-twice",

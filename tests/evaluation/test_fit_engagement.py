@@ -1,4 +1,4 @@
-"""Thirds of fit by thirds of engagement, counted by hand; intervals that widen with accounts and hold at nought."""
+"""Quarters of fit by quarters of engagement, counted by hand; intervals widen with accounts."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from mqlml.evaluation.fit_engagement import measure_fit_by_engagement
 
 
 def test_cells_are_counted_by_hand() -> None:
-    fit = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
-    engagement = np.array([3.0, 2.0, 1.0, 3.0, 2.0, 1.0, 3.0, 2.0, 1.0])
-    y = np.array([0, 1, 0, 0, 0, 0, 1, 1, 0])
-    chance = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
-    found = measure_fit_by_engagement(fit, engagement, y, chance, clusters=np.arange(9))
-    assert [(cell.fit, cell.engagement) for cell in found] == [(i, j) for i in range(3) for j in range(3)]
-    assert [(cell.n, cell.positives) for cell in found] == [(1, won) for won in (0, 1, 0, 0, 0, 0, 0, 1, 1)]
-    assert [cell.predicted for cell in found] == [0.3, 0.2, 0.1, 0.6, 0.5, 0.4, 0.9, 0.8, 0.7]
+    fit = np.arange(16.0)
+    engagement = np.tile([4.0, 3.0, 2.0, 1.0], 4)
+    y = np.array([0, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0, 0, 1])
+    chance = np.arange(16) / 20
+    found = measure_fit_by_engagement(fit, engagement, y, chance, clusters=np.arange(16))
+    assert [(cell.fit, cell.engagement) for cell in found] == [(i, j) for i in range(4) for j in range(4)]
+    rows = [4 * i + 3 - j for i in range(4) for j in range(4)]
+    assert [(cell.n, cell.positives) for cell in found] == [(1, y[row]) for row in rows]
+    assert [cell.predicted for cell in found] == [chance[row] for row in rows]
     assert found[0].rate.low == 0
     assert found[0].rate.high == wilson_interval(0, 1)[1]
 
 
-def test_equal_points_are_no_thirds() -> None:
-    y = np.array([0, 1, 0, 1, 0, 0])
-    found = measure_fit_by_engagement(np.arange(6.0), np.zeros(6), y, np.full(6, 0.3), clusters=np.arange(6))
+def test_equal_points_are_no_quarters() -> None:
+    y = np.array([0, 1, 0, 1, 0, 0, 1, 1])
+    found = measure_fit_by_engagement(np.arange(8.0), np.zeros(8), y, np.full(8, 0.3), clusters=np.arange(8))
     assert [(cell.fit, cell.engagement, cell.n, cell.positives) for cell in found] == [
-        (0, 1, 2, 1),
-        (1, 1, 2, 1),
-        (2, 1, 2, 0),
+        (0, 2, 2, 1),
+        (1, 2, 2, 1),
+        (2, 2, 2, 0),
+        (3, 2, 2, 2),
     ]
 
 
@@ -46,28 +48,30 @@ def test_rows_that_share_an_account_are_worth_fewer() -> None:
 
 @pytest.mark.parametrize("all_won", [0, 1], ids=["nobody converts", "everybody converts"])
 def test_one_class_is_no_error(all_won: int) -> None:
-    y = np.full(9, all_won)
+    y = np.full(8, all_won)
     found = measure_fit_by_engagement(
-        np.arange(9.0), np.arange(9.0), y, np.full(9, 0.5), clusters=np.zeros(9, dtype=int)
+        np.arange(8.0), np.arange(8.0), y, np.full(8, 0.5), clusters=np.zeros(8, dtype=int)
     )
-    assert [(cell.n, cell.positives) for cell in found] == [(3, 3 * all_won)] * 3
+    assert [(cell.n, cell.positives) for cell in found] == [(2, 2 * all_won)] * 4
 
 
 def test_intervals_hold_the_true_rate_as_often_as_they_say() -> None:
-    """Accounts of four leads that share half of what moves them, and their engagement: 540 cells of 60 worlds."""
+    """Accounts of four leads that share half of what moves them, and their engagement: 960 cells of 60 worlds."""
     inside = []
-    truth = [0.11507, 0.21186, 0.38209]  # the normal distribution function at the thresholds
-    threshold = np.array([-1.2, -0.8, -0.3])  # by engagement alone, so that the truth is known cell by cell
+    truth = [0.11507, 0.18406, 0.27425, 0.38209]  # the normal distribution function at the thresholds
+    threshold = np.array(
+        [-1.2, -0.9, -0.6, -0.3]
+    )  # by engagement alone, so that the truth is known cell by cell
     account = np.repeat(np.arange(300), 4)
     for seed in range(60):
         rng = np.random.default_rng(seed)
         fit, engagement = rng.normal(size=1200), rng.normal(size=300)[account]
         moved = np.sqrt(0.5) * (rng.normal(size=300)[account] + rng.normal(size=1200))
-        thirds = np.argsort(np.argsort(engagement, kind="stable")) * 3 // 1200
-        y = (moved < threshold[thirds]).astype(int)
+        quarters = np.argsort(np.argsort(engagement, kind="stable")) * 4 // 1200
+        y = (moved < threshold[quarters]).astype(int)
         inside += [
             cell.rate.low <= truth[cell.engagement] <= cell.rate.high
             for cell in measure_fit_by_engagement(fit, engagement, y, np.full(1200, 0.2), clusters=account)
         ]
-    assert len(inside) == 540
+    assert len(inside) == 960
     assert 0.93 <= np.mean(inside) <= 0.98

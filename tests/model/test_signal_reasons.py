@@ -51,7 +51,7 @@ def result(
 ) -> SignalResult:
     estimate = SignalEstimate(0.0, -0.1, 0.1)
     level = SignalLevel(
-        what, None if kind == "event" else "big", False, 90, 80, 0.1, 0.1, 0.1, estimate, estimate,
+        what, what, None if kind == "event" else "big", False, 90, 80, 0.1, 0.1, 0.1, estimate, estimate,
         "no_clear_difference", direction, False, 0.0, (),
     )  # fmt: skip
     names = tuple(SignalName(family, name) for name in (what, *members))
@@ -61,6 +61,7 @@ def result(
 REPORT = SignalReport(
     100,
     90,
+    9,
     0.1,
     (
         result("profile", "size", "attribute", "less", "staff"),

@@ -15,8 +15,8 @@ from mqlml.errors import ContractError, PopulationError
 from mqlml.model.signal_columns import SignalTable, make_design
 from mqlml.model.signal_figures import compare_like_leads, compare_raw, count_ages, share_of_signals
 from mqlml.model.signal_fit import RIDGE, fit_ridge, times
-from mqlml.model.signal_text import format_explanation
 from mqlml.model.signals import SignalEstimate, SignalLevel, SignalReport, find_signals
+from mqlml.render.report.signals import format_explanation
 from mqlml.results import from_json_safe, to_json_safe
 from tests.model.signal_tables import random_table, slow_like_leads, slow_raw, table_of, take
 

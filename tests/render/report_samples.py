@@ -6,7 +6,9 @@ import dataclasses
 import math
 
 from mqlml.evaluation import (
+    Asked,
     Baseline,
+    ByLead,
     CalibrationBand,
     CalibrationPeriod,
     CalibrationSummary,
@@ -20,6 +22,7 @@ from mqlml.evaluation import (
     HoldoutEvaluation,
     Importance,
     ImportanceRow,
+    LabelByLead,
     LabelEvaluation,
     LabelPrediction,
     LearningPoint,
@@ -28,12 +31,22 @@ from mqlml.evaluation import (
     OverTimePeriod,
     Question,
     SetAside,
+    ThresholdPoint,
     TrainingResult,
     TriedSettings,
     WithinRange,
     compare_losses,
 )
+from mqlml.features import Family
 from mqlml.journeys.quarantine import TableCount
+from mqlml.model.signals import (
+    Explanation,
+    SignalEstimate,
+    SignalLevel,
+    SignalName,
+    SignalReport,
+    SignalResult,
+)
 from mqlml.training import Finding, LeftOut, PerturbationTest, Population, Step
 
 NAN = math.nan
@@ -61,7 +74,16 @@ def metrics(
 ) -> Metrics:
     """Metrics of which the rest was not measured."""
     return Metrics(
-        n, positives, roc_auc, average_precision, log_loss, brier, brier_base_rate, ece, lift_top_decile
+        n,
+        positives,
+        roc_auc,
+        roc_auc,
+        average_precision,
+        log_loss,
+        brier,
+        brier_base_rate,
+        ece,
+        lift_top_decile,
     )
 
 
@@ -129,9 +151,8 @@ def data_of(rows: dict[str, int], *aside: SetAside, observed_until: str | None =
 
 
 CHOICE = Choice(
-    tree_weight=0.4,
+    tree_weight=0.5,
     linear_weight=0.5,
-    shrinkage=12.0,
     out_of_time_log_loss=OutOfTimeLoss(0.29, 0.26, 0.25, 0.247),
     in_time=True,
     trials=(TriedSettings({"n_trees": 120, "linear_spread": 0.4}, 0.247, True),),
@@ -141,7 +162,7 @@ CHOICE = Choice(
 
 def calibration(*bands: CalibrationBand, drift: bool = False) -> CalibrationSummary:
     period = CalibrationPeriod(1_500_000_000_000_000, 1_510_000_000_000_000, 1411, 120.4, 122, 0.2)
-    return CalibrationSummary(0.98, -0.01, None, 0.0, 0.4, drift, (period,), bands)
+    return CalibrationSummary(1.0, -0.01, 0.4, drift, (period,), bands)
 
 
 _FEATURES = [
@@ -300,16 +321,139 @@ PERIODS = (
 CELLS = tuple(
     FitEngagementCell(fit, engagement, n, won, predicted, Estimate(won / n, low, high))
     for fit, engagement, n, won, predicted, low, high in (
-        (0, 0, 318, 6, 0.0231, 0.0087, 0.0404),
-        (0, 1, 243, 11, 0.0412, 0.0254, 0.0793),
-        (0, 2, 154, 15, 0.0877, 0.0599, 0.1543),
-        (1, 0, 214, 9, 0.0419, 0.0223, 0.0780),
-        (1, 1, 262, 17, 0.0703, 0.0409, 0.1016),
-        (1, 2, 238, 30, 0.1251, 0.0898, 0.1743),
-        (2, 0, 182, 10, 0.0598, 0.0302, 0.0983),
-        (2, 1, 210, 21, 0.1042, 0.0663, 0.1480),
-        (2, 2, 322, 60, 0.1949, 0.1475, 0.2325),
+        (0, 0, 218, 4, 0.0231, 0.0087, 0.0404),
+        (0, 1, 143, 6, 0.0412, 0.0254, 0.0793),
+        (0, 2, 124, 8, 0.0677, 0.0399, 0.1143),
+        (0, 3, 54, 5, 0.0877, 0.0599, 0.1543),
+        (1, 0, 154, 6, 0.0419, 0.0223, 0.0780),
+        (1, 1, 162, 10, 0.0703, 0.0409, 0.1016),
+        (1, 2, 138, 14, 0.1051, 0.0698, 0.1543),
+        (1, 3, 98, 12, 0.1251, 0.0898, 0.1943),
+        (2, 0, 92, 5, 0.0598, 0.0302, 0.0983),
+        (2, 1, 110, 10, 0.0842, 0.0463, 0.1280),
+        (2, 2, 162, 22, 0.1342, 0.0963, 0.1980),
+        (2, 3, 192, 32, 0.1549, 0.1175, 0.2025),
+        (3, 0, 62, 4, 0.0698, 0.0302, 0.1083),
+        (3, 1, 80, 8, 0.1042, 0.0563, 0.1580),
+        (3, 2, 132, 20, 0.1442, 0.1063, 0.2180),
+        (3, 3, 222, 44, 0.1949, 0.1475, 0.2525),
     )
+)
+
+
+def by_lead(
+    threshold: float, leads: int, converted: int, precision: Estimate, asked: Asked | None
+) -> LabelByLead:
+    """A label of `BY_LEAD`."""
+    return LabelByLead(
+        threshold=threshold,
+        leads=leads,
+        converted=converted,
+        precision=precision,
+        recall=Estimate(converted / 100, converted / 100 - 0.1, converted / 100 + 0.1),
+        points_converted=converted * 0.75,
+        asked=asked,
+        same_as=None,
+    )
+
+
+BY_LEAD = ByLead(
+    leads=1200,
+    converted=100,
+    weeks=11.0,
+    labels={
+        "mql": by_lead(0.094, 300, 60, Estimate(0.2011, 0.1702, 0.2333), Asked("precision", 0.15)),
+        "sql": by_lead(0.212, 125, 38, Estimate(0.3094, 0.2561, 0.3622), Asked("per_week", 20.0)),
+    },
+    curve=tuple(
+        ThresholdPoint(
+            0.4 - 0.005 * place, 10 * place, place, about(0.1, 0.08, 0.12), about(0.01 * place), NAN
+        )
+        for place in range(1, 80)
+    ),
+)
+
+
+def signal(
+    family: Family,
+    what: str,
+    *,
+    rates: tuple[float, float],
+    like: tuple[float, float, float],
+    leads: int,
+    level: str | None = None,
+    explained: tuple[Explanation, ...] = (),
+) -> SignalResult:
+    """A signal of one level, whose raw difference is clear where it is more than three points."""
+    raw = rates[0] - rates[1]
+    difference = SignalEstimate(raw, raw - 0.03, raw + 0.03)
+    alike = SignalEstimate(*like)
+    name = SignalName(family, what)
+    return SignalResult(
+        name,
+        (name,),
+        "event" if level is None else "attribute",
+        0.1,
+        0.1,
+        (
+            SignalLevel(
+                what,
+                what.replace("_", " "),
+                level,
+                False,
+                2 * leads,
+                leads,
+                leads / 3303,
+                *rates,
+                difference,
+                alike,
+                difference.direction,
+                alike.direction,
+                difference.direction != "no_clear_difference" and leads < 0.05 * 3303,
+                0.7 if explained else NAN,
+                explained,
+            ),
+        ),
+    )
+
+
+SIGNALS = SignalReport(
+    snapshots=9064,
+    leads=3303,
+    converted=272,
+    base_rate=0.0626,
+    signals=(
+        signal(
+            "profile",
+            "seniority",
+            level="c_level",
+            rates=(0.12, 0.055),
+            like=(0.043, 0.002, 0.112),
+            leads=223,
+        ),
+        signal(
+            "profile",
+            "region",
+            level="b76ef37428e6799c421989521c0e5077",
+            rates=(0.06, 0.05),
+            like=(0.0, -0.02, 0.02),
+            leads=900,
+        ),
+        signal("actions", "pricing_page_visit", rates=(0.171, 0.042), like=(0.056, 0.024, 0.095), leads=415),
+        signal(
+            "actions",
+            "webinar_attended",
+            rates=(0.092, 0.052),
+            like=(-0.003, -0.03, 0.018),
+            leads=277,
+            explained=(Explanation(SignalName("actions", "pricing_page_visit"), 0.4, more=True),),
+        ),
+        signal("actions", "demo_request", rates=(0.24, 0.049), like=(0.042, 0.005, 0.1), leads=100),
+        signal(
+            "undesirables", "careers_page_visit", rates=(0.005, 0.058), like=(-0.014, -0.02, -0.01), leads=172
+        ),
+    ),
+    left_out=(),
 )
 
 
@@ -346,6 +490,7 @@ def normal() -> TrainingResult:
         question=Question(
             "Won within 60 days, scored 0, 7 and 30 days after the lead came in",
             "be won within 60 days",
+            "were won within 60 days",
             repeated=True,
         ),
         data=data_of(
@@ -403,7 +548,7 @@ def normal() -> TrainingResult:
         learning_curve=CURVE,
         calibration=calibration(*bands),
         deciles=tuple(deciles),
-        signals=None,
+        signals=SIGNALS,
         importance=Importance(
             families=(
                 effect("actions", "actions", "", 0.1183, 0.1004, 0.1361),
@@ -457,6 +602,7 @@ def normal() -> TrainingResult:
                 Estimate(20.1, 17.2, 23.4),
             ),
         },
+        by_lead=BY_LEAD,
         promoted=(),
         disqualified=(
             Disqualification("outside our region", 41, 2),
@@ -531,7 +677,9 @@ def flat() -> TrainingResult:
     return dataclasses.replace(
         result,
         model="x-education",
-        question=Question("Converted, as the table's label column says", "convert", repeated=False),
+        question=Question(
+            "Converted, as the table's label column says", "convert", "converted", repeated=False
+        ),
         data=data_of({"Leads.csv": 9240}),
         population=steps(("Leads in the table", 9240), ("With a label", 9240), ("Kept to train", 6468)),
         leak_test=None,
@@ -574,7 +722,7 @@ def empty() -> TrainingResult:
         timezone="UTC",
         created="2025-02-03T10:00:00",
         mqlml_version="0.1.0",
-        question=Question("Whether a lead converts", "convert", repeated=False),
+        question=Question("Whether a lead converts", "convert", "converted", repeated=False),
         data=data_of({}),
         population=steps(),
         left_out=(),
@@ -593,6 +741,7 @@ def empty() -> TrainingResult:
         importance=None,
         baselines={},
         labels={},
+        by_lead=None,
         promoted=(),
         disqualified=(),
         gate=GateResult(True, (), ()),
@@ -606,7 +755,10 @@ def tiny() -> TrainingResult:
         model="first-try",
         created="2025-02-03",
         question=Question(
-            "Won within 7 days, scored on the day of creation", "be won within 7 days", repeated=False
+            "Won within 7 days, scored on the day of creation",
+            "be won within 7 days",
+            "were won within 7 days",
+            repeated=False,
         ),
         data=data_of({"leads": 61, "outcomes": 3}, SetAside("leads", "lead_id", "no key", 1)),
         population=steps(("Leads in the file", 61), ("Old enough to know the outcome", 22)),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
+import xml.etree.ElementTree as ET
 
 import pytest
 
@@ -16,8 +19,8 @@ from mqlml.evaluation import (
     WithinRange,
 )
 from mqlml.render import describe_policy, render_report
-from mqlml.render.report.parts import label_cards, label_tones
-from tests.render.report_samples import about, label, normal
+from mqlml.render.report.thresholds import compare_with_points, label_cards, label_tones, strips, what_if
+from tests.render.report_samples import BY_LEAD, about, flat, label, normal, tiny
 
 
 def with_labels(**labels: LabelEvaluation) -> TrainingResult:
@@ -44,6 +47,7 @@ def test_a_card_says_what_was_forecast_what_happened_and_what_comes_next() -> No
     rows = label_cards(with_labels(hot_lead=PREDICTED))[0].predictions
     assert [(row.title, row.within_range) for row in rows] == [
         ("share that converts", "yes"),
+        ("conversions among them", "not known"),
         ("leads a week", "no"),
     ]
     page = render_report(with_labels(hot_lead=PREDICTED))
@@ -53,9 +57,17 @@ def test_a_card_says_what_was_forecast_what_happened_and_what_comes_next() -> No
     assert "EMEA from" in page
 
 
-def test_a_report_without_forecasts_shows_none() -> None:
-    assert label_cards(normal())[0].predictions == []
-    assert "Promised with" not in render_report(normal())
+def test_a_report_without_forecasts_says_that_history_is_too_short() -> None:
+    rows = label_cards(normal())[0].predictions
+    assert {row.predicted for row in rows} == {row.next for row in rows} == {"not enough history"}
+
+
+def test_a_card_shows_the_threshold_of_its_figures_and_the_note() -> None:
+    note = "selects the same leads as mql"
+    shown = dataclasses.replace(PREDICTED, evaluated_at=0.17, note=note)
+    page = render_report(with_labels(hot_lead=shown))
+    assert 'In the held-out period, from <data value="0.17">' in page
+    assert note in page
 
 
 @pytest.mark.parametrize(
@@ -97,5 +109,95 @@ def test_acts_that_promote_are_counted_with_what_became_of_them() -> None:
     ids=["value", "teams", "gates and memory"],
 )
 def test_a_rule_in_words(rule: dict, words: str) -> None:
-    found = describe_policy(LabelRule.model_validate(rule))
-    assert found.replace("\N{NO-BREAK SPACE}", " ").replace("%", " %").replace("  %", " %") == words
+    assert describe_policy(LabelRule.model_validate(rule)) == words
+
+
+def plain(text: str) -> str:
+    return re.sub("<.*?>", "", text)
+
+
+def test_cards_come_highest_label_first_and_count_leads() -> None:
+    cards = label_cards(normal())
+    assert [card.name for card in cards] == ["SQL", "MQL or better"]
+    assert [(plain(text), plain(number), plain(between)) for text, number, between in cards[0].figures] == [
+        ("of 1,200 leads get it", "125", "10%"),
+        ("of these leads convert", "31%", "26% to 36%"),
+        ("of 100 leads that converted", "38", "38%"),
+        ("leads a week", "20", "17 to 23"),
+    ]
+
+
+def test_a_card_says_what_was_asked_and_what_was_delivered() -> None:
+    sql, mql = label_cards(normal())
+    assert plain(sql.sentence) == (
+        "You asked for at most 20 leads a week; the test period delivered 20 (17 to 23)."
+    )
+    assert plain(mql.sentence) == (
+        "You asked for at least 15% converting; counted at every date of scoring, the test period delivered 20% "
+        "(17% to 23%)."
+    )
+
+
+def test_figures_say_at_which_threshold_they_were_measured() -> None:
+    label = dataclasses.replace(normal().labels["sql"], threshold=0.25)
+    moved = dataclasses.replace(normal(), labels={**normal().labels, "sql": label})
+    assert plain(label_cards(moved)[0].threshold) == "25.0%"
+    assert plain(label_cards(moved)[0].measured_at) == "21.2%"
+    assert "at the threshold chosen before it: <data" in render_report(moved)
+    assert "at the threshold chosen before it" not in render_report(normal())
+
+
+def test_labels_of_the_same_leads_say_so() -> None:
+    same = dataclasses.replace(BY_LEAD.labels["sql"], same_as="mql")
+    twins = dataclasses.replace(BY_LEAD, labels={**BY_LEAD.labels, "sql": same})
+    page = render_report(dataclasses.replace(normal(), by_lead=twins))
+    assert "In the test period SQL and MQL selected the very same leads." in page
+    assert "the very same leads" not in render_report(normal())
+
+
+def test_a_label_nobody_reached_has_no_precision() -> None:
+    assert label_cards(tiny())[0].figures[0][1] == "not measured"
+
+
+def test_without_dates_the_week_is_not_known() -> None:
+    assert all(card.figures[-1][1] == "not known" for card in label_cards(flat()))
+
+
+def test_strips_cut_leads_and_conversions_by_label_highest_first() -> None:
+    (leads, strip), (converted, _) = strips(BY_LEAD)
+    assert (leads, converted) == ("All 1,200 leads", "The 100 that converted")
+    parts = [
+        (part.attrib["class"], float(part.attrib["width"]))
+        for part in ET.fromstring(strip).iter("{http://www.w3.org/2000/svg}rect")
+    ]
+    assert [name for name, _ in parts] == ["part sql", "part mql", "part unqualified"]
+    assert [width / 360 for _, width in parts] == pytest.approx([125 / 1200, 175 / 1200, 0.75], abs=1e-3)
+
+
+def test_labels_that_do_not_nest_draw_no_strip() -> None:
+    assert strips(dataclasses.replace(BY_LEAD, labels=dict(reversed(BY_LEAD.labels.items())))) == []
+    assert strips(dataclasses.replace(BY_LEAD, labels={})) == strips(None) == []
+
+
+def test_the_points_rule_stands_beside_each_label_at_the_same_number_of_leads() -> None:
+    assert [plain(text) for text in compare_with_points(BY_LEAD)] == [
+        "With the same 125 leads as SQL, the points rule finds 28 that convert, mqlml 38 (32 to 45).",
+        "With the same 300 leads as MQL, the points rule finds 45 that convert, mqlml 60 (51 to 70).",
+    ]
+
+
+def test_sliders_start_at_the_labels_and_the_curve_stands_on_the_page() -> None:
+    found = what_if(BY_LEAD)
+    assert found is not None
+    assert [(name, title) for name, title, _ in found.sliders] == [("sql", "SQL"), ("mql", "MQL")]
+    for name, _, start in found.sliders:
+        wanted = BY_LEAD.labels[name].threshold
+        others = [abs(point.threshold - wanted) for point in BY_LEAD.curve]
+        assert others[start] == min(others)
+    data = json.loads(found.data)
+    assert [point["leads"] for point in data["points"]] == [point.leads for point in BY_LEAD.curve]
+    assert (data["weeks"], data["converted"], found.weekly) == (11.0, 100, (30, 60))
+    page = render_report(normal())
+    assert page.count('<input type="range"') == 2
+    assert what_if(None) is None
+    assert "<script" not in render_report(dataclasses.replace(normal(), by_lead=None))

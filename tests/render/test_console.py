@@ -120,6 +120,7 @@ EXPLAINED = ExplainResult(
         Change("region: north", "country: north", "country: north", 0.1, "profile"),
     ),
     timeline=(),
+    trend=(),
     timezone="UTC",
     model="leads",
     version=1,

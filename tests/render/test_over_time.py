@@ -73,15 +73,25 @@ def test_the_page_holds_every_period_and_every_cell() -> None:
 def test_the_grid_has_the_best_fit_on_top_and_the_most_engaged_to_the_right() -> None:
     grid = fit_engagement_grid(CELLS)
     assert grid is not None
-    assert grid.heads == ("Low", "Middle", "High")
-    assert [name for name, _ in grid.rows] == ["High", "Middle", "Low"]
+    assert grid.heads == ("Lowest", "Low", "High", "Highest")
+    assert [name for name, _ in grid.rows] == ["Highest", "High", "Low", "Lowest"]
     shown = [[cell.n.striptags() if cell else None for cell in cells] for _, cells in grid.rows]
-    assert shown == [["182", "210", "322"], ["214", "262", "238"], ["318", "243", "154"]]
+    assert shown == [
+        ["62", "80", "132", "222"],
+        ["92", "110", "162", "192"],
+        ["154", "162", "138", "98"],
+        ["218", "143", "124", "54"],
+    ]
     tones = [[cell.tone if cell else None for cell in cells] for _, cells in grid.rows]
-    assert tones == [[1, 2, 4], [1, 1, 3], [0, 1, 2]]  # of four: each rate by the highest, 60 of 322
+    assert tones == [
+        [1, 2, 3, 4],
+        [1, 2, 3, 3],
+        [1, 1, 2, 2],
+        [0, 1, 1, 2],
+    ]
     assert grid.sentence.striptags() == (
-        "19% of those high in both, 5.5% of those with a good fit that are hardly engaged, 9.7% of those engaged "
-        "without a fit and 1.9% of those low in both converted."
+        "20% of those highest in both, 6.5% of those with the best fit and the least engagement, 9.3% of those with "
+        "the most engagement and the poorest fit and 1.8% of those lowest in both converted."
     )
 
 
@@ -98,4 +108,4 @@ def test_without_two_sides_there_is_no_grid() -> None:
     assert fit_engagement_grid(same) is None
     page = render_report(dataclasses.replace(normal(), fit_by_engagement=same))
     assert "the model tells leads apart by one of the two at most" in page
-    assert "Fit and engagement together" not in page
+    assert "Fit is what the profile" not in page

@@ -109,7 +109,7 @@ class Page(HTMLParser):
             self._number = None
 
     def handle_data(self, data: str) -> None:
-        if "style" in self.open:
+        if "style" in self.open or "script" in self.open:
             return
         self.words.append(data)
         if self._number is not None:
@@ -152,7 +152,10 @@ def test_the_page_asks_for_nothing_from_outside(name: str) -> None:
     text = render_report(SAMPLES[name]())
     page = Page(text)
     assert page.outside == []
-    assert page.tags["script"] == page.tags["iframe"] == page.tags["link"] == page.tags["img"] == 0
+    assert page.tags["iframe"] == page.tags["link"] == page.tags["img"] == 0
+    assert page.tags["script"] == (2 if SAMPLES[name]().by_lead is not None else 0), (
+        "the sliders and their curve, inline"
+    )
     without_namespaces = text.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert not re.search(r"https?:|//[a-z]|url\(|@import", without_namespaces)
 
@@ -169,13 +172,24 @@ def test_every_chart_is_xml_with_a_title(name: str) -> None:
     assert len(charts) > 10 or name in {"tiny", "empty"}
 
 
+def derived(data: TrainingResult) -> set[float]:
+    """Numbers that the page makes of given ones: shares of leads."""
+    found = set()
+    if (by_lead := data.by_lead) is not None:
+        found |= {by_lead.base_rate, *(label.leads / by_lead.leads for label in by_lead.labels.values())}
+        found |= {point.leads / (by_lead.weeks or 1) for point in by_lead.curve}
+    if (signals := data.signals) is not None:
+        found.add(signals.converted / signals.leads)
+    return found
+
+
 @every_sample
 def test_every_number_shown_is_one_that_was_given(name: str) -> None:
     data = SAMPLES[name]()
     given_numbers = numbers_in(to_json_safe(data))
     given_numbers.add(float(sum(row.rows for row in data.data.quarantine)))
     given_numbers.add(data.holdout.base_rate)
-    given_numbers |= {found.selected / data.holdout.n for found in data.labels.values()}
+    given_numbers |= derived(data)
     for value, said in Page(render_report(data)).numbers:
         assert float(value) in given_numbers, (value, said)
         assert said.strip()
@@ -187,17 +201,17 @@ def test_the_numbers_that_matter_are_all_shown() -> None:
     stored = to_json_safe(data)
     parts: list[Any] = [stored[part] for part in ("deciles", "holdout")]
     parts += [stored["calibration"]["bands"], [rule for rule in stored["disqualified"] if rule["converted"]]]
-    parts += [step["snapshots"] for step in stored["population"]["waterfall"]]
+    parts += [step["leads"] for step in stored["population"]["waterfall"]]
     parts += [table["rows"] for table in stored["data"]["tables"].values()]
     parts += [rule["rows"] for rule in stored["data"]["quarantine"]]
-    parts += [row["drop"] for of in ("families", "features") for row in stored["importance"][of]]
+    parts += [row["drop"] for row in stored["importance"]["families"]]
+    for level in (level for found in stored["signals"]["signals"] for level in found["levels"]):
+        parts += [level[what] for what in ("leads", "reach", "with_rate", "without_rate", "like_leads")]
     parts += [group["roc_auc"] for group in stored["by_age"].values()]
-    parts += [
-        found[what]
-        for found in stored["labels"].values()
-        for what in ("threshold", "precision", "recall", "per_week")
-    ]
-    parts += [found.selected / data.holdout.n for found in data.labels.values()]
+    parts += [found[what] for found in stored["labels"].values() for what in ("threshold", "per_week")]
+    for found in stored["by_lead"]["labels"].values():
+        parts += [found[what] for what in ("leads", "converted", "precision", "points_converted")]
+        parts.append(found["recall"]["value"])
     wanted = numbers_in(parts) - {float(row.decile) for row in data.deciles}
     wanted -= {0.0}  # settings that opened the period before: none
     assert wanted <= shown
@@ -212,10 +226,11 @@ def test_numbers_read_as_people_write_them() -> None:
         "21.2%",
         "31%",
         "2,160 fewer",
+        "125 leads",
         "no clear effect",
         "got in the way",
         "no single lead",
-        "47 more features",
+        "47 weaker ones are left out",
     ):
         assert said in text, said
     shown = dict(Page(render_report(normal())).numbers)
@@ -245,8 +260,6 @@ def test_every_word_that_was_given_is_shown(name: str) -> None:
     parts = ("population", "data", "gate", "labels", "leaks", "left_out", "disqualified")
     known = {"column", "action", data.data.observed_until} | {step.rule for step in data.population.waterfall}
     wanted = (texts_in([stored[part] for part in parts]) - known) | set(stored["data"]["tables"])
-    wanted |= {found["sentence"] for found in stored["importance"]["features"]}
-    wanted |= {found["name"] for found in stored["importance"]["features"]}
     wanted |= {format_leak_test(data.leak_test), data.model, "4f1c0a5b", data.question.sentence}
     assert {words for words in wanted if words not in text} == set()
 
@@ -261,7 +274,7 @@ def test_the_tables_behind_the_charts_hold_the_same_numbers() -> None:
         ]
         for table in tables
     ]
-    assert shown[0] == [
+    assert shown[1] == [
         [
             repr(value)
             for value in (
@@ -274,7 +287,7 @@ def test_the_tables_behind_the_charts_hold_the_same_numbers() -> None:
         ]
         for band in data.calibration.bands
     ]
-    assert shown[1] == [
+    assert shown[0] == [
         [repr(value) for value in (row.n, row.positives, row.rate, row.cumulative_share, row.lift)]
         for row in data.deciles
     ]
@@ -285,7 +298,7 @@ def test_hostile_words_stay_words() -> None:
         normal(),
         model=HOSTILE,
         mqlml_version=HOSTILE,
-        question=Question(HOSTILE, HOSTILE, repeated=False),
+        question=Question(HOSTILE, HOSTILE, HOSTILE, repeated=False),
         data=data_of({HOSTILE: 3}, SetAside(HOSTILE, HOSTILE, HOSTILE, 2), observed_until=None),
         population=steps((HOSTILE, 3)),
         holdout=dataclasses.replace(normal().holdout, start=HOSTILE, until=HOSTILE, n=100, positives=8),
@@ -299,6 +312,7 @@ def test_hostile_words_stay_words() -> None:
         leaks=(leak(HOSTILE, HOSTILE),),
         baselines={HOSTILE: baseline(metrics(roc_auc=about(0.6)), about(0.0))},
         left_out=(LeftOut(HOSTILE, HOSTILE),),
+        by_lead=None,
         disqualified=(Disqualification(HOSTILE, 1, 0),),
         over_time=(
             OverTimePeriod(
@@ -348,7 +362,7 @@ def test_what_is_missing_is_said_gently() -> None:
         "not measured on later leads",
         "Not known yet",
         "There is no calibration chart",
-        "What matters was not measured",
+        "What goes with converting could not be measured",
         "No thresholds were chosen",
         "How the ranking does was not measured",
         "How the population was narrowed down was not recorded",
@@ -362,7 +376,7 @@ def test_what_is_missing_is_said_gently() -> None:
 _PARTS = [
     *("data", "population", "left_out", "leaks", "leak_test", "holdout", "by_age", "over_time"),
     *("fit_by_engagement", "learning_curve", "calibration", "deciles", "importance", "baselines"),
-    *("labels", "promoted", "disqualified"),
+    *("labels", "by_lead", "signals", "promoted", "disqualified"),
 ]
 
 
@@ -500,7 +514,7 @@ def test_a_share_in_the_headline_is_the_precision_of_the_highest_label() -> None
     head = re.search(r"<h1>(.*?)</h1>", render_report(data), flags=re.DOTALL)
     assert head is not None
     numbers = dict(Page(head[1]).numbers)
-    precision = data.labels["sql"].precision
-    assert precision is not None
-    assert set(numbers) == {repr(precision.value), repr(data.holdout.base_rate)}
+    assert data.by_lead is not None
+    precision = data.by_lead.labels["sql"].precision
+    assert set(numbers) == {repr(precision.value), repr(data.by_lead.base_rate)}
     assert format_percent(precision.value).startswith("31")

@@ -16,9 +16,7 @@ from mqlml.render.report.parts import (
     age_rows,
     drop_texts,
     effect_rows,
-    label_cards,
     metric_rows,
-    strips,
     waterfall,
 )
 from mqlml.training import Step
@@ -105,48 +103,6 @@ def test_an_effect_is_shown_in_the_unit_of_its_metric(
     assert drop_texts(importance)[0].lower() == head
 
 
-def test_cards_come_highest_label_first() -> None:
-    cards = label_cards(normal())
-    assert [card.name for card in cards] == ["SQL", "MQL or better"]
-    shown = [re.sub("<.*?>", "", number) for _, number, _ in cards[0].figures]
-    assert shown == ["10%", "31%", "39%", "20"]
-    assert [re.sub("<.*?>", "", between) for _, _, between in cards[0].figures] == [
-        "",
-        "26% to 36%",
-        "32% to 45%",
-        "17 to 23",
-    ]
-
-
-def test_a_label_nobody_reached_has_no_precision() -> None:
-    figures = label_cards(tiny())[0].figures
-    assert figures[1][1] == "not measured"
-
-
-def test_without_dates_the_week_is_not_known() -> None:
-    assert all(card.figures[-1][1] == "not known" for card in label_cards(flat()))
-
-
-def test_strips_cut_leads_and_conversions_by_label_highest_first() -> None:
-    (leads, strip), (converted, _) = strips(normal())
-    assert (leads, converted) == ("All leads", "Those that converted")
-    parts = [
-        (part.attrib["class"], float(part.attrib["width"]))
-        for part in ET.fromstring(strip).iter(f"{SVG}rect")
-    ]
-    assert [name for name, _ in parts] == ["part sql", "part mql", "part unqualified"]
-    assert [width / 360 for _, width in parts] == pytest.approx([0.104, 0.247 - 0.104, 1 - 0.247], abs=1e-3)
-
-
-def test_thresholds_that_do_not_nest_draw_no_strip() -> None:
-    data = normal()
-    assert strips(dataclasses.replace(data, labels=dict(reversed(data.labels.items())))) == []
-    unmeasured = dataclasses.replace(data.labels["mql"], recall=None)
-    (leads,) = strips(dataclasses.replace(data, labels={**data.labels, "mql": unmeasured}))
-    assert leads[0] == "All leads"
-    assert strips(dataclasses.replace(data, labels={})) == []
-
-
 def test_age_bars_start_at_a_coin() -> None:
     rows = age_rows(normal().by_age)
     starts = {bar(row.bar).attrib["x"] for row in rows}
@@ -160,9 +116,9 @@ def test_age_bars_start_at_a_coin() -> None:
 
 def test_the_waterfall_says_how_many_fewer_but_not_how_many_more() -> None:
     rows = waterfall(
-        (Step("snapshots", "leads", 10, 10), Step("age", "looks", 30, 10), Step("open", "open", 18, 9))
+        (Step("snapshots", "leads", 10, 10), Step("age", "aged", 30, 12), Step("open", "open", 18, 9))
     )
-    assert [(row.n, row.gone) for row in rows] == [(10, ""), (30, ""), (18, "12")]
+    assert [(row.leads, row.gone) for row in rows] == [(10, ""), (12, ""), (9, "3")]
     assert waterfall(()) == []
 
 

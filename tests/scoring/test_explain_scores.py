@@ -11,7 +11,7 @@ from scipy.special import logit
 
 from mqlml.features import FAMILIES
 from mqlml.model import calibrate, contribute
-from mqlml.scoring.batch import REASON_COLUMNS, explain_scores
+from mqlml.scoring.explain import REASON_COLUMNS, explain_scores
 from tests.registry.versions import Made, make_version
 
 POINTS = [*(f"{family}_points" for family in FAMILIES), "base_points"]

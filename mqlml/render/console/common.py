@@ -9,9 +9,9 @@ from mqlml.evaluation import Estimate
 from mqlml.render.console.notices import format_notice
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import CheckResult, DataNeed, DemoResult, ReportResult, ScoreResult, TableResult
-from mqlml.texts import format_label, format_percent
+from mqlml.texts import format_label, format_percent, pluralize
 from mqlml.times import format_instant, parse_instant
-from mqlml.training import Finding, Population
+from mqlml.training import ColumnQuestion, Finding, Population
 
 __all__ = [
     "columns",
@@ -89,6 +89,12 @@ def _leaks(leaks: Sequence[Finding]) -> list[str]:
     return lines
 
 
+def _questions(questions: Sequence[ColumnQuestion]) -> list[str]:
+    if not questions:
+        return []
+    return ["To be answered", *(f"  {asked.column}: {asked.text}" for asked in questions)]
+
+
 def _waterfall(population: Population) -> list[str]:
     rows = [("", "snapshots", "leads")]
     rows += [(step.step, f"{step.snapshots:,}", f"{step.leads:,}") for step in population.waterfall]
@@ -116,11 +122,12 @@ def format_check(result: CheckResult) -> str:
     zone = None if result.observed_until is None else result.timezone
     since, until = (local_moment(end, zone) for end in (holdout.start, holdout.until))
     lines.append(f"Held out: {holdout.n:,} snapshots from {since} until {until}")
-    lines += [*_leaks(result.leaks), format_leak_test(result.leak_test)]
+    lines += [*_leaks(result.leaks), *_questions(result.questions), format_leak_test(result.leak_test)]
     if result.left_out:
         lines.append("Left out")
         lines += [f"  {entry.column}: {entry.reason}" for entry in result.left_out]
     lines.append(f"Features: {result.features:,}")
+    lines += [f"Note: {warning.text}" for warning in result.data_warnings]
     lines += [f"Note: {warning}" for warning in result.config_warnings]
     lines.append(_enough(result.enough))
     return "\n".join(lines)
@@ -162,6 +169,11 @@ def format_score(result: ScoreResult) -> str:
     labels = ", ".join(f"{n:,} {format_label(name)}" for name, n in result.labels.items())
     moment = local_moment(result.as_of, result.timezone)
     lines = [f"{result.out}: {result.leads:,} open leads as of {moment}: {labels or 'none'}"]
+    if result.skipped:
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in result.skipped.items())
+        lines.append(f"Not scored: {reasons}")
+    if result.changed_labels:
+        lines.append(f"Label changed: {result.changed_labels:,}")
     if result.older_than_learned:
         lines.append(
             f"Note: {result.older_than_learned:,} of them are over a week older than any age this version learned "
@@ -172,7 +184,8 @@ def format_score(result: ScoreResult) -> str:
 
 def format_report(result: ReportResult) -> str:
     """What ``mqlml report`` prints."""
-    return f"{result.out}: {result.model} version {result.version}"
+    tables = f", and {pluralize(len(result.tables), 'table')} as CSV" if result.tables else ""
+    return f"{result.out}: {result.model} version {result.version}{tables}"
 
 
 def format_demo(result: DemoResult) -> str:

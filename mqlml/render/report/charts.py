@@ -22,12 +22,14 @@ __all__ = [
     "calibration_chart",
     "decile_chart",
     "dot_grid",
+    "dumbbell",
     "interval_bar",
     "nice_ticks",
     "predicted_bar",
     "shape_line",
     "share_strip",
     "time_chart",
+    "trend_chart",
     "zero_scale",
 ]
 
@@ -334,6 +336,61 @@ def predicted_bar(
         return bar
     return (
         bar.removesuffix("</svg>") + _line(scale(predicted), 1, scale(predicted), 19, "forecast") + "</svg>"
+    )
+
+
+def trend_chart(points: Sequence[tuple[str, float]], *, key: str = "trend") -> str:
+    """Probability over time as a line with a dot for each date; ``points`` are dates as text, and probabilities."""
+    left, right, top, bottom = 44.0, 340.0, 20.0, 150.0
+    ticks = [
+        tick for tick in nice_ticks(max([chance for _, chance in points] or [1.0]), about=3) if tick <= 1
+    ]
+    up = Scale(0, ticks[-1], bottom, top)
+    across = Scale(0, max(len(points) - 1, 1), left + 10, right - 10)
+    parts = [_line(left, up(tick), right, up(tick), "grid") for tick in ticks]
+    parts += [_text(left - 7, up(tick) + 4, _axis_percent(tick), anchor="end") for tick in ticks]
+    line = " ".join(f"{_n(across(place))},{_n(up(chance))}" for place, (_, chance) in enumerate(points))
+    parts.append(f'<polyline class="curve" points="{line}"/>')
+    parts += [
+        f'<circle class="point" cx="{_n(across(place))}" cy="{_n(up(chance))}" r="4"/>'
+        for place, (_, chance) in enumerate(points)
+    ]
+    for place in {0, len(points) - 1} if points else ():
+        anchor = "start" if place == 0 else "end"
+        parts.append(_text(across(place), bottom + 18, points[place][0], anchor=anchor))
+    text = "; ".join(f"{day}: {format_percent(chance)}" for day, chance in points)
+    return _chart(
+        key, 176, "Probability of converting over time", f"{text}." if text else "Nothing known.", parts
+    )
+
+
+def dumbbell(
+    with_rate: float,
+    without_rate: float,
+    like_leads: float | None,
+    *,
+    top: float,
+    weight: float,
+    tone: str,
+    title: str,
+) -> str:
+    """Two dots on a line from 0 to ``top``: hollow without a signal, filled with it, and a tick for like leads.
+
+    The area of the filled dot grows with ``weight``, from 0 to 1. It is hidden from screen readers: the numbers stand
+    next to it in the same row.
+    """
+    across = Scale(0, top, 12, WIDTH - 12)
+    parts = [f"<title>{escape(title)}</title>", _line(12, 14, WIDTH - 12, 14, "grid")]
+    if math.isfinite(with_rate) and math.isfinite(without_rate):
+        parts.append(_line(across(without_rate), 14, across(with_rate), 14, f"link {tone}"))
+        if like_leads is not None:
+            parts.append(_line(across(like_leads), 4, across(like_leads), 24, "like"))
+        radius = 3.5 + 6.5 * math.sqrt(min(1.0, max(0.0, weight)))
+        parts.append(f'<circle class="without" cx="{_n(across(without_rate))}" cy="14" r="5"/>')
+        parts.append(f'<circle class="with {tone}" cx="{_n(across(with_rate))}" cy="14" r="{_n(radius)}"/>')
+    return (
+        f'<svg class="dumbbell" viewBox="0 0 {WIDTH} 28" aria-hidden="true" '
+        f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )
 
 

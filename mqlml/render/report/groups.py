@@ -14,13 +14,13 @@ from mqlml.texts import format_percent, is_known, join_texts
 
 __all__ = ["Grid", "SliceGroup", "fit_engagement_grid", "shape_of", "slice_groups"]
 
-_THIRDS = {2: "High", 1: "Middle", 0: "Low"}
+_BANDS = {3: "Highest", 2: "High", 1: "Low", 0: "Lowest"}
 _TONES = 4
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """The leads of one third by fit and one by engagement, ready to be shown; the tone deepens with the rate."""
+    """The leads of one quarter by fit and one by engagement, ready to be shown; the tone deepens with the rate."""
 
     rate: Markup
     range: Markup
@@ -60,21 +60,21 @@ def fit_engagement_grid(given: tuple[FitEngagementCell, ...]) -> Grid | None:
         )
 
     return Grid(
-        heads=tuple(_THIRDS[number] for number in engagements),
+        heads=tuple(_BANDS[number] for number in engagements),
         rows=tuple(
-            (_THIRDS[fit], tuple(shown(cells.get((fit, number))) for number in engagements)) for fit in fits
+            (_BANDS[fit], tuple(shown(cells.get((fit, number))) for number in engagements)) for fit in fits
         ),
         sentence=_sentence(cells),
     )
 
 
 def _sentence(cells: dict[tuple[int, int], FitEngagementCell]) -> Markup:
-    """The corners in words: both high, one of the two, neither."""
+    """The corners as a sentence: both highest, one of the two, neither."""
     corners = {
-        (2, 2): "high in both",
-        (2, 0): "with a good fit that are hardly engaged",
-        (0, 2): "engaged without a fit",
-        (0, 0): "low in both",
+        (3, 3): "highest in both",
+        (3, 0): "with the best fit and the least engagement",
+        (0, 3): "with the most engagement and the poorest fit",
+        (0, 0): "lowest in both",
     }
     texts = [
         Markup("{} of those {}").format(mark_percent(cells[place].rate.value), name)

@@ -1,4 +1,4 @@
-"""The page: one self-contained HTML document, without script or outside request."""
+"""The page: one self-contained HTML document, without any outside request."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mqlml.evaluation import Importance, TrainingResult
-from mqlml.render.report import parts, story
+from mqlml.features.wording import format_word
+from mqlml.insight import OpenLeads
+from mqlml.render.report import parts, story, thresholds
 from mqlml.render.report import periods as history
 from mqlml.render.report.charts import calibration_chart, decile_chart, dot_grid
 from mqlml.render.report.groups import fit_engagement_grid, slice_groups
 from mqlml.render.report.periods import over_time
+from mqlml.render.report.signals import DIRECTIONS, describe_signals
 from mqlml.render.report.text import (
     format_date,
     format_leak_test,
@@ -23,16 +26,17 @@ from mqlml.render.report.text import (
     mark_percent,
 )
 from mqlml.render.report.trust import verdict
-from mqlml.texts import format_label, format_number, format_percent
+from mqlml.texts import format_label, format_number, format_percent, pluralize
 
-__all__ = ["render_report"]
+__all__ = ["environment", "render_report"]
 
 SHOWN_FEATURES = 12
 SHOWN_GROUPS = 8
 
 
 @functools.cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, with the filters that they use."""
     environment = Environment(
         loader=PackageLoader("mqlml.render.report", "."),
         autoescape=True,
@@ -46,6 +50,8 @@ def _environment() -> Environment:
         decimal=mark_number,
         interval=mark_interval,
         label_name=format_label,
+        plural=pluralize,
+        word=format_word,
     )
     return environment
 
@@ -54,7 +60,13 @@ _KINDS = {"column": "column", "action": "event type", "feature": "feature"}
 """What a finding is about, in a marketer's words."""
 
 
-def render_report(result: TrainingResult, *, version: str | None = None, run_id: str | None = None) -> str:
+def render_report(
+    result: TrainingResult,
+    *,
+    version: str | None = None,
+    run_id: str | None = None,
+    open_leads: OpenLeads | None = None,
+) -> str:
     """The report as HTML text.
 
     Parameters
@@ -63,6 +75,8 @@ def render_report(result: TrainingResult, *, version: str | None = None, run_id:
         What was not measured is named as missing.
     version, run_id : str, optional
         As the store calls the version; None for a model that was not registered.
+    open_leads : OpenLeads, optional
+        The leads that were last scored.
 
     Returns
     -------
@@ -75,11 +89,10 @@ def render_report(result: TrainingResult, *, version: str | None = None, run_id:
     features = parts.effect_rows(importance, result.holdout, "features")
     groups = parts.effect_rows(importance, result.holdout, "groups")
     drop_heading, drops = parts.drop_texts(importance)
-    shown = len(features) if len(features) <= SHOWN_FEATURES + 3 else SHOWN_FEATURES
     heads, metric_rows = parts.metric_rows(result)
-    tones = parts.label_tones(result.labels)
+    tones = thresholds.label_tones(result.labels)
     return (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             result=result,
@@ -93,11 +106,14 @@ def render_report(result: TrainingResult, *, version: str | None = None, run_id:
             dots=_dots(head),
             verdict=verdict(result),
             unit=story.unit(result),
+            snapshot="snapshots" if result.question.repeated else "leads",
+            matters=describe_signals(result),
+            directions=DIRECTIONS,
             families=parts.effect_rows(importance, result.holdout, "families"),
             groups=[row for row in groups if row.kind == "helps"][:SHOWN_GROUPS],
             slices=slice_groups(result.slices),
-            features=features[:shown],
-            more_features=features[shown:],
+            features=features[:SHOWN_FEATURES],
+            hidden_features=max(0, len(features) - SHOWN_FEATURES),
             drop_texts=drop_heading,
             drops=drops,
             calibration=Markup(calibration_chart(result.calibration.bands)),
@@ -105,17 +121,21 @@ def render_report(result: TrainingResult, *, version: str | None = None, run_id:
             caught=[
                 text for tenths in (1, 2, 3) if (text := story.caught_by_top(result, tenths)) is not None
             ],
-            cards=parts.label_cards(result),
-            strips=parts.strips(result),
-            caught_by_label=story.caught_by_label(result),
+            cards=thresholds.label_cards(result),
+            strips=thresholds.strips(result.by_lead),
+            beside_points=thresholds.compare_with_points(result.by_lead),
+            what_if=thresholds.what_if(result.by_lead),
             tones=[
-                ("unqualified", parts.no_label(result.labels)),
+                ("unqualified", thresholds.no_label(result.labels)),
                 *((tones[name], format_label(name)) for name in result.labels),
             ][::-1],
             ages=parts.age_rows(result.by_age),
             more_history=history.more_history(result.learning_curve),
             doublings=history.doublings(result.learning_curve),
             over_time=over_time(result.over_time, zone),
+            open_leads=open_leads,
+            scored_at="" if open_leads is None else format_date(open_leads.as_of, result.timezone),
+            open_bands=[] if open_leads is None else parts.band_rows(open_leads),
             grid=fit_engagement_grid(result.fit_by_engagement),
             waterfall=parts.waterfall(result.population.waterfall),
             quarantined=sum(found.rows for found in result.data.quarantine),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,13 +12,12 @@ from mqlml.evaluation import (
     Estimate,
     Importance,
     ImportanceRow,
-    LabelEvaluation,
-    LabelPrediction,
     Metrics,
     TrainingResult,
 )
+from mqlml.insight import OpenLeads
 from mqlml.render.report import story
-from mqlml.render.report.charts import Scale, Segment, interval_bar, share_strip, zero_scale
+from mqlml.render.report.charts import Scale, interval_bar, zero_scale
 from mqlml.render.report.groups import shape_of
 from mqlml.render.report.text import (
     describe_age,
@@ -34,19 +33,15 @@ from mqlml.training import Step
 
 __all__ = [
     "AgeRow",
+    "BandRow",
     "EffectRow",
-    "LabelCard",
     "MetricRow",
-    "PredictionRow",
     "WaterfallRow",
     "age_rows",
+    "band_rows",
     "drop_texts",
     "effect_rows",
-    "label_cards",
-    "label_tones",
     "metric_rows",
-    "no_label",
-    "strips",
     "waterfall",
 ]
 
@@ -99,30 +94,6 @@ class EffectRow:
     number: Markup
     moves: str
     curve: Markup
-
-
-@dataclass(frozen=True)
-class PredictionRow:
-    """What was predicted of a threshold, what was observed, whether that is within, and what is predicted next."""
-
-    title: str
-    predicted: Markup
-    observed: Markup
-    within_range: Literal["yes", "no", "not known"]
-    next: Markup
-
-
-@dataclass(frozen=True)
-class LabelCard:
-    """What one threshold means, ready to be shown."""
-
-    name: str
-    tone: str
-    threshold: Markup
-    policy: str
-    figures: list[tuple[str, Markup, Markup]]
-    predictions: list[PredictionRow]
-    teams: list[tuple[str, Markup]]
 
 
 def _drop(value: float, importance: Importance, metrics: Metrics) -> Markup:
@@ -214,131 +185,6 @@ def _most_important(importance: Importance) -> tuple[ImportanceRow, ...]:
     )
 
 
-def _weekly(per_week: Estimate | None) -> tuple[Markup, Markup]:
-    """Leads a week and their interval; below ten with a decimal."""
-    if per_week is None:
-        return Markup("not known"), Markup("")
-    value = value_of(per_week)
-    decimals = 1 if value is not None and 0 < value < 9.95 else 0
-    ends = [mark_number(end, decimals) for end in (per_week.low, per_week.high)]
-    between = Markup("{} to {}").format(*ends) if has_interval(per_week) else Markup("")
-    return mark_number(value, decimals), between
-
-
-_PREDICTIONS = {
-    "precision": "share that converts",
-    "recall": "conversions among them",
-    "per_week": "leads a week",
-    "value": "worth of the follow-ups",
-}
-
-
-def _predicted(what: str, measured: Estimate | None) -> Markup:
-    """A prediction, or what was observed: its middle and the interval behind it."""
-    value = value_of(measured)
-    if measured is None or value is None:
-        return Markup("–")
-    if what in ("precision", "recall"):
-        middle, ends = mark_percent(value), mark_interval(measured)
-    else:
-        decimals = 1 if abs(value) < 9.95 else 0
-        low, high = (mark_number(end, decimals) for end in (measured.low, measured.high))
-        middle, ends = mark_number(value, decimals), Markup("{} to {}").format(low, high)
-    return middle + (Markup(' <span class="range">{}</span>').format(ends) if has_interval(measured) else "")
-
-
-def _prediction_rows(label: LabelEvaluation) -> list[PredictionRow]:
-    observed = LabelPrediction(label.precision, label.recall, label.per_week, label.value)
-    rows = []
-    for what, title in _PREDICTIONS.items():
-        predicted, following = getattr(label.predicted, what), getattr(label.next, what)
-        if predicted is None and following is None:
-            continue
-        within = getattr(label.within_range, what)
-        rows.append(
-            PredictionRow(
-                title,
-                _predicted(what, predicted),
-                _predicted(what, getattr(observed, what)),
-                "not known" if within is None else "yes" if within else "no",
-                _predicted(what, following),
-            )
-        )
-    return rows
-
-
-def label_tones(labels: Collection[str]) -> dict[str, str]:
-    """The colour of each label: the highest strongest, the next weaker, all below these pale."""
-    if len(labels) == 1:
-        return dict.fromkeys(labels, "mql")
-    tones = [*["low"] * (len(labels) - 2), "mql", "sql"][-len(labels) :]
-    return dict(zip(labels, tones, strict=False))
-
-
-def label_cards(result: TrainingResult) -> list[LabelCard]:
-    """Highest label first, as a reader asks for it."""
-    cards: list[LabelCard] = []
-    tones = label_tones(result.labels)
-    for name, label in reversed(result.labels.items()):
-        or_better = " or better" if cards else ""
-        figures = [
-            ("of all leads reach it", mark_percent(story.share_of(label, result)), Markup("")),
-            (
-                "of those convert",
-                mark_percent(value_of(label.precision)),
-                mark_interval(label.precision),
-            ),
-            (
-                "of all conversions are among them",
-                mark_percent(value_of(label.recall)),
-                mark_interval(label.recall),
-            ),
-            ("leads a week", *_weekly(label.per_week)),
-        ]
-        cards.append(
-            LabelCard(
-                format_label(name) + or_better,
-                tones[name],
-                mark_percent(label.threshold, 1),
-                label.policy,
-                figures,
-                _prediction_rows(label),
-                [(team, mark_percent(threshold, 1)) for team, threshold in (label.teams or {}).items()],
-            )
-        )
-    return cards
-
-
-def no_label(labels: Collection[str]) -> str:
-    """What leads are called that have none of the labels."""
-    return "Neither" if len(labels) == 2 else "No label"
-
-
-def strips(result: TrainingResult) -> list[tuple[str, Markup]]:
-    """All leads, and those that converted, cut by label; only where the thresholds nest as they must."""
-    strips = []
-    labels = result.labels
-    for key, title, values in (
-        ("share", "All leads", [story.share_of(label, result) for label in labels.values()]),
-        ("recall", "Those that converted", [value_of(label.recall) for label in labels.values()]),
-    ):
-        known = [value for value in values if value is not None and is_known(value)]
-        steps = [1.0, *known]
-        if len(known) < len(values) or not known or steps != sorted(steps, reverse=True) or known[-1] < 0:
-            continue
-        names = [no_label(labels), *map(format_label, labels)]
-        tones = ["unqualified", *label_tones(labels).values()]
-        below = [*known, 0.0]
-        segments = [
-            Segment(step - less, tone, name)
-            for step, less, tone, name in zip(steps, below, tones, names, strict=True)
-        ]
-        strips.append(
-            (title, Markup(share_strip(segments[::-1], title=f"{title}, by label", key=f"strip-{key}")))
-        )
-    return strips
-
-
 @dataclass(frozen=True)
 class AgeRow:
     """How well leads of one age are ranked, ready to be shown."""
@@ -385,33 +231,60 @@ class WaterfallRow:
     """One step of the population, ready to be shown: how many are left, and how many fewer that is."""
 
     step: str
-    n: int
+    leads: int
     gone: str
     bar: Markup
 
 
 def waterfall(steps: Sequence[Step]) -> list[WaterfallRow]:
     """First step first."""
-    scale = zero_scale(float(step.snapshots) for step in steps)
-    before = [None, *(step.snapshots for step in steps)][: len(steps)]
+    scale = zero_scale(float(step.leads) for step in steps)
+    before = [None, *(step.leads for step in steps)][: len(steps)]
     return [
         WaterfallRow(
             step=step.step,
-            n=step.snapshots,
-            gone=format_number(last - step.snapshots) if last is not None and last > step.snapshots else "",
+            leads=step.leads,
+            gone=format_number(last - step.leads) if last is not None and last > step.leads else "",
             bar=Markup(
                 interval_bar(
-                    step.snapshots,
+                    step.leads,
                     None,
                     None,
                     scale=scale,
                     tone="bar plain",
-                    title=f"{step.step}: {format_number(step.snapshots)}",
+                    title=f"{step.step}: {format_number(step.leads)} leads",
                 )
             ),
         )
         for step, last in zip(steps, before, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class BandRow:
+    """The open leads of one band of probabilities, ready to be shown."""
+
+    title: str
+    leads: int
+    bar: Markup
+
+
+def band_rows(found: OpenLeads) -> list[BandRow]:
+    """Likeliest first."""
+    scale = zero_scale(float(band.leads) for band in found.bands)
+    rows = []
+    for band in reversed(found.bands):
+        title = f"{format_percent(band.low, 0)} to {format_percent(band.high, 0)}"
+        bar = interval_bar(
+            band.leads,
+            None,
+            None,
+            scale=scale,
+            tone="bar plain",
+            title=f"{title}: {format_number(band.leads)} leads",
+        )
+        rows.append(BandRow(title, band.leads, Markup(bar)))
+    return rows
 
 
 @dataclass(frozen=True)

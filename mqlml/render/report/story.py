@@ -8,19 +8,17 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from mqlml.evaluation import Estimate, LabelEvaluation, TrainingResult
+from mqlml.evaluation import Estimate, TrainingResult
 from mqlml.render.report.text import format_date, has_interval, mark, mark_percent, out_of, value_of
 from mqlml.texts import format_label, format_number, format_percent, is_known
 
 __all__ = [
     "CONFIDENCE",
     "Headline",
-    "caught_by_label",
     "caught_by_top",
     "effect_kind",
     "headline",
     "period_zone",
-    "share_of",
     "unit",
 ]
 
@@ -53,11 +51,6 @@ def unit(result: TrainingResult) -> str:
     return "snapshots of leads" if result.question.repeated else "leads"
 
 
-def share_of(label: LabelEvaluation, result: TrainingResult) -> float:
-    """Of the held-out snapshots, the share that reaches a label's threshold."""
-    return label.selected / result.holdout.n if result.holdout.n else math.nan
-
-
 def effect_kind(drop: Estimate) -> Literal["helps", "hurts", "none", "unknown"]:
     """Whether the interval of an effect is clear of zero; without an interval nothing is claimed."""
     if not is_known(drop.value) or not has_interval(drop):
@@ -74,38 +67,47 @@ def _about(rate: float, total: int) -> str:
     return f"about {format_number(expected)}" if expected >= 0.5 else "fewer than one"
 
 
+def _counted(result: TrainingResult) -> Markup:
+    held = result.holdout
+    if result.by_lead is None or not result.question.repeated:
+        return Markup("{} {}").format(mark(held.n, format_number(held.n)), unit(result))
+    leads = result.by_lead.leads
+    return Markup("{} leads").format(mark(leads, format_number(leads)))
+
+
+def _converted(result: TrainingResult) -> Markup:
+    positives = result.holdout.positives if result.by_lead is None else result.by_lead.converted
+    return Markup("{} of them").format(mark(positives, format_number(positives)))
+
+
 def headline(result: TrainingResult) -> Headline:
     """The page's first sentence: what a lead that mqlml picks out is worth, or why it should not be used."""
     held = result.holdout
-    rests_on = Markup(
-        "Measured on {} {} from {} to {}, a period the model had not seen; {} of them converted."
-    ).format(
-        mark(held.n, format_number(held.n)),
-        unit(result),
-        format_date(held.start, period_zone(result)),
-        format_date(held.until, period_zone(result)),
-        mark(held.positives, format_number(held.positives)),
+    rests_on = Markup("Measured on {} from {} to {}, a period the model had not seen; {} converted.").format(
+        _counted(result),
+        format_date(held.start, period_zone(result), time=False),
+        format_date(held.until, period_zone(result), time=False),
+        _converted(result),
     )
     if not result.gate.passed:
         return Headline(Markup("This version was refused: please do not use it to label leads."), rests_on)
 
-    base = held.base_rate
-    top = list(result.labels)[-1] if result.labels else None
-    precision: Estimate | None
-    if top is not None:
-        precision = result.labels[top].precision
-        called = f"open leads that mqlml calls {format_label(top)}"
-        short = f"called {format_label(top)}"
+    by_lead = result.by_lead
+    top = list(by_lead.labels)[-1] if by_lead is not None and by_lead.labels else None
+    precision: Estimate
+    if top is not None and by_lead is not None:
+        precision, base = by_lead.labels[top].precision, by_lead.base_rate
+        called, short = f"open leads that mqlml calls {format_label(top)}", f"called {format_label(top)}"
     else:
         called, short = "leads in the tenth that mqlml ranks highest", "ranked highest"
-        rate = result.deciles[0].rate if result.deciles else math.nan
+        rate, base = result.deciles[0].rate if result.deciles else math.nan, held.base_rate
         precision = Estimate(rate, math.nan, math.nan)
     rate_of_top = value_of(precision)
-    if precision is None or rate_of_top is None or not math.isfinite(base):
-        if top is not None and math.isfinite(base):
+    if rate_of_top is None or not math.isfinite(base):
+        if top is not None:
             sentence = (
                 f"No lead in the held-out period reached the {format_label(top)} threshold, "
-                "so what that label is worth is not known yet."
+                "so the value of that label is not known yet."
             )
         else:
             sentence = "This version was not measured on later leads, so how well it works is not known yet."
@@ -147,22 +149,3 @@ def caught_by_top(result: TrainingResult, tenths: int) -> Markup | None:
         else ""
     )
     return text.format(name, mark_percent(row.cumulative_share)) + lift + Markup(".")
-
-
-def caught_by_label(result: TrainingResult) -> list[Markup]:
-    """How few leads each label names, highest first, and how many of the conversions are among them."""
-    texts = []
-    caught = None
-    for number, (name, label) in enumerate(reversed(result.labels.items())):
-        caught, share = value_of(label.recall), share_of(label, result)
-        if caught is None or not is_known(share):
-            continue
-        or_better = " or better" if number else ""
-        texts.append(
-            Markup("mqlml calls {} of leads {}{}. Among them are {} of all conversions.").format(
-                mark_percent(share), format_label(name), or_better, mark_percent(caught)
-            )
-        )
-    if texts and caught is not None and caught < 1:
-        texts.append(Markup("The other {} of conversions get no label.").format(format_percent(1 - caught)))
-    return texts

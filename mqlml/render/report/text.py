@@ -34,17 +34,17 @@ _SHORT = 8
 """Characters: as many as a chart has room for under one of six periods."""
 
 _STAGES = {
-    "mql": ("become an MQL", "An MQL"),
-    "sql": ("become an SQL", "An SQL"),
-    "opportunity": ("become an opportunity", "An opportunity"),
-    "closed_won": ("be won", "Won"),
-    "closed_lost": ("be lost", "Lost"),
-    "disqualified": ("be disqualified", "Disqualified"),
+    "mql": ("become an MQL", "An MQL", "became an MQL"),
+    "sql": ("become an SQL", "An SQL", "became an SQL"),
+    "opportunity": ("become an opportunity", "An opportunity", "became an opportunity"),
+    "closed_won": ("be won", "Won", "were won"),
+    "closed_lost": ("be lost", "Lost", "were lost"),
+    "disqualified": ("be disqualified", "Disqualified", "were disqualified"),
 }
 
 
-def format_date(text: str, zone: str | None) -> str:
-    """``14 November 2018`` from an ISO time, with the time of day where there is one.
+def format_date(text: str, zone: str | None, *, time: bool = True) -> str:
+    """``14 November 2018`` from an ISO time, with the time of day where there is one, unless ``time`` is False.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def format_date(text: str, zone: str | None) -> str:
         return text
     moment = dt.datetime.fromisoformat(format_instant(parse_instant(text, "UTC"), zone))
     day = f"{moment.day} {moment:%B %Y}"
-    return day if moment.time() == dt.time(0) else f"{day}, {moment:%H:%M} {zone}"
+    return day if not time or moment.time() == dt.time(0) else f"{day}, {moment:%H:%M} {zone}"
 
 
 def short_date(text: str, zone: str | None) -> tuple[str, str]:
@@ -95,8 +95,8 @@ def describe_age(age: str) -> str:
 def describe_question(problem: Problem, *, flat: bool = False) -> Question:
     """What the config's ``problem`` asks, for the report; a flat table has a label but no horizon and no ages."""
     if flat:
-        return Question("Converted, as the table's label column says", "convert", repeated=False)
-    will, noun = _STAGES[problem.outcome]
+        return Question("Converted, as the table's label column says", "convert", "converted", repeated=False)
+    will, noun, did = _STAGES[problem.outcome]
     if problem.gap:
         within = f"between {_length(problem.gap)} and {_length(problem.gap + problem.horizon)} later"
     else:
@@ -110,7 +110,7 @@ def describe_question(problem: Problem, *, flat: bool = False) -> Question:
     else:
         scored = "scored " + join_texts([describe_age(f"{age / HOUR:g}h") for age in sorted(snapshots.ages)])
     repeated = snapshots.ages is None or len(snapshots.ages) > 1
-    return Question(f"{noun} {within}, {scored}", f"{will} {within}", repeated)
+    return Question(f"{noun} {within}, {scored}", f"{will} {within}", f"{did} {within}", repeated)
 
 
 def format_leak_test(leak_test: PerturbationTest | None) -> str:

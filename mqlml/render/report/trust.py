@@ -156,22 +156,13 @@ _BASELINES = {
 }
 
 
-def _simpler(metrics: Metrics, baselines: Mapping[str, Baseline]) -> Check:
+def _simpler(baselines: Mapping[str, Baseline]) -> Check:
+    """By the paired difference of the log loss, lead by lead, as the gate and the console answer it."""
     question = "Does it beat simpler ways?"
-    value = value_of(metrics.roc_auc)
     worst = worst_of(baseline.verdict for baseline in baselines.values())
-    if value is None or worst is None:
+    if worst is None:
         return Check("unknown", question, Markup("No simpler way was measured beside it."))
-    ranked = [
-        Markup("{} {}").format(_BASELINES[name], mark_percent(baselines[name].roc_auc.value))
-        for name in ("points", "logistic")
-        if name in baselines and is_known(baselines[name].roc_auc.value)
-    ]
     answer = Markup("")
-    if ranked:
-        answer = Markup("Of two leads, it picks the better one {} of the time; {}. ").format(
-            mark_percent(value), Markup(" and ").join(ranked)
-        )
     spoken = {
         verdict: join_texts(
             [_BASELINES.get(name, name) for name, found in baselines.items() if found.verdict == verdict]
@@ -179,7 +170,9 @@ def _simpler(metrics: Metrics, baselines: Mapping[str, Baseline]) -> Check:
         for verdict in ("worse", "not_clearly_better")
     }
     if worst == "better":
-        answer += Markup("Lead by lead, its error is lower than that of each simpler way, beyond chance.")
+        answer += Markup("Yes: lead by lead, its error is lower than that of {}, beyond chance.").format(
+            join_texts([_BASELINES.get(name, name) for name in baselines])
+        )
         return Check("good", question, answer)
     if spoken["worse"]:
         answer += Markup("No: the error of {} is lower, beyond chance.").format(spoken["worse"])
@@ -196,7 +189,7 @@ def verdict(result: TrainingResult) -> Verdict:
         _ranking(result.holdout),
         _probabilities(result.holdout),
         _calibration(result.calibration),
-        _simpler(result.holdout, result.baselines),
+        _simpler(result.baselines),
     )
     states = [check.state for check in checks]
     if not result.gate.passed:

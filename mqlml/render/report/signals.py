@@ -1,0 +1,250 @@
+"""The section "What matters": each signal with conversion with and without it, and compared with like leads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from mqlml.evaluation import TrainingResult
+from mqlml.features import Family
+from mqlml.features.wording import format_word, lower_first, upper_first
+from mqlml.model import SignalReport
+from mqlml.model.signals import Direction, Explanation, SignalEstimate, SignalLevel, SignalResult
+from mqlml.render.report.charts import dumbbell
+from mqlml.render.report.text import mark, mark_count, mark_percent
+from mqlml.texts import format_number, format_percent, is_known
+
+__all__ = [
+    "DIRECTIONS",
+    "SignalGroup",
+    "SignalRow",
+    "SignalSection",
+    "describe_signals",
+    "format_explanation",
+    "format_level",
+]
+
+SHOWN_ROWS = 8
+"""Rows of a family that are not folded."""
+
+_MOSTLY = 0.5
+_LONGEST = 24
+
+FAMILY_TITLES: dict[Family, tuple[str, str]] = {
+    "actions": ("What they did", "actions"),
+    "undesirables": ("Warning signs", "negative signals"),
+    "channel": ("How they arrive", "channels"),
+    "profile": ("Who they are", "profile"),
+}
+"""The families in the order of the page: title, and what the rows are."""
+
+DIRECTIONS: dict[Direction, str] = {
+    "more": "more",
+    "less": "less",
+    "no_clear_difference": "no clear difference",
+}
+"""How leads with a signal convert compared with like leads."""
+
+_SPELLINGS = {
+    "c_level": "C-level",
+    "vp": "VP",
+    "it": "IT",
+    "hr": "HR",
+    "missing": "not given",
+    "other": "others",
+}
+
+
+@dataclass(frozen=True)
+class SignalRow:
+    """One event type, or one level of an attribute, ready to be shown."""
+
+    title: str
+    direction: Direction
+    counts: Markup
+    with_rate: Markup
+    without_rate: Markup
+    difference: Markup
+    explanation: str
+    chart: Markup
+
+
+@dataclass(frozen=True)
+class SignalGroup:
+    """The signals of one family: those shown, and those folded because nothing clear can be said of them."""
+
+    title: str
+    what: str
+    shown: tuple[SignalRow, ...]
+    folded: tuple[SignalRow, ...]
+
+
+@dataclass(frozen=True)
+class SignalSection:
+    """Everything that the section shows; ``rare`` are few leads with a clear raw difference, of all families."""
+
+    sentence: Markup
+    groups: tuple[SignalGroup, ...]
+    rare: tuple[SignalRow, ...]
+
+
+def describe_signals(result: TrainingResult) -> SignalSection | None:
+    """The section, or None where no signal could be evaluated."""
+    report = result.signals
+    if report is None:
+        return None
+    levels = [level for signal in report.signals for level in signal.levels]
+    top = max((rate for level in levels for rate in _rates(level)), default=1.0)
+    most = max((level.leads for level in levels), default=1)
+    groups, rare = [], []
+    for family, (title, what) in FAMILY_TITLES.items():
+        shown: list[SignalRow] = []
+        folded: list[SignalRow] = []
+        for signal in report.signals:
+            if signal.signal.family != family:
+                continue
+            for level in _clearest_first(signal):
+                row = _row(level, top=top, most=most)
+                if level.rare_but_telling and not level.pooled:
+                    rare.append(row)
+                elif _tells(level, row) and len(shown) < SHOWN_ROWS:
+                    shown.append(row)
+                else:
+                    folded.append(row)
+        if shown or folded:
+            groups.append(SignalGroup(title, what, tuple(shown), tuple(folded)))
+    return SignalSection(_sentence(report, result), tuple(groups), tuple(rare))
+
+
+def _clearest_first(signal: SignalResult) -> list[SignalLevel]:
+    """The levels of a signal, largest clear difference from like leads first; pooled ones last."""
+    return sorted(
+        signal.levels,
+        key=lambda level: (
+            level.pooled,
+            level.direction == "no_clear_difference",
+            -abs(level.like_leads.value) if is_known(level.like_leads.value) else 0.0,
+        ),
+    )
+
+
+def _tells(level: SignalLevel, row: SignalRow) -> bool:
+    """Whether a row has something to say: a clear direction, or why a clear raw difference is none."""
+    return not level.pooled and (level.direction != "no_clear_difference" or bool(row.explanation))
+
+
+def _sentence(report: SignalReport, result: TrainingResult) -> Markup:
+    return Markup("Of {} leads whose outcome is known, {} ({}) {}.").format(
+        mark_count(report.leads),
+        mark_count(report.converted),
+        mark_percent(report.converted / report.leads if report.leads else None),
+        result.question.converted,
+    )
+
+
+def _rates(level: SignalLevel) -> list[float]:
+    return [rate for rate in (level.with_rate, level.without_rate) if is_known(rate)]
+
+
+def _row(level: SignalLevel, *, top: float, most: int) -> SignalRow:
+    title = upper_first(level.title)
+    if level.level is not None:
+        title = f"{title}: {format_level(level.level)}"
+    like = level.with_rate - level.like_leads.value
+    text = f"{title}: {format_percent(level.with_rate)} with it, {format_percent(level.without_rate)} without"
+    return SignalRow(
+        title=title,
+        direction=level.direction,
+        counts=Markup("{} leads ({})").format(mark_count(level.leads), mark_percent(level.reach)),
+        with_rate=mark_percent(level.with_rate),
+        without_rate=mark_percent(level.without_rate),
+        difference=_points(level.like_leads),
+        explanation=format_explanation(level),
+        chart=Markup(
+            dumbbell(
+                level.with_rate,
+                level.without_rate,
+                like if is_known(like) else None,
+                top=top,
+                weight=level.leads / most if most else 0.0,
+                tone=level.direction,
+                title=text,
+            )
+        ),
+    )
+
+
+def _points(difference: SignalEstimate) -> Markup:
+    """``+4.2 points (2.5 to 6.4)``."""
+    if not is_known(difference.value):
+        return Markup("could not be compared")
+    sign = "+" if difference.value > 0 else ""
+    ends = [mark(end, format_number(100 * end, 1)) for end in (difference.low, difference.high)]
+    return Markup('{}{} points <span class="range">({} to {})</span>').format(
+        sign, mark(difference.value, format_number(100 * difference.value, 1)), *ends
+    )
+
+
+def format_level(level: str) -> str:
+    """Write a level of an attribute for people; ids of many letters and digits are cut short.
+
+    >>> format_level("c_level"), format_level("51-200"), format_level("b76ef37428e6799c421989521c0e5077")
+    ('C-level', '51-200', 'b76ef3…')
+    """
+    text = _SPELLINGS.get(level) or " ".join(level.replace("_", " ").split())
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:6]}…" if " " not in text else f"{text[: _LONGEST - 1]}…"
+
+
+def format_explanation(level: SignalLevel) -> str:
+    r"""Why leads with an event type or level convert more or less often, though like leads hardly differ.
+
+    Returns
+    -------
+    str
+        Empty where there is nothing to explain: the raw difference is not clear, or like leads differ the same way,
+        or no other signal goes along.
+
+    Examples
+    --------
+    >>> from mqlml.model.signals import SignalName
+    >>> one = SignalEstimate(0.04, 0.01, 0.07)
+    >>> alike = SignalEstimate(0.0, -0.02, 0.02)
+    >>> visits = Explanation(SignalName("actions", "page_view"), 0.6, more=True)
+    >>> level = SignalLevel(
+    ...     "webinar", "webinar", None, False, 90, 80, 0.1, 0.09, 0.05, one, alike, "more", "no_clear_difference",
+    ...     False, 0.7, (visits,),
+    ... )
+    >>> print(format_explanation(level).replace(": ", ":\n"))
+    Leads with “webinar” convert more often, mostly because of what else they do and are:
+    they also have “page view” (60% of the difference).
+    """
+    if level.raw_direction in ("no_clear_difference", level.direction) or not level.explained_by:
+        return ""
+    if not level.explained_share > 0:
+        return ""
+    title = lower_first(level.title)
+    subject = f"Leads with “{title}”"
+    if level.level is not None:
+        subject = f"Leads whose {title} is “{format_level(level.level)}”"
+    degree = "mostly" if level.explained_share >= _MOSTLY else "partly"
+    return (
+        f"{subject} convert {level.raw_direction} often, {degree} because of what else they do and are: "
+        f"{_list_parts(level.explained_by)}."
+    )
+
+
+def _list_parts(parts: Sequence[Explanation]) -> str:
+    first, *others = parts
+    text = f"{_format_part(first)} ({format_percent(first.share, 0)} of the difference)"
+    return text + "".join(f" and {_format_part(one)} ({format_percent(one.share, 0)})" for one in others)
+
+
+def _format_part(part: Explanation) -> str:
+    what = f"“{format_word(part.signal.what)}”"
+    if part.more is None:
+        return f"they differ in {what}"
+    return f"they also have {what}" if part.more else f"they less often have {what}"

@@ -1,0 +1,138 @@
+"""The section on signals says what its numbers allow, and nothing else, whatever the numbers are."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mqlml.model.signals import Explanation, SignalEstimate, SignalLevel, SignalName, SignalResult
+from mqlml.render import render_report
+from mqlml.render.report.signals import describe_signals, format_explanation, format_level
+from tests.render.report_samples import SIGNALS, normal
+
+
+def plain(text: str) -> str:
+    return re.sub("<.*?>", "", text)
+
+
+def test_rows_by_hand() -> None:
+    section = describe_signals(normal())
+    assert section is not None
+    assert plain(section.sentence) == (
+        "Of 3,303 leads whose outcome is known, 272 (8.2%) were won within 60 days."
+    )
+    actions, negative, profile = section.groups
+    assert [group.title for group in section.groups] == ["What they did", "Warning signs", "Who they are"]
+    assert [(row.title, row.direction) for row in actions.shown] == [
+        ("Pricing page visit", "more"),
+        ("Webinar attended", "no_clear_difference"),
+    ]
+    assert plain(actions.shown[0].difference) == "+5.6 points (2.4 to 9.5)"
+    assert plain(actions.shown[0].counts) == "415 leads (13%)"
+    assert actions.shown[1].explanation == (
+        "Leads with “webinar attended” convert more often, mostly because of what else they do and are: they also "
+        "have “pricing page visit” (40% of the difference)."
+    )
+    assert [(row.title, row.direction) for row in negative.shown] == [("Careers page visit", "less")]
+    assert [row.title for row in profile.shown] == ["Seniority: C-level"]
+    assert [row.title for row in profile.folded] == ["Region: b76ef3…"]
+    assert [row.title for row in section.rare] == ["Demo request"]
+
+
+def test_the_page_says_more_of_what_goes_with_converting() -> None:
+    page = plain(render_report(normal()).replace("\n", " "))
+    assert "These are signs of interest, not proof that more of it makes leads buy." in page
+    assert "less is better" not in page
+    assert "Rare but telling" in page
+
+
+@pytest.mark.parametrize(
+    ("level", "text"),
+    [
+        ("c_level", "C-level"),
+        ("vp", "VP"),
+        ("51-200", "51-200"),
+        ("missing", "not given"),
+        ("other", "others"),
+        ("paid search", "paid search"),
+        ("b76ef37428e6799c421989521c0e5077", "b76ef3…"),
+    ],
+)
+def test_levels_as_people_write_them(level: str, text: str) -> None:
+    assert format_level(level) == text
+
+
+rates = st.one_of(st.floats(0, 1), st.just(math.nan))
+ends = st.floats(-1, 1)
+
+
+@st.composite
+def estimates(draw: st.DrawFn) -> SignalEstimate:
+    low, value, high = sorted(draw(st.tuples(ends, ends, ends)))
+    return SignalEstimate(value, low, high)
+
+
+@st.composite
+def levels(draw: st.DrawFn) -> SignalLevel:
+    raw, like = draw(estimates()), draw(estimates())
+    leads = draw(st.integers(0, 3000))
+    by = draw(
+        st.lists(
+            st.builds(
+                Explanation,
+                st.just(SignalName("actions", "visit")),
+                st.floats(0.001, 3),
+                st.sampled_from([True, False, None]),
+            ),
+            max_size=2,
+        )
+    )
+    return SignalLevel(
+        "webinar", "webinar", draw(st.none() | st.text(max_size=40)), draw(st.booleans()), leads, leads,
+        draw(st.floats(0, 1)), draw(rates), draw(rates), raw, like, raw.direction, like.direction,
+        draw(st.booleans()), draw(st.floats(-2, 2)), tuple(by),
+    )  # fmt: skip
+
+
+@settings(max_examples=80)
+@given(st.lists(levels(), min_size=1, max_size=12))
+def test_no_row_contradicts_its_numbers(drawn: list[SignalLevel]) -> None:
+    name = SignalName("actions", "webinar")
+    signals = tuple(SignalResult(name, (name,), "event", 0.1, 0.1, (level,)) for level in drawn)
+    section = describe_signals(
+        dataclasses.replace(normal(), signals=dataclasses.replace(SIGNALS, signals=signals))
+    )
+    assert section is not None
+    rows = [row for group in section.groups for row in (*group.shown, *group.folded)] + list(section.rare)
+    assert len(rows) == len(drawn)
+    for row in rows:
+        points = [float(value) for value in re.findall(r'<data value="(.*?)">', row.difference)]
+        value, low, high = points
+        assert (row.direction == "more") == (low > 0)
+        assert (row.direction == "less") == (high < 0)
+        said = plain(row.difference)
+        if row.direction == "more":
+            assert said.startswith("+")
+            assert "−" not in said
+        if row.direction == "less":
+            assert not said.startswith("+")
+        assert said.startswith("+") == (value > 0)
+    for group in section.groups:
+        assert all(row.direction != "no_clear_difference" or row.explanation for row in group.shown)
+
+
+@settings(max_examples=80)
+@given(levels())
+def test_an_explanation_stands_only_where_the_two_comparisons_differ(level: SignalLevel) -> None:
+    text = format_explanation(level)
+    if not text:
+        return
+    assert level.raw_direction != level.direction
+    assert f"convert {level.raw_direction} often" in text
+    assert ("mostly because" in text) == (level.explained_share >= 0.5)
+    assert level.explained_share > 0
