@@ -33,7 +33,7 @@ _WHERE = "data.flat"
 
 
 def _same(value: object) -> str:
-    """A form in which equal labels are equal: ``1``, ``1.0`` and ``'1'``; ``True``, ``'TRUE'`` and ``'true'``."""
+    """A form in which equal labels are equal: ``1``, ``1.0``, ``'1'``; ``True``, ``'true'``; ``A``, ``a``."""
     text = str(value).strip().casefold()
     try:
         return repr(float(text))
