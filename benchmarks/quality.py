@@ -26,7 +26,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mqlml.commands.check import make_table, read_data
-from mqlml.commands.choose_model import calibrate_past, choose_model
+from mqlml.commands.choose_model import calibrate, choose_model, find_levels
 from mqlml.commands.learn import train
 from mqlml.config import Config, make_config, read_config
 from mqlml.config.values import Tune
@@ -113,7 +113,8 @@ def simulated(n_leads: int, seed: int, drift: float, ages: list[str]) -> Case:
         if bundle is None:
             return np.full(len(new), float(table.label.mean()))
         print(
-            json.dumps({"chose": bundle.scorer.get_params(), "slope": bundle.calibrator.slope_}), flush=True
+            json.dumps({"chose": bundle.scorer.get_params(), "shift": bundle.calibrator.intercept_}),
+            flush=True,
         )
         return bundle.calibrator.predict_proba(bundle.scorer.decision_function(judged))[:, 1]
 
@@ -147,13 +148,13 @@ def real(name: str) -> Case:
 def choose_and_judge(table: TrainingTable, tune: Tune) -> Floats:
     """What `mqlml train` does up to the judgement: choose on forward folds, calibrate, fit the past."""
     chosen = choose_model(table, tune=tune, random_state=SEED, progress=Silent())
-    calibrator, _ = calibrate_past(chosen.out_of_time, table)
     fitted = fit_past(chosen.scorer, table)
+    calibrator = calibrate(fitted, find_levels(chosen.out_of_time, table))
     raw = [
         model.decision_function(table.features.iloc[test])
         for model, (_, test) in zip(fitted, table.holdout.parts, strict=True)
     ]
-    print(json.dumps({"chose": chosen.scorer.get_params(), "slope": calibrator.slope_}), flush=True)
+    print(json.dumps({"chose": chosen.scorer.get_params(), "shift": calibrator.intercept_}), flush=True)
     return calibrator.predict_proba(np.concatenate(raw))[:, 1]
 
 

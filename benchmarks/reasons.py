@@ -24,7 +24,7 @@ from numba import njit
 from mqlml.config import make_config
 from mqlml.model import LeadScorer, SigmoidCalibrator, contribute_in_parts
 from mqlml.model.shapley import TreeShapley
-from mqlml.scoring.batch import explain_scores
+from mqlml.scoring.explain import explain_scores
 from mqlml.simulate import simulate
 from mqlml.training import build_table
 from mqlml.types import Floats

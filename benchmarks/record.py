@@ -71,7 +71,6 @@ RENAMED: dict[str, str] = {
     r"^(slices\.\d+|fit_by_engagement\.\d+|calibration\.periods\.\d+)\.promised$": r"\1.predicted",
     r"^(calibration\.periods\.\d+)\.came$": r"\1.observed",
     r"^(slices\.\d+)\.too_much\.": r"\1.overprediction.",
-    r"^choice\.optimism$": "choice.shrinkage",
     r"^choice\.forward_log_loss\.": "choice.out_of_time_log_loss.",
     r"^(choice\.trials\.\d+)\.forward_log_loss$": r"\1.out_of_time_log_loss",
 }

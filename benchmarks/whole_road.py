@@ -26,7 +26,7 @@ import pandas as pd
 from scipy.special import expit
 from scipy.stats import norm
 
-from mqlml.commands.choose_model import calibrate_past, choose_model
+from mqlml.commands.choose_model import calibrate, choose_model, find_drift, find_levels
 from mqlml.commands.choose_thresholds import (
     choose_labels,
     make_gate_inputs,
@@ -39,8 +39,6 @@ from mqlml.evaluation import Estimate, LabelRows, evaluate_policy
 from mqlml.evaluation.holdout import HeldOut, fit_past, holdout_weeks
 from mqlml.evaluation.metrics import log_losses
 from mqlml.journeys import Journeys
-from mqlml.model import SigmoidCalibrator
-from mqlml.model.calibration import solve_level
 from mqlml.progress import Silent
 from mqlml.simulate import simulate
 from mqlml.times import DAY
@@ -131,7 +129,7 @@ class Learned:
     probability: Floats
     frozen: Floats
     drift: bool
-    half_life: float | None
+    moved: bool
     in_time: bool
     labels: dict[str, dict[str, Any]]
 
@@ -141,27 +139,25 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
     past = held.past
     chosen = choose_model(past, tune="none", random_state=0, progress=Silent())
     out_of_time = chosen.out_of_time
-    calibrator, drift = calibrate_past(out_of_time, past)
     fitted = fit_past(chosen.scorer, past)
+    calibrator = calibrate(fitted, find_levels(out_of_time, past))
     learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
     first = next(iter(configs.values()))
     recent = read_recent_weeks(learned, past, held.recent, calibrator, data, first, None)
     policies = {}
     for name, config in configs.items():
-        if calibrator.slope_ > 0:
-            try:
-                policies[name] = choose_labels(
-                    calibrator.predict_proba(out_of_time.raw)[:, 1],
-                    past,
-                    out_of_time.rows,
-                    out_of_time_periods(past, out_of_time),
-                    make_gate_inputs(data, past.lead_id.iloc[out_of_time.rows], config, None),
-                    config,
-                    recent=recent,
-                    random_state=0,
-                )
-            except LabelPolicyError:
-                continue  # no threshold reaches what is asked for: nothing is promised
+        try:
+            policies[name] = choose_labels(
+                calibrator.predict_proba(out_of_time.raw)[:, 1],
+                past,
+                out_of_time.rows,
+                out_of_time_periods(past, out_of_time),
+                make_gate_inputs(data, past.lead_id.iloc[out_of_time.rows], config, None),
+                config,
+                recent=recent,
+            )
+        except LabelPolicyError:
+            continue  # no threshold reaches what is asked for: nothing is promised
     table = held.open()
     last = table.holdout.test
     raw = np.concatenate(
@@ -177,7 +173,6 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
             policy,
             probability,
             LabelRows(table.label[last], table.group[last], table.lead[last], holdout_weeks(table)),
-            random_state=0,
             n_bootstrap=2,
         )["mql"]
         promises = policy.outcomes[0].predictions
@@ -191,9 +186,9 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
         }
     return Learned(
         probability,
-        at_level_of_training(calibrator, out_of_time.raw).predict_proba(raw)[:, 1],
-        drift.found,
-        drift.half_life,
+        expit(raw),
+        find_drift(out_of_time, past).found,
+        calibrator.intercept_ != 0.0,
         out_of_time.in_time,
         labels,
     )
@@ -201,12 +196,6 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
 
 def _value(estimate: Estimate | None) -> float | None:
     return None if estimate is None else estimate.value
-
-
-def at_level_of_training(calibrator: SigmoidCalibrator, out_of_time: Floats) -> SigmoidCalibrator:
-    """The same slope, with as many conversions promised as the models of the forward folds themselves promised."""
-    level = solve_level(calibrator.slope_ * out_of_time, float(expit(out_of_time).sum()))
-    return calibrator.with_sigmoid(calibrator.slope_, level, None)
 
 
 def judge_chances(table: TrainingTable, truth: Floats, base_rate: float, found: Learned) -> dict[str, Any]:
@@ -229,7 +218,7 @@ def judge_chances(table: TrainingTable, truth: Floats, base_rate: float, found: 
         "base_rate": base_rate,
         "true_rate": float(truth.mean()),
         "drift": found.drift,
-        "half_life": found.half_life,
+        "moved": found.moved,
         "in_time": found.in_time,
     }
 
@@ -283,7 +272,7 @@ def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 float(np.mean([abs(math.log(row["level_frozen"])) for row in told])), 3
             ),
             "drift_found": share(np.array([row["drift"] for row in told])),
-            "followed": share(np.array([row["half_life"] is not None for row in told])),
+            "followed": share(np.array([row["moved"] for row in told])),
         }
     found["kept"] = {
         f"{name}: {what}": {"worlds": len(values), **kept(values)}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import typer
@@ -82,6 +85,9 @@ class Terminal:
             items, desc=f"  {name}", disable=not self._shown, leave=False, file=sys.stderr
         )
         return bar
+
+    def note(self, text: str) -> None:
+        typer.echo(f"mqlml: {text}", err=True)
 
 
 def _now() -> dt.datetime:
@@ -231,7 +237,14 @@ def train(
 )
 def score(
     out: Annotated[
-        str, typer.Option("--out", "-o", metavar="FILE", help="Where the scores go: .parquet or .csv.")
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE_OR_URL",
+            help="Where the scores go: .parquet, .csv, or the URL of a PostgreSQL database (${NAME} is read from the "
+            "environment).",
+        ),
     ],
     as_of: AsOf = None,
     config: ConfigPath = DEFAULT,
@@ -246,24 +259,63 @@ def score(
     ] = None,
     previous: Annotated[
         str | None,
-        typer.Option("--previous", metavar="FILE", help="The last scores, for labels with hold or exit."),
+        typer.Option(
+            "--previous",
+            metavar="FILE",
+            help="The last scores, for labels with hold or exit; a database knows its own.",
+        ),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", metavar="NAME", help="The table in a database; lead_scores if left out."),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns", metavar="NAME,…", help="The columns of a file, of the scores or the leads."
+        ),
+    ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact",
+            help="Write a CSV as data: all digits, times in UTC, no apostrophe before formulas.",
+        ),
+    ] = False,
+    max_change: Annotated[
+        float | None,
+        typer.Option(
+            "--max-change",
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="Write nothing if a larger share of the leads changes its label.",
+        ),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for another job on the same target instead of ending.")
+    ] = False,
+    memory_limit: Annotated[
+        str | None, typer.Option("--memory-limit", metavar="SIZE", help="In place of data.memory_limit.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Label every lead that is open on the prediction date."""
-    from mqlml.commands import score_leads
+    from mqlml.commands import ScoreOptions, score_leads
     from mqlml.render import format_score
 
-    result = score_leads(
-        config,
-        as_of=as_of,
-        out=out,
+    options = ScoreOptions(
         model=model,
         leads=leads,
         previous=previous,
-        now=_now(),
-        progress=Terminal(),
+        table=table,
+        columns=None if columns is None else tuple(name.strip() for name in columns.split(",")),
+        exact=exact,
+        max_change=max_change,
+        wait=wait,
+        memory_limit=memory_limit,
     )
+    result = score_leads(config, as_of=as_of, out=out, now=_now(), progress=Terminal(), options=options)
     _show(result, format_score(result), as_json)
 
 
@@ -346,7 +398,7 @@ def report(
 
 # Typer has its own copy of click; this is the only public name of its error.
 _UsageError = cast(type[Exception], typer.BadParameter.__base__)
-_USAGE, _SYSTEM, _INTERRUPTED = 2, 4, 130
+_USAGE, _SYSTEM, _INTERRUPTED, _TERMINATED = 2, 4, 130, 143
 
 
 def _complain(kind: str, message: str, as_json: bool) -> None:
@@ -374,24 +426,56 @@ def _system_text(error: OSError) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; an error that a user can cause ends in one or two lines and its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    as_json = "--json" in arguments
+    with _stopping():
+        code = _run(arguments, as_json="--json" in arguments)
+    if code in (_INTERRUPTED, _TERMINATED):
+        typer.echo("mqlml: stopped; nothing half-written was left behind", err=True)
+    sys.exit(code)
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: everything is cleaned up on the way out; a second one is ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what a signal does
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        if number == signal.SIGTERM:
+            raise SystemExit(_TERMINATED)
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(arguments: list[str], *, as_json: bool) -> int:
+    """The exit code of one command."""
     try:
         # A command returns None; for --help and Ctrl-C typer returns an exit code.
-        code = app(arguments, prog_name="mqlml", standalone_mode=False) or 0
+        return int(app(arguments, prog_name="mqlml", standalone_mode=False) or 0)
+    except SystemExit as stopped:
+        return stopped.code if isinstance(stopped.code, int) else 1
     except MqlmlError as error:
         # The nearest public kind: a room may have its own subclass.
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == MqlmlError.__module__)
         _complain(kind.__name__, str(error), as_json)
-        code = error.exit_code
+        return error.exit_code
     except _UsageError as error:
-        code = _USAGE
         if arguments:
             _complain("UsageError", _usage_text(error), as_json)
         else:
             typer.echo(str(error), err=True)  # the help
+        return _USAGE
     except OSError as error:  # such as a missing folder for temporary files
         _complain("OSError", _system_text(error), as_json)
-        code = _SYSTEM
-    if code == _INTERRUPTED:
-        typer.echo("mqlml: stopped; nothing half-written was left behind", err=True)
-    sys.exit(code)
+        return _SYSTEM

@@ -9,9 +9,11 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "ContractError",
+    "DatabaseError",
     "FeatureError",
     "GateRefused",
     "HeldOutError",
+    "LabelChangeRefused",
     "LabelPolicyError",
     "LeakageError",
     "MqlmlError",
@@ -20,6 +22,7 @@ __all__ = [
     "QuarantineError",
     "ScorerError",
     "SourceError",
+    "StoppedError",
     "TrackingError",
     "UsageError",
     "VersionError",
@@ -96,6 +99,28 @@ class OutputError(MqlmlError):
     """A result cannot be written: no permission, no space, no such folder. An earlier result is left whole."""
 
     exit_code = 4
+
+
+class DatabaseError(MqlmlError):
+    """A database did not do what was asked; ``sqlstate`` is the five letters of its error, where there are any."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+class LabelChangeRefused(MqlmlError):
+    """More leads would change their label than ``--max-change`` allows."""
+
+    exit_code = 3
+
+
+class StoppedError(MqlmlError):
+    """The system asked the job to end (SIGTERM); what it had finished is kept for the next run."""
+
+    exit_code = 143
 
 
 class TrackingError(MqlmlError):

@@ -20,6 +20,9 @@ class Progress(Protocol):
     def track(self, items: Sequence[Item], name: str, /) -> Iterable[Item]:
         """The same items, counted as they are taken."""
 
+    def note(self, text: str, /) -> None:
+        """Something to know while it goes on, as that another process is being waited for."""
+
 
 class Silent:
     """A listener that shows nothing."""
@@ -31,3 +34,6 @@ class Silent:
     def track(self, items: Sequence[Item], _name: str, /) -> Iterable[Item]:
         """The items, not counted."""
         return items
+
+    def note(self, _text: str, /) -> None:
+        """A note that nobody hears."""

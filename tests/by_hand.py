@@ -58,4 +58,11 @@ def journeys(
 
 def problem(**keys: Any) -> Problem:
     """A `Problem` as it would be written in the config; ten days ahead at creation unless told otherwise."""
-    return Problem.model_validate({"horizon": "10d", "snapshots": {"ages": ["0d"]}, **keys})
+    return Problem.model_validate(
+        {
+            "horizon": "10d",
+            "snapshots": {"ages": ["0d"]},
+            "age_limits": ["0d", "365d"],
+            **keys,
+        }
+    )

@@ -247,7 +247,7 @@ def test_a_backtest_shows_each_period_and_leaves_the_last_one_closed(road: Road)
     assert (ageing["found"], ageing["retrain_every"], ageing["tolerated_share"]) == (False, None, 0.1)
     assert ageing["skill"]["low"] < 0
     assert result["advice"].startswith(
-        "How a model ages cannot be told yet: models that learn from as little as "
+        "We cannot say yet how a model ages: models that learn from as little as "
     )
 
 
@@ -262,7 +262,7 @@ def test_a_backtest_opens_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert names_in(tmp_path) == before
     lines = out.splitlines()
     assert lines[0] == "Each period, predicted by a model trained on what was known when it began"
-    assert lines[-2].startswith("How a model ages cannot be told yet")
+    assert lines[-2].startswith("We cannot say yet how a model ages")
     assert re.match(r"The held-out period, 2024-\d\d-\d\d until 2024-\d\d-\d\d, was not used$", lines[-1])
     desk.set("problem.horizon", "60d")
     desk.save()
@@ -311,6 +311,7 @@ SCORES = [
     *("reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3"),
     *("profile_points", "channel_points", "actions_points", "undesirables_points", "base_points"),
     *("model_name", "model_version", "run_id", "scored_at", "label_since"),
+    *("previous_label", "previous_probability", "changed_at"),
 ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mqlml.config import Config, make_config, read_config
+from mqlml.config import Config, describe_config, make_config, read_config
 from mqlml.errors import ConfigError
 from mqlml.times import DAY, HOUR
 
@@ -88,7 +88,7 @@ tracking: {uri: "sqlite:///models/mlflow.db"}
 def test_the_ends_of_a_grid_are_in_the_config_s_zone() -> None:
     data = {**LEAST["data"], "timezone": "Europe/Berlin"}
     grid = {"every": "7d", "from": "2017-06-01", "until": "2018-05-31T12:00:00Z"}
-    found = config(data=data, problem={"snapshots": grid}).problem.snapshots
+    found = config(data=data, problem={"snapshots": grid, "age_limits": ["0d", "90d"]}).problem.snapshots
     assert found.from_ == dt.datetime(2017, 5, 31, 22, tzinfo=dt.UTC)
     assert found.until == dt.datetime(2018, 5, 31, 12, tzinfo=dt.UTC)
 
@@ -107,6 +107,25 @@ def test_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     found = config(data={**LEAST["data"], "leads": leads})
     assert found.data.leads is not None
     assert found.data.leads.path == "a: b # not YAML/export.csv"
+
+
+def test_a_version_keeps_what_came_from_the_environment_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "s3cret")
+    monkeypatch.setenv("HORIZON", "36h")
+    disqualify = [{"when": {"country": {"not_in": ["${SECRET}"]}}, "reason": "${SECRET}"}]
+    found = config(rules={"disqualify": disqualify}, problem={"horizon": "${HORIZON}"})
+    described = describe_config(found)
+    assert found.rules.disqualify[0].reason == "s3cret"
+    assert described["rules"]["disqualify"][0]["reason"] == "${SECRET}"
+    assert "s3cret" not in str(described)
+    assert make_config({**LEAST, "problem": described["problem"]}, folder=Path()).problem.horizon == 36 * HOUR
+
+
+def test_a_tracking_uri_in_the_wrong_place_is_not_shown() -> None:
+    with pytest.raises(ConfigError) as error:
+        config(tracking="postgresql://me:s3cret@db/mlflow")
+    assert "tracking" in str(error.value)
+    assert "s3cret" not in str(error.value)
 
 
 def put(path: str, value: Any) -> dict[str, Any]:

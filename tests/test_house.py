@@ -55,9 +55,10 @@ def test_every_module_says_what_it_is(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=IDS)
-def test_only_tracking_imports_mlflow(path: Path) -> None:
+def test_few_modules_import_mlflow(path: Path) -> None:
     found = [name for name in imports(path) if name.split(".")[0] == "mlflow"]
-    assert not found or room(path) == "registry/tracking.py"
+    names = ("client", "tracking", "register", "pyfunc_files")
+    assert not found or room(path) in [f"registry/{name}.py" for name in names]
 
 
 def defines(path: Path, name: str) -> bool:
@@ -146,8 +147,14 @@ DISK_ROOMS = {
     "journeys/sources.py": "reads what the user brings",
     "journeys/csvfile.py": "reads what the user brings",
     "journeys/partitions.py": "keeps events too many for memory in parts",
+    "journeys/databases.py": "keeps copies of tables in databases",
+    "scoring/job.py": "keeps finished parts of scores",
+    "commands/checkpoint.py": "keeps what a killed job has finished",
     "simulate/simulation.py": "writes what a user would bring",
     "registry/bundle.py": "saves and loads versions",
+    "registry/bundle_files.py": "reads the files of versions",
+    "registry/client.py": "creates the embedded store",
+    "registry/register.py": "puts versions into MLflow",
     "registry/holdout_log.py": "keeps the record of opened periods beside an embedded store",
     "registry/store.py": "locks the embedded store",
     "registry/tracking.py": "keeps versions in MLflow",

@@ -8,7 +8,7 @@ from mqlml.commands.features import format_features, list_features, list_version
 from mqlml.commands.holdout_log import Logbook
 from mqlml.commands.learn import Trained
 from mqlml.commands.report import ReportOptions, write_report
-from mqlml.commands.score import score_leads
+from mqlml.commands.score import ScoreOptions, score_leads
 from mqlml.commands.table import write_training_table
 from mqlml.commands.train import register, train_version
 
@@ -16,6 +16,7 @@ __all__ = [
     "Earlier",
     "Logbook",
     "ReportOptions",
+    "ScoreOptions",
     "Trained",
     "backtest",
     "check_data",

@@ -1,4 +1,4 @@
-"""``backtest``: the past is gone through period by period, as if a model had been trained at the start of each."""
+"""``backtest``: evaluates a model per period of the past, as if it had been trained at the start of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import datetime as dt
 from pathlib import Path
 
 from mqlml.commands.check import make_table, read_data
-from mqlml.commands.summarize import describe_place
 from mqlml.config import read_config
 from mqlml.errors import PopulationError
 from mqlml.evaluation.ageing import TOLERATED, Ageing, measure_ageing
@@ -16,7 +15,7 @@ from mqlml.evaluation.periods import evaluate_folds
 from mqlml.model import LeadScorer
 from mqlml.progress import Progress
 from mqlml.render.results import BacktestPeriod, BacktestResult, ClosedPeriod, LearnedFrom
-from mqlml.training import Fold, TrainingTable, rolling_folds
+from mqlml.training import Fold, TrainingTable, describe_place, rolling_folds
 
 __all__ = ["backtest"]
 
@@ -30,7 +29,7 @@ def backtest(
 ) -> BacktestResult:
     """Evaluate a model per period of the past, and each on all later periods too; nothing is registered.
 
-    The held-out last period is not opened: what is chosen by what is seen here can still be judged there.
+    The held-out last period is not opened: what is chosen by these results can still be evaluated there.
 
     Parameters
     ----------
@@ -40,12 +39,12 @@ def backtest(
     Raises
     ------
     PopulationError
-        If the history before the held-out period is too short for two periods to be told apart.
+        If the history before the held-out period is too short for two periods.
     """
     config = read_config(config_path)
     data = read_data(config, progress, now=now)
     held = HeldOut(make_table(data, config, progress))
-    table, period = held.past, held.period
+    table = held.past
     folds = _folds(table, periods)
     scorer = LeadScorer(random_state=RANDOM_STATE)
 
@@ -79,11 +78,11 @@ def backtest(
     return BacktestResult(
         model=config.name,
         timezone=config.data.timezone,
-        dated=table.dated,
+        dated=bool(table.cutoff_time.notna().all()),
         held_out=ClosedPeriod(
-            describe_place(period.start, table),
-            describe_place(period.end, table),
-            period.rows,
+            held.dates.start,
+            held.dates.until,
+            held.dates.n,
             accessed=False,
         ),
         periods=tuple(
@@ -136,23 +135,23 @@ def _describe_training(fold: Fold, table: TrainingTable) -> LearnedFrom:
 
 
 _MONTH = 30
-"""Days. Outcomes of fewer days change a model little, so that nobody is told to train more often without evidence."""
+"""Days. Outcomes of fewer days change a model little, so nobody is advised to train more often without evidence."""
 
 _UNTIL_THEN = "Until more is known, retrain with every new month of outcomes."
 
 
 def advise(ageing: Ageing | None, *, dated: bool) -> str:
-    """What was seen of how a model ages, how sure that is, and when to retrain."""
+    """How a model ages, how sure that is, and when to retrain."""
     if not dated:
-        return "How a model ages cannot be told: the table has an order but no dates."
+        return "We cannot say how a model ages: the table has an order but no dates."
     if ageing is None or ageing.per_30_days is None:
         return (
-            "How a model ages cannot be told: it takes at least three periods that older models can judge. "
+            "We cannot say how a model ages: it takes at least three periods that older models can predict. "
             f"{_UNTIL_THEN}"
         )
     if not ageing.skill.low > 0 or ageing.safe_days is None:
         return (
-            "How a model ages cannot be told yet: models that learn from as little as there was for the first period "
+            "We cannot say yet how a model ages: models that learn from as little as there was for the first period "
             f"gain nothing over the base rate, beyond noise. {_UNTIL_THEN}"
         )
     line, skill = ageing.per_30_days, ageing.skill.value
@@ -171,7 +170,7 @@ def advise(ageing: Ageing | None, *, dated: bool) -> str:
 
 
 def _advise_unsure(share: float, low: float, high: float, safe_days: int, observed: int) -> str:
-    """Where 0 lies in the interval: a loss that is surely small is told from one that may be large or none."""
+    """Where 0 lies in the interval: separates a loss that is surely small from one that may be large or none."""
     if safe_days >= observed:
         return (
             f"No ageing that matters: with 95% confidence the {observed} days observed cost a model no more than "
@@ -185,7 +184,7 @@ def _advise_unsure(share: float, low: float, high: float, safe_days: int, observ
             f"No ageing was found: {at_most}. Retraining every {safe_days} days is often enough, for by then even "
             f"that comes to no more than {TOLERATED:.0%}."
         )
-    unknown = "Whether a model ages cannot be told yet."
+    unknown = "We cannot say yet whether a model ages."
     if share < 0.005:
         return (
             f"{unknown} All ages together, older models did no worse than fresh ones, but so few conversions show no "

@@ -10,20 +10,25 @@ import pandas as pd
 
 from mqlml.config import Config, read_config
 from mqlml.errors import ConfigError
-from mqlml.journeys import FlatTable, Journeys, read_flat, read_journeys
+from mqlml.journeys import FlatTable, Journeys, read_flat
+from mqlml.journeys.databases import copied_tables
+from mqlml.journeys.leadids import LeadIds
 from mqlml.journeys.quarantine import count_rows, group_quarantine
-from mqlml.policy import match_rules
+from mqlml.journeys.read import exclude_leads, read_around_events, read_events
+from mqlml.policy import match_exclusions, match_rules
 from mqlml.progress import Progress
 from mqlml.render.results import BaseRatePeriod, CheckResult, DataNeed
 from mqlml.times import format_instant
 from mqlml.training import TrainingTable, build_table, describe_holdout, describe_population, list_left_out
 from mqlml.training.config_warnings import find_config_warnings
+from mqlml.training.data_warnings import find_data_warnings
 
 __all__ = [
     "check_data",
     "check_rules",
     "make_table",
     "read_data",
+    "read_leads",
     "require_past",
 ]
 
@@ -54,7 +59,26 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
     """
     require_past(config, now)
     with progress.step("read"):
-        return read_flat(config) if config.data.flat is not None else read_journeys(config)
+        if config.data.flat is not None:
+            return read_flat(config)
+        with copied_tables(config) as copied:
+            return read_events(copied, *read_leads(copied))
+
+
+def read_leads(config: Config) -> tuple[Journeys, LeadIds]:
+    """All tables but the events, without the leads that ``rules.exclude`` leaves out.
+
+    Raises
+    ------
+    ContractError, ConfigError
+        As reading, and as `match_exclusions`.
+    """
+    journeys, ids = read_around_events(config)
+    if not config.rules.exclude:
+        return journeys, ids
+    email = config.profile.email
+    reasons = match_exclusions(journeys.leads, config.rules, folder=config.folder, email=email)
+    return exclude_leads(journeys, ids, reasons)
 
 
 def check_rules(leads: pd.DataFrame, config: Config) -> None:
@@ -110,7 +134,10 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
         holdout=describe_holdout(table),
         base_rate=_over_time(table, config.data.timezone),
         leaks=table.leaks,
+        questions=table.questions,
         leak_test=table.leak_test,
+        data_warnings=find_data_warnings(data, config) if isinstance(data, Journeys) else (),
+        notices=data.notices,
         config_warnings=tuple(find_config_warnings(data, table.plan, config)),
         features=len(table.plan.features),
         left_out=list_left_out(table),

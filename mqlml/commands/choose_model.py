@@ -1,18 +1,17 @@
-"""Choosing the model: the past goes in; a scorer with its settings and blend, and out-of-time predictions, come out.
+"""Choosing the model: the past goes in; a scorer with its settings, and its out-of-time predictions, come out.
 
-Everything is evaluated on predictions of later leads inside the past. The held-out period, on which the choice will
-be evaluated, has no part in it.
+Everything is evaluated on predictions of later leads inside the past, never on the held-out period. Trees and
+logistic part weigh one half each, as they are: three to five periods cannot teach weights, and where levels move,
+what they teach is wrong.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit
 from sklearn.base import clone
 
@@ -27,32 +26,35 @@ from mqlml.evaluation.backtest import (
 )
 from mqlml.evaluation.metrics import log_losses
 from mqlml.model import (
-    Blend,
     Drift,
     LeadScorer,
+    PeriodLevels,
     SigmoidCalibrator,
-    choose_blend,
-    fit_within_periods,
-    follow_recent,
-    shrink_slope,
+    forecast_shift,
+    measure_drift,
+    measure_levels,
 )
 from mqlml.model.tuning import Trial, make_trials
 from mqlml.progress import Progress
 from mqlml.training import Fold, TrainingTable, rolling_folds
 from mqlml.types import Floats
 
-__all__ = ["Chosen", "calibrate_out_of_time", "calibrate_past", "choose_model"]
+__all__ = ["Chosen", "calibrate", "choose_model", "find_drift", "find_levels", "start_settings"]
 
 N_FOLDS = 5
 FOLD_POSITIVES = 20
 """A fold learns from at least this many conversions; with fewer its scores say little about the model that ships."""
 
 OUT_OF_TIME_POSITIVES = 20
-"""Fewer conversions than this among the forward predictions, and folds are drawn across time instead."""
-
+"""Fewer conversions than this among the out-of-time predictions, and folds are drawn across time instead."""
 
 MANY_POSITIVES = 1_500
 """From as many conversions on, models start out freer."""
+
+WEIGHT = 0.5
+"""Of trees and of logistic part. Weights learned with a level for each period gained no more beyond noise, on real
+and simulated companies and on worlds that move, and lost a quarter of the gain where one period was odd or early
+folds were small (benchmarks/README.md)."""
 
 
 @dataclass(frozen=True)
@@ -62,22 +64,18 @@ class Chosen:
     Attributes
     ----------
     scorer : LeadScorer, not fitted
-        Its blend is that for all of the past; one that learns from more is held back less, see `Blend.weights`.
-    out_of_time : Forward
+    out_of_time : OutOfTime
         Its out-of-time predictions.
-    blend : Blend
-        The weights of its parts and the forward log loss of each.
     trials : tuple of Trial
-        The settings tried, in their order, with their forward log loss; the first are those without tuning.
+        The settings tried, in their order, with their out-of-time log loss; the first are those without tuning.
     folds : tuple of Fold
-        The forward folds it was evaluated on; empty where time was not respected.
+        The folds it was evaluated on; empty where time was not respected.
     stopped : bool
         Whether somebody stopped the tuning before its last trial.
     """
 
     scorer: LeadScorer
     out_of_time: OutOfTime
-    blend: Blend
     trials: tuple[Trial, ...]
     folds: tuple[Fold, ...]
     stopped: bool
@@ -102,20 +100,28 @@ class _Folds:
         positives = sum(int(table.label[fold.test].sum()) for fold in self.folds)
         others = sum(len(fold.test) for fold in self.folds) - positives
         self.in_time = min(positives, others) >= OUT_OF_TIME_POSITIVES
+        self._linear: dict[tuple[float, float], tuple[FoldModel, ...]] = {}
 
     def predict(self, scorer: LeadScorer) -> OutOfTime:
         """Predictions forward in time; across time where the past is too short for that."""
         table = self.table
+        # No setting of the trees changes the logistic part.
+        key = scorer.linear_spread, scorer.min_category_count
+        linear = self._linear.get(key)
         if self.in_time:
-            return predict_out_of_time(scorer, table.features, table.label, self.folds)
-        return predict_across(
-            scorer,
-            table.features,
-            table.label,
-            table.group,
-            table.holdout.train,
-            random_state=self.random_state,
-        )
+            found = predict_out_of_time(scorer, table.features, table.label, self.folds, linear=linear)
+        else:
+            found = predict_across(
+                scorer,
+                table.features,
+                table.label,
+                table.group,
+                table.holdout.train,
+                random_state=self.random_state,
+                linear=linear,
+            )
+        self._linear.setdefault(key, found.models)
+        return found
 
 
 def choose_model(
@@ -126,157 +132,95 @@ def choose_model(
     progress: Progress,
     measure: Measure | None = None,
 ) -> Chosen:
-    """Try settings, blend their parts, and keep what predicts later leads best.
+    """Try settings, and keep what predicts later leads best.
 
-    Trees and logistic part are evaluated apart and blended as `choose_blend` says. Other settings replace the best so
-    far only if their blend's forward log loss is lower by more than the standard error of the difference, over
-    accounts or leads: the lowest of many noisy numbers is low by luck, too.
+    Other settings replace the best so far only if their out-of-time log loss is lower by more than the standard error
+    of the difference, over accounts or leads: the lowest of many noisy numbers is low by luck, too. Each period is
+    evaluated at the level that fits it best, which no settings could have known.
 
     Parameters
     ----------
     table : TrainingTable
-        ``holdout.train`` is the past; nothing else of the table is looked at.
+        ``holdout.train`` is the past; nothing else of the table is used.
     tune : ``"none"``, ``"quick"`` or ``"thorough"``
     random_state : int
     progress : Progress
         Shows the trials. An interruption (Ctrl-C) once the first trial is done ends the tuning, not the training:
         the best so far is kept.
     measure : Measure, optional
-        Asked of the fold models of the chosen settings about the rows that they predicted: `OutOfTime.measured`.
+        Called with the fold models of the chosen settings and the rows that they predicted: `OutOfTime.measured`.
     """
     folds = _Folds(table, random_state=random_state)
-    start = _start(table, random_state)
-    none = folds.predict(clone(start).set_params(tree_weight=0.0, linear_weight=0.0))
+    start = start_settings(table, random_state)
     settings = make_trials(tune, random_state=random_state)
-    linear: dict[tuple[float, float], OutOfTime] = {}
     trials: list[Trial] = []
-    best: tuple[int, _Candidate] | None = None
+    best: tuple[int, LeadScorer, OutOfTime] | None = None
     stopped = False
     try:
         for number, changed in enumerate(progress.track(settings, "trying settings")):
             scorer = clone(start).set_params(**changed)
-            key = scorer.linear_spread, scorer.min_category_count
-            if key not in linear:
-                alone = clone(scorer).set_params(tree_weight=0.0, linear_weight=1.0)
-                linear[key] = folds.predict(alone)
-            tried = _blend(table, scorer, none, folds.predict(scorer), linear[key])
-            trials.append(Trial(changed, tried.blend.blend_loss))
-            if best is None or _beats(tried, best[1], table.group[none.rows]):
-                best = number, tried
+            found = folds.predict(scorer)
+            trials.append(Trial(changed, float(_losses(found, table).mean())))
+            if best is None or _beats(found, best[2], table):
+                best = number, scorer, found
     except KeyboardInterrupt:
         if best is None or len(settings) == 1:  # without tuning there is nothing to cut short
             raise
         stopped = True
     assert best is not None, "the first trial, the defaults, is never left out"
-    number, kept = best
+    number, scorer, out_of_time = best
     trials[number] = replace(trials[number], chosen=True)
-    out_of_time = replace(none, raw=kept.raw, models=kept.models)
     if measure is not None:
-        out_of_time = replace(
-            out_of_time, measured=measure_folds(kept.models, table.features, out_of_time.rows, measure)
-        )
+        measured = measure_folds(out_of_time.models, table.features, out_of_time.rows, measure)
+        out_of_time = replace(out_of_time, measured=measured)
     in_time = tuple(folds.folds) if folds.in_time else ()
-    return Chosen(kept.scorer, out_of_time, kept.blend, tuple(trials), in_time, stopped)
+    return Chosen(scorer, out_of_time, tuple(trials), in_time, stopped)
 
 
-def _start(table: TrainingTable, random_state: int) -> LeadScorer:
+def start_settings(table: TrainingTable, random_state: int) -> LeadScorer:
     """The settings without tuning: the scorer's own; with many conversions, both parts freer.
 
     On 50,000 simulated leads (3,763 conversions) a logistic part of spread 3 rather than 1 raised its own share of
     the oracle's gain from 0.78 to 0.80. 150 trees of twice the learning rate say as much as 300 (0.845 and 0.847 of
     the gain alone, the same in the blend), 120 of the usual one less (0.797), in half the time.
     """
-    many = int(table.label[table.holdout.train].sum()) >= MANY_POSITIVES
-    if many:
-        return LeadScorer(learning_rate=0.1, n_trees=150, linear_spread=3.0, random_state=random_state)
-    return LeadScorer(random_state=random_state)
+    scorer = LeadScorer(tree_weight=WEIGHT, linear_weight=WEIGHT, random_state=random_state)
+    if int(table.label[table.holdout.train].sum()) >= MANY_POSITIVES:
+        scorer.set_params(learning_rate=0.1, n_trees=150, linear_spread=3.0)
+    return scorer
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """Settings with their blend: out-of-time log-odds, and each row's loss after the shift that fits them best."""
-
-    scorer: LeadScorer
-    blend: Blend
-    raw: Floats
-    losses: Floats
-    trees: tuple[FoldModel, ...]
-    linear: tuple[FoldModel, ...]
-
-    @property
-    def models(self) -> tuple[FoldModel, ...]:
-        """The blend's fold models, joined from those of its parts, which were fitted on the same rows."""
-        return tuple(
-            FoldModel(_join(self.scorer, trees.scorer, linear.scorer), trees.rows)
-            for trees, linear in zip(self.trees, self.linear, strict=True)
-        )
+def _losses(found: OutOfTime, table: TrainingTable) -> Floats:
+    """The log loss of each row, each period at the level that fits it best."""
+    target = table.label[found.rows].astype(np.float64)
+    levels = measure_levels(found.raw, found.prior, target, found.period)
+    _, period = np.unique(found.period, return_inverse=True)
+    return log_losses(target, expit(found.raw + levels.shift[period]))
 
 
-def _join(blended: LeadScorer, trees: LeadScorer, linear: LeadScorer) -> LeadScorer:
-    """What fitting a blend gives, from its two parts fitted apart: neither knows of the other while it learns."""
-    joined: LeadScorer = copy.copy(trees).set_params(**blended.get_params())
-    joined.trees_ = trees.trees_ if blended.tree_weight else None
-    joined.linear_ = linear.linear_ if blended.linear_weight else None
-    return joined
-
-
-def _blend(
-    table: TrainingTable, scorer: LeadScorer, none: OutOfTime, trees: OutOfTime, linear: OutOfTime
-) -> _Candidate:
-    target, learned = table.label[none.rows], none.learned.astype(np.float64)
-    blend = choose_blend(
-        none.raw, trees.raw, linear.raw, target, group=table.group[none.rows], learned=learned
-    )
-    raw = blend.mix(none.raw, trees.raw, linear.raw, learned=learned)
-    weights = blend.weights(int(table.label[table.holdout.train].sum()))
-    return _Candidate(
-        clone(scorer).set_params(**weights),
-        blend,
-        raw,
-        log_losses(target.astype(np.float64), expit(raw + blend.shift)),
-        trees.models,
-        linear.models,
-    )
-
-
-def _beats(one: _Candidate, other: _Candidate, group: npt.NDArray[np.intp]) -> bool:
+def _beats(one: OutOfTime, other: OutOfTime, table: TrainingTable) -> bool:
     """Whether the first has the lower loss, beyond the standard error of the difference."""
-    gain = other.losses - one.losses
-    per_group = np.bincount(group, weights=gain - gain.mean())
+    gain = _losses(other, table) - _losses(one, table)
+    per_group = np.bincount(table.group[one.rows], weights=gain - gain.mean())
     return bool(gain.sum() > math.sqrt(float(per_group @ per_group)))
 
 
-def calibrate_past(out_of_time: OutOfTime, past: TrainingTable) -> tuple[SigmoidCalibrator, Drift]:
-    """The calibration of the model that the held-out period evaluates, and how its level moved between the periods.
-
-    Without skill everyone has the rate of the whole past, which is better known than that of the forward periods.
-    """
-    calibrator, drift = calibrate_out_of_time(out_of_time.raw, out_of_time.rows, out_of_time.periods, past)
-    if calibrator.slope_ == 0 and drift.half_life is None:
-        calibrator = calibrator.at_rate(float(past.label[past.holdout.train].mean()))
-    return calibrator, drift
+def find_levels(found: OutOfTime, table: TrainingTable) -> PeriodLevels:
+    """The level of each out-of-time period; of none where folds ignored time."""
+    rows = found.rows if found.in_time else found.rows[:0]
+    n = len(rows)
+    target = table.label[rows].astype(np.float64)
+    return measure_levels(found.raw[:n], found.prior[:n], target, found.period[:n])
 
 
-def calibrate_out_of_time(
-    raw: Floats, rows: npt.NDArray[np.intp], periods: Sequence[tuple[int, int]], table: TrainingTable
-) -> tuple[SigmoidCalibrator, Drift]:
-    """The calibration that predictions of later leads bear out, and how its level moved between the periods.
+def find_drift(found: OutOfTime, table: TrainingTable) -> Drift:
+    """Whether the level of conversions moves between the out-of-time periods."""
+    target = table.label[found.rows].astype(np.float64)
+    return measure_drift(found.raw, target, found.period, table.group[found.rows], found.periods)
 
-    Parameters
-    ----------
-    raw, rows : arrays of shape (n,)
-        Log-odds by models that had not seen these rows of the table.
-    periods : the time that each fold covers; empty where time was not respected.
-    """
-    target, group = table.label[rows], table.group[rows]
-    fitted = fit_within_periods(raw, target, time=table.time[rows], periods=periods)
-    calibrator = shrink_slope(fitted, raw, group=group)
-    return follow_recent(
-        calibrator,
-        raw,
-        target,
-        time=table.time[rows],
-        group=group,
-        label_span=table.label_span,
-        periods=periods,
+
+def calibrate(models: Sequence[LeadScorer], levels: PeriodLevels) -> SigmoidCalibrator:
+    """The calibrator of these models for the period after those: it moves their log-odds by `forecast_shift`."""
+    return SigmoidCalibrator.at_shift(
+        forecast_shift(levels, float(np.mean([model.prior_ for model in models])))
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from mqlml.policy import (
     ThresholdData,
     add_prediction_intervals,
     choose_policy,
+    forecast_arrivals,
     interest_points,
     make_threshold_data,
     make_volume_data,
@@ -31,13 +33,14 @@ from mqlml.policy import (
 )
 from mqlml.times import DAY
 from mqlml.training import ImmatureSnapshots, TrainingTable
-from mqlml.types import Floats, Rows
+from mqlml.types import Floats, Ints, Rows
 
 __all__ = [
     "ask_interest",
     "choose_labels",
     "count_disqualified",
     "evaluate_promotions",
+    "find_end",
     "make_gate_inputs",
     "measure_interest",
     "out_of_time_periods",
@@ -47,6 +50,9 @@ __all__ = [
 Periods = Sequence[tuple[int, int]]
 
 _WEEK = 7 * DAY
+
+_PAUSES = 50
+"""The number of latest pauses between days with snapshots that show how long a pause can be."""
 
 
 def out_of_time_periods(table: TrainingTable, out_of_time: OutOfTime) -> Periods:
@@ -100,7 +106,6 @@ def choose_labels(
     config: Config,
     *,
     recent: ThresholdData | None,
-    random_state: int,
 ) -> LabelPolicy:
     """Thresholds by the rules of the config, each with its predictions for a period as long as the held-out one.
 
@@ -112,12 +117,25 @@ def choose_labels(
     recent : the latest snapshots, see `read_recent_weeks`; None to measure volumes on ``rows``
     """
     snapshots = _threshold_data(probability, table, rows, periods, gate_inputs)
-    policy = choose_policy(snapshots, config.labels, recent=recent)
     held = (table.holdout.start, table.holdout.end)
     length = sum(end - start for start, end in _stretches(table, [held]))
+    if recent is not None:
+        recent = _look_ahead(recent, table, length)
+    elif table.dated:
+        snapshots = _look_ahead(snapshots, table, length)
+    policy = choose_policy(snapshots, config.labels, recent=recent)
+    learned = float(table.label.sum())
     return add_prediction_intervals(
-        policy, snapshots, config.labels, length=length, recent=recent, random_state=random_state
+        policy, snapshots, config.labels, length=length, learned=learned, recent=recent
     )
+
+
+def _look_ahead(volume: ThresholdData, table: TrainingTable, length: float) -> ThresholdData:
+    """With the forecast of arrivals in the period after these snapshots."""
+    _, first = np.unique(table.lead, return_index=True)  # rows are in order of time
+    latest = (min(start for start, _ in volume.periods), max(end for _, end in volume.periods))
+    found = forecast_arrivals(table.time[first] / _WEEK, table.group[first], latest, length)
+    return replace(volume, arrivals=found)
 
 
 def evaluate_promotions(
@@ -190,7 +208,9 @@ def _threshold_data(
 ) -> ThresholdData:
     stretches = _stretches(table, periods)
     dated = table.dated
-    return make_threshold_data(
+    known = table.time + table.label_span
+    learned = tuple(float(table.label[known <= start].sum()) for start, _ in periods)
+    snapshots = make_threshold_data(
         probability,
         table.label[rows],
         weeks=sum(end - start for start, end in stretches) if dated else None,
@@ -200,6 +220,7 @@ def _threshold_data(
         periods=stretches,
         gate_inputs=gate_inputs,
     )
+    return replace(snapshots, learned=learned)
 
 
 LEAST_TIME = 8 * _WEEK
@@ -231,6 +252,8 @@ def read_recent_weeks(
     """
     if not table.dated or len(recent.time) == 0:
         return None
+    end = find_end(np.concatenate([table.time, recent.time]), recent.end)
+    quiet, recent = end < recent.end, replace(recent, end=end)
     if recent.end - recent.start < LEAST_TIME:
         earlier = _before(table, recent.end - LEAST_TIME)
         if earlier is not None:
@@ -243,6 +266,8 @@ def read_recent_weeks(
                 config,
                 measure,
             )
+        if quiet:
+            return None  # what is left is too short to measure a volume on
     evaluator = _choose_evaluators(fitted, table, recent)
     raw = np.empty(len(recent.time))
     points = None if measure is None else np.empty((len(raw), 2))
@@ -256,13 +281,34 @@ def read_recent_weeks(
     start, end = recent.start, recent.end
     if table.every:  # each date of a grid covers the time until the next
         start, end = int(recent.time.min()), int(recent.time.max()) + table.every
-    return make_volume_data(
+    snapshots = make_volume_data(
         calibrator.predict_proba(raw)[:, 1],
         lead=recent.lead,
         time=recent.time / _WEEK,
         period=(start / _WEEK, end / _WEEK),
+        account=recent.group,
         gate_inputs=make_gate_inputs(data, recent.lead_id, config, points),
     )
+    return replace(snapshots, learned=(float(table.label[fitted[0][1]].sum()),))
+
+
+def find_end(time: Ints, end: int) -> int:
+    """The end of the time in which leads arrive, at most ``end``: exports often end with weeks of outcomes alone.
+
+    Time without snapshots at the end is cut off where it is longer than a week and twice the longest of the latest
+    pauses between days with snapshots.
+
+    Parameters
+    ----------
+    time : array of shape (n,), microseconds, in any order; at least one.
+    end : the latest time a snapshot could have, in microseconds.
+    """
+    days = np.unique(time[time <= end] // DAY)
+    if not len(days):
+        return end
+    pause = int(np.diff(days[-_PAUSES - 1 :]).max()) if len(days) > 1 else 0
+    last = int(time[time <= end].max())
+    return min(end, last + DAY) if end - last > max(_WEEK, 2 * pause * DAY) else end
 
 
 def _before(table: TrainingTable, moment: int) -> Rows | None:

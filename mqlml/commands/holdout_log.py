@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 
-from mqlml.config import Config, describe_config
+from mqlml.config import Config
 from mqlml.errors import TrackingError, VersionError
 from mqlml.evaluation.holdout import Period, PriorAccess
 from mqlml.registry import (
@@ -43,7 +43,9 @@ class Logbook:
         self._config, self._store, self._now, self._needed = config, store, now, needed
 
     def __call__(self, period: Period) -> PriorAccess:
-        settings = digest_settings(describe_config(self._config))
+        # Resolved: another value of an environment variable is another setting.
+        resolved = self._config.model_dump(mode="json", by_alias=True, exclude_none=True)
+        settings = digest_settings(resolved)
         access = make_holdout_access(period, model=self._config.name, settings=settings, now=self._now)
         try:
             earlier = same_period(record_holdout_access(self._store, access), access)

@@ -68,7 +68,7 @@ def load_version_and_data(
 
 def find_store(config: Config) -> Store:
     """Where the config keeps its versions."""
-    return make_store(config.tracking.uri, folder=config.folder)
+    return make_store(config.tracking.uri, folder=config.folder, lock_timeout=config.tracking.lock_timeout)
 
 
 def load_model(config: Config, model: str | None) -> tuple[Bundle, Version]:

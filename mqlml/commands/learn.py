@@ -1,23 +1,22 @@
-"""Training: from the training table to an evaluated, calibrated version that is fit to be registered, or refused.
+"""Training: from the training table to an evaluated, calibrated version that may be registered, or is refused.
 
-Forward folds inside the past fit the calibrator and the thresholds; the last period, held out from both, evaluates
-them once; then everything mature is learned from for the version that ships.
+Out-of-time predictions inside the past give the level and the thresholds; the last period, held out from both,
+evaluates them once; then the version that ships learns from everything mature.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 from sklearn.base import clone
 
 from mqlml import __version__
 from mqlml.commands.check import make_table, read_data
-from mqlml.commands.choose_model import Chosen, calibrate_out_of_time, calibrate_past, choose_model
+from mqlml.commands.choose_model import Chosen, calibrate, choose_model, find_drift, find_levels
 from mqlml.commands.choose_thresholds import (
     ask_interest,
     choose_labels,
@@ -71,7 +70,7 @@ from mqlml.evaluation.holdout import (
 )
 from mqlml.evaluation.slice_columns import check_slices, find_slices
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import Drift, LeadScorer, SigmoidCalibrator
+from mqlml.model import Drift, LeadScorer, PeriodLevels, SigmoidCalibrator, measure_levels
 from mqlml.model.signal_inputs import report_signals
 from mqlml.policy import LabelPolicy
 from mqlml.progress import Progress, Silent
@@ -79,6 +78,7 @@ from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_ref
 from mqlml.render import describe_policy, describe_question
 from mqlml.training import TrainingTable, build_open, describe_population, list_left_out, require_leak_test
 from mqlml.training.config_warnings import find_config_warnings
+from mqlml.training.data_warnings import find_data_warnings
 from mqlml.types import Floats
 
 __all__ = ["Trained", "train"]
@@ -86,7 +86,7 @@ __all__ = ["Trained", "train"]
 
 @dataclass(frozen=True)
 class Trained:
-    """What training came to.
+    """The result of training.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class _Task:
-    """What is trained, and who listens."""
+    """What is trained, and where progress is shown."""
 
     config: Config
     data: Journeys | FlatTable
@@ -117,17 +117,15 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Choices:
-    """All that is chosen on the past; ``fitted`` are the models of it that the held-out period evaluates.
-
-    Without a policy nobody can be labelled: all leads have one probability.
-    """
+    """All that is chosen on the past; ``fitted`` are the models of it that the held-out period evaluates."""
 
     chosen: Chosen
     curve: tuple[LearningPoint, ...]
     calibrator: SigmoidCalibrator
+    levels: PeriodLevels
     drift: Drift
     fitted: tuple[LeadScorer, ...]
-    policy: LabelPolicy | None
+    policy: LabelPolicy
     interest: Measure | None
 
 
@@ -143,7 +141,7 @@ class _Shipped:
 
 @dataclass(frozen=True)
 class _Release:
-    """The version that ships, and what only a model that passed is asked."""
+    """The version that ships, and what is measured only for a model that passed."""
 
     shipped: _Shipped
     labels: dict[str, LabelEvaluation]
@@ -172,7 +170,7 @@ def train(
         Written into the version; outcomes cannot be complete up to a later moment, and nothing else depends on it.
     progress : Progress, optional
     record : function, optional
-        Told of the held-out period as it is opened, and says who opened it before, as a `Logbook` does.
+        Called with the held-out period as it is opened; gives who opened it before, as a `Logbook` does.
 
     Raises
     ------
@@ -218,8 +216,8 @@ def train(
         slices = find_slices(task.data, table, evaluated, config)
     gate = _decide(choices, evaluated, slices, held, table, task)
     release = None
-    if gate.passed and choices.policy is not None:
-        release = _release(choices, choices.policy, evaluated, table, task)
+    if gate.passed:
+        release = _release(choices, evaluated, table, task)
     result = _summarize(choices, evaluated, slices, gate, release, table, task, held.prior_access)
     return Trained(result, None if release is None else _bundle(release.shipped, result, table, task))
 
@@ -244,38 +242,34 @@ def _positives(table: TrainingTable) -> int:
 def _choose(held: HeldOut, task: _Task) -> _Choices:
     past, config, progress = held.past, task.config, task.progress
     interest = ask_interest(config, past.plan)
-    with progress.step("forward folds"):
+    with progress.step("out-of-time folds"):
         chosen = choose_model(
             past, tune=config.tune, random_state=RANDOM_STATE, progress=progress, measure=interest
         )
     scorer, out_of_time = chosen.scorer, chosen.out_of_time
     if np.ptp(out_of_time.raw) == 0:
         raise GateRefused(
-            "the model gives every lead the same score, so there is nothing to rank by: no column told converting "
-            f"leads apart in {len(past.holdout.train):,} rows. Bring more columns or a longer history"
+            "the model gives every lead the same score, so there is nothing to rank by: no column tells converting "
+            f"leads from others in {len(past.holdout.train):,} rows. Bring more columns or a longer history"
         )
     with progress.step("learning curve"):
-        curve = measure_curve(scorer, past, chosen.folds, random_state=RANDOM_STATE)
-    calibrator, drift = calibrate_past(out_of_time, past)
+        curve = measure_curve(scorer, past, chosen.folds, out_of_time.raw, random_state=RANDOM_STATE)
+    levels, drift = find_levels(out_of_time, past), find_drift(out_of_time, past)
     with progress.step("fit"):
         fitted = fit_past(scorer, past)
-    policy = None
-    if calibrator.slope_ > 0:  # otherwise all have one probability, and no threshold parts them
-        with progress.step("labels"):
-            learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
-            policy = choose_labels(
-                calibrator.predict_proba(out_of_time.raw)[:, 1],
-                past,
-                out_of_time.rows,
-                out_of_time_periods(past, out_of_time),
-                make_gate_inputs(
-                    task.data, past.lead_id.iloc[out_of_time.rows], config, out_of_time.measured
-                ),
-                config,
-                recent=read_recent_weeks(learned, past, held.recent, calibrator, task.data, config, interest),
-                random_state=RANDOM_STATE,
-            )
-    return _Choices(chosen, curve, calibrator, drift, fitted, policy, interest)
+    calibrator = calibrate(fitted, levels)
+    with progress.step("labels"):
+        learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
+        policy = choose_labels(
+            calibrator.predict_proba(out_of_time.raw)[:, 1],
+            past,
+            out_of_time.rows,
+            out_of_time_periods(past, out_of_time),
+            make_gate_inputs(task.data, past.lead_id.iloc[out_of_time.rows], config, out_of_time.measured),
+            config,
+            recent=read_recent_weeks(learned, past, held.recent, calibrator, task.data, config, interest),
+        )
+    return _Choices(chosen, curve, calibrator, levels, drift, fitted, policy, interest)
 
 
 def _decide(
@@ -287,7 +281,7 @@ def _decide(
     task: _Task,
 ) -> GateResult:
     """The gate, with everything a person should know of this model."""
-    chosen, calibrator = choices.chosen, choices.calibrator
+    chosen = choices.chosen
     gate = check_gate(evaluated.metrics, evaluated.baselines)
     warnings = [*gate.warnings, *warn_of_holdout_access(held.prior_access)]
     if not chosen.out_of_time.in_time:
@@ -295,7 +289,7 @@ def _decide(
             "The history is too short to go forward in time before the held-out period: calibration and thresholds "
             "rest on folds drawn across time, and are less certain."
         )
-    moves = warn_of_drift(choices.drift)
+    moves = warn_of_drift(choices.drift, choices.calibrator)
     if moves is not None:
         warnings.append(moves)
     if chosen.stopped:
@@ -303,18 +297,15 @@ def _decide(
             f"Tuning was stopped after {len(chosen.trials)} settings; the best of them was kept, and another run "
             "may keep others."
         )
+    if isinstance(task.data, Journeys):
+        warnings += [warning.text for warning in find_data_warnings(task.data, task.config)]
     warnings += [*warn_of_slices(slices), *find_config_warnings(task.data, table.plan, task.config)]
-    reasons = gate.reasons
-    if note := calibrator.note_:
-        reasons = (*reasons, f"{note[:1].upper()}{note[1:]}, {expit(calibrator.intercept_):.3g}.")
-    return GateResult(passed=not reasons, reasons=reasons, warnings=tuple(warnings))
+    return replace(gate, warnings=tuple(warnings))
 
 
-def _release(
-    choices: _Choices, policy: LabelPolicy, evaluated: Evaluated, table: TrainingTable, task: _Task
-) -> _Release:
+def _release(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _Task) -> _Release:
     """What the thresholds of the past brought, what the model relies on, and the version that ships."""
-    config, data = task.config, task.data
+    config, data, policy = task.config, task.data, choices.policy
     gated = None if choices.interest is None else evaluated.interest
     gate_inputs = make_gate_inputs(data, table.lead_id.iloc[table.holdout.test], config, gated)
     found = evaluate_labels(policy, evaluated, table, gate_inputs)
@@ -337,20 +328,20 @@ def _release(
 
 
 def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _Task) -> _Shipped:
-    """The version that is registered: everything mature is learned from, and the last period, which has evaluated the
-    model and is of no more use for that, joins the out-of-time predictions behind calibration and thresholds."""
+    """The version that is registered, learned from everything mature. The last period, which is no longer needed to
+    evaluate, joins the out-of-time predictions behind level and thresholds."""
     chosen, config, data = choices.chosen, task.config, task.data
     out_of_time, last = chosen.out_of_time, table.holdout.test
     held = (table.holdout.start, table.holdout.end)
     rows, raw = np.concatenate([out_of_time.rows, last]), np.concatenate([out_of_time.raw, evaluated.raw])
-    periods = (*out_of_time.periods, held) if out_of_time.in_time else ()
-    calibrator, _ = calibrate_out_of_time(raw, rows, periods, table)
-    probability = calibrator.predict_proba(raw)[:, 1]
     points = None
     if out_of_time.measured is not None:
         points = np.concatenate([out_of_time.measured, evaluated.interest])
-    weights = chosen.blend.weights(int(table.label.sum()))
-    scorer: LeadScorer = clone(chosen.scorer).set_params(**weights).fit(table.features, table.label)
+    scorer: LeadScorer = clone(chosen.scorer).fit(table.features, table.label)
+    target = table.label[last].astype(np.float64)
+    level = measure_levels(evaluated.raw, evaluated.prior, target, np.zeros(len(last), dtype=np.intp))
+    calibrator = calibrate([scorer], choices.levels.then(level))
+    probability = calibrator.predict_proba(raw)[:, 1]
     recent = None
     if isinstance(data, Journeys):
         everything = np.arange(len(table.label))
@@ -366,7 +357,6 @@ def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _
         make_gate_inputs(data, table.lead_id.iloc[rows], config, points),
         config,
         recent=recent,
-        random_state=RANDOM_STATE,
     )
     return _Shipped(scorer, calibrator, policy, make_reference(probability))
 
@@ -393,19 +383,19 @@ def _summarize(
         population=describe_population(table),
         left_out=list_left_out(table),
         leaks=table.leaks,
+        questions=table.questions,
         leak_test=table.leak_test,
         holdout=summarize_holdout(evaluated.metrics, table, prior_access),
         by_age=evaluated.by_age,
         over_time=evaluate_over_time(choices.chosen, evaluated, table),
         slices=slices,
         fit_by_engagement=evaluate_fit_by_engagement(evaluated, table),
-        choice=describe_choice(choices.chosen),
+        choice=describe_choice(choices.chosen, table),
         learning_curve=choices.curve,
         calibration=describe_calibration(
             choices.calibrator,
             choices.drift,
             make_calibration_table(target, evaluated.probability),
-            dated=table.dated,
         ),
         deciles=make_decile_table(target, evaluated.raw),
         signals=report_signals(task.data, table, random_state=RANDOM_STATE),

@@ -1,17 +1,10 @@
-"""A table larger than memory is built in partitions, in a checkpoint directory from which a killed job resumes.
-
-A lock gives the directory to one process at a time. A key identifies the table; a directory with another key is
-emptied first.
-"""
+"""A table larger than memory is built in partitions, in a checkpoint directory from which a killed job resumes."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -24,21 +17,28 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
 from mqlml import __version__
+from mqlml.commands.checkpoint import fingerprint_file, fingerprint_values
 from mqlml.config import Config, format_size
-from mqlml.errors import ConfigError, OutputError
+from mqlml.errors import ConfigError
 from mqlml.features import EventFacts, FeaturePlan, check_own, gather_facts
 from mqlml.journeys import Journeys
-from mqlml.journeys.partitions import PartitionedEvents, find_partitions, open_events, partition_events
-from mqlml.journeys.read import LeadIds, add_events
+from mqlml.journeys.leadids import LeadIds
+from mqlml.journeys.partitions import (
+    EventRules,
+    PartitionedEvents,
+    find_partitions,
+    open_events,
+    partition_events,
+)
+from mqlml.journeys.read import add_events
 from mqlml.journeys.sources import blaming, find_files
 from mqlml.journeys.stream import fingerprint_query
 from mqlml.progress import Progress
 from mqlml.registry import fingerprint_tables
 from mqlml.scoring import write_table
+from mqlml.scoring.parts import interleave
 from mqlml.times import to_microseconds
 from mqlml.training import (
     EventCounts,
@@ -56,80 +56,9 @@ __all__ = [
     "PartitionedTable",
     "build_parts",
     "count_parts",
-    "fingerprint_file",
-    "fingerprint_values",
     "identify",
     "memory_needed",
-    "working_in",
 ]
-
-_KEY = "key.json"
-_ENDS = 1 << 16
-
-
-def fingerprint_values(values: Mapping[str, object]) -> str:
-    """SHA-256 of values; what JSON cannot hold counts as its text."""
-    text = json.dumps(values, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def fingerprint_file(path: Path) -> str:
-    """SHA-256 of a file's path, size, modification time, beginning and end; hashing all of a large file would take
-    as long as the work that a checkpoint saves."""
-    found = path.stat()
-    digest = hashlib.sha256(f"{path.absolute()} {found.st_size} {found.st_mtime_ns}".encode())
-    with path.open("rb") as file:
-        digest.update(file.read(_ENDS))
-        file.seek(max(found.st_size - _ENDS, 0))
-        digest.update(file.read(_ENDS))
-    return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def working_in(folder: Path, key: str) -> Iterator[None]:
-    """Lock a checkpoint directory, empty unless an earlier run left the same key.
-
-    It is removed when the work is done, and stays where the work fails.
-
-    Raises
-    ------
-    OutputError
-        If another process has locked it, or it cannot be created.
-    """
-    try:
-        folder.mkdir(exist_ok=True)
-        lock = FileLock(folder / "lock").acquire(blocking=False)
-    except Timeout:
-        raise OutputError(
-            f"another process is building the same table in {str(folder)!r}; wait for it, or name another --out"
-        ) from None
-    except OSError as error:
-        raise OutputError(
-            f"cannot create the checkpoint directory {str(folder)!r} ({error.strerror or error}); name another --out"
-        ) from error
-    with lock:
-        if _read_key(folder) != key:
-            for item in folder.iterdir():
-                if item.is_dir():
-                    shutil.rmtree(item)
-                elif item.name != "lock":
-                    item.unlink()
-            unfinished = folder / f"{_KEY}.part"
-            unfinished.write_text(json.dumps({"key": key}), encoding="utf-8")
-            os.replace(unfinished, folder / _KEY)
-        yield
-        # The key goes first: a half-removed directory must not count as finished work.
-        (folder / _KEY).unlink()
-        shutil.rmtree(folder)
-
-
-def _read_key(folder: Path) -> str | None:
-    try:
-        key: str = json.loads((folder / _KEY).read_text(encoding="utf-8"))["key"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return key
-
 
 Item = TypeVar("Item")
 
@@ -176,35 +105,7 @@ class PartitionedTable:
 
     def batches(self, limit: int) -> Iterator[pa.Table]:
         """The rows in the order of the table, in batches that fit the limit (bytes)."""
-        readers = [_Reader(file) for file in self.files]
-        size = _rows_within(limit // 4, self.plan, 1)
-        for start in range(0, len(self.part), size):
-            part = self.part[start : start + size]
-            counts = np.bincount(part, minlength=len(self.files))
-            found = pa.concat_tables(
-                [readers[number].take(counts[number]) for number in np.flatnonzero(counts)]
-            )
-            place = np.empty(len(part), np.int64)
-            place[np.argsort(part, kind="stable")] = np.arange(len(part))
-            yield found.take(pa.array(place)).combine_chunks()
-
-
-class _Reader:
-    """The rows of one file, in order."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = pq.ParquetFile(file, pre_buffer=False)
-        self._group = 0
-        self._left: pa.Table | None = None
-
-    def take(self, number: int) -> pa.Table:
-        pieces = [] if self._left is None else [self._left]
-        while sum(piece.num_rows for piece in pieces) < number:
-            pieces.append(self._file.read_row_group(self._group, use_threads=False))
-            self._group += 1
-        found = pa.concat_tables(pieces)
-        self._left = found.slice(number)
-        return found.slice(0, number)
+        return interleave(self.files, self.part, _rows_within(limit // 4, self.plan, 1))
 
 
 def _rows_within(limit: int, plan: FeaturePlan, files: int) -> int:
@@ -213,15 +114,14 @@ def _rows_within(limit: int, plan: FeaturePlan, files: int) -> int:
 
 
 def identify(config: Config, journeys: Journeys) -> str:
-    """A key for the table that a config describes; any change of its inputs changes the key."""
-    spec = config.data.events
-    if spec is None:
-        events = []
-    elif spec.path is not None:
-        with blaming("data.events"):
-            events = [fingerprint_file(path) for _, path in find_files(spec, config.folder)]
-    else:
-        events = [fingerprint_query(spec, where="data.events", base=config.folder, zone=config.data.timezone)]
+    """A key for the table that a config describes: any change of its inputs changes the key."""
+    events = []
+    for where, spec in config.data.event_tables:
+        if spec.path is not None:
+            with blaming(where):
+                events += [fingerprint_file(path) for _, path in find_files(spec, config.folder)]
+        else:
+            events.append(fingerprint_query(spec, where=where, base=config.folder, zone=config.data.timezone))
     tables = {"leads": journeys.leads, "outcomes": journeys.outcomes, "history": journeys.history}
     ids = pd.util.hash_array(journeys.leads["lead_id"].to_numpy())
     return fingerprint_values(
@@ -359,13 +259,15 @@ def _partition(
     workers: int,
 ) -> tuple[PartitionedEvents, npt.NDArray[np.int32]]:
     """The partitioned events, and the partition of each lead."""
-    partitioned = find_partitions(folder)
+    rules = EventRules(config.journeys.bots, journeys.merged)
+    partitioned = find_partitions(folder, rules)
     if partitioned is None:
         shutil.rmtree(folder, ignore_errors=True)
-        stream = open_events(config, folder)
-        parts = count_parts(stream.rows_read, journeys, rows, limit=limit, workers=workers)
+        streams = open_events(config, folder)
+        events = sum(stream.rows_read for stream in streams)
+        parts = count_parts(events, journeys, rows, limit=limit, workers=workers)
         part = assign_partitions(journeys.leads, parts)
-        return partition_events(stream, config, ids, part, parts, folder), part
+        return partition_events(streams, config, ids, part, parts, folder, rules), part
     return partitioned, assign_partitions(journeys.leads, len(partitioned.rows))
 
 

@@ -1,27 +1,94 @@
-"""``score`` labels every open lead by a version and writes the scores to a file."""
+"""``score`` labels every open lead by a version and writes the scores to a file or a database."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import hashlib
+import signal
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mqlml.commands.inputs import load_version_and_data
-from mqlml.config import read_config
-from mqlml.journeys import read_lead_ids
-from mqlml.progress import Progress
-from mqlml.render.results import ScoreResult
-from mqlml.scoring import (
-    TABLE_SUFFIXES,
-    check_target,
-    count_older,
-    read_scores,
-    score,
-    score_flat,
-    write_table,
+import pandas as pd
+
+from mqlml import __version__
+from mqlml.commands.check import read_leads, require_past
+from mqlml.commands.checkpoint import fingerprint_file, fingerprint_values, working_in
+from mqlml.commands.inputs import load_model, read_moment
+from mqlml.config import Config, Table, expand_text, parse_size, read_config
+from mqlml.errors import (
+    DatabaseError,
+    LabelChangeRefused,
+    OutputError,
+    StoppedError,
+    UsageError,
 )
+from mqlml.journeys import FlatTable, Journeys, read_flat, read_lead_ids
+from mqlml.journeys.databases import has_databases, open_copies
+from mqlml.journeys.sources import blaming, find_files
+from mqlml.progress import Progress
+from mqlml.registry import Bundle
+from mqlml.render.results import ScoreResult
+from mqlml.scoring import SCORE_COLUMNS, count_older, problem_of, read_scores
+from mqlml.scoring.batch import ScoringRun, find_open, score_flat_rows
+from mqlml.scoring.batches import Batch, RunRecord, compare_labels, count_labels, list_skipped
+from mqlml.scoring.explain import Explainer
+from mqlml.scoring.job import OpenLeads, related_leads, score_parts, write_part
+from mqlml.scoring.sinks import CsvStyle
+from mqlml.scoring.targets import FileTarget, Target, make_target
 from mqlml.times import format_instant
 
-__all__ = ["score_leads"]
+__all__ = ["ScoreOptions", "score_leads"]
+
+_TABLES = ("leads", "events", "outcomes", "history", "merges")
+
+_RESUMABLE = (OutputError, DatabaseError, StoppedError)
+"""Errors after which a second run can take over what the first one finished; others mean that the data is mended."""
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """What may differ from the usual run.
+
+    Attributes
+    ----------
+    model : ``NAME@ALIAS`` or ``NAME@NUMBER``; the champion if None.
+    leads : score these leads only: a table with the column of lead ids; for a flat table, a file of new rows.
+    previous : earlier scores, for labels that are held (``hold``, ``exit``) and for what changed; those of the cutoff
+        or later change nothing. A database knows its own.
+    table : the table of scores in a database; ``lead_scores`` if None.
+    columns : the columns of a file, of the scores or of the leads; all of the scores if None.
+    exact : write a CSV as data, not for people.
+    max_change : write nothing if more than this share of the leads scored before changes its label.
+    wait : wait for another job on the same target instead of ending.
+    memory_limit : a size, as ``1.5GB``, in place of ``data.memory_limit``.
+    """
+
+    model: str | None = None
+    leads: str | Path | None = None
+    previous: str | Path | None = None
+    table: str | None = None
+    columns: tuple[str, ...] | None = None
+    exact: bool = False
+    max_change: float | None = None
+    wait: bool = False
+    memory_limit: str | None = None
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Finished scores in files, and what the record of the run says of them."""
+
+    files: tuple[Path, ...]
+    leads: int
+    skipped: pd.DataFrame
+    older: int
+    rows_read: int
+    quarantined: int
+    newest: dt.datetime | None
 
 
 def score_leads(
@@ -29,11 +96,9 @@ def score_leads(
     *,
     as_of: str | None,
     out: str | Path,
-    model: str | None = None,
-    leads: str | Path | None = None,
-    previous: str | Path | None = None,
     now: dt.datetime,
     progress: Progress,
+    options: ScoreOptions | None = None,
 ) -> ScoreResult:
     """Label every lead that is open at ``as_of`` and write one row for each.
 
@@ -41,48 +106,225 @@ def score_leads(
     ----------
     as_of : str or None
         ISO date or time, in the config's zone where it names none. A flat table needs none: then ``now``.
-    out : path of a ``.parquet`` or ``.csv`` file; an earlier one is replaced whole or stays whole.
-    model : ``NAME@ALIAS`` or ``NAME@NUMBER``; the champion if left out.
-    leads : path, optional
-        Score these leads only: a table with the column of lead ids; for a flat table, a file of new rows.
-    previous : path, optional
-        Earlier scores, for labels that are held (``hold``, ``exit``); those of ``as_of`` or later change nothing.
+    out : path of a ``.parquet`` or ``.csv`` file, replaced whole, or the URL of a PostgreSQL database. ``${NAME}`` is
+        read from the environment.
+
+    Raises
+    ------
+    UsageError
+        If options do not go together.
+    LabelChangeRefused
+        If more labels would change than ``max_change`` allows.
+    OutputError, DatabaseError
+        If the target cannot be written; it is then unchanged, and the next run resumes from the finished parts.
+    StoppedError
+        If the system asked the process to end.
     """
+    options = options or ScoreOptions()
     config = read_config(config_path)
-    target = check_target(out, suffixes=TABLE_SUFFIXES)
-    before = None if previous is None else read_scores(previous)
-    loaded = load_version_and_data(
-        config, command="score", as_of=as_of, model=model, leads=leads, now=now, progress=progress
+    if options.memory_limit is not None:
+        config = _with_limit(config, options.memory_limit)
+    require_past(config, now)
+    target = make_target(
+        expand_text(str(out), "--out"),
+        table=options.table,
+        columns=options.columns,
+        style=None if options.exact else CsvStyle(config.data.timezone),
     )
-    bundle, version, data, moment = loaded.bundle, loaded.version, loaded.data, loaded.moment
-    with progress.step("score"):
-        if not data.dated:
-            table = score_flat(
-                bundle, data, config, as_of=moment, scored_at=now, version=version, previous=before
-            )
-            older = 0
+    if as_of is None and config.data.flat is None:
+        raise UsageError("score needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
+    moment = now if as_of is None else read_moment(as_of, config.data.timezone, option="--as-of")
+    with progress.step("load"):
+        bundle, version = load_model(config, options.model)
+    attributes = tuple(name for name in options.columns or () if name not in SCORE_COLUMNS)
+    run = ScoringRun(config, moment, now, version, attributes=attributes)
+    with target.holding(wait=options.wait):
+        if isinstance(target, FileTarget):
+            work, state = target.path.with_name(f".{target.path.name}.mqlml-work"), ""
         else:
-            table = score(
-                bundle,
-                data,
-                config,
-                as_of=moment,
-                scored_at=now,
-                version=version,
-                lead_ids=None if leads is None else read_lead_ids(config, leads),
-                previous=before,
+            digest = hashlib.sha256(target.shown.encode()).hexdigest()[:12]
+            work, state = config.folder / f".mqlml-work-{digest}", target.shown
+        key = _identify(run, options, state)
+        with working_in(work, key, wait=options.wait, resumable=_RESUMABLE):
+            scored = _score(bundle, run, target, options, work, progress)
+            before, changed = compare_labels(scored.files)
+            _check_change(before, changed, options.max_change)
+            record = RunRecord(
+                job_id=uuid.uuid4().hex,
+                started_at=now,
+                cutoff_time=moment,
+                model_name=bundle.name,
+                model_version=version.version,
+                rows_read=scored.rows_read,
+                quarantined=scored.quarantined,
+                scored=scored.leads,
+                skipped=len(scored.skipped),
+                labels=count_labels(scored.files),
+                changed_labels=changed,
+                newest_fact=scored.newest,
+                mqlml_version=__version__,
             )
-            older = count_older(bundle, data, table, moment)
-    with progress.step("write"):
-        write_table(table, target)
+            with progress.step("write"):
+                target.publish(Batch(scored.files, scored.skipped, record, whole=options.leads is None))
+    return _result(target, run, scored, record)
+
+
+def _score(
+    bundle: Bundle, run: ScoringRun, target: Target, options: ScoreOptions, work: Path, progress: Progress
+) -> _Scored:
+    if run.config.data.flat is not None:
+        return _score_flat(bundle, run, target, options, work, progress)
+    config = run.config
+    with contextlib.ExitStack() as stack:
+        copies = None
+        if has_databases(config):
+            copies = stack.enter_context(open_copies(config, work / "source"))
+        with progress.step("read"):
+            if copies is not None:
+                config = copies.copy(("leads", "outcomes", "history", "merges"))
+            journeys, ids = read_leads(config)
+        lead_ids = None if options.leads is None else read_lead_ids(config, options.leads)
+        snapshots = find_open(bundle, journeys, replace(run, config=config), lead_ids)
+        if copies is not None:
+            needed = journeys.leads.loc[related_leads(journeys.leads, snapshots["lead_id"]), "lead_id"]
+            with progress.step("read"):
+                config = copies.copy(("events",), needed=needed.astype("str").tolist())
+                copies.finish()
+    run = replace(run, config=config)
+    run = _with_previous(run, target, options, journeys.leads["lead_id"], bundle.name)
+    with _sigterm() as asked:
+
+        def after_part(number: int, parts: int) -> None:
+            if asked():
+                raise StoppedError(
+                    f"stopped by SIGTERM after part {number} of {parts}; the same command resumes from there"
+                )
+
+        whole, files = score_parts(
+            Explainer(bundle),
+            OpenLeads(journeys, ids, snapshots),
+            run,
+            work,
+            limit=config.data.memory_limit,
+            progress=progress,
+            after_part=after_part,
+        )
+    return _Scored(
+        files=files,
+        leads=len(snapshots),
+        skipped=list_skipped(journeys, problem_of(bundle), run.as_of, snapshots["lead_id"]),
+        older=count_older(bundle, journeys, snapshots, run.as_of),
+        rows_read=sum(whole.rows_read.values()),
+        quarantined=len(whole.quarantine),
+        newest=_newest(journeys, run.as_of),
+    )
+
+
+def _score_flat(
+    bundle: Bundle, run: ScoringRun, target: Target, options: ScoreOptions, work: Path, progress: Progress
+) -> _Scored:
+    with progress.step("read"):
+        flat: FlatTable = read_flat(run.config, options.leads)
+    run = _with_previous(run, target, options, flat.leads["lead_id"], bundle.name)
+    with progress.step("score"):
+        table = score_flat_rows(bundle, flat, run)
+    file = write_part(table, work)
+    labeled = flat.leads.loc[flat.label.notna().to_numpy(), ["lead_id"]].reset_index(drop=True)
+    skipped = labeled.assign(cutoff_time=pd.Timestamp(run.as_of).as_unit("us"), reason="label known already")
+    return _Scored((file,), len(table), skipped, 0, sum(flat.rows_read.values()), len(flat.quarantine), None)
+
+
+def _with_previous(
+    run: ScoringRun, target: Target, options: ScoreOptions, lead_id: pd.Series, model_name: str
+) -> ScoringRun:
+    """The run with the scores before its cutoff: those of ``--previous``, else those that the target holds."""
+    target.prepare(integer_ids=pd.api.types.is_integer_dtype(lead_id.dtype))
+    if options.previous is not None:
+        return replace(run, previous=read_scores(options.previous))
+    return replace(run, previous=target.last_scores(run.as_of, model_name))
+
+
+@contextlib.contextmanager
+def _sigterm() -> Iterator[Callable[[], bool]]:
+    """Catch SIGTERM; what is yielded tells whether one came."""
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    try:
+        yield lambda: bool(received)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _identify(run: ScoringRun, options: ScoreOptions, state: str) -> str:
+    """A key for what a run makes; the files it reads count by their fingerprints, databases by their query."""
+    config, version = run.config, run.version
+    assert version is not None
+    files: list[str] = []
+    for name in _TABLES:
+        spec = getattr(config.data, name)
+        for table in spec if isinstance(spec, list) else [spec]:
+            if isinstance(table, Table) and table.path is not None:
+                with blaming(f"data.{name}"):
+                    files += [fingerprint_file(path) for _, path in find_files(table, config.folder)]
+    given = [path for path in (options.leads, options.previous) if path is not None]
+    return fingerprint_values(
+        {
+            "mqlml": __version__,
+            "config": config.model_dump(mode="json"),
+            "as_of": run.as_of.isoformat(),
+            "version": (version.name, version.version, version.run_id),
+            "files": files,
+            "given": [fingerprint_file(Path(path)) for path in given if Path(path).is_file()],
+            "columns": options.columns,
+            "target": state,
+        }
+    )
+
+
+def _check_change(before: int, changed: int, most: float | None) -> None:
+    if most is not None and before and changed / before > most:
+        raise LabelChangeRefused(
+            f"{changed:,} of {before:,} leads would change their label ({changed / before:.1%}), and --max-change "
+            f"allows {most:.1%}; nothing was written. See that the data is complete, or raise --max-change"
+        )
+
+
+def _newest(journeys: Journeys, as_of: dt.datetime) -> dt.datetime | None:
+    """The last moment before the cutoff at which a lead was created or an outcome recorded."""
+    times = pd.concat([journeys.leads["created_at"], journeys.outcomes["recorded_at"]])
+    known = times[times < pd.Timestamp(as_of)]
+    return None if known.empty else known.max().to_pydatetime()
+
+
+def _with_limit(config: Config, text: str) -> Config:
+    try:
+        limit = parse_size(text)
+    except ValueError as error:
+        raise UsageError(f"--memory-limit: {error}; found {text!r}") from None
+    return config.model_copy(update={"data": config.data.model_copy(update={"memory_limit": limit})})
+
+
+def _result(target: Target, run: ScoringRun, scored: _Scored, record: RunRecord) -> ScoreResult:
+    version = run.version
+    assert version is not None
+    reasons = scored.skipped["reason"].value_counts()
     return ScoreResult(
-        out=str(out),
-        as_of=format_instant(moment),
-        timezone=config.data.timezone,
-        leads=len(table),
-        older_than_learned=older,
-        labels={str(name): int(n) for name, n in table["label"].value_counts().items()},
-        model=bundle.name,
-        version=version.version,
+        out=target.shown,
+        as_of=format_instant(run.as_of),
+        timezone=run.config.data.timezone,
+        leads=scored.leads,
+        older_than_learned=scored.older,
+        labels=record.labels,
+        changed_labels=record.changed_labels,
+        skipped={str(reason): int(n) for reason, n in reasons.items()},
+        rows_read=record.rows_read,
+        quarantined=record.quarantined,
+        parts=len(scored.files),
+        job_id=record.job_id,
+        model=record.model_name,
+        version=record.model_version,
         run_id=version.run_id,
     )

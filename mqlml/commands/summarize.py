@@ -1,8 +1,11 @@
-"""Figures of a training: what was read and the held-out period go in; their records in its result come out."""
+"""Builds the records of a training result from what was read, chosen and evaluated."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from scipy.special import expit
 
 from mqlml.commands.choose_model import Chosen
 from mqlml.config import Config
@@ -24,16 +27,17 @@ from mqlml.evaluation import (
 )
 from mqlml.evaluation.forecasts import Forecast
 from mqlml.evaluation.holdout import RANDOM_STATE, Evaluated, PriorAccess
+from mqlml.evaluation.metrics import log_losses
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.journeys.quarantine import count_rows, group_quarantine
 from mqlml.model import FEWEST_PERIODS, Drift, SigmoidCalibrator
-from mqlml.times import DAY, format_instant, from_microseconds
-from mqlml.training import TrainingTable, describe_holdout
+from mqlml.times import format_instant
+from mqlml.training import TrainingTable, describe_holdout, describe_place
+from mqlml.types import Floats
 
 __all__ = [
     "describe_calibration",
     "describe_choice",
-    "describe_place",
     "evaluate_over_time",
     "summarize_data",
     "summarize_holdout",
@@ -85,64 +89,44 @@ def evaluate_over_time(
     )
 
 
-def describe_place(time: int, table: TrainingTable) -> str:
-    """A moment as text, or a place in an order as it is."""
-    return format_instant(from_microseconds(time)) if table.dated else str(time)
+def describe_choice(chosen: Chosen, table: TrainingTable) -> Choice:
+    """The weights, the out-of-time log loss of parts, blend and base rate, and the settings tried."""
+    found = chosen.out_of_time
+    target = table.label[found.rows].astype(np.float64)
 
+    def loss(log_odds: Floats) -> float:
+        return float(log_losses(target, expit(log_odds)).mean())
 
-def describe_choice(chosen: Chosen) -> Choice:
-    """The blend as the model of the past has it, the log loss of each part, and the settings tried."""
-    blend = chosen.blend
     return Choice(
         tree_weight=chosen.scorer.tree_weight,
         linear_weight=chosen.scorer.linear_weight,
-        shrinkage=blend.optimism,
         out_of_time_log_loss=OutOfTimeLoss(
-            base_rate=blend.base_rate_loss,
-            trees=blend.tree_loss,
-            logistic=blend.linear_loss,
-            blend=blend.blend_loss,
+            base_rate=loss(found.prior),
+            trees=loss(found.parts[:, 0]),
+            logistic=loss(found.parts[:, 1]),
+            blend=loss(found.raw),
         ),
-        in_time=chosen.out_of_time.in_time,
+        in_time=found.in_time,
         trials=tuple(TriedSettings(trial.settings, trial.loss, trial.chosen) for trial in chosen.trials),
         stopped=chosen.stopped,
     )
 
 
 def describe_calibration(
-    calibrator: SigmoidCalibrator, drift: Drift, bands: tuple[CalibrationBand, ...], *, dated: bool
+    calibrator: SigmoidCalibrator, drift: Drift, bands: tuple[CalibrationBand, ...]
 ) -> CalibrationSummary:
-    """The calibration, conversions predicted and observed in each out-of-time period, and the held-out period.
-
-    Parameters
-    ----------
-    bands : of the held-out period.
-    dated : whether periods are times rather than places in an order.
-    """
-    unit = DAY if dated else 1
+    """The calibration, conversions in each out-of-time period, and the bands of the held-out period."""
     return CalibrationSummary(
         slope=calibrator.slope_,
         intercept=calibrator.intercept_,
-        half_life=None if drift.half_life is None else drift.half_life / unit,
-        shift=drift.shift,
         p_value=drift.p_value,
         drift=drift.found,
-        periods=tuple(
-            CalibrationPeriod(
-                start=level.start,
-                end=level.end,
-                n=level.n,
-                predicted=level.predicted,
-                observed=level.observed,
-                deviations=level.deviations,
-            )
-            for level in drift.periods
-        ),
+        periods=tuple(CalibrationPeriod(**vars(level)) for level in drift.periods),
         bands=bands,
     )
 
 
-def warn_of_drift(drift: Drift) -> str | None:
+def warn_of_drift(drift: Drift, calibrator: SigmoidCalibrator) -> str | None:
     """The warning where conversions move between periods beyond noise, or where too few periods could show it."""
     if 0 < len(drift.periods) < FEWEST_PERIODS and not drift.found:
         known = "one earlier period" if len(drift.periods) == 1 else f"{len(drift.periods)} earlier periods"
@@ -154,10 +138,11 @@ def warn_of_drift(drift: Drift) -> str | None:
     if not drift.found:
         return None
     first, last = drift.periods[0], drift.periods[-1]
+    shift = calibrator.intercept_
     follows = (
-        "the probabilities follow the most recent periods"
-        if drift.half_life is not None
-        else "following the most recent periods did not help"
+        f"the odds of all leads are multiplied by {math.exp(shift):.2f}, as far as earlier changes lasted"
+        if shift
+        else "such changes did not last, so the probabilities follow all of the past"
     )
     return (
         "We cannot say that the percentages will stay accurate: from period to period the share of leads that "

@@ -7,19 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mqlml.commands.check import check_rules, make_table, read_data, require_past
+from mqlml.commands.check import check_rules, make_table, read_data, read_leads, require_past
+from mqlml.commands.checkpoint import working_in
 from mqlml.commands.partitioned_table import (
     PartitionedTable,
     build_parts,
     identify,
     memory_needed,
-    working_in,
 )
 from mqlml.config import Config, parse_size, read_config
 from mqlml.errors import UsageError
 from mqlml.journeys import Journeys
-from mqlml.journeys.read import LeadIds, read_around_events, read_events
-from mqlml.journeys.sources import estimate_rows
+from mqlml.journeys.leadids import LeadIds
+from mqlml.journeys.partitions import estimate_events
+from mqlml.journeys.read import read_events
 from mqlml.progress import Progress
 from mqlml.render.results import TableResult
 from mqlml.scoring import (
@@ -117,7 +118,7 @@ def make_any_table(
         return
     require_past(config, now)
     with progress.step("read"):
-        journeys, ids = read_around_events(config)
+        journeys, ids = read_leads(config)
     check_rules(journeys.leads, config)
     rows = choose_rows(journeys, config)
     if _fits(config, journeys, rows):
@@ -143,8 +144,7 @@ def make_any_table(
 
 def _fits(config: Config, journeys: Journeys, rows: Rows) -> bool:
     """Whether the whole table fits in memory."""
-    spec = config.data.events
-    events = 0 if spec is None else estimate_rows(spec, where="data.events", base=config.folder)
+    events = estimate_events(config)
     return events is not None and memory_needed(events, journeys, rows) <= config.data.memory_limit
 
 

@@ -9,10 +9,11 @@ from mqlml.commands.holdout_log import Logbook
 from mqlml.commands.inputs import find_store
 from mqlml.commands.learn import Trained, train
 from mqlml.config import Config, describe_config, read_config
-from mqlml.progress import Progress
-from mqlml.registry import Bundle, Version, check_store, register_bundle
-from mqlml.render import render_report
+from mqlml.progress import Progress, Silent
+from mqlml.registry import Bundle, Registration, Version, check_store, register_bundle
+from mqlml.render import describe_model, describe_version, render_figures, render_report
 from mqlml.render.results import TrainedVersion
+from mqlml.scoring import SERVED_MODEL
 
 __all__ = ["register", "train_version"]
 
@@ -30,7 +31,7 @@ def train_version(
     version = None
     if register_it and trained.bundle is not None:
         with progress.step("register"):
-            version = register(trained, config, now=now, access=logbook.id)
+            version = register(trained, config, now=now, access=logbook.id, progress=progress)
     return TrainedVersion(
         **vars(trained.result),
         version=version.version if version else None,
@@ -40,7 +41,14 @@ def train_version(
     )
 
 
-def register(trained: Trained, config: Config, *, now: dt.datetime, access: str | None = None) -> Version:
+def register(
+    trained: Trained,
+    config: Config,
+    *,
+    now: dt.datetime,
+    access: str | None = None,
+    progress: Progress | None = None,
+) -> Version:
     """Save the bundle of a model that passed the gate and log it in the config's store as the next version.
 
     ``access`` is the `Logbook`'s id of the access to the held-out period that evaluated it.
@@ -56,10 +64,16 @@ def register(trained: Trained, config: Config, *, now: dt.datetime, access: str 
     return register_bundle(
         find_store(config),
         bundle,
-        created=now,
-        params=_params(bundle, config),
-        tags=tags,
-        texts={"report.html": render_report(trained.result)},
+        Registration(
+            created=now,
+            code=SERVED_MODEL,
+            params=_params(bundle, config),
+            tags=tags,
+            files={"report.html": render_report(trained.result), **render_figures(trained.result)},
+            description=describe_version(trained.result),
+            about=describe_model(trained.result),
+        ),
+        say=(progress or Silent()).note,
     )
 
 

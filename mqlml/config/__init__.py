@@ -3,9 +3,9 @@
 from mqlml.config.features import NUMBER_UNITS, Aggregate, Condition, Features, NumberUnit
 from mqlml.config.labels import Gate, LabelRule, Promote, Rules, Teams
 from mqlml.config.problem import MailDomains, Problem, Profile, Snapshots, TitleWords
-from mqlml.config.reading import describe_config, make_config, read_config
+from mqlml.config.reading import describe_config, expand_text, make_config, read_config
 from mqlml.config.sections import Config
-from mqlml.config.tables import Data, Flat, Outcomes, Table
+from mqlml.config.tables import Data, Flat, Merges, Outcomes, Table
 from mqlml.config.values import STAGES, TERMINAL_STAGES, ColumnFormat, Stage, format_size, parse_size
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Gate",
     "LabelRule",
     "MailDomains",
+    "Merges",
     "NumberUnit",
     "Outcomes",
     "Problem",
@@ -34,6 +35,7 @@ __all__ = [
     "Teams",
     "TitleWords",
     "describe_config",
+    "expand_text",
     "format_size",
     "make_config",
     "parse_size",

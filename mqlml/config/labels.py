@@ -10,7 +10,17 @@ from pydantic import AfterValidator, Field, model_validator
 from mqlml.config.features import Condition
 from mqlml.config.values import Duration, InvalidValueError, Section
 
-__all__ = ["Disqualify", "Gate", "LabelRule", "Labels", "Promote", "Rules", "Teams", "TimelineEvent"]
+__all__ = [
+    "Disqualify",
+    "Exclude",
+    "Gate",
+    "LabelRule",
+    "Labels",
+    "Promote",
+    "Rules",
+    "Teams",
+    "TimelineEvent",
+]
 
 _USUAL_LEVELS = ("iql", "mql", "sql")
 _LABEL = r"[a-z][a-z0-9_]*"
@@ -103,6 +113,13 @@ class Disqualify(Section):
     reason: str
 
 
+class Exclude(Section):
+    """Leads that are neither trained on nor scored, as test accounts, staff and people who object."""
+
+    when: dict[str, Condition] = Field(min_length=1)
+    reason: str
+
+
 class TimelineEvent(Section):
     """An event of a lead whose ``action`` meets the condition, at most ``within`` ago (ever, if left out)."""
 
@@ -119,8 +136,9 @@ class Promote(Section):
 
 
 class Rules(Section):
-    """What overrules the model: who can never have a label, and who has one at once."""
+    """What overrules the model: who is left out, who can never have a label, and who has one at once."""
 
+    exclude: list[Exclude] = []
     disqualify: list[Disqualify] = []
     promote: list[Promote] = []
 

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mqlml.config.values import Duration, InvalidValueError, Name, OutcomeWord, Reason, Section, read_instant
-from mqlml.times import DAY
+from mqlml.times import DAY, format_duration
 
 __all__ = ["MailDomains", "Problem", "Profile", "Snapshots", "TitleWords"]
 
@@ -97,18 +97,45 @@ class Snapshots(Section):
         return self
 
 
+_LEAST_LIMIT = 7 * DAY
+
+
+def _default_limits(ages: list[int]) -> tuple[str, str]:
+    """Hardly beyond the ages that are learned from: twice a single one, or a step more than the last of several."""
+    ages = sorted(ages)
+    limit = ages[-1] + max((later - earlier for earlier, later in pairwise(ages)), default=ages[-1])
+    return "0d", format_duration(max(limit, _LEAST_LIMIT if len(ages) == 1 else 0))
+
+
 class Problem(Section):
     """What is predicted: which stage, how far ahead, from which snapshots, for leads of which age.
 
-    ``holdout`` is the share of mature cutoffs, the latest ones, that no choice is made on.
+    ``holdout`` is the share of mature cutoffs, the latest ones, that no choice is made on. ``age_limits`` are
+    required with ``snapshots.every``; otherwise they end hardly beyond the ages that are learned from: at twice a
+    single age, at least 7 days, or at the last of several plus the longest step between two.
     """
 
     outcome: OutcomeWord = "closed_won"
     horizon: Duration = Field(default=60 * DAY, gt=0)
     gap: Duration = Field(default=0, ge=0)
     snapshots: Snapshots = Snapshots.model_validate({"ages": ["0d", "7d", "30d"]})
-    age_limits: tuple[Duration, Duration] = (0, 365 * DAY)
+    age_limits: tuple[Duration, Duration] = Field(default=None, validate_default=True)
     holdout: float = Field(default=0.3, gt=0, lt=1)
+
+    @field_validator("age_limits", mode="before")
+    @classmethod
+    def _limited(cls, value: object, info: ValidationInfo) -> object:
+        if value is not None:
+            return value
+        snapshots: Snapshots | None = info.data.get("snapshots")
+        if snapshots is None or snapshots.ages is None:
+            if snapshots is not None:
+                raise InvalidValueError(
+                    "is needed with 'snapshots.every': the ages of the leads that are learned from and scored",
+                    remedy="write [0d, 90d], say",
+                )
+            return "0d", "0d"  # the snapshots are wrong, which is told already
+        return _default_limits(snapshots.ages)
 
     @field_validator("age_limits")
     @classmethod

@@ -122,7 +122,9 @@ def _read_error(error: Any, config: type[BaseModel]) -> ConfigProblem:
 
 def _shown(found: object) -> str | None:
     text = repr(str(found) if isinstance(found, dt.date) else found)
-    return None if isinstance(found, dict | BaseModel) or len(text) > _LONGEST else text
+    # A URI may hold a password.
+    hidden = isinstance(found, dict | BaseModel) or len(text) > _LONGEST or "://" in text
+    return None if hidden else text
 
 
 def _remedy(error: Any, place: Place, config: type[BaseModel]) -> str | None:

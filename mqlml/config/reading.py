@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from mqlml.config.problems import ConfigProblem, find_problems, make_error
 from mqlml.config.sections import Config
 from mqlml.config.yamlfile import Lines, parse_yaml
-from mqlml.errors import ConfigError
+from mqlml.errors import ConfigError, UsageError
 
-__all__ = ["describe_config", "make_config", "read_config"]
+__all__ = ["describe_config", "expand_text", "make_config", "read_config"]
 
 _LONGEST = 80
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -44,6 +44,21 @@ def _expand(value: Any, place: tuple[int | str, ...], problems: list[ConfigProbl
         return text
 
     return _VARIABLE.sub(read, value)
+
+
+def expand_text(text: str, where: str) -> str:
+    """A text of the command line with its ``${NAME}`` read from the environment.
+
+    Raises
+    ------
+    UsageError
+        If a variable is not set.
+    """
+    problems: list[ConfigProblem] = []
+    found: str = _expand(text, (where,), problems)
+    if problems:
+        raise UsageError(f"{where} {problems[0].rule}; {problems[0].remedy}")
+    return found
 
 
 def make_config(values: Any, *, folder: Path, where: str = "config", lines: Lines | None = None) -> Config:
@@ -134,12 +149,12 @@ def _zone_of(data: Any) -> str:
 def describe_config(config: Config) -> dict[str, Any]:
     """The config with its defaults, as a version keeps it.
 
-    What came from the environment stands as ``${NAME}`` where it says how to reach something (``data``,
-    ``tracking``), so that neither a password nor a path of one machine gets into a version.
+    What came from the environment is kept as ``${NAME}``, so that neither a password nor a path of one machine gets
+    into a version. Only ``problem``, which scoring reads and which holds durations and stages, is kept resolved.
     """
     described: dict[str, Any] = config.model_dump(mode="json", by_alias=True, exclude_none=True)
-    places = {name: config.written.get(name) for name in ("data", "tracking")}
-    kept: dict[str, Any] = _put_back(described, places)
+    written = {name: value for name, value in config.written.items() if name != "problem"}
+    kept: dict[str, Any] = _put_back(described, written)
     return kept
 
 

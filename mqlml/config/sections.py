@@ -15,13 +15,22 @@ from mqlml.config.values import InvalidValueError, Name, Section, Tune, Window, 
 from mqlml.errors import ConfigError
 from mqlml.times import DAY
 
-__all__ = ["Config", "Tracking"]
+__all__ = ["Config", "JourneyRules", "Tracking"]
+
+
+class JourneyRules(Section):
+    """What is done with events that machines made: ``drop`` them, ``flag`` them as an action of their own, or
+    ``keep`` them as they are."""
+
+    bots: Literal["drop", "flag", "keep"] = "drop"
 
 
 class Tracking(Section):
     """Where versions are kept: any MLflow tracking URI."""
 
     uri: str = "sqlite:///models/mlflow.db"
+    lock_timeout: float = Field(default=600, ge=0)
+    """Seconds that registering waits for another process that registers in the same embedded store."""
 
 
 _DEFAULT_LABELS = {
@@ -52,6 +61,7 @@ class Config(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     data: Data
+    journeys: JourneyRules = JourneyRules()
     problem: Problem = Problem()
     profile: Profile = Profile()
     personas: dict[Name, Annotated[dict[str, Condition], Field(min_length=1)]] = {}

@@ -28,6 +28,8 @@ __all__ = [
     "TERMINAL_STAGES",
     "Column",
     "ColumnFormat",
+    "Constant",
+    "DecimalMark",
     "Duration",
     "FilePath",
     "InvalidValueError",
@@ -39,8 +41,10 @@ __all__ = [
     "Size",
     "Stage",
     "StageWord",
+    "TimeUnit",
     "Tune",
     "Window",
+    "check_stage",
     "check_windows",
     "format_size",
     "known_zone",
@@ -147,7 +151,7 @@ _MEANT: dict[str, Stage] = {
 """The stage that a CRM's own word usually means."""
 
 
-def _stage(value: object) -> object:
+def check_stage(value: object) -> object:
     if value in STAGES:
         return value
     word = re.sub(r"\W+", "_", str(value).strip().casefold())
@@ -159,7 +163,7 @@ def _stage(value: object) -> object:
 
 def _outcome(value: object) -> object:
     try:
-        return _stage(value)
+        return check_stage(value)
     except InvalidValueError as error:
         if isinstance(value, str):
             ours = _MEANT.get(value.strip().casefold(), "closed_won")
@@ -170,7 +174,7 @@ def _outcome(value: object) -> object:
         raise
 
 
-StageWord = Annotated[Stage, BeforeValidator(_stage)]
+StageWord = Annotated[Stage, BeforeValidator(check_stage)]
 """One of mqlml's stages."""
 
 OutcomeWord = Annotated[Stage, BeforeValidator(_outcome)]
@@ -249,24 +253,44 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+TimeUnit = Literal["d", "s", "ms", "us", "excel"]
+"""What numbers count: days, seconds, milli- or microseconds since 1970, or the days of a spreadsheet."""
+
+DecimalMark = Literal[".", ","]
+"""What stands before the fraction of a number."""
+
+
 class ColumnFormat(Section):
-    """A column whose values need a hint to be read: a ``strftime`` format, or the unit of an epoch number."""
+    """A column whose values need a hint to be read: a ``strftime`` format, the unit of a number that stands for a
+    time, or the mark before the fraction of a quantity."""
 
     column: str
     format: str | None = None
-    unit: Literal["d", "s", "ms", "us"] | None = None
+    unit: TimeUnit | None = None
+    decimal: DecimalMark | None = None
+
+
+class Constant(Section):
+    """One value for all rows, where the source has no such column."""
+
+    constant: Annotated[str, Field(min_length=1)]
 
 
 def _spelling(value: object) -> str:
     if isinstance(value, list):
         return "<several>"
+    if isinstance(value, Constant) or (isinstance(value, dict) and "constant" in value):
+        return "<constant>"
     return "<hinted>" if isinstance(value, dict | ColumnFormat) else "<name>"
 
 
 Column = Annotated[
-    Annotated[str, Tag("<name>")] | Annotated[ColumnFormat, Tag("<hinted>")], Discriminator(_spelling)
+    Annotated[str, Tag("<name>")]
+    | Annotated[ColumnFormat, Tag("<hinted>")]
+    | Annotated[Constant, Tag("<constant>")],
+    Discriminator(_spelling),
 ]
-"""A column of the source: its name, or its name with a hint how to read it."""
+"""A column of the source: its name, its name with a hint how to read it, or one value for all rows."""
 
 Order = Annotated[
     Annotated[str, Tag("<name>")]

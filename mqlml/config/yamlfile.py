@@ -48,7 +48,7 @@ class _RepeatedKey(yaml.constructor.ConstructorError):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, without keys that stand twice."""
+    """YAML's safe loader, whose keys are text and stand once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -59,6 +59,8 @@ class _Loader(yaml.SafeLoader):
                 problem = f"the key {key.value!r} stands there a second time; remove one of the two"
                 raise _RepeatedKey(None, None, problem, key.start_mark)
             seen.add(key.value)
+            # A key is text: a bare Yes, 1 or 2025 is a word of the user's data, not a truth, number or date.
+            key.tag = "tag:yaml.org,2002:str"
         return super().construct_mapping(node, deep=deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:

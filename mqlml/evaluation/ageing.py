@@ -39,7 +39,7 @@ class AgeStep(Result):
     older: float
     """By how many days the older model of a pair was trained earlier, on average."""
     since_training: float
-    """Days from the older model's training to the leads it is asked about, on average."""
+    """Days from the older model's training to the leads it predicts, on average."""
     pairs: int
     """Pairs of models."""
     n: int
@@ -70,7 +70,7 @@ class Ageing(Result):
     observed: int
     """The greatest age seen, in days since training."""
     retrain_every: int | None
-    """In days; None where no age so far observed costs too much, or nothing can be said."""
+    """In days; None where no age so far observed costs too much, or nothing is known."""
     tolerated_share: float = field(init=False, default=TOLERATED)
     """The share of the skill that age may take before a model should be retrained."""
     found: bool = field(init=False, default=False)
@@ -115,7 +115,7 @@ def measure_ageing(
 
     Returns
     -------
-    Ageing, or None where no model could be asked about a later period.
+    Ageing, or None where no model could predict a later period.
     """
     rates = [float(label[fold.train].mean()) for fold in folds]
     own = {found.made: found for found in forecasts if found.made == found.period}
@@ -206,7 +206,7 @@ def _resample(
     columns.append(
         by_cluster((pair.forecast.rows, np.full(len(pair.added), pair.age * pair.age)) for pair in pairs)
     )
-    # One row a cluster, drawn as a whole: a lead that several pairs are asked about is one piece of news.
+    # One row a cluster, drawn as a whole: a lead that several pairs predict is one piece of evidence.
     bootstrap = ClusterBootstrap(np.arange(len(names)), n_bootstrap=_N_BOOTSTRAP, random_state=random_state)
     drawn = bootstrap.sums(*columns)
     with np.errstate(invalid="ignore", divide="ignore"):

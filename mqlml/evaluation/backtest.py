@@ -1,16 +1,15 @@
-"""Forward predictions: models that learn from the past predict the next period, fold by fold.
+"""Out-of-time predictions: models that learn from the past predict the next period, fold by fold.
 
-These are the only predictions that calibration and thresholds may be fitted on: each was made by a model that had
-seen neither the row's outcome, nor any outcome of its period, nor anyone of its account.
+Levels and thresholds may be fitted on these only: each was made by a model that had seen neither the row's outcome,
+nor any outcome of its period, nor anyone of its account.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
@@ -18,12 +17,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 from mqlml.errors import PopulationError
 from mqlml.model import LeadScorer
 from mqlml.training import Fold
-from mqlml.types import Floats, Rows
+from mqlml.types import Floats, Labels, Rows
 
 __all__ = ["FoldModel", "Measure", "OutOfTime", "measure_folds", "predict_across", "predict_out_of_time"]
 
-Track = Callable[[Sequence[Fold], str], Iterable[Fold]]
-Measure = Callable[[LeadScorer, pd.DataFrame], npt.NDArray[np.float64]]
+Measure = Callable[[LeadScorer, pd.DataFrame], Floats]
 
 
 @dataclass(frozen=True)
@@ -42,62 +40,95 @@ class FoldModel:
 
 @dataclass(frozen=True)
 class OutOfTime:
-    """Out-of-sample raw scores.
+    """Out-of-sample predictions.
 
     Attributes
     ----------
     rows : ndarray of int, positions of the rows predicted, each once.
-    raw : ndarray of float64, log-odds, aligned with ``rows``.
+    raw : ndarray of float64, log-odds, aligned with ``rows`` like all arrays here.
+    prior : ndarray of float64, log-odds of the base rate that each row's model knew.
+    parts : ndarray of float64, shape (n, 2), see `LeadScorer.predict_parts`.
+    period : ndarray of int, the place in ``periods`` of each row; all 0 when time was not respected.
     periods : tuple of (start, end), the time each fold covers; empty when time was not respected.
     in_time : bool
         False where the history was too short to go forward and folds were drawn across time instead.
-    learned : ndarray of int64, the conversions that each row's model learned from, aligned with ``rows``.
     models : tuple of FoldModel
-        Whose scores these are; together they predicted each row once.
+        Whose predictions these are; together they predicted each row once.
     measured : ndarray of float64 or None
-        What `Measure` gave for the rows, aligned with them, where it was asked; see `measure_folds`.
+        What `Measure` gave for the rows, where it was called; see `measure_folds`.
     """
 
     rows: Rows
-    raw: npt.NDArray[np.float64]
+    raw: Floats
+    prior: Floats
+    parts: Floats
+    period: Rows
     periods: tuple[tuple[int, int], ...]
     in_time: bool
-    learned: npt.NDArray[np.int64]
     models: tuple[FoldModel, ...] = field(default=(), repr=False)
-    measured: npt.NDArray[np.float64] | None = None
+    measured: Floats | None = None
 
 
 def predict_out_of_time(
     scorer: LeadScorer,
     features: pd.DataFrame,
-    label: npt.NDArray[np.int8],
+    label: Labels,
     folds: Sequence[Fold],
     *,
-    track: Track = lambda folds, _: folds,
+    linear: Sequence[FoldModel] | None = None,
 ) -> OutOfTime:
-    """Raw scores of each fold's later rows by a model that learned from its earlier rows.
+    """Predictions of each fold's later rows by a model that learned from its earlier rows.
 
     Parameters
     ----------
     scorer : LeadScorer, cloned for each fold.
     features, label : the whole table, row by row.
     folds : at least one, with disjoint ``test`` rows.
-    track : wraps the folds to show progress.
+    linear : fold models of other settings of the trees, whose logistic part is used instead of fitting it again.
     """
-    models = [
-        _learn(scorer, features, label, train, test)
-        for fold in track(folds, "learning from the past, predicting the next period")
-        for train, test in fold.parts
-    ]
+    splits = [part for fold in folds for part in fold.parts]
+    models = _learn(scorer, features, label, splits, linear)
+    raw, prior, parts = _predict(models, features)
     return OutOfTime(
         rows=np.concatenate([fold.test for fold in folds]),
-        raw=np.concatenate([model.scorer.decision_function(features.iloc[model.rows]) for model in models]),
+        raw=raw,
+        prior=prior,
+        parts=parts,
+        period=np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds]),
         periods=tuple((fold.start, fold.end) for fold in folds),
         in_time=True,
-        learned=np.concatenate(
-            [np.full(len(test), label[train].sum()) for fold in folds for train, test in fold.parts]
-        ),
-        models=tuple(models),
+        models=models,
+    )
+
+
+def _learn(
+    scorer: LeadScorer,
+    features: pd.DataFrame,
+    label: Labels,
+    splits: Sequence[tuple[Rows, Rows]],
+    linear: Sequence[FoldModel] | None,
+) -> tuple[FoldModel, ...]:
+    """A model for each split. The parts of a blend learn apart, so one may come from elsewhere."""
+    models = []
+    for number, (train, test) in enumerate(splits):
+        fitted: LeadScorer = clone(scorer)
+        if linear is not None:
+            fitted.set_params(linear_weight=0.0)
+        fitted.fit(features.iloc[train], label[train])
+        if linear is not None:
+            fitted.set_params(linear_weight=scorer.linear_weight)
+            fitted.linear_ = linear[number].scorer.linear_
+        models.append(FoldModel(fitted, test))
+    return tuple(models)
+
+
+def _predict(models: Sequence[FoldModel], features: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
+    """Log-odds, log-odds of the base rate known, and those of the parts, model by model."""
+    parts = [model.scorer.predict_parts(features.iloc[model.rows]) for model in models]
+    return (
+        np.concatenate([model.scorer.blend(part) for model, part in zip(models, parts, strict=True)]),
+        np.concatenate([np.full(len(model.rows), model.scorer.prior_) for model in models]),
+        np.concatenate(parts),
     )
 
 
@@ -119,25 +150,20 @@ def measure_folds(
     return aligned
 
 
-def _learn(
-    scorer: LeadScorer, features: pd.DataFrame, label: npt.NDArray[np.int8], train: Rows, test: Rows
-) -> FoldModel:
-    return FoldModel(clone(scorer).fit(features.iloc[train], label[train]), test)
-
-
 def predict_across(
     scorer: LeadScorer,
     features: pd.DataFrame,
-    label: npt.NDArray[np.int8],
+    label: Labels,
     group: Rows,
     rows: Rows,
     *,
     n_splits: int = 5,
     random_state: int = 0,
+    linear: Sequence[FoldModel] | None = None,
 ) -> OutOfTime:
-    """Raw scores by cross-validation within ``rows``, accounts kept together: the way out for short histories.
+    """Predictions by cross-validation within ``rows``, accounts kept together, for short histories.
 
-    It ignores time, so what it predicts is less sure than what `predict_out_of_time` does; the caller must say so.
+    It ignores time, so it is less reliable than `predict_out_of_time`; the caller must say so.
 
     Raises
     ------
@@ -152,17 +178,18 @@ def predict_across(
         )
     splitter = StratifiedGroupKFold(n_splits=min(n_splits, accounts), shuffle=True, random_state=random_state)
     splits = list(splitter.split(rows, label[rows], group[rows]))
-    models = [_learn(scorer, features, label, rows[train], rows[test]) for train, test in splits]
-    raw = [model.scorer.decision_function(features.iloc[model.rows]) for model in models]
+    models = _learn(scorer, features, label, [(rows[train], rows[test]) for train, test in splits], linear)
+    found = _predict(models, features)
     # Back from the order of the splits to that of the rows.
     back = np.argsort(np.concatenate([test for _, test in splits]), kind="stable")
+    raw, prior, parts = (column[back] for column in found)
     return OutOfTime(
         rows=rows,
-        raw=np.concatenate(raw)[back],
+        raw=raw,
+        prior=prior,
+        parts=parts,
+        period=np.zeros(len(rows), dtype=np.intp),
         periods=(),
         in_time=False,
-        learned=np.concatenate([np.full(len(test), label[rows[train]].sum()) for train, test in splits])[
-            back
-        ],
-        models=tuple(models),
+        models=models,
     )

@@ -35,13 +35,13 @@ class Estimate(Result):
     """The upper end of the interval."""
 
 
-def make_estimate(value: float, resampled: Floats) -> Estimate:
+def make_estimate(value: float, resampled: Floats, *, tail: float = _TAIL) -> Estimate:
     """A percentile interval from the values of the resamples; NaN stands for a resample where it is undefined.
 
     B. Efron, R. Tibshirani, "An introduction to the bootstrap", 1993, section 13.3.
     """
     defined = resampled[~np.isnan(resampled)]
-    low, high = np.quantile(defined, (_TAIL, 1 - _TAIL)) if len(defined) else (np.nan, np.nan)
+    low, high = np.quantile(defined, (tail, 1 - tail)) if len(defined) else (np.nan, np.nan)
     return Estimate(float(value), float(low), float(high))
 
 

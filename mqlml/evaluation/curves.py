@@ -1,4 +1,4 @@
-"""What people look at: labels and probabilities of held-out leads go in, calibration and decile tables come out."""
+"""Builds the calibration and decile tables from labels and probabilities of held-out leads."""
 
 from __future__ import annotations
 

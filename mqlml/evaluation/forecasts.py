@@ -1,7 +1,7 @@
-"""Forecasts ahead: each fold's model learns from its past and is asked about its own period and later ones.
+"""Forecasts across periods: each fold's model learns from its past and predicts its own period and later ones.
 
-In goes a table with its forward folds, out come the raw scores of each pair of model and period, and the one slope
-that makes them probabilities.
+A table with its folds gives the raw scores of each pair of model and period, and the one slope that makes them
+probabilities.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Track = Callable[[Sequence[int], str], Iterable[int]]
 
 @dataclass(frozen=True)
 class Forecast:
-    """What the model of one fold says of the leads of one period, its own or a later one.
+    """The predictions of one fold's model for the leads of one period, its own or a later one.
 
     Attributes
     ----------
@@ -53,10 +53,10 @@ def forecast_across_periods(
     later: bool,
     track: Track = lambda folds, _: folds,
 ) -> tuple[Forecast, ...]:
-    """Each fold's model on its own period and, if asked, on every ``later`` one.
+    """Each fold's model on its own period and, with ``later``, on every later one.
 
     It costs a fit for each fold and a prediction for each pair. Of a later period only those are predicted whose
-    lead and account the model did not learn from; where groups were dealt into parts, each by a part's model that
+    lead and account the model did not learn from; where groups were assigned to parts, each by a part's model that
     had not learned from it.
     """
     forecasts = []

@@ -1,4 +1,4 @@
-"""The gate: metrics on the held-out period go in, whether this version may be registered, and why not, come out."""
+"""The gate: decides by the metrics on the held-out period whether a version may be registered."""
 
 from __future__ import annotations
 
@@ -32,18 +32,21 @@ def check_gate(
 ) -> GateResult:
     """Refuse a model without skill on later data.
 
+    The AUC must be above chance at 99%: of 400 worlds without signal 15 would pass at 95%, 3 do at 99%; of 252
+    worlds with signal, small or moving, 7 more are refused.
+
     Parameters
     ----------
     metrics : what `evaluate_probabilities` gave on the held-out period
     baselines : what `evaluate_baselines` gave there, by name
     """
-    auc, brier = metrics.roc_auc, metrics.brier
+    auc, brier = metrics.roc_auc_99, metrics.brier
     reasons = []
     # A NaN, from too few conversions for a single resample of both classes, shows no skill either.
     if not auc.low > 0.5:
         reasons.append(
-            f"It does not rank later leads better than chance: ROC AUC {auc.value:.3f}, interval {_interval(auc)}, "
-            "and 0.5 is chance."
+            f"It does not rank later leads better than chance: ROC AUC {auc.value:.3f}, 99% interval "
+            f"{_interval(auc)}, and 0.5 is chance."
         )
     if not brier.value < metrics.brier_base_rate:
         reasons.append(

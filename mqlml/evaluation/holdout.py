@@ -1,8 +1,7 @@
-"""The held-out period under seal: a training table goes in; its past can be had at will, its last period once.
+"""The held-out period: gives out the past of a training table at any time, and its last period once.
 
-What is chosen, a model, a calibration, a threshold, is chosen on `HeldOut.past`, which holds no row of the last
-period and no outcome of its time: no choice can be made on what is not there. `HeldOut.open` gives the period out,
-once, to be evaluated on.
+Model, level and thresholds are chosen on `HeldOut.past`, which holds no row of the last period and no outcome of its
+time: no choice can be made on what is not there. `HeldOut.open` gives out the period, once, to evaluate on.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from mqlml.model import LeadScorer, SigmoidCalibrator, make_baselines
 from mqlml.model.partial import PartialScores
 from mqlml.policy import GateInputs, LabelPolicy
 from mqlml.times import parse_duration
-from mqlml.training import ImmatureSnapshots, TrainingTable
+from mqlml.training import ImmatureSnapshots, TrainingTable, describe_holdout
 from mqlml.types import Floats
 
 __all__ = [
@@ -80,9 +79,9 @@ class PriorAccess:
     ----------
     settings : int
         With how many settings other than these it was opened before.
-    versions : tuple of int, those that came of it.
-    since : str or None, ISO time of the first such opening.
-    note : str or None, why this opening is not on record, where it is not.
+    versions : tuple of int, those trained with them.
+    since : str or None, ISO time of the first such access.
+    note : str or None, why this access is not on record, where it is not.
     """
 
     settings: int = 0
@@ -95,22 +94,24 @@ Record = Callable[[Period], PriorAccess]
 
 
 class HeldOut:
-    """A training table in two: what choices are made on, and what evaluates them.
+    """A training table in two: the past for choices, the last period to evaluate them.
 
     Parameters
     ----------
     table : TrainingTable
     record : function, optional
-        Told of the period as it is opened; says who opened it before.
+        Called with the period as it is opened; gives who opened it before.
 
     Attributes
     ----------
     past : TrainingTable
         The rows whose outcomes were known when the held-out period began, at the same positions as in the whole
         table; its ``holdout`` has the rows to learn from and none to evaluate on.
-    recent : OpenLooks
-        The looks between that past and the held-out period, without their outcomes, which were still to come.
+    recent : ImmatureSnapshots
+        The snapshots between that past and the held-out period, without their outcomes, which were not yet known.
     period : Period
+    dates : HoldoutPeriod
+        The same for people.
     prior_access : PriorAccess
         Who opened the period before; nobody, as long as it was not opened here.
     """
@@ -122,6 +123,7 @@ class HeldOut:
         self.past = _before(table)
         self.recent = _since(table, len(self.past.label))
         self.period = _describe(table)
+        self.dates = describe_holdout(table)
 
     def open(self) -> TrainingTable:
         """The whole table, once.
@@ -133,7 +135,7 @@ class HeldOut:
         """
         if self._table is None:
             raise HeldOutError(
-                "the held-out period may be opened once, to judge what was chosen before; it was opened already. "
+                "the held-out period may be opened once, to evaluate what was chosen before; it was opened already. "
                 "Make every choice on the past, and build the table again for another model"
             )
         self.prior_access = self._record(self.period)
@@ -194,18 +196,23 @@ SHAPES, SHAPE_ROWS = 15, 2_000
 """For how many features, the most important ones, and on how many leads a shape is measured."""
 
 AGE_POSITIVES = 10
-"""Fewer conversions than this at an age of the lead, and nothing is said about that age."""
+"""Fewer conversions than this at an age of the lead, and that age is left out."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The model of the past on the held-out period; ``interest`` is the fit and engagement of its rows."""
+    """The model of the past on the held-out period.
+
+    ``prior`` is the log-odds of the base rate that each row's model knew; ``interest`` the fit and engagement of the
+    rows.
+    """
 
     metrics: Metrics
     by_age: dict[str, Metrics]
     baselines: dict[str, Baseline]
     probability: Floats
     raw: Floats
+    prior: Floats
     interest: Floats
 
 
@@ -255,6 +262,9 @@ def evaluate_model(
         ),
         probability=probability,
         raw=raw,
+        prior=np.concatenate(
+            [np.full(len(test), model.prior_) for model, (_, test) in zip(fitted, parts, strict=True)]
+        ),
         interest=np.concatenate(
             [
                 interest(model, table.features.iloc[test])
@@ -342,10 +352,8 @@ def evaluate_importance(
         resampling=Resampling(RANDOM_STATE),
         shuffled=shuffled,
     )
-    asked = np.random.default_rng(RANDOM_STATE)
-    some = (
-        matrix if len(matrix) <= SHAPE_ROWS else matrix[asked.choice(len(matrix), SHAPE_ROWS, replace=False)]
-    )
+    rng = np.random.default_rng(RANDOM_STATE)
+    some = matrix if len(matrix) <= SHAPE_ROWS else matrix[rng.choice(len(matrix), SHAPE_ROWS, replace=False)]
     shapes = measure_shapes(
         PartialScores(model, some),
         lambda raw: calibrator.predict_proba(raw)[:, 1],
@@ -361,9 +369,11 @@ def evaluate_importance(
     sentences = {feature.name: feature.sentence for feature in table.plan.features}
 
     def described(row: ImportanceRow) -> ImportanceRow:
-        told = replace(row, sentence=sentences[row.name])
+        with_sentence = replace(row, sentence=sentences[row.name])
         found = shape.get(row.name)
-        return told if found is None else replace(told, direction=found.direction, points=found.points)
+        if found is None:
+            return with_sentence
+        return replace(with_sentence, direction=found.direction, points=found.points)
 
     features = sorted(importance.features, key=lambda row: row.drop.low == row.drop.high == 0.0)
     return replace(importance, features=tuple(map(described, features)))

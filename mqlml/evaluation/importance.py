@@ -138,11 +138,11 @@ class ImportanceRow(Result):
     drop: Estimate
     """The rise of the log loss, nats per snapshot."""
     sentence: str = ""
-    """The feature in words; empty for a family."""
+    """The feature as a sentence; empty for a family."""
     direction: Direction | None = None
     """How the probability moves with the feature's values, where that was measured."""
     points: tuple[ShapePoint, ...] = ()
-    """The curve behind ``direction``: numbers in order, words the commonest first, missing last."""
+    """The curve behind ``direction``: numbers in order, categories the commonest first, missing last."""
 
 
 @dataclass(frozen=True)
@@ -289,6 +289,6 @@ def _rise(
     for number, shuffle in enumerate(shuffles):
         after = np.asarray(ask(names, shuffle), dtype=np.float64)
         if number == 0 and np.array_equal(after, chance):
-            return rise  # the model does not look at these columns; other shuffles would show it again
+            return rise  # the model does not use these columns; other shuffles would show it again
         rise += log_losses(y, after) - before
     return rise / len(shuffles)

@@ -1,7 +1,7 @@
-"""The learning curve: the chosen model and the past go in; what it would be with less of the past comes out.
+"""The learning curve: how good the chosen model would be with less of the past.
 
-The same later leads are predicted by models that learned from an eighth, a quarter, half and all of the accounts (or
-leads) before them. Where the curve still falls at its end, more history is worth waiting for.
+The same later leads are predicted by models that learned from a quarter, half and all of the accounts (or leads)
+before them. Where the curve still falls at its end, more history is worth waiting for.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit
 from sklearn.base import clone
 
@@ -20,14 +19,14 @@ from mqlml.evaluation.metrics import compare_log_loss, log_losses
 from mqlml.model import LeadScorer, NothingVariesError
 from mqlml.results import Result
 from mqlml.training import Fold, TrainingTable
-from mqlml.types import Rows
+from mqlml.types import Floats, Rows
 
 __all__ = ["LearningPoint", "measure_curve"]
 
-_SHARES = (0.125, 0.25, 0.5, 1.0)
-_LAST_FOLDS, _ENOUGH = 2, 200
-"""Evaluated on these forward folds only: earlier ones have less past to take a share of, and each costs four fits.
-Where the last one has conversions enough, it is the only one."""
+_SHARES = (0.25, 0.5, 1.0)
+_LAST_FOLDS, _ENOUGH = 2, 50
+"""Evaluated on these folds only: earlier ones have less past to take a share of, and each costs two fits. Where the
+last one has conversions enough, it is the only one."""
 
 _POSITIVES = 10
 
@@ -49,22 +48,24 @@ class LearningPoint(Result):
 
 
 def measure_curve(
-    scorer: LeadScorer, table: TrainingTable, folds: Sequence[Fold], *, random_state: int
+    scorer: LeadScorer, table: TrainingTable, folds: Sequence[Fold], raw: Floats, *, random_state: int
 ) -> tuple[LearningPoint, ...]:
     """Out-of-time log loss by share of the past learned from.
 
     Parameters
     ----------
-    scorer : LeadScorer, with the settings and blend that were chosen.
-    folds : forward folds of the past; none, and there is no curve.
+    scorer : LeadScorer, with the settings that were chosen.
+    folds : out-of-time folds of the past; without any there is no curve.
+    raw : ndarray of float64
+        Log-odds of all their rows by models that learned from all before them: the last point.
 
     Returns
     -------
     tuple of LearningPoint
         A share with under 10 conversions to learn from, or no column that varies, is left out.
     """
-    alone = bool(folds) and int(table.label[folds[-1].test].sum()) >= _ENOUGH
-    parts = [part for fold in folds[-1 if alone else -_LAST_FOLDS :] for part in fold.parts]
+    one = bool(folds) and int(table.label[folds[-1].test].sum()) >= _ENOUGH
+    parts = [part for fold in folds[-1 if one else -_LAST_FOLDS :] for part in fold.parts]
     if not parts:
         return ()
     later = np.concatenate([test for _, test in parts])
@@ -73,16 +74,19 @@ def measure_curve(
     rng = np.random.default_rng(random_state)
     place = rng.permutation(int(table.group.max()) + 1) / (int(table.group.max()) + 1)
     curve: list[LearningPoint] = []
-    before: npt.NDArray[np.float64] | None = None
+    before: Floats | None = None
     for share in _SHARES:
         shares = [(train[place[table.group[train]] < share], test) for train, test in parts]
         wins = [int(table.label[train].sum()) for train, _ in shares]
         if min(min(won, len(train) - won) for won, (train, _) in zip(wins, shares, strict=True)) < _POSITIVES:
             continue
         try:
-            chance = np.concatenate([_predict(scorer, table, train, test) for train, test in shares])
+            if share == 1.0:
+                chance = expit(raw[-len(later) :])
+            else:
+                chance = np.concatenate([_predict(scorer, table, train, test) for train, test in shares])
         except NothingVariesError:
-            continue  # so few rows that no word is frequent enough to be told apart
+            continue  # so few rows that no category is frequent enough
         try:
             curve.append(
                 LearningPoint(
@@ -101,15 +105,13 @@ def measure_curve(
     return tuple(curve)
 
 
-def _predict(scorer: LeadScorer, table: TrainingTable, train: Rows, test: Rows) -> npt.NDArray[np.float64]:
+def _predict(scorer: LeadScorer, table: TrainingTable, train: Rows, test: Rows) -> Floats:
     fitted = clone(scorer).fit(table.features.iloc[train], table.label[train])
-    chance: npt.NDArray[np.float64] = expit(fitted.decision_function(table.features.iloc[test]))
+    chance: Floats = expit(fitted.decision_function(table.features.iloc[test]))
     return chance
 
 
-def _estimate(
-    y: npt.NDArray[np.float64], chance: npt.NDArray[np.float64], group: Rows, random_state: int
-) -> Estimate:
+def _estimate(y: Floats, chance: Floats, group: Rows, random_state: int) -> Estimate:
     losses = log_losses(y, chance)
     bootstrap = ClusterBootstrap(group, n_bootstrap=500, random_state=random_state)
     size, total = bootstrap.sums(np.ones_like(losses), losses)

@@ -1,4 +1,4 @@
-"""How good probabilities are: labels and probabilities of held-out leads go in, metrics with intervals come out."""
+"""Measures how good the probabilities of held-out leads are, with intervals."""
 
 from __future__ import annotations
 
@@ -89,6 +89,8 @@ class Metrics(Result):
     """Snapshots followed by a conversion."""
     roc_auc: Estimate
     """How often a snapshot that converts is ranked above one that does not."""
+    roc_auc_99: Estimate
+    """The same, with an interval of 99%; the gate reads it."""
     average_precision: Estimate
     """The precision, averaged over all thresholds."""
     log_loss: Estimate
@@ -160,13 +162,15 @@ def evaluate_probabilities(
     ranking = Ranking(target, rank_by)
     auc, precision = ranking.measure(np.ones((1, len(target))))
     resampled = [ranking.measure(counts[:, bootstrap.codes]) for counts in bootstrap.draws()]
+    aucs = np.concatenate([a for a, _ in resampled])
     losses = log_losses(target, chance)
     squares = (target - chance) ** 2
     size, loss_sum, square_sum = bootstrap.sums(np.ones_like(target), losses, squares)
     return Metrics(
         n=len(target),
         positives=int(target.sum()),
-        roc_auc=make_estimate(auc[0], np.concatenate([a for a, _ in resampled])),
+        roc_auc=make_estimate(auc[0], aucs),
+        roc_auc_99=make_estimate(auc[0], aucs, tail=0.005),
         average_precision=make_estimate(precision[0], np.concatenate([p for _, p in resampled])),
         log_loss=make_estimate(losses.mean(), loss_sum / size),
         brier=make_estimate(squares.mean(), square_sum / size),
@@ -248,14 +252,15 @@ def check_rows(y: npt.ArrayLike, probability: npt.ArrayLike) -> tuple[Floats, Fl
     chance = np.asarray(probability, dtype=np.float64)
     if target.ndim != 1 or target.shape != chance.shape or not np.isin(target, (0, 1)).all():
         raise ScorerError(
-            f"judging needs one label, 0 or 1, for each probability; found shapes {target.shape} and {chance.shape}"
+            f"evaluation needs one label, 0 or 1, for each probability; found shapes {target.shape} and "
+            f"{chance.shape}"
         )
     if not ((chance >= 0) & (chance <= 1)).all():
         raise ScorerError("probabilities must lie within 0 and 1; found some that do not, or are missing")
     positives = int(target.sum())
     if not 0 < positives < len(target):
         raise PopulationError(
-            f"judging needs leads that converted and leads that did not; {positives} of {len(target)} converted. "
+            f"evaluation needs leads that converted and leads that did not; {positives} of {len(target)} converted. "
             "Take a longer held-out period or horizon"
         )
     return target, chance
@@ -265,7 +270,7 @@ def _bootstrap(clusters: npt.ArrayLike, n_rows: int, n_bootstrap: int, random_st
     bootstrap = ClusterBootstrap(clusters, n_bootstrap=n_bootstrap, random_state=random_state)
     if len(bootstrap.codes) != n_rows:
         raise ScorerError(
-            f"judging needs the account or lead of each row; found {len(bootstrap.codes)} for {n_rows} rows"
+            f"evaluation needs the account or lead of each row; found {len(bootstrap.codes)} for {n_rows} rows"
         )
     return bootstrap
 

@@ -1,4 +1,4 @@
-"""Period by period: the forecasts of forward folds go in; how good each was, with intervals, comes out."""
+"""Evaluates out-of-time forecasts period by period, with intervals."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class OverTimePeriod(PeriodLosses):
     """One period of the past, or the held-out one."""
 
     start: Annotated[str, Field(alias="from")]
-    """ISO time of its first cutoff; for a flat table, its place in the order."""
+    """ISO time of its first cutoff; its place in the order, where a flat table's order is no time."""
     until: str
     """The last cutoff, likewise."""
     held_out: bool
@@ -125,10 +125,10 @@ def evaluate_folds(
 
     Parameters
     ----------
-    forecasts : what `forecast_across_periods` gave; only those of own periods are looked at.
+    forecasts : what `forecast_across_periods` gave; only those of own periods are used.
     label, time, clusters : arrays of shape (rows of the table,)
     folds : the folds of the forecasts.
-    label_span : int, gap plus horizon in the unit of ``time``.
+    label_span : int, gap plus horizon in units of ``time``.
     random_state : int
 
     Returns

@@ -24,7 +24,7 @@ from mqlml.evaluation.slices import Slice
 from mqlml.journeys.quarantine import TableCount
 from mqlml.model import SignalReport
 from mqlml.results import Number, Result
-from mqlml.training import Finding, LeftOut, PerturbationTest, Population
+from mqlml.training import ColumnQuestion, Finding, LeftOut, PerturbationTest, Population
 
 __all__ = [
     "CalibrationPeriod",
@@ -42,7 +42,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Question(Result):
-    """The problem in words."""
+    """The problem as text."""
 
     sentence: str
     """Without a full stop: "Won within 60 days, scored 0, 7 and 30 days after the lead came in"."""
@@ -85,7 +85,7 @@ class HoldoutEvaluation(Metrics):
     """The model of the past on the last period, which was held out from every choice."""
 
     start: Annotated[str, Field(alias="from")]
-    """ISO time of the first cutoff; for a flat table, its place in the order."""
+    """ISO time of the first cutoff; its place in the order, where a flat table's order is no time."""
     until: str
     """The last cutoff, likewise."""
     leads: int
@@ -95,7 +95,7 @@ class HoldoutEvaluation(Metrics):
     accessed_by_versions: tuple[int, ...]
     """The versions trained then."""
     accessed_since: str | None
-    """ISO time of the first such opening."""
+    """ISO time of the first such access."""
 
     @property
     def base_rate(self) -> float:
@@ -134,11 +134,9 @@ class Choice(Result):
     """The model that was chosen on the past."""
 
     tree_weight: float
-    """Of the model that the held-out period evaluates."""
+    """Weight of the trees."""
     linear_weight: float
     """Weight of the logistic part."""
-    shrinkage: Number
-    """In conversions: parts that learned from n of them are shrunk by the share ``shrinkage / n``."""
     out_of_time_log_loss: OutOfTimeLoss
     """Log loss of the parts and of their blend."""
     in_time: bool
@@ -160,9 +158,9 @@ class CalibrationPeriod(Result):
     n: int
     """Snapshots in it."""
     predicted: Number
-    """Mean probability."""
+    """Conversions that one calibration over all periods predicts."""
     observed: int
-    """Share that converted."""
+    """Snapshots that converted."""
     deviations: Number
     """The difference in its standard deviations."""
 
@@ -172,17 +170,13 @@ class CalibrationSummary(Result):
     """How log-odds become probabilities, how that held over time, and how it did on the held-out period."""
 
     slope: float
-    """By which raw log-odds are multiplied."""
+    """By which raw log-odds are multiplied: 1."""
     intercept: float
-    """What is added to them then."""
-    half_life: float | None
-    """In days, or places of an order, how fast the level forgets; None: all periods count alike."""
-    shift: float
-    """What following the recent periods added to all log-odds."""
+    """What is added to them: how far the next period is expected to lie from the base rate known."""
     p_value: float | None
-    """Of so large deviations if one calibration held in all periods; None with fewer than two periods."""
+    """Of deviations this large if one calibration held in all periods; None with fewer than two periods."""
     drift: bool
-    """Whether from period to period more or fewer leads convert than one calibration explains."""
+    """Whether conversions move from period to period by more than one calibration explains."""
     periods: tuple[CalibrationPeriod, ...]
     """The out-of-time periods, earliest first."""
     bands: tuple[CalibrationBand, ...]
@@ -202,7 +196,7 @@ class TrainingResult(Result):
     mqlml_version: str
     """The release of mqlml that trained it."""
     question: Question
-    """What is predicted, in words."""
+    """What is predicted, as text."""
     data: DataSummary
     """Rows read, rows quarantined, and how far outcomes are complete."""
     population: Population
@@ -211,6 +205,8 @@ class TrainingResult(Result):
     """Columns that became no feature."""
     leaks: tuple[Finding, ...]
     """What the leakage audit found."""
+    questions: tuple[ColumnQuestion, ...] = ()
+    """Columns that carry most of the skill, to be confirmed as known at the cutoff."""
     leak_test: PerturbationTest | None
     """None for a flat table, which has no times."""
     holdout: HoldoutEvaluation

@@ -33,7 +33,7 @@ class ShapePoint(Result):
     """One value of a feature, and the mean probability if every lead had it."""
 
     value: float | str | None
-    """A number, a word, or None for missing."""
+    """A number, a category, or None for missing."""
     probability: Number
     """Mean probability if every lead had this value."""
     share: Number
@@ -67,13 +67,13 @@ def measure_shapes(
     """Partial dependence over the observed values of each feature.
 
     J. Friedman, "Greedy function approximation: a gradient boosting machine", Annals of Statistics 29, 2001, section
-    8.2; over quantiles, so that no lead is asked to be what none is.
+    8.2; over quantiles, so that no lead gets a value that none has.
 
     Parameters
     ----------
     scores : PartialScores of some leads
     calibrate : from raw scores to probabilities
-    names : the features asked about.
+    names : the features to measure.
     words : for a category its words in the order of their codes; see `TableEncoder.levels_`.
 
     Returns

@@ -103,7 +103,7 @@ def choose_slices(data: Journeys | FlatTable, table: TrainingTable, config: Conf
     """By column's title, the slice of each row of the held-out period.
 
     Without names in the config these are a few columns of words, personas first, then regions, sources, firms and
-    roles. The age of the lead is always one, where leads are looked at at several. Which of a column's values are
+    roles. The age of the lead is always one, where leads have snapshots at several. Which of a column's values are
     slices, and where numbers are cut, is read off the rows before the period.
     """
     rows = table.holdout.test

@@ -1,6 +1,6 @@
-"""Slices: held-out leads by region, source, persona, age; how well calibration and ranking hold in each comes out.
+"""Slices: how well calibration and ranking hold for held-out leads of each region, source, persona or age.
 
-Over many slices some look bad by chance. Warnings are therefore given by tests whose chance of a single false alarm
+Among many slices some are bad by chance. Warnings therefore come from tests whose chance of a single false alarm
 among all of them is held at five in a hundred (Holm), and only where a failure is also large enough to matter.
 """
 
@@ -225,7 +225,7 @@ def _holm(tests: Sequence[_Test]) -> list[_Test]:
     return sorted(rejected, key=lambda test: (test.slice, test.fault))
 
 
-_LEVELS: dict[Fault, str] = {"overpredicts": "promises too much", "underpredicts": "promises too little"}
+_LEVELS: dict[Fault, str] = {"overpredicts": "predicts too much", "underpredicts": "predicts too little"}
 
 
 def warn_of_slices(slices: Sequence[Slice]) -> tuple[str, ...]:
@@ -237,17 +237,17 @@ def warn_of_slices(slices: Sequence[Slice]) -> tuple[str, ...]:
             if fault == "hardly_ranks":
                 assert found.roc_auc is not None
                 warnings.append(
-                    f"{who}: it hardly ranks the {found.n:,} looks at these leads, ROC AUC "
+                    f"{who}: the model hardly ranks these leads ({found.n:,} snapshots), ROC AUC "
                     f"{found.roc_auc.value:.2f}, and 0.5 is chance."
                 )
             else:
                 warnings.append(
-                    f"{who}: it {_LEVELS[fault]}, {found.predicted:.1%} against {found.rate:.1%} that converted, of "
-                    f"{found.n:,} looks at these leads; for all leads together it is less far off."
+                    f"{who}: the model {_LEVELS[fault]}. It predicts {found.predicted:.1%}, and {found.rate:.1%} of "
+                    f"{found.n:,} snapshots converted; over all leads it is less far off."
                 )
     if len(warnings) > _MOST_WARNINGS:
         warnings[_MOST_WARNINGS - 1 :] = [
-            f"In {len(warnings) - _MOST_WARNINGS + 1} more groups of leads promises or ranking fail as well; see the "
-            "slices."
+            f"In {len(warnings) - _MOST_WARNINGS + 1} more groups of leads predictions or ranking fail, too; see "
+            "the slices."
         ]
     return tuple(warnings)

@@ -16,6 +16,8 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 
+from mqlml.journeys.merges import NO_MERGES, MergedLeads
+from mqlml.journeys.notices import Notice
 from mqlml.times import TIME_DTYPE
 
 __all__ = ["REQUIRED", "TIMES", "WORDS", "FlatTable", "Journeys", "empty_table"]
@@ -25,19 +27,30 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "events": ("lead_id", "occurred_at", "action"),
     "outcomes": ("lead_id", "stage", "occurred_at"),
     "history": ("lead_id", "field", "value", "valid_from"),
+    "merges": ("from", "into", "at"),
 }
 """The columns each table must have."""
 
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "leads": ("account_id",),
-    "events": ("event_id", "channel", "recorded_at", "value", "campaign", "content", "initiated_by"),
+    "events": (
+        "event_id",
+        "channel",
+        "recorded_at",
+        "value",
+        "campaign",
+        "content",
+        "initiated_by",
+        "user_agent",
+    ),
     "outcomes": ("recorded_at", "amount", "reason"),
     "history": ("valid_to", "recorded_at"),
+    "merges": (),
 }
 """The columns each table may have and mqlml knows. Every further column of ``leads`` is an attribute."""
 
-TIMES = ("created_at", "occurred_at", "recorded_at", "valid_from", "valid_to")
-WORDS = ("action", "channel", "campaign", "content", "initiated_by", "stage", "field")
+TIMES = ("created_at", "occurred_at", "recorded_at", "valid_from", "valid_to", "at")
+WORDS = ("action", "channel", "campaign", "content", "initiated_by", "user_agent", "stage", "field")
 NUMBERS = ("value", "amount")
 
 
@@ -52,7 +65,7 @@ class Journeys:
         attributes.
     events : DataFrame, any order
         ``lead_id``, ``occurred_at``, ``recorded_at``, ``action`` and the optional columns the source has, but
-        for ``event_id``, by which repeated events are found and which is not kept.
+        for ``event_id`` and ``user_agent``, by which repeated events and machines are found and which are not kept.
     outcomes : DataFrame, any order
         ``lead_id``, ``stage``, ``occurred_at``, ``recorded_at``, and ``amount``, ``reason`` where the source has
         them.
@@ -65,6 +78,8 @@ class Journeys:
         source's name; empty for a line that is no row), ``value`` (text as found), ``reason``, ``file``. A row
         stands here once for each thing that is wrong with it.
     rows_read : dict of table name to number of rows read, quarantined ones included.
+    notices : what was changed or found while reading.
+    merged : which lead went into which; outcomes, events and accounts hold it already.
 
     Examples
     --------
@@ -84,6 +99,8 @@ class Journeys:
     observed_until: dt.datetime
     quarantine: pd.DataFrame
     rows_read: dict[str, int]
+    notices: tuple[Notice, ...] = ()
+    merged: MergedLeads = NO_MERGES
 
 
 @dataclass(frozen=True)
@@ -96,7 +113,8 @@ class FlatTable:
         ``lead_id``, ``account_id`` where the source has one, then the attributes under the source's names.
     label : Series of float64, aligned with ``leads``: 1 converted, 0 not, NaN not known yet (an open lead).
     order : Series of int64, aligned with ``leads``: the row's place in time (ties share a number), earliest 0.
-    quarantine, rows_read : as in `Journeys`.
+    quarantine, rows_read, notices : as in `Journeys`.
+    times : Series of ``datetime64[us, UTC]`` or None, aligned with ``leads``: the order, where it is one of times.
     """
 
     dated: ClassVar[Literal[False]] = False
@@ -106,6 +124,8 @@ class FlatTable:
     order: pd.Series
     quarantine: pd.DataFrame
     rows_read: dict[str, int]
+    times: pd.Series | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 def empty_table(name: str, lead_id_dtype: object = "int64") -> pd.DataFrame:

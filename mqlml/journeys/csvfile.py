@@ -15,6 +15,8 @@ import gzip
 import io
 import os
 import tempfile
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ __all__ = [
     "check_unique",
     "explain_rejected",
     "find_layout",
+    "is_packed",
     "number_rows",
     "quoted",
     "read_csv_file",
@@ -98,20 +101,63 @@ class Layout:
     encoding: str
 
 
-def _open(path: Path) -> IO[bytes]:
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    """A file unpacked: plain, gzipped, or the one file in a zip archive.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be unpacked to its end, or the archive holds several files.
+    """
     with path.open("rb") as file:
-        zipped = file.read(2) == _GZIP
-    return cast(IO[bytes], gzip.open(path)) if zipped else path.open("rb")
+        head = file.read(4)
+    try:
+        if head.startswith(_GZIP):
+            with gzip.open(path) as unpacked:
+                yield cast(IO[bytes], unpacked)
+        elif head == _ZIP:
+            with zipfile.ZipFile(path) as archive, archive.open(_only_member(path, archive)) as unpacked:
+                yield unpacked
+        else:
+            with path.open("rb") as plain:
+                yield plain
+    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
+        raise SourceError(
+            f"{path.name} cannot be unpacked to its end (a download that broke off?): {error}; fetch it again"
+        ) from None
+    except (
+        RuntimeError,
+        NotImplementedError,
+    ) as error:  # a password, or a method of packing that Python lacks
+        raise SourceError(f"{path.name} cannot be unpacked: {error}; unpack it, and name the file") from None
+
+
+def _only_member(path: Path, archive: zipfile.ZipFile) -> str:
+    members = [
+        info.filename
+        for info in archive.infolist()
+        if not info.is_dir() and not info.filename.startswith("__MACOSX/")
+    ]
+    if len(members) != 1:
+        listed = ", ".join(map(repr, members[:5]))
+        raise SourceError(
+            f"{path.name} must hold one file and holds {len(members)} ({listed}); unpack it, and name one of them"
+        )
+    return members[0]
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file is gzipped or zipped, by its first bytes."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    return head.startswith(_GZIP) or head == _ZIP
 
 
 def _encoding(path: Path, named: str) -> str:
     """The encoding to read with: a byte order mark overrules the config's default."""
     with _open(path) as file:
         head = file.read(4)
-    if head.startswith(_ZIP):
-        raise SourceError(
-            f"{path.name} is a zip archive or an Excel workbook; unpack it or save it as CSV, and name that file"
-        )
     for mark, encoding in _BOMS:
         if head.startswith(mark):
             return encoding
@@ -190,8 +236,6 @@ def scan(
 ) -> Iterator[tuple[Any, Callable[[], list[tuple[int, str, str]]]]]:
     """A query for the wanted columns, and what gives ``(line, error, text)`` of each line that it left out, once
     it was read; line 1 is the file's first."""
-    with path.open("rb") as file:
-        compression = "gzip" if file.read(2) == _GZIP else "none"
     # A caller that misses all its columns reports it; the rows are counted all the same.
     places = [place for place, name in enumerate(layout.names) if wanted is None or name in wanted] or [0]
     # DuckDB takes a path for a glob pattern, and folds the case of names: hence the brackets and the numbers.
@@ -203,7 +247,7 @@ def scan(
         query = connection.sql(
             f"SELECT {chosen} FROM read_csv({quoted(pattern)}, auto_detect = false, header = true, "
             f"skip = {layout.skipped}, columns = {{{columns}}}, delim = {quoted(layout.delimiter)}, quote = '\"', "
-            f"escape = '\"', compression = '{compression}', store_rejects = true)"
+            f"escape = '\"', compression = 'none', store_rejects = true)"
         )
 
         def rejected() -> list[tuple[int, str, str]]:
@@ -336,7 +380,7 @@ def read_csv_file(
             return read(copy)
 
     try:
-        if layout.encoding == "utf-8-sig":
+        if layout.encoding == "utf-8-sig" and not is_packed(path):
             try:
                 table, rejected = read(path)
             except duckdb.Error:  # for one, lines that end in two ways, as after joining exports

@@ -6,7 +6,7 @@ apart is the order the config names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from mqlml.journeys.quarantine import Ledger
 from mqlml.journeys.sources import Source, read_source
 from mqlml.journeys.tables import DUPLICATE, MISSING, check_rows, later_duplicates, missing_column
 from mqlml.journeys.times import parse_times
+from mqlml.times import microseconds_to_column
 from mqlml.types import Mask
 
 __all__ = ["read_flat"]
@@ -32,22 +33,35 @@ _WHERE = "data.flat"
 
 
 def _same(value: object) -> str:
-    """A form in which equal labels are equal: ``1``, ``1.0`` and ``'1'``; ``True``, ``TRUE`` and ``'true'``."""
-    text = str(value).strip()
-    if text.casefold() in ("true", "false"):
-        return text.casefold()
+    """A form in which equal labels are equal: ``1``, ``1.0``, ``'1'``; ``True``, ``'true'``; ``A``, ``a``."""
+    text = str(value).strip().casefold()
     try:
         return repr(float(text))
     except ValueError:
         return text
 
 
-def _labels(source: Source, spec: Flat, *, must_win: bool) -> npt.NDArray[np.float64]:
-    encoded = pc.dictionary_encode(plain_text(source.column(spec.label))).combine_chunks()
+_ANSWERS = {"true": "yes", "false": "no"}
+"""YAML reads a bare Yes as true; the table may hold either."""
+
+
+def _meant(value: object, words: Collection[str]) -> str:
+    """A configured label in the form of `_same`; a truth stands for yes or no where the table says that."""
+    same = _same(value)
+    answer = _ANSWERS[same] if isinstance(value, bool) else same
+    return answer if answer in words and same not in words else same
+
+
+def _labels(
+    source: Source, spec: Flat, missing: Collection[str], *, must_win: bool
+) -> npt.NDArray[np.float64]:
+    text = plain_text(source.column(spec.label), missing=missing)
+    encoded = pc.dictionary_encode(text).combine_chunks()
     words: list[str] = encoded.dictionary.to_pylist()
     positive = spec.positive if isinstance(spec.positive, list) else [spec.positive]
-    wins = {_same(value) for value in positive}
-    meaning = [np.nan if word in spec.missing else float(_same(word) in wins) for word in words]
+    forms = [_same(word) for word in words]
+    wins = {_meant(value, forms) for value in positive}
+    meaning = [float(form in wins) for form in forms]
     codes = np.asarray(pc.fill_null(encoded.indices, len(words)))
     label: npt.NDArray[np.float64] = np.array([*meaning, np.nan])[codes]
     if must_win and not (label == 1).any() and (label == 0).any():
@@ -60,16 +74,16 @@ def _labels(source: Source, spec: Flat, *, must_win: bool) -> npt.NDArray[np.flo
     return label
 
 
-def _order_values(column: Any, hint: ColumnFormat | None, config: Config, where: str) -> Parsed:
-    """Numbers or times that sort as the column means: numbers where most of its values are, else ISO times."""
+def _order_values(column: Any, hint: ColumnFormat | None, config: Config, where: str) -> tuple[Parsed, bool]:
+    """Numbers, or times (and True), that sort as the column means: numbers where most values are, else ISO times."""
     if hint is None and not pa.types.is_temporal(column.type):
         whole = parse_ids(column)
         if whole.data.type == pa.int64() and not whole.bad.any():
-            return Parsed(np.asarray(pc.fill_null(whole.data, 0)), whole.missing)
+            return Parsed(np.asarray(pc.fill_null(whole.data, 0)), whole.missing), False
         numbers = parse_numbers(column)
         if 2 * np.count_nonzero(numbers.bad) < len(column):
-            return numbers
-    return parse_times(column, zone=config.data.zone, hint=hint, where=where)
+            return numbers, False
+    return parse_times(column, zone=config.data.zone, hint=hint, where=where), True
 
 
 def _rank(values: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
@@ -84,6 +98,8 @@ def _rank(values: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
 def _order_columns(spec: Flat) -> list[tuple[str, ColumnFormat | None]]:
     if isinstance(spec.order, ColumnFormat):
         return [(spec.order.column, spec.order)]
+    if spec.order is None:
+        return []
     return [(column, None) for column in ([spec.order] if isinstance(spec.order, str) else spec.order)]
 
 
@@ -130,19 +146,28 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
         spec = spec.model_copy(update={"path": str(Path(path).absolute()), "sql": None})
     order = _order_columns(spec)
     source = read_source(spec, where=_WHERE, base=config.folder, zone=config.data.timezone)
-    named = {spec.lead_id: "lead_id", spec.label: "label"} | {column: "order" for column, _ in order}
+    missing = (*config.data.missing, *spec.missing)
+    named = {spec.label: "label"} | {column: "order" for column, _ in order}
+    if spec.lead_id is not None:
+        named[spec.lead_id] = "lead_id"
     if spec.account_id is not None:
         named[spec.account_id] = "account_id"
     _check_columns(source, named, set() if path is None else {spec.label, *(column for column, _ in order)})
     check_rows(source, source.table.num_rows + len(source.misfits))
     ledger = Ledger("flat", source)
 
-    ids = parse_ids(source.column(spec.lead_id))
-    _refuse(ledger, spec.lead_id, ids, required=True)
-    ranked = []
+    numbers = pa.chunked_array([pa.array(np.arange(1, len(ledger.bad) + 1))])
+    ids = Parsed(numbers, np.zeros(len(ledger.bad), dtype=bool))
+    if spec.lead_id is not None:
+        ids = parse_ids(source.column(spec.lead_id), verbatim=True)
+        _refuse(ledger, spec.lead_id, ids, required=True)
+    ranked: list[npt.NDArray[Any]] = [] if order else [np.arange(len(ledger.bad))]
+    timed = False
     for column, hint in order:
         if column in source.names:
-            parsed = _order_values(source.column(column), hint, config, f"{column!r} of {source.where}")
+            parsed, timed = _order_values(
+                source.column(column), hint, config, f"{column!r} of {source.where}"
+            )
             _refuse(ledger, column, parsed, required=True)
             ranked.append(parsed.data)
     columns: dict[str, pd.Series] = {}
@@ -152,10 +177,11 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
         columns["account_id"] = pc.cast(account.data, pa.string()).to_pandas().astype("str")
     for name in source.names:
         if name not in named:
-            attribute = parse_attribute(source.column(name), missing_words=spec.missing)
+            attribute = parse_attribute(source.column(name), missing_words=missing, decimal=spec.decimal)
             _refuse(ledger, name, attribute, required=False)
             columns[f"{name}_in_source" if name in ("lead_id", "account_id") else name] = attribute.data
-    ledger.refuse(later_duplicates(ids.data, ~ledger.bad), column=spec.lead_id, reason=DUPLICATE)
+    if spec.lead_id is not None:
+        ledger.refuse(later_duplicates(ids.data, ~ledger.bad), column=spec.lead_id, reason=DUPLICATE)
     ledger.check(config.data.max_quarantined)
 
     good: Mask = ~ledger.bad
@@ -167,7 +193,7 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
     table.insert(0, "lead_id", ids.data.filter(pa.array(good)).to_pandas())
     label = np.full(len(good), np.nan)
     if spec.label in source.names:
-        label = _labels(source, spec, must_win=path is None)
+        label = _labels(source, spec, missing, must_win=path is None)
     rank = _rank([values[good] for values in ranked]) if ranked else np.zeros(len(table), dtype=np.int64)
     return FlatTable(
         leads=table,
@@ -175,4 +201,5 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
         order=pd.Series(rank),
         quarantine=ledger.to_frame(),
         rows_read={"flat": ledger.rows_read},
+        times=microseconds_to_column(ranked[0][good]) if timed and len(ranked) == 1 else None,
     )

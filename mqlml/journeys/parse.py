@@ -1,8 +1,9 @@
 """Column parsers: one Arrow column becomes values, and a mask of those that cannot be used.
 
 Text and typed columns of the same table give the same values, whichever format it was exported in: white
-space around text does not count, empty text is missing, a column of whole numbers that passed through floats
-(``10803.0``, as a column with gaps does) loses the ``.0``, a column of truths is ``true`` and ``false``.
+space around text does not count, empty text and the words for a missing value are missing, a column of whole numbers
+that passed through floats (``10803.0``, as a column with gaps does) loses the ``.0``, a column of truths is ``true``
+and ``false``. Ids alone stay exactly as they are written, so that scores join back to their source.
 All of it runs on whole columns; no function here loops over rows. Where a column comes in batches, what all of its
 values must agree in is found out first, as its `Form`, and given to the parser of each batch.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mqlml.config.values import DecimalMark
+from mqlml.journeys.dates import DateEvidence, find_date_evidence
+from mqlml.journeys.numbers import PLAIN, NumberEvidence, find_number_evidence
 from mqlml.types import Mask
 
 __all__ = [
     "Form",
     "Parsed",
     "as_text",
+    "as_written",
     "find_form",
     "parse_attribute",
     "parse_ids",
@@ -36,9 +41,10 @@ __all__ = [
     "true_where",
 ]
 
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_NUMBER = PLAIN.pattern
 _INTEGER = r"^(0|-?[1-9]\d{0,18})$"
 _TRUTH = r"^(?i:true|false)$"
+_ANSWER = r"^(?i:yes|no|y|n)$"
 _INFINITE = r"^[+-]?(?i:inf|infinity)$"
 _WHOLE = r"^-?\d+(\.0+)?$"
 _CODE = r"^([+].*|-?0\d.*|-?\d{16,})$"
@@ -111,29 +117,43 @@ class Form:
     whole : they are whole numbers, some perhaps with ``.0`` behind them.
     truth : they are truths.
     integer : once that ``.0`` is gone, they are plainly written integers that int64 holds.
+    verbatim : they are so written as they stand.
+    numbers, dates : how their numbers and dates are written.
     """
 
     whole: bool = True
     truth: bool = True
     integer: bool = True
+    verbatim: bool = True
+    numbers: NumberEvidence = field(default_factory=NumberEvidence)
+    dates: DateEvidence = field(default_factory=DateEvidence)
 
     def __and__(self, other: Form) -> Form:
-        return Form(self.whole and other.whole, self.truth and other.truth, self.integer and other.integer)
+        return Form(
+            self.whole and other.whole,
+            self.truth and other.truth,
+            self.integer and other.integer,
+            self.verbatim and other.verbatim,
+            self.numbers & other.numbers,
+            self.dates & other.dates,
+        )
 
 
-def find_form(column: Any, known: Form | None = None) -> Form:
+def find_form(column: Any, known: Form | None = None, missing: Collection[str] = ()) -> Form:
     """The form of a column, or of one batch of it; no value at all agrees in everything.
 
     Parameters
     ----------
     known : the form of the batches before; what they do not agree in is not checked again.
+    missing : the words for a missing value.
     """
     known = known or Form()
     if pa.types.is_dictionary(column.type):
         column = pa.chunked_array([chunk.dictionary for chunk in column.chunks], column.type.value_type)
     if pa.types.is_integer(column.type):
-        return Form(known.whole, False, known.integer and _int64_holds(column))
-    text = _trimmed(column)
+        held = _int64_holds(column)
+        return replace(known, truth=False, integer=known.integer and held, verbatim=known.verbatim and held)
+    text = _trimmed(column, missing)
     if text.null_count == len(text):
         return known
     first = text.drop_null()[0]  # spares nearly every column the search
@@ -143,7 +163,9 @@ def find_form(column: Any, known: Form | None = None) -> Form:
     if integer:
         bare = pc.replace_substring_regex(text, r"\.0+$", "")
         integer = _all(pc.match_substring_regex(bare, _INTEGER)) and _int64_holds(bare)
-    return Form(whole, truth, integer)
+    verbatim = known.verbatim and integer and _all(pc.match_substring_regex(as_written(column), _INTEGER))
+    numbers = find_number_evidence(text, known.numbers)
+    return Form(whole, truth, integer, verbatim, numbers, known.dates & find_date_evidence(text))
 
 
 def _matches(value: Any, pattern: str) -> bool:
@@ -158,20 +180,25 @@ def _int64_holds(column: Any) -> bool:
     return True
 
 
-def _trimmed(column: Any) -> Any:
-    """Any column as text without white space around it; empty text is null."""
+def _trimmed(column: Any, missing: Collection[str] = ()) -> Any:
+    """Any column as text without white space around it; empty text and words for a missing value are null."""
     text = pc.utf8_trim_whitespace(as_text(column))
-    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+    absent = pc.equal(text, "")
+    if missing:
+        words = pa.array(sorted({word.strip().lower() for word in missing}), pa.string())
+        absent = pc.or_(absent, pc.is_in(pc.utf8_lower(text), value_set=words))
+    return pc.if_else(absent, pa.scalar(None, pa.string()), text)
 
 
-def plain_text(column: Any, form: Form | None = None) -> Any:
+def plain_text(column: Any, form: Form | None = None, missing: Collection[str] = ()) -> Any:
     """Any column as text without white space around it; empty text is null (the module says what else changes).
 
     Parameters
     ----------
     form : that of the whole column, where this is a batch of it.
+    missing : the words for a missing value.
     """
-    text = _trimmed(column)
+    text = _trimmed(column, missing)
     if text.null_count == len(text):
         return text
     if _any(pc.match_substring(text, ".0")) and (
@@ -200,11 +227,23 @@ def plain_word(text: str) -> str:
     return text
 
 
-def parse_ids(column: Any, form: Form | None = None) -> Parsed:
+def as_written(column: Any) -> Any:
+    """Any column as text, white space included; blank text is null."""
+    text = as_text(column)
+    blank = pc.equal(pc.utf8_trim_whitespace(text), "")
+    return pc.if_else(blank, pa.scalar(None, pa.string()), text)
+
+
+def parse_ids(column: Any, form: Form | None = None, *, verbatim: bool = False) -> Parsed:
     """Ids as an Arrow array of int64 if every one is a plainly written integer, else of text; never floats.
 
     A float column is read as the integers it holds. Fractions in it, and numbers from 2**53 on, at which a float
     has lost the id's last digits, are bad.
+
+    Parameters
+    ----------
+    form : that of the whole column, where this is a batch of it.
+    verbatim : whether text stays exactly as it is written, so that ids join back to their source.
     """
     if pa.types.is_floating(column.type):
         floats = np.asarray(pc.fill_null(pc.cast(column, pa.float64()), np.nan))
@@ -214,22 +253,36 @@ def parse_ids(column: Any, form: Form | None = None) -> Parsed:
         reason = "id is a number with a fraction, or too large for one stored as float"
         return Parsed(pa.chunked_array([numbers]), missing, ((reason, ~exact & ~missing),))
     if not pa.types.is_integer(column.type):
-        column = plain_text(column, form)
+        column = as_written(column) if verbatim else plain_text(column, form)
         if form is None and not _all(pc.match_substring_regex(column, _INTEGER)):
             return Parsed(column, true_where(pc.is_null(column)))
     missing = true_where(pc.is_null(column))
     if form is not None:
-        return Parsed(pc.cast(column, pa.int64() if form.integer else pa.string()), missing)
+        whole = form.verbatim if verbatim else form.integer
+        return Parsed(pc.cast(column, pa.int64() if whole else pa.string()), missing)
     try:
         return Parsed(pc.cast(column, pa.int64()), missing)
     except pa.ArrowInvalid:  # above what int64 holds
         return Parsed(pc.cast(column, pa.string()), missing)
 
 
-def parse_numbers(column: Any, form: Form | None = None) -> Parsed:
+def parse_numbers(
+    column: Any,
+    form: Form | None = None,
+    *,
+    missing_words: Collection[str] = (),
+    decimal: DecimalMark | None = None,
+) -> Parsed:
     """Quantities as a float64 array, NaN where missing or bad.
 
-    Text that is no number is bad, and so is infinity; the text ``nan`` is missing, as the float is.
+    Text is read in the style that all of it is written in (`mqlml.journeys.numbers`), else as plain numbers. Text
+    that is no number is bad, and so is infinity; the text ``nan`` is missing, as the float is.
+
+    Parameters
+    ----------
+    form : that of the whole column, where this is a batch of it.
+    missing_words : what the source writes for a missing value.
+    decimal : the mark before the fraction, where the config names it.
     """
     if pa.types.is_boolean(column.type):
         column = as_text(column)
@@ -241,16 +294,24 @@ def parse_numbers(column: Any, form: Form | None = None) -> Parsed:
         values = np.asarray(pc.fill_null(pc.cast(column, pa.float64(), safe=False), np.nan))
         missing, bad = np.isnan(values), np.zeros(len(values), dtype=bool)
     else:
-        text = plain_text(column, form)
+        text = _trimmed(column, missing_words)
         missing = true_where(pc.is_null(text)) | true_where(pc.equal(pc.utf8_lower(text), "nan"))
         infinite = true_where(pc.match_substring_regex(text, _INFINITE))
-        good = true_where(pc.match_substring_regex(text, _NUMBER))
+        evidence = find_number_evidence(_without_nan(text)) if form is None else form.numbers
+        style = evidence.style(decimal)
+        numbers = (style or PLAIN).to_plain(text)
+        good = true_where(pc.match_substring_regex(numbers, _NUMBER))
         bad = ~good & ~missing & ~infinite
-        values = _floats(pc.if_else(pa.array(good), text, pa.scalar(None, pa.string())))
-        values = np.where(infinite, np.inf, values)
+        values = _floats(pc.if_else(pa.array(good), numbers, pa.scalar(None, pa.string())))
+        values = np.where(infinite, np.inf, values / 100 if evidence.percent else values)
     infinite = np.isinf(values)
     values = np.where(infinite, np.nan, values)
     return Parsed(values, missing, (("not a number", bad), ("not a finite number", infinite)))
+
+
+def _without_nan(text: Any) -> Any:
+    unwritten = pc.match_substring_regex(text, rf"^(?i:nan)$|{_INFINITE}")
+    return pc.if_else(unwritten, pa.scalar(None, pa.string()), text)
 
 
 def _floats(text: Any) -> npt.NDArray[np.float64]:
@@ -259,11 +320,11 @@ def _floats(text: Any) -> npt.NDArray[np.float64]:
     return np.asarray(pc.fill_null(pc.cast(unsigned, pa.float64()), np.nan))
 
 
-def parse_words(column: Any, form: Form | None = None) -> Parsed:
+def parse_words(column: Any, form: Form | None = None, missing: Collection[str] = ()) -> Parsed:
     """Words that recur, as a pandas Categorical of text; the categories that occur, sorted."""
     encoded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(as_text(column))
     array = encoded.unify_dictionaries().combine_chunks()
-    words = plain_text(pa.chunked_array([array.dictionary]), form).to_pylist()
+    words = plain_text(pa.chunked_array([array.dictionary]), form, missing).to_pylist()
     codes = np.asarray(pc.fill_null(pc.cast(array.indices, pa.int64()), len(words)))
     occurring = np.zeros(len(words) + 1, dtype=bool)
     occurring[codes] = True
@@ -276,29 +337,39 @@ def parse_words(column: Any, form: Form | None = None) -> Parsed:
     return Parsed(values, np.asarray(values.codes == -1))
 
 
-def parse_attribute(column: Any, *, missing_words: Collection[str] = ()) -> Parsed:
+def parse_attribute(
+    column: Any, *, missing_words: Collection[str] = (), decimal: DecimalMark | None = None
+) -> Parsed:
     """An attribute of leads as a pandas Series: float64 if it holds numbers only, else ``str``.
 
-    Text is read as numbers if every value that is not missing is one and none looks like a code: a zero or a plus
-    sign in front (``01234``, ``+49…``), or 16 digits and more. Typed integers that long are text too. Instants and
-    dates are ISO text, truths ``true`` and ``false``. A column without any value is float64.
+    Text is read as numbers if every value that is not missing is one, all in one style, and none looks like a code: a
+    zero or a plus sign in front (``01234``, ``+49…``), or 16 digits and more. Typed integers that long are text too.
+    Instants and dates are ISO text, truths ``true`` and ``false``. A column without any value is float64.
 
     Parameters
     ----------
-    missing_words : what the source writes for a missing value, as ``Select``; compared as text and, in a column of
-        numbers, as numbers.
+    missing_words : what the source writes for a missing value, as ``Select``; compared as text, whatever its case,
+        and in a column of numbers as numbers.
+    decimal : the mark before the fraction, where the config names it.
     """
     kind = column.type
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
         return _numeric(parse_numbers(column), missing_words)
-    text = plain_text(column)
-    if missing_words:
-        absent = pc.is_in(text, pa.array([*missing_words], pa.string()), skip_nulls=True)
-        text = pc.if_else(absent, pa.scalar(None, pa.string()), text)
-    numeric = rf"^(?i:nan)$|{_INFINITE}|{_NUMBER}"
-    if _all(pc.match_substring_regex(text, numeric)) and not _any(pc.match_substring_regex(text, _CODE)):
-        return _numeric(parse_numbers(text), missing_words)
-    return Parsed(text.to_pandas().astype("str"), true_where(pc.is_null(text)))
+    text = plain_text(column, missing=missing_words)
+    evidence = find_number_evidence(_without_nan(text))
+    style = evidence.style(decimal)
+    if style is not None and not _any(pc.match_substring_regex(text, _CODE)):
+        return _numeric(parse_numbers(text, Form(numbers=evidence), decimal=decimal), missing_words)
+    return Parsed(_one_case_of_answers(text).to_pandas().astype("str"), true_where(pc.is_null(text)))
+
+
+def _one_case_of_answers(text: Any) -> Any:
+    """Yes and no in several cases as yes and no; any other column as it is."""
+    if text.null_count == len(text) or not _matches(text.drop_null()[0], _ANSWER):
+        return text
+    if _all(pc.match_substring_regex(text, _ANSWER)) and len(pc.unique(text.drop_null())) > 2:
+        return pc.utf8_lower(text)
+    return text
 
 
 def _numeric(parsed: Parsed, missing_words: Collection[str]) -> Parsed:

@@ -9,23 +9,26 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mqlml.config import Config
+from mqlml.config import Config, Table
 from mqlml.journeys.contract import NUMBERS, TIMES, WORDS
+from mqlml.journeys.leadids import LeadIds
+from mqlml.journeys.machines import treat_machine_events
+from mqlml.journeys.merges import MergedLeads
 from mqlml.journeys.parse import parse_ids
-from mqlml.journeys.quarantine import Ledger, Tally
-from mqlml.journeys.read import LeadIds, parse_events
-from mqlml.journeys.sources import Source
+from mqlml.journeys.quarantine import Ledger, Tally, empty_quarantine
+from mqlml.journeys.read import EVENT_WORDS, ParsedEvents, parse_events
+from mqlml.journeys.sources import Source, estimate_rows
+from mqlml.journeys.spelling import choose_spellings
 from mqlml.journeys.stream import Stream, open_stream
 from mqlml.journeys.tables import (
     DUPLICATE,
@@ -33,12 +36,20 @@ from mqlml.journeys.tables import (
     check_columns,
     check_mapping,
     check_rows,
+    hash_texts,
     known_columns,
     later_duplicates,
 )
 from mqlml.times import column_to_microseconds, microseconds_to_column
 
-__all__ = ["PartitionedEvents", "find_partitions", "open_events", "partition_events"]
+__all__ = [
+    "EventRules",
+    "PartitionedEvents",
+    "estimate_events",
+    "find_partitions",
+    "open_events",
+    "partition_events",
+]
 
 _INDEX = "events.json"
 _QUARANTINE = "quarantine.parquet"
@@ -60,6 +71,7 @@ class PartitionedEvents:
     rows_read : all rows of the source, quarantined ones included.
     quarantine : the rows set aside.
     repeated : places, in the order of the source, of rows that repeat an event id; sorted.
+    rules : what is done with the events once all of a lead are there.
     """
 
     folder: Path
@@ -69,6 +81,7 @@ class PartitionedEvents:
     rows_read: int
     quarantine: pd.DataFrame
     repeated: npt.NDArray[np.int64]
+    rules: EventRules
 
     def read(self, part: int, lead_id: pd.Series) -> pd.DataFrame:
         """The events of one partition.
@@ -77,7 +90,7 @@ class PartitionedEvents:
         ----------
         lead_id : the ids of all leads, in the order in which they were partitioned.
         """
-        return self._table(self._rows(part), lead_id)
+        return self._finish(self._rows(part), lead_id)
 
     def read_leads(self, chosen: npt.NDArray[np.bool_], lead_id: pd.Series) -> pd.DataFrame:
         """The events of a few leads from all partitions, in the order of the source.
@@ -86,12 +99,17 @@ class PartitionedEvents:
         ----------
         chosen : one truth per lead.
         """
+        merged = self.rules.merged
+        joined = chosen.copy()
+        joined[merged.old[chosen[merged.new]]] = True  # their events are those of the chosen lead, too
         found = [np.empty(0, _record(self.columns))]
         for part in range(len(self.rows)):
             rows = self._rows(part)
-            found.append(rows[chosen[rows["lead"]]])
+            found.append(rows[joined[rows["lead"]]])
         rows = np.concatenate(found)
-        return self._table(rows[np.argsort(rows["place"], kind="stable")], lead_id)
+        events = self._finish(rows[np.argsort(rows["place"], kind="stable")], lead_id)
+        kept = events["lead_id"].isin(lead_id[chosen])
+        return events if kept.all() else events[kept].reset_index(drop=True)
 
     def _rows(self, part: int) -> npt.NDArray[Any]:
         record = _record(self.columns)
@@ -99,21 +117,37 @@ class PartitionedEvents:
         rows = np.fromfile(path, record) if path.exists() else np.empty(0, record)
         return rows[~np.isin(rows["place"], self.repeated, kind="sort")] if len(self.repeated) else rows
 
-    def _table(self, rows: npt.NDArray[Any], lead_id: pd.Series) -> pd.DataFrame:
-        columns: dict[str, Any] = {"lead_id": lead_id.take(rows["lead"]).reset_index(drop=True)}
+    def _finish(self, rows: npt.NDArray[Any], lead_id: pd.Series) -> pd.DataFrame:
+        events, lead, _ = treat_machine_events(self._table(rows), rows["lead"], self.rules.bots)
+        events.insert(0, "lead_id", lead_id.take(lead).reset_index(drop=True))
+        return self.rules.merged.copy_events(events, lead_id)
+
+    def _table(self, rows: npt.NDArray[Any]) -> pd.DataFrame:
+        columns: dict[str, Any] = {}
         for column in self.columns:
             values = np.ascontiguousarray(rows[column])
             if column in TIMES:
                 columns[column] = microseconds_to_column(values)
             elif column in WORDS:
-                order = sorted(range(len(self.words[column])), key=self.words[column].__getitem__)
-                place = np.full(len(order) + 1, -1, np.int32)
-                place[order] = np.arange(len(order))
-                texts = pd.Index([self.words[column][code] for code in order], dtype="str")
-                columns[column] = pd.Categorical.from_codes(place[values], categories=texts)
+                texts = sorted(
+                    set(self.words[column])
+                )  # several codes may share a text: spellings that were joined
+                place = {text: code for code, text in enumerate(texts)}
+                lookup = np.array([*(place[text] for text in self.words[column]), -1], np.int32)
+                columns[column] = pd.Categorical.from_codes(
+                    lookup[values], categories=pd.Index(texts, dtype="str")
+                )
             else:
                 columns[column] = values
         return pd.DataFrame(columns)
+
+
+@dataclass(frozen=True)
+class EventRules:
+    """What is done with events once all of a lead are there: ``journeys.bots``, and which leads were merged."""
+
+    bots: Literal["drop", "flag", "keep"]
+    merged: MergedLeads
 
 
 def _record(columns: Sequence[str]) -> np.dtype[Any]:
@@ -125,7 +159,7 @@ def _bucket(folder: Path, part: int) -> Path:
     return folder / f"events-{part:04d}.bin"
 
 
-def find_partitions(folder: Path) -> PartitionedEvents | None:
+def find_partitions(folder: Path, rules: EventRules) -> PartitionedEvents | None:
     """Events partitioned by an earlier run; None if it did not finish."""
     index = folder / _INDEX
     if not index.exists():
@@ -139,113 +173,176 @@ def find_partitions(folder: Path) -> PartitionedEvents | None:
         rows_read=found["rows_read"],
         quarantine=pd.read_parquet(folder / _QUARANTINE),
         repeated=np.load(folder / _REPEATED),
+        rules=rules,
     )
 
 
-def open_events(config: Config, folder: Path) -> Stream:
-    """The events that a config names, as a stream.
+def open_events(config: Config, folder: Path) -> list[Stream]:
+    """The tables of events that a config names, each as a stream.
 
     Raises
     ------
     ConfigError, ContractError, SourceError
         As `mqlml.journeys.read_journeys`.
     """
-    spec = config.data.events
-    assert spec is not None
+    tables = config.data.event_tables
+    return [
+        _open_events(where, spec, config, folder / f"table{number}")
+        for number, (where, spec) in enumerate(tables)
+    ]
+
+
+def estimate_events(config: Config) -> int | None:
+    """About how many events the tables of a config hold; None where that cannot be told without reading them."""
+    total = 0
+    for where, spec in config.data.event_tables:
+        rows = estimate_rows(spec, where=where, base=config.folder)
+        if rows is None:
+            return None
+        total += rows
+    return total
+
+
+def _open_events(where: str, spec: Table, config: Config, folder: Path) -> Stream:
     known = known_columns("events")
-    check_mapping("events", spec, known)
+    check_mapping("events", spec, known, where)
     quantities = [column for column in known if column in (*NUMBERS, *TIMES)]
     hints = {column: spec.format(column) for column in quantities}
     folder.mkdir(parents=True, exist_ok=True)
     stream = open_stream(
         spec,
-        where="data.events",
+        where=where,
         base=config.folder,
         zone=config.data.timezone,
         wanted=[spec.column(column) for column in known],
         words=[spec.column(column) for column in known if column in WORDS],
         quantities=[spec.column(name) for name, hint in hints.items() if hint is None or hint.format is None],
         folder=folder,
+        missing=config.data.missing,
     )
-    check_columns("events", spec, stream)
+    check_columns("events", spec, stream, where)
     check_rows(stream, stream.rows_read)
     return stream
 
 
 def partition_events(
-    stream: Stream,
+    streams: Sequence[Stream],
     config: Config,
     leads: LeadIds,
     part: npt.NDArray[np.int32],
     parts: int,
     folder: Path,
+    rules: EventRules,
 ) -> PartitionedEvents:
     """Read all events and write each to its lead's partition.
 
     Parameters
     ----------
-    stream : from `open_events`.
+    streams : from `open_events`.
     leads : the ids that events are matched by.
-    part : the partition of each lead, below ``parts``, in the order of ``leads.kept``.
+    part : the partition of each lead, below ``parts``, in the order of ``leads.kept``; the events of a lead with a
+        negative one are checked and not kept.
     folder : an empty one; its content is valid only once this has returned.
+    rules : what is done with the events when they are read.
 
     Raises
     ------
     QuarantineError
         If more rows are unusable than ``data.max_quarantined`` allows.
     """
-    spec = config.data.events
-    assert spec is not None
-    tally = Tally("events", stream.where, rows_read=stream.rows_read, allowed=config.data.max_quarantined)
-    vocabulary: dict[str, dict[str, int]] = {}
-    counts = np.zeros(parts, np.int64)
-    columns: tuple[str, ...] = ()
-    ids = _EventIds(spec.column("event_id"), stream, folder)
-    place = 0
-    with ids:
-        for batch in stream.batches():
-            reader = TableReader("events", spec, config, batch, forms=stream.forms)
-            parsed = parse_events(reader, leads)
-            columns = tuple(parsed.columns)
-            tally.add(reader.ledger)
-            good = ~reader.ledger.bad
-            if parsed.event_ids is not None:
-                ids.add(batch, good, place)
-            lead = parsed.lead[good]
-            rows = np.empty(len(lead), _record(columns))
-            rows["lead"], rows["place"] = lead, place + np.flatnonzero(good)
-            for column, values in parsed.columns.items():
-                rows[column] = _to_stored(column, values[good], vocabulary)
-            counts += _write(rows, part[lead], len(counts), folder)
-            place += len(good)
-    repeated = ids.find_repeated(tally)
-    tally.check()
+    records = _Records(_all_columns(config, streams), part, np.zeros(parts, np.int64), folder)
+    quarantine, repeated = [empty_quarantine()], []
+    for (where, spec), stream in zip(config.data.event_tables, streams, strict=True):
+        tally = Tally("events", stream.where, rows_read=stream.rows_read, allowed=config.data.max_quarantined)
+        ids = _EventIds(spec.column("event_id"), stream, folder)
+        with ids:
+            for batch in stream.batches():
+                reader = TableReader("events", spec, config, batch, forms=stream.forms, where=where)
+                parsed = parse_events(reader, leads)
+                tally.add(reader.ledger)
+                if parsed.event_ids is not None:
+                    ids.add(batch, reader.ledger.usable, records.place)
+                records.write(parsed, reader.ledger.usable)
+        repeated.append(ids.find_repeated(tally))
+        tally.check()
+        quarantine.append(tally.to_frame())
     partitioned = PartitionedEvents(
         folder=folder,
-        columns=columns,
-        words={column: tuple(places) for column, places in vocabulary.items()},
-        rows=tuple(counts.tolist()),
-        rows_read=stream.rows_read,
-        quarantine=tally.to_frame(),
-        repeated=repeated,
+        columns=records.columns,
+        words=records.joined_words(),
+        rows=tuple(records.counts.tolist()),
+        rows_read=sum(stream.rows_read for stream in streams),
+        quarantine=pd.concat(quarantine, ignore_index=True),
+        repeated=np.sort(np.concatenate(repeated)),
+        rules=rules,
     )
     _write_index(partitioned)
     return partitioned
 
 
-def _to_stored(column: str, values: Any, vocabulary: dict[str, dict[str, int]]) -> npt.NDArray[Any]:
-    """A parsed column as it is stored: microseconds, codes or values; new words join the vocabulary."""
-    if column in TIMES:
-        return column_to_microseconds(values)
-    if column not in WORDS:
-        return np.asarray(values)
-    known = vocabulary.setdefault(column, {})
-    values = values.remove_unused_categories()
-    codes: npt.NDArray[np.int32] = np.array(
-        [*(known.setdefault(text, len(known)) for text in values.categories), -1], np.int32
-    )
-    found: npt.NDArray[np.int32] = codes[np.asarray(values.codes)]
-    return found
+def _all_columns(config: Config, streams: Sequence[Stream]) -> tuple[str, ...]:
+    """The columns that some table of events has, as `mqlml.journeys.read.parse_events` orders them."""
+    there = {
+        column
+        for (_, spec), stream in zip(config.data.event_tables, streams, strict=True)
+        for column in (*EVENT_WORDS, "value")
+        if spec.constant(column) is not None or spec.column(column) in stream.names
+    }
+    return ("occurred_at", "recorded_at", "action", *(c for c in (*EVENT_WORDS, "value") if c in there))
+
+
+@dataclass
+class _Records:
+    """Writes events as rows of fixed length to the files of their parts.
+
+    Attributes
+    ----------
+    columns : of each row; those that a table lacks are missing in its rows.
+    vocabulary : of each column of words, its texts with their numbers.
+    place : rows read so far.
+    """
+
+    columns: tuple[str, ...]
+    part: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.int64]
+    folder: Path
+    vocabulary: dict[str, dict[str, int]] = field(default_factory=dict)
+    place: int = 0
+
+    def write(self, parsed: ParsedEvents, usable: npt.NDArray[np.bool_]) -> None:
+        kept = usable & (self.part[parsed.lead] >= 0)
+        lead = parsed.lead[kept]
+        rows = np.empty(len(lead), _record(self.columns))
+        rows["lead"], rows["place"] = lead, self.place + np.flatnonzero(kept)
+        for column in self.columns:
+            if column in parsed.columns:
+                rows[column] = self._numbers(column, parsed.columns[column][kept])
+            else:
+                rows[column] = -1 if column in WORDS else np.nan
+        self.counts += _write(rows, self.part[lead], len(self.counts), self.folder)
+        self.place += len(usable)
+
+    def _numbers(self, column: str, values: Any) -> npt.NDArray[Any]:
+        """A parsed column as it is written: microseconds, codes or values; new words join the vocabulary."""
+        if column in TIMES:
+            return column_to_microseconds(values)
+        if column not in WORDS:
+            return np.asarray(values)
+        known = self.vocabulary.setdefault(column, {})
+        values = values.remove_unused_categories()
+        codes: npt.NDArray[np.int32] = np.array(
+            [*(known.setdefault(text, len(known)) for text in values.categories), -1], np.int32
+        )
+        found: npt.NDArray[np.int32] = codes[np.asarray(values.codes)]
+        return found
+
+    def joined_words(self) -> dict[str, tuple[str, ...]]:
+        """The text behind each number; spellings of one action or channel have the same."""
+        words = {column: tuple(places) for column, places in self.vocabulary.items()}
+        for column in ("action", "channel"):
+            if column in words:
+                words[column] = tuple(choose_spellings(words[column]))
+        return words
 
 
 def _write(
@@ -308,10 +405,7 @@ class _EventIds:
             }
         )
         usable_ids = usable_ids.filter(pc.is_valid(usable_ids["id"]))
-        with duckdb.connect() as connection:
-            bucket = connection.sql(
-                f"SELECT (hash(id) % {self._files})::INTEGER AS n FROM usable_ids"
-            ).fetchnumpy()["n"]
+        bucket = (hash_texts(usable_ids["id"]) % np.uint64(self._files)).astype(np.int64)
         for number in np.unique(bucket):
             rows = usable_ids.take(pa.array(np.flatnonzero(bucket == number)))
             if number not in self._writers:

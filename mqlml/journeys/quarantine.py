@@ -121,6 +121,7 @@ class Ledger:
     Attributes
     ----------
     bad : bool array, one per row of ``source.table``: True if anything is wrong with it.
+    left_out : bool array, one per row: True if nothing is wrong, but the config leaves it out.
     entries : what is wrong, in the order in which it was found.
     """
 
@@ -128,6 +129,7 @@ class Ledger:
         self.table = table
         self.source = source
         self.bad: Mask = np.zeros(source.table.num_rows, dtype=bool)
+        self.left_out: Mask = np.zeros(source.table.num_rows, dtype=bool)
         self.entries: list[_Entry] = []
         for reason in dict.fromkeys(misfit.reason for _, misfit in source.misfits):
             lines = [(file, misfit) for file, misfit in source.misfits if misfit.reason == reason]
@@ -141,6 +143,11 @@ class Ledger:
                     files=[file for file, _ in lines],
                 )
             )
+
+    @property
+    def usable(self) -> Mask:
+        """Which rows are kept."""
+        return ~(self.bad | self.left_out)
 
     @property
     def rows_read(self) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +17,35 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mqlml.config import STAGES, Config, Outcomes, Table
+from mqlml.config import Config, Table
 from mqlml.errors import ConfigError, ContractError
-from mqlml.journeys.contract import REQUIRED, Journeys, empty_table
+from mqlml.journeys.contract import REQUIRED, WORDS, Journeys, empty_table
+from mqlml.journeys.leadids import Aliases, LeadIds
+from mqlml.journeys.machines import treat_machine_events
+from mqlml.journeys.merges import NO_MERGES, MergedLeads, chain_merges
+from mqlml.journeys.notices import Notice
+from mqlml.journeys.outcomes import read_outcomes
 from mqlml.journeys.parse import parse_ids
 from mqlml.journeys.quarantine import empty_quarantine
 from mqlml.journeys.sources import read_source
+from mqlml.journeys.spelling import join_spellings
 from mqlml.journeys.tables import DUPLICATE, TableReader, later_duplicates, missing_column, read_table
 from mqlml.times import MISSING_TIME, microseconds_to_column
 
 __all__ = [
     "LeadIds",
     "add_events",
+    "exclude_leads",
+    "finish_events",
     "parse_events",
     "read_around_events",
     "read_events",
     "read_journeys",
     "read_lead_ids",
 ]
+
+
+EVENT_WORDS = ("channel", "campaign", "content", "initiated_by", "user_agent")
 
 
 def read_lead_ids(config: Config, path: str | Path) -> list[str]:
@@ -61,7 +71,7 @@ def read_lead_ids(config: Config, path: str | Path) -> list[str]:
     )
     if column not in source.names:
         raise missing_column(source, column, "it is what data.leads calls lead_id")
-    ids = pc.unique(parse_ids(source.column(column)).data).to_pylist()
+    ids = pc.unique(parse_ids(source.column(column), verbatim=True).data).to_pylist()
     named = [str(value) for value in ids if value not in (None, "")]
     if not named:
         raise ContractError(
@@ -70,66 +80,9 @@ def read_lead_ids(config: Config, path: str | Path) -> list[str]:
     return named
 
 
-_UNKNOWN_STAGE = "unknown stage"
-
-
-@dataclass(frozen=True)
-class LeadIds:
-    """Ids of the leads that are kept, and of those in quarantine; Arrow arrays of one type, int64 or text."""
-
-    kept: Any
-    aside: Any
-
-    @cached_property
-    def _numbers(self) -> pd.Index[Any]:
-        numbers: pd.Index[Any] = pd.Index(np.asarray(self.kept))
-        return numbers
-
-    def find(self, ids: Any) -> npt.NDArray[np.int32]:
-        """The place of each id among the kept leads, -1 where it is not among them or missing."""
-        if pa.types.is_int64(ids.type) and pa.types.is_int64(self.kept.type):
-            # The index keeps its table of hashes, which Arrow rebuilds for every batch of a long table.
-            places = self._numbers.get_indexer(pd.Index(np.asarray(pc.fill_null(ids, 0))))
-            return np.where(np.asarray(pc.is_valid(ids)), places, -1).astype(np.int32)
-        kept, ids = (pc.cast(values, pa.string()) for values in (self.kept, ids))
-        found = pc.index_in(ids, value_set=kept.combine_chunks(), skip_nulls=True)
-        return np.asarray(pc.fill_null(found, -1), np.int32)
-
-    def resolve(self, reader: TableReader) -> tuple[Any, npt.NDArray[np.int32]]:
-        """The lead ids of another table's rows, and their places. Rows without a kept lead are set aside."""
-        ids = reader.ids("lead_id")
-        places = self.find(ids)
-        present = np.asarray(pc.is_valid(ids))
-        strange = present & (places < 0)
-        orphaned = np.zeros(len(places), dtype=bool)
-        if strange.any():
-            rows, aside = ids, self.aside
-            if rows.type != aside.type:
-                rows, aside = (pc.cast(values, pa.string()) for values in (rows, aside))
-            orphaned = np.asarray(pc.is_in(rows, value_set=aside)) & strange
-        reader.refuse(orphaned, "lead_id", "its lead is in quarantine")
-        leads = "check that data.leads holds all leads, and that lead_id is written alike in both tables"
-        reader.refuse(strange & ~orphaned, "lead_id", "unknown lead", leads)
-        return ids, places
-
-    def column(self, ids: Any, reader: TableReader) -> pd.Series:
-        """The ids of the rows that are kept, in the type that leads have."""
-        if reader.ledger.bad.any():
-            ids = ids.filter(pa.array(~reader.ledger.bad))
-        series: pd.Series = pc.cast(ids, self.kept.type).to_pandas()
-        return series
-
-
-def _keep(reader: TableReader, leads: LeadIds, ids: Any, columns: dict[str, Any]) -> pd.DataFrame:
-    """The good rows, ``lead_id`` first."""
-    table = reader.keep(columns)
-    table.insert(0, "lead_id", leads.column(ids, reader))
-    return table
-
-
 def _read_leads(reader: TableReader) -> tuple[pd.DataFrame, LeadIds]:
     created = reader.times("created_at")
-    ids = reader.ids("lead_id")
+    ids = reader.ids("lead_id", verbatim=True)
     account = None
     if reader.has("account_id"):
         account = pc.cast(reader.ids("account_id", required=False), pa.string()).to_pandas().astype("str")
@@ -141,16 +94,17 @@ def _read_leads(reader: TableReader) -> tuple[pd.DataFrame, LeadIds]:
     known = {"created_at": microseconds_to_column(created)} | (
         {} if account is None else {"account_id": account}
     )
-    return _keep(reader, leads, ids, known | attributes), leads
+    table = reader.keep(known | attributes)
+    table.insert(0, "lead_id", leads.kept.to_pandas())
+    return table, leads
 
 
 @dataclass(frozen=True)
 class ParsedEvents:
-    """Events as they were parsed, good rows and bad ones: our columns but ``lead_id``; the lead ids, and the place of
-    each among the kept leads; the event ids, None where the source has none."""
+    """Events as they were parsed, good rows and bad ones: our columns but ``lead_id``; the place of each event's lead
+    among the kept ones; the event ids, None where the source has none."""
 
     columns: dict[str, Any]
-    ids: Any
     lead: npt.NDArray[np.int32]
     event_ids: Any
 
@@ -158,76 +112,28 @@ class ParsedEvents:
 def parse_events(reader: TableReader, leads: LeadIds) -> ParsedEvents:
     """Parse all columns of events; what is wrong with a row goes to the reader's ledger."""
     happened = reader.times("occurred_at")
+    rows = leads.resolve(reader)
     columns: dict[str, Any] = {
         "occurred_at": microseconds_to_column(happened),
-        "recorded_at": microseconds_to_column(reader.recorded(happened)),
+        "recorded_at": microseconds_to_column(np.maximum(reader.recorded(happened), rows.since)),
         "action": reader.words("action", required=True),
     }
-    for word in ("channel", "campaign", "content", "initiated_by"):
+    for word in EVENT_WORDS:
         if reader.has(word):
             columns[word] = reader.words(word)
     if reader.has("value"):
         columns["value"] = reader.numbers("value")
-    ids, lead = leads.resolve(reader)
     event_ids = reader.ids("event_id", required=False) if reader.has("event_id") else None
-    return ParsedEvents(columns, ids, lead, event_ids)
+    return ParsedEvents(columns, rows.place, event_ids)
 
 
-def _read_events(reader: TableReader, leads: LeadIds) -> pd.DataFrame:
+def _read_events(reader: TableReader, leads: LeadIds) -> tuple[pd.DataFrame, npt.NDArray[np.int32]]:
+    """The good rows without ``lead_id``, and the place of each one's lead."""
     parsed = parse_events(reader, leads)
     if parsed.event_ids is not None:
         repeated = later_duplicates(parsed.event_ids, ~reader.ledger.bad)
         reader.refuse(repeated, "event_id", DUPLICATE)
-    return _keep(reader, leads, parsed.ids, parsed.columns)
-
-
-def _categorical(codes: npt.NDArray[np.int8], stages: Sequence[str]) -> pd.Categorical:
-    return pd.Categorical.from_codes(codes, categories=pd.Index(stages, dtype="str"))  # type: ignore[arg-type]
-
-
-def _stage_words(reader: TableReader, spec: Outcomes) -> pd.Categorical:
-    """The source's words as our stages, whatever their case; the config's translations go first."""
-    words = reader.words("stage", required=True)
-    meaning = {stage: stage for stage in STAGES} | {
-        word.strip().casefold(): ours for word, ours in spec.stages.items()
-    }
-    found = list(words.categories)
-    ours = [meaning.get(word.casefold()) for word in found]
-    unknown = np.array([stage is None for stage in ours], dtype=bool)
-    if unknown.any():
-        counts = pd.Series(words).value_counts()
-        shown = [word for word in counts.index if meaning.get(word.casefold()) is None]
-        listed = ", ".join(repr(word) for word in shown[:10]) + (" …" if len(shown) > 10 else "")
-        each = "each of " if len(shown) > 1 else ""
-        remedy = (
-            f"say which of our stages {each}{listed} is, as data.outcomes.stages: {{{shown[0]}: closed_won}} "
-            f"if it is a win (ours are {', '.join(STAGES)})"
-        )
-        codes = np.asarray(words.codes)
-        reader.refuse((codes >= 0) & unknown[codes], "stage", _UNKNOWN_STAGE, remedy)
-    stages = sorted({stage for stage in ours if stage is not None})
-    lookup = np.array(
-        [stages.index(stage) if stage is not None else -1 for stage in ours] + [-1], dtype=np.int8
-    )
-    return _categorical(lookup[words.codes], stages)
-
-
-def _read_outcomes(reader: TableReader, leads: LeadIds, spec: Outcomes) -> pd.DataFrame:
-    happened = reader.times("occurred_at")
-    if spec.stage is None:
-        stage = _stage_words(reader, spec)
-    else:
-        stage = _categorical(np.zeros(len(happened), dtype=np.int8), [spec.stage])
-    columns: dict[str, Any] = {
-        "stage": stage,
-        "occurred_at": microseconds_to_column(happened),
-        "recorded_at": microseconds_to_column(reader.recorded(happened)),
-    }
-    if reader.has("amount"):
-        columns["amount"] = reader.numbers("amount")
-    if reader.has("reason"):
-        columns["reason"] = reader.text("reason")
-    return _keep(reader, leads, leads.resolve(reader)[0], columns)
+    return reader.keep(parsed.columns), parsed.lead[reader.ledger.usable]
 
 
 def _read_history(reader: TableReader, leads: LeadIds) -> pd.DataFrame:
@@ -245,7 +151,22 @@ def _read_history(reader: TableReader, leads: LeadIds) -> pd.DataFrame:
         "valid_to": microseconds_to_column(until),
         "recorded_at": microseconds_to_column(reader.recorded(since)),
     }
-    return _keep(reader, leads, leads.resolve(reader)[0], columns)
+    rows = leads.resolve(reader)
+    table = reader.keep(columns)
+    table.insert(0, "lead_id", leads.column(rows.place, reader))
+    return table
+
+
+def _read_merges(reader: TableReader, leads: LeadIds) -> tuple[MergedLeads, Aliases]:
+    """Merges of two leads that are there, and those of leads that are gone from the leads table."""
+    at = reader.times("at")
+    into = leads.resolve(reader, "into").place
+    old = reader.ids("from", verbatim=True)
+    place = leads.find(old)
+    usable = reader.ledger.usable
+    there, gone = usable & (place >= 0), usable & (place < 0)
+    merged = chain_merges(place[there].tolist(), into[there].tolist(), at[there].tolist())
+    return merged, Aliases(reader.plain_ids("from").filter(pa.array(gone)), into[gone], at[gone])
 
 
 def read_journeys(config: Config) -> Journeys:
@@ -312,10 +233,6 @@ def read_around_events(config: Config) -> tuple[Journeys, LeadIds]:
     data = config.data
     if data.leads is None or data.outcomes is None or data.observed_until is None:
         raise ConfigError("the config describes a flat table (data.flat); read it with read_flat")
-    if data.outcomes.stage is not None and ("stage" in data.outcomes.columns or data.outcomes.stages):
-        raise ConfigError(
-            "data.outcomes has a constant 'stage' and also says how to read a column of stages; remove one of the two"
-        )
     quarantine: list[pd.DataFrame] = [empty_quarantine()]
     rows_read: dict[str, int] = {}
 
@@ -327,35 +244,127 @@ def read_around_events(config: Config) -> tuple[Journeys, LeadIds]:
     reader = read_table("leads", data.leads, config)
     leads, ids = _read_leads(reader)
     close(reader)
+    merged = NO_MERGES
+    if data.merges is not None:
+        reader = read_table("merges", data.merges, config)
+        merged, aliases = _read_merges(reader, ids)
+        ids = replace(ids, aliases=aliases)
+        close(reader)
     events, history = (empty_table(name, leads["lead_id"].dtype) for name in ("events", "history"))
-    reader = read_table("outcomes", data.outcomes, config, given=("stage",) if data.outcomes.stage else ())
-    outcomes = _read_outcomes(reader, ids, data.outcomes)
+    spec = data.outcomes
+    given = ("stage", "occurred_at") if spec.stage_dates else ("stage",) if spec.stage else ()
+    reader = read_table("outcomes", spec, config, given=given, further=list(spec.stage_dates))
+    outcomes, notices = read_outcomes(reader, ids, spec)
     close(reader)
     if data.history is not None:
         reader = read_table("history", data.history, config)
         history = _read_history(reader, ids)
         close(reader)
+    told = merged.notice()
     journeys = Journeys(
-        leads=leads,
+        leads=merged.share_accounts(leads),
         events=events,
-        outcomes=outcomes,
+        outcomes=merged.add_outcomes(outcomes, leads["lead_id"], config.problem.outcome),
         history=history,
         observed_until=data.observed_until,
         quarantine=pd.concat(quarantine, ignore_index=True),
-        rows_read=rows_read,
+        rows_read={name: rows_read[name] for name in REQUIRED if name in rows_read},
+        notices=(*notices, *([told] if told is not None else [])),
+        merged=merged,
     )
     return journeys, ids
 
 
+def exclude_leads(journeys: Journeys, leads: LeadIds, reasons: pd.Series) -> tuple[Journeys, LeadIds]:
+    """Leave leads out with all their rows, before the events are read.
+
+    Parameters
+    ----------
+    journeys, leads : from `read_around_events`.
+    reasons : why each lead is left out, aligned with ``journeys.leads``; missing for those that stay.
+    """
+    out = reasons.notna().to_numpy()
+    if not out.any():
+        return journeys, leads
+    stay = pa.array(~out)
+    ids = replace(
+        leads,
+        kept=leads.kept.filter(stay),
+        excluded=leads.kept.filter(pa.array(out)),
+        aliases=None if leads.aliases is None else leads.aliases.without(out),
+    )
+    left_out = journeys.leads["lead_id"][out]
+
+    def rest(table: pd.DataFrame) -> pd.DataFrame:
+        return table[~table["lead_id"].isin(left_out)].reset_index(drop=True)
+
+    counts = reasons[out].value_counts()
+    notices = [Notice("excluded", "leads", "", int(n), int(n), (str(why),)) for why, n in counts.items()]
+    reduced = replace(
+        journeys,
+        leads=rest(journeys.leads),
+        outcomes=rest(journeys.outcomes),
+        history=rest(journeys.history),
+        notices=(*journeys.notices, *notices),
+        merged=journeys.merged.without(out),
+    )
+    return reduced, ids
+
+
 def read_events(config: Config, journeys: Journeys, leads: LeadIds) -> Journeys:
     """What `read_around_events` left out, read whole: the journeys that `read_journeys` gives."""
-    spec = config.data.events
-    if spec is None:
+    tables = config.data.event_tables
+    if not tables:
         return journeys
-    reader = read_table("events", spec, config)
-    events = _read_events(reader, leads)
-    reader.ledger.check(config.data.max_quarantined)
-    return add_events(journeys, events, reader.ledger.to_frame(), reader.ledger.rows_read)
+    found, quarantine, rows_read = [], [empty_quarantine()], 0
+    for where, spec in tables:
+        reader = read_table("events", spec, config, where=where)
+        found.append(_read_events(reader, leads))
+        reader.ledger.check(config.data.max_quarantined)
+        quarantine.append(reader.ledger.to_frame())
+        rows_read += reader.ledger.rows_read
+    events = _stack([table for table, _ in found])
+    lead = np.concatenate([place for _, place in found])
+    events, notices = finish_events(events, lead, journeys, config.journeys.bots)
+    aside = pd.concat(quarantine, ignore_index=True)
+    return replace(add_events(journeys, events, aside, rows_read), notices=(*journeys.notices, *notices))
+
+
+def _stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Several tables of events as one; a column that one of them lacks is missing there."""
+    if len(tables) == 1:
+        return tables[0]
+    stacked = pd.concat(
+        [table.astype({name: "str" for name in WORDS if name in table}) for table in tables],
+        ignore_index=True,
+    )
+    return stacked.astype({name: "category" for name in WORDS if name in stacked})
+
+
+def finish_events(
+    events: pd.DataFrame, lead: npt.NDArray[np.int32], journeys: Journeys, bots: str
+) -> tuple[pd.DataFrame, list[Notice]]:
+    """Events as journeys have them, from all rows that were kept: one spelling of each word, no machines, those of
+    merged leads for both.
+
+    Parameters
+    ----------
+    events : the columns of `parse_events`.
+    lead : the place of each event's lead among ``journeys.leads``.
+    """
+    notices = []
+    for column in ("action", "channel"):
+        if column in events:
+            words, notice = join_spellings(events[column].array, "events", column, lead)
+            if notice is not None:
+                events = events.assign(**{column: words})
+                notices.append(notice)
+    events, lead, notice = treat_machine_events(events, lead, bots)
+    if notice is not None:
+        notices.append(notice)
+    ids = journeys.leads["lead_id"]
+    events.insert(0, "lead_id", ids.take(lead).reset_index(drop=True))
+    return journeys.merged.copy_events(events, ids), notices
 
 
 def add_events(

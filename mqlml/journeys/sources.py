@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 
 from mqlml.config import Flat, Table
 from mqlml.errors import ContractError, SourceError
-from mqlml.journeys.csvfile import Misfit, check_unique, quoted, read_csv_file
+from mqlml.journeys.csvfile import Misfit, check_unique, is_packed, quoted, read_csv_file
+from mqlml.journeys.excel import SUFFIXES, is_excel, read_excel_file
 
 __all__ = [
     "Part",
@@ -103,13 +104,14 @@ def _files(path: Path, remedy: str) -> list[tuple[str, Path]]:
         found = [
             (str(file.relative_to(path)), file)
             for file in sorted(path.rglob("*"))
-            if {*file.suffixes} & {*_CSV, *_PARQUET}
+            if {*file.suffixes} & {*_CSV, *_PARQUET, *SUFFIXES}
             and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
             and file.is_file()
         ]
         if not found:
             raise SourceError(
-                f"the folder {str(path)!r} holds no CSV or Parquet file ({', '.join(_CSV + _PARQUET)})"
+                f"the folder {str(path)!r} holds no CSV, Parquet or Excel file "
+                f"({', '.join(_CSV + _PARQUET + SUFFIXES)})"
             )
         return found
     if glob.has_magic(str(path)):
@@ -164,6 +166,9 @@ def _read_file(
             names = tuple(parquet.schema_arrow.names)
             table = parquet.read([name for name in names if wanted is None or name in wanted])
         return Part(shown, names, table, np.arange(1, table.num_rows + 1))
+    if is_excel(path):
+        excel = read_excel_file(path, sheet=spec.sheet, wanted=wanted)
+        return Part(shown, excel.names, excel.table, excel.rows)
     csv = read_csv_file(path, delimiter=spec.delimiter, encoding=spec.encoding, wanted=wanted)
     return Part(shown, csv.names, csv.table, csv.rows, csv.misfits)
 
@@ -199,8 +204,8 @@ def running_sql(sql: str, *, folder: Path, zone: str, where: str) -> Iterator[An
 def no_database(where: str) -> SourceError:
     """The error for a table in a database."""
     return SourceError(
-        f"{where}.url: databases are not supported in this version; export the table to CSV or Parquet and "
-        "name it as path, or query files with sql and no url"
+        f"{where}.url: this command reads files; export the table to CSV or Parquet and name it as path, or "
+        "query files with sql and no url"
     )
 
 
@@ -321,5 +326,5 @@ def _estimate_file(path: Path) -> int:
         head = file.read(1 << 16)
     lines = max(head.count(b"\n"), 1)
     # Compressed text has hardly any line ends to count; a line of an export packs to some ten bytes.
-    each = 10 if head.startswith(b"\x1f\x8b") else len(head) / lines
+    each = 10 if is_packed(path) else len(head) / lines
     return int(path.stat().st_size / each)

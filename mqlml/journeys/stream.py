@@ -18,15 +18,18 @@ import pyarrow as pa
 
 from mqlml.config import Table
 from mqlml.journeys.csvfile import (
+    CsvFile,
     Layout,
     Misfit,
     explain_rejected,
     find_layout,
+    is_packed,
     number_rows,
     rewrite,
     scan,
     unreadable,
 )
+from mqlml.journeys.excel import is_excel, read_excel_file
 from mqlml.journeys.parse import Form, find_form
 from mqlml.journeys.sources import (
     Part,
@@ -111,6 +114,7 @@ def open_stream(
     words: Sequence[str],
     quantities: Collection[str],
     folder: Path,
+    missing: Collection[str] = (),
 ) -> Stream:
     """Read a table once and prepare its batches.
 
@@ -118,6 +122,7 @@ def open_stream(
     ----------
     spec, where, base, zone, wanted, words : as for `mqlml.journeys.sources.read_source`, which reads the same rows.
     quantities : the source's names of columns whose form matters only if they are text, such as numbers and times.
+    missing : the words for a missing value.
     folder : for copies that the batches are read from: a query's result, or a CSV file in UTF-8.
 
     Raises
@@ -133,7 +138,7 @@ def open_stream(
     else:
         with blaming(where):
             files = [
-                _open_file(name, path, spec, wanted, words, folder / f"copy{number}.csv")
+                _open_file(name, path, spec, wanted, words, folder / f"copy{number}.csv", missing)
                 for number, (name, path) in enumerate(find_files(spec, base))
             ]
         shown = name_source(spec, where, [file.shown for file in files])
@@ -141,7 +146,7 @@ def open_stream(
     parts = [Part(file.shown, file.names, file.schema.empty_table(), nothing) for file in files]
     schema = parts[0].table.schema if len(parts) == 1 else join_parts(parts, where).schema
     with blaming(where):
-        forms = _find_forms(files, schema, quantities)
+        forms = _find_forms(files, schema, quantities, missing)
     return Stream(shown, files[0].names, forms, schema, tuple(files))
 
 
@@ -159,7 +164,9 @@ def fingerprint_query(spec: Table, *, where: str, base: Path, zone: str) -> str:
     return digest.hexdigest()
 
 
-def _find_forms(files: Sequence[_File], schema: pa.Schema, quantities: Collection[str]) -> Forms:
+def _find_forms(
+    files: Sequence[_File], schema: pa.Schema, quantities: Collection[str], missing: Collection[str]
+) -> Forms:
     """The forms of the columns over all files; columns of known form are not read."""
     forms = {field.name: Form(truth=False) for field in schema if pa.types.is_signed_integer(field.type)}
     unknown = [
@@ -173,14 +180,13 @@ def _find_forms(files: Sequence[_File], schema: pa.Schema, quantities: Collectio
                 forms[name] = forms.get(name, Form()) & file.forms.get(name, Form())
         elif unknown:
             for table in file.batches(unknown):
-                forms |= _update_forms(table, schema, unknown, forms)
+                forms |= {
+                    name: find_form(
+                        table.column(name).cast(schema.field(name).type), forms.get(name), missing
+                    )
+                    for name in unknown
+                }
     return forms
-
-
-def _update_forms(table: pa.Table, schema: pa.Schema, names: Sequence[str], known: Forms) -> Forms:
-    return {
-        name: find_form(table.column(name).cast(schema.field(name).type), known.get(name)) for name in names
-    }
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -190,21 +196,41 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _open_file(
-    shown: str, path: Path, spec: Table, wanted: Collection[str], words: Sequence[str], copy: Path
+    shown: str,
+    path: Path,
+    spec: Table,
+    wanted: Collection[str],
+    words: Sequence[str],
+    copy: Path,
+    missing: Collection[str],
 ) -> _File:
     if is_parquet(path):
         return _open_parquet(shown, path, wanted, words)
+    if is_excel(path):
+        return _hold_excel(shown, read_excel_file(path, sheet=spec.sheet, wanted=wanted), missing)
     layout = find_layout(path, delimiter=spec.delimiter, encoding=spec.encoding)
     try:
-        if layout.encoding == "utf-8-sig":
+        if layout.encoding == "utf-8-sig" and not is_packed(path):
             try:
-                return _open_csv(shown, path, path, layout, wanted)
+                return _open_csv(shown, path, path, layout, wanted, missing)
             except duckdb.Error:  # for one, lines that end in two ways, as after joining exports
                 pass
         rewrite(path, layout.encoding, copy)
-        return _open_csv(shown, path, copy, layout, wanted)
+        return _open_csv(shown, path, copy, layout, wanted, missing)
     except duckdb.Error as error:
         raise unreadable(path, error) from None
+
+
+def _hold_excel(shown: str, excel: CsvFile, missing: Collection[str]) -> _File:
+    """A sheet, which has a million rows at most and stays in memory."""
+    forms = {name: find_form(excel.table.column(name), None, missing) for name in excel.table.column_names}
+
+    def batches(columns: Collection[str]) -> Iterator[pa.Table]:
+        table = excel.table.select([name for name in excel.table.column_names if name in columns])
+        for start in range(0, table.num_rows, BATCH):
+            yield table.slice(start, BATCH)
+
+    return _File(shown, excel.names, excel.table.schema, excel.table.num_rows, batches, forms=forms)
 
 
 def _open_parquet(shown: str, path: Path, wanted: Collection[str], words: Sequence[str]) -> _File:
@@ -222,7 +248,9 @@ def _open_parquet(shown: str, path: Path, wanted: Collection[str], words: Sequen
     return _File(shown, names, schema, rows, batches)
 
 
-def _open_csv(shown: str, path: Path, file: Path, layout: Layout, wanted: Collection[str]) -> _File:
+def _open_csv(
+    shown: str, path: Path, file: Path, layout: Layout, wanted: Collection[str], missing: Collection[str]
+) -> _File:
     """A CSV file that is read from ``file``: itself, or its copy."""
     forms: Forms = {}
     rows = 0
@@ -231,7 +259,7 @@ def _open_csv(shown: str, path: Path, file: Path, layout: Layout, wanted: Collec
         for batch in query.to_arrow_reader(BATCH):
             rows += batch.num_rows
             table = pa.Table.from_batches([batch]).rename_columns(names)
-            forms = {name: find_form(table.column(name), forms.get(name)) for name in names}
+            forms = {name: find_form(table.column(name), forms.get(name), missing) for name in names}
         misfits = explain_rejected(path, layout, rejected())
 
     def batches(columns: Collection[str]) -> Iterator[pa.Table]:

@@ -6,13 +6,16 @@ import difflib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
-from mqlml.config import Config, Table
+from mqlml.config import ColumnFormat, Config, Outcomes, Table
 from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.contract import OPTIONAL, REQUIRED, WORDS
+from mqlml.journeys.dates import find_date_evidence
 from mqlml.journeys.parse import (
     Form,
     Parsed,
@@ -35,6 +38,7 @@ __all__ = [
     "check_columns",
     "check_mapping",
     "check_rows",
+    "hash_texts",
     "known_columns",
     "later_duplicates",
     "missing_column",
@@ -46,13 +50,33 @@ DUPLICATE = "duplicate key"
 
 
 def later_duplicates(ids: Any, usable: Mask) -> Mask:
-    """Which usable rows repeat the id of a usable row before them; a missing id repeats nothing."""
-    # Encoded before it is made one piece: all ids together may be longer than one Arrow text array can be.
-    codes = ids.dictionary_encode().unify_dictionaries().combine_chunks().indices
-    repeated = np.zeros(len(codes), dtype=bool)
-    places = np.flatnonzero(usable & np.asarray(codes.is_valid()))
-    repeated[places] = pd.Series(np.asarray(codes.fill_null(-1))[places]).duplicated().to_numpy()
+    """Which usable rows repeat the id of a usable row before them; a missing id repeats nothing.
+
+    Texts are compared by a hash of 64 bits first, and only those that share one by themselves: a dictionary of all
+    ids costs six times as much, and unifying the dictionaries of many batches takes quadratic time.
+    """
+    repeated = np.zeros(len(ids), dtype=bool)
+    places = np.flatnonzero(usable & np.asarray(ids.is_valid()))
+    keys = np.asarray(ids.fill_null(-1)) if pa.types.is_int64(ids.type) else hash_texts(ids)
+    keys = keys[places]
+    ordered = np.sort(keys)
+    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if len(shared):
+        places = places[np.isin(keys, shared)]
+        same = pd.Series(ids.take(pa.array(places)).to_pylist(), dtype="object")
+        repeated[places] = same.duplicated().to_numpy()
     return repeated
+
+
+def hash_texts(texts: Any) -> npt.NDArray[np.uint64]:
+    """A hash of 64 bits of each text of an Arrow array; equal texts have equal hashes."""
+    if pa.types.is_dictionary(texts.type):
+        texts = texts.cast(texts.type.value_type)
+    rows = pa.table({"text": texts})
+    with duckdb.connect(config={"threads": 1}) as connection:
+        found: npt.NDArray[np.uint64] = connection.sql("SELECT hash(text) AS h FROM rows").fetchnumpy()["h"]
+    assert len(found) == len(rows)
+    return found
 
 
 class Described(Protocol):
@@ -89,8 +113,8 @@ def known_columns(name: str, *, given: Collection[str] = ()) -> list[str]:
     return [column for column in (*REQUIRED[name], *OPTIONAL[name]) if column not in given]
 
 
-def check_mapping(name: str, spec: Table, known: Sequence[str]) -> None:
-    """Refuse a section that maps a column its table does not have.
+def check_mapping(name: str, spec: Table, known: Sequence[str], where: str) -> None:
+    """Refuse a section that maps a column its table does not have, or gives a constant to one that is no word.
 
     Raises
     ------
@@ -100,10 +124,16 @@ def check_mapping(name: str, spec: Table, known: Sequence[str]) -> None:
         if column not in known:
             near = difflib.get_close_matches(column, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"it reads {', '.join(known)}"
-            raise ConfigError(f"data.{name}.columns: {name} have no column {column!r}; {hint}")
+            raise ConfigError(f"{where}.columns: {name} have no column {column!r}; {hint}")
+        if spec.constant(column) is not None and column not in WORDS:
+            raise ConfigError(
+                f"{where}.columns.{column} must name a column; a constant can stand for {', '.join(WORDS[:4])} only"
+            )
 
 
-def check_columns(name: str, spec: Table, source: Described, *, given: Collection[str] = ()) -> None:
+def check_columns(
+    name: str, spec: Table, source: Described, where: str, *, given: Collection[str] = ()
+) -> None:
     """Refuse a source without a column that is mapped or required.
 
     Raises
@@ -113,18 +143,30 @@ def check_columns(name: str, spec: Table, source: Described, *, given: Collectio
     required = [column for column in REQUIRED[name] if column not in given]
     for column in dict.fromkeys((*spec.columns, *required)):
         theirs = spec.column(column)
-        if theirs not in source.names:
+        if theirs not in source.names and spec.constant(column) is None:
             remedy = (
-                f"it is mapped to {column} in data.{name}.columns, so correct it there"
+                f"it is mapped to {column} in {where}.columns, so correct it there"
                 if column in spec.columns
-                else f"say which column it is, as data.{name}.columns: {{{column}: …}}"
+                else f"say which column it is, as {where}.columns: {{{column}: …}}"
             )
+            if name == "events" and column == "action":
+                remedy += (
+                    f", or give all rows one action, as {where}.columns: {{action: {{constant: touch}}}}"
+                )
             if name == "outcomes" and column == "stage":
-                remedy += f", or what every row of the table means, as data.{name}.stage: closed_won"
+                remedy += f", or what every row of the table means, as {where}.stage: closed_won"
             raise missing_column(source, theirs, remedy)
 
 
-def read_table(name: str, spec: Table, config: Config, *, given: Collection[str] = ()) -> TableReader:
+def read_table(
+    name: str,
+    spec: Table,
+    config: Config,
+    *,
+    given: Collection[str] = (),
+    further: Collection[str] = (),
+    where: str | None = None,
+) -> TableReader:
     """Read one of the four tables whole.
 
     Parameters
@@ -132,6 +174,8 @@ def read_table(name: str, spec: Table, config: Config, *, given: Collection[str]
     name : ``leads``, ``events``, ``outcomes`` or ``history``.
     spec : its section of the config.
     given : required columns that come from elsewhere than the source.
+    further : the source's names of more columns to read, which it must have.
+    where : the section's place in the config, where that is not ``data`` and the table's name.
 
     Raises
     ------
@@ -142,20 +186,24 @@ def read_table(name: str, spec: Table, config: Config, *, given: Collection[str]
     SourceError
         If the source cannot be read.
     """
+    where = where or f"data.{name}"
     known = known_columns(name, given=given)
     if name != "leads":
-        check_mapping(name, spec, known)
+        check_mapping(name, spec, known, where)
     source = read_source(
         spec,
-        where=f"data.{name}",
+        where=where,
         base=config.folder,
         zone=config.data.timezone,
-        wanted=None if name == "leads" else [spec.column(column) for column in known],
+        wanted=None if name == "leads" else [*(spec.column(column) for column in known), *further],
         words=[spec.column(column) for column in known if column in WORDS],
     )
-    check_columns(name, spec, source, given=given)
+    check_columns(name, spec, source, where, given=given)
+    for theirs in further:
+        if theirs not in source.names:
+            raise missing_column(source, theirs, f"it is named in {where}.stage_dates, so correct it there")
     check_rows(source, source.table.num_rows + len(source.misfits))
-    return TableReader(name, spec, config, source)
+    return TableReader(name, spec, config, source, where=where)
 
 
 class TableReader:
@@ -167,6 +215,7 @@ class TableReader:
     spec : its section of the config.
     source : its rows.
     forms : for a batch: what the whole of each text column agrees in, by the source's names.
+    where : the section's place in the config, where that is not ``data`` and the table's name.
     """
 
     def __init__(
@@ -177,9 +226,11 @@ class TableReader:
         source: Source,
         *,
         forms: Mapping[str, Form] | None = None,
+        where: str | None = None,
     ) -> None:
-        self.name, self.spec, self.where = name, spec, f"data.{name}"
+        self.name, self.spec, self.where = name, spec, where or f"data.{name}"
         self.zone = config.data.zone
+        self.missing = tuple(config.data.missing)
         self.source = source
         self.ledger = Ledger(name, source)
         self._forms = forms or {}
@@ -188,8 +239,8 @@ class TableReader:
         return self._forms.get(self.spec.column(column))
 
     def has(self, column: str) -> bool:
-        """Whether the source has our column."""
-        return self.spec.column(column) in self.source.names
+        """Whether the source has our column, or the config a constant for it."""
+        return self.spec.constant(column) is not None or self.spec.column(column) in self.source.names
 
     def _raw(self, column: str) -> Any:
         return self.source.column(self.spec.column(column))
@@ -198,15 +249,26 @@ class TableReader:
         """Set rows aside because of our column."""
         self.ledger.refuse(mask, column=self.spec.column(column), reason=reason, remedy=remedy)
 
+    def leave_out(self, mask: Mask) -> None:
+        """Leave rows out that nothing is wrong with."""
+        self.ledger.left_out |= mask
+
     def _enter(self, column: str, parsed: Parsed, *, required: bool, remedy: str = "") -> None:
         if required:
-            theirs = self.spec.column(column)
-            empty = f"keep the rows that have one, as {self.where}.sql: select … where {theirs} is not null"
-            self.refuse(parsed.missing, column, MISSING, empty)
+            self.refuse(parsed.missing, column, MISSING, self._remedy_of_gaps(column))
         for reason, mask in parsed.problems:
             # A year such as 9999 was read well, and a hint how to read it would not help.
             plain = reason == OUT_OF_RANGE and self.spec.format(column) is None
             self.refuse(mask, column, reason, "" if plain else remedy)
+
+    def _remedy_of_gaps(self, column: str) -> str:
+        """What to write where a required value is missing in some rows."""
+        theirs = self.spec.column(column)
+        if isinstance(self.spec, Outcomes) and self.spec.stage is not None and column == "occurred_at":
+            stage = f"stage_dates: {{{theirs}: {self.spec.stage}}}"
+            return f"if an empty date means not reached, write {self.where}.{stage} in place of stage and occurred_at"
+        rows = f"'{self.spec.path}'" if self.spec.path is not None else f"({self.spec.sql})"
+        return f'keep the rows that have one, as {self.where}.sql: select * from {rows} where "{theirs}" is not null'
 
     def times(self, column: str, *, required: bool = True) -> npt.NDArray[np.int64]:
         """Instants in microseconds since 1970; `MISSING_TIME` where missing or bad."""
@@ -220,20 +282,38 @@ class TableReader:
             hint=hint,
             where=f"{theirs!r} of {self.source.where}",
             form=self._form(column),
+            missing=self.missing,
         )
-        bad = parsed.problems[0][1]
-        example = (
-            plain_text(self._raw(column), self._form(column))[int(np.argmax(bad))].as_py()
-            if bad.any()
-            else None
-        )
-        remedy = (
-            f'say how times are written, as {place}: {{column: {theirs}, format: "{guess_format(example)}"}} '
-            "(or unit: s)"
-            if hint is None
-            else f"correct the hint in {place}"
-        )
+        remedy = f"correct the hint in {place}" if hint is not None else self._time_remedy(column, parsed)
         self._enter(column, parsed, required=required, remedy=remedy)
+        values: npt.NDArray[np.int64] = parsed.data
+        return values
+
+    def _time_remedy(self, column: str, parsed: Parsed) -> str:
+        """What to write where a column holds times that are no ISO times."""
+        if not parsed.bad.any():
+            return ""
+        form = self._form(column)
+        text = plain_text(self._raw(column), form, self.missing)
+        whole = (find_date_evidence(text) if form is None else form.dates).formats()
+        formats = whole or (guess_format(text[int(np.argmax(parsed.bad))].as_py()),)
+        if len(formats) > 1:
+            either = f'"{formats[0]}" or "{formats[1]}": no day above 12 shows which'
+        else:
+            either = f'"{formats[0]}"'
+        theirs = self.spec.column(column)
+        return f"say how times are written, as {self.where}.columns.{column}: {{column: {theirs}, format: {either}}}"
+
+    def stage_dates(self, column: str, hint: ColumnFormat | None) -> npt.NDArray[np.int64]:
+        """The instants of a column of ``stage_dates``, by the source's name; `MISSING_TIME` where there is none."""
+        raw = self.source.column(column)
+        where = f"{column!r} of {self.source.where}"
+        parsed = parse_times(raw, zone=self.zone, hint=hint, where=where, missing=self.missing)
+        formats = find_date_evidence(plain_text(raw, missing=self.missing)).formats() or ("%d/%m/%Y",)
+        place = f"{self.where}.stage_dates"
+        remedy = f'say how times are written, as {place}: {{{column}: {{stage: …, format: "{formats[0]}"}}}}'
+        for reason, mask in parsed.problems:
+            self.ledger.refuse(mask, column=column, reason=reason, remedy=remedy)
         values: npt.NDArray[np.int64] = parsed.data
         return values
 
@@ -248,25 +328,37 @@ class TableReader:
         recorded: npt.NDArray[np.int64] = np.where(values == MISSING_TIME, happened, values)
         return recorded
 
-    def ids(self, column: str, *, required: bool = True) -> Any:
-        """Ids, an Arrow array of int64 or of text."""
-        parsed = parse_ids(self._raw(column), self._form(column))
+    def ids(self, column: str, *, required: bool = True, verbatim: bool = False) -> Any:
+        """Ids, an Arrow array of int64 or of text, which is as it is written where ``verbatim``."""
+        parsed = parse_ids(self._raw(column), self._form(column), verbatim=verbatim)
         self._enter(column, parsed, required=required)
         return parsed.data
 
+    def plain_ids(self, column: str) -> Any:
+        """As `ids`, without white space around them and the ``.0`` of a column that passed through floats."""
+        return parse_ids(self._raw(column), self._form(column)).data
+
     def words(self, column: str, *, required: bool = False) -> pd.Categorical:
         """Words as categories; missing ones have none."""
-        parsed = parse_words(self._raw(column), self._form(column))
+        if (constant := self.spec.constant(column)) is not None:
+            codes = np.zeros(self.source.table.num_rows, dtype=np.int8)
+            return pd.Categorical.from_codes(codes, categories=pd.Index([constant], dtype="str"))
+        parsed = parse_words(self._raw(column), self._form(column), self.missing)
         self._enter(column, parsed, required=required)
         words: pd.Categorical = parsed.data
         return words
 
     def numbers(self, column: str) -> npt.NDArray[np.float64]:
         """Quantities, NaN where missing or bad."""
-        parsed = parse_numbers(self._raw(column), self._form(column))
+        hint = self.spec.format(column)
+        decimal = (hint.decimal if hint is not None else None) or self.spec.decimal
+        parsed = parse_numbers(
+            self._raw(column), self._form(column), missing_words=self.missing, decimal=decimal
+        )
         theirs = self.spec.column(column)
         remedy = (
-            f"map a column of plain numbers in {self.where}.columns.{column}, or leave {theirs} out with sql"
+            f'say how numbers are written, as {self.where}.columns.{column}: {{column: {theirs}, decimal: ","}}, add '
+            "words that stand for a missing value to data.missing, or map another column"
         )
         self._enter(column, parsed, required=False, remedy=remedy)
         values: npt.NDArray[np.float64] = parsed.data
@@ -291,7 +383,9 @@ class TableReader:
             if theirs in used and theirs not in renamed:
                 continue
             ours = renamed.get(theirs) or (f"{theirs}_in_source" if theirs in taken else theirs)
-            parsed = parse_attribute(self.source.column(theirs))
+            parsed = parse_attribute(
+                self.source.column(theirs), missing_words=self.missing, decimal=self.spec.decimal
+            )
             for reason, mask in parsed.problems:
                 self.ledger.refuse(mask, column=theirs, reason=reason)
             columns[ours] = parsed.data
@@ -299,9 +393,10 @@ class TableReader:
 
     def keep(self, columns: dict[str, Any]) -> pd.DataFrame:
         """The good rows of parsed columns, numbered from 0; categories that only bad rows had are gone."""
-        frame = pd.DataFrame(columns)
-        if self.ledger.bad.any():
-            frame = frame[~self.ledger.bad].reset_index(drop=True)
+        frame = pd.DataFrame(columns, index=range(self.source.table.num_rows))
+        usable = self.ledger.usable
+        if not usable.all():
+            frame = frame[usable].reset_index(drop=True)
             for name in frame.columns[frame.dtypes == "category"]:
                 frame[name] = frame[name].cat.remove_unused_categories()
         return frame

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Collection
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 
 from mqlml.config import ColumnFormat
 from mqlml.errors import ConfigError, ContractError
+from mqlml.journeys.dates import ISO, find_date_evidence
 from mqlml.journeys.parse import Form, Parsed, parse_numbers, plain_text, true_where
 from mqlml.times import DAY, MISSING_TIME, column_to_microseconds, microseconds_to_column, to_microseconds
 from mqlml.types import Mask
@@ -24,13 +26,16 @@ __all__ = ["OUT_OF_RANGE", "guess_format", "parse_times"]
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - what a clock shows has no zone
 _FIRST = to_microseconds(dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
 _END = to_microseconds(dt.datetime(2200, 1, 1, tzinfo=dt.UTC))
+_EXCEL_ZERO = to_microseconds(dt.datetime(1899, 12, 30, tzinfo=dt.UTC))
+_EXCEL_FIRST, _EXCEL_END = (_FIRST - _EXCEL_ZERO) // DAY, (_END - _EXCEL_ZERO) // DAY
+_EXCEL_USUAL = (32_874, 54_789)
+"""The spreadsheet's days from 1990 to 2050."""
 OUT_OF_RANGE = "time outside 1900 to 2199"
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _MICROSECONDS = {"d": DAY, "s": 1_000_000, "ms": 1_000, "us": 1}
 _UNIT_WORDS = {"d": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 
-_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?( ?(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?))?)?$"
 _COMMON = re.compile(
     r"(\d{4}|\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{1,2})(?:([ T])\d{1,2}:\d{2}(:\d{2})?( [AaPp][Mm])?)?",
     re.ASCII,
@@ -39,19 +44,27 @@ _OFFSET = r":\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 
 
 def parse_times(
-    column: Any, *, zone: ZoneInfo, hint: ColumnFormat | None, where: str, form: Form | None = None
+    column: Any,
+    *,
+    zone: ZoneInfo,
+    hint: ColumnFormat | None,
+    where: str,
+    form: Form | None = None,
+    missing: Collection[str] = (),
 ) -> Parsed:
     """Instants as an int64 array of microseconds since 1970 in UTC, `MISSING_TIME` where missing or bad.
 
     Parameters
     ----------
-    column : ISO text, text in ``hint.format``, epoch numbers in ``hint.unit``, or Arrow dates and timestamps, for
-        which the hint is not needed. Anything finer than a microsecond is cut off.
+    column : ISO text, text in ``hint.format``, numbers in ``hint.unit``, or Arrow dates and timestamps, for
+        which the hint is not needed; nor is it for other text whose whole column proves its format, and for the days
+        of a spreadsheet. Anything finer than a microsecond is cut off.
     zone : of times without an offset, and of dates (and day numbers), which mean their first moment there. Where
         the clock was put back and a time occurred twice, the first is meant; a time that the clock jumped over
         is moved on by the length of the jump (02:30 to 03:30), as Python, PostgreSQL and Java do.
     where : the column's name in messages.
     form : that of the whole column, where this is a batch of it.
+    missing : the words for a missing value.
 
     Raises
     ------
@@ -68,20 +81,31 @@ def parse_times(
     if pa.types.is_date(kind):
         return _typed(pc.cast(column, pa.timestamp("s")), "s", zone)
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if hint is not None and hint.unit == "excel":
+        return _excel(column, zone, form, missing)
     if hint is not None and hint.unit is not None:
-        return _epoch(column, hint.unit, zone, form)
+        return _epoch(column, hint.unit, zone, form, missing)
     if numeric and hint is not None and hint.format is not None:
         return _formatted(plain_text(column, form), hint.format, zone, where)
+    if numeric and _all_excel_days(column, form, missing):
+        return _excel(column, zone, form, missing)
     if numeric:
         raise ContractError(
-            f"{where} must hold times and holds numbers; say what they count, as {{column: …, unit: s}} (d, s, ms, "
-            'us), or how they are written, as {column: …, format: "%Y%m%d"}'
+            f"{where} must hold times and holds numbers; say what they count, as {{column: …, unit: "
+            f"{_count_of(column)}}} "
+            '(d, s, ms, us, excel), or how they are written, as {column: …, format: "%Y%m%d"}'
         )
     if pa.types.is_boolean(kind) or pa.types.is_time(kind) or pa.types.is_nested(kind):
         raise ContractError(f"{where} must hold times; found values of type {kind}. Map another column to it")
-    text = plain_text(column, form)
+    text = plain_text(column, form, missing)
     if hint is not None and hint.format is not None:
         return _formatted(text, hint.format, zone, where)
+    evidence = find_date_evidence(text) if form is None else form.dates
+    proven = evidence.formats()
+    if len(proven) == 1:
+        return _formatted(text, proven[0], zone, where)
+    if len(text) > text.null_count and _all_excel_days(text, form, missing):
+        return _excel(text, zone, form, missing)
     return _iso(text, zone)
 
 
@@ -105,6 +129,32 @@ def guess_format(text: str | None) -> str:
     return f"{day}{between}{'%I' if half else '%H'}:%M{':%S' if seconds else ''}{' %p' if half else ''}"
 
 
+def _excel(column: Any, zone: ZoneInfo, form: Form | None, missing: Collection[str]) -> Parsed:
+    """Days of a spreadsheet, whose fractions are exact to a second or so."""
+    numbers = parse_numbers(column, form, missing_words=missing)
+    days = np.where(np.isnan(numbers.data), 0, numbers.data)
+    outside = (days < _EXCEL_FIRST) | (days >= _EXCEL_END)
+    seconds = np.round(np.where(outside, 0, days) * 86_400).astype(np.int64)
+    walls = _EXCEL_ZERO + seconds * 1_000_000
+    local = np.full(len(walls), True)
+    return _instants(walls, numbers.missing, local, zone, ("not a number of days", numbers.bad), outside)
+
+
+def _all_excel_days(column: Any, form: Form | None, missing: Collection[str]) -> bool:
+    """Whether all numbers are days of a spreadsheet from 1990 to 2050; no other count of days or seconds is."""
+    numbers = parse_numbers(column, form, missing_words=missing)
+    found = numbers.data[~np.isnan(numbers.data)]
+    usual = (found >= _EXCEL_USUAL[0]) & (found < _EXCEL_USUAL[1])
+    return len(found) > 0 and not numbers.bad.any() and bool(usual.all())
+
+
+def _count_of(column: Any) -> str:
+    """The unit that numbers of recent years have, by their size; the first of all where none has."""
+    largest = float(np.nanmax(parse_numbers(column).data, initial=0))
+    limits = {"d": 1e5, "s": 1e10, "ms": 1e13}
+    return next((unit for unit, limit in limits.items() if largest < limit), "us")
+
+
 def _typed(column: Any, unit: str, zone: ZoneInfo | None) -> Parsed:
     missing = true_where(pc.is_null(column))
     ticks = np.asarray(pc.fill_null(pc.cast(column, pa.int64()), 0))
@@ -118,8 +168,8 @@ def _typed(column: Any, unit: str, zone: ZoneInfo | None) -> Parsed:
     )
 
 
-def _epoch(column: Any, unit: str, zone: ZoneInfo, form: Form | None) -> Parsed:
-    numbers = parse_numbers(column, form)
+def _epoch(column: Any, unit: str, zone: ZoneInfo, form: Form | None, missing: Collection[str]) -> Parsed:
+    numbers = parse_numbers(column, form, missing_words=missing)
     # A float64 holds every whole microsecond of the years allowed.
     scaled = np.where(np.isnan(numbers.data), 0, numbers.data) * _MICROSECONDS[unit]
     outside = (scaled < _FIRST) | (scaled >= _END)
@@ -136,7 +186,7 @@ def _epoch(column: Any, unit: str, zone: ZoneInfo, form: Form | None) -> Parsed:
 
 
 def _iso(text: Any, zone: ZoneInfo) -> Parsed:
-    fits = pc.match_substring_regex(text, _ISO)
+    fits = pc.match_substring_regex(text, ISO)
     text = pc.if_else(fits, text, pa.scalar(None, pa.string()))
     missing = true_where(pc.is_null(fits))
     text = pc.replace_substring(text, ",", ".")

@@ -1,11 +1,18 @@
-"""Room 4, how likely: trees and logistic part, their blend, calibration and contributions."""
+"""Room 4, how likely: trees and logistic part, calibration, the level of the next period, and contributions."""
 
 from mqlml.model.baselines import Baseline, BaseRateBaseline, LogisticBaseline, PointsBaseline, make_baselines
-from mqlml.model.blend import Blend, choose_blend
-from mqlml.model.calibration import SigmoidCalibrator, shrink_slope
-from mqlml.model.contributions import Contributions, calibrate, contribute, contribute_in_parts, family_points
-from mqlml.model.drift import FEWEST_PERIODS, Drift, fit_within_periods, follow_recent
+from mqlml.model.calibration import SigmoidCalibrator
+from mqlml.model.contributions import (
+    Contributions,
+    Contributor,
+    calibrate,
+    contribute,
+    contribute_in_parts,
+    family_points,
+)
+from mqlml.model.drift import Drift, measure_drift
 from mqlml.model.encode import NothingVariesError, TableEncoder
+from mqlml.model.level import FEWEST_PERIODS, PeriodLevels, forecast_shift, measure_levels
 from mqlml.model.reasons import Reasons, ReasonSignals, choose_reasons, map_features, sum_signals
 from mqlml.model.scorer import LeadScorer
 from mqlml.model.signals import SignalReport
@@ -14,12 +21,13 @@ __all__ = [
     "FEWEST_PERIODS",
     "BaseRateBaseline",
     "Baseline",
-    "Blend",
     "Contributions",
+    "Contributor",
     "Drift",
     "LeadScorer",
     "LogisticBaseline",
     "NothingVariesError",
+    "PeriodLevels",
     "PointsBaseline",
     "ReasonSignals",
     "Reasons",
@@ -27,15 +35,14 @@ __all__ = [
     "SignalReport",
     "TableEncoder",
     "calibrate",
-    "choose_blend",
     "choose_reasons",
     "contribute",
     "contribute_in_parts",
     "family_points",
-    "fit_within_periods",
-    "follow_recent",
+    "forecast_shift",
     "make_baselines",
     "map_features",
-    "shrink_slope",
+    "measure_drift",
+    "measure_levels",
     "sum_signals",
 ]

@@ -1,4 +1,4 @@
-"""What a model must beat: the same tables go in as for `LeadScorer`, a probability from a simpler idea comes out."""
+"""Baselines: simpler ways to a probability, from the same tables as `LeadScorer`, that a model must beat."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _EARNS = {"actions": _POINTS, "undesirables": -_POINTS}
 
 
 class Baseline(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
-    """A simpler idea of how likely a lead is to convert, as a scikit-learn classifier.
+    """A simpler way to say how likely a lead converts, as a scikit-learn classifier.
 
     Attributes
     ----------
@@ -197,10 +197,10 @@ class LogisticBaseline(Baseline):
 
 
 class PointsBaseline(Baseline):
-    """The usual points rule: +10 for each kind of act the lead has done, −10 for each undesirable.
+    """The usual points rule: +10 for each action the lead has taken, −10 for each undesirable.
 
-    It looks at what asks for presence in the families Actions and Undesirables, and gives the points for an act once,
-    whatever the window or the number. How many points are worth which probability is learned with a sigmoid;
+    It uses the features of presence in the families Actions and Undesirables, and gives the points for an action
+    once, whatever the window or the number. How many points are worth which probability is learned with a sigmoid;
     the points are not. Where no column gives points, or all leads have the same, everyone has the base rate.
 
     Parameters
@@ -244,15 +244,15 @@ class PointsBaseline(Baseline):
 
     def points(self, X: pd.DataFrame) -> Floats:
         """The points of each lead, shape (n,)."""
-        acts: dict[tuple[str, str], Mask] = {}
+        actions: dict[tuple[str, str], Mask] = {}
         for feature in self.features:
             if feature.asks != "presence" or feature.family not in _EARNS:
                 continue
-            act = feature.family, feature.what
+            action = feature.family, feature.what
             done = X[feature.name].to_numpy(dtype=np.float64, na_value=np.nan) > 0
-            acts[act] = acts[act] | done if act in acts else done
+            actions[action] = actions[action] | done if action in actions else done
         points = np.zeros(len(X))
-        for (family, _), done in acts.items():
+        for (family, _), done in actions.items():
             points += np.where(done, _EARNS[family], 0.0)
         return points
 

@@ -1,7 +1,7 @@
-"""Calibration: raw log-odds and what became of those leads go in, a probability that means what it says comes out.
+"""Calibration: raw log-odds go in, a probability that means what it says comes out.
 
-A sigmoid with two numbers, because they can be learned from a few dozen conversions. Fit it on forward predictions
-only: on its own training rows a model looks surer than it is.
+A version's calibrator keeps the model's log-odds and moves their level only (`SigmoidCalibrator.at_shift`, see
+`mqlml.model.level`). For a score in other units, such as points, `fit` learns a slope and a level.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from mqlml.errors import ScorerError
@@ -21,7 +20,7 @@ from mqlml.model.encode import EmptyClassError, TableError
 from mqlml.model.inputs import check_labels, pick_class, two_classes
 from mqlml.types import Floats
 
-__all__ = ["SigmoidCalibrator", "shrink_slope", "solve_level"]
+__all__ = ["SigmoidCalibrator"]
 
 # Beyond this the sigmoid rounds to exactly 1 in float64, which would claim certainty.
 _LARGEST_LOG_ODDS = 36.0
@@ -37,9 +36,8 @@ class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         The two labels in sorted order; the second is the one whose probability is meant.
     slope_, intercept_ : float
     note_ : str or None
-        Set where the scores ranked the wrong way round, or `shrink_slope` found no skill. The slope is then 0 and
-        everyone gets the base rate: turned round, the sigmoid would call the noise of an unskilled model skill. The
-        gate refuses such a model.
+        Set where higher scores went with fewer conversions. The slope is then 0 and everyone gets the base rate: a
+        negative slope would call the noise of an unskilled score skill.
 
     Notes
     -----
@@ -62,6 +60,11 @@ class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     slope_: float
     intercept_: float
     note_: str | None
+
+    @classmethod
+    def at_shift(cls, shift: float) -> Self:
+        """The calibrator of a version, for the classes 0 and 1: it adds ``shift`` to the log-odds."""
+        return cls.from_dict({"kind": "sigmoid", "slope": 1.0, "intercept": shift, "note": None})
 
     def fit(self, raw: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Learn slope and intercept.
@@ -97,7 +100,7 @@ class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"{len(scores)}, {len(labels)} and {len(weight)}"
             )
         classes = np.unique(labels)
-        # Of one class alone only its own truth tells which of the two it is.
+        # With one class only, its own truth value shows which of the two it is.
         target = (labels == classes[-1] if len(classes) == 2 else labels.astype(bool)).astype(np.float64)
         converted = float(weight @ target)
         rest = float(weight.sum()) - converted
@@ -128,21 +131,6 @@ class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         else:
             self.slope_, self.intercept_ = slope / spread, intercept - slope / spread * centre
         return self
-
-    def at_rate(self, base_rate: float) -> Self:
-        """The calibrator of a model without skill, with another rate for everyone.
-
-        That of all leads of the past, say, is known better than that of the later ones it was fitted on.
-        """
-        if self.slope_ != 0:
-            raise ScorerError(f"a rate for everyone needs a slope of 0; found {self.slope_!r}")
-        return self.with_sigmoid(0.0, math.log(base_rate / (1 - base_rate)), self.note_)
-
-    def with_sigmoid(self, slope: float, intercept: float, note: str | None) -> Self:
-        """Another fitted calibrator of the same classes; this one stays as it is."""
-        made: Self = clone(self)
-        made.classes_, made.slope_, made.intercept_, made.note_ = self.classes_, slope, intercept, note
-        return made
 
     def decision_function(self, raw: npt.ArrayLike) -> Floats:
         """Calibrated log-odds, which are linear in the raw ones; shape (n,)."""
@@ -197,52 +185,6 @@ class SigmoidCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def shrink_slope(
-    calibrator: SigmoidCalibrator, raw: npt.ArrayLike, *, group: npt.ArrayLike
-) -> SigmoidCalibrator:
-    """The calibrator with as much of its slope as the conversions bear out, and the level that goes with it.
-
-    The slope is multiplied by ``max(0, 1 − 1 / z²)``, ``z`` being its value in its own standard errors: an unbiased
-    guess of the true slope's square, over the square of the one found. A slope that noise alone could have made is
-    not believed and everyone gets the base rate; one from hundreds of conversions stays as it is. So a model without
-    skill costs next to nothing against the base rate. Compare the positive-part estimate of W. James, C. Stein,
-    "Estimation with quadratic loss", 1961.
-
-    Parameters
-    ----------
-    calibrator : SigmoidCalibrator, fitted on these rows.
-    raw : array of shape (n,)
-    group : array of shape (n,)
-        The account, or else the lead, of each row: five looks at one lead are not five leads.
-    """
-    scores = _finite(raw)
-    if calibrator.slope_ == 0:
-        return calibrator
-    log_odds = calibrator.decision_function(scores)
-    bend = expit(log_odds) * expit(-log_odds)
-    share = len(np.unique(np.asarray(group))) / len(scores)
-    centre = np.average(scores, weights=bend)
-    strength = calibrator.slope_**2 * share * float(bend @ (scores - centre) ** 2)
-    slope = calibrator.slope_ * max(0.0, 1.0 - 1.0 / strength) if strength > 0 else 0.0
-    note = None
-    if slope == 0:
-        note = (
-            "higher scores did not go with more conversions on later data beyond noise, so every lead gets the base "
-            "rate"
-        )
-    return calibrator.with_sigmoid(slope, solve_level(slope * scores, float(expit(log_odds).sum())), note)
-
-
-def solve_level(log_odds: Floats, expected: float) -> float:
-    """The shift of these log-odds at which they promise this many conversions, between 0 and all."""
-
-    def short(shift: float) -> float:
-        return expected - float(expit(log_odds + shift).sum())
-
-    wide = _LARGEST_LOG_ODDS + float(np.abs(log_odds).max())
-    return float(brentq(short, -wide, wide))
 
 
 def _finite(raw: npt.ArrayLike) -> Floats:

@@ -1,7 +1,7 @@
 """Contributions: a scorer and a table go in, what each column adds to each lead's log-odds comes out.
 
 Trees by their exact Shapley values, the logistic part by its effects; both are measured from the mean of the training
-rows, so a contribution says how far this lead's value moves it from the average lead. Base and contributions sum to
+rows, so a contribution is how far this lead's value moves it from the average lead. Base and contributions sum to
 the raw score, row by row, but for rounding.
 
 A leaf-path attribution (each split credits its column with the change of the mean, as Saabas does) would also add up.
@@ -24,7 +24,15 @@ from mqlml.model.scorer import LeadScorer
 from mqlml.model.shapley import TreeShapley
 from mqlml.types import Floats
 
-__all__ = ["Contributions", "add_up", "calibrate", "contribute", "contribute_in_parts", "family_points"]
+__all__ = [
+    "Contributions",
+    "Contributor",
+    "add_up",
+    "calibrate",
+    "contribute",
+    "contribute_in_parts",
+    "family_points",
+]
 
 
 @dataclass(frozen=True)
@@ -72,26 +80,42 @@ def contribute(scorer: LeadScorer, X: Any) -> Contributions:
 def contribute_in_parts(scorer: LeadScorer, X: Any) -> Iterator[Contributions]:
     """`contribute` in parts of consecutive rows, for tables whose contributions would not fit into memory."""
     matrices = scorer.encode_in_parts(X)
-    names = tuple(scorer.encoder_.feature_names_)
-    place = {name: position for position, name in enumerate(names)}
-    used = [place[name] for name in scorer.encoder_.matrix_names_]
-    weight = scorer.tree_weight
-    trees = (
-        None
-        if scorer.trees_ is None
-        else TreeShapley(scorer.trees_, weight=weight, places=used, width=len(names))
-    )
-    base = (1.0 - weight - scorer.linear_weight) * scorer.prior_
-    if trees is not None:
-        base += trees.expected
-    if scorer.linear_ is not None:
-        base += scorer.linear_weight * scorer.linear_.base
+    contributor = Contributor(scorer)
     for matrix in matrices:
-        added = np.zeros((len(names), len(matrix))) if trees is None else trees.values(matrix).T
+        yield contributor.contribute(matrix)
+
+
+class Contributor:
+    """The contributions of one scorer, whose Shapley tables are built once for any number of matrices.
+
+    Parameters
+    ----------
+    scorer : LeadScorer, fitted
+    """
+
+    def __init__(self, scorer: LeadScorer) -> None:
+        self._scorer = scorer
+        self._names = tuple(scorer.encoder_.feature_names_)
+        place = {name: position for position, name in enumerate(self._names)}
+        self._used = [place[name] for name in scorer.encoder_.matrix_names_]
+        weight = scorer.tree_weight
+        self._trees: TreeShapley | None = None
+        self._base = (1.0 - weight - scorer.linear_weight) * scorer.prior_
+        if scorer.trees_ is not None:
+            width = len(self._names)
+            self._trees = TreeShapley(scorer.trees_, weight=weight, places=self._used, width=width)
+            self._base += self._trees.expected
         if scorer.linear_ is not None:
-            for place_in_matrix, values in scorer.linear_.share_out(matrix):
-                added[used[place_in_matrix]] += scorer.linear_weight * values
-        yield Contributions(base, added.T, names)
+            self._base += scorer.linear_weight * scorer.linear_.base
+
+    def contribute(self, matrix: Floats) -> Contributions:
+        """The contributions to the raw log-odds of the rows of a matrix from ``scorer.encode_in_parts``."""
+        scorer, trees = self._scorer, self._trees
+        added = np.zeros((len(self._names), len(matrix))) if trees is None else trees.values(matrix).T
+        if scorer.linear_ is not None:
+            for position, values in scorer.linear_.share_out(matrix):
+                added[self._used[position]] += scorer.linear_weight * values
+        return Contributions(self._base, added.T, self._names)
 
 
 def calibrate(contributions: Contributions, calibrator: SigmoidCalibrator) -> Contributions:

@@ -33,7 +33,7 @@ __all__ = [
 
 @contextmanager
 def limit_threads(number: int) -> Iterator[None]:
-    """Keep to ``number`` threads inside the block."""
+    """Use at most ``number`` threads inside the block."""
     with _controller().limit(limits=number):
         yield
 
@@ -142,7 +142,7 @@ def check_training_rows(
 
 
 def check_new_rows(estimator: Any, X: Any) -> pd.DataFrame:
-    """The rows a fitted classifier is asked about, their columns named as in training where they have no names.
+    """The rows a fitted classifier is to predict, their columns named as in training where they have no names.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """The linear part of the score: the encoder's matrix goes in, log-odds come out that are a sum over the columns.
 
-A logistic regression with a ridge, and with the few pairs of words that clearly say more together than their sum. It
-says less than trees can, and so needs far fewer conversions to say it well. `linear_fit` learns it.
+A logistic regression with a ridge, and with the few strong two-way interactions of categories. It
+can express less than trees, and so needs far fewer conversions. `linear_fit` learns it.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _MOST_WORDS = 30
 """Columns with more words are left out: their cells hold too few leads."""
 
 _CHANCE = 1e-6
-"""That any pair is found where none says more than its words. So small, since what is said of an account is inflated
-more than the rest: in a world of 50,000 leads with one true pair, that one had 1e-19, the next 2e-5."""
+"""That any pair is found where no interaction exists. So small, since the statistic is inflated where accounts have
+several rows: in a world of 50,000 leads with one true pair, that one had 1e-19, the next 2e-5."""
 
 
 _ENOUGH_PAIRS, _INFLATED = 10, 3.0
-"""Fewer pairs cannot tell how inflated they are: at least as if each lead had been looked at three times."""
+"""Fewer pairs cannot tell how inflated they are: at least as if each lead had three snapshots."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,14 @@ def find_pair(
     min_count: float,
     found: Collection[tuple[int, int]] = (),
 ) -> tuple[int, int] | None:
-    """The pair of columns whose words together tell most of what a model leaves over, if clearly more than chance.
+    """The pair of columns whose categories together explain most of what a model leaves over, if beyond chance.
 
-    Each pair's cells are asked by a score test: ``Σ (Σ weight · left_over)² / Σ weight · bend`` over the cells is
-    chi-squared where nothing is left but noise. Looks at one lead are not independent, and a ridge leaves something
-    of every column behind, both of which inflate all pairs alike: the statistic is divided by the median of its
-    ratio to its degrees of freedom among the others (B. Devlin, K. Roeder, "Genomic control for association studies",
-    Biometrics 55, 1999). Y. Lou and others, "Accurate intelligible models with pairwise interactions", KDD 2013, add
-    pairs to a sum one after the other in the same way.
+    Each pair's cells are tested by a score test: ``Σ (Σ weight · left_over)² / Σ weight · bend`` over the cells is
+    chi-squared where nothing is left but noise. Snapshots of one lead are not independent, and a ridge leaves
+    something of every column behind, both of which inflate all pairs alike: the statistic is divided by the median of
+    its ratio to its degrees of freedom among the others (B. Devlin, K. Roeder, "Genomic control for association
+    studies", Biometrics 55, 1999). Y. Lou and others, "Accurate intelligible models with pairwise interactions", KDD
+    2013, add pairs to a sum one after the other in the same way.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def find_pair(
         ``p (1 − p)`` of the prediction.
     weight : ndarray of shape (n,)
     min_count : float
-        Weight that a cell needs to be asked.
+        Weight that a cell needs to be tested.
     found : pairs that the model has already.
     """
     tested = []
@@ -250,8 +250,8 @@ class LinearPart:
         """The columns that can move the log-odds."""
         names = self.encoder.matrix_names_
         paired = {names[place] for pair in self.pairs for place in (pair.first, pair.second)}
-        alone = {name for name, effect in zip(names, self.effects, strict=True) if effect.moves}
-        return frozenset(paired | alone)
+        single = {name for name, effect in zip(names, self.effects, strict=True) if effect.moves}
+        return frozenset(paired | single)
 
 
 def compress(values: Floats) -> Floats:

@@ -111,7 +111,7 @@ def fit_linear(
 ) -> LinearPart:
     """Learn the weights of least penalised log loss.
 
-    Numbers come in standard units, words and "is missing" as 0 or 1; so a word that is seldom is also held back
+    Numbers come in standard units, words and "is missing" as 0 or 1; so a rare category is also shrunk
     more. The ridge is stated as a belief about the answer, so that it needs no change with the number of columns:
     before any data, log-odds have the standard deviation ``spread`` between leads. Pairs of words that `find_pair`
     finds in what the columns leave over are learned beside them.
@@ -173,11 +173,11 @@ def fit_linear(
     for pair in pairs:
         of_pairs.append(pair.effect(parameters[taken : taken + pair.width]))
         taken += pair.width
-    alone = []
+    single = []
     for column in columns:
-        alone.append(column.effect(parameters[taken : taken + column.width], 0.0))
+        single.append(column.effect(parameters[taken : taken + column.width], 0.0))
         taken += column.width
-    return _centre(encoder, matrix, weight, float(parameters[-1]), alone, pairs, of_pairs)
+    return _centre(encoder, matrix, weight, float(parameters[-1]), single, pairs, of_pairs)
 
 
 def _pair(
@@ -195,13 +195,13 @@ def _centre(
     matrix: Floats,
     weight: Floats,
     base: float,
-    alone: list[ColumnEffect],
+    single: list[ColumnEffect],
     pairs: list[_Pair],
     of_pairs: list[Floats],
 ) -> LinearPart:
     """The same log-odds, with every effect averaging 0 over the training rows.
 
-    What a pair says of each of its words on average, over the other column's words as often as they come, is that
+    What a pair gives each of its categories on average, over the other column's words as often as they come, is that
     word's own effect and is moved there.
     """
     effects = []
@@ -211,16 +211,16 @@ def _centre(
             share = np.bincount(place_words(matrix[:, other], width), weights=weight, minlength=width)
             mean = np.average(cells, axis=axis, weights=share)
             cells -= np.expand_dims(mean, axis)
-            effect = alone[place]
+            effect = single[place]
             assert isinstance(effect, WordEffect)
             own = np.array([*effect.words, effect.missing]) + mean
-            alone[place] = WordEffect(tuple(own[:-1].tolist()), float(own[-1]), 0.0)
+            single[place] = WordEffect(tuple(own[:-1].tolist()), float(own[-1]), 0.0)
         added = PairEffect(pair.first, pair.second, tuple(map(tuple, cells.tolist()))).add(matrix)
         offset = float(np.average(added, weights=weight))
         effects.append(PairEffect(pair.first, pair.second, tuple(map(tuple, (cells - offset).tolist()))))
         base += offset
     centred = []
-    for effect, values in zip(alone, matrix.T, strict=True):
+    for effect, values in zip(single, matrix.T, strict=True):
         offset = float(np.average(effect.add(values), weights=weight))
         centred.append(replace(effect, offset=offset))
         base += offset

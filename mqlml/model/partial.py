@@ -1,7 +1,7 @@
 """Scores after a change of a few columns: a scorer and encoded rows go in, raw scores for other values come out.
 
-Only the trees that split on a changed column are asked again, and only its own effects of the logistic part. Asking
-for each of many columns in turn so costs as often as trees split, not as often as there are columns.
+Only the trees that split on a changed column predict again, and only its own effects of the logistic part. For many
+columns in turn the cost so grows with the number of splits, not of columns.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class PartialScores:
 
     def _ask(self, tree: Any) -> Floats:
         assert self._maps is not None
-        said: Floats = tree.predict(self.matrix, *self._maps, 1)
-        return said
+        values: Floats = tree.predict(self.matrix, *self._maps, 1)
+        return values
 
     def change(self, columns: Mapping[str, Floats | float]) -> Floats:
         """Raw scores, shape (n,), if these columns of the matrix held these values."""

@@ -149,6 +149,10 @@ def sum_signals(contributions: Contributions, signals: ReasonSignals) -> Floats:
     return add_up(contributions, list(signals.group), len(signals.signals))
 
 
+Sentences = dict[tuple[int, bool], dict[float | str | None, str]]
+"""Sentences that were formatted before, by the feature's position and direction, then by value."""
+
+
 def find_done(table: pd.DataFrame, signals: ReasonSignals) -> Mask:
     """Whether each row has done each event type, shape (n, signals): whether any of its features is above 0."""
     done = np.zeros((len(table), len(signals.signals)), dtype=np.bool_)
@@ -207,6 +211,7 @@ def choose_reasons(
     signals: ReasonSignals,
     *,
     number: int,
+    formatted: Sentences | None = None,
 ) -> Reasons:
     """The ``number`` strongest signals each way, as sentences.
 
@@ -222,12 +227,15 @@ def choose_reasons(
         Of these features.
     number : int
         Reasons each way.
+    formatted : dict, optional
+        Sentences of earlier tables of the same features, which are reused and added to.
     """
+    formatted = {} if formatted is None else formatted
     found = choose_signal_reasons(contributions, signals, find_done(table, signals), number=number)
     sentences: dict[str, int] = {}
     ways = [
-        _to_sentences(found.feature_for, features, table, True, sentences),
-        _to_sentences(found.feature_against, features, table, False, sentences),
+        _to_sentences(found.feature_for, features, table, True, formatted, sentences),
+        _to_sentences(found.feature_against, features, table, False, formatted, sentences),
     ]
     for way, nothing in zip(ways, (NOTHING_FOR, NOTHING_AGAINST), strict=True):
         none = way[:, 0] < 0
@@ -241,6 +249,7 @@ def _to_sentences(
     features: Sequence[Feature],
     table: pd.DataFrame,
     speaks_for: bool,
+    formatted: Sentences,
     sentences: dict[str, int],
 ) -> Ints:
     """The position of the sentence of each chosen feature, shape as ``chosen``."""
@@ -254,12 +263,18 @@ def _to_sentences(
         places = order[starts[position] : starts[position + 1]]
         if len(places):
             rows = places % len(table)
-            out[places] = _format(feature, table.iloc[:, position], rows, speaks_for, sentences)
+            known = formatted.setdefault((position, speaks_for), {})
+            out[places] = _format(feature, table.iloc[:, position], rows, speaks_for, known, sentences)
     return out.reshape(chosen.shape[::-1]).T
 
 
 def _format(
-    feature: Feature, column: pd.Series, rows: Rows, speaks_for: bool, sentences: dict[str, int]
+    feature: Feature,
+    column: pd.Series,
+    rows: Rows,
+    speaks_for: bool,
+    known: dict[float | str | None, str],
+    sentences: dict[str, int],
 ) -> Ints:
     """The position of each row's sentence, which is written once for all rows of the same rounded value."""
     held = column.iloc[rows]
@@ -271,10 +286,13 @@ def _format(
     else:
         which, texts = pd.factorize(held)  # missing is -1, so the last
         different = [*texts, None]
-    position = [
-        sentences.setdefault(format_value(feature, value, speaks_for=speaks_for), len(sentences))
-        for value in different
-    ]
+    position = []
+    for value in different:
+        key = None if value != value else value  # NaN would never be found again
+        text = known.get(key)
+        if text is None:
+            text = known[key] = format_value(feature, value, speaks_for=speaks_for)
+        position.append(sentences.setdefault(text, len(sentences)))
     return np.array(position, dtype=np.int64)[which]
 
 

@@ -1,4 +1,4 @@
-"""Which settings are worth a try: a budget goes in, a list of changes to the scorer's defaults comes out.
+"""Which settings to try: a budget goes in, a list of changes to the scorer's defaults comes out.
 
 A budget is a number of trials, never of seconds, so that the same data gives the same model on any machine.
 """
@@ -48,7 +48,7 @@ class Trial:
     Attributes
     ----------
     settings : dict, what differs from the defaults.
-    loss : float, the blend's forward log loss in nats per row.
+    loss : float, out-of-time log loss in nats per row, each period at its best level.
     chosen : bool
     """
 

@@ -12,10 +12,10 @@ from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.policy.gate_inputs import bayes_threshold, make_references, payoff
 from mqlml.policy.labels import LabelOutcome, LabelPolicy, LabelThreshold, meets_thresholds
-from mqlml.policy.threshold_data import Curve, Ranked, ThresholdData, make_threshold_data
+from mqlml.policy.threshold_data import Curve, ThresholdData, make_curve, make_threshold_data
 from mqlml.types import Floats, Ints, Mask, Rows
 
-__all__ = ["Chooser", "choose_policy", "choose_thresholds", "rules_among", "value_rate"]
+__all__ = ["choose_policy", "choose_thresholds", "first_snapshots", "value_rate", "weekly_rate"]
 
 _FEW_LEADS = 30
 
@@ -87,10 +87,13 @@ def choose_policy(
     snapshots = replace(snapshots, gate_inputs=snapshots.gate_inputs.ranked(references))
     if recent is not None:
         recent = replace(recent, gate_inputs=recent.gate_inputs.ranked(references))
-    thresholds, notes = Chooser(snapshots, rules, recent=recent).choose_strictly()
+    thresholds, notes = _choose(snapshots, rules, recent)
     latest = snapshots if recent is None else recent
     volumes = meets_thresholds(thresholds, latest.probability, latest.gate_inputs)
     meets = meets_thresholds(thresholds, snapshots.probability, snapshots.gate_inputs)
+    for level, name in enumerate(list(rules)[:-1], start=1):
+        if all((found[:, level] == found[:, level - 1]).all() for found in (volumes, meets)):
+            notes[level] = "; ".join(filter(None, [notes[level], f"selects the same leads as {name}"]))
     return LabelPolicy(
         outcomes=tuple(
             _outcome(
@@ -115,100 +118,59 @@ class _Part:
     """The leads one threshold is chosen for: a team, the leads of no listed team, or all."""
 
     team: str | None
-    ranked: Ranked
+    curve: Curve
     rule: LabelRule
     where: str
-    recent: Ranked | None = None
-
-    def curve(self, weight: Floats | None, weeks: float | None) -> Curve:
-        """The curve to pick the threshold from; a resample has no recent weeks of its own."""
-        if weight is None and self.rule.policy == "capacity" and self.recent is not None:
-            return self.recent.curve()
-        return self.ranked.curve(weight, weeks)
 
 
-class Chooser:
-    """The rules on one set of snapshots, sorted once, so that each resample can choose its own thresholds.
-
-    Fit and engagement are percentiles here.
-    """
-
-    def __init__(
-        self, snapshots: ThresholdData, rules: Mapping[str, LabelRule], *, recent: ThresholdData | None = None
-    ) -> None:
-        self.levels = []
-        ranked: dict[bytes, Ranked] = {}  # labels with equal gates share one
-        admitted = np.ones(len(snapshots.probability), dtype=bool)
-        thresholds: list[LabelThreshold] = []
-        for name, rule in rules.items():
-            thresholds.append(LabelThreshold(0.0, None, {}, rule.min_fit, rule.min_engagement))
-            admitted = admitted & thresholds[-1].passes_gates(snapshots.gate_inputs, len(admitted))
-            if not admitted.any():
-                raise LabelPolicyError(
-                    f"labels.{name}: some past lead must pass its gates (min_fit, min_engagement); found none. Lower "
-                    "them"
-                )
-            key = admitted.tobytes()
-            if rule.teams is None and key not in ranked:
-                ranked[key] = Ranked(snapshots, admitted)
-            parts = _parts(snapshots, name, rule, admitted, ranked.get(key))
+def _choose(
+    snapshots: ThresholdData, rules: Mapping[str, LabelRule], recent: ThresholdData | None
+) -> tuple[list[LabelThreshold], list[str | None]]:
+    """Thresholds and notes, lowest label first; fit and engagement are percentiles here."""
+    thresholds: list[LabelThreshold] = []
+    notes: list[str | None] = []
+    admitted = np.ones(len(snapshots.probability), dtype=bool)
+    gates: list[LabelThreshold] = []
+    lower = ""
+    for name, rule in rules.items():
+        gates.append(LabelThreshold(0.0, None, {}, rule.min_fit, rule.min_engagement))
+        admitted = admitted & gates[-1].passes_gates(snapshots.gate_inputs, len(admitted))
+        if not admitted.any():
+            raise LabelPolicyError(
+                f"labels.{name}: some past lead must pass its gates (min_fit, min_engagement); found none. Lower "
+                "them"
+            )
+        by_team: dict[str | None, float] = {}
+        found = []
+        for part in _parts(snapshots, name, rule, admitted):
+            curve = part.curve
             if recent is not None and rule.policy == "capacity":
-                parts = [
-                    replace(part, recent=_recent_part(recent, thresholds, rule, part.team)) for part in parts
-                ]
-            self.levels.append((name, rule, parts))
-
-    def choose(self, weight: Floats, weeks: float | None) -> list[LabelThreshold]:
-        """Thresholds on a resample, see `Ranked.curve`; where no threshold meets a rule, the nearest one."""
-        return self._choose(weight, weeks)[0]
-
-    def choose_strictly(self) -> tuple[list[LabelThreshold], list[str | None]]:
-        """Thresholds and notes; raises where no threshold meets a rule, or rules contradict each other."""
-        return self._choose(None, None)
-
-    def _choose(
-        self, weight: Floats | None, weeks: float | None
-    ) -> tuple[list[LabelThreshold], list[str | None]]:
-        thresholds: list[LabelThreshold] = []
-        notes: list[str | None] = []
-        for level, (name, rule, parts) in enumerate(self.levels):
-            teams: dict[str, float] = {}
-            everyone, found = None, []
-            for part in parts:
-                curve = part.curve(weight, weeks)
-                threshold, met = pick_threshold(curve, part.rule)
-                if weight is None and not met:
-                    raise _unreachable(curve, part.rule, part.where)
+                curve = _recent_curve(recent, gates, rule, part.team) or curve
+            threshold, met = pick_threshold(curve, part.rule)
+            if not met:
+                raise _unreachable(curve, part.rule, part.where)
+            note = _value_note(curve, rule, threshold) if rule.policy == "value" else None
+            below = _threshold_below(thresholds, rule, part.team) if thresholds else None
+            if below is not None and threshold < below:
+                _check_raised(curve, rule, name, threshold, below, lower)
                 note = (
-                    _value_note(curve, rule, threshold) if rule.policy == "value" and weight is None else None
+                    f"raised from {threshold:.4g} to the threshold of {lower}, which a lead must meet first"
                 )
-                below = _threshold_below(thresholds, rule, part.team) if thresholds else None
-                if below is not None and threshold < below:
-                    if weight is None:
-                        lower = self.levels[level - 1][0]
-                        _check_raised(curve, rule, name, threshold, below, lower)
-                        note = (
-                            f"raised from {threshold:.4g} to the threshold of {lower}: nobody can be {name} who is "
-                            f"not {lower}"
-                        )
-                    threshold = below
-                if part.team is None:
-                    everyone = threshold
-                else:
-                    teams[part.team] = threshold
-                found += [note if part.team is None or note is None else f"{part.team}: {note}"]
-            column = rule.teams.column if rule.teams else None
-            thresholds.append(LabelThreshold(everyone, column, teams, rule.min_fit, rule.min_engagement))
-            notes.append("; ".join(note for note in found if note) or None)
-        return thresholds, notes
+                threshold = below
+            by_team[part.team] = threshold
+            found += [note if part.team is None or note is None else f"{part.team}: {note}"]
+        everyone = by_team.pop(None, None)
+        teams = {team: threshold for team, threshold in by_team.items() if team is not None}
+        column = rule.teams.column if rule.teams else None
+        thresholds.append(LabelThreshold(everyone, column, teams, rule.min_fit, rule.min_engagement))
+        notes.append("; ".join(note for note in found if note) or None)
+        lower = name
+    return thresholds, notes
 
 
-def _parts(
-    snapshots: ThresholdData, name: str, rule: LabelRule, admitted: Mask, everyone: Ranked | None
-) -> list[_Part]:
+def _parts(snapshots: ThresholdData, name: str, rule: LabelRule, admitted: Mask) -> list[_Part]:
     if rule.teams is None:
-        assert everyone is not None
-        return [_Part(None, everyone, rule, f"labels.{name}")]
+        return [_Part(None, make_curve(snapshots, admitted), rule, f"labels.{name}")]
     column, capacities = rule.teams.column, rule.teams.per_week
     if snapshots.weeks is None:
         raise LabelPolicyError(_no_dates(f"labels.{name}.teams", "a capacity by team"))
@@ -228,27 +190,29 @@ def _parts(
             )
         own = rule.model_copy(update={"per_week": per_week, "teams": None})
         parts.append(
-            _Part(team, Ranked(snapshots, admitted & (of_row == team)), own, f"labels.{name}.teams, {team}")
+            _Part(
+                team, make_curve(snapshots, admitted & (of_row == team)), own, f"labels.{name}.teams, {team}"
+            )
         )
     others = ~np.isin(of_row, list(capacities))
     if rule.per_week is not None:
         # Where all past leads had a team, those without one are taken to be like all.
-        ranked = Ranked(snapshots, admitted & others if others.any() else admitted)
-        parts.append(_Part(None, ranked, rule, f"labels.{name}, leads of no team"))
+        curve = make_curve(snapshots, admitted & others if others.any() else admitted)
+        parts.append(_Part(None, curve, rule, f"labels.{name}, leads of no team"))
     return parts
 
 
-def _recent_part(
+def _recent_curve(
     recent: ThresholdData, gates: list[LabelThreshold], rule: LabelRule, team: str | None
-) -> Ranked | None:
-    """The recent snapshots of this team that pass the gates up to this level; None where there are none."""
+) -> Curve | None:
+    """The curve of this team's recent snapshots that pass the gates up to this level; None without any."""
     allowed = meets_thresholds(gates, recent.probability, recent.gate_inputs)[:, -1]
     if rule.teams is not None:
         if rule.teams.column not in recent.gate_inputs.teams:
             return None
         of_row = np.asarray(recent.gate_inputs.teams[rule.teams.column], dtype=np.str_)
         allowed &= of_row == team if team is not None else ~np.isin(of_row, list(rule.teams.per_week))
-    return Ranked(recent, allowed) if allowed.any() else None
+    return make_curve(recent, allowed) if allowed.any() else None
 
 
 def _threshold_below(thresholds: list[LabelThreshold], rule: LabelRule, team: str | None) -> float | None:
@@ -271,9 +235,7 @@ def pick_threshold(curve: Curve, rule: LabelRule) -> tuple[float, bool]:
     if not len(curve.threshold):
         return 1.0, True
     if rule.policy == "min_recall":
-        # Recall grows as the threshold falls, so the first threshold that meets the value is the highest;
-        # where no row of a resample converted, every threshold meets it.
-        fits = np.flatnonzero(curve.recall >= (rule.value or 0.0)) if curve.positives else np.array([0])
+        fits = np.flatnonzero(curve.recall >= (rule.value or 0.0))  # recall grows as the threshold falls
         return (float(curve.threshold[fits[0]]), True) if len(fits) else (float(curve.threshold[-1]), False)
     if rule.policy == "min_precision":
         fits = np.flatnonzero(curve.precision >= (rule.value or 0.0))
@@ -385,33 +347,6 @@ def _outcome(
         teams=dict(threshold.teams) if threshold.column else None,
         others=threshold.everyone if threshold.column else None,
     )
-
-
-def rules_among(
-    snapshots: ThresholdData, rules: Mapping[str, LabelRule], policy: LabelPolicy
-) -> dict[str, LabelRule]:
-    """The rules, each capacity replaced by the volume that the policy's thresholds select among these snapshots.
-
-    Resamples of these snapshots then choose the policy's thresholds, whichever snapshots those were chosen on.
-    """
-    thresholds = [outcome.label_threshold for outcome in policy.outcomes]
-    meets = meets_thresholds(thresholds, snapshots.probability, snapshots.gate_inputs)
-    found = dict(rules)
-    for level, (name, rule) in enumerate(rules.items()):
-        if rule.policy != "capacity":
-            continue
-        if rule.teams is None:
-            found[name] = rule.model_copy(update={"per_week": weekly_rate(snapshots, meets[:, level])})
-            continue
-        of_row = np.asarray(snapshots.gate_inputs.teams[rule.teams.column], dtype=np.str_)
-        capacities = {
-            team: weekly_rate(snapshots, meets[:, level] & (of_row == team)) for team in rule.teams.per_week
-        }
-        others = weekly_rate(snapshots, meets[:, level] & ~np.isin(of_row, list(capacities)))
-        teams = rule.teams.model_copy(update={"per_week": capacities})
-        update = {"teams": teams, "per_week": others if rule.per_week is not None else None}
-        found[name] = rule.model_copy(update=update)
-    return found
 
 
 def weekly_rate(snapshots: ThresholdData, meets: Mask) -> float | None:

@@ -1,43 +1,55 @@
-"""Promises: a policy and the looks it was chosen on go in, what it should bring in the next period comes out.
+"""Prediction intervals: what each label brought in past periods gives 90% intervals for the next period.
 
-A threshold that looks best on past leads looks better than it is, weeks differ from one another, and the next period
-holds only so many leads. All three are in the interval: the past is drawn again, the thresholds are chosen again on
-what was drawn, and a further draw stands for the period that follows. How far that period then lies from what the
-thresholds seemed to bring is the error that the promise allows for.
+Chance in the past, chance in the next period and differences between periods are kept apart. Three to five periods
+hardly show how much periods differ, so a prior says how much they usually do.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
 
 from mqlml.config import LabelRule
-from mqlml.policy.choose import Chooser, rules_among
+from mqlml.policy.choose import first_snapshots
 from mqlml.policy.gate_inputs import payoff
-from mqlml.policy.labels import (
-    LabelOutcome,
-    LabelPolicy,
-    LabelThreshold,
-    PredictionInterval,
-    meets_thresholds,
-)
-from mqlml.policy.threshold_data import HALF_LIFE, ThresholdData
-from mqlml.types import Floats, Ints, Rows
+from mqlml.policy.labels import LabelOutcome, LabelPolicy, PredictionInterval, meets_thresholds
+from mqlml.policy.threshold_data import ThresholdData
+from mqlml.types import Floats, Mask, Rows
 
-__all__ = ["CONFIDENCE", "add_prediction_intervals"]
+__all__ = ["CONFIDENCE", "add_prediction_intervals", "predict_rate", "predict_share", "predict_value"]
 
 CONFIDENCE = 0.9
-"""The share of next periods in which what comes should lie within a promise."""
+"""The share of next periods whose figure lies within its interval."""
 
 _TAILS = ((1 - CONFIDENCE) / 2, 0.5, (1 + CONFIDENCE) / 2)
-_PREDICTED = ("precision", "recall", "per_week", "value")
-_MOST_SLICES = 64
-_FEWEST_PERIODS = 4
-_CELLS = 50_000_000
+_Z = float(ndtri(_TAILS[2]))
+
+_BETWEEN = 0.015
+"""Prior standard deviation between periods, beyond chance, on the arcsine scale: a share of 25% moves by 1.3 points.
+This constant and the next three were chosen on worlds of `benchmarks/intervals.py` with other seeds than it uses."""
+
+_LEARNED = 0.25
+"""A model that learned from n conversions selects other rows than its successor. Variance of the precision on the
+arcsine scale: this over n, beyond that of the successor."""
+
+_LEARNED_RECALL = 3.0
+"""The same for the recall, which depends on the threshold more."""
+
+_MOVED = 1.0
+"""Standard deviation of the distance between the log-odds of a model and its successor's: this over root n."""
+
+_FEWEST_PERIODS = 2
+"""Fewer periods cannot show that periods differ."""
+
+_WIDEST = 4.0
+"""An interval whose end is more than this many times its start says nothing that helps."""
+
+_NODES = ndtri((np.arange(41) + 0.5) / 41)
 
 
 def add_prediction_intervals(
@@ -46,300 +58,207 @@ def add_prediction_intervals(
     rules: Mapping[str, LabelRule],
     *,
     length: float,
-    random_state: int,
+    learned: float,
     recent: ThresholdData | None = None,
-    n_resamples: int = 400,
 ) -> LabelPolicy:
-    """The policy with an interval for what each label should bring in the next period.
+    """The policy with an interval for what each label brings in the next period.
 
-    Two levels are drawn, and the thresholds are chosen afresh on every past that is drawn.
-
-    *Accounts*: each stands for a Poisson number of its kind, the same for its looks at any time; another such draw,
-    as long as the next period, follows. The error between both, where all periods are alike, has as its median the
-    optimism that the promised value is freed of, and as its spread what chance does to as many leads.
-
-    *Periods*: a moment of the past is drawn, what lies before it is the past and the weeks that followed are the
-    period to come, with accounts drawn in both. So whatever drifts, drifts in the draws as it did, and from the old
-    to the new. What these errors vary beyond chance (it is in them twice: once in who came at all, once in who was
-    drawn) is between periods, and the interval is widened by it. Few periods cannot show that there is no such
-    difference; then the interval allows for what they may have missed.
-
-    Errors are taken on a scale on which their size does not depend on the value: arcsine of the root of a share, root
-    of a rate.
-
-    B. Efron, "Estimating the error rate of a prediction rule", JASA 78, 1983 (optimism, with the rule made
-    afresh in each resample); L. J. Tashman, "Out-of-sample tests of forecasting accuracy", International Journal of
-    Forecasting 16, 2000 (errors from rolling origins).
+    There is none where history cannot support it: with fewer than two periods, or where it would be so wide that it
+    helps nobody.
 
     Parameters
     ----------
     policy : LabelPolicy
-        As `choose_policy` chose it on these looks by these rules.
-    snapshots : Looks
-        With ``time``; without, nothing is promised.
+        As `choose_policy` chose it on these snapshots by these rules.
+    snapshots : ThresholdData
+        With ``time``; without, nothing is predicted.
     rules : mapping of label to LabelRule
     length : float
-        Of the next period, in the unit of ``looks.time``.
-    recent : Looks, optional
-        Those that `choose_policy` had besides.
-    random_state, n_resamples : int
+        Length of the next period, in the unit of ``snapshots.time``.
+    learned : float
+        Conversions that the model that will be used learned from.
+    recent : ThresholdData, optional
+        As given to `choose_policy`.
     """
     if snapshots.time is None:
         return policy
-    n_resamples = int(np.clip(_CELLS // len(snapshots.probability), 100, n_resamples))
-    snapshots = _in_time(replace(snapshots, gate_inputs=snapshots.gate_inputs.ranked(policy.references)))
-    draws = _Draws(
-        snapshots, rules if recent is None else rules_among(snapshots, rules, policy), policy, length
-    )
-    alike, _ = draws.errors(n_resamples, random_state, apart=False)
-    apart, chance = draws.errors(n_resamples // 2, random_state, apart=True)
-    outcomes = tuple(
-        replace(
-            outcome,
-            predictions=_prediction_intervals(outcome, alike[name], apart[name], chance, draws.n_periods),
+    snapshots = replace(snapshots, gate_inputs=snapshots.gate_inputs.ranked(policy.references))
+    recent = recent and replace(recent, gate_inputs=recent.gate_inputs.ranked(policy.references))
+    thresholds = [outcome.label_threshold for outcome in policy.outcomes]
+    volume = snapshots if recent is None else recent
+    meets = meets_thresholds(thresholds, snapshots.probability, snapshots.gate_inputs)
+    latest = meets_thresholds(thresholds, volume.probability, volume.gate_inputs)
+    outcomes = []
+    for level, (outcome, rule) in enumerate(zip(policy.outcomes, rules.values(), strict=True)):
+        past = _Past(snapshots, meets[:, level], length, learned)
+        found = {"precision": past.predict_precision(), "recall": past.predict_recall()}
+        rate = _predict_volume(outcome, volume, latest[:, level], length, learned)
+        if volume.dated:
+            found["per_week"] = rate
+        if rule.policy == "value":
+            found["value"] = past.predict_value(rule, rate)
+        useful = {what: interval for what, interval in found.items() if interval is not None}
+        outcomes.append(replace(outcome, predictions=useful))
+    return replace(policy, outcomes=tuple(outcomes))
+
+
+class _Past:
+    """The past periods of one label."""
+
+    def __init__(self, snapshots: ThresholdData, meets: Mask, length: float, learned: float) -> None:
+        assert snapshots.time is not None
+        self.snapshots, self.meets, self.learned = snapshots, meets, learned
+        starts = np.sort([start for start, _ in snapshots.periods])
+        self.period = np.maximum(np.searchsorted(starts, snapshots.time, side="right") - 1, 0)
+        self.share_ahead = length / snapshots.length
+        known = snapshots.learned or (learned,) * len(starts)
+        self.known = np.clip(np.array(known, dtype=np.float64), 1.0, learned)
+
+    def _count(self, rows: Mask | Rows, weight: Floats | None = None) -> Floats:
+        counts = None if weight is None else weight[rows]
+        return np.bincount(self.period[rows], counts, minlength=len(self.known)).astype(np.float64)
+
+    def _predict(self, chosen: Mask | Rows, won: Floats, per_model: float) -> PredictionInterval | None:
+        """Of the chosen rows, the share that ``won`` in the next period."""
+        selected, converted = self._count(chosen), self._count(chosen, won)
+        if (selected > 0).sum() < _FEWEST_PERIODS:
+            return None
+        design = _design_effect(won[chosen], self.snapshots.account[chosen])
+        ahead = max(float(selected.sum()) * self.share_ahead, 1.0)
+        extra = per_model * (1 / self.known - 1 / self.learned)
+        return predict_share(selected / design, converted / design, extra, ahead / design)
+
+    def predict_precision(self) -> PredictionInterval | None:
+        return _if_useful(self._predict(self.meets, self.snapshots.label, _LEARNED))
+
+    def predict_recall(self) -> PredictionInterval | None:
+        positive = self.snapshots.label == 1
+        return _if_useful(self._predict(positive, self.meets.astype(np.float64), _LEARNED_RECALL))
+
+    def predict_value(self, rule: LabelRule, rate: PredictionInterval | None) -> PredictionInterval | None:
+        """Each lead is followed up once, when first selected."""
+        first = first_snapshots(self.snapshots.lead, self.snapshots.time, np.flatnonzero(self.meets))
+        share = _if_useful(self._predict(first, self.snapshots.label, _LEARNED))
+        if share is None or rate is None:
+            return None
+        won, lost = payoff(rule, [1, 0])
+        return predict_value(rate, share, won=float(won), lost=float(lost))
+
+
+def _predict_volume(
+    outcome: LabelOutcome, volume: ThresholdData, meets: Mask, length: float, learned: float
+) -> PredictionInterval | None:
+    """Leads a week, or a snapshot where there are no dates."""
+    rows = first_snapshots(volume.lead, volume.time, np.flatnonzero(meets))
+    if not len(rows):
+        return None
+    weight, weeks = volume.recency()
+    per_account = np.bincount(volume.account[rows], weight[rows])
+    leads = np.bincount(volume.account[rows]).astype(np.float64)
+    rate = outcome.per_week or float(weight[rows].sum() / len(volume.probability))
+    ahead = rate * length if weeks is not None else len(rows) * length / volume.length
+    known = min((volume.learned or (learned,))[-1], learned)
+    return _if_useful(
+        predict_rate(
+            rate,
+            counted=float(per_account @ per_account / per_account.sum() ** 2),
+            ahead=float((leads @ leads) / leads.sum()) / ahead,
+            moved=(_MOVED * _steepness(volume.probability, meets)) ** 2 * (1 / known - 1 / learned)
+            + volume.arrivals.variance,
         )
-        for name, outcome in zip(rules, policy.outcomes, strict=True)
     )
-    return replace(policy, outcomes=outcomes)
 
 
-def _prediction_intervals(
-    outcome: LabelOutcome,
-    alike: dict[str, Floats],
-    apart: dict[str, Floats],
-    chance: Floats,
-    n_periods: float,
-) -> dict[str, PredictionInterval]:
-    found = {}
-    for what in _PREDICTED:
-        value: float | None = getattr(outcome, what)
-        error, known = alike[what][np.isfinite(alike[what])], np.isfinite(apart[what])
-        if value is None or len(error) < len(alike[what]) / 2:
-            continue
-        low, middle, high = np.quantile(error, _TAILS)
-        variance = float(np.var(error))
-        moved = float(np.mean((apart[what][known] - middle) ** 2)) if known.any() else 0.0
-        by_chance = variance * float(chance[known].mean()) if known.any() else 0.0
-        wider = _widening(variance, moved, by_chance, n_periods)
-        centre = float(_scaled(what, value)) + middle
-        ends = (centre, centre - wider * (middle - low), centre + wider * (high - middle))
-        found[what] = PredictionInterval(*(float(_unscaled(what, end)) for end in ends))
-    return found
-
-
-def _widening(variance: float, moved: float, by_chance: float, n_periods: float) -> float:
-    """How much wider the error is than where all periods are alike.
-
-    ``variance`` is that of the error where they are, ``moved`` the mean square error from period to period, of which
-    twice ``by_chance`` is chance. The variance between periods is the difference, known as well as so many periods
-    can tell a variance (its standard error is that of a variance of normal values). It cannot be below 0, so what is
-    taken for it is the mean of what it may be: that of a normal distribution about the difference, cut off at 0. And
-    as it is known no better than that, its share of the interval is as wide as Student's t makes it.
-    """
-    if variance <= 0:
+def _design_effect(y: Floats, account: Rows) -> float:
+    """Variance of a sum over accounts against that over as many independent rows; at least 1."""
+    rest = y - y.mean()
+    within = float(rest @ rest)
+    if within == 0:
         return 1.0
-    difference = moved - 2 * by_chance
-    freedom = max(n_periods, float(_FEWEST_PERIODS))
-    error = max(moved - by_chance, by_chance, variance) * math.sqrt(2 / freedom)
-    place = difference / error
-    between = difference + error * math.exp(stats.norm.logpdf(place) - stats.norm.logcdf(place))
-    tails = stats.t.ppf(_TAILS[2], freedom) / stats.norm.ppf(_TAILS[2])
-    return math.sqrt(1 + between * tails**2 / variance)
+    sums = np.bincount(account, rest)
+    return max(float(sums @ sums) / within, 1.0)
 
 
-def _scaled(what: str, value: float | Floats) -> Floats:
-    """On a scale on which the error does not depend on the value."""
-    number = np.asarray(value, dtype=np.float64)
-    if what in ("precision", "recall"):
-        return np.arcsin(np.sqrt(np.clip(number, 0.0, 1.0)))
-    return np.sqrt(np.maximum(number, 0.0)) if what == "per_week" else number
+def _steepness(probability: Floats, meets: Mask) -> float:
+    """Relative change of the number selected for each unit that all log-odds move by."""
+    inside = np.clip(probability, 1e-9, 1 - 1e-9)
+    log_odds = np.log(inside / (1 - inside))
+    lowest = float(log_odds[meets].min())
+    near = np.abs(log_odds - lowest) < 0.15
+    return float(near.sum()) / 0.3 / float(meets.sum())
 
 
-def _unscaled(what: str, number: float) -> float:
-    if what in ("precision", "recall"):
-        return math.sin(min(max(number, 0.0), math.pi / 2)) ** 2
-    return max(number, 0.0) ** 2 if what == "per_week" else number
+def _if_useful(found: PredictionInterval | None) -> PredictionInterval | None:
+    return found if found is not None and found.high <= _WIDEST * found.low else None
 
 
-@dataclass(frozen=True)
-class _Drawn:
-    """A drawn period: some rows in order of time, how many rows each stands for, and the period's length."""
+def predict_share(selected: Floats, converted: Floats, extra: Floats, ahead: float) -> PredictionInterval:
+    """The share of the next period's selected rows that converts.
 
-    rows: slice | Rows
-    weight: Floats
-    length: float
+    A random-effects meta-analysis of the periods' shares on the arcsine scale, with a half-normal prior on the
+    standard deviation between periods: C. Röver, "Bayesian random-effects meta-analysis using the bayesmeta R
+    package", Journal of Statistical Software 93, 2020.
 
-
-class _Draws:
-    """Draws of a past and of the period after it."""
-
-    def __init__(
-        self, snapshots: ThresholdData, rules: Mapping[str, LabelRule], policy: LabelPolicy, length: float
-    ) -> None:
-        self.snapshots = snapshots
-        self.rules = rules
-        self.chooser = Chooser(self.snapshots, rules)
-        assert self.snapshots.time is not None
-        place = _without_holes(self.snapshots.time, snapshots.periods)
-        weeks = max(1, round(snapshots.length)) if snapshots.dated else _MOST_SLICES
-        self.n_slices = min(weeks, _MOST_SLICES, len(np.unique(place)))
-        self.slice_length = snapshots.length / self.n_slices
-        # The rows before the end of each slice.
-        self.ends = np.searchsorted(place, np.arange(self.n_slices + 1) * self.slice_length)
-        self.ends[-1] = len(place)
-        self.n_next = max(1, round(length / self.slice_length))
-        self.block = max(1, min(self.n_next, self.n_slices // _FEWEST_PERIODS))
-        self.n_periods = self.n_slices / self.block - 1
-        self.recency, _ = self.snapshots.recency()
-        age = snapshots.length - (np.arange(self.n_slices) + 0.5) * self.slice_length
-        shown = [self.recency[self.ends[k] : self.ends[k + 1]] for k in range(self.n_slices)]
-        fallback = np.exp(-math.log(2) / HALF_LIFE * age) if snapshots.dated else np.ones(self.n_slices)
-        # The weeks of a slice count as much as its leads.
-        means = [float(rows.mean()) if len(rows) else fallback[k] for k, rows in enumerate(shown)]
-        self.weeks_before = np.concatenate([[0.0], np.cumsum(means)]) * self.slice_length
-        self.accounts = int(snapshots.account.max()) + 1
-        self.repeated = len(np.unique(snapshots.lead)) < len(snapshots.lead)
-        self.doubt = [
-            (1 / (1 + outcome.selected), _mean_probability(snapshots, outcome)) for outcome in policy.outcomes
-        ]
-
-    def errors(
-        self, n: int, random_state: int, *, apart: bool
-    ) -> tuple[dict[str, dict[str, Floats]], Floats]:
-        """The next period less what its thresholds seemed to bring, on the scale of `_scaled`, in each resample.
-
-        Also how much chance there is in each, against a past and a next period of full length.
-        """
-        rng = np.random.default_rng(random_state)
-        found = {name: {what: np.full(n, np.nan) for what in _PREDICTED} for name in self.rules}
-        chance = np.ones(n)
-        for number in range(n):
-            if apart:
-                if self.n_slices < 2:
-                    break
-                origin = int(rng.integers(self.block, self.n_slices - self.block + 1))
-                past, coming = self._before(rng, origin), self._after(rng, origin)
-                weeks = float(self.weeks_before[origin])
-                chance[number] = self._chance(origin)
-            else:
-                past, coming = self._before(rng, self.n_slices), self._thinned(rng)
-                weeks = float(self.weeks_before[-1])
-            weight = np.zeros(len(self.snapshots.label))
-            weight[past.rows] = past.weight
-            if not weight @ self.snapshots.label:
-                continue
-            thresholds = self.chooser.choose(weight, weeks if self.snapshots.dated else None)
-            seemed = self._measure(past, thresholds, weeks)
-            came = self._measure(coming, thresholds, None)
-            for level, name in enumerate(self.rules):
-                came[level]["precision"] = self._doubted(level, came[level], rng)
-                for what in _PREDICTED:
-                    found[name][what][number] = _scaled(what, came[level][what]) - _scaled(
-                        what, seemed[level][what]
-                    )
-        return found, chance
-
-    def _chance(self, origin: int) -> float:
-        rows, weight = len(self.snapshots.label), self.n_next / self.n_slices
-        before = max(int(self.ends[origin]), 1)
-        after = max(int(self.ends[origin + self.block] - self.ends[origin]), 1)
-        return float((1 / before + 1 / after) / (1 / rows + 1 / max(rows * weight, 1.0)))
-
-    def _before(self, rng: np.random.Generator, origin: int) -> _Drawn:
-        rows = slice(0, int(self.ends[origin]))
-        copies = rng.poisson(1.0, size=self.accounts)[self.snapshots.account[rows]]
-        return _Drawn(rows, copies.astype(np.float64), origin * self.slice_length)
-
-    def _after(self, rng: np.random.Generator, origin: int) -> _Drawn:
-        rows = slice(int(self.ends[origin]), int(self.ends[origin + self.block]))
-        copies = rng.poisson(1.0, size=self.accounts)[self.snapshots.account[rows]]
-        return _Drawn(rows, copies.astype(np.float64), self.block * self.slice_length)
-
-    def _thinned(self, rng: np.random.Generator) -> _Drawn:
-        """A next period made of the accounts of all periods."""
-        copies = rng.poisson(self.n_next / self.n_slices, size=self.accounts)[self.snapshots.account]
-        rows = np.flatnonzero(copies)
-        return _Drawn(rows, copies[rows].astype(np.float64), self.n_next * self.slice_length)
-
-    def _measure(
-        self, drawn: _Drawn, thresholds: list[LabelThreshold], weeks: float | None
-    ) -> list[dict[str, float]]:
-        """What each level brings in a drawn period; ``weeks`` where recent weeks count more towards the volume."""
-        snapshots, rows, weight = self.snapshots, drawn.rows, drawn.weight
-        label = snapshots.label[rows]
-        reached = meets_thresholds(thresholds, snapshots.probability[rows], snapshots.gate_inputs.take(rows))
-        positives = float(weight @ label)
-        found = []
-        for level, rule in enumerate(self.rules.values()):
-            taken = weight * reached[:, level]
-            selected, converted = float(taken.sum()), float(taken @ label)
-            measured = {
-                "selected": selected,
-                "converted": converted,
-                "precision": converted / selected if selected else math.nan,
-                "recall": converted / positives if positives else math.nan,
-                "per_week": math.nan,
-                "value": math.nan,
-            }
-            if snapshots.dated or rule.policy == "value":
-                once = self._once(snapshots.lead[rows], taken)
-            if weeks is not None and snapshots.dated:
-                measured["per_week"] = float(weight[once] @ self.recency[rows][once]) / weeks
-            elif snapshots.dated:
-                measured["per_week"] = float(weight[once].sum()) / drawn.length
-            if rule.policy == "value":
-                worth = float(weight[once] @ payoff(rule, label[once]))
-                measured["value"] = worth / (
-                    drawn.length if snapshots.dated else max(float(weight.sum()), 1.0)
-                )
-            found.append(measured)
-        return found
-
-    def _once(self, lead: Ints, taken: Floats) -> Rows:
-        """Where each lead is taken first."""
-        positions = np.flatnonzero(taken)
-        if not self.repeated:
-            return positions
-        once: Rows = positions[np.unique(lead[positions], return_index=True)[1]]
-        return once
-
-    def _doubted(self, level: int, came: dict[str, float], rng: np.random.Generator) -> float:
-        """The precision of the next period with the doubt that few selected rows leave.
-
-        Ten conversions in ten leads do not make the eleventh certain, yet any draw of the ten says so. One lead more
-        that converts with its calibrated probability stands for what they do not show.
-        """
-        doubt, probability = self.doubt[level]
-        selected, converted = round(came["selected"]), round(came["converted"])
-        if not selected:
-            return math.nan
-        lost = rng.binomial(converted, doubt * (1 - probability))
-        won = rng.binomial(selected - converted, doubt * probability)
-        return float(converted - lost + won) / selected
+    Parameters
+    ----------
+    selected, converted, extra : arrays of shape (periods,)
+        Independent rows selected in each period, those of them that converted, and the variance of the share, on the
+        arcsine scale, that is not chance. Periods without selected rows are ignored; one must have some.
+    ahead : float, above 0
+        Independent rows that the next period will select.
+    """
+    some = selected > 0
+    n, won = selected[some], converted[some]
+    share = np.arcsin(np.sqrt((won + 0.375) / (n + 0.75)))
+    low, middle, high = _mix(share, 1 / (4 * (n + 0.5)) + extra[some], 1 / (4 * ahead))
+    return PredictionInterval(*(_from_arcsine(end) for end in (middle, low, high)))
 
 
-def _mean_probability(snapshots: ThresholdData, outcome: LabelOutcome) -> float:
-    taken = snapshots.probability[snapshots.probability >= outcome.threshold]
-    return float(taken.mean()) if len(taken) else float(snapshots.probability.max())
+def predict_rate(rate: float, *, counted: float, ahead: float, moved: float) -> PredictionInterval:
+    """The rate of the next period, by a normal distribution of its logarithm.
+
+    Parameters
+    ----------
+    rate : float, above 0
+    counted, ahead, moved : float
+        Relative variance of the rate by chance in the past, by chance in the next period, and by changes in between.
+    """
+    factor = math.exp(_Z * math.sqrt(counted + ahead + moved))
+    return PredictionInterval(rate, rate / factor, rate * factor)
 
 
-def _in_time(snapshots: ThresholdData) -> ThresholdData:
-    assert snapshots.time is not None
-    order = np.argsort(snapshots.time, kind="stable")
-    return replace(
-        snapshots,
-        probability=snapshots.probability[order],
-        label=snapshots.label[order],
-        lead=snapshots.lead[order],
-        account=snapshots.account[order],
-        time=snapshots.time[order],
-        gate_inputs=snapshots.gate_inputs.take(order),
-    )
+def predict_value(
+    rate: PredictionInterval, share: PredictionInterval, *, won: float, lost: float
+) -> PredictionInterval:
+    """The value of a rate of follow-ups of which a share converts, each worth ``won`` or ``lost``."""
+    rates = rate.value * np.exp(_NODES * math.log(rate.high / rate.low) / (2 * _Z))
+    ends = [math.asin(math.sqrt(end)) for end in (share.low, share.value, share.high)]
+    shares = np.sin(np.clip(ends[1] + _NODES * (ends[2] - ends[0]) / (2 * _Z), 0.0, math.pi / 2)) ** 2
+    values = np.outer(rates, lost + shares * (won - lost))
+    low, middle, high = np.quantile(values, _TAILS)
+    return PredictionInterval(float(middle), float(low), float(high))
 
 
-def _without_holes(time: Floats, periods: tuple[tuple[float, float], ...]) -> Floats:
-    """How much covered time lies before each moment."""
-    place = np.zeros(len(time))
-    for start, end in sorted(periods):
-        place += np.clip(time - start, 0.0, end - start)
-    return place
+def _from_arcsine(number: float) -> float:
+    return math.sin(min(max(number, 0.0), math.pi / 2)) ** 2
+
+
+def _mix(value: Floats, chance: Floats, ahead: float) -> tuple[float, float, float]:
+    """Quantiles of the next value: a mixture of normals over the standard deviation between periods."""
+    grid = np.concatenate([[0.0], np.geomspace(_BETWEEN / 20, 5 * _BETWEEN, 40)])
+    variance = chance + grid[:, None] ** 2
+    weight = 1 / variance
+    total = weight.sum(axis=1)
+    mean = (weight @ value) / total
+    squares = (weight * (value - mean[:, None]) ** 2).sum(axis=1)
+    log_density = -0.5 * (np.log(variance).sum(axis=1) + np.log(total) + squares + (grid / _BETWEEN) ** 2)
+    mass = np.exp(log_density - log_density.max()) * np.gradient(grid)
+    mass /= mass.sum()
+    spread = np.sqrt(1 / total + grid**2 + ahead)
+    ends = float((mean - 9 * spread).min()), float((mean + 9 * spread).max())
+
+    def quantile(share: float) -> float:
+        return float(brentq(lambda x: float(mass @ ndtr((x - mean) / spread)) - share, *ends))
+
+    low, middle, high = (quantile(share) for share in _TAILS)
+    return low, middle, high

@@ -19,7 +19,7 @@ from mqlml.features.parsers.conditions import meets, read_condition
 from mqlml.features.parsers.job_title import find_email
 from mqlml.types import Ints, Mask, Objects
 
-__all__ = ["MAIL_DOMAIN", "match_promotions", "match_rules", "meets_condition"]
+__all__ = ["MAIL_DOMAIN", "match_exclusions", "match_promotions", "match_rules", "meets_condition"]
 
 MAIL_DOMAIN = "mail_domain"
 """The attribute that rules may use though no source has it: the part of the e-mail after the ``@``."""
@@ -57,6 +57,20 @@ def match_rules(leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str |
     for position, rule in enumerate(rules.disqualify):
         where = f"rules.disqualify[{position}].when"
         holds = _holds(leads, rule.when, where, folder, email)
+        reason[holds & pd.isna(reason)] = rule.reason
+    return pd.Series(reason, index=leads.index, dtype="str")
+
+
+def match_exclusions(
+    leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str | None = None
+) -> pd.Series:
+    """Why each lead is left out altogether, by the first of ``rules.exclude`` that holds; missing where none does.
+
+    Parameters, conditions and errors as for `match_rules`.
+    """
+    reason = np.full(len(leads), None, dtype=object)
+    for position, rule in enumerate(rules.exclude):
+        holds = _holds(leads, rule.when, f"rules.exclude[{position}].when", folder, email)
         reason[holds & pd.isna(reason)] = rule.reason
     return pd.Series(reason, index=leads.index, dtype="str")
 

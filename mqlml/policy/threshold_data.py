@@ -13,15 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mqlml.errors import LabelPolicyError
+from mqlml.policy.arrivals import STEADY, ArrivalForecast
 from mqlml.policy.gate_inputs import GateInputs
 from mqlml.types import Floats, Ints, Mask
 
 __all__ = [
     "HALF_LIFE",
     "Curve",
-    "Ranked",
     "ThresholdData",
     "check_probabilities",
+    "make_curve",
     "make_threshold_data",
     "make_volume_data",
 ]
@@ -46,6 +47,10 @@ class ThresholdData:
         The covered time, in the unit of ``time``, weeks without leads included.
     dated : bool
     gate_inputs : GateInputs
+    learned : tuple of float or None
+        Conversions that the model of each period learned from; None for as many as the model that will be used.
+    arrivals : ArrivalForecast
+        How the volume of the next period relates to that of these periods.
     """
 
     probability: Floats
@@ -56,6 +61,8 @@ class ThresholdData:
     periods: tuple[tuple[float, float], ...]
     dated: bool
     gate_inputs: GateInputs = field(default_factory=GateInputs)
+    learned: tuple[float, ...] | None = None
+    arrivals: ArrivalForecast = STEADY
 
     @property
     def length(self) -> float:
@@ -68,7 +75,7 @@ class ThresholdData:
         return self.length if self.dated else None
 
     def recency(self) -> tuple[Floats, float | None]:
-        """The weight of each snapshot in a weekly volume, and the weighted number of weeks."""
+        """The weight of each snapshot in the weekly volume ahead, and the weighted number of weeks."""
         if self.time is None or not self.dated:
             return np.ones(len(self.probability)), self.weeks
         last = max(end for _, end in self.periods)
@@ -77,7 +84,7 @@ class ThresholdData:
             (math.exp(-rate * (last - end)) - math.exp(-rate * (last - start))) / rate
             for start, end in self.periods
         )
-        return np.exp(-rate * (last - self.time)), weeks
+        return self.arrivals.factor * np.exp(-rate * (last - self.time)), weeks
 
 
 def make_threshold_data(
@@ -145,6 +152,7 @@ def make_volume_data(
     lead: npt.ArrayLike,
     time: npt.ArrayLike,
     period: tuple[float, float],
+    account: npt.ArrayLike | None = None,
     gate_inputs: GateInputs | None = None,
 ) -> ThresholdData:
     """Recent snapshots without outcomes: they show the volume of a threshold only.
@@ -154,12 +162,20 @@ def make_volume_data(
     probability, lead : arrays of shape (n,), see `make_threshold_data`
     time : array of shape (n,), in weeks
     period : start and end of the covered time, in weeks
+    account : array of shape (n,), optional
     gate_inputs : GateInputs, optional
     """
     start, end = period
     known = np.zeros(len(np.asarray(time)))
     snapshots = make_threshold_data(
-        probability, known, weeks=end - start, lead=lead, time=time, periods=[period], gate_inputs=gate_inputs
+        probability,
+        known,
+        weeks=end - start,
+        lead=lead,
+        account=account,
+        time=time,
+        periods=[period],
+        gate_inputs=gate_inputs,
     )
     return replace(snapshots, label=np.full_like(known, math.nan))
 
@@ -204,45 +220,24 @@ class Curve:
         return None if self.weeks is None else self.leads / self.weeks
 
 
-class Ranked:
-    """The rows a label may select, sorted once, so that a resample costs a few running totals.
+def make_curve(snapshots: ThresholdData, allowed: Mask) -> Curve:
+    """What each threshold selects among the ``allowed`` rows; `Curve.positives` counts all rows.
 
-    Parameters
-    ----------
-    snapshots : ThresholdData
-    allowed : ndarray of bool, optional
-        Rows that may be selected at all.
+    A lead with several snapshots is handed over once: it counts at its most likely one.
     """
-
-    def __init__(self, snapshots: ThresholdData, allowed: Mask | None = None) -> None:
-        rows = np.arange(len(snapshots.probability)) if allowed is None else np.flatnonzero(allowed)
-        self.rows = rows[np.argsort(-snapshots.probability[rows], kind="stable")]
-        self.probability = snapshots.probability[self.rows]
-        self.label = snapshots.label[self.rows]
-        self.all_labels = snapshots.label
-        self.tie_ends = np.flatnonzero(np.append(self.probability[1:] != self.probability[:-1], True))
-        # A lead with several snapshots is handed over once: it counts at its most likely one.
-        self.handed = np.zeros(len(self.rows))
-        self.handed[np.unique(snapshots.lead[self.rows], return_index=True)[1]] = 1.0
-        recency, self.weeks = snapshots.recency()
-        self.handed *= recency[self.rows]
-
-    def curve(self, weight: Floats | None = None, weeks: float | None = None) -> Curve:
-        """What each threshold selects; in a resample each row has a ``weight``, and all cover ``weeks`` weeks."""
-        weeks = self.weeks if weight is None else weeks
-        if not len(self.rows):
-            empty = np.empty(0)
-            return Curve(empty, empty, empty, empty, float(self.all_labels.sum()), weeks)
-        w = np.ones(len(self.rows)) if weight is None else weight[self.rows]
-        selected, converted = np.cumsum(w)[self.tie_ends], np.cumsum(w * self.label)[self.tie_ends]
-        seen = (
-            np.diff(selected, prepend=0.0) > 0
-        )  # a probability that no row has in this resample is no threshold
-        return Curve(
-            threshold=self.probability[self.tie_ends][seen],
-            selected=selected[seen],
-            converted=converted[seen],
-            leads=np.cumsum(w * self.handed)[self.tie_ends][seen],
-            positives=float(self.all_labels.sum() if weight is None else weight @ self.all_labels),
-            weeks=weeks,
-        )
+    rows = np.flatnonzero(allowed)
+    rows = rows[np.argsort(-snapshots.probability[rows], kind="stable")]
+    probability = snapshots.probability[rows]
+    recency, weeks = snapshots.recency()
+    leads = np.zeros(len(rows))
+    first = np.unique(snapshots.lead[rows], return_index=True)[1]
+    leads[first] = recency[rows[first]]
+    ends = np.flatnonzero(np.append(probability[1:] != probability[:-1], True)) if len(rows) else rows
+    return Curve(
+        threshold=probability[ends],
+        selected=np.cumsum(np.ones(len(rows)))[ends],
+        converted=np.cumsum(snapshots.label[rows])[ends],
+        leads=np.cumsum(leads)[ends],
+        positives=float(snapshots.label.sum()),
+        weeks=weeks,
+    )

@@ -16,6 +16,7 @@ from mqlml.registry.holdout_log import (
     record_holdout_access,
     same_period,
 )
+from mqlml.registry.register import Registration, register_bundle
 from mqlml.registry.store import Store, make_store
 from mqlml.registry.tracking import (
     CHALLENGER,
@@ -26,8 +27,6 @@ from mqlml.registry.tracking import (
     find_version,
     list_versions,
     load_version,
-    log_version,
-    register_bundle,
 )
 
 __all__ = [
@@ -35,6 +34,7 @@ __all__ = [
     "CHAMPION",
     "Bundle",
     "HoldoutAccess",
+    "Registration",
     "Store",
     "Version",
     "check_store",
@@ -47,7 +47,6 @@ __all__ = [
     "list_versions",
     "load_bundle",
     "load_version",
-    "log_version",
     "make_holdout_access",
     "make_reference",
     "make_store",

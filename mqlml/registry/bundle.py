@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import secrets
@@ -19,7 +18,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,19 @@ from mqlml.evaluation import TrainingResult
 from mqlml.features import FeaturePlan
 from mqlml.model import LeadScorer, ReasonSignals, SigmoidCalibrator, map_features
 from mqlml.policy import LabelPolicy
+from mqlml.registry.bundle_files import (
+    BUNDLE_FILES,
+    FORMAT,
+    MANIFEST,
+    TREES,
+    hash_bytes,
+    parse_json,
+    read_files,
+    refuse,
+    to_json,
+)
 from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save_trees
+from mqlml.registry.value_check import load_calibrator, load_policy, load_reference, require_dict
 from mqlml.results import from_json_safe, to_json_safe
 from mqlml.types import Floats
 
@@ -83,23 +94,12 @@ def find_git_commit(folder: Path) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-FORMAT = 3
-"""The number of the bundle's layout."""
-
-_MANIFEST = "manifest.json"
-_TREES = "model.skops"
-_FILES = (
-    _TREES,
-    "scorer.json",
-    "calibrator.json",
-    "thresholds.json",
-    "features.json",
-    "reference.json",
-    "config.json",
-    "result.json",
-    "fingerprint.json",
+_MISFITS = (
+    *(MqlmlError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError),
+    *(TypeError, ValueError),
 )
-_MOST_BYTES = 256 * 2**20
+"""What crafted values make the classes that they are for raise."""
+
 _LIBRARIES = ("mqlml", "scikit-learn", "numpy", "scipy", "pandas", "skops")
 
 
@@ -173,10 +173,15 @@ def make_reference(probability: npt.ArrayLike) -> Floats:
     return quantiles
 
 
-def save_bundle(bundle: Bundle, folder: str | Path) -> None:
+def save_bundle(bundle: Bundle, folder: str | Path) -> str:
     """Write a bundle into a new folder, whole or not at all; it is loaded once before it gets its name.
 
     NaN and infinite numbers in the result become null.
+
+    Returns
+    -------
+    str
+        The bundle's digest: the SHA-256 of its manifest, which lists the SHA-256 of every other file.
 
     Raises
     ------
@@ -189,15 +194,15 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> None:
     if folder.exists():
         raise OutputError(f"a bundle needs a new folder; {str(folder)!r} exists already. Name another")
     contents = {
-        _TREES: save_trees(bundle.scorer.trees_),
-        "scorer.json": _json(save_scorer(bundle.scorer)),
-        "calibrator.json": _json(bundle.calibrator.to_dict()),
-        "thresholds.json": _json(bundle.policy.to_dict()),
-        "features.json": _json(bundle.plan.to_dict()),
-        "reference.json": _json(bundle.reference.tolist()),
-        "config.json": _json(bundle.config),
-        "result.json": _json(to_json_safe(bundle.result)),
-        "fingerprint.json": _json(bundle.fingerprint),
+        TREES: save_trees(bundle.scorer.trees_),
+        "scorer.json": to_json(save_scorer(bundle.scorer)),
+        "calibrator.json": to_json(bundle.calibrator.to_dict()),
+        "thresholds.json": to_json(bundle.policy.to_dict()),
+        "features.json": to_json(bundle.plan.to_dict()),
+        "reference.json": to_json(bundle.reference.tolist()),
+        "config.json": to_json(bundle.config),
+        "result.json": to_json(to_json_safe(bundle.result)),
+        "fingerprint.json": to_json(bundle.fingerprint),
     }
     manifest = {
         "format": FORMAT,
@@ -205,13 +210,14 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> None:
         "created": bundle.created,
         "git_commit": bundle.git_commit,
         "libraries": bundle.libraries,
-        "files": {name: {"bytes": len(data), "sha256": _hash(data)} for name, data in contents.items()},
+        "files": {name: {"bytes": len(data), "sha256": hash_bytes(data)} for name, data in contents.items()},
     }
+    written = to_json(manifest)
     part = folder.parent / f".{secrets.token_hex(6)}.part"
     try:
         part.mkdir()
         try:
-            for name, data in {**contents, _MANIFEST: _json(manifest)}.items():
+            for name, data in {**contents, MANIFEST: written}.items():
                 (part / name).write_bytes(data)
             load_bundle(part)
             os.rename(part, folder)
@@ -222,14 +228,19 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> None:
             f"the bundle {str(folder)!r} cannot be written: {error.strerror or error}; see that its folder "
             f"{str(folder.parent)!r} exists, may be written to and has space"
         ) from error
+    return hash_bytes(written)
 
 
-def load_bundle(folder: str | Path) -> Bundle:
+def load_bundle(folder: str | Path, *, name: str | None = None, digest: str | None = None) -> Bundle:
     """Load a bundle after checking its hashes, types and every node of every tree.
 
     Parameters
     ----------
     folder : folder that `save_bundle` has written, or a copy of it
+    name : str, optional
+        The model that it must be a version of.
+    digest : str, optional
+        The SHA-256 that its manifest must have, as `save_bundle` returned it.
 
     Raises
     ------
@@ -265,129 +276,30 @@ def load_bundle(folder: str | Path) -> Bundle:
     folder = Path(folder)
     if not folder.is_dir():
         raise BundleError(f"there is no bundle {str(folder)!r}; name the folder of one, or train a version")
-    manifest = _read_manifest(folder)
-    files = {name: _read_checked(folder, name, manifest["files"][name]) for name in _FILES}
-    values: dict[str, Any] = {name: _parse(data, name) for name, data in files.items() if name != _TREES}
+    manifest, files = read_files(folder, digest=digest)
+    if name is not None and manifest.name != name:
+        refuse(repr(str(folder)), f"it is a version of {manifest.name!r}, not of {name!r}")
     try:
+        values = {file: parse_json(files[file], file) for file in BUNDLE_FILES if file != TREES}
+        config = require_dict(values["config.json"], "config.json")
         bundle = Bundle(
-            name=manifest["name"],
-            scorer=load_scorer(values["scorer.json"], load_trees(files[_TREES])),
-            calibrator=SigmoidCalibrator.from_dict(values["calibrator.json"]),
-            policy=LabelPolicy.from_dict(values["thresholds.json"]),
+            name=manifest.name,
+            scorer=load_scorer(values["scorer.json"], load_trees(files[TREES])),
+            calibrator=load_calibrator(values["calibrator.json"]),
+            policy=load_policy(values["thresholds.json"], require_dict(config.get("labels"), "config.json")),
             plan=FeaturePlan.from_dict(values["features.json"]),
-            config=_dict(values["config.json"], "config.json"),
-            reference=_reference(values["reference.json"]),
+            config=config,
+            reference=load_reference(values["reference.json"]),
             result=from_json_safe(TrainingResult, values["result.json"], where="the stored result"),
-            fingerprint=_dict(values["fingerprint.json"], "fingerprint.json"),
-            git_commit=manifest["git_commit"],
-            created=manifest["created"],
-            libraries=manifest["libraries"],
+            fingerprint=require_dict(values["fingerprint.json"], "fingerprint.json"),
+            git_commit=manifest.git_commit,
+            created=manifest.created,
+            libraries=manifest.libraries,
         )
         if [feature.name for feature in bundle.plan.features] != bundle.scorer.encoder_.feature_names_:
             raise BundleError("its feature plan does not make the columns of its model")
         return bundle
     except BundleError as error:
         raise BundleError(f"{str(folder)!r}: {error}") from error
-    except (MqlmlError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        _refuse(folder, f"its values do not fit ({type(error).__name__}: {error})")
-
-
-def _refuse(folder: Path, what: str) -> NoReturn:
-    raise BundleError(f"the bundle {str(folder)!r} cannot be used: {what}. Fetch or train the version again")
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / _MANIFEST
-    manifest = _parse(_read(folder, _MANIFEST), _MANIFEST)
-    if not isinstance(manifest, dict) or type(manifest.get("format")) is not int:
-        _refuse(folder, f"{path.name} is not a manifest")
-    if manifest["format"] > FORMAT:
-        raise BundleError(
-            f"the bundle {str(folder)!r} has the format {manifest['format']}; this mqlml reads up to {FORMAT}. "
-            "Upgrade mqlml"
-        )
-    if manifest["format"] < FORMAT:
-        raise BundleError(
-            f"the bundle {str(folder)!r} has the format {manifest['format']} of an earlier mqlml, and this one reads "
-            f"{FORMAT}; train a new version"
-        )
-    shapes = {"name": str, "created": str, "git_commit": str | None, "libraries": dict, "files": dict}
-    for key, kind in shapes.items():
-        if key not in manifest or not isinstance(manifest[key], kind):
-            _refuse(folder, f"{path.name} has no {key!r}")
-    if set(manifest["files"]) != set(_FILES):
-        odd = sorted(set(manifest["files"]) ^ set(_FILES))
-        _refuse(folder, f"{path.name} lists missing or extra files: {', '.join(odd)}")
-    _check_scikit_learn(folder, manifest["libraries"])
-    return manifest
-
-
-def _check_scikit_learn(folder: Path, libraries: dict[str, Any]) -> None:
-    saved, here = str(libraries.get("scikit-learn")), importlib.metadata.version("scikit-learn")
-    if saved.split(".")[:2] != here.split(".")[:2]:
-        raise BundleError(
-            f"the bundle {str(folder)!r} was trained with scikit-learn {saved}, and {here} is installed; install "
-            f"scikit-learn {'.'.join(saved.split('.')[:2])}, or train a new version"
-        )
-
-
-def _read(folder: Path, name: str) -> bytes:
-    path = folder / name
-    try:
-        if not path.is_file():
-            _refuse(folder, f"{name} is missing")
-        if path.stat().st_size > _MOST_BYTES:
-            _refuse(folder, f"{name} is larger than {_MOST_BYTES >> 20} MiB")
-        return path.read_bytes()
-    except OSError as error:
-        _refuse(folder, f"{name} cannot be read: {error.strerror or error}")
-
-
-def _read_checked(folder: Path, name: str, listed: object) -> bytes:
-    data = _read(folder, name)
-    if listed != {"bytes": len(data), "sha256": _hash(data)}:
-        _refuse(folder, f"{name} is not the file the manifest lists (its SHA-256 differs)")
-    return data
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _parse(data: bytes, name: str) -> object:
-    def constant(text: str) -> NoReturn:
-        raise ValueError(f"{text} is not JSON")
-
-    try:
-        value: object = json.loads(data, parse_constant=constant)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(
-            f"{name} is not JSON: {error}; it is damaged. Fetch or train the version again"
-        ) from None
-    return value
-
-
-def _dict(value: object, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise BundleError(
-            f"{name} holds {type(value).__name__}, not keys and values. Fetch or train the version again"
-        )
-    return value
-
-
-def _reference(value: object) -> Floats:
-    reference = np.array(value, dtype=np.float64)
-    good = reference.ndim == 1 and len(reference) > 0 and (np.diff(reference) >= 0).all()
-    if not (good and reference[0] >= 0 and reference[-1] <= 1):
-        raise BundleError(
-            "reference.json does not hold ascending probabilities. Fetch or train the version again"
-        )
-    return reference
-
-
-def _json(value: object) -> bytes:
-    try:
-        text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
-    except (TypeError, ValueError) as error:
-        raise BundleError(f"cannot save a version with values that JSON cannot hold: {error}") from error
-    return f"{text}\n".encode()
+    except _MISFITS as error:
+        refuse(repr(str(folder)), f"its values do not fit ({type(error).__name__}: {str(error)[:300]})")

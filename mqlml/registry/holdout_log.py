@@ -12,6 +12,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from mqlml.errors import TrackingError
 from mqlml.evaluation.holdout import Period
+from mqlml.registry.client import connected, find_experiment
 from mqlml.registry.store import Store, locked
-from mqlml.registry.tracking import connected, find_experiment
 from mqlml.times import format_instant
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def digest_settings(described: Mapping[str, object]) -> str:
 
     Parameters
     ----------
-    described : mapping, what `describe_config` gives.
+    described : mapping, the config's resolved values.
     """
     kept = {key: value for key, value in described.items() if key not in ("name", "tracking")}
     kept["data"] = _without(kept["data"], {"observed_until", "path", "url"})
@@ -124,10 +125,20 @@ def _record_in_file(store: Store, access: HoldoutAccess) -> tuple[HoldoutAccess,
     path = store.file.with_suffix(".holdout_access.jsonl")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(store), path.open("a+", encoding="utf-8") as file:
+        with locked(store), path.open("a+b") as file:
             file.seek(0)
-            earlier = _read(file.read().splitlines(), path)
-            file.write(json.dumps(asdict(access)) + "\n")
+            content = file.read()
+            # A last line without its end was cut off by a full disk or a kill: its access was never confirmed.
+            whole = content[: content.rfind(b"\n") + 1]
+            earlier = _read(whole.splitlines(), path)
+            try:
+                file.truncate(len(whole))
+                file.write(f"{json.dumps(asdict(access))}\n".encode())
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(len(whole))
+                raise
     except OSError as error:
         raise TrackingError(
             f"cannot record the use of the held-out period in {str(path)!r}: {error.strerror}"
@@ -152,7 +163,7 @@ def _record_in_runs(store: Store, access: HoldoutAccess) -> tuple[HoldoutAccess,
     return _read(texts, store)
 
 
-def _read(lines: Sequence[str], where: Path | Store) -> tuple[HoldoutAccess, ...]:
+def _read(lines: Sequence[str | bytes], where: Path | Store) -> tuple[HoldoutAccess, ...]:
     try:
         return tuple(HoldoutAccess(**json.loads(line)) for line in lines if line.strip())
     except (ValueError, TypeError) as error:

@@ -26,7 +26,7 @@ from mqlml.errors import BundleError
 from mqlml.model import LeadScorer
 from mqlml.model.encode import TableEncoder
 from mqlml.model.linear import LinearPart, NumberEffect, PairEffect, WordEffect
-from mqlml.registry.tree_check import check_trees
+from mqlml.registry.tree_check import LARGEST_LOG_ODDS, check_trees
 
 __all__ = ["load_scorer", "load_trees", "save_scorer", "save_trees"]
 
@@ -45,6 +45,8 @@ _TRUSTED = {
     ("NdArrayNode", "numpy", "uint64"),
 }
 _NOT_LEARNED = ("_loss", "_label_encoder", "_feature_subsample_rng")
+
+_MOST_BYTES_OF_A_CLASS = 4096
 
 _Setting = bool | int | float | str | None
 
@@ -113,13 +115,18 @@ class _Linear(BaseModel):
         """What does not fit the encoder, or no prediction could use, if anything."""
         if self.columns != encoder.matrix_names() or len(self.effects) != len(self.columns):
             return "its linear part is not one effect for each matrix column"
+        if not abs(self.base) <= LARGEST_LOG_ODDS:
+            return f"its linear part starts from {self.base!r}"
         for name, effect in zip(self.columns, self.effects, strict=True):
             levels = encoder.levels.get(name)
             if isinstance(effect, _Number):
                 fits = levels is None and effect.low <= effect.high
+                ends = (effect.low - effect.centre, effect.high - effect.centre)
+                parts = [effect.missing, effect.offset, *(effect.slope * end for end in ends)]
             else:
                 fits = levels is not None and len(effect.words) == len(levels) + 1
-            if not fits:
+                parts = [effect.missing, effect.offset, *effect.words]
+            if not fits or not all(abs(part) <= LARGEST_LOG_ODDS for part in parts):
                 return f"its linear part does not fit the column {name!r}"
         for pair in self.pairs:
             if not (0 <= pair.first < len(self.columns) and 0 <= pair.second < len(self.columns)):
@@ -127,7 +134,10 @@ class _Linear(BaseModel):
             one, other = (encoder.levels.get(self.columns[place]) for place in (pair.first, pair.second))
             if one is None or other is None or len(pair.cells) != len(one) + 2:
                 return f"its linear part does not fit the pair of columns {pair.first} and {pair.second}"
-            if any(len(row) != len(other) + 2 for row in pair.cells):
+            if any(
+                len(row) != len(other) + 2 or not all(abs(cell) <= LARGEST_LOG_ODDS for cell in row)
+                for row in pair.cells
+            ):
                 return f"its linear part does not fit the pair of columns {pair.first} and {pair.second}"
         return None
 
@@ -226,7 +236,10 @@ def load_scorer(values: object, trees: HistGradientBoostingClassifier | None) ->
     try:
         scorer: LeadScorer = LeadScorer().set_params(**state.settings)
         encoder: TableEncoder = TableEncoder().set_params(**saved.settings)
-        classes = np.array(state.classes, dtype=np.dtype(state.classes_dtype))
+        dtype = np.dtype(state.classes_dtype)
+        if dtype.itemsize > _MOST_BYTES_OF_A_CLASS:
+            raise ValueError(f"a class of {dtype.itemsize} bytes")
+        classes = np.array(state.classes, dtype=dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise _damaged(str(error)) from None
     if classes.dtype.kind not in "biuU" or classes.shape != (2,) or classes[0] >= classes[1]:
@@ -237,13 +250,16 @@ def load_scorer(values: object, trees: HistGradientBoostingClassifier | None) ->
         ("trees", scorer.tree_weight, trees),
         ("linear part", scorer.linear_weight, state.linear),
     ):
-        if not isinstance(weight, int | float) or not weight >= 0 or (weight > 0) != (held is not None):
+        bounded = isinstance(weight, int | float) and 0 <= weight <= LARGEST_LOG_ODDS
+        if not bounded or (weight > 0) != (held is not None):
             raise _damaged(f"its {part} and their weight, {weight!r}, do not go together")
     prior = state.prior
     if prior is None:
         if trees is None:
             raise _damaged("it has neither a prior nor trees to take it from")
         prior = float(trees._baseline_prediction[0, 0])
+    if not abs(prior) <= LARGEST_LOG_ODDS:
+        raise _damaged(f"its prior is {prior!r}")
 
     encoder.feature_names_ = saved.feature_names
     encoder.kinds_ = list(saved.kinds)

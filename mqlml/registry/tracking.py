@@ -1,77 +1,52 @@
 """Tracking keeps bundles in an MLflow store as numbered versions, found by alias or number.
 
-The only importer of mlflow, which takes two seconds and is therefore imported when a function first needs it.
-The order of writing makes a kill harmless: files first, then the version, and its alias last, so an alias
-always means a whole version.
+A version is tied to its bundle by a tag with the bundle's digest: other files under its name are refused. That holds
+against whoever can change the files; whoever can also write the store's database can change both.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import re
-import secrets
 import shutil
 import tempfile
 import urllib.parse
-import warnings
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.request import url2pathname
 
-from mqlml.errors import BundleError, MqlmlError, TrackingError, VersionError
-from mqlml.registry.bundle import Bundle, load_bundle, save_bundle
-from mqlml.registry.store import Store, locked, may_write
-from mqlml.results import to_json_safe
+from mqlml.errors import BundleError, TrackingError, VersionError
+from mqlml.registry.bundle import Bundle, load_bundle
+from mqlml.registry.bundle_files import BUNDLE_FILES, MANIFEST, FileEntry, check_file_list
+from mqlml.registry.client import connected
+from mqlml.registry.pyfunc_files import BUNDLE_IN_MODEL
+from mqlml.registry.store import Store, check_store_file, may_write
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from mlflow import MlflowClient
 
 __all__ = [
     "CHALLENGER",
     "CHAMPION",
+    "DIGEST_TAG",
+    "MODEL_TAG",
     "Version",
     "check_store",
-    "connected",
     "fetch_bundle",
-    "find_experiment",
     "find_version",
     "list_versions",
     "load_version",
-    "log_version",
-    "register_bundle",
 ]
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+DIGEST_TAG = "bundle_sha256"
+"""The tag of a version that holds its bundle's digest."""
+MODEL_TAG = "model_id"
+"""The tag of a version that holds MLflow's name of its logged model, which MLflow itself does not keep."""
 
-_BUNDLE = "bundle"
-_LOGGED = ("holdout", "labels", "baselines")
-"""Parts of a result whose numbers become the run's metrics."""
-
-_BATCH = 100
-_LONGEST_VALUE = 500
-
-# No telemetry, progress bars or adverts. An unreachable server fails after about ten seconds if it refuses and two
-# minutes if it is silent (MLflow's defaults: four and sixteen minutes).
-_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-}
-_TALKATIVE = {
-    "mlflow": logging.CRITICAL,
-    "alembic": logging.WARNING,
-    "urllib3.connectionpool": logging.ERROR,
-}
+_MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -84,137 +59,59 @@ class Version:
     aliases: tuple[str, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 that the manifest of its bundle must have; empty without such a tag."""
+        return dict(self.tags).get(DIGEST_TAG, "")
+
+    @property
+    def model_id(self) -> str:
+        """MLflow's name of the logged model whose files hold the bundle; empty without such a tag."""
+        return dict(self.tags).get(MODEL_TAG, "")
+
 
 def check_store(store: Store) -> None:
-    """Refuse an embedded store that cannot take a version; nothing is created yet.
-
-    Training calls this before it starts, since a model that cannot be kept is lost.
+    """Refuse a store that cannot take a version, before hours of training; nothing is created that stays.
 
     Raises
     ------
     TrackingError
-        If the file is no store or may not be written, or no folder can be created for it.
+        If an embedded store is no store or may not be written, if the artifact folder cannot be written, or if a
+        server or database does not answer.
     """
     file = store.file
+    if file is not None and file.exists():
+        check_store_file(file, create=True)
+        lock = file.with_name(f"{file.name}.lock")
+        if lock.exists() and not may_write(lock):
+            raise TrackingError(f"the lock file {str(lock)!r} may not be written to; allow it")
+    elif file is not None:
+        above = next(folder for folder in file.parents if folder.exists())
+        if not above.is_dir() or not may_write(above):
+            reason = "no permission to write there" if above.is_dir() else "it is no folder"
+            raise TrackingError(
+                f"cannot create the store {file.name!r} in {str(above)!r}: {reason}; allow it, or see tracking.uri"
+            )
+    if store.artifacts is not None:
+        _try_folder(store.artifacts)
     if file is None:
-        return
-    if file.exists():
-        _check_file(file, create=True)
-        return
-    above = next(folder for folder in file.parents if folder.exists())
-    if not above.is_dir() or not may_write(above):
-        reason = "no permission to write there" if above.is_dir() else "it is no folder"
-        raise TrackingError(
-            f"cannot create the store {file.name!r} in {str(above)!r}: {reason}; allow it, or see tracking.uri"
-        )
+        with connected(store) as client:
+            client.search_experiments(max_results=1)
 
 
-def log_version(
-    store: Store,
-    *,
-    name: str,
-    bundle_folder: Path,
-    created: dt.datetime,
-    params: Mapping[str, object],
-    metrics: Mapping[str, object],
-    tags: Mapping[str, str],
-    texts: Mapping[str, str] | None = None,
-) -> Version:
-    """Log a run with a bundle and register it as the next version of a model.
-
-    The first version becomes ``champion``, each later one ``challenger``.
-
-    Parameters
-    ----------
-    store : Store
-    name : str
-        Of the registered model, and of the experiment its runs are in.
-    bundle_folder : path
-        What `save_bundle` has written.
-    created : datetime in UTC
-        When the run started; the time of all its metrics.
-    params : mapping
-        What was chosen; logged as text, long values shortened.
-    metrics : mapping
-        What was measured, nested or not: ``{"holdout": {"roc_auc": 0.7}}`` becomes ``holdout.roc_auc``. Only
-        finite numbers are logged.
-    tags : mapping
-        Put on the run and on the version; ``git_commit`` also under the name that MLflow's pages show.
-    texts : mapping, optional
-        More files of the run, by name (``{"report.html": …}``).
-
-    Raises
-    ------
-    TrackingError
-        If the store refuses. Nothing is registered then.
-    """
-    with connected(store, create=True) as client:
-        from mlflow.entities import Metric, Param
-
-        started = int(created.timestamp() * 1000)
-        shown = dict(tags)
-        if "git_commit" in tags:
-            shown["mlflow.source.git.commit"] = tags["git_commit"]
-        experiment = find_experiment(client, store, name)
-        run = client.create_run(
-            experiment, start_time=started, tags=shown, run_name=f"{name} {created:%Y-%m-%d %H:%M}"
-        )
-        run_id: str = run.info.run_id
-        try:
-            numbers = [Metric(key, value, started, 0) for key, value in _leaves(metrics)]
-            settings = [Param(key, _shortened(value)) for key, value in params.items()]
-            for start in range(0, max(len(numbers), len(settings)), _BATCH):
-                part = slice(start, start + _BATCH)
-                client.log_batch(run_id, metrics=numbers[part], params=settings[part])
-            client.log_artifacts(run_id, str(bundle_folder), _BUNDLE)
-            for file, text in (texts or {}).items():
-                client.log_text(run_id, text, file)
-        except BaseException:
-            client.set_terminated(run_id, "FAILED")
-            raise
-        client.set_terminated(run_id, "FINISHED")
-        with locked(store):
-            return _register(client, name, run_id, f"{run.info.artifact_uri}/{_BUNDLE}", dict(tags))
-
-
-def register_bundle(
-    store: Store,
-    bundle: Bundle,
-    *,
-    created: dt.datetime,
-    params: Mapping[str, object],
-    tags: Mapping[str, str],
-    texts: Mapping[str, str] | None = None,
-) -> Version:
-    """Save a bundle and log it and its metrics under its own name; see `log_version` for the rest."""
-    measured = to_json_safe(bundle.result)
-    with tempfile.TemporaryDirectory(prefix="mqlml-") as folder:
-        saved = Path(folder) / _BUNDLE
-        save_bundle(bundle, saved)
-        return log_version(
-            store,
-            name=bundle.name,
-            bundle_folder=saved,
-            created=created,
-            params=params,
-            metrics={name: measured[name] for name in _LOGGED},
-            tags=tags,
-            texts=texts,
-        )
-
-
-def _register(client: MlflowClient, name: str, run_id: str, source: str, tags: dict[str, str]) -> Version:
-    from mlflow.exceptions import MlflowException
-
+def _try_folder(artifacts: Path) -> None:
+    """Write a block into the folder, or into the nearest one above it that exists, and remove it again."""
+    above = next(folder for folder in (artifacts, *artifacts.parents) if folder.exists())
     try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    made = client.create_model_version(name, source, run_id, tags=tags, await_creation_for=None)
-    alias = CHALLENGER if CHAMPION in client.get_registered_model(name).aliases else CHAMPION
-    client.set_registered_model_alias(name, alias, str(made.version))
-    return Version(name, int(made.version), run_id, (alias,), tuple(sorted(tags.items())))
+        with tempfile.TemporaryFile(dir=above, prefix=".mqlml-") as file:
+            file.write(bytes(4096))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise TrackingError(
+            f"the artifact folder {str(artifacts)!r} cannot be written: {error.strerror or error}; allow it, free "
+            "some space, or see tracking.uri"
+        ) from error
 
 
 def find_version(store: Store, name: str, which: str = CHAMPION) -> Version:
@@ -282,26 +179,80 @@ def list_versions(store: Store, name: str) -> tuple[Version, ...]:
 def fetch_bundle(store: Store, version: Version, into: Path) -> Path:
     """Copy a version's bundle into a folder and return the bundle's path in it.
 
+    Only a bundle's own regular files are copied, and only from where the store keeps the version's files; links,
+    other files and too many bytes are refused first.
+
     Raises
     ------
     TrackingError
         If the store cannot be reached, or the version's files are gone.
+    BundleError
+        If the files are not only those of a bundle.
     """
+    target = into / "bundle"
+    if (beside := _find_beside(store, version)) is not None:
+        with os.scandir(beside) as found:
+            entries = [
+                FileEntry(
+                    entry.name,
+                    entry.is_file(follow_symlinks=False),
+                    entry.stat(follow_symlinks=False).st_size,
+                )
+                for entry in found
+            ]
+        check_file_list(f"of {version.name} version {version.version}", entries)
+        target.mkdir(parents=True)
+        for name in (MANIFEST, *BUNDLE_FILES):
+            shutil.copyfile(beside / name, target / name, follow_symlinks=False)
+        return target
     with connected(store) as client:
-        if store.artifacts is not None:
-            # MLflow keeps absolute paths; a moved store has its files beside it.
-            beside = store.artifacts / version.run_id / "artifacts" / _BUNDLE
-            if beside.is_dir():
-                return Path(shutil.copytree(beside, into / _BUNDLE))
-        from mlflow.artifacts import download_artifacts
+        _download(client, store, version, target)
+    return target
 
-        source = client.get_model_version_download_uri(version.name, str(version.version))
-        if source.startswith("file:") and not Path(url2pathname(urllib.parse.urlsplit(source).path)).is_dir():
-            raise TrackingError(
-                f"the files of {version.name} version {version.version} are missing from {source}; put them back, "
-                "or train a new version"
-            )
-        return Path(download_artifacts(artifact_uri=source, dst_path=str(into), tracking_uri=store.uri))
+
+def _find_beside(store: Store, version: Version) -> Path | None:
+    """The bundle's folder on this disk, wherever the store was moved to; None if a server keeps it.
+
+    MLflow keeps absolute paths, and its database could name any; so only the model's id is taken from there.
+    """
+    if store.artifacts is None:
+        return None
+    if not _MODEL_ID.fullmatch(version.model_id):
+        raise TrackingError(
+            f"{version.name} version {version.version} has no logged model with a bundle ({version.model_id!r}); "
+            "an earlier mqlml registered it. Train a new version"
+        )
+    beside = store.artifacts / "models" / version.model_id / "artifacts" / BUNDLE_IN_MODEL
+    if not beside.is_dir():
+        if store.file is None:
+            return None  # other machines that share the database may keep their files elsewhere
+        raise TrackingError(
+            f"the files of {version.name} version {version.version} are missing from {str(beside)!r}; put them back, "
+            "or train a new version"
+        )
+    if beside.resolve() != store.artifacts.resolve() / beside.relative_to(store.artifacts):
+        raise BundleError(
+            f"the files of {version.name} version {version.version} must be in the store; {str(beside)!r} leads out "
+            "of it by a link. Put the version's own files back"
+        )
+    return beside
+
+
+def _download(client: MlflowClient, store: Store, version: Version, target: Path) -> None:
+    from mlflow.artifacts import download_artifacts, list_artifacts
+
+    source = client.get_model_version_download_uri(version.name, str(version.version))
+    if source.startswith("file:") and not Path(url2pathname(urllib.parse.urlsplit(source).path)).is_dir():
+        raise TrackingError(
+            f"the files of {version.name} version {version.version} are missing from {source}; put them back, or "
+            "train a new version"
+        )
+    folder = f"{source.rstrip('/')}/{BUNDLE_IN_MODEL}"
+    listed = list_artifacts(artifact_uri=folder, tracking_uri=store.uri)
+    entries = [FileEntry(file.path.rpartition("/")[2], not file.is_dir, file.file_size) for file in listed]
+    check_file_list(f"of {version.name} version {version.version}", entries)
+    for name in (MANIFEST, *BUNDLE_FILES):
+        download_artifacts(artifact_uri=f"{folder}/{name}", dst_path=str(target), tracking_uri=store.uri)
 
 
 def load_version(store: Store, name: str, which: str = CHAMPION) -> tuple[Bundle, Version]:
@@ -312,176 +263,20 @@ def load_version(store: Store, name: str, which: str = CHAMPION) -> tuple[Bundle
     TrackingError
         If there is no such version, or its files cannot be fetched.
     BundleError
-        If they are damaged; see `load_bundle`.
+        If the files are damaged (see `load_bundle`) or are not those that were registered as this version.
     """
     version = find_version(store, name, which)
+    if not version.digest:
+        raise BundleError(
+            f"{name} version {version.version} has no tag {DIGEST_TAG!r} that ties it to its bundle; train a new "
+            "version"
+        )
     with tempfile.TemporaryDirectory(prefix="mqlml-") as folder:
-        fetched = fetch_bundle(store, version, Path(folder))
+        where = Path(folder)
         try:
-            return load_bundle(fetched), version
+            where = fetch_bundle(store, version, where)
+            return load_bundle(where, name=name, digest=version.digest), version
         except BundleError as error:
             # The copy is gone by the time anyone reads the message.
-            message = str(error).replace(repr(str(fetched)), f"of {name} version {version.version}")
+            message = str(error).replace(repr(str(where)), f"of {name} version {version.version}")
             raise BundleError(message) from error
-
-
-def find_experiment(client: MlflowClient, store: Store, name: str) -> str:
-    """The experiment of this name whose files lie in this store, created if needed."""
-    from mlflow.exceptions import MlflowException
-
-    location = None if store.artifacts is None else store.artifacts.as_uri()
-    with locked(store):
-        for title in (name, f"{name} ({location})"):
-            # The experiment of a moved store still writes to the old place; create another.
-            found = client.get_experiment_by_name(title)
-            if found is None:
-                try:
-                    made: str = client.create_experiment(title, artifact_location=location)
-                    return made
-                except MlflowException:
-                    found = client.get_experiment_by_name(title)  # another process was faster
-            if found is not None and found.lifecycle_stage == "deleted":
-                raise TrackingError(
-                    f"the experiment {title!r} in {store} was deleted; restore it with 'mlflow experiments restore "
-                    f"--experiment-id {found.experiment_id}', or choose another name"
-                )
-            if found is not None and (store.file is None or found.artifact_location == location):
-                experiment: str = found.experiment_id
-                return experiment
-    raise TrackingError(f"cannot create an experiment for {name!r} in {store}; choose another name")
-
-
-@contextlib.contextmanager
-def connected(store: Store, *, create: bool = False) -> Iterator[MlflowClient]:
-    """A quiet client of the store, with errors of ours."""
-    for key, value in _ENVIRONMENT.items():
-        os.environ.setdefault(key, value)
-    if store.file is not None:
-        _check_file(store.file, create=create)
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    with _quiet():  # only now: the import sets the levels of MLflow's loggers
-        try:
-            if store.file is not None and store.artifacts is not None:
-                _start(store)
-            yield MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
-        except MqlmlError:
-            raise
-        except (MlflowException, SQLAlchemyError, OSError, ImportError, UnicodeDecodeError) as error:
-            # ImportError: a database driver is missing. UnicodeDecodeError: sqlite3 describes a damaged file.
-            raise TrackingError(_format_error(store, error)) from error
-
-
-def _check_file(file: Path, *, create: bool) -> None:
-    """Refuse at once what MLflow would try for minutes, or would create by mistake."""
-    if not file.exists():
-        if not create:
-            raise VersionError(
-                f"there is no store {str(file)!r} yet; run 'mqlml train' first, or see tracking.uri"
-            )
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TrackingError(f"cannot create the folder {str(file.parent)!r}: {error.strerror}") from error
-        if not may_write(file.parent):
-            raise TrackingError(
-                f"cannot create a store in {str(file.parent)!r}: no permission to write there"
-            )
-        return
-    if file.is_dir():
-        raise TrackingError(
-            f"the store {str(file)!r} is a folder; tracking.uri names the database file in it"
-        )
-    if create and not may_write(file):
-        raise TrackingError(f"the store {str(file)!r} may not be written to; allow it, or see tracking.uri")
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(16)
-    except OSError as error:
-        raise TrackingError(f"the store {str(file)!r} cannot be read: {error.strerror}") from error
-    if head not in (b"", b"SQLite format 3\0"):
-        raise TrackingError(f"{str(file)!r} is not an MLflow store (not a SQLite file); see tracking.uri")
-
-
-def _start(store: Store) -> None:
-    """Create the tables of an embedded store if missing, one process at a time and all at once."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    assert store.artifacts is not None
-    assert store.file is not None
-    # MLflow's default is a folder mlruns in the current directory.
-    artifacts = store.artifacts.as_uri()
-    with locked(store):
-        if not store.file.exists() or store.file.stat().st_size == 0:
-            # MLflow creates its tables in dozens of steps and cannot resume in the middle, where a full disk or
-            # Ctrl-C would leave a store created in place.
-            part = store.file.with_name(f".{secrets.token_hex(6)}.part")
-            try:
-                SqlAlchemyStore(f"sqlite:///{part.as_posix()}", artifacts).engine.dispose()
-                os.replace(part, store.file)
-            finally:
-                for left in part.parent.glob(f"{part.name}*"):  # SQLite's journal too
-                    with contextlib.suppress(OSError):
-                        left.unlink()
-        SqlAlchemyStore(store.uri, artifacts)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence MLflow's log lines, since what they log is raised too, and one warning."""
-    levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
-    for name, level in _TALKATIVE.items():
-        logging.getLogger(name).setLevel(level)
-    try:
-        with warnings.catch_warnings():
-            # MLflow 3.17 uses a loader that SQLAlchemy 2.1 deprecates.
-            warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
-
-
-def _format_error(store: Store, error: Exception) -> str:
-    if isinstance(error, ImportError):
-        return (
-            f"the store {store} needs the Python package {error.name!r}; install it, or correct tracking.uri"
-        )
-    text = " ".join(str(error).replace(store.uri, str(store)).split())
-    text = text.partition(" [SQL:")[0].partition(" (Background on")[0]  # SQLAlchemy's, of no use to a reader
-    if store.file is None and ("API request" in text or "Max retries" in text):
-        reason = re.search(
-            r"(Connection refused|timed out|Name or service not known|Failed to resolve)", text
-        )
-        because = f" ({reason[1]})" if reason else ""
-        return f"the MLflow server {store} does not answer{because}; start it, or correct tracking.uri"
-    if "disk I/O error" in text or "database or disk is full" in text:
-        return (
-            f"the MLflow store {store} cannot be written: the disk is full or failing; free some space on it"
-        )
-    if "out-of-date database schema" in text:
-        return f"the store {store} was made by another MLflow; back it up and run 'mlflow db upgrade {store}'"
-    return f"the MLflow store {store} refused: {text[:_LONGEST_VALUE]}; see tracking.uri"
-
-
-def _shortened(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
-
-
-def _leaves(values: Mapping[str, object], before: str = "") -> Iterator[tuple[str, float]]:
-    """The finite numbers of a nested mapping, with keys joined by dots."""
-    for key, value in values.items():
-        name = f"{before}{key}"
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{name}.")
-        elif not isinstance(value, bool | str) and value is not None:
-            number: Any = value
-            try:
-                number = float(number)
-            except (TypeError, ValueError):
-                continue
-            if number == number and abs(number) != float("inf"):
-                yield name, number

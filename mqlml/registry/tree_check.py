@@ -18,7 +18,10 @@ from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 from mqlml.errors import BundleError
 from mqlml.types import Floats, Mask, Nodes, Rows
 
-__all__ = ["check_trees"]
+__all__ = ["LARGEST_LOG_ODDS", "check_trees"]
+
+LARGEST_LOG_ODDS = 1e6
+"""No part of a model adds more than this; sums of finite parts then stay finite."""
 
 _LEARNED = {
     "_baseline_prediction",
@@ -86,7 +89,10 @@ def check_trees(trees: object) -> HistGradientBoostingClassifier:
         values["classes_"].tolist() == [0, 1], f"classes_ are {values['classes_'].tolist()!r}, not 0 and 1"
     )
     _array(values["_baseline_prediction"], np.dtype(np.float64), (1, 1), "_baseline_prediction")
-    _require(bool(np.isfinite(values["_baseline_prediction"]).all()), "_baseline_prediction is not finite")
+    _require(
+        bool((np.abs(values["_baseline_prediction"]) <= LARGEST_LOG_ODDS).all()),
+        "_baseline_prediction is not a log-odds",
+    )
 
     thresholds = _check_bins(values["_bin_mapper"], n_features)
     rounds = values["_predictors"]
@@ -188,7 +194,7 @@ def _check_tree(predictor: object, thresholds: list[Floats], where: str) -> None
     for flag in ("is_leaf", "missing_go_to_left"):
         each(nodes[flag] <= 1, f"{flag} is neither 0 nor 1")
     each((nodes["is_categorical"] == 0) & (nodes["bitset_idx"] == 0), "a split on categories")
-    each(np.isfinite(nodes["value"]), "its value is not finite")
+    each(np.abs(nodes["value"]) <= LARGEST_LOG_ODDS, "its value is not a log-odds")
     each(np.isfinite(nodes["gain"]), "its gain is not finite")
     each(nodes["count"] >= 1, "no training row reached it")
 

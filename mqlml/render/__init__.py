@@ -24,6 +24,7 @@ from mqlml.render.results import (
     ScoreResult,
     TableResult,
 )
+from mqlml.render.tracked import describe_model, describe_version, render_figures
 
 __all__ = [
     "BacktestResult",
@@ -34,8 +35,10 @@ __all__ = [
     "ReportResult",
     "ScoreResult",
     "TableResult",
+    "describe_model",
     "describe_policy",
     "describe_question",
+    "describe_version",
     "format_backtest",
     "format_check",
     "format_demo",
@@ -46,6 +49,7 @@ __all__ = [
     "format_table",
     "format_train",
     "list_tables",
+    "render_figures",
     "render_lead",
     "render_markdown",
     "render_report",

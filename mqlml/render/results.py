@@ -14,9 +14,18 @@ from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
 from mqlml.features.catalogue import Unit
 from mqlml.insight import Explanation
+from mqlml.journeys.notices import Notice
 from mqlml.journeys.quarantine import QuarantineGroup, TableCount
 from mqlml.results import Result
-from mqlml.training import Finding, HoldoutPeriod, LeftOut, PerturbationTest, Population
+from mqlml.training import (
+    ColumnQuestion,
+    DataWarning,
+    Finding,
+    HoldoutPeriod,
+    LeftOut,
+    PerturbationTest,
+    Population,
+)
 
 __all__ = [
     "BacktestPeriod",
@@ -88,8 +97,14 @@ class CheckResult(Result):
     """The share that converts over time, earliest first."""
     leaks: tuple[Finding, ...]
     """What the leakage audit found."""
+    questions: tuple[ColumnQuestion, ...] = ()
+    """Columns that carry most of the skill, to be confirmed as known at the cutoff."""
     leak_test: PerturbationTest | None
     """The perturbation test against leaks; None for a flat table, which has no times."""
+    data_warnings: tuple[DataWarning, ...] = ()
+    """What the data as a whole gives reason to doubt."""
+    notices: tuple[Notice, ...]
+    """What was changed or found while the tables were read."""
     config_warnings: tuple[str, ...]
     """Settings of the config that have no effect or need care, as sentences for people."""
     features: int
@@ -183,7 +198,7 @@ class LearnedFrom(Result):
     """What the model of one period learned from."""
 
     start: Annotated[str, Field(alias="from")]
-    """ISO time of the first cutoff; for a flat table, its place in the order."""
+    """ISO time of the first cutoff; its place in the order, where a flat table's order is no time."""
     until: str
     """The last cutoff, likewise."""
     n: int
@@ -201,7 +216,7 @@ class BacktestPeriod(FoldEvaluation):
     """One period of the past, predicted by a model that learned from what was known when it began."""
 
     start: Annotated[str, Field(alias="from")]
-    """ISO time of the first cutoff; for a flat table, its place in the order."""
+    """ISO time of the first cutoff; its place in the order, where a flat table's order is no time."""
     until: str
     """The last cutoff, likewise."""
     learned_from: LearnedFrom
@@ -235,7 +250,7 @@ class ScoreResult(Result):
     """Scores that were written."""
 
     out: str
-    """The file."""
+    """The file, or the database and its table."""
     as_of: str
     """ISO time in UTC at which the leads were scored."""
     timezone: str
@@ -246,6 +261,18 @@ class ScoreResult(Result):
     """Leads over a week older than any age that the version learned from."""
     labels: dict[str, int]
     """Leads by label, most frequent first."""
+    changed_labels: int
+    """Leads with another label than the last time they were scored."""
+    skipped: dict[str, int]
+    """Leads without a score by reason, most frequent first."""
+    rows_read: int
+    """Rows of all source tables."""
+    quarantined: int
+    """Those of them that could not be used."""
+    parts: int
+    """Into how many parts the leads were cut to fit in memory."""
+    job_id: str
+    """This run, as in ``score_runs``."""
     model: str
     """The model's name."""
     version: int

@@ -3,6 +3,7 @@
 from mqlml.scoring.batch import SCORE_COLUMNS, count_older, problem_of, score, score_flat
 from mqlml.scoring.labels import DISQUALIFIED
 from mqlml.scoring.previous import read_open_leads, read_scores
+from mqlml.scoring.served import SERVED_MODEL, score_features
 from mqlml.scoring.sinks import (
     TABLE_SUFFIXES,
     check_folder,
@@ -17,6 +18,7 @@ from mqlml.scoring.sinks import (
 __all__ = [
     "DISQUALIFIED",
     "SCORE_COLUMNS",
+    "SERVED_MODEL",
     "TABLE_SUFFIXES",
     "check_folder",
     "check_target",
@@ -27,6 +29,7 @@ __all__ = [
     "replace_file",
     "replace_folder",
     "score",
+    "score_features",
     "score_flat",
     "write_batches",
     "write_table",

@@ -7,6 +7,7 @@ rules that overrule the model.
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -15,13 +16,13 @@ import pandas as pd
 from pydantic import ValidationError
 
 from mqlml.config import Config, Problem
-from mqlml.errors import BundleError, ConfigError, ContractError, PopulationError
-from mqlml.features import FAMILIES, build_features, build_flat
+from mqlml.errors import BundleError, ConfigError, ContractError, PopulationError, UsageError
+from mqlml.features import build_features, build_flat
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import calibrate, choose_reasons, contribute_in_parts, family_points
-from mqlml.policy import GateInputs, interest_points, percentile
+from mqlml.policy import GateInputs, percentile
 from mqlml.policy.rules import match_promotions, match_rules
 from mqlml.registry import Bundle, Version
+from mqlml.scoring.explain import REASON_COLUMNS, Explainer
 from mqlml.scoring.labels import DISQUALIFIED, label_leads, team_values
 from mqlml.scoring.previous import NO_SCORES, last_labels
 from mqlml.times import TIME_DTYPE, format_instant, microseconds_to_column, to_microseconds
@@ -30,51 +31,17 @@ from mqlml.types import Ints, Mask, Objects
 
 __all__ = [
     "DISQUALIFIED",
-    "REASON_COLUMNS",
     "SCORE_COLUMNS",
+    "ScoringRun",
     "count_older",
-    "explain_scores",
+    "find_open",
     "problem_of",
     "score",
     "score_flat",
+    "score_flat_rows",
+    "score_open",
+    "sort_scores",
 ]
-
-_REASONS = 3
-_FOR = tuple(f"reason_{number + 1}" for number in range(_REASONS))
-_AGAINST = tuple(f"against_{number + 1}" for number in range(_REASONS))
-_POINTS = (*(f"{family}_points" for family in FAMILIES), "base_points")
-REASON_COLUMNS = (*_FOR, *_AGAINST, *_POINTS)
-"""Reasons for and against a lead, strongest first, and the points of each family and of the base rate."""
-
-
-def explain_scores(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
-    """The reasons and points of each row of features.
-
-    Returns
-    -------
-    DataFrame
-        `REASON_COLUMNS`, one row per row of ``features``, numbered from 0. The five columns of points sum to the
-        log-odds of the calibrated probability, unless that was clipped near 0 or 1.
-    """
-    families = [feature.family for feature in bundle.plan.features]
-    chunks, start = [], 0
-    for raw in contribute_in_parts(bundle.scorer, features):
-        calibrated = calibrate(raw, bundle.calibrator)
-        rows = features.iloc[start : start + len(calibrated.added)]
-        start += len(rows)
-        reasons = choose_reasons(
-            calibrated, bundle.plan.features, rows, bundle.reason_signals, number=_REASONS
-        )
-        sentences = pd.array([*reasons.sentences, ""], dtype="str")[:-1]
-        codes = np.column_stack([reasons.speaks_for, reasons.speaks_against])
-        texts = {
-            name: pd.Series(sentences.take(column, allow_fill=True))
-            for name, column in zip((*_FOR, *_AGAINST), codes.T, strict=True)
-        }
-        points = np.column_stack([family_points(calibrated, families), np.full(len(rows), calibrated.base)])
-        chunks.append(pd.DataFrame({**texts, **dict(zip(_POINTS, points.T, strict=True))}))
-    return pd.concat(chunks, ignore_index=True)
-
 
 SCORE_COLUMNS = (
     "lead_id",
@@ -90,19 +57,38 @@ SCORE_COLUMNS = (
     "run_id",
     "scored_at",
     "label_since",
+    "previous_label",
+    "previous_probability",
+    "changed_at",
 )
 """The columns of the scores, in their order."""
 
 
 @dataclass(frozen=True)
-class _Run:
-    """What all leads of one run have in common: config, cutoff, clock, stored version, earlier scores."""
+class ScoringRun:
+    """What all leads of one run have in common.
+
+    Attributes
+    ----------
+    config : Config, for its rules and its column of e-mail addresses
+    as_of : datetime with a zone
+        The cutoff of every lead.
+    scored_at : datetime with a zone
+        When the job ran; written, not used.
+    version : Version or None
+        What the store calls the bundle.
+    previous : DataFrame or None
+        Earlier scores, as by `read_scores`.
+    attributes : tuple of str
+        Columns of the leads that are written beside the scores.
+    """
 
     config: Config
     as_of: dt.datetime
     scored_at: dt.datetime
-    version: Version | None
-    previous: pd.DataFrame | None
+    version: Version | None = None
+    previous: pd.DataFrame | None = None
+    attributes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, instant in (("as_of", self.as_of), ("scored_at", self.scored_at)):
@@ -173,14 +159,27 @@ def score(
     >>> scores["probability"].is_monotonic_decreasing, scores["label"].iloc[0]
     (True, 'sql')
     """
-    run = _Run(config, as_of, scored_at, version, previous)
-    snapshots = _find_open(bundle, journeys, run, lead_ids)
+    run = ScoringRun(config, as_of, scored_at, version, previous)
+    snapshots = find_open(bundle, journeys, run, lead_ids)
+    return sort_scores(score_open(Explainer(bundle), journeys, snapshots, run))
+
+
+def score_open(
+    explainer: Explainer, journeys: Journeys, snapshots: pd.DataFrame, run: ScoringRun
+) -> pd.DataFrame:
+    """The scores of some open leads, in the order of ``snapshots``, from all events of their accounts' leads."""
+    config, bundle = run.config, explainer.bundle
     rows = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     leads = journeys.leads.iloc[rows].reset_index(drop=True)
     features = build_features(journeys, snapshots, bundle.plan)
     rules, levels = config.rules.promote, list(bundle.policy.thresholds)
     promotions = match_promotions(journeys.events, snapshots, rules, levels, folder=config.folder)
-    return _label(bundle, leads, features, run, promotions)
+    return _label(explainer, leads, features, run, promotions)
+
+
+def sort_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores with the highest raw score first, then by ``lead_id``."""
+    return scores.sort_values(["raw_score", "lead_id"], ascending=[False, True], ignore_index=True)
 
 
 def score_flat(
@@ -201,7 +200,14 @@ def score_flat(
     as_of : datetime with a zone
         When the table was made, which it does not say itself; written as ``cutoff_time``.
     """
-    run = _Run(config, as_of, scored_at, version, previous)
+    run = ScoringRun(config, as_of, scored_at, version, previous)
+    return score_flat_rows(bundle, flat, run, lead_ids)
+
+
+def score_flat_rows(
+    bundle: Bundle, flat: FlatTable, run: ScoringRun, lead_ids: Collection[int | str] | None = None
+) -> pd.DataFrame:
+    """As `score_flat`."""
     rows = np.flatnonzero(flat.label.isna().to_numpy())
     if len(rows) == 0:
         raise PopulationError(
@@ -219,10 +225,10 @@ def score_flat(
         rows_read=flat.rows_read,
     )
     features = build_flat(part, bundle.plan)
-    if config.rules.promote:
+    if run.config.rules.promote:
         raise ConfigError("rules.promote needs events, and a flat table has none; leave it out")
     no_promotions = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), None, dtype=object)
-    return _label(bundle, part.leads, features, run, no_promotions)
+    return sort_scores(_label(Explainer(bundle), part.leads, features, run, no_promotions))
 
 
 def count_older(bundle: Bundle, journeys: Journeys, scores: pd.DataFrame, as_of: dt.datetime) -> int:
@@ -255,8 +261,8 @@ def problem_of(bundle: Bundle) -> Problem:
         ) from error
 
 
-def _find_open(
-    bundle: Bundle, journeys: Journeys, run: _Run, lead_ids: Collection[int | str] | None
+def find_open(
+    bundle: Bundle, journeys: Journeys, run: ScoringRun, lead_ids: Collection[int | str] | None
 ) -> pd.DataFrame:
     """The snapshots to score: all open leads, or those of ``lead_ids`` that are open."""
     zone = run.config.data.timezone
@@ -302,54 +308,62 @@ def _choose(candidates: pd.Series, known: pd.Series, lead_ids: Collection[int | 
 
 
 def _label(
-    bundle: Bundle,
+    explainer: Explainer,
     leads: pd.DataFrame,
     features: pd.DataFrame,
-    run: _Run,
+    run: ScoringRun,
     promotions: tuple[Ints, Objects],
 ) -> pd.DataFrame:
     """The finished rows of some leads and their features."""
-    raw = bundle.scorer.decision_function(features)
-    probability = bundle.calibrator.predict_proba(raw)[:, 1]
+    bundle, version = explainer.bundle, run.version
+    explained = explainer.explain(features)
+    probability = bundle.calibrator.predict_proba(explained.raw)[:, 1]
     previous = NO_SCORES if run.previous is None else run.previous
+    last = last_labels(previous, leads["lead_id"], run.as_of)
+    fit, engagement = (None, None) if explained.interest is None else explained.interest.T
     labeled = label_leads(
         bundle.policy,
         probability,
-        _gate_inputs(bundle, leads, features),
+        GateInputs(team_values(leads, bundle.policy), fit, engagement),
         promotions=promotions,
-        last=last_labels(previous, leads["lead_id"], run.as_of),
+        last=last,
         disqualified=match_rules(
             leads, run.config.rules, folder=run.config.folder, email=run.config.profile.email
         ),
         now=to_microseconds(run.as_of),
     )
-    version = run.version
-    n = len(leads)
+    same = labeled.label == last["label"].to_numpy(dtype=object)
+    changed = np.where(same, last["changed"], to_microseconds(run.as_of))
     table = pd.DataFrame(
         {
             "lead_id": leads["lead_id"],
-            "cutoff_time": pd.Series([pd.Timestamp(run.as_of)] * n, dtype=TIME_DTYPE),
+            "cutoff_time": _repeat(pd.Timestamp(run.as_of), len(leads), TIME_DTYPE),
             "probability": probability,
-            "raw_score": raw,
+            "raw_score": explained.raw,
             "score": np.round(percentile(probability, bundle.reference), 1),
             "label": pd.Series(labeled.label, dtype="str"),
             "label_reason": pd.Series(labeled.reason, dtype="str"),
-            **explain_scores(bundle, features),
-            "model_name": pd.Series([bundle.name] * n, dtype="str"),
-            "model_version": pd.Series([version.version if version else None] * n, dtype="Int64"),
-            "run_id": pd.Series([version.run_id if version else None] * n, dtype="str"),
-            "scored_at": pd.Series([pd.Timestamp(run.scored_at)] * n, dtype=TIME_DTYPE),
+            **explained.reasons,
+            "model_name": _repeat(bundle.name, len(leads), "str"),
+            "model_version": _repeat(version.version if version else None, len(leads), "Int64"),
+            "run_id": _repeat(version.run_id if version else None, len(leads), "str"),
+            "scored_at": _repeat(pd.Timestamp(run.scored_at), len(leads), TIME_DTYPE),
             "label_since": microseconds_to_column(labeled.since),
+            "previous_label": pd.Series(last["label"], dtype="str"),
+            "previous_probability": last["probability"],
+            "changed_at": microseconds_to_column(changed),
         }
     )
-    table = table.sort_values(["raw_score", "lead_id"], ascending=[False, True], ignore_index=True)
-    return table[list(SCORE_COLUMNS)]
+    for name in run.attributes:
+        if name not in leads:
+            known = [*SCORE_COLUMNS, *map(str, leads.columns)]
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"--columns names {name!r}, which neither scores nor leads have{hint}")
+        table[name] = leads[name]
+    return table[[*SCORE_COLUMNS, *run.attributes]]
 
 
-def _gate_inputs(bundle: Bundle, leads: pd.DataFrame, features: pd.DataFrame) -> GateInputs:
-    """What else the labels depend on; fit and engagement only where a label has a gate."""
-    teams = team_values(leads, bundle.policy)
-    if not bundle.policy.gated:
-        return GateInputs(teams)
-    points = interest_points(bundle.scorer, features, [feature.family for feature in bundle.plan.features])
-    return GateInputs(teams, fit=points[:, 0], engagement=points[:, 1])
+def _repeat(value: object, n: int, dtype: str) -> pd.Series:
+    """A column that holds one value throughout."""
+    return pd.Series([value], dtype=dtype).repeat(n).reset_index(drop=True)

@@ -6,6 +6,7 @@ keeps of its last label; and a rule that disqualifies, which overrules the rest.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -137,36 +138,61 @@ def _reasons(
     for number, outcome in enumerate(policy.outcomes, start=1):
         rows = np.flatnonzero(np.maximum(level, 1) == number)
         rule, name = outcome.label_threshold, format_label(outcome.label)
-        team = (
-            None if rule.column is None else np.asarray(gate_inputs.teams[rule.column], dtype=np.str_)[rows]
-        )
-        gates = [
-            (gate, minimum, values[rows])
-            for gate, minimum, values in (
-                ("fit", rule.min_fit, ranked.fit),
-                ("engagement", rule.min_engagement, ranked.engagement),
-            )
-            if minimum is not None and values is not None
-        ]
-        for place, (row, threshold) in enumerate(
-            zip(rows, thresholds[rows, number - 1].tolist(), strict=True)
-        ):
-            own_team = "" if team is None else str(team[place])
-            whose = f" of {own_team}" if own_team in rule.teams else ""
-            lacking = [
-                f"{gate} {values[place]:.0f} is below the {name} minimum of {minimum:g}"
-                for gate, minimum, values in gates
-                if values[place] < minimum
-            ]
+        teams, team = np.array([""]), np.zeros(len(rows), dtype=np.int64)
+        if rule.column is not None:
+            teams, team = np.unique(np.asarray(gate_inputs.teams[rule.column])[rows], return_inverse=True)
+        for code, own_team in enumerate(teams.tolist()):
+            own = rows[team == code]
+            if not len(own):
+                continue
+            threshold = float(thresholds[own[0], number - 1])
             if math.isinf(threshold):
-                reasons[row] = f"no {name} capacity is set for {rule.column} {own_team}"
-            elif not level[row] and probability[row] >= threshold and lacking:
-                reasons[row] = lacking[0]
-            else:
-                value, least = _distinguish(float(probability[row]), threshold)
-                sign = "≥" if level[row] else "<"
-                reasons[row] = f"probability {value} {sign} {name} threshold {least}{whose}"
+                reasons[own] = f"no {name} capacity is set for {rule.column} {own_team}"
+                continue
+            whose = f" of {own_team}" if own_team in rule.teams else ""
+            for sign, compared in (("≥", own[level[own] > 0]), ("<", own[level[own] == 0])):
+                _fill_comparisons(
+                    reasons, compared, probability, threshold, f" {sign} {name} threshold ", whose
+                )
+        own_thresholds = thresholds[rows, number - 1]
+        unlabeled = (level[rows] == 0) & (probability[rows] >= own_thresholds) & np.isfinite(own_thresholds)
+        # The first gate that a lead fails is named, so it is written last.
+        for gate, minimum, values in (
+            ("engagement", rule.min_engagement, ranked.engagement),
+            ("fit", rule.min_fit, ranked.fit),
+        ):
+            if minimum is not None and values is not None:
+                below = rows[unlabeled & (values[rows] < minimum)]
+                shown, place = np.unique(np.rint(values[below]), return_inverse=True)
+                texts = [f"{gate} {value:.0f} is below the {name} minimum of {minimum:g}" for value in shown]
+                reasons[below] = np.array(texts, dtype=object)[place]
     return reasons
+
+
+def _fill_comparisons(
+    reasons: Objects, rows: Ints, probability: Floats, threshold: float, sign: str, whose: str
+) -> None:
+    """Write how each row's probability compares with one threshold, ``whose`` it is at the end.
+
+    Few texts differ, so each is formatted once: text is monotone in the probability, and where both ends of a sorted
+    group have the same text, all between have it.
+    """
+    if not len(rows):
+        return
+    rows = rows[np.argsort(probability[rows], kind="stable")]
+    values = probability[rows]
+    exponent = np.floor(np.log10(np.maximum(values, 1e-300)))
+    rounded = np.rint(values / 10.0 ** (exponent - 1))
+    changes = (np.diff(exponent) != 0) | (np.diff(rounded) != 0)
+    edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(rows)]
+    for low, high in itertools.pairwise(edges):
+        first = _distinguish(float(values[low]), threshold)
+        if first == _distinguish(float(values[high - 1]), threshold):
+            reasons[rows[low:high]] = f"probability {first[0]}{sign}{first[1]}{whose}"
+        else:
+            for row in rows[low:high].tolist():
+                value, least = _distinguish(float(probability[row]), threshold)
+                reasons[row] = f"probability {value}{sign}{least}{whose}"
 
 
 def _date(microseconds: int) -> str:

@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,11 +26,14 @@ from mqlml.errors import OutputError
 from mqlml.times import format_column
 
 __all__ = [
+    "FORMULA",
     "TABLE_SUFFIXES",
+    "CsvStyle",
     "check_folder",
     "check_target",
     "replace_file",
     "replace_folder",
+    "to_arrow",
     "write_batches",
     "write_table",
     "write_text",
@@ -149,13 +153,31 @@ def write_table(frame: pd.DataFrame, path: str | Path, *, rows_in_group: int | N
         _replace(target, lambda file: _write_csv(frame, file))
 
 
-def write_batches(batches: Iterator[pa.Table], path: str | Path, *, whole_seconds: bool) -> None:
+@dataclass(frozen=True)
+class CsvStyle:
+    """How a CSV is written for people, who open it in a spreadsheet.
+
+    Text that a spreadsheet would run as a formula begins with an apostrophe, fractions have four digits, and times
+    are those of ``zone``.
+    """
+
+    zone: str
+
+
+FORMULA = re.compile(r"\s*[=+\-@\t\r]")
+"""Text that a spreadsheet may run, also behind blanks."""
+
+
+def write_batches(
+    batches: Iterator[pa.Table], path: str | Path, *, whole_seconds: bool, style: CsvStyle | None = None
+) -> None:
     """Write a table that arrives as batches of Arrow tables; otherwise as `write_table`.
 
     Parameters
     ----------
     batches : at least one, all of one schema.
     whole_seconds : whether all times of all batches are.
+    style : how a CSV is written for people; as data if None.
 
     Raises
     ------
@@ -169,7 +191,9 @@ def write_batches(batches: Iterator[pa.Table], path: str | Path, *, whole_second
         every = itertools.chain([first], batches)
         if target.suffix.lower() != ".parquet":
             for number, batch in enumerate(every):
-                _write_csv(batch.to_pandas(), file, header=number == 0, whole_seconds=whole_seconds)
+                frame = batch.to_pandas()
+                frame = frame if style is None else _for_people(frame, style)
+                _write_csv(frame, file, header=number == 0, whole_seconds=whole_seconds)
             return
         with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
             for batch in every:
@@ -304,10 +328,11 @@ def _format_error(target: Path, error: OSError) -> str:
 
 
 def _write_parquet(frame: pd.DataFrame, file: BinaryIO, rows_in_group: int | None) -> None:
-    pq.write_table(_to_arrow(frame), file, compression="zstd", row_group_size=rows_in_group)
+    pq.write_table(to_arrow(frame), file, compression="zstd", row_group_size=rows_in_group)
 
 
-def _to_arrow(frame: pd.DataFrame) -> pa.Table:
+def to_arrow(frame: pd.DataFrame) -> pa.Table:
+    """A table as Arrow holds it, times in UTC."""
     # pyarrow 25 reads columns of times with a zone in a way that pandas 3.1 warns of; so they are passed without it.
     unzoned = frame.copy(deep=False)
     zoned = [name for name, column in frame.items() if isinstance(column.dtype, pd.DatetimeTZDtype)]
@@ -319,6 +344,21 @@ def _to_arrow(frame: pd.DataFrame) -> pa.Table:
         instants = table.column(place).cast(pa.timestamp(table.schema.field(place).type.unit, tz="UTC"))
         table = table.set_column(place, str(name), instants)
     return table
+
+
+def _for_people(frame: pd.DataFrame, style: CsvStyle) -> pd.DataFrame:
+    shown = frame.copy(deep=False)
+    for name, column in frame.items():
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            local = column.dt.tz_convert(style.zone).astype("str")
+            shown[name] = local.where(column.notna())
+        elif pd.api.types.is_float_dtype(column.dtype):
+            shown[name] = column.round(4)
+        elif isinstance(column.dtype, pd.StringDtype):
+            runs = column.str.match(FORMULA).fillna(False).astype(bool)
+            if runs.any():
+                shown[name] = column.where(~runs, "'" + column)
+    return shown
 
 
 def _write_csv(

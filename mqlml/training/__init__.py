@@ -1,9 +1,10 @@
 """Room 3, what it led to: snapshots, labels, splits in time, the leakage audit and the training table."""
 
+from mqlml.training.data_warnings import DataWarning, find_data_warnings
 from mqlml.training.leakage.audit import audit_flat, audit_journeys
 from mqlml.training.leakage.columns import audit_columns
 from mqlml.training.leakage.events import EventCounts, audit_events, count_events
-from mqlml.training.leakage.findings import Clue, Finding, refused_actions, refused_columns
+from mqlml.training.leakage.findings import Clue, ColumnQuestion, Finding, refused_actions, refused_columns
 from mqlml.training.leakage.perturbation import (
     PerturbationTest,
     perturbation_findings,
@@ -19,6 +20,7 @@ from mqlml.training.summary import (
     LeftOut,
     Population,
     describe_holdout,
+    describe_place,
     describe_population,
     list_left_out,
 )
@@ -26,6 +28,8 @@ from mqlml.training.table import ImmatureSnapshots, TrainingTable, build_open, b
 
 __all__ = [
     "Clue",
+    "ColumnQuestion",
+    "DataWarning",
     "EventCounts",
     "Finding",
     "Fold",
@@ -47,7 +51,9 @@ __all__ = [
     "build_table",
     "count_events",
     "describe_holdout",
+    "describe_place",
     "describe_population",
+    "find_data_warnings",
     "holdout_split",
     "list_left_out",
     "open_leads",

@@ -30,7 +30,7 @@ from mqlml.times import (
     microseconds_to_column,
     to_microseconds,
 )
-from mqlml.types import Micros
+from mqlml.types import Micros, Rows
 
 __all__ = [
     "Snapshots",
@@ -84,12 +84,20 @@ class Snapshots:
     waterfall: tuple[Step, ...]
 
 
-def group_leads(leads: pd.DataFrame) -> npt.NDArray[np.intp]:
-    """A number for each lead's account; a lead without one gets its own."""
+def rank_ids(ids: pd.Series) -> Rows:
+    """The place of each id among all of them, sorted: the same whatever order the rows of an export have."""
+    rank = np.empty(len(ids), dtype=np.intp)
+    rank[pd.Index(ids).argsort()] = np.arange(len(ids))
+    return rank
+
+
+def group_leads(leads: pd.DataFrame) -> Rows:
+    """A number for each lead's account, or one of its own where it has none; independent of the order of the rows."""
+    own = rank_ids(leads["lead_id"])
     if "account_id" not in leads:
-        return np.arange(len(leads))
-    account = pd.factorize(leads["account_id"])[0]
-    return np.where(account >= 0, account, len(leads) + np.arange(len(leads)))
+        return own
+    account = pd.factorize(leads["account_id"], sort=True)[0]
+    return np.where(account >= 0, account, len(leads) + own)
 
 
 def _first_per_lead(journeys: Journeys, rows: pd.DataFrame, times: Micros) -> Micros:
@@ -264,7 +272,7 @@ def _tabulate(
     bands = np.sort(np.array(policy.ages if policy.ages is not None else _AGE_BANDS))
     names = np.array([format_duration(int(age)) for age in bands])
     text = names[np.searchsorted(bands, cutoff - created[lead], side="right") - 1]
-    order = np.lexsort((lead, cutoff))
+    order = np.lexsort((rank_ids(leads["lead_id"])[lead], cutoff))
     table = pd.DataFrame(
         {
             "lead_id": leads["lead_id"].to_numpy()[lead[order]],

@@ -128,7 +128,10 @@ def _collect(config: Config, tables: dict[str, DataFrame]) -> Journeys:
     read = {name: _read(name, table.toArrow()) for name, table in (tables | {"events": events}).items()}
     read.setdefault("history", empty_table("history", read["leads"]["lead_id"].dtype))
     journeys = Journeys(
-        **read,
+        leads=read["leads"],
+        events=read["events"],
+        outcomes=read["outcomes"],
+        history=read["history"],
         observed_until=until.astimezone(dt.UTC),
         quarantine=empty_quarantine(),
         rows_read={},

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
+import pandas as pd
 from pydantic import Field
 
 from mqlml.results import Result
@@ -18,6 +20,7 @@ __all__ = [
     "LeftOut",
     "Population",
     "describe_holdout",
+    "describe_place",
     "describe_population",
     "list_left_out",
 ]
@@ -52,7 +55,7 @@ class HoldoutPeriod(Result):
     """The last period, which is held out."""
 
     start: Annotated[str, Field(alias="from")]
-    """ISO time of the first cutoff; for a flat table, its place in the order."""
+    """ISO time of the first cutoff; its place in the order, where a flat table's order is no time."""
     until: str
     """The last cutoff, likewise."""
     n: int
@@ -71,9 +74,12 @@ def list_left_out(table: TrainingTable) -> tuple[LeftOut, ...]:
 
 
 def describe_holdout(table: TrainingTable) -> HoldoutPeriod:
-    """The first and last cutoff of the held-out period; for a flat table, places in its order."""
+    """From when until when the held-out period runs."""
     fold = table.holdout
-    if not table.dated:
-        return HoldoutPeriod(str(fold.start), str(fold.end), len(fold.test))
-    cutoffs = table.cutoff_time.iloc[fold.test]
-    return HoldoutPeriod(format_instant(cutoffs.min()), format_instant(cutoffs.max()), len(fold.test))
+    return HoldoutPeriod(describe_place(fold.start, table), describe_place(fold.end, table), len(fold.test))
+
+
+def describe_place(time: int, table: TrainingTable) -> str:
+    """A moment as text; in a flat table whose order is no time, the place in it as it is."""
+    cutoff = table.cutoff_time.iloc[int(np.searchsorted(table.time, time))]
+    return str(time) if pd.isna(cutoff) else format_instant(cutoff)

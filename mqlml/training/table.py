@@ -23,9 +23,10 @@ from mqlml.features import (
 )
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.times import DAY, TIME_DTYPE, column_to_microseconds, from_microseconds, to_microseconds
-from mqlml.training.leakage.audit import audit_flat, audit_journeys
+from mqlml.training.data_warnings import check_creation_days
+from mqlml.training.leakage.audit import ask_flat, ask_journeys, audit_flat, audit_journeys
 from mqlml.training.leakage.events import EventCounts, audit_events, count_events
-from mqlml.training.leakage.findings import Finding, refused_actions, refused_columns
+from mqlml.training.leakage.findings import ColumnQuestion, Finding, refused_actions, refused_columns
 from mqlml.training.leakage.perturbation import (
     PerturbationTest,
     perturbation_findings,
@@ -33,7 +34,15 @@ from mqlml.training.leakage.perturbation import (
     sample_snapshots,
     take_leads,
 )
-from mqlml.training.snapshots import Step, assign_labels, build_snapshots, find_open, group_leads
+from mqlml.training.snapshots import (
+    Step,
+    assign_labels,
+    build_snapshots,
+    creation_times,
+    find_open,
+    group_leads,
+    rank_ids,
+)
 from mqlml.training.splits import Fold, holdout_split
 
 __all__ = [
@@ -54,7 +63,7 @@ class TrainingTable:
     Attributes
     ----------
     lead_id : Series
-    cutoff_time : Series of ``datetime64[us, UTC]``; missing throughout for a flat table, which has an order only.
+    cutoff_time : Series of ``datetime64[us, UTC]``; for a flat table the order, if one of times, else missing.
     age : Series of str or None
         Age of the lead at the cutoff, as ``"7d"``; None for a flat table.
     label : ndarray of int8
@@ -72,6 +81,7 @@ class TrainingTable:
         before it, too.
     plan : FeaturePlan
     leaks : tuple of Finding
+    questions : tuple of ColumnQuestion
     waterfall : tuple of Step
     every : int
         Microseconds between the cutoffs of a calendar grid; 0 where snapshots are taken by age.
@@ -94,6 +104,7 @@ class TrainingTable:
     waterfall: tuple[Step, ...]
     every: int = 0
     leak_test: PerturbationTest | None = None
+    questions: tuple[ColumnQuestion, ...] = ()
 
     @property
     def dated(self) -> bool:
@@ -155,8 +166,8 @@ def build_open(journeys: Journeys, config: Config, plan: FeaturePlan) -> Immatur
 
 def _groups(leads: pd.DataFrame, lead_id: pd.Series) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Codes of lead and of account (or lead, where there is none) for each snapshot."""
-    lead = pd.Index(leads["lead_id"]).get_indexer(pd.Index(lead_id))
-    return lead, group_leads(leads)[lead]
+    place = pd.Index(leads["lead_id"]).get_indexer(pd.Index(lead_id))
+    return rank_ids(leads["lead_id"])[place], group_leads(leads)[place]
 
 
 def _check_classes(label: npt.NDArray[np.int8], what: str, remedy: str) -> None:
@@ -242,12 +253,15 @@ class Rows:
         leaks: tuple[Finding, ...],
         *,
         leak_test: PerturbationTest | None = None,
+        questions: tuple[ColumnQuestion, ...] = (),
     ) -> TrainingTable:
         """The whole table; ``features`` are in the order of these rows."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if leak_test is not None:
             leaks = (*leaks, *perturbation_findings(leak_test))
-        return TrainingTable(**fields, features=features, plan=plan, leaks=leaks, leak_test=leak_test)
+        return TrainingTable(
+            **fields, features=features, plan=plan, leaks=leaks, leak_test=leak_test, questions=questions
+        )
 
 
 def choose_rows(journeys: Journeys, config: Config) -> Rows:
@@ -259,6 +273,8 @@ def choose_rows(journeys: Journeys, config: Config) -> Rows:
         As `build_table`.
     """
     problem = config.problem
+    label_span = problem.gap + problem.horizon
+    check_creation_days(creation_times(journeys.leads), zone=config.data.timezone, span=label_span)
     snapshots = build_snapshots(journeys, problem)
     table = snapshots.table
     label = assign_labels(journeys, table, problem)
@@ -269,7 +285,6 @@ def choose_rows(journeys: Journeys, config: Config) -> Rows:
     )
     time = column_to_microseconds(table["cutoff_time"])
     lead, group = _groups(journeys.leads, table["lead_id"])
-    label_span = problem.gap + problem.horizon
     return Rows(
         lead_id=table["lead_id"],
         cutoff_time=table["cutoff_time"],
@@ -327,13 +342,19 @@ def _from_journeys(journeys: Journeys, config: Config, rows: Rows) -> TrainingTa
     sampled = take_leads(journeys, sample)
     check_own(sampled, sample, plan)
     leak_test = run_leak_test(sampled, sample, plan)
-    return rows.with_features(build_features(journeys, snapshots, plan), plan, leaks, leak_test=leak_test)
+    return rows.with_features(
+        build_features(journeys, snapshots, plan),
+        plan,
+        leaks,
+        leak_test=leak_test,
+        questions=ask_journeys(journeys, config, leaks),
+    )
 
 
 def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
     known = flat.label.notna().to_numpy()
     rows = np.flatnonzero(known)
-    rows = rows[np.argsort(flat.order.to_numpy()[rows], kind="stable")]
+    rows = rows[np.lexsort((rank_ids(flat.leads["lead_id"])[rows], flat.order.to_numpy()[rows]))]
     leads = flat.leads.iloc[rows].reset_index(drop=True)
     label = flat.label.to_numpy()[rows].astype(np.int8)
     if len(rows) == 0:
@@ -354,7 +375,9 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
     n_leads = leads["lead_id"].nunique()
     return TrainingTable(
         lead_id=leads["lead_id"],
-        cutoff_time=pd.Series(pd.NaT, index=leads.index, dtype=TIME_DTYPE),
+        cutoff_time=pd.Series(pd.NaT, index=leads.index, dtype=TIME_DTYPE)
+        if flat.times is None
+        else flat.times.iloc[rows].reset_index(drop=True),
         age=None,
         label=label,
         features=build_flat(part, plan),
@@ -365,6 +388,7 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
         holdout=holdout,
         plan=plan,
         leaks=leaks,
+        questions=ask_flat(attributes, label, time, config, leaks),
         waterfall=(
             Step("read", "rows read", flat.rows_read["flat"], flat.rows_read["flat"]),
             Step("usable", "usable", len(flat.leads), len(flat.leads)),

@@ -103,7 +103,10 @@ JOURNEYS = [
     ),
     population(
         "a-grid-after-the-data",
-        setting("problem.snapshots", {"every": "7d", "from": "2030-01-01"}),
+        setting(
+            "problem",
+            {"snapshots": {"every": "7d", "from": "2030-01-01"}, "age_limits": ["0d", "90d"]},
+        ),
         r"after the step 'snapshots on the calendar grid'; check .*problem\.snapshots",
     ),
     Bad(
@@ -283,7 +286,7 @@ FLAT = [
     Bad(
         "nobody-wins-in-the-last-period",
         lines("flat.csv", r"^(2[89]\d,.*|[34]\d\d,.*),1$", r"\1,0"),
-        r"judging needs leads that converted and leads that did not; 0 of 120 converted\. Take a longer held-out",
+        r"evaluation needs leads that converted and leads that did not; 0 of 120 converted\. Take a longer held-out",
         "PopulationError",
     ),
 ]

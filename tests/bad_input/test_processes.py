@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,14 +181,22 @@ def test_no_folder_for_temporary_files(desk: Desk, temporary: Path) -> None:
     )
 
 
-def test_ctrl_c_leaves_nothing_behind(desk: Desk, temporary: Path) -> None:
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "terminated"]
+)
+def test_a_signal_leaves_nothing_behind(sent: signal.Signals, code: int, desk: Desk, temporary: Path) -> None:
     flat_company(desk, n=60_000)  # so that training is still going when the key is pressed
     desk.save()
     # What a shell starts in the background, and all that it starts, would ignore the key.
     at_a_terminal = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     master, terminal = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{at_a_terminal}; from mqlml.cli import main; main(['train'])"],
+        [
+            sys.executable,
+            "-c",
+            f"{at_a_terminal}; from mqlml.__main__ import main; main()",
+            "train",
+        ],
         cwd=desk.folder,
         env=environment(temporary),
         stdout=subprocess.PIPE,
@@ -199,7 +208,7 @@ def test_ctrl_c_leaves_nothing_behind(desk: Desk, temporary: Path) -> None:
     try:
         while b"features:" not in shown:  # on a terminal each step is told when it is done
             shown += os.read(master, 4096)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         shown = b""
         while True:
             try:
@@ -213,7 +222,7 @@ def test_ctrl_c_leaves_nothing_behind(desk: Desk, temporary: Path) -> None:
     finally:
         process.kill()
         os.close(master)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert out == b""
     last = shown.decode().replace("\r", "\n").split("\n")
     assert [line for line in last if line.strip()][
@@ -222,6 +231,35 @@ def test_ctrl_c_leaves_nothing_behind(desk: Desk, temporary: Path) -> None:
     assert b"Traceback" not in shown
     assert not list(temporary.iterdir())
     assert names_in(desk.folder) == {"flat.csv", "mqlml.yml"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "terminated"]
+)
+@pytest.mark.parametrize("after", [0.0, 0.2])
+def test_a_signal_in_the_first_moments(
+    sent: signal.Signals, code: int, after: float, desk: Desk, temporary: Path
+) -> None:
+    """From when the entry point has begun: before that there is only Python itself."""
+    announced = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    announced += "import sys; sys.argv[1:] = ['train']; import mqlml.__main__ as entry\n"
+    announced += "real = entry.signal.signal\n"
+    announced += "entry.signal.signal = lambda *a: (real(*a), a[0] == 15 and print('begun', flush=True))\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{announced}entry.main()"],
+        cwd=desk.folder,
+        env=environment(temporary),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"begun\n"
+    time.sleep(after)
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert b"Traceback" not in err
+    assert not list(temporary.iterdir())
 
 
 def test_git_is_not_needed(
@@ -238,7 +276,7 @@ def test_git_is_not_needed(
     assert shutil.which("git") is None
     code, out, err = run(["train", "--json"], capsys)
     assert (code, err, json.loads(out)["version"]) == (0, "", 1)
-    (manifest,) = desk.folder.glob("models/artifacts/*/artifacts/bundle/manifest.json")
+    (manifest,) = desk.folder.glob("models/artifacts/models/*/artifacts/artifacts/bundle/manifest.json")
     assert json.loads(manifest.read_text())["git_commit"] is None
 
 

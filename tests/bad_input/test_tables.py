@@ -132,7 +132,7 @@ BAD = [
     Bad(
         "a-workbook",
         file("leads.csv", b"PK\x03\x04" + bytes(60)),
-        r"leads\.csv is a zip archive or an Excel workbook; unpack it or save it as CSV",
+        r"leads\.csv cannot be unpacked to its end .*; fetch it again",
         "SourceError",
     ),
     Bad(
@@ -284,9 +284,9 @@ BAD = [
     ),
     Bad(
         "a-database",
-        setting("data.leads", {"sql": "select 1", "url": "postgresql://me:secret@db/crm"}),
-        r"(?!.*secret).*data\.leads\.url: databases are not supported .*; export the table",
-        "SourceError",
+        setting("data.leads", {"sql": "select 1", "url": "oracle://me:secret@db/crm"}),
+        r"(?!.*secret).*a url must begin with postgresql://, .*; found 'oracle://me@db/crm'",
+        "ConfigError",
     ),
     Bad(
         "stage-said-twice",

@@ -14,30 +14,30 @@ SKILL, LINE = Estimate(0.1, 0.08, 0.12), Estimate(0.02, 0.01, 0.03)
 @pytest.mark.parametrize(
     ("ageing", "dated", "said"),
     [
-        (None, False, "How a model ages cannot be told: the table has an order but no dates."),
+        (None, False, "We cannot say how a model ages: the table has an order but no dates."),
         (
             None,
             True,
-            "How a model ages cannot be told: it takes at least three periods that older models can judge. Until "
+            "We cannot say how a model ages: it takes at least three periods that older models can predict. Until "
             "more is known, retrain with every new month of outcomes.",
         ),
         (
             Ageing((), SKILL, None, 200, None),
             True,
-            "How a model ages cannot be told: it takes at least three periods that older models can judge. Until "
+            "We cannot say how a model ages: it takes at least three periods that older models can predict. Until "
             "more is known, retrain with every new month of outcomes.",
         ),
         (
             Ageing((), Estimate(0.1, -0.01, 0.2), LINE, 200, None),
             True,
-            "How a model ages cannot be told yet: models that learn from as little as there was for the first period "
+            "We cannot say yet how a model ages: models that learn from as little as there was for the first period "
             "gain nothing over the base rate, beyond noise. Until more is known, retrain with every new month of "
             "outcomes.",
         ),
         (
             Ageing((), SKILL, Estimate(0.02, -0.01, 0.05), 200, None),
             True,
-            "Whether a model ages cannot be told yet. All ages together, older models did worse than fresh ones: "
+            "We cannot say yet whether a model ages. All ages together, older models did worse than fresh ones: "
             "each 30 days of age cost about 20% of the skill over the base rate. That may be luck: with 95% "
             "confidence the cost lies between -10% and 50%. Until more is known, retrain with every new month of "
             "outcomes.",
@@ -45,7 +45,7 @@ SKILL, LINE = Estimate(0.1, 0.08, 0.12), Estimate(0.02, 0.01, 0.03)
         (
             Ageing((), SKILL, Estimate(-0.01, -0.03, 0.02), 200, None),
             True,
-            "Whether a model ages cannot be told yet. All ages together, older models did no worse than fresh ones, "
+            "We cannot say yet whether a model ages. All ages together, older models did no worse than fresh ones, "
             "but so few conversions show no more than that with 95% confidence 30 days of age cost no more than 20% "
             "of the skill over the base rate. Until more is known, retrain with every new month of outcomes.",
         ),

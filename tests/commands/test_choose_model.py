@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
-from mqlml.commands.choose_model import _Folds, choose_model
+from mqlml.commands.choose_model import _Folds, choose_model, start_settings
 from mqlml.commands.summarize import describe_choice
 from mqlml.config.values import Tune
-from mqlml.evaluation import TriedSettings, measure_curve
+from mqlml.evaluation import measure_curve
 from mqlml.evaluation.backtest import measure_folds, predict_out_of_time
 from mqlml.model import LeadScorer
 from mqlml.policy import interest_points
@@ -70,17 +71,19 @@ def choose(made: TrainingTable, tune: Tune = "none", progress: Any = None) -> An
     return choose_model(made, tune=tune, random_state=0, progress=progress or Silent())
 
 
-def test_a_straight_truth_is_left_to_the_logistic_part_for_the_most() -> None:
-    chosen = choose(table(1_500, seed=1))
-    assert chosen.blend.linear_weight > chosen.blend.tree_weight
-    losses = chosen.blend
-    assert losses.blend_loss <= min(losses.base_rate_loss, losses.tree_loss, losses.linear_loss) + 1e-3
-    assert chosen.scorer.tree_weight == losses.tree_weight
-    assert describe_choice(chosen).trials == (TriedSettings({}, losses.blend_loss, True),)
+def test_both_parts_weigh_one_half() -> None:
+    made = table(1_500, seed=1)
+    chosen = choose(made)
+    assert (chosen.scorer.tree_weight, chosen.scorer.linear_weight) == (0.5, 0.5)
+    np.testing.assert_allclose(chosen.out_of_time.raw, chosen.out_of_time.parts.mean(axis=1))
+    found = describe_choice(chosen, made)
+    losses = found.out_of_time_log_loss
+    assert losses.blend < losses.base_rate
+    assert losses.blend < (losses.trees + losses.logistic) / 2
+    assert [(trial.settings, trial.chosen) for trial in found.trials] == [({}, True)]
 
 
-def test_forward_predictions_are_those_of_the_scorer_chosen() -> None:
-    """The blend of two forward runs is the forward run of the blend."""
+def test_out_of_time_predictions_are_those_of_the_scorer_chosen() -> None:
     made = table(600, seed=2)
     chosen = choose(made)
     folds = rolling_folds(
@@ -88,7 +91,21 @@ def test_forward_predictions_are_those_of_the_scorer_chosen() -> None:
     )
     again = predict_out_of_time(chosen.scorer, made.features, made.label, folds)
     np.testing.assert_array_equal(again.rows, chosen.out_of_time.rows)
-    np.testing.assert_allclose(again.raw, chosen.out_of_time.raw, atol=1e-9)
+    np.testing.assert_array_equal(again.raw, chosen.out_of_time.raw)
+
+
+@pytest.mark.parametrize("n", [600, 130], ids=["in time", "across"])
+def test_a_logistic_part_fitted_once_serves_other_trees(n: int) -> None:
+    """To the bit: neither part of a blend uses the other while it learns."""
+    folds = _Folds(table(n, seed=5), random_state=0)
+    start = start_settings(folds.table, 0)
+    folds.predict(start)
+    other = clone(start).set_params(n_trees=30)
+    shared, alone = folds.predict(other), _Folds(folds.table, random_state=0).predict(other)
+    np.testing.assert_array_equal(shared.raw, alone.raw)
+    np.testing.assert_array_equal(
+        [model.scorer.linear_weight for model in shared.models], [0.5] * len(shared.models)
+    )
 
 
 def interest(model: LeadScorer, rows: pd.DataFrame) -> Any:
@@ -96,24 +113,19 @@ def interest(model: LeadScorer, rows: pd.DataFrame) -> Any:
     return interest_points(model, rows, families[: rows.shape[1]])
 
 
-@pytest.mark.parametrize("n", [600, 130], ids=["forward", "across"])
-def test_fold_models_are_fitted_once_and_measured_as_if_the_blend_were_fitted(
-    n: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """To the bit: neither part of a blend knows of the other while it learns."""
+@pytest.mark.parametrize("n", [600, 130], ids=["in time", "across"])
+def test_fold_models_are_measured_without_fitting_again(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     made = table(n, seed=5)
     fits = []
     fit = LeadScorer.fit
     monkeypatch.setattr(LeadScorer, "fit", lambda self, X, y: fits.append(1) or fit(self, X, y))
-    plain = choose(made)
+    chosen = choose(made)
     without = len(fits)
+    assert chosen.out_of_time.measured is None
     chosen = choose_model(made, tune="none", random_state=0, progress=Silent(), measure=interest)
     assert len(fits) == 2 * without
-    assert plain.out_of_time.measured is None
-    again = _Folds(made, random_state=0).predict(chosen.scorer)
-    expected = measure_folds(again.models, made.features, again.rows, interest)
+    expected = measure_folds(chosen.out_of_time.models, made.features, chosen.out_of_time.rows, interest)
     np.testing.assert_array_equal(chosen.out_of_time.measured, expected)
-    np.testing.assert_array_equal(chosen.out_of_time.rows, again.rows)
     assert np.ptp(expected, axis=0).min() > 0
 
 
@@ -122,7 +134,7 @@ def test_the_held_out_period_has_no_say() -> None:
     turned = made.label.copy()
     turned[made.holdout.test] = 1 - turned[made.holdout.test]
     one, other = choose(made), choose(replace(made, label=turned))
-    assert one.blend == other.blend
+    assert one.trials == other.trials
     np.testing.assert_array_equal(one.out_of_time.raw, other.out_of_time.raw)
 
 
@@ -164,8 +176,7 @@ def test_too_little_for_forward_folds_is_judged_across_time() -> None:
 def test_the_learning_curve_falls_with_more_of_the_past() -> None:
     made = table(2_000, seed=6)
     chosen = choose(made)
-    curve = measure_curve(chosen.scorer, made, chosen.folds, random_state=0)
-    # The second last fold has too few conversions in an eighth of its past.
+    curve = measure_curve(chosen.scorer, made, chosen.folds, chosen.out_of_time.raw, random_state=0)
     assert [point.share for point in curve] == [0.25, 0.5, 1.0]
     losses = [point.log_loss for point in curve]
     assert all(loss.low < loss.value < loss.high for loss in losses)
@@ -180,4 +191,5 @@ def test_the_learning_curve_falls_with_more_of_the_past() -> None:
 
 def test_without_forward_folds_there_is_no_learning_curve() -> None:
     chosen = choose(table(130, seed=5))
-    assert measure_curve(chosen.scorer, table(130, seed=5), chosen.folds, random_state=0) == ()
+    raw = chosen.out_of_time.raw
+    assert measure_curve(chosen.scorer, table(130, seed=5), chosen.folds, raw, random_state=0) == ()

@@ -300,7 +300,7 @@ def test_the_oracle_is_better_and_mqlml_is_no_oracle(world: Simulation, trained:
 def test_on_a_calendar_grid_probabilities_mean_what_they_say() -> None:
     """The same leads are looked at time and again; what ships must not count on those alone that are gone since."""
     world = simulate(1500, random_state=6)
-    every = {"horizon": "60d", "snapshots": {"every": "14d"}}
+    every = {"horizon": "60d", "snapshots": {"every": "14d"}, "age_limits": ["0d", "365d"]}
     found = train(config(problem=every, windows=["30d", "all"]), world.journeys(), now=NOW)
     assert found.bundle is not None
     now = world.observed_until

@@ -14,7 +14,16 @@ UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 
 def _metrics(auc: Estimate, brier: float, base: float) -> Metrics:
     return Metrics(
-        1000, 80, auc, UNKNOWN, UNKNOWN, Estimate(brier, 0.0, 1.0), base, ece=UNKNOWN, lift_top_decile=UNKNOWN
+        1000,
+        80,
+        UNKNOWN,
+        auc,
+        UNKNOWN,
+        UNKNOWN,
+        Estimate(brier, 0.0, 1.0),
+        base,
+        ece=UNKNOWN,
+        lift_top_decile=UNKNOWN,
     )
 
 
@@ -43,19 +52,19 @@ def test_a_model_with_skill_passes() -> None:
     [
         (
             {"auc": (0.53, 0.48, 0.58)},
-            CHANCE + "0.530, interval 0.480 to 0.580, and 0.5 is chance.",
+            CHANCE + "0.530, 99% interval 0.480 to 0.580, and 0.5 is chance.",
         ),
         (
             {"auc": (0.5, 0.5, 0.5)},
-            CHANCE + "0.500, interval 0.500 to 0.500, and 0.5 is chance.",
+            CHANCE + "0.500, 99% interval 0.500 to 0.500, and 0.5 is chance.",
         ),
         (
             {"auc": (0.4, 0.35, 0.45)},
-            CHANCE + "0.400, interval 0.350 to 0.450, and 0.5 is chance.",
+            CHANCE + "0.400, 99% interval 0.350 to 0.450, and 0.5 is chance.",
         ),
         (
             {"auc": (0.9, float("nan"), float("nan"))},
-            CHANCE + "0.900, interval nan to nan, and 0.5 is chance.",
+            CHANCE + "0.900, 99% interval nan to nan, and 0.5 is chance.",
         ),
         (
             {"brier": 0.284, "base": 0.25},

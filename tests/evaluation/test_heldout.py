@@ -15,7 +15,7 @@ from mqlml.simulate import simulate
 from mqlml.training import TrainingTable, build_table
 from tests.commands.test_learn import config
 
-WEEKLY = {"horizon": "30d", "snapshots": {"every": "14d"}}
+WEEKLY = {"horizon": "30d", "snapshots": {"every": "14d"}, "age_limits": ["0d", "365d"]}
 
 
 @functools.cache

@@ -73,6 +73,7 @@ def test_it_has_the_keys_that_were_promised_and_becomes_json() -> None:
         "n",
         "positives",
         "roc_auc",
+        "roc_auc_99",
         "average_precision",
         "log_loss",
         "brier",
@@ -95,6 +96,8 @@ def test_the_bootstrap_is_the_slow_one_done_at_once() -> None:
         rows = np.concatenate([np.flatnonzero(clusters == cluster) for cluster in drawn])
         slow.append((roc_auc_score(label[rows], chance[rows]), log_loss(label[rows], chance[rows])))
     auc, loss = np.quantile(np.array(slow), (0.025, 0.975), axis=0).T
+    wide = np.quantile(np.array(slow)[:, 0], (0.005, 0.995))
+    np.testing.assert_allclose((found.roc_auc_99.low, found.roc_auc_99.high), wide, rtol=1e-9)
     np.testing.assert_allclose((found.roc_auc.low, found.roc_auc.high), auc, rtol=1e-9)
     np.testing.assert_allclose((found.log_loss.low, found.log_loss.high), loss, rtol=1e-9)
 

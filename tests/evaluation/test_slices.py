@@ -134,10 +134,10 @@ def made(value: str, n: int, *fails: Fault) -> Slice:
 def test_warnings_are_sentences_the_largest_slice_first() -> None:
     said = warn_of_slices([made("FR", 80, "hardly_ranks"), made("DE", 1000, "overpredicts"), made("US", 5)])
     assert said == (
-        "Country: DE: it promises too much, 10.0% against 5.0% that converted, of 1,000 looks at these leads; for "
+        "Country: DE: the model predicts too much. It predicts 10.0%, and 5.0% of 1,000 snapshots converted; over "
         "all leads together it is less far off.",
-        "Country: FR: it hardly ranks the 80 looks at these leads, ROC AUC 0.55, and 0.5 is chance.",
+        "Country: FR: the model hardly ranks these leads (80 snapshots), ROC AUC 0.55, and 0.5 is chance.",
     )
     many = warn_of_slices([made(str(n), n, "hardly_ranks") for n in range(60, 70)])
     assert len(many) == 6
-    assert many[-1] == ("In 5 more groups of leads promises or ranking fail as well; see the slices.")
+    assert many[-1] == ("In 5 more groups of leads predictions or ranking fail, too; see the slices.")

@@ -98,7 +98,28 @@ def test_typed_dates_as_order(tmp_path: Path) -> None:
     dates = pa.array([19_000, 18_000, None], pa.date32())
     flat = read(tmp_path, pa.table({"id": [1, 2, 3], "won": [0, 1, 1], "number": dates}), path="flat.parquet")
     assert flat.order.tolist() == [1, 0]
+    assert flat.times is not None
+    assert [f"{time:%Y-%m-%d}" for time in flat.times] == ["2022-01-08", "2019-04-14"]
     assert findings(flat.quarantine) == [("flat", 3, "number", None, "required value is missing")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "order", "known"),
+    [
+        ({"day": ["2024-03-01", "2023-03-01", "2024-01-01"]}, "day", True),
+        ({"n": ["3", "1", "2"]}, "n", False),
+        ({"day": ["2024-03-01", "2023-03-01", "2024-01-01"], "n": ["1", "2", "3"]}, ["day", "n"], False),
+    ],
+    ids=["dates", "numbers", "dates and numbers"],
+)
+def test_times_are_kept_where_they_are_the_order(
+    tmp_path: Path, columns: dict[str, list[str]], order: Any, known: bool
+) -> None:
+    frame = pd.DataFrame({"id": [1, 2, 3], "won": [0, 1, 1], **columns})
+    flat = read(tmp_path, frame.to_csv(index=False), order=order)
+    assert (flat.times is not None) is known
+    if flat.times is not None:
+        assert flat.times.dt.strftime("%Y-%m-%d").tolist() == columns["day"]
 
 
 def test_bad_rows(tmp_path: Path) -> None:

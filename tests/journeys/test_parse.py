@@ -182,9 +182,9 @@ def test_an_infinite_attribute_is_bad_in_text_and_as_float() -> None:
         (["Select", "7", "-1"], [np.nan, 7, np.nan]),
         ([7, -1, None], [7, np.nan, np.nan]),
         ([7.5, -1.0, None], [7.5, np.nan, np.nan]),
-        (["select", "x"], ["select", "x"]),
+        (["select", "x"], [np.nan, "x"]),
     ],
-    ids=["text", "numbers in text", "integers", "floats", "case counts"],
+    ids=["text", "numbers in text", "integers", "floats", "whatever their case"],
 )
 def test_words_for_missing(values: Any, expected: list[Any]) -> None:
     parsed = parse_attribute(column(values), missing_words=["Select", "-1"])

@@ -16,7 +16,13 @@ from mqlml.config import Config
 from mqlml.errors import MqlmlError
 from mqlml.journeys import partitions as partitioned
 from mqlml.journeys import read_journeys, stream
-from mqlml.journeys.partitions import PartitionedEvents, find_partitions, open_events, partition_events
+from mqlml.journeys.partitions import (
+    EventRules,
+    PartitionedEvents,
+    find_partitions,
+    open_events,
+    partition_events,
+)
 from mqlml.journeys.read import read_around_events
 from mqlml.training.partitions import assign_partitions
 
@@ -39,7 +45,8 @@ def leads(ids: Any) -> pa.Table:
 def deal(config: Config, folder: Path) -> PartitionedEvents:
     journeys, ids = read_around_events(config)
     part = assign_partitions(journeys.leads, PARTS)
-    return partition_events(open_events(config, folder), config, ids, part, PARTS, folder)
+    rules = EventRules(config.journeys.bots, journeys.merged)
+    return partition_events(open_events(config, folder), config, ids, part, PARTS, folder, rules)
 
 
 def plain(events: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +82,7 @@ def check_alike(config: Config, folder: Path) -> None:
     aside = whole.quarantine[whole.quarantine["table"] == "events"].reset_index(drop=True)
     assert_frame_equal(made.quarantine, aside)
     assert made.rows_read == whole.rows_read["events"]
-    again = find_partitions(folder)
+    again = find_partitions(folder, made.rules)
     assert again is not None
     assert_frame_equal(again.quarantine, aside)
     assert_frame_equal(again.read(0, whole.leads["lead_id"]), made.read(0, whole.leads["lead_id"]))
@@ -193,8 +200,31 @@ def test_a_stream_has_batches_of_all_kinds_of_files(tmp_path: Path) -> None:
     write(tmp_path, {"p/1.parquet": pa.table(rows)})
     (tmp_path / "work").mkdir()
     for path, sizes in (("e", [5000]), ("p", [7, 7, 7, 7, 2])):
-        made = open_events(config(tmp_path, events={"path": path}), tmp_path / "work")
+        (made,) = open_events(config(tmp_path, events={"path": path}), tmp_path / "work")
         batches = list(made.batches())
         assert sum(batch.table.num_rows for batch in batches) == sum(sizes)
         assert len(batches) > 1
         assert [number for batch in batches for number in batch.rows] == list(range(1, sum(sizes) + 1))
+
+
+def test_dirty_events_of_several_tables_are_dealt_as_they_are_read(tmp_path: Path) -> None:
+    clicks = "".join(f"3,2024-02-01 10:00:0{second},Click,\n" for second in range(10) for _ in range(3))
+    files: dict[str, str | bytes | pa.Table] = {
+        "leads.csv": "lead_id,created_at\n" + "".join(f"{n},2024-01-01\n" for n in range(1, 9)),
+        "events.csv": "lead_id,occurred_at,action,channel\n1,2024-01-02 10:00:01,Demo,mail\n"
+        f"1,2024-01-03 10:00:02,DEMO,\n{clicks}9,2024-01-04 11:00:03,demo ,Mail\n99,2024-01-04,demo,x\n",
+        "fairs.csv": "visitor,day\n" + "".join(f"{n},{n + 12}/02/2024\n" for n in range(1, 5)),
+        "outcomes.csv": "lead_id,occurred_at,stage\n2,2024-03-01,closed_won\n",
+        "merged.csv": "from,into,at\n1,2,2024-02-10\n9,4,2024-02-11\n",
+    }
+    fairs = {
+        "path": "fairs.csv",
+        "columns": {"lead_id": "visitor", "occurred_at": "day", "action": {"constant": "fair"}},
+    }
+    settings = config(
+        write(tmp_path, files), events=[{"path": "events.csv"}, fairs], merges={"path": "merged.csv"}
+    )
+    check_alike(settings, tmp_path / "parts")
+    events = read_journeys(settings).events
+    assert set(events["action"]) == {"demo", "fair"}  # the thirty clicks within ten seconds are gone
+    assert set(events["channel"].dropna()) == {"mail"}

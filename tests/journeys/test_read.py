@@ -173,11 +173,11 @@ def test_bad_rows_of_several_files_name_their_file(tmp_path: Path) -> None:
         (["1", "2"], ["x", "2"], "int64", [2]),
         (["01", "2"], ["1", "2"], "str", ["2"]),
         (["01", "2"], ["01", "2"], "str", ["01", "2"]),
-        (["1.0", "2.0"], ["1", "2"], "int64", [1, 2]),
+        (["1.0", "2.0"], ["1", "2"], "str", ["1.0", "2.0"]),
         (["1", "9223372036854775808"], ["1", "2"], "str", ["1"]),
     ],
     ids=["2.0 beside 2", "spaces", "leading zero elsewhere", "word elsewhere", "leading zero", "same zeros",
-         "through floats", "above int64"],
+         "as written", "above int64"],
 )  # fmt: skip
 def test_ids_are_of_one_type_in_all_tables(
     tmp_path: Path, leads: list[str], others: list[str], dtype: str, kept: list[Any]
@@ -352,7 +352,7 @@ BAD_DATES = "lead_id,created_at\n" + "".join(f"{i},{i}/01/2024\n" for i in range
             "data.leads (leads.csv): 6 of 6 rows cannot be used (100.0%; data.max_quarantined allows 10.0%): "
             "5 × not an ISO date or time, 1 × required value is missing.\nFor example row 1 of leads.csv: created_at "
             "= '1/01/2024'. Say how times are written, as data.leads.columns.created_at: {column: created_at, "
-            'format: "%d/%m/%Y"} (or unit: s); or mend the source, or raise data.max_quarantined.',
+            'format: "%d/%m/%Y"}; or mend the source, or raise data.max_quarantined.',
         ),
         (
             {
@@ -361,7 +361,8 @@ BAD_DATES = "lead_id,created_at\n" + "".join(f"{i},{i}/01/2024\n" for i in range
             {},
             "data.outcomes (outcomes.csv): 3 of 3 rows cannot be used (100.0%; data.max_quarantined allows 10.0%): "
             "3 × unknown stage.\nFor example row 1 of outcomes.csv: stage = 'Won'. Say which of our stages each of "
-            "'Won', 'Lost' is, as data.outcomes.stages: {Won: closed_won} if it is a win (ours are mql, sql, "
+            "'Won', 'Lost' is, as data.outcomes.stages: {Won: closed_won} if it is a win, or "
+            "ignore if it is no outcome (ours are mql, sql, "
             "opportunity, closed_won, closed_lost, disqualified); or mend the source, or raise data.max_quarantined.",
         ),
         (

@@ -68,7 +68,7 @@ def test_iso_text(text: str, expected: str | None) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["2024-02-30", "2024-13-01", "15/01/2024", "20240115", "2024-1-5", "2024", "2024-01-15T25:00", "2024-01-15T10",
+    ["2024-02-30", "2024-13-01", "15/01/2024", "20240115", "2024", "2024-01-15T25:00", "2024-01-15T10",
      "2024-01-15 10:30 CET", "yesterday", "1705312800", "NULL"],
 )  # fmt: skip
 def test_other_text_is_not_a_time(text: str) -> None:
@@ -225,8 +225,8 @@ def test_a_format_that_is_none(form: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("values", "kind", "words"),
     [
-        ([1, 2], pa.int64(), "unit: s"),
-        ([1.5], pa.float64(), "unit: s"),
+        ([1, 2], pa.int64(), "unit: d"),
+        ([1.5], pa.float64(), "unit: d"),
         ([True], pa.bool_(), "values of type bool"),
         ([[1]], pa.list_(pa.int64()), "values of type list"),
         ([dt.time(1)], pa.time64("us"), "values of type time64"),

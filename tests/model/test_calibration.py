@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.calibration import _SigmoidCalibration
-from sklearn.metrics import log_loss
 
 from mqlml.errors import PopulationError, ScorerError
-from mqlml.model import SigmoidCalibrator, shrink_slope
+from mqlml.model import SigmoidCalibrator
 
 
 def _drawn(n: int, slope: float, intercept: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -175,72 +174,7 @@ def test_a_stored_calibrator_that_is_none_is_refused(values: dict) -> None:
         SigmoidCalibrator.from_dict(values)
 
 
-def test_a_slope_is_held_back_by_its_own_standard_error() -> None:
-    """Against the formula, with the curvature of a plain logistic fit."""
-    rng = np.random.default_rng(3)
-    raw = rng.normal(size=300)
-    y = rng.random(300) < expit(0.8 * raw - 1)
-    plain = SigmoidCalibrator().fit(raw, y)
-    held = shrink_slope(plain, raw, group=np.arange(300))
-    chance = plain.predict_proba(raw)[:, 1]
-    design = np.column_stack([raw, np.ones(300)])
-    covariance = np.linalg.inv((design.T * (chance * (1 - chance))) @ design)
-    z = plain.slope_ / np.sqrt(covariance[0, 0])
-    assert z > 3
-    assert held.slope_ == pytest.approx(plain.slope_ * (1 - 1 / z**2), rel=1e-9)
-    assert held.predict_proba(raw)[:, 1].sum() == pytest.approx(chance.sum())
-    assert held.note_ is None
-
-
-def test_twenty_looks_at_a_lead_are_held_back_like_one() -> None:
-    rng = np.random.default_rng(4)
-    raw = rng.normal(size=60)
-    y = (rng.random(60) < expit(raw - 1)).astype(float)
-    plain = SigmoidCalibrator().fit(raw, y)
-    once = shrink_slope(plain, raw, group=np.arange(60))
-    many = shrink_slope(plain, np.repeat(raw, 20), group=np.repeat(np.arange(60), 20))
-    assert many.slope_ == pytest.approx(once.slope_)
-
-
-def test_without_skill_it_mostly_costs_nothing_against_the_base_rate() -> None:
-    """Scores that say nothing, in 300 worlds: judged on other leads, the loss over the base rate's own is held."""
-    rng = np.random.default_rng(5)
-    costs = []
-    for _ in range(300):
-        raw, later = rng.normal(size=(2, 150))
-        y, after = rng.random((2, 150)) < 0.2
-        plain = SigmoidCalibrator().fit(raw, y)
-        held = shrink_slope(plain, raw, group=np.arange(150))
-        rate = np.full(150, y.mean())
-        costs.append(
-            [
-                log_loss(after, model, labels=[0, 1])
-                for model in (plain.predict_proba(later)[:, 1], held.predict_proba(later)[:, 1], rate)
-            ]
-        )
-    plain_cost, held_cost, rate_cost = np.mean(costs, axis=0)
-    assert held_cost - rate_cost < 0.6 * (plain_cost - rate_cost)
-    assert held_cost - rate_cost < 0.002
-
-
-def test_what_noise_could_have_made_is_not_believed_and_says_so() -> None:
-    raw = np.array([-1.0, 0.0, 1.0, 2.0] * 5)
-    y = np.array([0, 1, 0, 1] * 5)
-    plain = SigmoidCalibrator().fit(raw, y)
-    held = shrink_slope(plain, raw, group=np.arange(20) % 4)
-    assert plain.slope_ > 0
-    assert held.slope_ == 0
-    assert held.note_ is not None
-    assert held.note_.endswith("beyond noise, so every lead gets the base rate")
-    np.testing.assert_allclose(held.predict_proba(raw)[:, 1], 0.5)
-    assert SigmoidCalibrator.from_dict(held.to_dict()).note_ == held.note_
-
-
-def test_without_skill_everyone_can_have_the_rate_of_all_leads() -> None:
-    unskilled = SigmoidCalibrator().fit([0.0, 1.0, 2.0, 3.0], [1, 1, 0, 0])
-    moved = unskilled.at_rate(0.2)
-    np.testing.assert_allclose(moved.predict_proba([-5.0, 5.0])[:, 1], 0.2)
-    assert moved.note_ == unskilled.note_ is not None
-    skilled = SigmoidCalibrator().fit([0.0, 1.0, 2.0, 3.0], [0, 0, 1, 1])
-    with pytest.raises(ScorerError, match="a rate for everyone needs a slope of 0; found"):
-        skilled.at_rate(0.2)
+def test_a_shift_moves_all_log_odds_alike() -> None:
+    raw = np.array([-2.0, 0.0, 3.0])
+    np.testing.assert_allclose(SigmoidCalibrator.at_shift(0.4).predict_proba(raw)[:, 1], expit(raw + 0.4))
+    assert SigmoidCalibrator.at_shift(0.4).predict(raw).tolist() == [0, 1, 1]

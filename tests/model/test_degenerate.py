@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mqlml.errors import PopulationError, ScorerError
-from mqlml.model import LeadScorer, choose_blend
+from mqlml.model import LeadScorer
 from tests.model.tables import make_table
 
 PARTS = {"trees": (1.0, 0.0), "logistic": (0.0, 1.0), "blend": (0.5, 0.5)}
@@ -85,17 +85,3 @@ def test_an_infinity_is_refused_by_name_and_row(scorer: LeadScorer) -> None:
     scorer.fit(table, label)
     with pytest.raises(ScorerError, match=said):
         scorer.decision_function(bad)
-
-
-def test_one_account_with_half_the_leads_makes_nobody_surer_of_the_weights() -> None:
-    """201 accounts bear out less than 400 would, so the weights stay nearer to half and half."""
-    rng = np.random.default_rng(6)
-    trees, linear = rng.normal(-1.0, 1.0, (2, 400))
-    y = (rng.random(400) < 1 / (1 + np.exp(-trees))).astype(float)
-    prior = np.full(400, -1.0)
-    alone = choose_blend(prior, trees, linear, y, group=np.arange(400), learned=np.full(400, 30))
-    giant = choose_blend(
-        prior, trees, linear, y, group=np.maximum(np.arange(400), 199), learned=np.full(400, 30)
-    )
-    assert abs(giant.tree_weight - 0.5) < abs(alone.tree_weight - 0.5)
-    assert 0 < giant.linear_weight < 0.5

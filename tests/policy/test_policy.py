@@ -239,7 +239,9 @@ def test_an_unreachable_target_names_the_best_reachable(rule: LabelRule, message
 def test_sql_is_raised_to_mql_where_its_rule_still_holds(mql: LabelRule, sql: LabelRule) -> None:
     policy = choose_thresholds(*FIVE, {"mql": mql, "sql": sql}, weeks=1)
     assert policy.thresholds == {"mql": 0.3, "sql": 0.3}
-    assert "to the threshold of mql: nobody can be sql who is not mql" in str(policy.outcomes[1].note)
+    assert "to the threshold of mql, which a lead must meet first; selects the same leads as mql" in str(
+        policy.outcomes[1].note
+    )
     assert "mql" not in policy.assign_labels([0.1, 0.3, 0.9])
 
 

@@ -6,7 +6,10 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +25,8 @@ from mqlml.errors import BundleError, OutputError
 from mqlml.model import LeadScorer
 from mqlml.registry import Bundle, load_bundle, make_reference, save_bundle
 from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save_trees
+from mqlml.results import to_json_safe
+from tests.conftest import ROOT
 from tests.registry.versions import Made, make_version
 
 
@@ -92,7 +97,7 @@ def test_everything_else_comes_back(made: Made, saved: Path) -> None:
     for name in ("name", "policy", "plan", "config", "fingerprint", "git_commit", "created", "libraries"):
         assert getattr(loaded, name) == getattr(bundle, name), name
     assert (loaded.reference == bundle.reference).all()
-    assert loaded.result == bundle.result
+    assert to_json_safe(loaded.result) == to_json_safe(bundle.result)
     assert loaded.scorer.get_params() == bundle.scorer.get_params()
 
 
@@ -358,9 +363,8 @@ def test_a_cut_off_file(folder: Path) -> None:
     ids=["empty", "half", "list", "no keys", "null", "NaN", "not text", "deep", "text", "number"],
 )
 def test_a_file_of_something_else(folder: Path, name: str, content: bytes) -> None:
-    empty_is_fine = ("config.json", "fingerprint.json")
     rewrite(folder, name, content)
-    if content == b"{}" and name in empty_is_fine:
+    if content == b"{}" and name == "fingerprint.json":
         assert isinstance(load_bundle(folder), Bundle)
         return
     with pytest.raises(
@@ -378,13 +382,16 @@ def test_a_file_of_something_else(folder: Path, name: str, content: bytes) -> No
         (lambda m: m.update(format="1"), "is not a manifest"),
         (lambda m: m.update(format=True), "is not a manifest"),
         (lambda m: m.pop("format"), "is not a manifest"),
-        (lambda m: m.pop("name"), "has no 'name'"),
-        (lambda m: m.update(files=[]), "has no 'files'"),
+        (lambda m: m.pop("name"), "at 'name': field required"),
+        (lambda m: m.update(files=[]), "at 'files': input should be"),
         (lambda m: m["files"].pop("scorer.json"), r"lists missing or extra files: scorer\.json"),
-        (lambda m: m["files"].update({"../../etc/passwd": {}}), r"extra files: \.\./\.\./etc/passwd"),
+        (
+            lambda m: m["files"].update({"../../etc/passwd": {}}),
+            r"at .files\.\.\./\.\./etc/passwd\.bytes.: field required",
+        ),
         (
             lambda m: m["files"].update({"scorer.json": None}),
-            r"scorer\.json is not the file the manifest lists",
+            r"at 'files\.scorer\.json': input should be",
         ),
         (
             lambda m: m["libraries"].update({"scikit-learn": "1.8.2"}),
@@ -475,7 +482,7 @@ def edit_nodes(data: bytes, field: str, value: object) -> bytes:
         ("is_leaf", 1, "a leaf with children"),
         ("bitset_idx", 2**31, "a split on categories"),
         ("num_threshold", np.nan, "not that of its bin"),
-        ("value", np.inf, "not finite"),
+        ("value", np.inf, "not a log-odds"),
     ],
 )
 def test_a_crafted_tree_in_the_file(folder: Path, field: str, value: object, match: str) -> None:
@@ -669,6 +676,146 @@ def test_thresholds_out_of_order(folder: Path) -> None:
 
 
 def test_a_file_too_large_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mqlml.registry.bundle._MOST_BYTES", 1 << 12)
-    with pytest.raises(BundleError, match=r"is larger than 0 MiB"):
+    monkeypatch.setattr("mqlml.registry.bundle_files.MOST_BYTES", 1 << 12)
+    with pytest.raises(BundleError, match=r"are larger than 0 MiB together"):
         load_bundle(folder)
+
+
+def test_the_digest_and_the_name_tie_a_bundle_to_its_version(
+    made: Made, folder: Path, tmp_path: Path
+) -> None:
+    digest = save_bundle(made.bundle, tmp_path / "other")
+    assert digest == hashlib.sha256((tmp_path / "other" / "manifest.json").read_bytes()).hexdigest()
+    assert load_bundle(tmp_path / "other", name="simulated", digest=digest).created == made.bundle.created
+    with pytest.raises(BundleError, match=r"is a version of 'simulated', not of 'leads'"):
+        load_bundle(tmp_path / "other", name="leads", digest=digest)
+    # As one who means harm would: whole in itself, with every hash of the manifest rewritten.
+    edit_json(folder, "calibrator.json", lambda c: c.update(slope=c["slope"] * 2))
+    assert load_bundle(folder).calibrator.slope_ == made.bundle.calibrator.slope_ * 2
+    with pytest.raises(BundleError, match=rf"not the one that was registered: .* tag says {digest}"):
+        load_bundle(folder, digest=digest)
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda f: (f / "notes.txt").write_text(""), r"holds files that no bundle has: 'notes\.txt'"),
+        (lambda f: (f / ".hidden").mkdir(), r"holds files that no bundle has: '\.hidden'"),
+        (lambda f: link(f / "config.json"), r"config\.json is a link or folder, not a regular file"),
+        (lambda f: link(f / "manifest.json"), r"manifest\.json is a link or folder"),
+        (lambda f: pipe(f / "config.json"), r"config\.json is a link or folder, not a regular file"),
+    ],
+    ids=["a file", "a folder", "a link", "a linked manifest", "a pipe"],
+)
+def test_only_a_bundle_s_own_regular_files_are_read(
+    folder: Path, make: Callable[[Path], object], match: str
+) -> None:
+    make(folder)
+    with pytest.raises(BundleError, match=match):
+        load_bundle(folder)
+
+
+def link(path: Path) -> None:
+    path.rename(path.parent.parent / path.name)
+    path.symlink_to(path.parent.parent / path.name)
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("edit", "match"),
+    [
+        (lambda c: c.update(slope=1e7), "its slope must be a number of at most 1e.06 log-odds"),
+        (lambda c: c.update(intercept=-1e300), "its intercept must be a number of at most"),
+        (lambda c: c.update(slope="1"), "is not what training writes"),
+        (lambda c: c.update(slope=True), "is not what training writes|must be a number"),
+        (lambda c: c.update(more=1), "is not what training writes"),
+        (lambda c: c.update(note=[]), "its note is"),
+        (lambda c: c.pop("note"), "is not what training writes"),
+    ],
+    ids=["steep", "far off", "text", "a bool", "a key too many", "a list for a note", "a key too few"],
+)
+def test_crafted_calibrators(folder: Path, edit: Callable[[Any], object], match: str) -> None:
+    edit_json(folder, "calibrator.json", edit)
+    with pytest.raises(BundleError, match=match):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("edit", "match"),
+    [
+        (
+            lambda t: t["labels"][1].update(threshold=1.5),
+            "threshold of the label 'sql' must be between 0 and 1",
+        ),
+        (
+            lambda t: t["labels"][0].update(threshold=-0.5),
+            "threshold of the label 'mql' must be between 0 and 1",
+        ),
+        (lambda t: t["labels"][1].update(threshold=True), "is not what training writes|must be between"),
+        (lambda t: t["labels"][0].update(label="sql"), r"its labels must be those of config\.json, mql, sql"),
+        (lambda t: t["labels"][0].update(label="unqualified"), r"its labels must be those of config\.json"),
+        (lambda t: t["labels"].pop(), r"its labels must be those of config\.json"),
+        (lambda t: t["labels"][0]["rule"].update(policy="guess"), "the rule of the label 'mql' is invalid"),
+        (
+            lambda t: t["labels"][0]["rule"].update(policy="capacity"),
+            "the rule of the label 'mql' is invalid",
+        ),
+        (lambda t: t["labels"][0]["rule"].update(min_fit=40.0), "needs the reference fit"),
+        (
+            lambda t: t["labels"][0].update(teams={"a": 0.1}),
+            "the stored model|'teams'|teams without a rule|cannot",
+        ),
+        (lambda t: t["labels"][0].update(recall=2), "recall of the label 'mql' must be between 0 and 1"),
+        (lambda t: t["labels"][0].update(converted=10**9), "has 1000000000 conversions of"),
+        (lambda t: t["references"].update(fit=[0.5, 0.1]), "must be ascending quantiles"),
+        (lambda t: t["references"].update(age=[0.1]), "must be ascending quantiles of fit or engagement"),
+        (lambda t: t.update(more=1), "is not what training writes"),
+    ],
+    ids=[
+        *("above 1", "below 0", "a bool", "a name twice", "a reserved name", "a label too few", "no policy"),
+        *(
+            "another policy's keys",
+            "no reference",
+            "teams",
+            "a share above 1",
+            "more converted than selected",
+        ),
+        *("a falling reference", "another reference", "a key too many"),
+    ],
+)
+def test_crafted_thresholds(folder: Path, edit: Callable[[Any], object], match: str) -> None:
+    edit_json(folder, "thresholds.json", edit)
+    with pytest.raises(BundleError, match=match):
+        load_bundle(folder)
+
+
+def test_a_number_beyond_all_bounds_is_no_json(folder: Path) -> None:
+    data = (folder / "calibrator.json").read_bytes().replace(b'"intercept": ', b'"intercept": 1e999, "was": ')
+    rewrite(folder, "calibrator.json", data)
+    with pytest.raises(BundleError, match="1e999 is no finite number"):
+        load_bundle(folder)
+
+
+def test_a_bundle_loads_without_mlflow_wherever_it_was_copied(
+    made: Made, saved: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(saved, tmp_path / "elsewhere")
+    code = (
+        "import sys; sys.modules['mlflow'] = None; import mqlml\n"
+        "print(mqlml.load_bundle('elsewhere').calibrator.slope_)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert float(done.stdout) == made.bundle.calibrator.slope_

@@ -71,6 +71,21 @@ def test_a_record_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "torn", ['{"id": "x', '{"id": "é'.encode()[:-1], "x" * 9000], ids=["half", "half a letter", "long"]
+)
+def test_a_torn_last_line_is_cut_off(tmp_path: Path, torn: str | bytes) -> None:
+    store = make_store("sqlite:///models/mlflow.db", folder=tmp_path)
+    path = tmp_path / "models" / "mlflow.holdout_access.jsonl"
+    first, second = access(), access(settings="two")
+    record_holdout_access(store, first)
+    with path.open("ab") as file:
+        file.write(torn.encode() if isinstance(torn, str) else torn)
+    assert record_holdout_access(store, second) == (first,)
+    assert record_holdout_access(store, first) == (first, second)
+    assert path.read_bytes().count(b"\n") == 3
+
+
+@pytest.mark.parametrize(
     ("changed", "same"),
     [
         ({"sha256": "b" * 64}, True),
@@ -95,7 +110,11 @@ SETTINGS: dict[str, Any] = {
         "leads": {"path": "a.csv", "columns": {"lead_id": "id"}},
         "max_quarantined": 0.01,
     },
-    "problem": {"horizon": "60d", "snapshots": {"every": "7d", "until": "2025-10-01"}},
+    "problem": {
+        "horizon": "60d",
+        "snapshots": {"every": "7d", "until": "2025-10-01"},
+        "age_limits": ["0d", "365d"],
+    },
     "tracking": {"uri": "x"},
     "windows": ["7d"],
 }
@@ -106,10 +125,28 @@ SETTINGS: dict[str, Any] = {
     [
         ({"data": {**SETTINGS["data"], "observed_until": "2026-02-01"}}, True),
         ({"data": {**SETTINGS["data"], "leads": {"path": "b.csv", "columns": {"lead_id": "id"}}}}, True),
-        ({"problem": {"horizon": "60d", "snapshots": {"every": "7d", "until": "2025-11-01"}}}, True),
+        (
+            {
+                "problem": {
+                    "horizon": "60d",
+                    "snapshots": {"every": "7d", "until": "2025-11-01"},
+                    "age_limits": ["0d", "365d"],
+                }
+            },
+            True,
+        ),
         ({"name": "x", "tracking": {"uri": "y"}}, True),
         ({"windows": ["7d", "30d"]}, False),
-        ({"problem": {"horizon": "90d", "snapshots": {"every": "7d", "until": "2025-10-01"}}}, False),
+        (
+            {
+                "problem": {
+                    "horizon": "90d",
+                    "snapshots": {"every": "7d", "until": "2025-10-01"},
+                    "age_limits": ["0d", "365d"],
+                }
+            },
+            False,
+        ),
         ({"data": {**SETTINGS["data"], "leads": {"path": "a.csv", "columns": {}}}}, False),
     ],
     ids=["a later export", "another file", "a later grid", "elsewhere", "windows", "horizon", "columns"],

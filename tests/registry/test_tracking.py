@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import datetime as dt
 import json
 import multiprocessing
@@ -13,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import traceback
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,18 +26,21 @@ import pytest
 from mqlml.errors import BundleError, ConfigError, TrackingError
 from mqlml.evaluation.holdout import Period
 from mqlml.registry import (
+    Registration,
     Store,
     Version,
+    check_store,
     fetch_bundle,
     find_version,
     list_versions,
     load_version,
-    log_version,
     make_holdout_access,
     make_store,
     record_holdout_access,
-    save_bundle,
+    register_bundle,
 )
+from mqlml.registry.store import hide_secrets
+from mqlml.scoring import SERVED_MODEL
 from tests.registry.versions import make_version
 
 CREATED = dt.datetime(2025, 6, 24, 12, tzinfo=dt.UTC)
@@ -42,16 +48,9 @@ DEFAULT = "sqlite:///models/mlflow.db"
 
 
 @pytest.fixture(scope="module")
-def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundle") / "made"
-    save_bundle(make_version().bundle, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's tables and nothing in them, which takes MLflow two seconds to make."""
-    from mqlml.registry.tracking import connected
+    from mqlml.registry.client import connected
 
     store = make_store(DEFAULT, folder=tmp_path_factory.mktemp("empty"))
     with connected(store, create=True):
@@ -74,28 +73,32 @@ def copy_store(empty_store: Path, folder: Path) -> Store:
 
 
 @pytest.fixture(scope="module")
-def filled(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store with two versions of ``leads`` and one of ``other``; for reading only."""
     store = make_store(DEFAULT, folder=tmp_path_factory.mktemp("my project #1"))
     for name in ("leads", "leads", "other"):
-        log(store, bundle_folder, name=name)
+        log(store, name=name)
     return store
 
 
-def log(store: Store, bundle_folder: Path, **keys: Any) -> Version:
+def log(store: Store, *, name: str = "leads", **keys: Any) -> Version:
     given: dict[str, Any] = {
-        "name": "leads",
         "created": CREATED,
+        "code": SERVED_MODEL,
         "params": {"n_trees": 25, "labels": "x" * 9000},
-        "metrics": {
-            "holdout": {"roc_auc": {"value": 0.7, "low": None}, "brier": float("nan")},
-            "n": 12,
-            "ok": True,
-        },
         "tags": {"git_commit": "0123abc"},
-        "texts": {"report.html": "<p>≥</p>"},
+        "files": {"report.html": "<p>≥</p>", "figures/deciles.svg": "<svg/>"},
+        "description": "Three sentences.",
+        "about": "What the model is for.",
     }
-    return log_version(store, bundle_folder=bundle_folder, **{**given, **keys})
+    bundle = dataclasses.replace(make_version().bundle, name=name)
+    return register_bundle(store, bundle, Registration(**{**given, **keys}))
+
+
+def files_of(store: Store, version: Version) -> Path:
+    """The folder of a version's bundle."""
+    assert store.artifacts is not None
+    return store.artifacts / "models" / version.model_id / "artifacts" / "artifacts" / "bundle"
 
 
 @pytest.mark.parametrize(
@@ -143,9 +146,40 @@ def test_uris_that_are_no_store(uri: str, match: str) -> None:
         make_store(uri, folder=Path("/srv"))
 
 
-def test_a_password_is_not_shown() -> None:
-    store = make_store("postgresql://me:secret@db/mlflow", folder=Path("/srv"))
-    assert str(store) == "postgresql://***@db/mlflow"
+@pytest.mark.parametrize(
+    ("uri", "shown", "secrets"),
+    [
+        ("postgresql://me:s3cret@db/mlflow", "postgresql://***@db/mlflow", ("s3cret",)),
+        ("postgresql://me:s3@c/r:et@db/mlflow", "postgresql://***@db/mlflow", ("s3@c/r:et",)),
+        ("postgresql://me:s3%40cret@db/mlflow", "postgresql://***@db/mlflow", ("s3%40cret", "s3@cret")),
+        (
+            "postgresql://db/mlflow?user=me&password=s3cret&sslmode=require",
+            "postgresql://db/mlflow?***",
+            ("s3cret",),
+        ),
+        ("postgresql://me:s3c#ret?x@db/mlflow?a=b4c", "postgresql://***@db/mlflow?***", ("s3c#ret?x", "b4c")),
+        ("http://t0ken@host:5000", "http://***@host:5000", ("t0ken",)),
+        ("https://host/base?token=t0ken", "https://host/base?***", ("t0ken",)),
+    ],
+    ids=["plain", "@ and / in it", "encoded", "a query", "every sign", "a token", "a token in a query"],
+)
+def test_a_password_is_never_shown(uri: str, shown: str, secrets: tuple[str, ...]) -> None:
+    store = make_store(uri, folder=Path("/srv"))
+    assert str(store) == shown
+    assert not any(secret in repr(store) for secret in secrets)
+    for told in (uri, *secrets):
+        text = hide_secrets(store, f"cannot reach {told!r} (as {told}): {uri}")
+        assert not any(secret in text for secret in secrets)
+    with pytest.raises(ConfigError) as error:
+        make_store(uri.replace("postgresql", "oracle").replace("http", "ftp"), folder=Path("/srv"))
+    assert not any(secret in str(error.value) for secret in secrets)
+
+
+def test_a_store_s_error_holds_no_password_and_no_cause(tmp_path: Path) -> None:
+    store = make_store("mysql+nodriver://me:s3cret@db/mlflow?password=s3cret", folder=tmp_path)
+    with pytest.raises(TrackingError) as error:
+        list_versions(store, "leads")
+    assert "s3cret" not in "".join(traceback.format_exception(error.value))
 
 
 def test_the_first_is_champion_and_later_ones_challenge_it(filled: Store) -> None:
@@ -158,8 +192,8 @@ def test_the_first_is_champion_and_later_ones_challenge_it(filled: Store) -> Non
     assert find_version(filled, "leads", "challenger").version == 2
 
 
-def test_a_third_takes_over_the_challenge(bundle_folder: Path, store: Store) -> None:
-    logged = [log(store, bundle_folder) for _ in range(3)]
+def test_a_third_takes_over_the_challenge(store: Store) -> None:
+    logged = [log(store) for _ in range(3)]
     assert [version.aliases for version in logged] == [("champion",), ("challenger",), ("challenger",)]
     assert [v.aliases for v in list_versions(store, "leads")] == [("challenger",), (), ("champion",)]
 
@@ -170,7 +204,7 @@ def test_a_version_comes_back_as_the_bundle_it_was(filled: Store) -> None:
     raw = made.bundle.scorer.decision_function(made.features)
     assert (bundle.scorer.decision_function(made.features) == raw).all()
     assert version == find_version(filled, "leads", "champion")
-    assert dict(version.tags) == {"git_commit": "0123abc"}
+    assert dict(version.tags).keys() == {"git_commit", "bundle_sha256", "model_id"}
 
 
 def test_what_mlflow_s_own_client_sees(filled: Store) -> None:
@@ -178,17 +212,21 @@ def test_what_mlflow_s_own_client_sees(filled: Store) -> None:
 
     client = MlflowClient(tracking_uri=filled.uri, registry_uri=filled.uri)
     version = client.get_model_version_by_alias("leads", "champion")
-    assert version.status == "READY"
+    assert (version.status, version.description) == ("READY", "Three sentences.")
+    assert client.get_registered_model("leads").description == "What the model is for."
     run = client.get_run(version.run_id)
-    assert run.info.status == "FINISHED"
-    assert run.info.start_time == CREATED.timestamp() * 1000
-    assert run.data.metrics == {"holdout.roc_auc.value": 0.7, "n": 12.0}
+    assert (run.info.status, run.info.start_time) == ("FINISHED", CREATED.timestamp() * 1000)
     assert run.data.params["n_trees"] == "25"
     assert len(run.data.params["labels"]) == 500
     assert run.data.params["labels"].endswith("x…")
     assert run.data.tags["mlflow.source.git.commit"] == "0123abc"
-    assert {file.path for file in client.list_artifacts(version.run_id)} == {"bundle", "report.html"}
-    assert "bundle/manifest.json" in {file.path for file in client.list_artifacts(version.run_id, "bundle")}
+    assert run.data.tags["mlflow.note.content"] == "Three sentences."
+    assert run.data.tags["bundle_sha256"] == version.tags["bundle_sha256"]
+    assert {file.path for file in client.list_artifacts(version.run_id)} == {
+        "figures", "metrics.json", "report.html"
+    }  # fmt: skip
+    experiment = client.get_experiment(run.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     experiments = {e.name: e.artifact_location for e in client.search_experiments()}
     assert filled.artifacts is not None
     assert experiments["leads"] == filled.artifacts.as_uri()
@@ -197,15 +235,47 @@ def test_what_mlflow_s_own_client_sees(filled: Store) -> None:
     )
 
 
-def test_many_parameters_and_metrics(bundle_folder: Path, store: Store) -> None:
+def test_metrics_belong_to_the_model_and_its_datasets(filled: Store) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=filled.uri, registry_uri=filled.uri)
+    version = client.get_model_version_by_alias("leads", "champion")
+    run = client.get_run(version.run_id)
+    holdout = make_version().bundle.result.holdout
+    assert run.data.metrics["holdout/roc_auc"] == holdout.roc_auc.value
+    assert run.data.metrics["holdout/n"] == holdout.n
+    assert 5 <= len(run.data.metrics) <= 25
+    model = client.get_logged_model(version.tags["model_id"])
+    assert (model.name, model.status.value, model.source_run_id) == ("leads", "READY", version.run_id)
+    assert model.params == run.data.params
+    assert model.tags["git_commit"] == "0123abc"
+    assert {metric.key for metric in model.metrics} == set(run.data.metrics)
+    assert {metric.dataset_name for metric in model.metrics} == {"leads held-out period"}
+    used = {item.dataset.name: item for item in run.inputs.dataset_inputs}
+    assert set(used) == {"leads history", "leads held-out period"}
+    assert {metric.dataset_digest for metric in model.metrics} == {
+        used["leads held-out period"].dataset.digest
+    }
+    assert {tag.key: tag.value for tag in used["leads history"].tags}["mlflow.data.context"] == "training"
+    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+    names = {file.path for file in client.list_logged_model_artifacts(model.model_id)}
+    assert {
+        "MLmodel",
+        "artifacts",
+        "figures",
+        "input_example.json",
+        "report.html",
+        "served_model.py",
+    } <= names
+    assert not [name for name in names if name.endswith(".pkl")]
+
+
+def test_many_parameters(store: Store) -> None:
     from mlflow import MlflowClient
 
     params = {f"p{i}": i for i in range(250)}
-    metrics = {f"m{i}": i for i in range(120)}
-    version = log(store, bundle_folder, params=params, metrics=metrics)
-    run = MlflowClient(tracking_uri=store.uri).get_run(version.run_id)
+    run = MlflowClient(tracking_uri=store.uri).get_run(log(store, params=params).run_id)
     assert run.data.params == {key: str(value) for key, value in params.items()}
-    assert run.data.metrics == metrics
 
 
 @pytest.mark.parametrize(
@@ -238,40 +308,159 @@ def test_reading_makes_no_store(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_store_that_was_moved_still_gives_and_takes(
-    bundle_folder: Path, empty_store: Path, tmp_path: Path
-) -> None:
-    log(copy_store(empty_store, tmp_path / "here"), bundle_folder)
+@pytest.mark.parametrize("tables", [(), ("contacts",), ("alembic_version", "experiments")])
+def test_another_sqlite_file_is_refused_and_stays_as_it_was(tmp_path: Path, tables: tuple[str, ...]) -> None:
+    (tmp_path / "models").mkdir()
+    file = tmp_path / "models" / "mlflow.db"
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("create table filler (x)")
+        for table in tables:
+            database.execute(f"create table {table} (x)")
+    before = file.read_bytes()
+    store = make_store(DEFAULT, folder=tmp_path)
+    for use in (
+        lambda: list_versions(store, "leads"),
+        lambda: load_version(store, "leads"),
+        lambda: check_store(store),
+        lambda: log(store),
+    ):
+        with pytest.raises(TrackingError, match="is a SQLite file, but not an MLflow store: it has no table"):
+            use()
+    assert file.read_bytes() == before
+    assert list(tmp_path.rglob("*")) == [file.parent, file]
+
+
+def test_reading_changes_nothing_and_needs_no_lock(store: Store) -> None:
+    log(store)
+    assert store.file is not None
+    lock = store.file.with_name("mlflow.db.lock")
+    lock.unlink()
+    lock.mkdir()  # nobody can lock this
+    before = {path: path.stat().st_mtime_ns for path in store.file.parent.rglob("*")}
+    assert load_version(store, "leads")[1].version == 1
+    assert {path: path.stat().st_mtime_ns for path in store.file.parent.rglob("*")} == before
+    with pytest.raises(TrackingError, match=r"lock file '.*mlflow\.db\.lock' cannot be written"):
+        log(store)
+
+
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    for name in (".mlflow.db.0123456789ab.part", ".mlflow.db.0123456789ab.part-journal"):
+        (tmp_path / "models" / name).write_bytes(b"half a database")
+    (tmp_path / "models" / ".0123456789ab.part").write_text("scores that another command is writing")
+    log(make_store(DEFAULT, folder=tmp_path))
+    assert {path.name for path in (tmp_path / "models").iterdir()} == {
+        ".0123456789ab.part", "artifacts", "mlflow.db", "mlflow.db.lock"
+    }  # fmt: skip
+
+
+def test_a_folder_for_artifacts_that_takes_none_is_found_before_training(store: Store) -> None:
+    check_store(store)
+    assert store.artifacts is not None
+    assert not store.artifacts.exists(), "nothing is left of the trial"
+    store.artifacts.write_text("a file")
+    with pytest.raises(TrackingError, match="the artifact folder '.*artifacts' cannot be written: Not a dir"):
+        check_store(store)
+
+
+def test_a_store_that_was_moved_still_gives_and_takes(empty_store: Path, tmp_path: Path) -> None:
+    log(copy_store(empty_store, tmp_path / "here"))
     (tmp_path / "here").rename(tmp_path / "there")
     store = make_store(DEFAULT, folder=tmp_path / "there")
     assert load_version(store, "leads")[1].version == 1
-    assert log(store, bundle_folder).version == 2
-    assert log(store, bundle_folder).version == 3
+    assert log(store).version == 2
+    assert log(store).version == 3
     assert load_version(store, "leads", "3")[1].aliases == ("challenger",)
     assert not (tmp_path / "here").exists()
 
 
-def test_files_that_are_gone_or_damaged(bundle_folder: Path, store: Store, tmp_path: Path) -> None:
-    version = log(store, bundle_folder)
-    assert store.artifacts is not None
-    kept = store.artifacts / version.run_id / "artifacts" / "bundle"
+def test_files_that_are_gone_or_damaged(store: Store, tmp_path: Path) -> None:
+    version = log(store)
+    kept = files_of(store, version)
     (kept / "scorer.json").write_text("{}")
     with pytest.raises(BundleError, match=r"scorer\.json is not the file the manifest lists"):
         load_version(store, "leads")
     shutil.rmtree(kept)
-    with pytest.raises(TrackingError, match=r"the files of leads version 1 are missing from .*bundle; put"):
-        fetch_bundle(store, version, tmp_path)
+    with pytest.raises(TrackingError, match=r"files of leads version 1 are missing from .*bundle'; put"):
+        fetch_bundle(store, version, tmp_path / "copy")
 
 
-def test_a_failure_while_logging_registers_nothing(bundle_folder: Path, store: Store) -> None:
+def test_another_model_s_bundle_in_a_version_s_place(store: Store) -> None:
+    """Each is whole in itself and passes every check of its own; only the tag tells whose it is."""
+    first, other, second = log(store), log(store, name="other"), log(store, params={"n_trees": 7})
+    kept = files_of(store, first)
+    for stranger, match in (
+        (other, "bundle of leads version 1 is not the one that was registered"),
+        (second, "bundle of leads version 1 is not the one that was registered"),
+    ):
+        shutil.rmtree(kept)
+        shutil.copytree(files_of(store, stranger), kept)
+        if stranger is second:  # the same model once more, with one more space in its manifest
+            (kept / "manifest.json").write_bytes((kept / "manifest.json").read_bytes() + b" ")
+        with pytest.raises(BundleError, match=match):
+            load_version(store, "leads")
+    assert load_version(store, "leads", "2")[1] == second
+
+
+def test_only_regular_files_of_the_store_are_copied(store: Store, tmp_path: Path) -> None:
+    version = log(store)
+    kept = files_of(store, version)
+    (kept / "notes.txt").write_text("")
+    with pytest.raises(BundleError, match=r"holds files that no bundle has: 'notes\.txt'"):
+        fetch_bundle(store, version, tmp_path / "copy")
+    (kept / "notes.txt").unlink()
+    (kept / "config.json").rename(tmp_path / "config.json")
+    (kept / "config.json").symlink_to(tmp_path / "config.json")
+    with pytest.raises(BundleError, match=r"config\.json is a link or folder"):
+        fetch_bundle(store, version, tmp_path / "copy")
+    kept.rename(tmp_path / "bundle")
+    kept.symlink_to(tmp_path / "bundle")
+    with pytest.raises(BundleError, match="leads out of it by a link"):
+        fetch_bundle(store, version, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("model_id", ["", "../../../etc", "m-0123/../..", "m-" + "0" * 31])
+def test_a_model_s_id_cannot_lead_out_of_the_store(tmp_path: Path, model_id: str) -> None:
+    version = Version("leads", 1, "0" * 32, tags=(("model_id", model_id),))
+    with pytest.raises(TrackingError, match="has no logged model with a bundle"):
+        fetch_bundle(make_store(DEFAULT, folder=tmp_path), version, tmp_path / "copy")
+
+
+def test_a_version_without_a_tag_is_refused(store: Store) -> None:
     from mlflow import MlflowClient
 
-    with pytest.raises(TrackingError, match="Invalid parameter name|Names may only contain"):
-        log(store, bundle_folder, params={"n\u00a7": 1})
-    runs = MlflowClient(tracking_uri=store.uri).search_runs(["1"])
-    assert [run.info.status for run in runs] == ["FAILED"]
-    with pytest.raises(TrackingError, match="there is no model 'leads'"):
-        list_versions(store, "leads")
+    log(store)
+    MlflowClient(registry_uri=store.uri, tracking_uri=store.uri).delete_model_version_tag(
+        "leads", "1", "bundle_sha256"
+    )
+    with pytest.raises(BundleError, match="leads version 1 has no tag 'bundle_sha256' that ties it"):
+        load_version(store, "leads")
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["log_model_artifacts", "log_inputs", "log_batch", "create_model_version", "set_registered_model_alias"],
+)
+def test_a_failure_in_the_middle_registers_nothing(
+    store: Store, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, method, fail)
+        with pytest.raises(KeyboardInterrupt):
+            log(store)
+    client = MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
+    experiment = client.get_experiment_by_name("leads")
+    assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == ["FAILED"]
+    models = client.search_logged_models([experiment.experiment_id])
+    assert [model.status.value for model in models] == ["FAILED"]
+    assert client.search_registered_models() == []
+    assert log(store).aliases == ("champion",)
 
 
 def test_files_that_are_no_store(tmp_path: Path) -> None:
@@ -284,7 +473,7 @@ def test_files_that_are_no_store(tmp_path: Path) -> None:
     with pytest.raises(
         TrackingError, match=r"cannot create the folder '.*file': File exists|Not a directory"
     ):
-        log(make_store("sqlite:///file/m.db", folder=tmp_path), tmp_path)
+        log(make_store("sqlite:///file/m.db", folder=tmp_path))
 
 
 def test_a_store_of_another_mlflow(store: Store) -> None:
@@ -312,54 +501,53 @@ def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.Monke
 
 # Children come from a server process that has imported MLflow once, so that four of them start in a second.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["mlflow", "mqlml.registry"])
+PROCESSES.set_forkserver_preload(["mlflow.pyfunc", "tests.registry.preloaded"])
 
 
-def run_first(folder: Path, bundle_folder: Path, barrier: Any, results: Any) -> None:
-    barrier.wait(60)
-    version = log(make_store(DEFAULT, folder=folder), bundle_folder)
+def run_first(folder: Path, barrier: Any, results: Any) -> None:
+    barrier.wait(600)
+    version = log(make_store(DEFAULT, folder=folder))
     results.put((version.version, version.aliases))
 
 
-def test_four_first_starts_at_once(bundle_folder: Path, tmp_path: Path) -> None:
-    barrier, results = PROCESSES.Barrier(4), PROCESSES.Queue()
-    children = [
-        PROCESSES.Process(target=run_first, args=(tmp_path, bundle_folder, barrier, results))
-        for _ in range(4)
-    ]
+def test_ten_first_starts_at_once(tmp_path: Path) -> None:
+    barrier, results = PROCESSES.Barrier(10), PROCESSES.Queue()
+    children = [PROCESSES.Process(target=run_first, args=(tmp_path, barrier, results)) for _ in range(10)]
     for child in children:
         child.start()
     for child in children:
-        child.join(120)
-    assert [child.exitcode for child in children] == [0, 0, 0, 0]
+        child.join(600)
+    assert [child.exitcode for child in children] == [0] * 10
     versions = sorted(results.get(timeout=10) for _ in children)
-    assert [number for number, _ in versions] == [1, 2, 3, 4]
-    assert sorted(alias for _, aliases in versions for alias in aliases) == ["challenger"] * 3 + ["champion"]
-    assert versions[0][1] == ("champion",)
+    assert [number for number, _ in versions] == list(range(1, 11))
+    assert sorted(alias for _, aliases in versions for alias in aliases) == ["challenger"] * 9 + ["champion"]
+    store = make_store(DEFAULT, folder=tmp_path)
+    assert find_version(store, "leads").version == versions[0][0] == 1
+    assert [load_version(store, "leads", str(number))[1].version for number in (1, 10)] == [1, 10]
 
 
-def run_until(method: str, store: Store, bundle_folder: Path) -> None:
+def run_until(method: str, store: Store) -> None:
     from mlflow import MlflowClient
 
     setattr(MlflowClient, method, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-    log(store, bundle_folder)
+    log(store)
 
 
 @pytest.mark.parametrize(
     ("method", "versions"),
     [
+        ("log_model_artifacts", None),
         ("log_batch", None),
-        ("log_artifacts", None),
         ("create_model_version", 0),
         ("set_registered_model_alias", 1),
     ],
 )
 def test_a_kill_leaves_no_half_version_under_an_alias(
-    bundle_folder: Path, store: Store, method: str, versions: int | None
+    store: Store, method: str, versions: int | None
 ) -> None:
-    child = PROCESSES.Process(target=run_until, args=(method, store, bundle_folder))
+    child = PROCESSES.Process(target=run_until, args=(method, store))
     child.start()
-    child.join(120)
+    child.join(240)
     assert child.exitcode == -signal.SIGKILL
     if versions is None:
         with pytest.raises(TrackingError, match="there is no model 'leads'"):
@@ -370,7 +558,7 @@ def test_a_kill_leaves_no_half_version_under_an_alias(
             TrackingError, match=r"no version 'champion'; its versions: .*; its aliases: none"
         ):
             find_version(store, "leads")
-    again = log(store, bundle_folder)
+    again = log(store)
     assert (again.version, again.aliases) == ((versions or 0) + 1, ("champion",))
     assert load_version(store, "leads")[1] == again
 
@@ -381,14 +569,12 @@ from pathlib import Path
 from tests.registry.test_tracking import DEFAULT, log
 from mqlml.registry import load_version, make_store
 store = make_store(DEFAULT, folder=Path(sys.argv[1]))
-log(store, Path(sys.argv[2]))
+log(store)
 load_version(store, "leads")
 """
 
 
-def test_nothing_on_the_terminal_and_nothing_where_it_was_started(
-    bundle_folder: Path, tmp_path: Path
-) -> None:
+def test_nothing_on_the_terminal_and_nothing_where_it_was_started(tmp_path: Path) -> None:
     for name in ("project", "elsewhere"):
         (tmp_path / name).mkdir()
     root = Path(__file__).resolve().parents[2]
@@ -396,7 +582,7 @@ def test_nothing_on_the_terminal_and_nothing_where_it_was_started(
         "PYTHONPATH": str(root)
     }
     done = subprocess.run(
-        [sys.executable, "-c", QUIET, str(tmp_path / "project"), str(bundle_folder)],
+        [sys.executable, "-c", QUIET, str(tmp_path / "project")],
         cwd=tmp_path / "elsewhere",
         env=environment,
         capture_output=True,
@@ -454,12 +640,12 @@ def server(empty_store: Path, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stops the server by its process group")
-def test_a_real_server(server: str, bundle_folder: Path, tmp_path: Path) -> None:
+def test_a_real_server(server: str, tmp_path: Path) -> None:
     store = make_store(server, folder=tmp_path)
     with pytest.raises(TrackingError, match=rf"there is no model 'leads' in {server}; it has none"):
         load_version(store, "leads")
-    assert log(store, bundle_folder).aliases == ("champion",)
-    assert log(store, bundle_folder).aliases == ("challenger",)
+    assert log(store).aliases == ("champion",)
+    assert log(store).aliases == ("challenger",)
     made = make_version()
     bundle, version = load_version(store, "leads", "challenger")
     assert version.version == 2

@@ -44,7 +44,7 @@ def make_version() -> Made:
                 "leads": {"path": "leads.csv"},
                 "outcomes": {"path": "outcomes.csv"},
             },
-            "problem": {"horizon": "90d", "snapshots": {"ages": ["0d", "14d"]}},
+            "problem": {"horizon": "90d", "snapshots": {"ages": ["0d", "14d"]}, "age_limits": ["0d", "365d"]},
             "windows": ["30d", "all"],
         },
         folder=Path(),

@@ -74,7 +74,16 @@ def metrics(
 ) -> Metrics:
     """Metrics of which the rest was not measured."""
     return Metrics(
-        n, positives, roc_auc, average_precision, log_loss, brier, brier_base_rate, ece, lift_top_decile
+        n,
+        positives,
+        roc_auc,
+        roc_auc,
+        average_precision,
+        log_loss,
+        brier,
+        brier_base_rate,
+        ece,
+        lift_top_decile,
     )
 
 
@@ -142,9 +151,8 @@ def data_of(rows: dict[str, int], *aside: SetAside, observed_until: str | None =
 
 
 CHOICE = Choice(
-    tree_weight=0.4,
+    tree_weight=0.5,
     linear_weight=0.5,
-    shrinkage=12.0,
     out_of_time_log_loss=OutOfTimeLoss(0.29, 0.26, 0.25, 0.247),
     in_time=True,
     trials=(TriedSettings({"n_trees": 120, "linear_spread": 0.4}, 0.247, True),),
@@ -154,7 +162,7 @@ CHOICE = Choice(
 
 def calibration(*bands: CalibrationBand, drift: bool = False) -> CalibrationSummary:
     period = CalibrationPeriod(1_500_000_000_000_000, 1_510_000_000_000_000, 1411, 120.4, 122, 0.2)
-    return CalibrationSummary(0.98, -0.01, None, 0.0, 0.4, drift, (period,), bands)
+    return CalibrationSummary(1.0, -0.01, 0.4, drift, (period,), bands)
 
 
 _FEATURES = [

@@ -47,6 +47,7 @@ def test_a_card_says_what_was_forecast_what_happened_and_what_comes_next() -> No
     rows = label_cards(with_labels(hot_lead=PREDICTED))[0].predictions
     assert [(row.title, row.within_range) for row in rows] == [
         ("share that converts", "yes"),
+        ("conversions among them", "not known"),
         ("leads a week", "no"),
     ]
     page = render_report(with_labels(hot_lead=PREDICTED))
@@ -56,9 +57,17 @@ def test_a_card_says_what_was_forecast_what_happened_and_what_comes_next() -> No
     assert "EMEA from" in page
 
 
-def test_a_report_without_forecasts_shows_none() -> None:
-    assert label_cards(normal())[0].predictions == []
-    assert "Promised with" not in render_report(normal())
+def test_a_report_without_forecasts_says_that_history_is_too_short() -> None:
+    rows = label_cards(normal())[0].predictions
+    assert {row.predicted for row in rows} == {row.next for row in rows} == {"not enough history"}
+
+
+def test_a_card_shows_the_threshold_of_its_figures_and_the_note() -> None:
+    note = "selects the same leads as mql"
+    shown = dataclasses.replace(PREDICTED, evaluated_at=0.17, note=note)
+    page = render_report(with_labels(hot_lead=shown))
+    assert 'In the held-out period, from <data value="0.17">' in page
+    assert note in page
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_the_verdict_on_each_baseline_is_the_one_of_the_result() -> None:
         (WithinRange(precision=True, per_week=True), "within range"),
         (WithinRange(precision=True, per_week=False), "partly within range"),
         (WithinRange(precision=False, per_week=False), "out of range"),
-        (WithinRange(precision=True, per_week=None), "partly within range"),
+        (WithinRange(precision=True, per_week=None), "within range"),
     ],
     ids=["all", "one", "none", "one not measured"],
 )
@@ -79,17 +79,25 @@ def test_a_label_says_what_was_predicted_and_whether_it_held(within: WithinRange
         evaluated_at=0.1,
         predicted=LabelPrediction(precision=Estimate(0.3, 0.25, 0.35), per_week=Estimate(5.0, 2.0, 8.0)),
         within_range=within,
+        next=LabelPrediction(precision=Estimate(0.3, 0.2, 0.4)),
+        note="selects the same leads as iql",
     )
     lines = format_train(trained(replace(normal(), labels={"mql": shown}))).splitlines()
     start = lines.index("Labels")
-    assert lines[start + 1] == (
-        "  MQL from a probability of 0.120: 30.0% of those above convert, 50.0% of all conversions are among them, "
-        "4.0 leads a week (measured at 0.100, before the model learned from the last period)"
-    )
-    assert lines[start + 2] == (
-        "    forecast for that period, with 90% confidence: 25.0% to 35.0% convert, 2.0 to 8.0 leads a week: "
-        f"{verdict}"
-    )
+    assert lines[start + 1 : start + 6] == [
+        "  MQL from a probability of 0.120",
+        "    forecast for the next period: 20.0% to 40.0% convert, not enough history for more (90% confidence)",
+        "    held-out period, from 0.100: 30.0% of those above convert, 50.0% of all conversions are among them, "
+        "4.0 leads a week",
+        "    forecast for that period: 25.0% to 35.0% convert, 2.0 to 8.0 leads a week (90% confidence): "
+        + verdict,
+        "    note: selects the same leads as iql",
+    ]
+
+
+def test_without_history_nothing_is_forecast() -> None:
+    lines = format_train(trained(normal())).splitlines()
+    assert "    forecast for the next period: not enough history" in lines
 
 
 def test_rules_are_counted_and_a_refusal_says_why() -> None:

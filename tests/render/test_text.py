@@ -150,7 +150,7 @@ def test_out_of_so_many_that_the_rarer_is_at_least_one(rates: tuple[float, ...],
             False,
         ),
         (
-            {"outcome": "sql", "horizon": "12h", "snapshots": {"every": "7d"}},
+            {"outcome": "sql", "horizon": "12h", "snapshots": {"every": "7d"}, "age_limits": ["0d", "90d"]},
             "An SQL within 12 hours, scored every 7 days",
             "become an SQL within 12 hours",
             True,

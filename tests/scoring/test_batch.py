@@ -56,17 +56,19 @@ def test_the_columns_are_those_promised(made: Made) -> None:
     assert ", ".join(table.columns) == (
         "lead_id, cutoff_time, probability, raw_score, score, label, label_reason, reason_1, reason_2, reason_3, "
         "against_1, against_2, against_3, profile_points, channel_points, actions_points, undesirables_points, "
-        "base_points, model_name, model_version, run_id, scored_at, label_since"
+        "base_points, model_name, model_version, run_id, scored_at, label_since, "
+        "previous_label, previous_probability, changed_at"
     )
     assert tuple(table.columns) == SCORE_COLUMNS
     dtypes = table.dtypes.astype("str").to_dict()
-    assert {name: dtypes.pop(name) for name in ("cutoff_time", "scored_at", "label_since")} == {
+    assert {name: dtypes.pop(name) for name in ("cutoff_time", "scored_at", "label_since", "changed_at")} == {
         "cutoff_time": "datetime64[us, UTC]",
         "scored_at": "datetime64[us, UTC]",
         "label_since": "datetime64[us, UTC]",
+        "changed_at": "datetime64[us, UTC]",
     }
     assert {name for name, dtype in dtypes.items() if dtype == "str"} == {
-        "label", "label_reason", "model_name", "run_id",
+        "label", "label_reason", "model_name", "run_id", "previous_label",
         "reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3",
     }  # fmt: skip
     assert dtypes["lead_id"] == "int64"
@@ -276,7 +278,8 @@ def test_twice_the_same_bytes(made: Made, tmp_path: Path) -> None:
     row = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()[1].split(",")
     assert row[0].isdigit()
     assert row[1] == "2025-03-01T00:00:00Z"
-    assert row[-5:] == ["simulated", "3", "f00d", "2025-03-01T03:30:00Z", "2025-03-01T00:00:00Z"]
+    moment = "2025-03-01T00:00:00Z"
+    assert row[-8:] == ["simulated", "3", "f00d", "2025-03-01T03:30:00Z", moment, "", "", moment]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from mqlml.features import FAMILIES
 from mqlml.features.sentences import format_value
 from mqlml.model import calibrate, contribute
 from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
-from mqlml.scoring.batch import REASON_COLUMNS, explain_scores
+from mqlml.scoring.explain import REASON_COLUMNS, explain_scores
 from tests.registry.versions import Made, make_version
 
 POINTS = [*(f"{family}_points" for family in FAMILIES), "base_points"]

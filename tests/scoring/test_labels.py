@@ -227,11 +227,15 @@ def test_only_the_last_scores_before_the_moment_count() -> None:
             "cutoff_time": [at("2025-02-01"), at("2025-02-20"), NOON, NOON, at("2025-02-01")],
             "label": ["sql", "mql", "sql", "sql", None],
             "label_since": [at("2025-01-05"), at("2025-01-01"), NOON, NOON, at("2025-02-01")],
+            "probability": [0.9, 0.2, 0.9, 0.9, 0.1],
+            "changed_at": [at("2025-01-05"), at("2025-02-20"), NOON, NOON, at("2025-02-01")],
         }
     )
     found = last_labels(scores, pd.Series([3, 2, 1, 9]), NOON.to_pydatetime())
     assert found["label"].fillna("").tolist() == ["", "", "mql", ""]
     assert found["since"].iloc[2] == at("2025-01-01").value // 1000
+    assert found["changed"].iloc[2] == at("2025-02-20").value // 1000
+    assert found["probability"].fillna(-1).tolist() == [0.1, -1, 0.2, -1]
 
 
 @pytest.mark.parametrize(

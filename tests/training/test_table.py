@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from mqlml.config import Config, make_config
 from mqlml.errors import PopulationError
 from mqlml.journeys import FlatTable, Journeys, empty_quarantine
 from mqlml.times import DAY
-from mqlml.training import build_table
+from mqlml.training import build_table, describe_holdout
 from tests.by_hand import instant, journeys
 
 
@@ -53,7 +54,8 @@ def test_rows_belong_together() -> None:
     assert len(table.frame()) == len(table.label) == len(table.features) == 120
     assert (np.diff(table.time) >= 0).all()
     assert (table.label == (table.lead_id.to_numpy() % 3 == 0)).all()
-    assert (table.group == table.lead_id.to_numpy() // 2).all()
+    account = table.lead_id.to_numpy() // 2
+    assert len(set(zip(table.group, account, strict=True))) == len(set(account)) == len(set(table.group))
     assert (table.lead == table.lead_id.to_numpy()).all()
     visits = table.features["actions__visit__count__7d"].to_numpy()
     early = (table.age == "7d").to_numpy() & (table.lead_id.to_numpy() <= 50)
@@ -79,7 +81,10 @@ def test_nobody_learned_from_is_judged() -> None:
 
 def test_a_cutoff_of_a_weekly_grid_stands_for_a_week() -> None:
     week = 7 * DAY
-    grid = build_table(company(), config(problem={"horizon": "10d", "snapshots": {"every": "7d"}}))
+    grid = build_table(
+        company(),
+        config(problem={"horizon": "10d", "snapshots": {"every": "7d"}, "age_limits": ["0d", "365d"]}),
+    )
     assert grid.weeks(0, 3 * week) == 4
     assert grid.weeks(week, week) == 1
     by_age = build_table(company(), config())
@@ -142,6 +147,14 @@ def test_a_flat_table_goes_by_its_order() -> None:
     assert table.label_span == 0
     assert table.weeks(0, 10) is None
     assert [step.snapshots for step in table.waterfall] == [60, 60, 40]
+
+
+def test_a_flat_table_ordered_by_dates_names_them_in_texts() -> None:
+    dates = pd.Series(pd.date_range("2024-01-01", periods=60, tz="UTC").as_unit("us")[::-1])
+    found = build_table(replace(flat([0.0, 1.0, 0.0] * 20), times=dates), config(**FLAT))
+    period = describe_holdout(found)
+    assert (period.start, period.until, period.n) == ("2024-02-12", "2024-02-29", 18)
+    assert found.time[found.holdout.test].tolist() == list(range(42, 60))
 
 
 def test_a_flat_table_without_labels_says_so() -> None:

@@ -79,7 +79,10 @@ def choose_flat(
         named = [column for column in there if column in config.profile.static or column in families]
     left_out = [(column, "refused by the leakage audit") for column in named if column in refused]
     known = table.leads if rows is None else table.leads.iloc[rows]
-    chosen, unfit = choose_attributes(known, [column for column in named if column not in refused])
+    wanted = {*families} if config.profile.static == "auto" else {*families, *config.profile.static}
+    chosen, unfit = choose_attributes(
+        known, [column for column in named if column not in refused], named=wanted
+    )
     kept = {column: families.get(column, "profile") for column in (*chosen.numbers, *chosen.categories)}
     columns = [column for column in named if column not in refused]
     roles = find_roles(known, config.profile, refused=refused, table="flat")

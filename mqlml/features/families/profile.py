@@ -214,7 +214,8 @@ def _plan(evidence: Evidence) -> tuple[ProfilePlan | None, list[LeftOut]]:
     history, unfit_history = _plan_history(evidence)
     roles = find_roles(leads, profile, refused=refused)
     parsed = [role.name for role in (roles.email, roles.job_title, roles.company_size, roles.phone) if role]
-    static, unfit = choose_attributes(leads, columns, most=_most_texts(evidence, roles))
+    wanted = () if profile.static == "auto" else profile.static
+    static, unfit = choose_attributes(leads, columns, most=_most_texts(evidence, roles), named=wanted)
     unfit = [
         (column, f"{reason}; parsed instead" if column in parsed else reason) for column, reason in unfit
     ]
@@ -246,7 +247,7 @@ def _plan_history(evidence: Evidence) -> tuple[Attributes, list[LeftOut]]:
             values = evidence.history.loc[evidence.history["field"] == name, "value"].reset_index(drop=True)
             numbers = pd.to_numeric(values, errors="coerce")
             columns[name] = values if numbers.isna().gt(values.isna()).any() else numbers
-    chosen, unfit = choose_attributes(pd.DataFrame(columns), list(columns))
+    chosen, unfit = choose_attributes(pd.DataFrame(columns), list(columns), named=named)
     return chosen, left_out + [(f"history.{column}", reason) for column, reason in unfit]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -15,6 +15,7 @@ import pandas as pd
 from mqlml.errors import ConfigError, ContractError
 from mqlml.features.families.builder import LeftOut, Source
 from mqlml.features.kernels.windows import match_ids
+from mqlml.features.parsers.dates import holds_dates
 from mqlml.journeys.parse import plain_word
 from mqlml.times import NEVER, column_to_microseconds
 from mqlml.types import Codes, Floats32, Ints, Mask
@@ -29,10 +30,71 @@ _NEARLY_ALL = 0.5
 """A text with more different values than this share of its filled rows is a name, an id or a remark."""
 
 _PERSONAL = {
-    "address", "birthday", "contact_name", "date_of_birth", "family_name", "fax", "first_name", "firstname",
-    "full_name", "fullname", "given_name", "last_name", "lastname", "lead_name", "mobile", "mobile_phone",
-    "name", "person_name", "phone", "phone_number", "street", "street_address", "surname", "telephone",
-}  # fmt: skip
+    "address",
+    "birthday",
+    "contact_name",
+    "date_of_birth",
+    "family_name",
+    "fax",
+    "first_name",
+    "firstname",
+    "full_name",
+    "fullname",
+    "given_name",
+    "last_name",
+    "lastname",
+    "lead_name",
+    "mobile",
+    "mobile_phone",
+    "name",
+    "person_name",
+    "phone",
+    "phone_number",
+    "street",
+    "street_address",
+    "surname",
+    "telephone",
+}
+_PROTECTED = {
+    *(
+        "birth",
+        "birthdate",
+        "birthday",
+        "birthyear",
+        "born",
+        "dob",
+        "gender",
+        "sex",
+        "salutation",
+        "nationality",
+    ),
+    *(
+        "ethnicity",
+        "ethnic",
+        "race",
+        "religion",
+        "religious",
+        "disability",
+        "disabled",
+        "pregnant",
+        "pregnancy",
+    ),
+    *("ssn", "iban", "passport"),
+}
+_PROTECTED_PAIRS = (
+    *({"national", "id"}, {"national", "number"}, {"tax", "id"}, {"tax", "number"}, {"social", "security"}),
+    *(
+        {"bank", "account"},
+        {"account", "number"},
+        {"credit", "card"},
+        {"card", "number"},
+        {"marital", "status"},
+    ),
+    *({"driver", "license"}, {"drivers", "license"}, {"driving", "licence"}, {"identity", "card"}),
+    *({"sexual", "orientation"}, {"political", "party"}, {"trade", "union"}, {"union", "member"}),
+)
+"""Words of what identifies a person beyond doubt, or what nobody may be profiled by."""
+
 _IDENTIFIER = {"fax", "guid", "id", "ids", "key", "mobile", "number", "phone", "uuid"}
 
 _OTHER = re.compile(r"[\W_]+")
@@ -76,17 +138,26 @@ def is_text(column: pd.Series) -> bool:
     )
 
 
-def _refusal(column: str, values: pd.Series, most: int) -> str | None:
+def _is_protected(column: str) -> bool:
+    words = {*normalize_name(column).split("_")}
+    return bool(words & _PROTECTED) or any(pair <= words for pair in _PROTECTED_PAIRS)
+
+
+def _refusal(column: str, values: pd.Series, most: int, *, named: bool) -> str | None:
     """The reason that a column cannot be a feature, or None; a text may have ``most`` different values."""
     filled = int(values.notna().sum())
     if filled == 0:
         return "is empty"
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return "is a time"
+    if is_text(values) and holds_dates(values):
+        return "holds dates"
+    if not named and _is_protected(column):
+        return "identifies or profiles a person: used only if profile.static names it"
     distinct = int(values.nunique())
     if distinct == 1 and filled == len(values):
         return "has the same value in every row"
-    if normalize_name(column) in _PERSONAL and distinct > 1 and is_text(values):
+    if not named and normalize_name(column) in _PERSONAL and distinct > 1 and is_text(values):
         return "names or locates a person"
     if not is_text(values):
         name = set(normalize_name(column).split("_"))
@@ -104,17 +175,24 @@ def _refusal(column: str, values: pd.Series, most: int) -> str | None:
 
 
 def choose_attributes(
-    table: pd.DataFrame, columns: Sequence[str], *, most: Mapping[str, int] = MappingProxyType({})
+    table: pd.DataFrame,
+    columns: Sequence[str],
+    *,
+    most: Mapping[str, int] = MappingProxyType({}),
+    named: Collection[str] = (),
 ) -> tuple[Attributes, list[LeftOut]]:
     """Sort columns into numbers, categories, and those left out with the reason.
 
-    ``most`` says for single columns how many different texts they may hold, instead of 1,000.
+    Parameters
+    ----------
+    most : for single columns how many different texts they may hold, instead of 1,000.
+    named : columns that the config names: they are used even if they identify or profile a person.
     """
     numbers: list[str] = []
     categories: list[str] = []
     left_out: list[LeftOut] = []
     for column in columns:
-        reason = _refusal(column, table[column], most.get(column, _MANY))
+        reason = _refusal(column, table[column], most.get(column, _MANY), named=column in named)
         if reason is not None:
             left_out.append((column, reason))
         elif is_text(table[column]):

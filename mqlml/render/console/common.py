@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 
 from mqlml.evaluation import Estimate
+from mqlml.render.console.notices import format_notice
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import CheckResult, DataNeed, DemoResult, ReportResult, ScoreResult, TableResult
 from mqlml.texts import format_label, format_percent, pluralize
 from mqlml.times import format_instant, parse_instant
-from mqlml.training import Finding, Population
+from mqlml.training import ColumnQuestion, Finding, Population
 
 __all__ = [
     "columns",
@@ -88,6 +89,12 @@ def _leaks(leaks: Sequence[Finding]) -> list[str]:
     return lines
 
 
+def _questions(questions: Sequence[ColumnQuestion]) -> list[str]:
+    if not questions:
+        return []
+    return ["To be answered", *(f"  {asked.column}: {asked.text}" for asked in questions)]
+
+
 def _waterfall(population: Population) -> list[str]:
     rows = [("", "snapshots", "leads")]
     rows += [(step.step, f"{step.snapshots:,}", f"{step.leads:,}") for step in population.waterfall]
@@ -115,11 +122,12 @@ def format_check(result: CheckResult) -> str:
     zone = None if result.observed_until is None else result.timezone
     since, until = (local_moment(end, zone) for end in (holdout.start, holdout.until))
     lines.append(f"Held out: {holdout.n:,} snapshots from {since} until {until}")
-    lines += [*_leaks(result.leaks), format_leak_test(result.leak_test)]
+    lines += [*_leaks(result.leaks), *_questions(result.questions), format_leak_test(result.leak_test)]
     if result.left_out:
         lines.append("Left out")
         lines += [f"  {entry.column}: {entry.reason}" for entry in result.left_out]
     lines.append(f"Features: {result.features:,}")
+    lines += [f"Note: {warning.text}" for warning in result.data_warnings]
     lines += [f"Note: {warning}" for warning in result.config_warnings]
     lines.append(_enough(result.enough))
     return "\n".join(lines)
@@ -138,7 +146,7 @@ def _read(result: CheckResult) -> list[str]:
             f"  {group.table}{column}: {group.rows:,} × {group.reason} "
             f"(first in row {group.first_row:,}{value})"
         )
-    return lines
+    return lines + [f"  {format_notice(notice)}" for notice in result.notices]
 
 
 def _enough(need: DataNeed) -> str:
@@ -161,6 +169,11 @@ def format_score(result: ScoreResult) -> str:
     labels = ", ".join(f"{n:,} {format_label(name)}" for name, n in result.labels.items())
     moment = local_moment(result.as_of, result.timezone)
     lines = [f"{result.out}: {result.leads:,} open leads as of {moment}: {labels or 'none'}"]
+    if result.skipped:
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in result.skipped.items())
+        lines.append(f"Not scored: {reasons}")
+    if result.changed_labels:
+        lines.append(f"Label changed: {result.changed_labels:,}")
     if result.older_than_learned:
         lines.append(
             f"Note: {result.older_than_learned:,} of them are over a week older than any age this version learned "

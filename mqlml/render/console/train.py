@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mqlml.evaluation import Comparison, Estimate, LabelEvaluation, Metrics, Promotion
-from mqlml.render.console.common import _leaks, _waterfall, columns, local_moment
+from mqlml.evaluation import Comparison, Estimate, LabelEvaluation, LabelPrediction, Metrics, Promotion
+from mqlml.render.console.common import _leaks, _questions, _waterfall, columns, local_moment
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import TrainedVersion
 from mqlml.texts import format_label, format_percent
@@ -28,6 +28,7 @@ def format_train(result: TrainedVersion) -> str:
         "Population",
         *_waterfall(result.population),
         *_leaks(result.leaks),
+        *_questions(result.questions),
         format_leak_test(result.leak_test),
     ]
     zone = None if result.data.observed_until is None else result.timezone
@@ -117,27 +118,45 @@ def _signed(estimate: Estimate) -> str:
 
 
 def _label(name: str, label: LabelEvaluation) -> str:
-    text = f"  {format_label(name)} from a probability of {label.threshold:.3f}"
+    """Each figure beside the threshold that it belongs to: that of the version, or that of the held-out period."""
+    lines = [
+        f"  {format_label(name)} from a probability of {label.threshold:.3f}",
+        f"    forecast for the next period: {_forecast(label.next, label)}",
+    ]
+    measured = f"    held-out period, from {label.evaluated_at:.3f}: "
     if label.precision is not None and label.recall is not None:
-        text += (
-            f": {format_percent(label.precision.value, 1)} of those above convert, "
+        measured += (
+            f"{format_percent(label.precision.value, 1)} of those above convert, "
             f"{format_percent(label.recall.value, 1)} of all conversions are among them"
         )
+    else:
+        measured += "nobody is above"
     if label.per_week is not None:
-        text += f", {label.per_week.value:.1f} leads a week"
-    if f"{label.evaluated_at:.3f}" != f"{label.threshold:.3f}":
-        text += f" (measured at {label.evaluated_at:.3f}, before the model learned from the last period)"
-    predicted, within = [], []
-    if (precision := label.predicted.precision) is not None:
-        predicted.append(f"{format_percent(precision.low, 1)} to {format_percent(precision.high, 1)} convert")
-        within.append(bool(label.within_range.precision))
-    if (per_week := label.predicted.per_week) is not None:
-        predicted.append(f"{per_week.low:.1f} to {per_week.high:.1f} leads a week")
-        within.append(bool(label.within_range.per_week))
-    if predicted:
-        verdict = "within range" if all(within) else "partly within range" if any(within) else "out of range"
-        text += f"\n    forecast for that period, with 90% confidence: {', '.join(predicted)}: {verdict}"
-    return text
+        measured += f", {label.per_week.value:.1f} leads a week"
+    forecast = _forecast(label.predicted, label)
+    within = [
+        found for found in (label.within_range.precision, label.within_range.per_week) if found is not None
+    ]
+    if within:
+        forecast += ": " + (
+            "within range" if all(within) else "partly within range" if any(within) else "out of range"
+        )
+    lines += [measured, f"    forecast for that period: {forecast}"]
+    if label.note is not None:
+        lines.append(f"    note: {label.note}")
+    return "\n".join(lines)
+
+
+def _forecast(predicted: LabelPrediction, label: LabelEvaluation) -> str:
+    found = []
+    if (precision := predicted.precision) is not None:
+        found.append(f"{format_percent(precision.low, 1)} to {format_percent(precision.high, 1)} convert")
+    if (per_week := predicted.per_week) is not None:
+        found.append(f"{per_week.low:.1f} to {per_week.high:.1f} leads a week")
+    wanted = 1 if label.per_week is None else 2
+    if len(found) < wanted:
+        found.append(f"not enough history{' for more' if found else ''}")
+    return ", ".join(found) + (" (90% confidence)" if predicted.precision or predicted.per_week else "")
 
 
 def _promoted(rule: Promotion) -> str:

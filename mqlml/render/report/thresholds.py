@@ -121,13 +121,9 @@ def _delivered(label: LabelEvaluation, counted: LabelByLead | None) -> Markup:
         asked = Markup("at least {}").format(mark_percent(wanted))
         suffix = " converting" if counted.asked.what == "precision" else " of all conversions"
         text = Markup("You asked for {}{}; counted at every date of scoring, the test period delivered {}.")
-    following = getattr(label.next, counted.asked.what)
     text = text.format(asked, suffix, _with_range(counted.asked.what, observed))
-    if value_of(following) is not None:
-        text += Markup(" Forecast for the next period: {}.").format(
-            _with_range(counted.asked.what, following)
-        )
-    return text
+    following = _forecast(counted.asked.what, getattr(label.next, counted.asked.what))
+    return text + Markup(" Forecast for the next period: {}.").format(following)
 
 
 def _figures(
@@ -189,21 +185,25 @@ def _with_range(what: str, measured: Estimate | None) -> Markup:
     )
 
 
+def _forecast(what: str, predicted: Estimate | None) -> Markup:
+    return Markup("not enough history") if predicted is None else _with_range(what, predicted)
+
+
 def _prediction_rows(label: LabelEvaluation) -> list[PredictionRow]:
     observed = LabelPrediction(label.precision, label.recall, label.per_week, label.value)
     rows = []
     for what, title in _PREDICTIONS.items():
         predicted, following = getattr(label.predicted, what), getattr(label.next, what)
-        if predicted is None and following is None:
+        if predicted is None and following is None and getattr(observed, what) is None:
             continue
         within = getattr(label.within_range, what)
         rows.append(
             PredictionRow(
                 title,
-                _with_range(what, predicted),
+                _forecast(what, predicted),
                 _with_range(what, getattr(observed, what)),
                 "not known" if within is None else "yes" if within else "no",
-                _with_range(what, following),
+                _forecast(what, following),
             )
         )
     return rows

@@ -13,20 +13,16 @@ import pandas as pd
 from mqlml.config import Profile
 from mqlml.errors import ConfigError, LeakageError
 from mqlml.training.leakage.findings import Clue, Finding, conclude
+from mqlml.training.leakage.missingness import check_filling, check_missingness
 from mqlml.training.leakage.names import check_identifier, check_name
 from mqlml.training.leakage.times import Moments, check_times
-from mqlml.training.leakage.univariate import (
-    AUDIT_ERROR,
-    Halves,
-    check_missingness,
-    check_values,
-    split_halves,
-)
+from mqlml.training.leakage.univariate import AUDIT_ERROR, Halves, check_values, split_halves
 
-__all__ = ["Evidence", "audit_columns", "check_forced"]
+__all__ = ["Evidence", "audit_columns", "audited_columns", "check_forced"]
 
-_BOUNDS, _TIME_BOUNDS = 7, 2
-"""Bounds computed for a column: two for its values, five for its missingness; two for its times, where it has any."""
+_BOUNDS, _TIME_BOUNDS = 7, 6
+"""Bounds computed for a column: two for its values, five for its missingness. Where leads have times, four for its
+times, two for its missingness by age; and one for each other outcome (`Evidence.reached`)."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +35,14 @@ class Evidence:
         The leads that had time enough to convert; the others' labels are not used. None means all.
     moments : Moments or None
         The journeys' times; None for a flat table, which has none.
+    reached : for each outcome short of winning, as a text, which leads reached it.
     changes : clues of the attribute history, by column.
     targets, written : as in `check_name`.
     """
 
     settled: npt.NDArray[np.bool_] | None = None
     moments: Moments | None = None
+    reached: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     changes: Mapping[str, Clue] = field(default_factory=dict)
     targets: Collection[str] = ()
     written: Collection[str] = ()
@@ -64,6 +62,16 @@ def check_forced(forced: Iterable[str], there: Collection[str], where: str, what
             found = ", ".join(map(repr, list(there)[:6])) + (", …" if len(there) > 6 else "") or "none"
             hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {found}"
             raise ConfigError(f"{where} names {name!r}, which is no {what}; {hint}")
+
+
+def audited_columns(attributes: pd.DataFrame, profile: Profile) -> list[str]:
+    """The columns that may become static features, or would if they were not refused."""
+    static = profile.static
+    return [
+        column
+        for column in attributes.columns
+        if (static == "auto" or column in static or column in profile.force) and column not in profile.history
+    ]
 
 
 def audit_columns(
@@ -101,15 +109,10 @@ def audit_columns(
     evidence = evidence or Evidence()
     check_forced(profile.force, list(attributes.columns), "profile.force", "attribute of the leads")
     named: Collection[str] = () if profile.static == "auto" else profile.static
-    audited = [
-        column
-        for column in attributes.columns
-        if (profile.static == "auto" or column in named or column in profile.force)
-        and column not in profile.history
-    ]
+    audited = audited_columns(attributes, profile)
     rows = np.arange(len(label)) if evidence.settled is None else np.flatnonzero(evidence.settled)
     halves = split_halves(label[rows], order[rows])
-    bounds = _BOUNDS + (_TIME_BOUNDS if evidence.moments is not None else 0)
+    bounds = _BOUNDS + len(evidence.reached) + (_TIME_BOUNDS if evidence.moments is not None else 0)
     error = AUDIT_ERROR / max(bounds * len(audited), 1)
     findings = []
     for column in audited:
@@ -145,15 +148,20 @@ def _check_column(
     error: float,
 ) -> Iterator[Clue]:
     settled = values if len(rows) == len(values) else values.iloc[rows].reset_index(drop=True)
-    missingness = check_missingness(settled, halves, error=error)
+    reached = {outcome: which[rows] for outcome, which in evidence.reached.items()}
+    missingness = check_missingness(settled, halves, error=error, reached=reached)
+    moments, filling = evidence.moments, None
+    if moments is not None and evidence.settled is not None:
+        filling = check_filling(values, moments.created, evidence.settled, error=error)
     clues = (
         check_name(column, targets=evidence.targets, written=evidence.written),
-        None if evidence.moments is None else check_times(values, evidence.moments, error=error),
+        None if moments is None else check_times(values, moments, error=error),
         missingness,
         # The values can only repeat what their absence has shown.
         None
         if missingness is not None and missingness.refuses
         else check_values(settled, halves, error=error),
+        filling,
         check_identifier(values),
         evidence.changes.get(column),
     )

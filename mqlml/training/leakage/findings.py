@@ -12,6 +12,7 @@ __all__ = [
     "Action",
     "Check",
     "Clue",
+    "ColumnQuestion",
     "Finding",
     "Kind",
     "Severity",
@@ -24,6 +25,7 @@ Check = Literal[
     "name",
     "univariate",
     "missingness",
+    "fills_up",
     "identifier",
     "changed",
     "time",
@@ -75,6 +77,22 @@ class Finding(Result):
     """One clue for each check that noticed something."""
     kind: Kind = "column"
     """Whether ``column`` names an attribute, an event type or a feature."""
+
+
+@dataclass(frozen=True)
+class ColumnQuestion(Result):
+    """A column that carries most of the skill: no finding, but a person must know that it is known at the cutoff."""
+
+    column: str
+    """The attribute's name."""
+    text: str
+    """What the user is asked, as a sentence; the column's name comes before it."""
+    auc: float
+    """ROC AUC with which the column alone ranks later leads."""
+    auc_low: float
+    """Its lower bound."""
+    share_of_skill: float
+    """Its share of the skill of all columns, each taken alone: between 0 and 1."""
 
 
 def _severity(clues: Collection[Clue]) -> Severity:

@@ -71,7 +71,7 @@ def _is_counted(numbers: npt.NDArray[np.float64], distinct: int) -> bool:
 
 _SALES = "is changed by sales"
 _GRADE = "is a grade given by sales"
-_KEPT = "is a score that is updated later"
+_TOOL = "is a score that is updated later"
 _GIVEN = "is assigned by sales"
 _DEAL = "exists once there is a deal"
 _ENDS = "is written when a deal ends"
@@ -79,10 +79,12 @@ _OUTCOME = "is the outcome"
 _MOVES = "is overwritten as the journey goes on"
 
 _AFTERWARDS: dict[str, str] = {
-    **dict.fromkeys(("last", "latest", "modified", "updated"), _MOVES),
-    **dict.fromkeys(("stage", "status", "lifecycle", "pipeline", "forecast"), _SALES),
-    **dict.fromkeys(("owner", "assigned", "assignee", "rep", "sdr"), _GIVEN),
-    **dict.fromkeys(("reason", "close", "closed", "closing", "churn", "churned"), _ENDS),
+    **dict.fromkeys(("last", "latest", "modified", "updated", "modstamp", "lastmodifieddate"), _MOVES),
+    **dict.fromkeys(("stage", "status", "lifecycle", "lifecyclestage", "pipeline", "forecast"), _SALES),
+    **dict.fromkeys(("leadstatus", "leadstage", "dealstage"), _SALES),
+    **dict.fromkeys(("owner", "assigned", "assignee", "rep", "sdr", "bdr", "leadowner", "closer"), _GIVEN),
+    **dict.fromkeys(("salesperson", "salesman", "salesrep", "salesagent", "seller"), _GIVEN),
+    **dict.fromkeys(("reason", "close", "closed", "closing", "closedate", "churn", "churned"), _ENDS),
     **dict.fromkeys(("amount", "revenue", "arr", "mrr"), "is written when a deal is made"),
     **dict.fromkeys(("deal", "opportunity", "contract", "invoice", "onboarding", "onboarded"), _DEAL),
     **dict.fromkeys(("convert", "converted", "conversion"), "is written at conversion"),
@@ -91,9 +93,26 @@ _AFTERWARDS: dict[str, str] = {
         ("disposition", "tag", "tags", "disqualified", "disqualification"), "is written by sales"
     ),
     **dict.fromkeys(("quality", "rating", "grade", "profile"), _GRADE),
-    **dict.fromkeys(("score", "index"), _KEPT),
+    **dict.fromkeys(("score", "scoring", "leadscore", "hubspotscore"), _TOOL),
+    **dict.fromkeys(("propensity", "einstein", "madkudu"), "is a prediction of another tool, updated later"),
 }
 """Words in a column's name that mean it is written after the journey began, and the reason."""
+
+_WITH_SALES = "is usually filled in during or after the sales contact"
+_PREDICTION = "may be a prediction of another tool"
+_PERSON = "may be the person in sales who has the lead"
+
+_PERHAPS: dict[str, str] = {
+    **dict.fromkeys(("user", "agent", "consultant", "manager", "advisor", "handler", "handled"), _PERSON),
+    **dict.fromkeys(
+        ("call", "calls", "meeting", "meetings", "attempts", "contacted", "followup"), _WITH_SALES
+    ),
+    **dict.fromkeys(("qualified", "qualification", "proposal", "quote", "quoted", "discount"), _WITH_SALES),
+    **dict.fromkeys(("negotiation", "objection", "notes", "remarks", "duration", "bant"), _WITH_SALES),
+    **dict.fromkeys(("probability", "likelihood", "predicted", "prediction", "predictive"), _PREDICTION),
+    **dict.fromkeys(("temperature", "hotness", "priority"), "may be a grade given by sales"),
+}
+"""Words that may mean the same: their columns are noted, not refused."""
 
 _HARMLESS: dict[str, set[str]] = {
     "last": {"name", "funding"},  # a surname; the company's last round
@@ -101,6 +120,7 @@ _HARMLESS: dict[str, set[str]] = {
     "stage": {"funding", "company", "startup", "growth"},  # the company's, not the deal's
     "status": {"marital", "employment", "civil", "residence"},
     "owner": {"home", "house", "business", "car", "product"},
+    "seller": {"type", "marketplace"},  # what the lead sells
     "reason": {"visit", "contact", "enquiry", "inquiry", "interest"},  # what a form asks
     "amount": {"requested", "loan", "desired", "funding", "raised"},
     "revenue": {"annual", "company", "yearly"},  # the company's size
@@ -109,11 +129,34 @@ _HARMLESS: dict[str, set[str]] = {
     "converted": {"first"},
     "profile": {"url", "linkedin", "link"},
     "rating": {"credit"},
+    "score": {"credit", "test", "exam"},
     "quality": {"air", "data"},
-    "index": {"postal", "price"},
     "rep": {"country"},
+    "user": {
+        "type",
+        "agent",
+        "count",
+        "number",
+        "base",
+        "invited",
+        "referred",
+    },  # the browser, the size, a friend
+    "agent": {"user"},
+    "manager": {"is", "title"},
+    "call": {"not", "preferred", "best", "requested", "back", "to"},  # what a form asks
+    "meeting": {"preferred", "requested"},
+    "quote": {"requested", "request"},
+    "discount": {"code", "requested", "interest"},
+    "duration": {"session", "visit", "contract", "trial", "loan", "employment"},
+    "notes": {"lotus"},
+    "qualification": {"education", "academic", "degree", "highest"},
+    "temperature": {"air", "outside", "average"},
+    "contacted": {"first"},
 }
 """Words that make a suspicious one harmless in the same name."""
+
+_INDEX = {"activity", "profile", "engagement", "lead", "fit", "interest", "intent", "behavior", "behaviour"}
+"""With one of these, an ``index`` is a score; alone it is the place of a row."""
 
 _TARGETS = ("target", "label", "y", "is_customer", "became_customer", "customer_flag", "is_success")
 """Whole names that people give to the target."""
@@ -180,6 +223,12 @@ def check_name(column: str, *, targets: Iterable[str] = (), written: Collection[
         return _named(f"{column!r} is a usual name of what is to be predicted", column)
     if (found := _find_word(column, _AFTERWARDS, _HARMLESS)) is not None:
         return _named(f"the name says {found[0]!r}: such a column {found[1]}", found[0])
+    if "index" in words and _INDEX & set(words):
+        index = next(word for word in split_words(column) if word.lower() == "index")
+        return _named(f"the name says {index!r}: such a column {_TOOL}", index)
+    if (found := _find_word(column, _PERHAPS, _HARMLESS)) is not None:
+        text = f"the name says {found[0]!r}: such a column {found[1]}"
+        return Clue("name", text, {"word": found[0]}, "suspicious", refuses=False)
     return None
 
 

@@ -1,24 +1,20 @@
 """Times: attributes that hold dates are compared with each lead's first cutoff and with its conversion.
 
-A date after the cutoff was not known then. Plans, such as a renewal date, are known beforehand; unlike records, plans
-also lie beyond the end of the data.
+A date after the cutoff was not known then. Plans, such as a renewal date, are known beforehand. Unlike records, plans
+also lie beyond the end of the data, and are not bounded by the conversion.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
-from mqlml.config import ColumnFormat
-from mqlml.journeys.times import guess_format, parse_times
-from mqlml.times import DAY, MISSING_TIME, NEVER
+from mqlml.features.parsers.dates import read_dates
+from mqlml.times import DAY, MISSING_TIME, NEVER, to_clock
 from mqlml.training.leakage.findings import Clue, Finding
 from mqlml.training.leakage.univariate import AUDIT_ERROR, filled_rows, lower_share
 from mqlml.types import Micros
@@ -26,17 +22,20 @@ from mqlml.types import Micros
 __all__ = ["Moments", "audit_creation", "check_times", "read_instants"]
 
 _MINUTE = 60_000_000
-_SAMPLED = 200
 _ENOUGH = 50_000
 """At most so many leads, evenly spread, are read: parsing texts as times is slow."""
 _NEARLY_ALL = 0.95
 _LATER = 0.05
 """Clocks and typing errors put fewer times than this share after the cutoff."""
 _BEYOND = 0.001
+"""Mistyped years put at most this share of a record's times beyond the end of the data, where nothing else tells."""
+_FEWER = 0.5
+"""A column has fewer times beyond the end than this share of what its waits would bring: it is cut off there."""
+_ON_THE_WAY = 0.95
+"""More winners than this share, surely, hold a time before their conversion: it is a step on the way to it."""
 _ALIGNED = 0.5
 """If more winners than this share hold the time of their win, the column is the win's time."""
 
-_DATED = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?!\d).*", re.DOTALL)
 _UNITS = (1_000_000, 1_000, 1)
 """Microseconds in a second, a millisecond, a microsecond."""
 _YEAR_2000 = 946_684_800_000_000
@@ -51,14 +50,14 @@ class Moments:
     created : when the lead was created; `NEVER` where that is missing.
     first_cutoff : its first cutoff; `NEVER` where it has none.
     converted : when it first reached the predicted stage; `NEVER` where it has not.
-    observed_until : end of the outcome data.
+    end : end of the data: ``observed_until``, or a later creation or outcome.
     zone : of times without an offset.
     """
 
     created: Micros
     first_cutoff: Micros
     converted: Micros
-    observed_until: int
+    end: int
     zone: ZoneInfo
 
     def take(self, rows: slice) -> Moments:
@@ -69,27 +68,6 @@ class Moments:
             first_cutoff=self.first_cutoff[rows],
             converted=self.converted[rows],
         )
-
-
-def _formats(texts: list[str]) -> Iterator[ColumnFormat | None]:
-    yield None  # ISO
-    seen = dict.fromkeys(guess_format(text) for text in texts)
-    # A day above 12 settles which comes first.
-    for form in sorted(seen, key=lambda form: form.startswith("%d")):
-        yield ColumnFormat(column="", format=form)
-
-
-def _read_text(filled: pd.Series, zone: ZoneInfo) -> Micros | None:
-    texts = filled.iloc[:: max(len(filled) // _SAMPLED, 1)].astype("str").tolist()
-    if sum(_DATED.fullmatch(text.strip()) is not None for text in texts) < _NEARLY_ALL * len(texts):
-        return None
-    codes, distinct = pd.factorize(filled)
-    column = pa.array([str(text) for text in distinct], type=pa.string())
-    for hint in _formats(texts):
-        parsed: Micros = parse_times(column, zone=zone, hint=hint, where="an attribute").data
-        if np.count_nonzero(parsed != MISSING_TIME) >= _NEARLY_ALL * len(parsed):
-            return parsed[codes]
-    return None
 
 
 def _read_numbers(numbers: npt.NDArray[np.float64], until: int) -> Micros | None:
@@ -111,9 +89,9 @@ def read_instants(values: pd.Series, moments: Moments) -> Micros | None:
     if len(filled) == 0:
         return None
     if values.dtype.kind in "fiub":
-        read = _read_numbers(filled.to_numpy(np.float64), moments.observed_until)
+        read = _read_numbers(filled.to_numpy(np.float64), moments.end)
     else:
-        read = _read_text(filled, moments.zone)
+        read = read_dates(filled, moments.zone)
     if read is None:
         return None
     times = np.full(len(values), MISSING_TIME)
@@ -136,7 +114,7 @@ def check_times(values: pd.Series, moments: Moments, *, error: float) -> Clue | 
     # A date without an hour, or in another zone, may seem up to a day later.
     later = int((times[with_cutoff] - moments.first_cutoff[with_cutoff] >= DAY).sum())
     at_win = int((np.abs(times[won] - moments.converted[won]) < _MINUTE).sum())
-    beyond = float((times[known] >= moments.observed_until + DAY).mean()) if known.any() else 0.0
+    beyond = float((times[known] >= moments.end + DAY).mean()) if known.any() else 0.0
     figures: dict[str, float | int] = {
         "times": n,
         "after_cutoff": later,
@@ -149,10 +127,40 @@ def check_times(values: pd.Series, moments: Moments, *, error: float) -> Clue | 
     if n_won and lower_share(at_win, n_won, error=error) >= _ALIGNED:
         text = f"it holds the minute of the conversion for {at_win:,} of {n_won:,} winners: it is the outcome's time"
         return Clue("time", text, figures, "certain")
-    if figures["share_after_cutoff_low"] >= _LATER and beyond <= _BEYOND:
+    if figures["share_after_cutoff_low"] >= _LATER and (
+        beyond <= _BEYOND or _is_record(times, moments, error=error)
+    ):
         text = f"{later:,} of its {n:,} times lie after the lead's first snapshot: they were not known then"
         return Clue("time", text, figures, "certain")
     return None
+
+
+def _is_record(times: Micros, moments: Moments, *, error: float) -> bool:
+    """Whether times were written down as things happened, though some lie beyond the end of the data.
+
+    Both signs compare with what the waits since creation would bring by themselves: a record is cut off at the end of
+    the data, and a step on the way to a conversion comes before it.
+    """
+    rows = (times != MISSING_TIME) & (moments.created < NEVER)
+    wait = np.sort(times[rows] - moments.created[rows])
+    if len(wait) == 0:
+        return False
+
+    def share_within(limits: Micros) -> float:
+        return float((np.searchsorted(wait, limits, side="right") / len(wait)).mean())
+
+    expected = 1 - share_within(moments.end + DAY - moments.created[rows])
+    inside = int((times[rows] < moments.end + DAY).sum())
+    if 1 - lower_share(inside, len(wait), error=error) < _FEWER * expected:
+        return True
+    won = rows & (moments.converted < NEVER)
+    limits = moments.converted[won] + DAY
+    before = int((times[won] < limits).sum())
+    if before == 0:
+        return False
+    usual = share_within(limits - moments.created[won])
+    low = lower_share(before, int(won.sum()), error=error)
+    return low >= max(_ON_THE_WAY, usual + _FEWER * (1 - usual))
 
 
 _SECOND = 1_000_000
@@ -160,29 +168,50 @@ _ENTERED = 0.05
 """Mishaps put the creation of fewer winners than this share at their conversion or later."""
 
 _ONE_HOUR = 0.9
-"""If more leads than this share were created at one time of day, creation is known by day only."""
+"""If more times than this share are at one time of day, they are known by day only."""
+
+
+def _by_day(clocks: Micros) -> bool:
+    counts = np.unique(clocks % DAY, return_counts=True)[1]
+    return bool(len(clocks) > 1 and counts.max() > _ONE_HOUR * len(clocks))
 
 
 def audit_creation(moments: Moments) -> tuple[Finding, ...]:
-    """Whether many winners were created in the second of their conversion, or later.
+    """Whether many winners converted before they were created, or in the same second.
 
-    Where creation is known by day only, the same day is no evidence.
+    Where creations or conversions are known by day only, an earlier day counts, in the config's zone.
     """
     won = np.flatnonzero((moments.converted < NEVER) & (moments.created < NEVER))
     if len(won) == 0:
         return ()
-    hour = moments.created[won] % DAY
-    if np.unique(hour, return_counts=True)[1].max() > _ONE_HOUR * len(won) and len(won) > 1:
-        return ()
-    wait = moments.converted[won] - moments.created[won]
-    late = int((wait < _SECOND).sum())
+    created, converted = (
+        to_clock(times[won], moments.zone.key) for times in (moments.created, moments.converted)
+    )
+    by_day = _by_day(created) or _by_day(converted)
+    if by_day:
+        early = late = int((converted // DAY < created // DAY).sum())
+    else:
+        early = int((moments.converted[won] <= moments.created[won] - _SECOND).sum())
+        late = int((moments.converted[won] < moments.created[won] + _SECOND).sum())
     low = lower_share(late, len(won), error=AUDIT_ERROR)
     if low < _ENTERED:
         return ()
-    text = (
-        f"{late:,} of {len(won):,} winners were created in the second of their conversion or later: they were "
-        "entered at the deal and never were open leads. Leave them out, or map the time of the first contact"
-    )
-    figures = {"winners": len(won), "created_at_conversion": late, "share_low": low}
+    figures = {
+        "winners": len(won),
+        "created_at_conversion": late - early,
+        "created_after_conversion": early,
+        "share_low": low,
+    }
+    if 2 * early > late:
+        text = (
+            f"{early:,} of {len(won):,} winners converted {'on a day ' if by_day else ''}before their creation: it "
+            "is the time of an import, or they were customers already. Map the time of the first contact, or leave "
+            "them out"
+        )
+    else:
+        text = (
+            f"{late:,} of {len(won):,} winners were created in the second of their conversion or later: they were "
+            "entered at the deal and never were open leads. Leave them out, or map the time of the first contact"
+        )
     clue = Clue("time", text, figures, "likely", refuses=False)
     return (Finding("created_at", text, "noted", "likely", (clue,)),)

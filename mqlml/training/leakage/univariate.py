@@ -1,4 +1,4 @@
-"""Univariate checks: how well one column alone ranks later leads, by its values or by whether it is filled in.
+"""Univariate checks: how well the values of one column alone rank later leads.
 
 An audit tests many columns on few rows, and a point estimate of few rows is often near-perfect by chance. Hence every
 statistical check compares a one-sided lower bound, whose error is shared out among all bounds of the audit.
@@ -21,8 +21,8 @@ from mqlml.types import Ints
 __all__ = [
     "AUDIT_ERROR",
     "Halves",
-    "check_missingness",
     "check_values",
+    "code_values",
     "filled_rows",
     "lifted",
     "lower_auc",
@@ -67,65 +67,6 @@ def lower_auc(auc: float, n_won: int, n_other: int, *, error: float) -> float:
 def _divergence(p: float, q: float) -> float:
     rest = (1 - p) * math.log((1 - p) / (1 - q)) if p < 1 else 0.0
     return p * math.log(p / q) + rest
-
-
-_SHARE, _SHARE_LOW = 0.97, 0.8
-"""Thresholds for the share of winners among the filled leads and for its lower bound; lower than for a rule of
-values, since there is nothing to choose, and so no best one of many that looks good by luck."""
-
-
-def check_missingness(values: pd.Series, halves: Halves, *, error: float) -> Clue | None:
-    """Whether being filled in (or empty) nearly always goes with winning, or surely with not winning.
-
-    The first is refused. The second is noted only: a competitor's name, too, is filled in for those who never buy,
-    and is known beforehand.
-
-    Parameters
-    ----------
-    values : one row per lead.
-    error : the chance that one of the bounds may be too high.
-    """
-    filled = filled_rows(values)
-    if filled.all() or not filled.any():
-        return None
-    won = halves.won
-    winners, others = int(won.sum()), int((~won).sum())
-    if min(winners, others) == 0:
-        return None
-    ranking = rank_later(filled.astype(np.int64), 2, halves, error=error)
-    of_winners, of_others = float(filled[won].mean()), float(filled[~won].mean())
-    figures: dict[str, float | int] = {
-        "filled": int(filled.sum()),
-        "filled_of_winners": of_winners,
-        "filled_of_others": of_others,
-        "winners": winners,
-        "others": others,
-    }
-    if ranking is not None:
-        figures |= {"auc": ranking.auc, "auc_low": ranking.auc_low}
-    shares = (
-        f"it is filled in for {_percent(of_winners)} of the winners and {_percent(of_others)} of the others"
-    )
-    if ranking is not None and ranking.too_good:
-        return Clue("missingness", f"{shares}: that alone gives the outcome away", figures, "likely")
-    sides = ((filled, "filled in"), (~filled, "empty"))
-    counts = [(int(won[rows].sum()), int(rows.sum()), state) for rows, state in sides]
-    least = max(_SHARE_LOW, lifted(winners, others))
-    for hits, n, state in counts:
-        if hits >= _SHARE * n and lower_share(hits, n, error=error) >= least:
-            text = f"{hits:,} of the {n:,} leads for which it is {state} converted: that alone gives the outcome away"
-            return Clue("missingness", text, figures, "likely")
-    least = max(_SHARE_LOW, lifted(others, winners))
-    for hits, n, state in counts:
-        if lower_share(n - hits, n, error=error) >= least:
-            text = f"{hits:,} of the {n:,} leads for which it is {state} converted: is it written when one is lost?"
-            return Clue("missingness", text, figures, "suspicious", refuses=False)
-    return None
-
-
-def _percent(share: float) -> str:
-    rounded = f"{share:.0%}"
-    return f"{share:.1%}" if (rounded == "0%" and share > 0) or (rounded == "100%" and share < 1) else rounded
 
 
 UNIVARIATE_AUC = 0.9
@@ -178,7 +119,7 @@ def filled_rows(values: pd.Series) -> npt.NDArray[np.bool_]:
     return filled
 
 
-def _code(values: pd.Series, early: npt.NDArray[np.intp]) -> tuple[Ints, int]:
+def code_values(values: pd.Series, early: npt.NDArray[np.intp]) -> tuple[Ints, int]:
     """Each row's value as a code from 0 (missing) up: texts as they are, numbers in bins learned early."""
     if values.dtype.kind not in "fiub":
         codes = pd.factorize(values)[0].astype(np.int64) + 1
@@ -209,6 +150,7 @@ class Ranking:
     auc, auc_low : its ROC AUC, and the lower bound.
     winners, others : of the later half.
     rule_rows, rule_hits : leads of the later half with a value that had nearly always won; the winners among them.
+    skill : log loss of the earlier half's base rate less that of the values' rates, per row of the later half.
     """
 
     auc: float
@@ -217,6 +159,7 @@ class Ranking:
     others: int
     rule_rows: int
     rule_hits: int
+    skill: float
 
     @property
     def too_good(self) -> bool:
@@ -235,7 +178,12 @@ def rank_later(codes: Ints, size: int, halves: Halves, *, error: float) -> Ranki
     if min(winners, others, len(early)) == 0:
         return None
     base = float(seen_won.sum() / seen.sum())
-    auc = _auc((seen_won + _PRIOR * base) / (seen + _PRIOR), late_won, late_other)
+    rate = (seen_won + _PRIOR * base) / (seen + _PRIOR)
+    auc = _auc(rate, late_won, late_other)
+    # Without a winner or a loser in the earlier half a rate of 0 or 1 would make any later row infinitely unlikely.
+    low = 0.5 / (len(early) + 1)
+    likely, usual = np.clip(rate, low, 1 - low), min(max(base, low), 1 - low)
+    gain = late_won * np.log(likely / usual) + late_other * np.log((1 - likely) / (1 - usual))
     rule = (seen >= _RULE_SEEN) & (seen_won >= _RULE_LEARNED * seen)
     return Ranking(
         auc=auc,
@@ -244,6 +192,7 @@ def rank_later(codes: Ints, size: int, halves: Halves, *, error: float) -> Ranki
         others=others,
         rule_rows=int((late_won + late_other)[rule].sum()),
         rule_hits=int(late_won[rule].sum()),
+        skill=float(gain.sum()) / len(late),
     )
 
 
@@ -261,7 +210,7 @@ def check_values(values: pd.Series, halves: Halves, *, error: float) -> Clue | N
     values : one row per lead.
     error : the chance that one of the bounds may be too high.
     """
-    codes, size = _code(values, halves.early)
+    codes, size = code_values(values, halves.early)
     found = rank_later(codes, size, halves, error=error)
     if found is None:
         return None

@@ -18,9 +18,10 @@ from mqlml.training import audit_journeys
 from mqlml.training.leakage.changes import check_changes, count_changes
 from mqlml.training.leakage.columns import Evidence, audit_columns
 from mqlml.training.leakage.findings import Clue, conclude
+from mqlml.training.leakage.missingness import check_missingness
 from mqlml.training.leakage.names import check_identifier
 from mqlml.training.leakage.times import Moments, audit_creation, check_times, read_instants
-from mqlml.training.leakage.univariate import check_missingness, split_halves
+from mqlml.training.leakage.univariate import split_halves
 from tests.by_hand import instant, journeys, table
 from tests.features.worlds import make_config_of
 
@@ -36,7 +37,7 @@ def moments(**times: Any) -> Moments:
         "created": created,
         "first_cutoff": created,
         "converted": np.where(won, created + 10 * DAY, NEVER),
-        "observed_until": int(created.max()) + 30 * DAY,
+        "end": int(created.max()) + 30 * DAY,
         "zone": ZoneInfo("UTC"),
     }
     return Moments(**{**given, **times})
@@ -162,7 +163,7 @@ class TestTimes:
     def test_an_activity_that_is_overwritten_is_later_than_the_cutoff(self, write: Any) -> None:
         when = moments()
         rng = np.random.default_rng(1)
-        last = np.minimum(when.created + rng.integers(0, 60, N) * DAY, when.observed_until)
+        last = np.minimum(when.created + rng.integers(0, 60, N) * DAY, when.end)
         clue = check_times(write(last), when, error=0.001)
         assert clue is not None
         assert (clue.check, clue.severity) == ("time", "certain")

@@ -1,0 +1,266 @@
+"""Tables in databases are copied once to Parquet files, from one consistent snapshot, and then read like files."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mqlml.config import Config, Table
+from mqlml.errors import ConfigError, DatabaseError
+from mqlml.journeys.postgres import connect, connect_arrow, describe_url, explaining, is_postgres, retrying
+
+__all__ = ["DatabaseCopies", "copied_tables", "has_databases", "open_copies"]
+
+_TABLES = ("leads", "outcomes", "history", "merges", "events")
+_DONE = "done"
+_NEEDED = "mqlml_needed"
+_ROWS = 1 << 16
+
+_PLAIN = ("bool", "int2", "int4", "int8", "float4", "float8", "text", "varchar", "bpchar")
+_TIMES = ("timestamptz", "timestamp", "date")
+_LONGEST_INTEGER = 18
+"""Digits that a bigint always holds."""
+
+
+def _tables_of(config: Config, name: str) -> tuple[Table, ...]:
+    """The tables behind a name of ``data``: several for events in several tables, none for one left out."""
+    spec = getattr(config.data, name)
+    return (spec,) if isinstance(spec, Table) else tuple(spec or ())
+
+
+def has_databases(config: Config) -> bool:
+    """Whether some table of a config lies in a database."""
+    return any(table.url is not None for name in _TABLES for table in _tables_of(config, name))
+
+
+class _Snapshot(Protocol):
+    """One transaction that sees a database as it was when it began."""
+
+    def read(self, sql: str, lead_column: str | None, needed: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows of a query; only those of the needed leads if there is a column to tell them by."""
+
+
+@contextlib.contextmanager
+def open_copies(config: Config, folder: Path) -> Iterator[DatabaseCopies]:
+    """Begin to copy the tables of a config into a folder; all tables of one URL come from one transaction."""
+    folder.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        yield DatabaseCopies(config, folder, stack)
+
+
+@contextlib.contextmanager
+def copied_tables(config: Config) -> Iterator[Config]:
+    """A config whose tables in databases are copied for as long as the context lasts."""
+    if not has_databases(config):
+        yield config
+        return
+    with tempfile.TemporaryDirectory(prefix="mqlml-") as folder, open_copies(config, Path(folder)) as copies:
+        yield copies.copy(_TABLES)
+
+
+class DatabaseCopies:
+    """Copies of a config's tables; `open_copies` makes it."""
+
+    def __init__(self, config: Config, folder: Path, stack: ExitStack) -> None:
+        self._config, self._folder, self._stack = config, folder, stack
+        self._snapshots: dict[str, _Snapshot] = {}
+        self._done = (folder / _DONE).exists()
+
+    def copy(self, names: Sequence[str], *, needed: Sequence[str] | None = None) -> Config:
+        """Copy some tables; the config that reads the copies in their place.
+
+        Parameters
+        ----------
+        needed : ids of leads, as text. Rows of other leads are not copied, as far as the database lets us send it
+            the ids. All rows if None.
+
+        Raises
+        ------
+        DatabaseError
+            If a database cannot be reached or refuses.
+        """
+        for name in names:
+            tables = _tables_of(self._config, name)
+            copied = [self._copy(spec, name, number, needed) for number, spec in enumerate(tables)]
+            if copied:
+                update = {name: copied if isinstance(getattr(self._config.data, name), list) else copied[0]}
+                data = self._config.data.model_copy(update=update)
+                self._config = self._config.model_copy(update={"data": data})
+        return self._config
+
+    def _copy(self, spec: Table, name: str, number: int, needed: Sequence[str] | None) -> Table:
+        """The table as one that reads the copy, where it lies in a database."""
+        if spec.url is None:
+            return spec
+        file = self._folder / f"{name}-{number}.parquet"
+        if not self._done:
+            self._write(spec.url, spec, name, file, needed)
+        return spec.model_copy(update={"sql": None, "url": None, "path": str(file.absolute())})
+
+    def finish(self) -> None:
+        """Note that all tables are copied, so that a job that resumes reads the same snapshot."""
+        (self._folder / _DONE).touch()
+
+    def _write(self, url: str, spec: Table, name: str, file: Path, needed: Sequence[str] | None) -> None:
+        assert spec.sql is not None  # the config holds it wherever it holds a URL
+        if url not in self._snapshots:
+            self._snapshots[url] = retrying(lambda: _begin(url, self._config, self._stack))
+        sql = spec.sql.strip().rstrip(";")
+        lead_column = None if needed is None else spec.column("lead_id")
+        batches = self._snapshots[url].read(sql, lead_column, needed or ())
+        first = next(batches, None)
+        if first is None:
+            raise DatabaseError(f"data.{name}: {describe_url(url)} returned no rows; correct the query")
+        with pq.ParquetWriter(file, first.schema, compression="lz4") as writer:
+            writer.write_batch(first)
+            for batch in batches:
+                writer.write_batch(batch)
+
+
+def _begin(url: str, config: Config, stack: ExitStack) -> _Snapshot:
+    if is_postgres(url):
+        return _Postgres(url, stack)
+    scheme, _, place = url.partition(":///")
+    path = config.folder / Path(place).expanduser()
+    if scheme in ("sqlite", "duckdb"):
+        if not path.is_file():
+            raise ConfigError(f"there is no database {str(path)!r}; correct the url")
+        return _Sqlite(path, stack) if scheme == "sqlite" else _DuckDB(path, stack)
+    raise ConfigError(
+        f"a url must begin with postgresql://, sqlite:/// or duckdb:///; found {describe_url(url)!r}"
+    )
+
+
+class _Postgres:
+    """One ``REPEATABLE READ`` transaction over ADBC; a second connection only asks for the types of columns."""
+
+    def __init__(self, url: str, stack: ExitStack) -> None:
+        self._url = url
+        self._types = stack.enter_context(contextlib.closing(connect(url)))
+        self._connection = stack.enter_context(contextlib.closing(connect_arrow(url, autocommit=True)))
+        self._filled = False
+        with explaining(url), contextlib.closing(self._connection.cursor()) as cursor:
+            cursor.execute("SELECT has_database_privilege(current_database(), 'TEMP')")
+            self._may_filter = bool(cursor.fetchone()[0])
+            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            if self._may_filter:
+                cursor.execute(f"CREATE TEMP TABLE {_NEEDED} (lead_id text)")
+            cursor.execute("SET TRANSACTION READ ONLY")
+
+    def read(self, sql: str, lead_column: str | None, needed: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        chosen = f"SELECT {self._columns(sql)} FROM ({sql}) AS q"
+        with explaining(self._url), contextlib.closing(self._connection.cursor()) as cursor:
+            if lead_column is not None and self._may_filter:
+                if not self._filled:
+                    ids = pa.table({"lead_id": pa.array(needed, pa.string())})
+                    cursor.adbc_ingest(_NEEDED, ids, mode="append", temporary=True)
+                    self._filled = True
+                chosen += f" WHERE q.{_quote(lead_column)}::text IN (SELECT lead_id FROM {_NEEDED})"
+            cursor.execute(chosen)
+            reader = cursor.fetch_record_batch()
+            schema = pa.schema([pa.field(field.name, field.type) for field in reader.schema])
+            for batch in reader:
+                yield batch.cast(schema)
+
+    def _columns(self, sql: str) -> str:
+        """The columns of a query, each as a type that Arrow holds exactly."""
+        with explaining(self._url):
+            cursor = self._types.execute(f"SELECT * FROM ({sql}) AS q LIMIT 0")
+            types = self._types.adapters.types
+            return ", ".join(
+                f"{_cast(column, types.get(column.type_code))} AS {_quote(column.name)}"
+                for column in cursor.description
+            )
+
+
+def _cast(column: Any, kind: Any) -> str:
+    name = f"q.{_quote(column.name)}"
+    known = kind.name if kind is not None else ""
+    if known in _PLAIN:
+        return name
+    if known in _TIMES:
+        return f"CASE WHEN isfinite({name}) THEN {name} END"  # Arrow has no infinity of times
+    if known == "numeric":
+        whole = column.scale == 0 and column.precision is not None and column.precision <= _LONGEST_INTEGER
+        return f"{name}::{'bigint' if whole else 'double precision'}"
+    if known == "money":
+        return f"{name}::numeric::double precision"
+    return f"{name}::text"
+
+
+class _Sqlite:
+    """One transaction on a SQLite file; times and everything else but numbers are text there."""
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self._where = str(path)
+        self._connection = stack.enter_context(
+            contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None))
+        )
+        self._connection.execute("BEGIN")
+
+    def read(self, sql: str, lead_column: str | None, needed: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        del lead_column, needed
+        try:
+            cursor = self._connection.execute(sql)
+            names = [column[0] for column in cursor.description]
+            kinds = self._kinds(sql, names)
+            while rows := cursor.fetchmany(_ROWS):
+                columns = [
+                    pa.array(_convert(values, kind), kind)
+                    for values, kind in zip(zip(*rows, strict=True), kinds, strict=True)
+                ]
+                yield pa.RecordBatch.from_arrays(columns, names=names)
+        except (sqlite3.Error, sqlite3.Warning) as error:
+            raise DatabaseError(f"{self._where}: {error}; correct the query, or see to the file") from None
+
+    def _kinds(self, sql: str, names: Sequence[str]) -> list[pa.DataType]:
+        """The type of each column, from all its values: SQLite has none of its own."""
+        asked = ", ".join(
+            f"max(typeof({_quote(name)}) = 'text' OR typeof({_quote(name)}) = 'blob'), "
+            f"max(typeof({_quote(name)}) = 'real')"
+            for name in names
+        )
+        found = self._connection.execute(f"SELECT {asked} FROM ({sql})").fetchone()
+        return [
+            pa.string() if found[2 * at] else pa.float64() if found[2 * at + 1] else pa.int64()
+            for at in range(len(names))
+        ]
+
+
+def _convert(values: Sequence[Any], kind: pa.DataType) -> list[Any]:
+    if kind == pa.string():
+        return [None if value is None else str(value) for value in values]
+    return list(values)
+
+
+class _DuckDB:
+    """One transaction on a DuckDB file, opened to be read only."""
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self._where = str(path)
+        try:
+            self._connection = stack.enter_context(duckdb.connect(path, read_only=True))
+            self._connection.execute("BEGIN")
+        except duckdb.Error as error:
+            raise DatabaseError(f"{path}: {str(error).splitlines()[0]}; close the other process") from None
+
+    def read(self, sql: str, lead_column: str | None, needed: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        del lead_column, needed
+        try:
+            yield from self._connection.sql(sql).to_arrow_reader(_ROWS)
+        except duckdb.Error as error:
+            raise DatabaseError(f"{self._where}: {str(error).splitlines()[0]}; correct the query") from None
+
+
+def _quote(name: str) -> str:
+    """A name as SQL takes it."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,134 @@
+"""Match rows of other tables to leads by their ids, however the tables write them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mqlml.journeys.parse import parse_ids
+from mqlml.journeys.tables import TableReader
+from mqlml.times import MISSING_TIME
+from mqlml.types import Mask, Micros
+
+__all__ = ["Aliases", "LeadIds", "OwnRows"]
+
+Places = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Aliases:
+    """Ids of leads that are gone from the leads table, merged into others: the place of each and since when."""
+
+    ids: Any
+    place: Places
+    since: Micros
+
+    def without(self, out: Mask) -> Aliases:
+        """Those of the leads that stay, at their new places."""
+        stay = ~out[self.place]
+        place = (np.cumsum(~out) - 1)[self.place[stay]].astype(np.int32)
+        return Aliases(self.ids.filter(pa.array(stay)), place, self.since[stay])
+
+
+@dataclass(frozen=True)
+class OwnRows:
+    """Which rows of a table belong to a lead: the place of each row's lead (-1 none), and since when it is known to
+    be that lead's (`MISSING_TIME` for from the beginning)."""
+
+    place: Places
+    since: Micros
+
+
+@dataclass(frozen=True)
+class LeadIds:
+    """Ids of the leads that are kept, of those in quarantine and of those that a rule leaves out.
+
+    Attributes
+    ----------
+    kept, aside, excluded : Arrow arrays of one type, int64 or text as it is written.
+    aliases : further ids of kept leads.
+    """
+
+    kept: Any
+    aside: Any
+    excluded: Any = None
+    aliases: Aliases | None = None
+
+    @cached_property
+    def _numbers(self) -> pd.Index[Any]:
+        numbers: pd.Index[Any] = pd.Index(np.asarray(self.kept))
+        return numbers
+
+    @cached_property
+    def _plain(self) -> Any:
+        return parse_ids(self.kept).data
+
+    def find(self, ids: Any) -> Places:
+        """The place of each id among the kept leads, -1 where it is not among them or missing."""
+        if pa.types.is_int64(ids.type) and pa.types.is_int64(self.kept.type):
+            # The index keeps its table of hashes, which Arrow rebuilds for every batch of a long table.
+            places = self._numbers.get_indexer(pd.Index(np.asarray(pc.fill_null(ids, 0))))
+            return np.where(np.asarray(pc.is_valid(ids)), places, -1).astype(np.int32)
+        return _place_in(ids, self.kept)
+
+    def resolve(self, reader: TableReader, column: str = "lead_id") -> OwnRows:
+        """The leads of another table's rows. Rows without a kept lead are set aside, those of a lead that is left out
+        by a rule are left out with it.
+
+        Ids match as they are written; those that do not match so, without white space around them and without the
+        ``.0`` of a column that passed through floats.
+        """
+        ids = reader.ids(column, verbatim=True)
+        place = self.find(ids)
+        present = np.asarray(pc.is_valid(ids))
+        strange = present & (place < 0)
+        since = np.full(len(place), MISSING_TIME)
+        if strange.any():
+            plain = reader.plain_ids(column)
+            strange &= ~_fill(place, strange, _place_in(plain, self._plain))
+            if self.aliases is not None:
+                known = _place_in(plain, self.aliases.ids)
+                found = strange & (known >= 0)
+                place[found], since[found] = (
+                    self.aliases.place[known[found]],
+                    self.aliases.since[known[found]],
+                )
+                strange &= ~found
+        if strange.any():
+            if self.excluded is not None:
+                left_out = strange & (_place_in(plain, parse_ids(self.excluded).data) >= 0)
+                reader.leave_out(left_out)
+                strange &= ~left_out
+            orphaned = strange & (_place_in(plain, parse_ids(self.aside).data) >= 0)
+            reader.refuse(orphaned, column, "its lead is in quarantine")
+            remedy = "check that data.leads holds all leads, and that lead_id is written alike in both tables"
+            reader.refuse(strange & ~orphaned, column, "unknown lead", remedy)
+        return OwnRows(place, since)
+
+    def column(self, place: Places, reader: TableReader) -> pd.Series:
+        """The ids of the rows that are kept, in the type that leads have."""
+        series: pd.Series = self.kept.take(pa.array(place[reader.ledger.usable])).to_pandas()
+        return series
+
+
+def _place_in(ids: Any, among: Any) -> Places:
+    """The place of each id in another array, whatever the types; -1 where it is not in it or missing."""
+    if ids.type != among.type:
+        ids, among = (pc.cast(values, pa.string()) for values in (ids, among))
+    among = among.combine_chunks() if isinstance(among, pa.ChunkedArray) else among
+    found = pc.index_in(ids, value_set=among, skip_nulls=True)
+    return np.asarray(pc.fill_null(found, -1), np.int32).copy()
+
+
+def _fill(place: Places, where: npt.NDArray[np.bool_], found: Places) -> npt.NDArray[np.bool_]:
+    """Write what was found into the places that lack it; where that was."""
+    filled: npt.NDArray[np.bool_] = where & (found >= 0)
+    place[filled] = found[filled]
+    return filled

@@ -1,0 +1,155 @@
+"""What a run writes: finished scores, the leads that were not scored and why, and the record of the run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mqlml.config import Problem
+from mqlml.journeys import Journeys
+from mqlml.times import column_to_microseconds, to_microseconds
+from mqlml.training.snapshots import creation_times, exit_times
+
+__all__ = ["Batch", "RunRecord", "compare_labels", "count_labels", "list_skipped", "read_batches"]
+
+BATCH = 1 << 16
+"""Rows that are sent to a database at a time."""
+
+CUSTOMER = "customer already"
+CLOSED = "closed"
+TOO_OLD = "too old"
+TOO_YOUNG = "too young"
+NOT_NAMED = "not among the leads named"
+NOT_CREATED = "created later"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run, as ``score_runs`` keeps it.
+
+    Attributes
+    ----------
+    job_id : a text of its own for each run.
+    started_at, cutoff_time : datetimes with a zone
+    model_name, model_version : the version that scored.
+    rows_read, quarantined : rows of all source tables, and those of them that could not be used.
+    scored, skipped : leads with a score, and open or closed leads without one.
+    labels : leads by label, most frequent first.
+    changed_labels : leads with another label than the last time.
+    newest_fact : the last moment at which the data knew something before the cutoff; None where it knew nothing.
+    mqlml_version : the release that ran.
+    """
+
+    job_id: str
+    started_at: dt.datetime
+    cutoff_time: dt.datetime
+    model_name: str
+    model_version: int
+    rows_read: int
+    quarantined: int
+    scored: int
+    skipped: int
+    labels: dict[str, int]
+    changed_labels: int
+    newest_fact: dt.datetime | None
+    mqlml_version: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """All that one run writes, in one step.
+
+    Attributes
+    ----------
+    files : Parquet files of finished scores, each in the order of `mqlml.scoring.batch.sort_scores`.
+    skipped : DataFrame with ``lead_id``, ``cutoff_time``, ``reason``.
+    record : RunRecord
+    whole : whether all open leads are in it, so that a lead that is not has no score at this cutoff.
+    """
+
+    files: tuple[Path, ...]
+    skipped: pd.DataFrame
+    record: RunRecord
+    whole: bool
+
+
+def list_skipped(journeys: Journeys, problem: Problem, as_of: dt.datetime, scored: pd.Series) -> pd.DataFrame:
+    """Every lead without a score and the reason; the end of its journey comes before its age.
+
+    Returns
+    -------
+    DataFrame with ``lead_id``, ``cutoff_time`` and ``reason``, in the order of ``journeys.leads``.
+    """
+    leads = journeys.leads
+    at = to_microseconds(as_of)
+    wins = journeys.outcomes[journeys.outcomes["stage"] == problem.outcome]
+    known = np.maximum(
+        column_to_microseconds(wins["occurred_at"]), column_to_microseconds(wins["recorded_at"])
+    )
+    customers = leads["lead_id"].isin(wins["lead_id"][known < at]).to_numpy(dtype=bool)
+    created = creation_times(leads)
+    low, high = problem.age_limits
+    reasons = np.select(
+        [
+            created > at,
+            customers,
+            exit_times(journeys, problem) < at,
+            at - created > high,
+            at - created < low,
+        ],
+        [NOT_CREATED, CUSTOMER, CLOSED, TOO_OLD, TOO_YOUNG],
+        default=NOT_NAMED,
+    )
+    skipped = ~leads["lead_id"].isin(scored).to_numpy(dtype=bool)
+    found = leads.loc[skipped, ["lead_id"]].reset_index(drop=True)
+    found["cutoff_time"] = pd.Timestamp(as_of).as_unit("us")
+    found["reason"] = pd.Series(reasons[skipped], dtype="str")
+    return found
+
+
+def read_batches(files: tuple[Path, ...], columns: tuple[str, ...] | None = None) -> pa.RecordBatchReader:
+    """The rows of finished parts as Arrow batches, a few at a time."""
+    schema = pq.read_schema(files[0])
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns])
+    schema = schema.remove_metadata()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for file in files:
+            with pq.ParquetFile(file, pre_buffer=False) as opened:
+                for batch in opened.iter_batches(BATCH, columns=schema.names, use_threads=False):
+                    yield batch.select(schema.names).cast(schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def count_labels(files: tuple[Path, ...]) -> dict[str, int]:
+    """Leads by label, most frequent first."""
+    labels = pd.concat([read_labels(file)["label"] for file in files])
+    return {str(name): int(n) for name, n in labels.value_counts().items()}
+
+
+def compare_labels(files: tuple[Path, ...]) -> tuple[int, int]:
+    """Leads that were scored before, and those of them whose label is another one now."""
+    before, changed = 0, 0
+    for file in files:
+        labels = read_labels(file)
+        known = labels["previous_label"].notna()
+        before += int(known.sum())
+        changed += int((known & (labels["previous_label"] != labels["label"])).sum())
+    return before, changed
+
+
+def read_labels(file: Path) -> pd.DataFrame:
+    """``label`` and ``previous_label`` of a finished part."""
+    labels: pd.DataFrame = pq.read_table(
+        file, columns=["label", "previous_label"], use_threads=False
+    ).to_pandas()
+    return labels

@@ -1,0 +1,310 @@
+"""Data warnings: what a journey's tables show that no row is to blame for, told before a model is trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mqlml.config import Config
+from mqlml.errors import PopulationError
+from mqlml.journeys import Journeys
+from mqlml.results import Result
+from mqlml.texts import format_percent
+from mqlml.times import (
+    DAY,
+    NEVER,
+    format_duration,
+    format_instant,
+    from_microseconds,
+    to_clock,
+    to_microseconds,
+)
+from mqlml.training.leakage.names import split_words
+from mqlml.training.leakage.univariate import lower_share
+from mqlml.training.snapshots import conversion_times, creation_times, exit_times, first_known
+from mqlml.types import Micros
+
+__all__ = ["DataWarning", "check_creation_days", "find_data_warnings"]
+
+Code = Literal[
+    "default_problem",
+    "late_observed_until",
+    "falling_conversion",
+    "events_end_early",
+    "created_on_one_day",
+    "winners_without_events",
+    "unmapped_account",
+]
+
+_ERROR = 0.001
+_FEW = 20
+"""Fewer leads than this show nothing."""
+
+
+@dataclass(frozen=True)
+class DataWarning(Result):
+    """Something about the data as a whole that a person should look into."""
+
+    code: Code
+    """Which check."""
+    text: str
+    """What was found and what to do, as sentences for people."""
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """The tables with each lead's times: int64 microseconds, one per row of the leads."""
+
+    journeys: Journeys
+    config: Config
+    created: Micros
+    converted: Micros
+    until: int
+    span: int
+
+    def day(self, moment: int) -> str:
+        return format_instant(from_microseconds(int(moment)), self.config.data.timezone)[:10]
+
+
+def find_data_warnings(journeys: Journeys, config: Config) -> tuple[DataWarning, ...]:
+    """What the data as a whole gives reason to doubt, at most one warning of a kind."""
+    problem = config.problem
+    facts = _Facts(
+        journeys,
+        config,
+        creation_times(journeys.leads),
+        conversion_times(journeys, problem),
+        to_microseconds(journeys.observed_until),
+        problem.gap + problem.horizon,
+    )
+    checks: tuple[tuple[Code, Callable[[_Facts], str | None]], ...] = (
+        ("default_problem", _default_problem),
+        ("late_observed_until", _late_observed_until),
+        ("falling_conversion", _falling_conversion),
+        ("events_end_early", _events_end_early),
+        ("created_on_one_day", _created_on_one_day),
+        ("winners_without_events", _winners_without_events),
+        ("unmapped_account", _unmapped_account),
+    )
+    return tuple(_run(checks, facts))
+
+
+def _run(
+    checks: tuple[tuple[Code, Callable[[_Facts], str | None]], ...], facts: _Facts
+) -> Iterator[DataWarning]:
+    found: set[Code] = set()
+    for code, check in checks:
+        # Missing wins make conversion fall, too: one cause is told once.
+        if code == "falling_conversion" and "late_observed_until" in found:
+            continue
+        if (text := check(facts)) is not None:
+            found.add(code)
+            yield DataWarning(code, text)
+
+
+def _default_problem(facts: _Facts) -> str | None:
+    if "problem" in facts.config.model_fields_set:
+        return None
+    problem = facts.config.problem
+    ages = ", ".join(format_duration(age) for age in problem.snapshots.ages or ())
+    low, high = map(format_duration, problem.age_limits)
+    return (
+        f"The config has no section problem:, so the defaults apply: {problem.outcome} within "
+        f"{format_duration(problem.horizon)}, snapshots at the ages {ages}, leads aged {low} to {high} are scored. "
+        "Write the section if you mean something else."
+    )
+
+
+_GAP = 7 * DAY
+_EXPECTED = 7.0
+"""So many conversions expected where none is found: by chance once in a thousand times (``exp(-7)``)."""
+_MOST_DAYS = 1_000
+
+
+def _late_observed_until(facts: _Facts) -> str | None:
+    """No conversion for so long before the end that the open leads must have brought some by then."""
+    won = (facts.converted <= facts.until) & (facts.created < NEVER)
+    if won.sum() < _FEW or facts.until - (last := int(facts.converted[won].max())) < _GAP:
+        return None
+    expected = _expect_conversions(facts, won, last)
+    if expected < _EXPECTED:
+        return None
+    days = (facts.until - last) // DAY
+    return (
+        f"data.observed_until is {facts.day(facts.until)}, but the last conversion is of {facts.day(last)}, "
+        f"{days:,} days "
+        f"before, and about {expected:,.0f} more would be expected by then. Leads that have converted since would be "
+        "taken for lost. Set it to the moment up to which outcomes are complete, usually the day of the export."
+    )
+
+
+def _expect_conversions(facts: _Facts, won: npt.NDArray[np.bool_], last: int) -> float:
+    """Conversions to expect after ``last``, by how often leads of each age converted until then (life table)."""
+    exits = exit_times(facts.journeys, facts.config.problem)
+    ended = np.minimum(np.minimum(exits, facts.converted), last)
+    seen = (facts.created <= last) & (ended >= facts.created)
+    age = np.minimum((ended[seen] - facts.created[seen]) // DAY, _MOST_DAYS)
+    wins = np.bincount(age[won[seen]], minlength=_MOST_DAYS + 1)
+    at_risk = np.bincount(age, minlength=_MOST_DAYS + 1)[::-1].cumsum()[::-1]
+    hazard = np.concatenate([[0.0], np.cumsum(np.where(at_risk >= _FEW, wins / np.maximum(at_risk, 1), 0))])
+    still_open = (facts.created < facts.until) & (np.minimum(exits, facts.converted) > last)
+    created = facts.created[still_open]
+    days = np.arange(len(hazard), dtype=np.float64)
+    since, until = (
+        np.interp((moment - created) / DAY, days, hazard)
+        for moment in (np.maximum(created, last), facts.until)
+    )
+    return float((until - since).sum())
+
+
+_FALLS = 0.7
+
+
+def _falling_conversion(facts: _Facts) -> str | None:
+    """The leads created in the last horizon before the last mature ones convert far more rarely than those before."""
+    mature = facts.created <= facts.until - facts.span
+    won = mature & (facts.converted - facts.created < facts.span) & (facts.converted < NEVER)
+    start = facts.until - 2 * facts.span
+    late, early = mature & (facts.created > start), mature & (facts.created <= start)
+    n_late, n_early = int(late.sum()), int(early.sum())
+    if min(n_late, n_early) < _FEW:
+        return None
+    hits, before = int(won[late].sum()), int(won[early].sum())
+    high = 1 - lower_share(n_late - hits, n_late, error=_ERROR)
+    if high >= _FALLS * lower_share(before, n_early, error=_ERROR):
+        return None
+    return (
+        f"Conversion falls from {format_percent(before / n_early)} to {format_percent(hits / n_late)} among the "
+        f"leads "
+        f"created after {facts.day(start)}. If sales enters outcomes late, set data.observed_until to the "
+        f"moment up to "
+        "which they are complete; otherwise check what has changed."
+    )
+
+
+def _events_end_early(facts: _Facts) -> str | None:
+    """Leads created after the last event, where leads usually have some."""
+    events = facts.journeys.events
+    known = first_known(events)
+    known = known[known < NEVER]
+    if len(known) == 0:
+        return None
+    last = int(known.max())
+    ids = facts.journeys.leads["lead_id"]
+    later = (facts.created > last + DAY) & (facts.created < NEVER)
+    before = facts.created <= last
+    share = float(ids[before].isin(events["lead_id"]).mean()) if before.any() else 0.0
+    if later.sum() * share < _FEW or share < 0.5:
+        return None
+    return (
+        f"{int(later.sum()):,} leads were created after the last event, {facts.day(last)}, while "
+        f"{format_percent(share)} "
+        "of the leads before have events: the events are an older export. Bring those up to data.observed_until."
+    )
+
+
+_HALF = 0.5
+
+
+def _count_of_day(created: Micros, zone: str) -> tuple[int, int]:
+    """The day on which most leads were created, and how many."""
+    days, counts = np.unique(to_clock(created, zone) // DAY, return_counts=True)
+    most = int(counts.argmax())
+    return int(days[most]), int(counts[most])
+
+
+def check_creation_days(created: Micros, *, zone: str, span: int) -> None:
+    """Refuse leads that were all created on one day, which is the day of an import.
+
+    Raises
+    ------
+    PopulationError
+    """
+    known = created[created < NEVER]
+    if len(known) < _FEW or span < DAY:
+        return
+    day, n = _count_of_day(known, zone)
+    if n == len(known):
+        raise PopulationError(
+            f"leads must be created over time; all {n:,} were created on one day, {_write_day(day)}: that is "
+            f"the date of "
+            "an import. Map data.leads.columns.created_at to the column with the real creation"
+        )
+
+
+def _write_day(day: int) -> str:
+    return format_instant(from_microseconds(day * DAY))[:10]
+
+
+def _created_on_one_day(facts: _Facts) -> str | None:
+    created = facts.created[facts.created < NEVER]
+    if len(created) < _FEW:
+        return None
+    day, n = _count_of_day(created, facts.config.data.timezone)
+    if n < _HALF * len(created):
+        return None
+    return (
+        f"{n:,} of {len(created):,} leads were created on one day, {_write_day(day)}: that is the date of an "
+        f"import. Map "
+        "data.leads.columns.created_at to the column with the real creation, or leave those leads out."
+    )
+
+
+_WITHOUT = 0.1
+
+
+def _winners_without_events(facts: _Facts) -> str | None:
+    events = facts.journeys.events
+    if len(events) == 0:
+        return None
+    lead = pd.Index(facts.journeys.leads["lead_id"]).get_indexer(pd.Index(events["lead_id"]))
+    known = first_known(events)
+    before = (lead >= 0) & (known < facts.converted[lead])
+    has_event = np.zeros(len(facts.created), np.bool_)
+    has_event[lead[before]] = True
+    won = (facts.converted < NEVER) & (facts.converted >= facts.created)  # the audit names the others
+    n, others = int(won.sum()), int((~won).sum())
+    if n < _FEW or others == 0:
+        return None
+    without = int((~has_event[won]).sum())
+    of_others = float((~has_event[~won]).mean())
+    if lower_share(without, n, error=_ERROR) < max(_WITHOUT, 2 * of_others):
+        return None
+    return (
+        f"{without:,} of {n:,} winners have no event before they convert, and {format_percent(of_others)} of "
+        f"the others "
+        "have none: their events may stand under another id, or sales entered them at the deal. Bring their "
+        "events, or "
+        "leave them out."
+    )
+
+
+_ACCOUNT = {"account", "company", "organization", "organisation", "org", "firm", "employer"}
+_WITH_ACCOUNT = {"id", "name", "key", "number", "domain", "website", "associated", "primary", "parent"}
+
+
+def _unmapped_account(facts: _Facts) -> str | None:
+    """A column that is named like an account, and whose values several leads share."""
+    leads = facts.journeys.leads
+    if "account_id" in leads:
+        return None
+    for column in leads.columns:
+        words = {word.lower() for word in split_words(str(column))}
+        if not words & _ACCOUNT or words - _ACCOUNT - _WITH_ACCOUNT:
+            continue
+        values = leads[column].dropna()
+        distinct = int(values.nunique())
+        shared = float(values.duplicated(keep=False).mean()) if len(values) else 0.0
+        if distinct < _FEW or distinct < 0.05 * len(values) or shared < 0.1:
+            continue
+        return (
+            f"The column {str(column)!r} looks like the account: {distinct:,} different values for {len(values):,} "
+            "leads. Map it, so that a company's leads are learned from together and count as a buying group: data: "
+            f"{{leads: {{columns: {{account_id: {column}}}}}}}."
+        )
+    return None
