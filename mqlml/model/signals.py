@@ -258,8 +258,8 @@ def _make_levels(
                 snapshots=int(has.sum()),
                 leads=leads,
                 reach=leads / n_leads,
-                with_rate=float(raw.with_rate[place]),
-                without_rate=float(raw.without_rate[place]),
+                with_rate=_number(raw.with_rate[place]),
+                without_rate=_number(raw.without_rate[place]),
                 raw=difference,
                 like_leads=alike,
                 raw_direction=difference.direction,
@@ -273,7 +273,12 @@ def _make_levels(
 
 
 def _estimate(estimates: Estimates, place: int) -> SignalEstimate:
-    return SignalEstimate(*(float(values[place]) for values in estimates))
+    return SignalEstimate(*(_number(values[place]) for values in estimates))
+
+
+def _number(value: float) -> float:
+    """The one NaN that a stored result has, too, so that a report equals itself after storage."""
+    return math.nan if math.isnan(value) else float(value)
 
 
 def _explain(design: Design, place: int, shares: SignalShares) -> tuple[float, tuple[Explanation, ...]]:

@@ -10,7 +10,9 @@ import pytest
 from scipy.special import logit
 
 from mqlml.features import FAMILIES
+from mqlml.features.sentences import format_value
 from mqlml.model import calibrate, contribute
+from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
 from mqlml.scoring.explain import REASON_COLUMNS, explain_scores
 from tests.registry.versions import Made, make_version
 
@@ -62,13 +64,30 @@ def test_reasons_do_not_depend_on_the_batch(
 
 def test_a_reason_speaks_of_the_leads_own_value(made: Made, explained: pd.DataFrame) -> None:
     """An action counted 3 times is never reported as 4 times."""
-    column = "actions__any__count__30d"
-    sentences = pd.concat([explained[name].dropna() for name in SENTENCES])
-    counted = sentences[sentences.str.fullmatch(r"(no|[\d,]+) events? of any kind in the last 30 days")]
-    assert len(counted) > 5
-    shown = counted.str.extract(r"^(no|[\d,]+)")[0].replace("no", "0").str.replace(",", "").astype(int)
-    held = made.features[column].to_numpy()[shown.index]
-    np.testing.assert_array_equal(shown.to_numpy(), held)
+    features = made.bundle.plan.features
+    found = 0
+    for row in range(0, len(explained), 25):
+        values = made.features.iloc[row]
+        for names, speaks_for, nothing in (
+            (SENTENCES[:3], True, NOTHING_FOR),
+            (SENTENCES[3:], False, NOTHING_AGAINST),
+        ):
+            own = {
+                format_value(feature, values.iloc[place], speaks_for=speaks_for)
+                for place, feature in enumerate(features)
+            }
+            given = explained.loc[row, names].dropna()
+            assert set(given) <= own | {nothing}
+            found += len(set(given) - {nothing})
+    assert found > 20
+
+
+def test_a_lead_without_reasons_says_so_first(explained: pd.DataFrame) -> None:
+    for kind, nothing in (("reason", NOTHING_FOR), ("against", NOTHING_AGAINST)):
+        none = explained[f"{kind}_1"] == nothing
+        assert explained[f"{kind}_1"].notna().all()
+        assert explained.loc[none, f"{kind}_2"].isna().all()
+        assert not (explained[[f"{kind}_2", f"{kind}_3"]] == nothing).any(axis=None)
 
 
 def test_points_are_the_sums_of_their_columns(made: Made, explained: pd.DataFrame) -> None:

@@ -58,7 +58,7 @@ def _matters(result: TrainingResult) -> list[str]:
     ):
         if rows:
             lines += [f"### {title}", "", *_signal_table(rows), ""]
-            lines += [f"- {_escape(row.explanation)}" for row in rows if row.explanation]
+            lines += [*(f"- {_escape(row.explanation)}" for row in rows if row.explanation), ""]
     return lines
 
 
