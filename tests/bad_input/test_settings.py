@@ -193,7 +193,7 @@ KEYS = [
         "flat-without-order",
         "data",
         {"flat": {"path": "a.csv", "lead_id": "a", "label": "b"}},
-        r"data\.flat\.order: this key is required; add it",
+        r"data\.flat: needs 'order': .*; name them, or write number_rows: true",
     ),
     key(
         "stage-of-theirs",
@@ -205,7 +205,7 @@ KEYS = [
         "unknown-unit",
         "data.leads.columns",
         {"created_at": {"column": "a", "unit": "minutes"}},
-        r"data\.leads\.columns\.created_at\.unit: must be 'd', 's', 'ms' or 'us'; found 'minutes'$",
+        r"data\.leads\.columns\.created_at\.unit: must be 'd', 's', 'ms', 'us' or 'excel'; found 'minutes'$",
     ),
     key(
         "rule-without-condition",

@@ -226,7 +226,7 @@ def test_a_query_gives_the_same_order_each_time(tmp_path: Path) -> None:
         ({}, {"sql": "select * from 'gone.csv'"}, SourceError, "does not run in DuckDB: IO Error"),
         ({}, {"sql": "selec 1"}, SourceError, "does not run in DuckDB: Parser Error"),
         ({}, {"sql": "create table t (a int)"}, SourceError, "must be a query that returns rows"),
-        ({}, {"sql": "select 1", "url": "postgresql://host/crm"}, SourceError, "not supported in this version"),
+        ({}, {"sql": "select 1", "url": "postgresql://host/crm"}, SourceError, "this command reads files"),
     ],
     ids=["misspelt", "no folder", "folder without tables", "glob without files", "0 bytes", "0 bytes Parquet",
          "line ends only", "semicolons", "tabs", "commas", "long delimiter", "latin-1", "latin-1 further down",

@@ -53,7 +53,7 @@ def read_dates(filled: pd.Series, zone: ZoneInfo) -> Micros | None:
     if sum(_DATED.fullmatch(text.strip()) is not None for text in texts) < _NEARLY_ALL * len(texts):
         return None
     codes, distinct = pd.factorize(filled)
-    column = pa.array([str(text) for text in distinct], type=pa.string())
+    column = pa.chunked_array([pa.array([str(text) for text in distinct], type=pa.string())])
     for hint in _formats(texts):
         parsed: Micros = parse_times(column, zone=zone, hint=hint, where="an attribute").data
         if np.count_nonzero(parsed != MISSING_TIME) >= _NEARLY_ALL * len(parsed):

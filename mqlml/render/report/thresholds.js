@@ -8,6 +8,7 @@
   const percent = (value) => `${format(100 * value, 100 * value < 9.95 ? 1 : 0)}%`;
   const weekly = (leads) => leads / data.weeks;
   const number = (name) => Math.max(0, Number(form.elements[name].value) || 0);
+  const between = (show, at) => (at.low === null ? "" : ` (${show(at.low)} to ${show(at.high)})`);
   const put = (row, name, text) => { row.querySelector(`[data-part="${name}"]`).textContent = text; };
 
   function show() {
@@ -19,7 +20,7 @@
       slider.setAttribute("aria-valuetext", `from a probability of ${percent(at.threshold)}: ${leads}`);
       put(row, "threshold", percent(at.threshold));
       put(row, "leads", leads);
-      put(row, "precision", `${percent(at.precision)} (${percent(at.low)} to ${percent(at.high)})`);
+      put(row, "precision", percent(at.precision) + between(percent, at));
       put(row, "caught", `${format(at.converted)} of ${format(data.converted)}`);
       put(row, "missed", format(data.converted - at.converted));
       put(row, "hours", format((data.weeks ? weekly(at.leads) : at.leads) * hours, 1));
@@ -27,7 +28,7 @@
         const all = at.leads * (share * gain - cost);
         return format(data.weeks ? all / data.weeks : all);
       };
-      put(row, "value", gain || cost ? `${worth(at.precision)} (${worth(at.low)} to ${worth(at.high)})` : "–");
+      put(row, "value", gain || cost ? worth(at.precision) + between(worth, at) : "–");
     }
   }
 

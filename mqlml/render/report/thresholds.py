@@ -313,8 +313,8 @@ def what_if(by_lead: ByLead | None) -> WhatIf | None:
             "leads": point.leads,
             "converted": point.converted,
             "precision": point.precision.value,
-            "low": point.precision.low,
-            "high": point.precision.high,
+            "low": point.precision.low if has_interval(point.precision) else None,
+            "high": point.precision.high if has_interval(point.precision) else None,
         }
         for point in curve
     ]
