@@ -228,7 +228,7 @@ def _make_input(item: UsedData, tags: Mapping[str, str]) -> object:
 
 @contextlib.contextmanager
 def _registered(client: MlflowClient, name: str, about: str) -> Iterator[None]:
-    """Make sure there is a registered model of this name; one that was made in vain is removed again."""
+    """Make sure there is a registered model of this name; one that no version used is removed again."""
     from mlflow.exceptions import MlflowException
 
     try:
