@@ -20,7 +20,7 @@
       slider.setAttribute("aria-valuetext", `from a probability of ${percent(at.threshold)}: ${leads}`);
       put(row, "threshold", percent(at.threshold));
       put(row, "leads", leads);
-      put(row, "precision", percent(at.precision) + between(percent, at));
+      put(row, "precision", at.precision === null ? "–" : percent(at.precision) + between(percent, at));
       put(row, "caught", `${format(at.converted)} of ${format(data.converted)}`);
       put(row, "missed", format(data.converted - at.converted));
       put(row, "hours", format((data.weeks ? weekly(at.leads) : at.leads) * hours, 1));
@@ -28,7 +28,7 @@
         const all = at.leads * (share * gain - cost);
         return format(data.weeks ? all / data.weeks : all);
       };
-      put(row, "value", gain || cost ? worth(at.precision) + between(worth, at) : "–");
+      put(row, "value", at.precision !== null && (gain || cost) ? worth(at.precision) + between(worth, at) : "–");
     }
   }
 

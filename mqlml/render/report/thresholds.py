@@ -312,7 +312,7 @@ def what_if(by_lead: ByLead | None) -> WhatIf | None:
             "threshold": point.threshold,
             "leads": point.leads,
             "converted": point.converted,
-            "precision": point.precision.value,
+            "precision": value_of(point.precision),  # null where nobody is selected
             "low": point.precision.low if has_interval(point.precision) else None,
             "high": point.precision.high if has_interval(point.precision) else None,
         }
