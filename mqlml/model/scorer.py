@@ -31,9 +31,6 @@ __all__ = ["LeadScorer"]
 _ENCODED_ROWS = 65_536
 _PREDICTED_ROWS = 4_096
 
-_MAX_BINS = 128
-"""Bins of a numeric column. On 25 data sets (benchmarks/README.md) 255 gain no more, and cost a fifth more CPU."""
-
 
 class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Gradient-boosted trees and a logistic regression on a table of numbers and categories, blended in log-odds.
@@ -189,7 +186,6 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             min_samples_leaf=self.min_samples_leaf,
             l2_regularization=self.l2_regularization,
             max_features=self.max_features,
-            max_bins=_MAX_BINS,
             early_stopping=False,
             random_state=self.random_state,
         )
