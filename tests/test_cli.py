@@ -90,7 +90,7 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
         "table": ["table", "--out", "table.parquet"],
         "dry": ["train", "--dry-run"],
         "train": ["train"],
-        "score": ["score", "--as-of", AS_OF, "--out", "scores.csv"],
+        "score": ["score", "--as-of", AS_OF, "--exact", "--out", "scores.csv"],
         "explain": ["explain", "285", "--as-of", AS_OF],
         "report": ["report"],
         "features_of_version": ["features", "--model", "leads@champion"],
@@ -324,7 +324,9 @@ def test_scores_hold_one_row_per_open_lead(road: Road) -> None:
     rows = read_rows(road.folder / "scores.csv")
     assert list(rows[0]) == SCORES
     ended = {row["lead_id"] for row in read_rows(road.folder / "outcomes.csv") if row["occurred_at"] < AS_OF}
-    born = {row["lead_id"] for row in read_rows(road.folder / "leads.csv") if row["created_at"] <= AS_OF}
+    week = ("2024-03-30", AS_OF)  # the default age limits end at 7 days
+    leads = read_rows(road.folder / "leads.csv")
+    born = {row["lead_id"] for row in leads if week[0] <= row["created_at"] <= week[1]}
     assert sorted(row["lead_id"] for row in rows) == sorted(born - ended)
     assert {row["cutoff_time"] for row in rows} == {f"{AS_OF}T00:00:00Z"}
     result = road.done["score"].result
@@ -377,7 +379,7 @@ def test_explain_says_what_the_scores_say_and_adds_up(
             1,
             "is not open at 2024-04-06: its outcome was known on",
         ),
-        (["285"], "UsageError", 2, "explain needs the moment to look from: add --as-of"),
+        (["285"], "UsageError", 2, "explain needs a prediction date: add --as-of"),
         (["285", "--as-of", AS_OF, "--since", "soon"], "UsageError", 2, "--since: a time is written as"),
         (["285", "--as-of", AS_OF, "--since", "2024-05-01"], "UsageError", 2, "--since must lie before"),
     ],
@@ -407,7 +409,7 @@ def test_scoring_again_changes_the_time_of_scoring_only(
     monkeypatch.chdir(road.folder)
     monkeypatch.setattr("mqlml.cli._now", lambda: dt.datetime(2031, 5, 6, 7, 8, 9, tzinfo=dt.UTC))
     first = read_rows(road.folder / "scores.csv")
-    assert run(["score", "--as-of", AS_OF, "--out", "again.csv"], capsys)[0] == 0
+    assert run(["score", "--as-of", AS_OF, "--exact", "--out", "again.csv"], capsys)[0] == 0
     again = read_rows(road.folder / "again.csv")
     assert {row.pop("scored_at") for row in again} == {"2031-05-06T07:08:09Z"}
     assert "2031-05-06T07:08:09Z" not in {row.pop("scored_at") for row in first}

@@ -18,6 +18,7 @@ from mqlml.commands.partitioned_table import (
 from mqlml.config import Config, parse_size, read_config
 from mqlml.errors import UsageError
 from mqlml.journeys import Journeys
+from mqlml.journeys.databases import copied_tables
 from mqlml.journeys.leadids import LeadIds
 from mqlml.journeys.partitions import estimate_events
 from mqlml.journeys.read import read_events
@@ -117,6 +118,14 @@ def make_any_table(
         yield make_table(read_data(config, progress, now=now), config, progress)
         return
     require_past(config, now)
+    with copied_tables(config) as copied, _make_from_journeys(copied, work, one_file, progress) as table:
+        yield table
+
+
+@contextmanager
+def _make_from_journeys(
+    config: Config, work: Path, one_file: bool, progress: Progress
+) -> Iterator[TrainingTable | PartitionedTable]:
     with progress.step("read"):
         journeys, ids = read_leads(config)
     check_rules(journeys.leads, config)

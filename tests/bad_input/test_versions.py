@@ -220,7 +220,7 @@ BAD = [
         Bad(
             "as-of-before-any-lead",
             nothing,
-            r"no lead is open at 2010-01-01: .*from 2024-01-01 to 2024-04-10\)\. See that --as-of lies",
+            r"no lead is open at 2010-01-01: .*from 2024-01-01 to 2024-04-10\)\. Check that --as-of lies",
             "PopulationError",
         ),
         ("score", "--as-of", "2010-01-01", "--out", "scores.csv"),
@@ -371,14 +371,14 @@ DEMO: dict[str, tuple[Callable[[Desk], object], str, str]] = {
     "a-folder-of-the-user": (
         file("x/thesis.txt", "precious"),
         "x",
-        "'x' exists and is no earlier demo as it was made",
+        "'x' exists and is not an unchanged earlier demo",
     ),
     "the-users-own-project": (
         nothing,
         ".",
-        r"'\.' exists and is no earlier demo as it was made; name a new folder",
+        r"'\.' exists and is not an unchanged earlier demo; name a new folder",
     ),
-    "a-file": (nothing, "leads.csv", r"'leads\.csv' exists and is no earlier demo"),
+    "a-file": (nothing, "leads.csv", r"'leads\.csv' exists and is not an unchanged earlier demo"),
     "a-folder-of-the-system": (
         nothing,
         "/proc/demo",
