@@ -17,10 +17,14 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on the path")
 
 
+PATIENCE = 180_000
+"""Milliseconds: how long a busy machine takes is no matter here."""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
     with sync_api.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE)
         yield found
         found.close()
 
@@ -36,6 +40,7 @@ def file(tmp_path: Path) -> Path:
 def page(browser: sync_api.Browser, file: Path) -> Iterator[sync_api.Page]:
     """The page as a phone shows it; a message of the console or a request fails the test."""
     found = browser.new_page(viewport={"width": 360, "height": 800})
+    found.set_default_timeout(PATIENCE)
     wrong: list[str] = []
     found.on("console", lambda message: wrong.append(message.text))
     found.on("pageerror", lambda error: wrong.append(str(error)))
