@@ -268,7 +268,7 @@ def load_bundle(folder: str | Path, *, name: str | None = None, digest: str | No
     >>> journeys = simulate(800, random_state=2).journeys()
     >>> trained = train(config, journeys, now=dt.datetime(2025, 7, 1, tzinfo=dt.UTC))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_bundle(trained.bundle, Path(folder) / "version")
+    ...     _ = save_bundle(trained.bundle, Path(folder) / "version")
     ...     bundle = load_bundle(Path(folder) / "version")
     >>> list(bundle.policy.thresholds) == list(trained.bundle.policy.thresholds)
     True

@@ -362,13 +362,11 @@ def test_no_skill_is_refused_and_the_champion_stays(desk: Desk, capsys: pytest.C
     result = json.loads(out)
     assert (code, out.count("\n"), result["version"], result["run_id"]) == (3, 1, None, None)
     assert result["gate"]["passed"] is False
-    chance, base_rate, scores = result["gate"]["reasons"]
+    chance, base_rate = result["gate"]["reasons"]
     assert chance.startswith("It does not rank later leads better than chance: ")
     assert base_rate.startswith(
         "Its probabilities are no better than giving every lead the base rate known when"
     )
-    # With no skill it is luck whether scores went a little with conversions or against them.
-    assert re.match(r"Higher scores (did not go with more|went with fewer) conversions on later data", scores)
     assert names_in(desk.folder) == before
     assert json.loads(run(["report", "--out", "report.html", "--json"], capsys)[1]) == champion
     assert earlier.read_bytes() == EARLIER

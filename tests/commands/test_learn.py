@@ -137,7 +137,7 @@ def test_those_a_rule_turns_away_are_counted_once_and_by_the_first_rule(
 
 
 def test_what_the_config_asks_for_in_vain_is_among_the_warnings(trained: Trained) -> None:
-    told = [warning for warning in trained.gate.warnings if "'demo_requst', which no event has" in warning]
+    told = [warning for warning in trained.gate.warnings if "'demo_requst', which is no event's action" in warning]
     assert len(told) == 1
     assert told[0].endswith("did you mean 'demo_request'?")
     assert escape(told[0]) in render_report(trained.result)
@@ -171,11 +171,11 @@ def test_fit_and_engagement_place_all_held_out_looks_and_rank_them(trained: Trai
     assert sum(cell.positives for cell in cells) == held.positives
     rate = {(cell.fit, cell.engagement): cell.rate.value for cell in cells}
     predicted = {(cell.fit, cell.engagement): cell.predicted for cell in cells}
-    assert len(rate) == 9
-    assert rate[2, 2] > rate[0, 0]
-    for third in range(3):
-        assert predicted[third, 2] > predicted[third, 1] > predicted[third, 0]
-        assert predicted[2, third] > predicted[1, third] > predicted[0, third]
+    assert len(rate) == 16
+    assert rate[3, 3] > rate[0, 0]
+    for quarter in range(4):
+        assert predicted[quarter, 3] > predicted[quarter, 2] > predicted[quarter, 1] > predicted[quarter, 0]
+        assert predicted[3, quarter] > predicted[2, quarter] > predicted[1, quarter] > predicted[0, quarter]
 
 
 def test_the_result_has_the_learning_curve_and_the_promotions(trained: Trained) -> None:

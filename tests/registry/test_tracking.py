@@ -537,7 +537,7 @@ def run_until(method: str, store: Store) -> None:
     ("method", "versions"),
     [
         ("log_model_artifacts", None),
-        ("log_batch", None),
+        ("log_batch", 0),
         ("create_model_version", 0),
         ("set_registered_model_alias", 1),
     ],
