@@ -143,26 +143,13 @@ def test_a_full_disk_leaves_the_earlier_table(name: str, desk: Desk, temporary: 
     assert names_in(desk.folder) == before
 
 
-@pytest.mark.parametrize(
-    ("limit", "says"),
-    [
-        (20_000, "cannot be written: File too large; see that its folder .* has space"),
-        (
-            600_000,
-            "the MLflow store .* cannot be written: the disk is full or failing; free some space on it",
-        ),
-        (
-            1_000_000,
-            "the MLflow store .* cannot be written: the disk is full or failing; free some space on it",
-        ),
-    ],
-    ids=["for the bundle", "for the tables of the store", "for the version"],
-)
+@pytest.mark.parametrize("limit", [20_000, 600_000], ids=["for the store", "for the tables of the store"])
 def test_a_full_disk_registers_nothing_and_spoils_nothing(
-    limit: int, says: str, desk: Desk, temporary: Path, capsys: pytest.CaptureFixture[str]
+    limit: int, desk: Desk, temporary: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = start("train", "--json", desk=desk, temporary=temporary, before=full(limit))
     assert done.returncode == 4
+    says = "the MLflow store .* cannot be written: the disk is full or failing; free some space on it"
     message = judge_words(done.stderr, says)
     assert json.loads(done.stdout)["error"]["message"] == message
     assert not list(temporary.iterdir())

@@ -137,7 +137,9 @@ def test_those_a_rule_turns_away_are_counted_once_and_by_the_first_rule(
 
 
 def test_what_the_config_asks_for_in_vain_is_among_the_warnings(trained: Trained) -> None:
-    told = [warning for warning in trained.gate.warnings if "'demo_requst', which is no event's action" in warning]
+    told = [
+        warning for warning in trained.gate.warnings if "'demo_requst', which is no event's action" in warning
+    ]
     assert len(told) == 1
     assert told[0].endswith("did you mean 'demo_request'?")
     assert escape(told[0]) in render_report(trained.result)

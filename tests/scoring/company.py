@@ -18,8 +18,9 @@ from mqlml.commands import ScoreOptions, score_leads
 from mqlml.commands.inputs import find_store
 from mqlml.config import read_config
 from mqlml.progress import Silent
-from mqlml.registry import register_bundle
+from mqlml.registry import Registration, register_bundle
 from mqlml.render import ScoreResult
+from mqlml.scoring import SERVED_MODEL
 from mqlml.simulate import simulate
 from tests.registry.versions import make_version
 
@@ -34,9 +35,8 @@ def make_company(folder: Path) -> Path:
     """The files of a simulated company and the version of `make_version`; the config."""
     simulate(800, random_state=4).write(folder, format="csv")
     config = write_config(folder, {name: {"path": f"{name}.csv"} for name in TABLES})
-    register_bundle(
-        find_store(read_config(config)), make_version().bundle, created=NOW, params={}, tags={}, texts={}
-    )
+    store = find_store(read_config(config))
+    register_bundle(store, make_version().bundle, Registration(NOW, SERVED_MODEL))
     return config
 
 

@@ -44,22 +44,22 @@ def warning(**keys: Any) -> list[str]:
     [
         (
             {"in": ["demo_request", "demo_requst"]},
-            "rules.promote[0].when.action names 'demo_requst', which no event has as its action: it promotes nobody; "
+            "rules.promote[0].when.action names 'demo_requst', which is no event's action: it promotes nobody; "
             "did you mean 'demo_request'?",
         ),
         (
             {"in": ["pricing_page"]},
-            "rules.promote[0].when.action names 'pricing_page', which no event has as its action: it promotes "
+            "rules.promote[0].when.action names 'pricing_page', which is no event's action: it promotes "
             "nobody; did you mean 'Pricing Page'?",
         ),
         (
             {"in": ["xyz"]},
-            "rules.promote[0].when.action names 'xyz', which no event has as its action: it promotes nobody; see "
+            "rules.promote[0].when.action names 'xyz', which is no event's action: it promotes nobody; see "
             "which there are in the events.",
         ),
         (
             {"not_in": [*ACTIONS]},
-            "rules.promote[0].when.action is met by no event type, so the rule 'asked' promotes nobody.",
+            "rules.promote[0].when.action matches no event type, so the rule 'asked' promotes nobody.",
         ),
     ],
     ids=["one of two misspelt", "another case and sign", "nothing near", "none left"],
@@ -122,7 +122,7 @@ def test_an_event_type_that_the_audit_refused_is_told_where_it_is_named(
     features: dict[str, Any], where: str
 ) -> None:
     assert warning(features=features) == [
-        f"{where} names 'onboarding_call', which the leakage audit refused: it counts for nothing there. To keep it: "
+        f"{where} names 'onboarding_call', which the leakage audit refused: it has no effect there. To keep it: "
         "features: {force: {onboarding_call: why it is known at the cutoff}}."
     ]
 
