@@ -1,21 +1,12 @@
-"""The campaign of ``benchmarks/registry_faults.py``, bounded: `mqlml train` killed at random moments of its run."""
+"""What ``benchmarks/registry_faults.py`` looks for after each kill is found where it is wrong."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from benchmarks.registry_faults import find_faults, kill_at_random, make_company
-
-
-def test_killed_trains_leave_a_store_that_works(tmp_path: Path) -> None:
-    assert kill_at_random(tmp_path, kills=2, seed=1) == []
-    store = make_company(tmp_path)
-    assert store.artifacts is not None
-    shutil.rmtree(store.artifacts / "models")
-    assert find_faults(store), "what is looked for is found"
+from benchmarks.registry_faults import find_faults, make_company
 
 
 @pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + bytes(100)])
