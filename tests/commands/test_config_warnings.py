@@ -55,7 +55,7 @@ def warning(**keys: Any) -> list[str]:
         (
             {"in": ["xyz"]},
             "rules.promote[0].when.action names 'xyz', which is no event's action: it promotes nobody; see "
-            "which there are in the events.",
+            "the events for those there are.",
         ),
         (
             {"not_in": [*ACTIONS]},
