@@ -67,7 +67,7 @@ def test_check_tells_every_leak_with_figures_as_values(config: Any) -> None:
         ("action", "onboarding_call"): "forced",
     }
     (amount,) = [leak for leak in result["leaks"] if leak["column"] == "closed_amount"]
-    (gaps,) = [clue for clue in amount["evidence"] if clue["check"] == "nulls"]
+    (gaps,) = [clue for clue in amount["evidence"] if clue["check"] == "missingness"]
     assert gaps["figures"]["filled_of_others"] == 0 < gaps["figures"]["filled_of_winners"]
     assert amount["severity"] == "certain"
     assert result["leak_test"]["moved"] == []
