@@ -14,12 +14,11 @@ NoticeKind = Literal[
     "machine_events",
     "machine_events_flagged",
     "merged",
-    "duplicates",
     "excluded",
     "ignored_stages",
 ]
 """What happened: ``spellings`` of one word were joined, ``machine_events`` were left out or
-``machine_events_flagged``, leads were ``merged``, seem to be ``duplicates`` or were ``excluded`` by a rule, rows of
+``machine_events_flagged``, leads were ``merged`` or ``excluded`` by a rule, rows of
 ``ignored_stages`` were no outcomes."""
 
 

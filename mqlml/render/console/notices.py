@@ -29,11 +29,6 @@ def format_notice(notice: Notice) -> str:
         return f"Flagged {events} of {leads} that machines made as machine_event{examples}."
     if notice.kind == "merged":
         return f"Merged {leads} into others: from the merge on, the lead that stays has both journeys."
-    if notice.kind == "duplicates":
-        return (
-            f"{leads} share {notice.column} with an earlier lead and may be the same person. To join them, list "
-            "them in data.merges."
-        )
     if notice.kind == "excluded":
         return f"Left out {leads} by rules.exclude: {', '.join(notice.examples)}."
     return f"Ignored {rows} of {notice.table} whose {notice.column} is no outcome{examples}."
