@@ -21,6 +21,7 @@ from mqlml import __version__
 from mqlml.cli import app, main
 from mqlml.render import results
 from mqlml.results import Result, from_json_safe, json_schema, to_json_safe
+from mqlml.texts import format_label
 from tests.bad_input.front_door import Desk, names_in, run
 from tests.bad_input.worlds import journeys_company
 
@@ -362,7 +363,7 @@ def test_explain_says_what_the_scores_say_and_adds_up(
     code, out, err = run(["explain", "285", "--as-of", AS_OF], capsys)
     assert (code, err) == (0, "")
     assert f"score {result['score']:g}" in out.splitlines()[0]
-    assert f"{row['label'].upper()}: {row['label_reason']}" in out.splitlines()
+    assert f"{format_label(row['label'])}: {row['label_reason']}" in out.splitlines()
     assert {"Speaks for it", "Speaks against it"} < set(out.splitlines())
     given = (reason["sentence"] for reason in result["reasons"] if reason["given"] and reason["points"] < 0)
     worst = next(given, "nothing in particular speaks against this lead")

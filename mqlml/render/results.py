@@ -104,7 +104,7 @@ class CheckResult(Result):
     """The perturbation test against leaks; None for a flat table, which has no times."""
     data_warnings: tuple[DataWarning, ...] = ()
     """What the data as a whole gives reason to doubt."""
-    notices: tuple[Notice, ...]
+    notices: tuple[Notice, ...] = ()
     """What was changed or found while the tables were read."""
     config_warnings: tuple[str, ...]
     """Settings of the config that have no effect or need care, as sentences for people."""
