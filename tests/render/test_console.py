@@ -93,6 +93,12 @@ def test_score_says_the_moment_as_it_was_asked_for(zone: str, moment: str) -> No
         model="leads",
         version=1,
         run_id="a",
+        changed_labels=0,
+        skipped={},
+        rows_read=2,
+        quarantined=0,
+        parts=1,
+        job_id="b",
     )
     assert format_score(result) == f"s.csv: 2 open leads as of {moment}: 2 MQL"
 
