@@ -7,14 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mqlml.commands.check import read_data
-from mqlml.config import Config
+from mqlml.config import Config, parse_size
 from mqlml.errors import ConfigError, UsageError
 from mqlml.journeys import FlatTable, Journeys, read_flat
 from mqlml.progress import Progress
 from mqlml.registry import CHAMPION, Bundle, Store, Version, load_version, make_store
 from mqlml.times import parse_instant
 
-__all__ = ["LoadedVersion", "find_store", "load_model", "load_version_and_data", "read_moment"]
+__all__ = [
+    "LoadedVersion",
+    "find_cutoff",
+    "find_store",
+    "load_model",
+    "load_version_and_data",
+    "read_moment",
+    "with_memory_limit",
+]
 
 
 @dataclass(frozen=True)
@@ -51,14 +59,11 @@ def load_version_and_data(
     UsageError
         If the moment is missing or cannot be read.
     """
-    flat = config.data.flat is not None
-    if as_of is None and not flat:
-        raise UsageError(f"{command} needs a prediction date: add --as-of, as in --as-of 2018-06-01")
-    moment = now if as_of is None else read_moment(as_of, config.data.timezone, option="--as-of")
+    moment = find_cutoff(config, as_of, command=command, now=now)
     with progress.step("load"):
         bundle, version = load_model(config, model)
     data: Journeys | FlatTable
-    if flat and leads is not None:
+    if config.data.flat is not None and leads is not None:
         with progress.step("read"):
             data = read_flat(config, leads)
     else:
@@ -77,9 +82,39 @@ def load_model(config: Config, model: str | None) -> tuple[Bundle, Version]:
     return load_version(find_store(config), name or config.name, which or CHAMPION)
 
 
+def find_cutoff(config: Config, as_of: str | None, *, command: str, now: dt.datetime) -> dt.datetime:
+    """The moment of ``--as-of``; a flat table needs none: then ``now``.
+
+    Raises
+    ------
+    UsageError
+        If it is missing or cannot be read.
+    """
+    if as_of is None:
+        if config.data.flat is None:
+            raise UsageError(f"{command} needs a prediction date: add --as-of, as in --as-of 2018-06-01")
+        return now
+    return read_moment(as_of, config.data.timezone, option="--as-of")
+
+
 def read_moment(text: str, zone: str, *, option: str) -> dt.datetime:
     """The moment that an option names, in the config's zone where it names none."""
     try:
         return parse_instant(text, zone)
     except ConfigError as error:
         raise UsageError(f"{option}: {error}") from None
+
+
+def with_memory_limit(config: Config, text: str) -> Config:
+    """The config with the size of ``--memory-limit`` in place of ``data.memory_limit``.
+
+    Raises
+    ------
+    UsageError
+        If the text is no size.
+    """
+    try:
+        limit = parse_size(text)
+    except ValueError as error:
+        raise UsageError(f"--memory-limit: {error}; found {text!r}") from None
+    return config.model_copy(update={"data": config.data.model_copy(update={"memory_limit": limit})})

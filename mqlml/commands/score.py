@@ -17,17 +17,16 @@ import pandas as pd
 from mqlml import __version__
 from mqlml.commands.check import read_leads, require_past
 from mqlml.commands.checkpoint import fingerprint_file, fingerprint_values, working_in
-from mqlml.commands.inputs import load_model, read_moment
-from mqlml.config import Config, Table, expand_text, parse_size, read_config
+from mqlml.commands.inputs import find_cutoff, load_model, with_memory_limit
+from mqlml.config import Config, Table, expand_text, read_config
 from mqlml.errors import (
     DatabaseError,
     LabelChangeRefused,
     OutputError,
     StoppedError,
-    UsageError,
 )
 from mqlml.journeys import FlatTable, Journeys, read_flat, read_lead_ids
-from mqlml.journeys.databases import has_databases, open_copies
+from mqlml.journeys.databases import AROUND_EVENTS, TABLES, has_databases, open_copies
 from mqlml.journeys.sources import blaming, find_files
 from mqlml.progress import Progress
 from mqlml.registry import Bundle
@@ -43,7 +42,6 @@ from mqlml.times import format_instant
 
 __all__ = ["ScoreOptions", "find_newest", "read_score_options", "score_leads"]
 
-_TABLES = ("leads", "events", "outcomes", "history", "merges")
 
 _RESUMABLE = (OutputError, DatabaseError, StoppedError)
 """Errors after which a second run can take over what the first one finished; others mean that the data is mended."""
@@ -163,7 +161,7 @@ def read_score_options(
     """The config, the target and the cutoff that options mean; see `score_leads`."""
     config = read_config(config_path)
     if options.memory_limit is not None:
-        config = _with_limit(config, options.memory_limit)
+        config = with_memory_limit(config, options.memory_limit)
     require_past(config, now)
     target = make_target(
         expand_text(str(out), "--out"),
@@ -171,10 +169,7 @@ def read_score_options(
         columns=options.columns,
         style=None if options.exact else CsvStyle(config.data.timezone),
     )
-    if as_of is None and config.data.flat is None:
-        raise UsageError("score needs the moment to look from: add --as-of, as in --as-of 2018-06-01")
-    moment = now if as_of is None else read_moment(as_of, config.data.timezone, option="--as-of")
-    return config, target, moment
+    return config, target, find_cutoff(config, as_of, command="score", now=now)
 
 
 def _score(
@@ -189,7 +184,7 @@ def _score(
             copies = stack.enter_context(open_copies(config, work / "source"))
         with progress.step("read"):
             if copies is not None:
-                config = copies.copy(("leads", "outcomes", "history", "merges"))
+                config = copies.copy(AROUND_EVENTS)
             journeys, ids = read_leads(config)
         lead_ids = None if options.leads is None else read_lead_ids(config, options.leads)
         snapshots = find_open(bundle, journeys, replace(run, config=config), lead_ids)
@@ -274,7 +269,7 @@ def _identify(run: ScoringRun, options: ScoreOptions, state: str) -> str:
     config, version = run.config, run.version
     assert version is not None
     files: list[str] = []
-    for name in _TABLES:
+    for name in TABLES:
         spec = getattr(config.data, name)
         for table in spec if isinstance(spec, list) else [spec]:
             if isinstance(table, Table) and table.path is not None:
@@ -308,14 +303,6 @@ def find_newest(journeys: Journeys, as_of: dt.datetime) -> dt.datetime | None:
     times = pd.concat([journeys.leads["created_at"], journeys.outcomes["recorded_at"]])
     known = times[times < pd.Timestamp(as_of)]
     return None if known.empty else known.max().to_pydatetime()
-
-
-def _with_limit(config: Config, text: str) -> Config:
-    try:
-        limit = parse_size(text)
-    except ValueError as error:
-        raise UsageError(f"--memory-limit: {error}; found {text!r}") from None
-    return config.model_copy(update={"data": config.data.model_copy(update={"memory_limit": limit})})
 
 
 def _result(target: Target, run: ScoringRun, scored: _Scored, record: RunRecord) -> ScoreResult:

@@ -11,7 +11,7 @@ from mqlml.commands.check import check_rules, read_leads
 from mqlml.commands.inputs import load_model
 from mqlml.commands.score import ScoreOptions, find_newest, read_score_options
 from mqlml.errors import UsageError
-from mqlml.journeys.databases import copied_tables
+from mqlml.journeys.databases import AROUND_EVENTS, copied_tables
 from mqlml.progress import Progress
 from mqlml.render.results import ScoreCheckResult
 from mqlml.scoring.batch import ScoringRun, find_open
@@ -46,7 +46,7 @@ def check_score(
         raise UsageError("--check is for journeys; a flat table is read whole by mqlml check")
     with progress.step("load"):
         bundle, version = load_model(config, options.model)
-    with progress.step("read"), copied_tables(config, ("leads", "outcomes", "history", "merges")) as copied:
+    with progress.step("read"), copied_tables(config, AROUND_EVENTS) as copied:
         journeys, _ = read_leads(copied)
     check_rules(journeys.leads, config)
     snapshots = find_open(bundle, journeys, ScoringRun(config, moment, now, version), None)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from mqlml.commands.check import check_rules, make_table, read_data, read_leads, require_past
 from mqlml.commands.checkpoint import working_in
+from mqlml.commands.inputs import with_memory_limit
 from mqlml.commands.partitioned_table import (
     PartitionedTable,
     build_parts,
     identify,
     memory_needed,
 )
-from mqlml.config import Config, parse_size, read_config
-from mqlml.errors import UsageError
+from mqlml.config import Config, read_config
 from mqlml.journeys import Journeys
 from mqlml.journeys.databases import copied_tables
 from mqlml.journeys.leadids import LeadIds
@@ -58,7 +58,7 @@ def write_training_table(
     """
     config = read_config(config_path)
     if memory_limit is not None:
-        config = _limited(config, memory_limit)
+        config = with_memory_limit(config, memory_limit)
     suffix = Path(out).suffix.lower()
     whole_file = suffix in TABLE_SUFFIXES or (bool(suffix) and not Path(out).is_dir())
     target = check_target(out, suffixes=TABLE_SUFFIXES) if whole_file else check_folder(out)
@@ -77,14 +77,6 @@ def write_training_table(
             features=len(table.plan.features),
             parts=parts,
         )
-
-
-def _limited(config: Config, memory_limit: str) -> Config:
-    try:
-        limit = parse_size(memory_limit)
-    except ValueError as error:
-        raise UsageError(f"--memory-limit: {error}; found {memory_limit!r}") from None
-    return config.model_copy(update={"data": config.data.model_copy(update={"memory_limit": limit})})
 
 
 def _write(

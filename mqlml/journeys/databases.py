@@ -18,9 +18,11 @@ from mqlml.config import Config, Table
 from mqlml.errors import ConfigError, DatabaseError
 from mqlml.journeys.postgres import connect, connect_arrow, describe_url, explaining, is_postgres, retrying
 
-__all__ = ["DatabaseCopies", "copied_tables", "has_databases", "open_copies"]
+__all__ = ["AROUND_EVENTS", "TABLES", "DatabaseCopies", "copied_tables", "has_databases", "open_copies"]
 
-_TABLES = ("leads", "outcomes", "history", "merges", "events")
+AROUND_EVENTS = ("leads", "outcomes", "history", "merges")
+"""The tables that tell whose events are needed."""
+TABLES = (*AROUND_EVENTS, "events")
 _DONE = "done"
 _NEEDED = "mqlml_needed"
 _ROWS = 1 << 16
@@ -39,7 +41,7 @@ def _tables_of(config: Config, name: str) -> tuple[Table, ...]:
 
 def has_databases(config: Config) -> bool:
     """Whether some table of a config lies in a database."""
-    return any(table.url is not None for name in _TABLES for table in _tables_of(config, name))
+    return any(table.url is not None for name in TABLES for table in _tables_of(config, name))
 
 
 class _Snapshot(Protocol):
@@ -58,7 +60,7 @@ def open_copies(config: Config, folder: Path) -> Iterator[DatabaseCopies]:
 
 
 @contextlib.contextmanager
-def copied_tables(config: Config, names: Sequence[str] = _TABLES) -> Iterator[Config]:
+def copied_tables(config: Config, names: Sequence[str] = TABLES) -> Iterator[Config]:
     """A config whose tables in databases, or some of them, are copied for as long as the context lasts."""
     if not has_databases(config):
         yield config
