@@ -1,7 +1,7 @@
 """Prints figures of the house, read off the source: what a reader of any checkout has to carry in mind.
 
-Run ``python benchmarks/house.py [TREE]``; without a tree it looks at the checkout it lies in. Nothing is imported
-from the tree, so that one of another release can be looked at, too.
+Run ``python benchmarks/house.py [TREE]``; without a tree it reads the checkout it lies in. Nothing is imported
+from the tree, so that one of another release can be read, too.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
     python benchmarks/memory.py --leads 500000 --out table.parquet    # the size of the issue: 25 million events
 
 Each run is a process of its own; the peak is that of its resident memory, less what it held after all imports.
-Every look is taken at each lead that is open then, so there are fewer snapshots than leads times looks.
+A snapshot is taken of each lead that is open then, so there are fewer than leads times dates.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def write_world(folder: Path, leads: int, *, activity: float) -> tuple[int, dt.d
 
 
 def write_config(folder: Path, until: dt.datetime, snapshots: int) -> Path:
-    """A config for a world: so many looks at each lead, a week apart; where it is."""
+    """A config for a world: so many snapshots of each lead, a week apart; where it is."""
     config = {
         "name": "big",
         "data": {
@@ -102,7 +102,7 @@ def main() -> None:
         "--activity", type=float, nargs="+", default=[1.08], help="1.08: about 50 events a lead"
     )
     parser.add_argument(
-        "--snapshots", type=int, nargs="+", default=[2], help="looks at each lead, a week apart"
+        "--snapshots", type=int, nargs="+", default=[2], help="snapshots of each lead, a week apart"
     )
     parser.add_argument("--limit", default="1.5GB")
     parser.add_argument(

@@ -1,9 +1,10 @@
-"""How good probabilities are: mqlml against plain models and AutoML, on simulated and real leads, judged later.
+"""How good probabilities are: mqlml against plain models and AutoML, on simulated and real leads, evaluated later.
 
 Everyone learns from the very table that ``mqlml table`` writes. On real leads that is the table before the held-out
-period, which then judges. On simulated leads it is the whole table, as for the version that ships, and leads of the
-time after it judge; the true probability of each is known as well: how far promises are from it, and which share of
-the oracle's gain over the base rate a model reaches. The options: ``python benchmarks/quality.py --help``.
+period, which then evaluates. On simulated leads it is the whole table, as for the version that ships, and leads of
+the time after it evaluate; the true probability of each is known as well: how far predictions are from it, and which
+share of the oracle's gain over the base rate a model reaches.
+The options: ``python benchmarks/quality.py --help``.
 """
 
 from __future__ import annotations
@@ -48,19 +49,19 @@ REAL = ("olist", "relax", "xeducation", "codecademy", "dbt_crm")
 HORIZON = 60
 DAYS, LATER_DAYS = 540, 400
 LATER_LEADS = 50_000
-"""Of whom those of the later days are judged."""
+"""Of whom those of the later days are evaluated."""
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is learned from, and by whom it is judged.
+    """What is learned from, and by whom it is evaluated.
 
     Attributes
     ----------
     name : str
-    parts : what is learned from, features and labels, and the features of those who are judged by it; mostly one.
-    label, group : of all who are judged, part after part.
+    parts : what is learned from, features and labels, and the features of those who are evaluated by it; mostly one.
+    label, group : of all who are evaluated, part after part.
     truth : the true probability of each of them, or None where nobody knows it.
     learn : gives mqlml's probabilities for all of them; its argument is `tune`.
     """
@@ -100,7 +101,7 @@ def simulated(n_leads: int, seed: int, drift: float, ages: list[str]) -> Case:
     later = build_table(after.journeys(), make_simulated_config(after.observed_until, ages))
     new = np.flatnonzero(later.cutoff_time >= until)
     snapshots = pd.DataFrame({"lead_id": later.lead_id, "cutoff_time": later.cutoff_time}).iloc[new]
-    judged = build_features(after.journeys(), snapshots, table.plan)
+    evaluated = build_features(after.journeys(), snapshots, table.plan)
 
     def learn(tune: Tune) -> Floats:
         """What `mqlml train` ships, and `mqlml score` then says; the base rate where it refuses to ship."""
@@ -116,11 +117,11 @@ def simulated(n_leads: int, seed: int, drift: float, ages: list[str]) -> Case:
             json.dumps({"chose": bundle.scorer.get_params(), "shift": bundle.calibrator.intercept_}),
             flush=True,
         )
-        return bundle.calibrator.predict_proba(bundle.scorer.decision_function(judged))[:, 1]
+        return bundle.calibrator.predict_proba(bundle.scorer.decision_function(evaluated))[:, 1]
 
     return Case(
         name=f"simulated, {n_leads:,} leads, seed {seed}" + (f", drift {drift:g}" if drift else ""),
-        parts=[(table.features, table.label, judged)],
+        parts=[(table.features, table.label, evaluated)],
         label=later.label[new],
         group=later.group[new],
         truth=after.true_probability(snapshots, HORIZON * 86_400_000_000),
@@ -141,12 +142,12 @@ def real(name: str) -> Case:
         label=table.label[last],
         group=table.group[last],
         truth=None,
-        learn=lambda tune: choose_and_judge(table, tune),
+        learn=lambda tune: choose_and_evaluate(table, tune),
     )
 
 
-def choose_and_judge(table: TrainingTable, tune: Tune) -> Floats:
-    """What `mqlml train` does up to the judgement: choose on forward folds, calibrate, fit the past."""
+def choose_and_evaluate(table: TrainingTable, tune: Tune) -> Floats:
+    """What `mqlml train` does up to the evaluation: choose on out-of-time folds, calibrate, fit the past."""
     chosen = choose_model(table, tune=tune, random_state=SEED, progress=Silent())
     fitted = fit_past(chosen.scorer, table)
     calibrator = calibrate(fitted, find_levels(chosen.out_of_time, table))
@@ -216,7 +217,7 @@ def average_precision_difference(
 
 
 def expected_loss(truth: Floats, chance: Floats) -> float:
-    """The log loss to be expected of these promises under the true probabilities."""
+    """The log loss to be expected of these predictions under the true probabilities."""
     return float(
         (
             truth * log_losses(np.ones_like(truth), chance)
@@ -267,8 +268,8 @@ def remember(folder: Path | None, name: str, case: Case, make: Callable[[], Floa
     file = None
     if folder is not None:
         digest = hashlib.sha256()
-        for learn, label, judged in case.parts:
-            for table in (learn, judged):
+        for learn, label, evaluated in case.parts:
+            for table in (learn, evaluated):
                 digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
             digest.update(label.tobytes())
         file = folder / f"{name.replace(' ', '_')}-{digest.hexdigest()[:16]}.npz"
@@ -293,7 +294,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3], help="of the simulated worlds")
     parser.add_argument("--drift", type=float, default=0.0, help="of the simulated worlds, per year")
-    parser.add_argument("--ages", nargs="*", default=["0d", "7d", "30d"], help="at which leads are looked at")
+    parser.add_argument("--ages", nargs="*", default=["0d", "7d", "30d"], help="at which leads are scored")
     parser.add_argument("--real", nargs="*", default=list(REAL), choices=REAL, help="needs MQLML_REAL_DATA")
     parser.add_argument("--tune", default="none", choices=["none", "quick", "thorough"])
     parser.add_argument("--flaml", metavar="PYTHON", help="the Python of an environment with flaml[automl]")

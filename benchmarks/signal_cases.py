@@ -26,8 +26,8 @@ HORIZON = 60
 NO_EFFECT = 0.003
 """A true like-leads effect under this has no direction."""
 
-JUDGED = 0.02
-"""A reason is judged if the truth about its thing moves the lead's log-odds by at least this."""
+EVALUATED = 0.02
+"""A reason is evaluated if the truth about its thing moves the lead's log-odds by at least this."""
 
 THINGS = {
     "country": ("country",),

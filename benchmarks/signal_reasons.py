@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.special import logit
-from signal_cases import JUDGED, THINGS, Case, Floats, know, make_case, make_settings, remember
+from signal_cases import EVALUATED, THINGS, Case, Floats, know, make_case, make_settings, remember
 from signal_truth import EVENTS
 
 from mqlml.commands.train import train
@@ -29,9 +29,9 @@ SHIPPED = "like leads agree"
 
 @dataclass
 class Reasons:
-    """Reasons of one way to choose them: judged, opposite to the truth, leads with an opposite one, without any."""
+    """Reasons of one way to choose them: evaluated, opposite to the truth; leads with an opposite one, with none."""
 
-    judged: int = 0
+    evaluated: int = 0
     opposite: int = 0
     leads: int = 0
     with_one: int = 0
@@ -44,10 +44,10 @@ class Reasons:
         way = np.repeat([1.0, -1.0], number)
         place = np.where(columns >= 0, columns, 0)
         value = np.where(columns >= 0, np.take_along_axis(effect, place, axis=1), np.nan)
-        judged = np.abs(value) >= JUDGED
-        opposite = judged & (np.sign(value) != way)
-        self.judged += int(judged.sum())
-        self.about_nothing += int((np.abs(value) < JUDGED).sum())
+        evaluated = np.abs(value) >= EVALUATED
+        opposite = evaluated & (np.sign(value) != way)
+        self.evaluated += int(evaluated.sum())
+        self.about_nothing += int((np.abs(value) < EVALUATED).sum())
         self.opposite += int(opposite.sum())
         self.leads += len(columns)
         self.with_one += int(opposite.any(axis=1).sum())

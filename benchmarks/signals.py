@@ -191,7 +191,7 @@ def show(report: SignalReport) -> None:
             points = [100 * end for end in (alike.value, alike.low, alike.high)]
             print(
                 f"{one.signal.family:12} {level.name:34} {level.level or '':22} "
-                f"{level.leads:6,} ({level.label_span:.1%})  "
+                f"{level.leads:6,} ({level.reach:.1%})  "
                 f"{level.with_rate:.1%} -> {level.without_rate:.1%}  {level.direction}, "
                 f"{points[0]:+.1f} ({points[1]:.1f} to {points[2]:.1f})"
             )
@@ -249,13 +249,13 @@ def print_figures(
         of_name = [found[name] for found in reasons]
         wanted_of = ("<= 13 / 6%", "<= 11 / 10%", "<= 35 / 10%") if name == SHIPPED else ("", "", "")
         for what, limit, shares in (
-            ("opposite", wanted_of[0], [one.opposite / max(1, one.judged) for one in of_name]),
+            ("opposite", wanted_of[0], [one.opposite / max(1, one.evaluated) for one in of_name]),
             ("leads with one", wanted_of[1], [one.with_one / one.leads for one in of_name]),
             ("leads without a reason", wanted_of[2], [one.without / one.leads for one in of_name]),
         ):
             line(f"reasons, {name}: {what}", limit, " / ".join(f"{share:.1%}" for share in shares))
-        counts = " / ".join(f"{one.leads:,}, {one.judged:,}, {one.about_nothing:,}" for one in of_name)
-        line(f"reasons, {name}: leads, judged reasons, those about nothing", "", counts)
+        counts = " / ".join(f"{one.leads:,}, {one.evaluated:,}, {one.about_nothing:,}" for one in of_name)
+        line(f"reasons, {name}: leads, evaluated reasons, those about nothing", "", counts)
     print("\nNot accepted on, but worth knowing:")
     for name in ("event signs right", "levels said", "levels with an effect", "levels said without effect"):
         print(f"  {name}: {figures(name)}")

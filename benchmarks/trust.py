@@ -1,6 +1,6 @@
 """How often ageing is found in simulated worlds with and without drift, and how often a healthy slice warns.
 
-``python benchmarks/trust.py [SEEDS]``: 5,000 leads over two years, looked at on creation and after 30 days, the
+``python benchmarks/trust.py [SEEDS]``: 5,000 leads over two years, scored on creation and after 30 days, the
 settings of ``mqlml backtest``; worlds of 48 slices whose probabilities are the true ones; and, 15 for each seed and
 size, worlds in which nothing ages, for how often an interval of what age costs leaves 0 out.
 """
@@ -62,7 +62,7 @@ def find_ageing(seed: int, drift: float) -> str:
 
 
 def leave_out_zero(seed: int, n: int) -> tuple[int, int, int]:
-    """Of a year without change: ages looked at, those whose interval leaves 0 out, and whether the line's does."""
+    """Of a year without change: ages measured, those whose interval leaves 0 out, and whether the line's does."""
     rng = np.random.default_rng(seed)
     time = (np.sort(rng.uniform(0, 360, n)) * DAY).astype(np.int64)
     features = pd.DataFrame(rng.normal(size=(n, 3)), columns=["one", "two", "three"])

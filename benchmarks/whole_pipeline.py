@@ -1,13 +1,13 @@
-"""Does the whole road keep its word? Simulated companies go through what ``mqlml train`` does, and the truth judges.
+"""Forecasts of labels against the truth: simulated companies go through what ``mqlml train`` does.
 
-    python benchmarks/whole_road.py [--worlds 60] [--drift 0 0.5 -0.5] [--out rows.jsonl]
+    python benchmarks/whole_pipeline.py [--worlds 60] [--drift 0 0.5 -0.5] [--out rows.jsonl]
 
-Each world is a company of its own: journeys are simulated, the table is built, a model chosen on forward folds and
-calibrated, thresholds are chosen with their promises, and the held-out period, whose true probabilities are known,
-judges them. Nothing but the report and the registry of ``mqlml train`` is left out. Printed for each kind of world:
-how often what came lay within the stated 90% interval, by policy and by what is promised; how many leads a week came
-for each that a capacity allowed; the expected log loss beside that of the base rate known when training; and how far
-the probabilities are from the truth, beside a calibration that stays at the level of the training.
+Each world is a company of its own: journeys are simulated, the table is built, a model chosen on out-of-time folds
+and calibrated, thresholds are chosen with their forecasts, and the held-out period, whose true probabilities are
+known, evaluates them. Only the report and the registry of ``mqlml train`` are left out. Printed for each kind of
+world: how often the actual figure lay within the stated 90% interval, by policy and by what is forecast; how many
+leads a week arrived for each that a capacity allowed; the expected log loss beside that of the base rate known when
+training; and how far the probabilities are from the truth, beside a calibration that stays at the training's level.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def walk(kind: Kind, seed: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Learned:
-    """What came of one company: probabilities of the held-out rows, and each policy with what came of it."""
+    """One company's result: probabilities of the held-out rows, and each policy with what was observed."""
 
     probability: Floats
     frozen: Floats
@@ -157,7 +157,7 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
                 recent=recent,
             )
         except LabelPolicyError:
-            continue  # no threshold reaches what is asked for: nothing is promised
+            continue  # no threshold reaches what is asked for: nothing is predicted
     table = held.open()
     last = table.holdout.test
     raw = np.concatenate(
@@ -169,19 +169,20 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
     probability = calibrator.predict_proba(raw)[:, 1]
     labels = {}
     for name, policy in policies.items():
-        came = evaluate_policy(
+        observed = evaluate_policy(
             policy,
             probability,
             LabelRows(table.label[last], table.group[last], table.lead[last], holdout_weeks(table)),
             n_bootstrap=2,
+            random_state=0,
         )["mql"]
-        promises = policy.outcomes[0].predictions
+        predictions = policy.outcomes[0].predictions
         labels[name] = {
             "asked": configs[name].labels["mql"].per_week or configs[name].labels["mql"].value,
-            "threshold": came.threshold,
+            "threshold": observed.threshold,
             **{
-                what: [_value(getattr(came, what)), promise.low, promise.value, promise.high]
-                for what, promise in promises.items()
+                what: [_value(getattr(observed, what)), predicted.low, predicted.value, predicted.high]
+                for what, predicted in predictions.items()
             },
         }
     return Learned(
@@ -203,13 +204,13 @@ def judge_chances(table: TrainingTable, truth: Floats, base_rate: float, found: 
     last = table.holdout.test
     y, unit = table.label[last].astype(np.float64), np.unique(table.group[last], return_inverse=True)[1]
     base = np.full(len(last), base_rate)
-    came = log_losses(y, found.probability) - log_losses(y, base)
-    per_unit = np.bincount(unit, weights=came - came.mean())
+    lost = log_losses(y, found.probability) - log_losses(y, base)
+    per_unit = np.bincount(unit, weights=lost - lost.mean())
     return {
         "rows": len(last),
         "noise": NOISE * math.sqrt(float(per_unit @ per_unit)) / len(last),
         "lost": expected_loss(truth, found.probability) - expected_loss(truth, base),
-        "lost_by_outcomes": float(came.mean()),
+        "lost_by_outcomes": float(lost.mean()),
         "oracle": expected_loss(truth, truth) - expected_loss(truth, base),
         "calibration_error": calibration_error(truth, found.probability),
         "calibration_error_frozen": calibration_error(truth, found.frozen),
@@ -224,19 +225,19 @@ def judge_chances(table: TrainingTable, truth: Floats, base_rate: float, found: 
 
 
 def expected_loss(truth: Floats, chance: Floats) -> float:
-    """The log loss to be expected of these promises under the true probabilities."""
+    """The log loss to be expected of these predictions under the true probabilities."""
     won, not_won = log_losses(np.ones_like(truth), chance), log_losses(np.zeros_like(truth), chance)
     return float((truth * won + (1 - truth) * not_won).mean())
 
 
 def calibration_error(truth: Floats, chance: Floats) -> float:
-    """Mean distance of promise and truth, in ten bands of the promise."""
+    """Mean distance of prediction and truth, in ten bands of the prediction."""
     bands = np.array_split(np.argsort(chance, kind="stable"), 10)
     return float(sum(abs(float((chance[band] - truth[band]).sum())) for band in bands) / len(truth))
 
 
 def level(truth: Floats, chance: Floats) -> float:
-    """Conversions to be expected for each that was promised."""
+    """Conversions to be expected for each that was predicted."""
     return float(truth.sum() / chance.sum())
 
 
@@ -293,18 +294,18 @@ def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     ]
     if ratios:
         quantiles = np.quantile(ratios, [0.05, 0.25, 0.5, 0.75, 0.95])
-        found["came_per_lead_a_week_asked"] = [round(float(value), 2) for value in quantiles]
+        found["observed_per_lead_a_week_asked"] = [round(float(value), 2) for value in quantiles]
         found["capacity_off"] = round(float(np.mean(np.abs(np.log(np.maximum(ratios, 1e-3))))), 3)
     return found
 
 
 def kept(values: Sequence[Sequence[float]]) -> dict[str, float]:
-    """How often what came lies within, above and below the interval, and how wide it is against its middle."""
-    came, low, middle, high = np.array(values).T
+    """How often the actual figure lies within, above and below the interval, and how wide it is against its middle."""
+    observed, low, middle, high = np.array(values).T
     return {
-        "kept": share((low <= came) & (came <= high)),
-        "below": share(came < low),
-        "above": share(came > high),
+        "kept": share((low <= observed) & (observed <= high)),
+        "below": share(observed < low),
+        "above": share(observed > high),
         "width": round(float(np.median((high - low) / np.maximum(np.abs(middle), 1e-9))), 2),
     }
 
