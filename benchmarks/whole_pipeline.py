@@ -300,7 +300,7 @@ def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def kept(values: Sequence[Sequence[float]]) -> dict[str, float]:
-    """How often the actual figure lies within, above and below the interval, and how wide it is against its middle."""
+    """How often the actual figure lies within, above and below the interval, and how wide that is by its middle."""
     observed, low, middle, high = np.array(values).T
     return {
         "kept": share((low <= observed) & (observed <= high)),
