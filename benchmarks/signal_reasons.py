@@ -18,8 +18,7 @@ from mqlml.commands.train import train
 from mqlml.features import build_features
 from mqlml.model import calibrate, contribute
 from mqlml.model.reasons import ReasonSignals, choose_signal_reasons, find_done, map_features
-from mqlml.model.signal_inputs import signals_from_journeys
-from mqlml.model.signals import find_signals
+from mqlml.model.signals import find_signals, signals_from_journeys
 from mqlml.simulate import Simulation, simulate
 from mqlml.training import build_table, open_leads
 

@@ -22,8 +22,8 @@ from mqlml.simulate import Simulation, Truth, simulate
 from mqlml.simulate import population as people
 from mqlml.simulate import simulation as simulation_module
 from mqlml.simulate.behavior import SimulatedEvents
-from mqlml.simulate.forward import ForwardFilter
 from mqlml.simulate.population import Population
+from mqlml.simulate.truth import ForwardFilter
 from mqlml.simulate.world import ACTIONS, PAGE_VIEW, Floats, Ints, World, make_world
 
 __all__ = [

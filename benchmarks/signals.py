@@ -33,8 +33,7 @@ from signal_cases import (
 from signal_reasons import SHIPPED, Reasons, measure_demo, measure_reasons
 
 from mqlml.model.signal_columns import SignalTable
-from mqlml.model.signal_inputs import signals_from_journeys
-from mqlml.model.signals import SignalReport, find_signals
+from mqlml.model.signals import SignalReport, find_signals, signals_from_journeys
 from mqlml.render.report.signals import format_explanation
 
 

@@ -16,8 +16,8 @@ from scipy.special import expit
 
 from mqlml.config import make_config
 from mqlml.evaluation.ageing import measure_ageing
-from mqlml.evaluation.forecasts import forecast_across_periods, of_one_size
 from mqlml.evaluation.holdout import HeldOut
+from mqlml.evaluation.periods import forecast_across_periods, of_one_size
 from mqlml.evaluation.slices import evaluate_slices
 from mqlml.model import LeadScorer
 from mqlml.simulate import simulate

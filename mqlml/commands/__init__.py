@@ -5,13 +5,12 @@ from mqlml.commands.check import check_data
 from mqlml.commands.demo import make_demo
 from mqlml.commands.explain import Earlier, explain_one_lead, write_lead_page
 from mqlml.commands.features import format_features, list_features, list_version_features
-from mqlml.commands.holdout_log import Logbook
 from mqlml.commands.learn import Trained
 from mqlml.commands.report import ReportOptions, write_report
-from mqlml.commands.score import ScoreOptions, score_leads
-from mqlml.commands.score_check import check_score
+from mqlml.commands.score import ScoreOptions, check_score, score_leads
 from mqlml.commands.table import write_training_table
 from mqlml.commands.train import register, train_version
+from mqlml.registry.holdout_log import Logbook
 
 __all__ = [
     "Earlier",

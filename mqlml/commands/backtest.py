@@ -9,9 +9,8 @@ from mqlml.commands.check import make_table, read_data
 from mqlml.config import read_config
 from mqlml.errors import PopulationError
 from mqlml.evaluation.ageing import TOLERATED, Ageing, measure_ageing
-from mqlml.evaluation.forecasts import Forecast, forecast_across_periods, of_one_size
 from mqlml.evaluation.holdout import RANDOM_STATE, HeldOut
-from mqlml.evaluation.periods import evaluate_folds
+from mqlml.evaluation.periods import Forecast, evaluate_folds, forecast_across_periods, of_one_size
 from mqlml.model import LeadScorer
 from mqlml.progress import Progress
 from mqlml.render.results import BacktestPeriod, BacktestResult, ClosedPeriod, LearnedFrom

@@ -20,8 +20,7 @@ from mqlml.progress import Progress
 from mqlml.render.results import BaseRatePeriod, CheckResult, DataNeed
 from mqlml.times import format_instant
 from mqlml.training import TrainingTable, build_table, describe_holdout, describe_population, list_left_out
-from mqlml.training.config_warnings import find_config_warnings
-from mqlml.training.data_warnings import find_data_warnings
+from mqlml.training.warnings import find_config_warnings, find_data_warnings
 
 __all__ = [
     "check_data",

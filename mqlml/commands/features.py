@@ -17,8 +17,8 @@ from mqlml.journeys import FlatTable, Journeys
 from mqlml.progress import Progress
 from mqlml.render.results import CatalogEntry, FeaturesResult, NoFeature
 from mqlml.training import Finding, build_table, refused_columns, sample_snapshots, take_leads
-from mqlml.training.config_warnings import find_config_warnings
 from mqlml.training.table import choose_rows, learn_plan
+from mqlml.training.warnings import find_config_warnings
 
 __all__ = [
     "format_features",

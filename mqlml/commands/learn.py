@@ -27,7 +27,6 @@ from mqlml.commands.choose_thresholds import (
     out_of_time_periods,
     read_recent_weeks,
 )
-from mqlml.commands.holdout_log import warn_of_holdout_access
 from mqlml.commands.summarize import (
     describe_calibration,
     describe_choice,
@@ -68,17 +67,17 @@ from mqlml.evaluation.holdout import (
     evaluate_model,
     fit_past,
 )
-from mqlml.evaluation.slice_columns import check_slices, find_slices
+from mqlml.evaluation.slices import check_slices, find_slices
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import Drift, LeadScorer, PeriodLevels, SigmoidCalibrator, measure_levels
-from mqlml.model.signal_inputs import report_signals
+from mqlml.model.signals import report_signals
 from mqlml.policy import LabelPolicy
 from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
+from mqlml.registry.holdout_log import warn_of_holdout_access
 from mqlml.render import describe_policy, describe_question
 from mqlml.training import TrainingTable, build_open, describe_population, list_left_out, require_leak_test
-from mqlml.training.config_warnings import find_config_warnings
-from mqlml.training.data_warnings import find_data_warnings
+from mqlml.training.warnings import find_config_warnings, find_data_warnings
 from mqlml.types import Floats
 
 __all__ = ["Trained", "train"]

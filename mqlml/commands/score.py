@@ -1,4 +1,4 @@
-"""``score`` labels every open lead by a version and writes the scores to a file or a database."""
+"""``score`` labels every open lead by a version; with ``--check`` it only tries what that needs."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from pathlib import Path
 import pandas as pd
 
 from mqlml import __version__
-from mqlml.commands.check import read_leads, require_past
-from mqlml.commands.checkpoint import fingerprint_file, fingerprint_values, working_in
+from mqlml.commands.check import check_rules, read_leads, require_past
 from mqlml.commands.inputs import find_cutoff, load_model, with_memory_limit
+from mqlml.commands.partitioned_table import fingerprint_file, fingerprint_values, working_in
 from mqlml.config import Config, Table, expand_text, read_config
 from mqlml.errors import (
     DatabaseError,
     LabelChangeRefused,
     OutputError,
     StoppedError,
+    UsageError,
 )
 from mqlml.journeys import FlatTable, Journeys, read_flat, read_lead_ids
-from mqlml.journeys.databases import AROUND_EVENTS, TABLES, has_databases, open_copies
+from mqlml.journeys.databases import AROUND_EVENTS, TABLES, copied_tables, has_databases, open_copies
 from mqlml.journeys.sources import blaming, find_files
 from mqlml.progress import Progress
 from mqlml.registry import Bundle
-from mqlml.render.results import ScoreResult
+from mqlml.render.results import ScoreCheckResult, ScoreResult
 from mqlml.scoring import SCORE_COLUMNS, count_older, problem_of, read_scores
 from mqlml.scoring.batch import ScoringRun, find_open, score_flat_rows
 from mqlml.scoring.batches import Batch, RunRecord, compare_labels, count_labels, list_skipped
@@ -40,7 +41,7 @@ from mqlml.scoring.sinks import CsvStyle
 from mqlml.scoring.targets import FileTarget, Target, make_target
 from mqlml.times import format_instant
 
-__all__ = ["ScoreOptions", "find_newest", "read_score_options", "score_leads"]
+__all__ = ["ScoreOptions", "check_score", "find_newest", "read_score_options", "score_leads"]
 
 
 _RESUMABLE = (OutputError, DatabaseError, StoppedError)
@@ -325,4 +326,51 @@ def _result(target: Target, run: ScoringRun, scored: _Scored, record: RunRecord)
         model=record.model_name,
         version=record.model_version,
         run_id=version.run_id,
+    )
+
+
+def check_score(
+    config_path: str | Path,
+    *,
+    as_of: str | None,
+    out: str | Path,
+    now: dt.datetime,
+    progress: Progress,
+    options: ScoreOptions | None = None,
+) -> ScoreCheckResult:
+    """Read leads, outcomes and history, load the version, apply the rules, and prepare the target.
+
+    Parameters
+    ----------
+    as_of, out, options : as for `score_leads`
+
+    Raises
+    ------
+    MqlmlError
+        As `score_leads`, for whatever would stop it before it scores.
+    """
+    options = options or ScoreOptions()
+    config, target, moment = read_score_options(config_path, as_of, out, now=now, options=options)
+    if config.data.flat is not None:
+        raise UsageError("--check is for journeys; a flat table is read whole by mqlml check")
+    with progress.step("load"):
+        bundle, version = load_model(config, options.model)
+    with progress.step("read"), copied_tables(config, AROUND_EVENTS) as copied:
+        journeys, _ = read_leads(copied)
+    check_rules(journeys.leads, config)
+    snapshots = find_open(bundle, journeys, ScoringRun(config, moment, now, version), None)
+    with target.holding(wait=options.wait):
+        target.prepare(integer_ids=pd.api.types.is_integer_dtype(journeys.leads["lead_id"].dtype))
+    newest = find_newest(journeys, moment)
+    return ScoreCheckResult(
+        out=target.shown,
+        as_of=format_instant(moment),
+        timezone=config.data.timezone,
+        leads=len(snapshots),
+        rows_read=dict(journeys.rows_read),
+        quarantined=len(journeys.quarantine),
+        newest_fact=None if newest is None else format_instant(newest),
+        hours_old=None if newest is None else round((moment - newest).total_seconds() / 3600, 1),
+        model=bundle.name,
+        version=version.version,
     )

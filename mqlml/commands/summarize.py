@@ -25,9 +25,9 @@ from mqlml.evaluation import (
     TriedSettings,
     evaluate_losses,
 )
-from mqlml.evaluation.forecasts import Forecast
 from mqlml.evaluation.holdout import RANDOM_STATE, Evaluated, PriorAccess
 from mqlml.evaluation.metrics import log_losses
+from mqlml.evaluation.periods import Forecast
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.journeys.quarantine import count_rows, group_quarantine
 from mqlml.model import FEWEST_PERIODS, Drift, SigmoidCalibrator

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mqlml.commands.check import check_rules, make_table, read_data, read_leads, require_past
-from mqlml.commands.checkpoint import working_in
 from mqlml.commands.inputs import with_memory_limit
 from mqlml.commands.partitioned_table import (
     PartitionedTable,
     build_parts,
     identify,
     memory_needed,
+    working_in,
 )
 from mqlml.config import Config, read_config
 from mqlml.journeys import Journeys

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-from mqlml.commands.holdout_log import Logbook
 from mqlml.commands.inputs import find_store
 from mqlml.commands.learn import Trained, train
 from mqlml.config import Config, describe_config, read_config
 from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle, Registration, Version, check_store, register_bundle
+from mqlml.registry.holdout_log import Logbook
 from mqlml.render import describe_model, describe_version, render_figures, render_report
 from mqlml.render.results import TrainedVersion
 from mqlml.scoring import SERVED_MODEL

@@ -1,16 +1,25 @@
 """Room 6, how good: metrics with intervals, backtest, slices, importance, gate and verdicts."""
 
+from mqlml.evaluation.ageing import LearningPoint, measure_curve
 from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.by_lead import Asked, ByLead, LabelByLead, ThresholdPoint
-from mqlml.evaluation.curves import CalibrationBand, Decile, make_calibration_table, make_decile_table
-from mqlml.evaluation.fit_engagement import FitEngagementCell, measure_fit_by_engagement
+from mqlml.evaluation.curves import (
+    CalibrationBand,
+    Decile,
+    FitEngagementCell,
+    make_calibration_table,
+    make_decile_table,
+    measure_fit_by_engagement,
+)
 from mqlml.evaluation.gate import GateResult, check_gate
 from mqlml.evaluation.importance import (
     Columns,
+    Direction,
     Importance,
     ImportanceGroup,
     ImportanceRow,
     Resampling,
+    ShapePoint,
     measure_importance,
 )
 from mqlml.evaluation.labels import (
@@ -26,13 +35,15 @@ from mqlml.evaluation.labels import (
     evaluate_policy,
     evaluate_selection,
 )
-from mqlml.evaluation.learning_curve import LearningPoint, measure_curve
 from mqlml.evaluation.metrics import (
     Baseline,
+    Comparison,
     Metrics,
     compare_log_loss,
+    compare_losses,
     evaluate_baselines,
     evaluate_probabilities,
+    worst_of,
 )
 from mqlml.evaluation.periods import (
     FoldEvaluation,
@@ -54,9 +65,7 @@ from mqlml.evaluation.result import (
     TrainingResult,
     TriedSettings,
 )
-from mqlml.evaluation.shape import Direction, ShapePoint
 from mqlml.evaluation.slices import Fault, Slice, evaluate_slices, warn_of_slices
-from mqlml.evaluation.verdicts import Comparison, compare_losses, worst_of
 
 __all__ = [
     "Asked",

@@ -15,9 +15,9 @@ import pandas as pd
 
 from mqlml.errors import PopulationError
 from mqlml.results import Number, Result
-from mqlml.types import Floats
+from mqlml.types import Floats, Rows
 
-__all__ = ["ClusterBootstrap", "Estimate", "make_estimate"]
+__all__ = ["ClusterBootstrap", "Estimate", "cluster_inflation", "make_estimate"]
 
 _CELLS_AT_ONCE = 2_000_000
 _TAIL = 0.025
@@ -94,3 +94,9 @@ class ClusterBootstrap:
         )
         totals = np.concatenate([counts @ per_cluster for counts in self.draws()])
         return list(totals.T)
+
+
+def cluster_inflation(error: Floats, chance: Floats, members: Rows) -> float:
+    """How many times the variance of independent leads clusters give to the number of conversions; at least 1."""
+    together = np.bincount(members, weights=error)
+    return max(1.0, float((together**2).sum() / (chance * (1 - chance)).sum()))

@@ -13,10 +13,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mqlml.evaluation.bootstrap import Estimate
+from mqlml.evaluation.bootstrap import Estimate, cluster_inflation
 from mqlml.evaluation.curves import wilson_interval
 from mqlml.evaluation.holdout import Evaluated, holdout_weeks
-from mqlml.evaluation.slices import cluster_inflation
 from mqlml.model import PointsBaseline
 from mqlml.policy import GateInputs, LabelPolicy
 from mqlml.results import Number, Result

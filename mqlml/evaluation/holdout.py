@@ -17,7 +17,7 @@ from sklearn.base import clone
 
 from mqlml.errors import HeldOutError
 from mqlml.evaluation.backtest import Measure
-from mqlml.evaluation.fit_engagement import FitEngagementCell, measure_fit_by_engagement
+from mqlml.evaluation.curves import FitEngagementCell, measure_fit_by_engagement
 from mqlml.evaluation.importance import (
     Columns,
     Importance,
@@ -25,12 +25,12 @@ from mqlml.evaluation.importance import (
     Resampling,
     group_alike,
     measure_importance,
+    measure_shapes,
 )
 from mqlml.evaluation.labels import LabelRows, ThresholdEvaluation, evaluate_policy
 from mqlml.evaluation.metrics import Baseline, Metrics, evaluate_baselines, evaluate_probabilities
-from mqlml.evaluation.shape import measure_shapes
 from mqlml.model import LeadScorer, SigmoidCalibrator, make_baselines
-from mqlml.model.partial import PartialScores
+from mqlml.model.contributions import PartialScores
 from mqlml.policy import GateInputs, LabelPolicy
 from mqlml.times import parse_duration
 from mqlml.training import ImmatureSnapshots, TrainingTable, describe_holdout

@@ -1,10 +1,11 @@
-"""Measures how good the probabilities of held-out leads are, with intervals."""
+"""Measures how good the probabilities of held-out leads are, with intervals, and whether they beat simpler ways."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,20 +13,45 @@ import numpy.typing as npt
 from mqlml.errors import PopulationError, ScorerError
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.curves import assign_bands
-from mqlml.evaluation.verdicts import Comparison, compare_losses
 from mqlml.results import Number, Result
 from mqlml.types import Floats
 
 __all__ = [
     "Baseline",
+    "Comparison",
     "Metrics",
     "Ranking",
     "check_rows",
     "compare_log_loss",
+    "compare_losses",
     "evaluate_baselines",
     "evaluate_probabilities",
     "log_losses",
+    "worst_of",
 ]
+
+
+Comparison = Literal["better", "not_clearly_better", "worse"]
+"""The model against a baseline; ``better`` and ``worse`` only where the interval leaves out no difference."""
+
+_FROM_WORST: tuple[Comparison, ...] = ("worse", "not_clearly_better", "better")
+
+
+def compare_losses(difference: Estimate) -> Comparison:
+    """What the interval of a paired difference of log losses, the model's minus the baseline's, says of the model.
+
+    Pairing removes what both find hard. Intervals of two separate metrics cannot tell as much: they overlap where
+    one model is better lead by lead, and where they do not, other leads may have decided.
+    """
+    if difference.high < 0:
+        return "better"
+    # A NaN, from too few conversions for a single resample of both classes, shows no advantage either.
+    return "worse" if difference.low > 0 else "not_clearly_better"
+
+
+def worst_of(verdicts: Iterable[Comparison]) -> Comparison | None:
+    """The verdict on all baselines together: the least favourable; None where there is none."""
+    return min(verdicts, key=_FROM_WORST.index, default=None)
 
 
 class Ranking:

@@ -11,13 +11,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from mqlml.evaluation.ageing import LearningPoint
 from mqlml.evaluation.by_lead import ByLead
-from mqlml.evaluation.curves import CalibrationBand, Decile
-from mqlml.evaluation.fit_engagement import FitEngagementCell
+from mqlml.evaluation.curves import CalibrationBand, Decile, FitEngagementCell
 from mqlml.evaluation.gate import GateResult
 from mqlml.evaluation.importance import Importance
 from mqlml.evaluation.labels import Disqualification, LabelEvaluation, Promotion
-from mqlml.evaluation.learning_curve import LearningPoint
 from mqlml.evaluation.metrics import Baseline, Metrics
 from mqlml.evaluation.periods import OverTimePeriod
 from mqlml.evaluation.slices import Slice

@@ -3,7 +3,7 @@
 from mqlml.features.build import build_features, build_flat, plan_flat
 from mqlml.features.catalogue import FAMILIES, Family, Feature, feature_name
 from mqlml.features.checks import check_own
-from mqlml.features.facts import EventFacts, gather_facts
+from mqlml.features.families.builder import EventFacts, gather_facts
 from mqlml.features.families.functions import FeatureFunction, Known
 from mqlml.features.plan import FeaturePlan, plan_features
 

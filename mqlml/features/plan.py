@@ -13,10 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 from mqlml.config import Config
 from mqlml.errors import BundleError, ConfigError
 from mqlml.features.catalogue import Feature
-from mqlml.features.facts import EventFacts
 from mqlml.features.families import actions, channel, custom, functions, profile, undesirables
 from mqlml.features.families.action_rows import ActionsPlan
-from mqlml.features.families.builder import Builder, Evidence, LeftOut, Part, Piece, features_of
+from mqlml.features.families.builder import Builder, EventFacts, Evidence, LeftOut, Part, Piece, features_of
 from mqlml.features.families.channel import ChannelPlan
 from mqlml.features.families.custom import CustomPlan
 from mqlml.features.families.flat import FlatPlan, flat_pieces

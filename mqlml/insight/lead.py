@@ -14,7 +14,7 @@ import pandas as pd
 from mqlml.config import Config, Problem
 from mqlml.errors import ContractError, PopulationError, UsageError
 from mqlml.features import FAMILIES, Family, Feature, build_features, build_flat
-from mqlml.features.sentences import describe_value, format_value
+from mqlml.features.catalogue import describe_value, format_value
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import Contributions, ReasonSignals, calibrate, contribute, sum_signals
 from mqlml.model.reasons import choose_signal_reasons, find_done

@@ -12,9 +12,9 @@ import pandas as pd
 
 from mqlml.config import STAGES, TERMINAL_STAGES, Outcomes
 from mqlml.config.values import ColumnFormat
+from mqlml.journeys.cleaning import spelling_key
 from mqlml.journeys.leadids import LeadIds
-from mqlml.journeys.notices import Notice
-from mqlml.journeys.spelling import spelling_key
+from mqlml.journeys.quarantine import Notice
 from mqlml.journeys.tables import TableReader
 from mqlml.times import MISSING_TIME, microseconds_to_column
 from mqlml.types import Mask

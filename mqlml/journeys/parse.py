@@ -1,12 +1,4 @@
-"""Column parsers: one Arrow column becomes values, and a mask of those that cannot be used.
-
-Text and typed columns of the same table give the same values, whichever format it was exported in: white
-space around text does not count, empty text and the words for a missing value are missing, a column of whole numbers
-that passed through floats (``10803.0``, as a column with gaps does) loses the ``.0``, a column of truths is ``true``
-and ``false``. Ids alone stay exactly as they are written, so that scores join back to their source.
-All of it runs on whole columns; no function here loops over rows. Where a column comes in batches, what all of its
-values must agree in is found out first, as its `Form`, and given to the parser of each batch.
-"""
+"""Column parsers: one Arrow column becomes values, and a mask of those that cannot be used."""
 
 from __future__ import annotations
 
@@ -22,15 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mqlml.config.values import DecimalMark
-from mqlml.journeys.dates import DateEvidence, find_date_evidence
 from mqlml.journeys.numbers import PLAIN, NumberEvidence, find_number_evidence
 from mqlml.types import Mask
 
 __all__ = [
+    "ISO",
+    "DateEvidence",
     "Form",
     "Parsed",
     "as_text",
     "as_written",
+    "find_date_evidence",
     "find_form",
     "parse_attribute",
     "parse_ids",
@@ -40,6 +34,78 @@ __all__ = [
     "plain_word",
     "true_where",
 ]
+
+
+ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?( ?(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?))?)?$"
+"""A date, or a time of the day on it, as ISO 8601 and databases write them."""
+
+_DATE = r"^(\d{4}|\d{1,2})[/.-]\d{1,2}[/.-](\d{4}|\d{1,2})(,?[ T]\d{1,2}:\d{2}(:\d{2})?( ?[AaPp][Mm])?)?$"
+_SHAPE = re.compile(r"(Y|0)([/.-])0\2(Y|0)(?:(,?[ T])0:0(:0)?( ?)(P?))?")
+_DAYS_OF_A_MONTH, _MONTHS = 31, 12
+_MOST_SHAPES = 5
+
+
+@dataclass(frozen=True)
+class DateEvidence:
+    """What the values of a column, or of a batch of it, say about how dates are written; joined with ``&``.
+
+    Attributes
+    ----------
+    shapes : the values with ``0`` for each number, ``Y`` for one of four digits and ``P`` for AM or PM.
+    first, second : the largest first and second number.
+    """
+
+    shapes: frozenset[str] = frozenset()
+    first: int = 0
+    second: int = 0
+
+    def __and__(self, other: DateEvidence) -> DateEvidence:
+        return DateEvidence(
+            self.shapes | other.shapes, max(self.first, other.first), max(self.second, other.second)
+        )
+
+    def formats(self) -> tuple[str, ...]:
+        """The strptime formats that fit all values: one if proven, two if day and month may be either."""
+        if len(self.shapes) != 1:
+            return ()
+        match = _SHAPE.fullmatch(next(iter(self.shapes)))
+        if match is None or (match[1], match[3]) == ("Y", "Y"):
+            return ()
+        mark = match[2]
+        year = "%Y" if "Y" in (match[1], match[3]) else "%y"
+        if match[1] == "Y":
+            orders = [("%Y", "%m", "%d")] if self.second <= _MONTHS else []
+        else:
+            orders = [("%d", "%m", year)] if self.second <= _MONTHS and self.first <= _DAYS_OF_A_MONTH else []
+            # With points between, the day comes first everywhere.
+            if mark != "." and self.first <= _MONTHS and self.second <= _DAYS_OF_A_MONTH:
+                orders.append(("%m", "%d", year))
+        time = ""
+        if match[4] is not None:
+            seconds = ":%S" if match[5] else ""
+            time = f"{match[4]}{'%I' if match[7] else '%H'}:%M{seconds}{match[6]}{'%p' if match[7] else ''}"
+        return tuple(mark.join(order) + time for order in orders)
+
+
+def find_date_evidence(text: Any) -> DateEvidence:
+    """What a column of trimmed texts says about its dates; nothing where its first value is none, or an ISO date."""
+    text = text.drop_null()
+    if not len(text):
+        return DateEvidence()
+    first = text[0]
+    if not pc.match_substring_regex(first, _DATE).as_py() or pc.match_substring_regex(first, ISO).as_py():
+        return DateEvidence()
+    if not pc.all(pc.match_substring_regex(text, _DATE)).as_py():
+        return DateEvidence()
+    shape = pc.replace_substring_regex(text, "[AaPp][Mm]", "P")
+    shape = pc.replace_substring_regex(pc.replace_substring_regex(shape, r"\d{4}", "Y"), r"\d+", "0")
+    shapes = pc.unique(shape).to_pylist()
+    if len(shapes) > _MOST_SHAPES:
+        return DateEvidence()
+    fields = pc.extract_regex(text, r"^(?P<first>\d+)[/.-](?P<second>\d+)").combine_chunks()
+    largest = [int(np.max(np.asarray(pc.cast(fields.field(n), "int64")))) for n in (0, 1)]
+    return DateEvidence(frozenset(shapes), *largest)
+
 
 _NUMBER = PLAIN.pattern
 _INTEGER = r"^(0|-?[1-9]\d{0,18})$"

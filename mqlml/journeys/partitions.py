@@ -20,15 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mqlml.config import Config, Table
-from mqlml.journeys.contract import NUMBERS, TIMES, WORDS
+from mqlml.journeys.cleaning import choose_spellings, treat_machine_events
+from mqlml.journeys.contract import NUMBERS, TIMES, WORDS, MergedLeads
 from mqlml.journeys.leadids import LeadIds
-from mqlml.journeys.machines import treat_machine_events
-from mqlml.journeys.merges import MergedLeads
 from mqlml.journeys.parse import parse_ids
 from mqlml.journeys.quarantine import Ledger, Tally, empty_quarantine
 from mqlml.journeys.read import EVENT_WORDS, ParsedEvents, parse_events
 from mqlml.journeys.sources import Source, estimate_rows
-from mqlml.journeys.spelling import choose_spellings
 from mqlml.journeys.stream import Stream, open_stream
 from mqlml.journeys.tables import (
     DUPLICATE,

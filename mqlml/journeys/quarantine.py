@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ from mqlml.types import Mask
 __all__ = [
     "QUARANTINE",
     "Ledger",
+    "Notice",
+    "NoticeKind",
     "QuarantineGroup",
     "TableCount",
     "Tally",
@@ -281,3 +283,34 @@ def _too_many(
         f"({bad / read:.1%}; data.max_quarantined allows {allowed:.1%}): {counts}.\n"
         f"For example {place}: {what}. {remedy[:1].upper()}{remedy[1:]}, or raise data.max_quarantined."
     )
+
+
+NoticeKind = Literal[
+    "spellings",
+    "machine_events",
+    "machine_events_flagged",
+    "merged",
+    "excluded",
+    "ignored_stages",
+]
+"""What happened: ``spellings`` of one word were joined, ``machine_events`` were left out or
+``machine_events_flagged``, leads were ``merged`` or ``excluded`` by a rule, rows of
+``ignored_stages`` were no outcomes."""
+
+
+@dataclass(frozen=True)
+class Notice(Result):
+    """One thing that was changed or found in a table while it was read."""
+
+    kind: NoticeKind
+    """What happened."""
+    table: str
+    """``leads``, ``events``, ``outcomes`` or ``flat``."""
+    column: str
+    """The column it is about, by our name or the source's; empty where it is about rows."""
+    rows: int
+    """Rows that it concerns."""
+    leads: int
+    """Leads that they belong to."""
+    examples: tuple[str, ...] = ()
+    """A few of the words concerned, or the reason that the config gives."""

@@ -19,16 +19,21 @@ import pyarrow.compute as pc
 
 from mqlml.config import Config, Table
 from mqlml.errors import ConfigError, ContractError
-from mqlml.journeys.contract import REQUIRED, WORDS, Journeys, empty_table
+from mqlml.journeys.cleaning import join_spellings, treat_machine_events
+from mqlml.journeys.contract import (
+    NO_MERGES,
+    REQUIRED,
+    WORDS,
+    Journeys,
+    MergedLeads,
+    chain_merges,
+    empty_table,
+)
 from mqlml.journeys.leadids import Aliases, LeadIds
-from mqlml.journeys.machines import treat_machine_events
-from mqlml.journeys.merges import NO_MERGES, MergedLeads, chain_merges
-from mqlml.journeys.notices import Notice
 from mqlml.journeys.outcomes import read_outcomes
 from mqlml.journeys.parse import parse_ids
-from mqlml.journeys.quarantine import empty_quarantine
+from mqlml.journeys.quarantine import Notice, empty_quarantine
 from mqlml.journeys.sources import read_source
-from mqlml.journeys.spelling import join_spellings
 from mqlml.journeys.tables import DUPLICATE, TableReader, later_duplicates, missing_column, read_table
 from mqlml.times import MISSING_TIME, microseconds_to_column
 

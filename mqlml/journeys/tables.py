@@ -15,10 +15,10 @@ import pyarrow as pa
 from mqlml.config import ColumnFormat, Config, Outcomes, Table
 from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.contract import OPTIONAL, REQUIRED, WORDS
-from mqlml.journeys.dates import find_date_evidence
 from mqlml.journeys.parse import (
     Form,
     Parsed,
+    find_date_evidence,
     parse_attribute,
     parse_ids,
     parse_numbers,

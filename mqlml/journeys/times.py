@@ -16,8 +16,7 @@ import pyarrow.compute as pc
 
 from mqlml.config import ColumnFormat
 from mqlml.errors import ConfigError, ContractError
-from mqlml.journeys.dates import ISO, find_date_evidence
-from mqlml.journeys.parse import Form, Parsed, parse_numbers, plain_text, true_where
+from mqlml.journeys.parse import ISO, Form, Parsed, find_date_evidence, parse_numbers, plain_text, true_where
 from mqlml.times import DAY, MISSING_TIME, column_to_microseconds, microseconds_to_column, to_microseconds
 from mqlml.types import Mask
 

@@ -10,9 +10,15 @@ from mqlml.model.contributions import (
     contribute_in_parts,
     family_points,
 )
-from mqlml.model.drift import Drift, measure_drift
 from mqlml.model.encode import NothingVariesError, TableEncoder
-from mqlml.model.level import FEWEST_PERIODS, PeriodLevels, forecast_shift, measure_levels
+from mqlml.model.level import (
+    FEWEST_PERIODS,
+    Drift,
+    PeriodLevels,
+    forecast_shift,
+    measure_drift,
+    measure_levels,
+)
 from mqlml.model.reasons import Reasons, ReasonSignals, choose_reasons, map_features, sum_signals
 from mqlml.model.scorer import LeadScorer
 from mqlml.model.signals import SignalReport

@@ -16,12 +16,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from mqlml.features import Feature
+from mqlml.features.catalogue import format_value, round_values
 from mqlml.features.kernels.sorting import compiled
-from mqlml.features.sentences import format_value, round_values
 from mqlml.model.contributions import Contributions, add_up
 from mqlml.model.signal_columns import SignalKey
-from mqlml.model.signal_inputs import is_total, key_of
-from mqlml.model.signals import SignalReport
+from mqlml.model.signals import SignalReport, is_total, key_of
 from mqlml.types import Floats, Ints, Mask, Rows
 
 __all__ = [

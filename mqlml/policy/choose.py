@@ -10,9 +10,16 @@ import numpy.typing as npt
 
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
-from mqlml.policy.gate_inputs import bayes_threshold, make_references, payoff
 from mqlml.policy.labels import LabelOutcome, LabelPolicy, LabelThreshold, meets_thresholds
-from mqlml.policy.threshold_data import Curve, ThresholdData, make_curve, make_threshold_data
+from mqlml.policy.threshold_data import (
+    Curve,
+    ThresholdData,
+    bayes_threshold,
+    make_curve,
+    make_references,
+    make_threshold_data,
+    payoff,
+)
 from mqlml.types import Floats, Ints, Mask, Rows
 
 __all__ = ["choose_policy", "choose_thresholds", "first_snapshots", "value_rate", "weekly_rate"]

@@ -16,9 +16,8 @@ from scipy.special import ndtr, ndtri
 
 from mqlml.config import LabelRule
 from mqlml.policy.choose import first_snapshots
-from mqlml.policy.gate_inputs import payoff
 from mqlml.policy.labels import LabelOutcome, LabelPolicy, PredictionInterval, meets_thresholds
-from mqlml.policy.threshold_data import ThresholdData
+from mqlml.policy.threshold_data import ThresholdData, payoff
 from mqlml.types import Floats, Mask, Rows
 
 __all__ = ["CONFIDENCE", "add_prediction_intervals", "predict_rate", "predict_share", "predict_value"]

@@ -12,9 +12,8 @@ import numpy.typing as npt
 
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
-from mqlml.policy.gate_inputs import GateInputs
-from mqlml.policy.hysteresis import HoldRule
-from mqlml.policy.threshold_data import check_probabilities
+from mqlml.policy.rules import HoldRule
+from mqlml.policy.threshold_data import GateInputs, check_probabilities
 from mqlml.types import Floats, Mask
 
 __all__ = ["UNQUALIFIED", "LabelOutcome", "LabelPolicy", "LabelThreshold", "PredictionInterval"]

@@ -1,31 +1,222 @@
-"""Snapshots with probabilities and outcomes show what each threshold selects.
-
-A threshold selects the rows at or above it (`>=`), so rows of equal probability are selected together or not at all.
-"""
+"""What each threshold selects of snapshots, what gates need of each lead, and how many leads come."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
-from mqlml.policy.arrivals import STEADY, ArrivalForecast
-from mqlml.policy.gate_inputs import GateInputs
-from mqlml.types import Floats, Ints, Mask
+from mqlml.features import FAMILIES, Family
+from mqlml.model.contributions import contribute_in_parts, family_points
+from mqlml.model.scorer import LeadScorer
+from mqlml.types import Floats, Ints, Mask, Rows
 
 __all__ = [
     "HALF_LIFE",
+    "STEADY",
+    "ArrivalForecast",
     "Curve",
+    "GateInputs",
     "ThresholdData",
+    "bayes_threshold",
     "check_probabilities",
+    "forecast_arrivals",
+    "interest_points",
     "make_curve",
+    "make_references",
     "make_threshold_data",
     "make_volume_data",
+    "payoff",
+    "percentile",
 ]
+
+
+Selection = slice | npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class GateInputs:
+    """Row by row, each array of shape (n,).
+
+    Attributes
+    ----------
+    teams : mapping of column to text
+        The lead's value in each column that holds teams; empty text where it has none.
+    fit, engagement : array of float or None
+        In points (log-odds), or after `ranked` in percentiles; None where no gate uses them.
+    """
+
+    teams: Mapping[str, npt.ArrayLike] = field(default_factory=dict)
+    fit: Floats | None = None
+    engagement: Floats | None = None
+
+    def take(self, rows: Selection) -> GateInputs:
+        """The gate inputs of some rows."""
+        return GateInputs(
+            {name: np.asarray(team, dtype=np.str_)[rows] for name, team in self.teams.items()},
+            None if self.fit is None else self.fit[rows],
+            None if self.engagement is None else self.engagement[rows],
+        )
+
+    def ranked(self, references: Mapping[str, Sequence[float]]) -> GateInputs:
+        """The same with fit and engagement in percentiles of the references."""
+        return GateInputs(
+            self.teams,
+            *(
+                percentile(points, np.array(references[name]))
+                if points is not None and name in references
+                else None
+                for name, points in (("fit", self.fit), ("engagement", self.engagement))
+            ),
+        )
+
+
+def interest_points(scorer: LeadScorer, X: Any, families: Sequence[Family]) -> Floats:
+    """Fit (profile) and engagement (channel and actions) of each row, in log-odds: array of shape (n, 2)."""
+    points = np.concatenate([family_points(part, families) for part in contribute_in_parts(scorer, X)])
+    by_family = dict(zip(FAMILIES, points.T, strict=True))
+    return np.column_stack([by_family["profile"], by_family["channel"] + by_family["actions"]])
+
+
+def make_references(gate_inputs: GateInputs) -> dict[str, tuple[float, ...]]:
+    """The reference for percentiles: the 0, 0.1, …, 100% quantiles of these points."""
+    return {
+        name: tuple(np.quantile(points, np.linspace(0, 1, 1001)).tolist())
+        for name, points in (("fit", gate_inputs.fit), ("engagement", gate_inputs.engagement))
+        if points is not None
+    }
+
+
+def percentile(values: Floats, reference: Floats) -> Floats:
+    """Percentage of the reference (ascending) below each value; of those equal to it, half."""
+    below = np.searchsorted(reference, values, side="left")
+    up_to = np.searchsorted(reference, values, side="right")
+    found: Floats = 50.0 * (below + up_to) / len(reference)
+    return found
+
+
+def bayes_threshold(rule: LabelRule) -> float:
+    """The probability at which following up and waiting have equal value; infinite where it never pays.
+
+    Following up one lead brings ``gain`` if it converts, costs ``cost`` in any case, and ``too_early`` more if it
+    does not convert. Waiting costs ``too_late`` if it converts. With probability p, following up has the expected
+    value ``p·gain − cost − (1 − p)·too_early``, and waiting ``−p·too_late``; the first is at least the second where
+
+        p ≥ (cost + too_early) / (gain + too_late + too_early).
+
+    C. Elkan, "The foundations of cost-sensitive learning", IJCAI 2001, equation 2, with these four entries.
+
+    Examples
+    --------
+    >>> bayes_threshold(LabelRule(policy="value", gain=900, cost=60, too_late=100))
+    0.06
+    >>> bayes_threshold(LabelRule(policy="value", gain=900, cost=60, too_late=100, too_early=1000))
+    0.53
+    """
+    gain, cost = rule.gain or 0.0, rule.cost or 0.0
+    if cost > gain + rule.too_late:
+        return math.inf
+    return (cost + rule.too_early) / (gain + rule.too_late + rule.too_early)
+
+
+def payoff(rule: LabelRule, label: npt.ArrayLike) -> Floats:
+    """Value of following up each lead, against no follow-up, in the rule's currency.
+
+    Parameters
+    ----------
+    label : array of shape (n,), 0 or 1
+    """
+    converted = np.asarray(label) == 1
+    gain, cost = rule.gain or 0.0, rule.cost or 0.0
+    return np.where(converted, gain + rule.too_late - cost, -cost - rule.too_early)
+
+
+_YEAR = 52.0
+"""Weeks; a whole number, so that weekdays fall together."""
+
+_WANDER = 0.03
+"""Prior standard deviation by which the logarithm of a volume moves in a week, beyond chance."""
+
+_BELIEF = 4.0
+"""Independent comparisons of past weeks that weigh as much as this prior."""
+
+
+@dataclass(frozen=True)
+class ArrivalForecast:
+    """How the volume of the next period relates to that of the latest weeks.
+
+    Attributes
+    ----------
+    factor : float, the ratio expected.
+    variance : float, of the logarithm of the ratio, beyond chance.
+    """
+
+    factor: float
+    variance: float
+
+
+STEADY = ArrivalForecast(1.0, 0.0)
+"""Where nothing is known: the next period is like the latest weeks."""
+
+
+def forecast_arrivals(
+    time: Floats, account: Rows, latest: tuple[float, float], length: float
+) -> ArrivalForecast:
+    """How arrivals in the period after ``latest`` relate to those in it.
+
+    The season is the same ratio a year before, moved towards 1 as far as chance may explain it (the positive-part
+    estimator of James and Stein, 1961); without a year before, it is 1.
+
+    Parameters
+    ----------
+    time, account : arrays of shape (n,)
+        Of the first snapshot of each lead, in weeks. Leads of an account come together, so they count as fewer.
+    latest : (start, end) of the weeks that the volume is measured on
+    length : of the period that follows, in weeks
+    """
+    start, end = latest
+    if not len(time) or length <= 0:
+        return STEADY
+    time = np.sort(time)
+    per_account = np.unique(account, return_counts=True)[1].astype(np.float64)
+    design = float(per_account @ per_account / per_account.sum())
+    distance = (end - start + length) / 2
+    factor = 0.0
+    if time[0] <= start - _YEAR and length <= _YEAR:
+        until = min(end - _YEAR + length, float(time[-1]))
+        found = _compare(time, start - _YEAR, end - _YEAR, until)
+        if found is not None:
+            ratio, chance = found
+            factor = ratio * max(0.0, 1 - design * chance / ratio**2) if ratio else 0.0
+    moved = []
+    split = float(time[-1]) - length
+    while split - (end - start) >= time[0]:
+        found = _compare(time, split - (end - start), split, split + length)
+        if found is not None:
+            moved.append((found[0] ** 2 - design * found[1]) / distance)
+        split -= max(end - start, length) / 2  # neighbors share half of their weeks
+    seen = len(moved) / 2
+    per_week = (_BELIEF * _WANDER**2 + seen * float(np.mean(moved or [0.0]))) / (_BELIEF + seen)
+    return ArrivalForecast(math.exp(factor), max(per_week, 0.0) * distance)
+
+
+def _compare(time: Floats, start: float, split: float, end: float) -> tuple[float, float] | None:
+    """Logarithm of the ratio of arrivals a week after and before a split, and its variance by chance."""
+    if not start < split < end:
+        return None
+    first, middle, last = np.searchsorted(time, (start, split, end))
+    before, after = int(middle - first), int(last - middle)
+    if not before or not after:
+        return None
+    ratio = math.log((after / (end - split)) / (before / (split - start)))
+    return ratio, 1 / before + 1 / after
+
 
 HALF_LIFE = 8.0
 """Weeks after which a snapshot has half the weight in a weekly volume. A capacity is about the coming weeks, and the

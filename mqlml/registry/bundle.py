@@ -41,7 +41,7 @@ from mqlml.registry.bundle_files import (
     to_json,
 )
 from mqlml.registry.model_file import load_scorer, load_trees, save_scorer, save_trees
-from mqlml.registry.value_check import load_calibrator, load_policy, load_reference, require_dict
+from mqlml.registry.plausibility import load_calibrator, load_policy, load_reference, require_dict
 from mqlml.results import from_json_safe, to_json_safe
 from mqlml.types import Floats
 

@@ -26,7 +26,7 @@ from mqlml.errors import BundleError
 from mqlml.model import LeadScorer
 from mqlml.model.encode import TableEncoder
 from mqlml.model.linear import LinearPart, NumberEffect, PairEffect, WordEffect
-from mqlml.registry.tree_check import LARGEST_LOG_ODDS, check_trees
+from mqlml.registry.plausibility import LARGEST_LOG_ODDS, check_trees
 
 __all__ = ["load_scorer", "load_trees", "save_scorer", "save_trees"]
 

@@ -14,10 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mqlml.registry.bundle import Bundle, save_bundle
-from mqlml.registry.client import connected, find_experiment
-from mqlml.registry.pyfunc_files import save_pyfunc
-from mqlml.registry.run_items import Measured, RunFile, RunItem, Setting, UsedData, make_run_items
-from mqlml.registry.store import Store, locked
+from mqlml.registry.run_items import (
+    Measured,
+    RunFile,
+    RunItem,
+    Setting,
+    UsedData,
+    make_run_items,
+    save_pyfunc,
+)
+from mqlml.registry.store import Store, connected, find_experiment, locked
 from mqlml.registry.tracking import CHALLENGER, CHAMPION, DIGEST_TAG, MODEL_TAG, Version
 
 if TYPE_CHECKING:

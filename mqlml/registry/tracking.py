@@ -19,9 +19,8 @@ from urllib.request import url2pathname
 from mqlml.errors import BundleError, TrackingError, VersionError
 from mqlml.registry.bundle import Bundle, load_bundle
 from mqlml.registry.bundle_files import BUNDLE_FILES, MANIFEST, FileEntry, check_file_list
-from mqlml.registry.client import connected
-from mqlml.registry.pyfunc_files import BUNDLE_IN_MODEL
-from mqlml.registry.store import Store, check_store_file, may_write
+from mqlml.registry.run_items import BUNDLE_IN_MODEL
+from mqlml.registry.store import Store, check_store_file, connected, may_write
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -10,10 +10,8 @@ from mqlml.render.console.common import (
 )
 from mqlml.render.console.explain import format_backtest, format_explain
 from mqlml.render.console.train import format_train
-from mqlml.render.report.lead import render_lead
-from mqlml.render.report.markdown import render_markdown
-from mqlml.render.report.page import render_report
-from mqlml.render.report.tables import list_tables
+from mqlml.render.report.page import render_lead, render_report
+from mqlml.render.report.tables import list_tables, render_markdown
 from mqlml.render.report.text import describe_policy, describe_question, format_leak_test
 from mqlml.render.results import (
     BacktestResult,

@@ -14,8 +14,7 @@ from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
 from mqlml.features.catalogue import Unit
 from mqlml.insight import Explanation
-from mqlml.journeys.notices import Notice
-from mqlml.journeys.quarantine import QuarantineGroup, TableCount
+from mqlml.journeys.quarantine import Notice, QuarantineGroup, TableCount
 from mqlml.results import Result
 from mqlml.training import (
     ColumnQuestion,

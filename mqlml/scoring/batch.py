@@ -23,8 +23,7 @@ from mqlml.policy import GateInputs, percentile
 from mqlml.policy.rules import match_promotions, match_rules
 from mqlml.registry import Bundle, Version
 from mqlml.scoring.explain import REASON_COLUMNS, Explainer
-from mqlml.scoring.labels import DISQUALIFIED, label_leads, team_values
-from mqlml.scoring.previous import NO_SCORES, last_labels
+from mqlml.scoring.labels import DISQUALIFIED, NO_SCORES, label_leads, last_labels, team_values
 from mqlml.times import TIME_DTYPE, format_instant, microseconds_to_column, to_microseconds
 from mqlml.training import open_leads
 from mqlml.types import Ints, Mask, Objects

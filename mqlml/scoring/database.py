@@ -15,10 +15,10 @@ import pandas as pd
 import pyarrow as pa
 
 from mqlml.errors import ConfigError, DatabaseError
-from mqlml.journeys.postgres import connect, connect_arrow, describe_url, explaining, retrying
+from mqlml.journeys.databases import connect, connect_arrow, describe_url, explaining, retrying
 from mqlml.scoring.batch import SCORE_COLUMNS
 from mqlml.scoring.batches import Batch, read_batches
-from mqlml.scoring.previous import NO_SCORES
+from mqlml.scoring.labels import NO_SCORES
 from mqlml.scoring.sinks import to_arrow
 
 __all__ = ["MIGRATIONS", "PostgresTarget"]

@@ -13,10 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from mqlml.errors import UsageError
-from mqlml.journeys.postgres import is_postgres
-from mqlml.scoring.batches import Batch, read_batches
+from mqlml.journeys.databases import is_postgres
+from mqlml.scoring.batches import Batch, interleave, order_scores, read_batches
 from mqlml.scoring.database import PostgresTarget
-from mqlml.scoring.parts import interleave, order_scores
 from mqlml.scoring.sinks import TABLE_SUFFIXES, CsvStyle, check_target, replace_file, write_batches
 
 __all__ = ["FileTarget", "Target", "make_target"]

@@ -1,6 +1,5 @@
 """Room 3, what it led to: snapshots, labels, splits in time, the leakage audit and the training table."""
 
-from mqlml.training.data_warnings import DataWarning, find_data_warnings
 from mqlml.training.leakage.audit import audit_flat, audit_journeys
 from mqlml.training.leakage.columns import audit_columns
 from mqlml.training.leakage.events import EventCounts, audit_events, count_events
@@ -15,16 +14,20 @@ from mqlml.training.leakage.perturbation import (
 )
 from mqlml.training.snapshots import Snapshots, Step, assign_labels, build_snapshots, open_leads
 from mqlml.training.splits import Fold, holdout_split, rolling_folds
-from mqlml.training.summary import (
+from mqlml.training.table import (
     HoldoutPeriod,
+    ImmatureSnapshots,
     LeftOut,
     Population,
+    TrainingTable,
+    build_open,
+    build_table,
     describe_holdout,
     describe_place,
     describe_population,
     list_left_out,
 )
-from mqlml.training.table import ImmatureSnapshots, TrainingTable, build_open, build_table
+from mqlml.training.warnings import DataWarning, find_data_warnings
 
 __all__ = [
     "Clue",

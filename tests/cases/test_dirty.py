@@ -11,7 +11,7 @@ import pytest
 from mqlml.commands.check import read_data
 from mqlml.config import Problem, make_config
 from mqlml.journeys import Journeys
-from mqlml.journeys.machines import MACHINE_ACTION
+from mqlml.journeys.cleaning import MACHINE_ACTION
 from mqlml.progress import Silent
 from mqlml.training.snapshots import assign_labels, group_leads, open_leads
 from tests.cases.test_tables import rows

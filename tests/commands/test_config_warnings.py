@@ -16,7 +16,7 @@ from mqlml.features import FeaturePlan
 from mqlml.journeys import Journeys
 from mqlml.progress import Silent
 from mqlml.simulate import simulate
-from mqlml.training.config_warnings import find_config_warnings
+from mqlml.training.warnings import find_config_warnings
 from tests.commands.test_learn import config
 
 ACTIONS = ("demo_request", "Pricing Page", "onboarding_call")

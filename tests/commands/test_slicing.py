@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mqlml.errors import ConfigError
-from mqlml.evaluation.slice_columns import check_slices, choose_slices
+from mqlml.evaluation.slices import check_slices, choose_slices
 from mqlml.features import Feature
 from mqlml.features.wording import Part
 from mqlml.journeys import Journeys

@@ -21,8 +21,7 @@ from pandas.testing import assert_frame_equal
 
 from mqlml.commands import check, table, write_training_table
 from mqlml.commands import partitioned_table as parted
-from mqlml.commands.checkpoint import working_in
-from mqlml.commands.partitioned_table import identify
+from mqlml.commands.partitioned_table import identify, working_in
 from mqlml.config import Table, read_config
 from mqlml.errors import ConfigError, OutputError, UsageError
 from mqlml.journeys.read import read_around_events

@@ -9,9 +9,17 @@ from scipy.special import expit, logit
 
 from mqlml.evaluation.ageing import Ageing, AgeStep, measure_ageing, recommend
 from mqlml.evaluation.bootstrap import Estimate
-from mqlml.evaluation.forecasts import Forecast, fit_slope, forecast_across_periods, of_one_size, shrink
 from mqlml.evaluation.holdout import HeldOut
-from mqlml.evaluation.periods import FoldEvaluation, evaluate_folds, evaluate_losses
+from mqlml.evaluation.periods import (
+    FoldEvaluation,
+    Forecast,
+    evaluate_folds,
+    evaluate_losses,
+    fit_slope,
+    forecast_across_periods,
+    of_one_size,
+    shrink,
+)
 from mqlml.model import LeadScorer
 from mqlml.simulate import simulate
 from mqlml.times import DAY

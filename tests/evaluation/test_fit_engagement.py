@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mqlml.evaluation.curves import wilson_interval
-from mqlml.evaluation.fit_engagement import measure_fit_by_engagement
+from mqlml.evaluation.curves import measure_fit_by_engagement, wilson_interval
 
 
 def test_cells_are_counted_by_hand() -> None:

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from mqlml.evaluation.shape import Direction, describe_direction, measure_shapes
+from mqlml.evaluation.importance import Direction, describe_direction, measure_shapes
 from mqlml.model import LeadScorer
-from mqlml.model.partial import PartialScores
+from mqlml.model.contributions import PartialScores
 
 N = 4000
 

@@ -9,7 +9,7 @@ import pytest
 from mqlml.config.features import Groups
 from mqlml.features import FeaturePlan, plan_features
 from mqlml.features.catalogue import FAMILIES, feature_name, format_window, name_part, name_parts
-from mqlml.features.families.event_kinds import is_undesirable
+from mqlml.features.families.action_rows import is_undesirable
 from mqlml.features.wording import counted_events
 from mqlml.times import DAY, HOUR
 from tests.features.worlds import make_config_of, make_world

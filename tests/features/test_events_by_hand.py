@@ -11,7 +11,7 @@ from mqlml.config import Config
 from mqlml.config.features import Groups
 from mqlml.errors import ConfigError
 from mqlml.features import FeaturePlan, build_features, plan_features
-from mqlml.features.families.event_kinds import is_download, is_high_intent, is_lead, is_paid
+from mqlml.features.families.action_rows import is_download, is_high_intent, is_lead, is_paid
 from mqlml.journeys import Journeys
 from tests.features.worlds import make_config_of, make_journeys, make_snapshots
 

@@ -13,10 +13,9 @@ import pytest
 
 from mqlml.errors import BundleError, ConfigError, ContractError, FeatureError
 from mqlml.features import FeaturePlan, build_features, check_own, plan_features
-from mqlml.features.catalogue import Feature
+from mqlml.features.catalogue import Feature, format_value
 from mqlml.features.checks import CHECKS, Trial, run_checks
 from mqlml.features.plan import only_parts
-from mqlml.features.sentences import format_value
 from mqlml.features.wording import Named
 from mqlml.journeys import Journeys
 from tests.features.plugin import documented_module, install

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from mqlml.features import Feature
-from mqlml.features.catalogue import Unit
+from mqlml.features.catalogue import Unit, describe_value, format_value, round_values
 from mqlml.features.plan import plan_features
-from mqlml.features.sentences import ValueText, describe_value, format_value, round_values
 from mqlml.features.wording import (
     Compared,
     Counted,
@@ -23,6 +22,7 @@ from mqlml.features.wording import (
     Since,
     Text,
     Times,
+    ValueText,
     counted_events,
     last_event,
 )

@@ -11,7 +11,7 @@ import pytest
 from mqlml.config import Config
 from mqlml.errors import ConfigError
 from mqlml.features import build_features, plan_features
-from mqlml.features.families.event_kinds import is_undesirable_channel
+from mqlml.features.families.action_rows import is_undesirable_channel
 from mqlml.journeys import Journeys
 from tests.features.worlds import START, make_config_of, make_journeys, make_snapshots
 

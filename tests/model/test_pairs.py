@@ -9,11 +9,10 @@ import pytest
 from scipy.special import expit
 
 from mqlml.model import LeadScorer
-from mqlml.model.contributions import contribute
+from mqlml.model.contributions import PartialScores, contribute
 from mqlml.model.encode import TableEncoder
 from mqlml.model.linear import LinearPart, PairEffect, find_pair
 from mqlml.model.linear_fit import fit_linear
-from mqlml.model.partial import PartialScores
 from mqlml.types import Floats, Labels
 
 SIZES, ROLES, LANDS = ("small", "middle", "large"), ("chief", "manager", "student", None), ("de", "fr", "nl")

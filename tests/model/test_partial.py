@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mqlml.model import LeadScorer
-from mqlml.model.partial import PartialScores
+from mqlml.model.contributions import PartialScores
 
 N = 800
 

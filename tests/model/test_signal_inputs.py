@@ -11,8 +11,7 @@ import pandas as pd
 from mqlml.config import make_config
 from mqlml.journeys import FlatTable, Journeys, empty_quarantine
 from mqlml.model.signal_columns import SignalKey
-from mqlml.model.signal_inputs import signals_from_flat, signals_from_journeys
-from mqlml.model.signals import find_signals
+from mqlml.model.signals import find_signals, signals_from_flat, signals_from_journeys
 from mqlml.simulate import Simulation, simulate
 from mqlml.simulate.world import ACTIONS
 from mqlml.times import DAY

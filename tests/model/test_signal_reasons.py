@@ -21,7 +21,7 @@ from mqlml.model.reasons import (
     find_done,
     map_features,
 )
-from mqlml.model.signal_attributes import SignalKey
+from mqlml.model.signal_columns import SignalKey
 from mqlml.model.signals import (
     Direction,
     SignalEstimate,

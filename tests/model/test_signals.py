@@ -13,8 +13,15 @@ from sklearn.linear_model import LogisticRegression
 
 from mqlml.errors import ContractError, PopulationError
 from mqlml.model.signal_columns import SignalTable, make_design
-from mqlml.model.signal_figures import compare_like_leads, compare_raw, count_ages, share_of_signals
-from mqlml.model.signal_fit import RIDGE, fit_ridge, times
+from mqlml.model.signal_figures import (
+    RIDGE,
+    compare_like_leads,
+    compare_raw,
+    count_ages,
+    fit_ridge,
+    share_of_signals,
+    times,
+)
 from mqlml.model.signals import SignalEstimate, SignalLevel, SignalReport, find_signals
 from mqlml.render.report.signals import format_explanation
 from mqlml.results import from_json_safe, to_json_safe

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from mqlml.commands.choose_model import BUDGETS, make_trials
 from mqlml.config.values import Tune
 from mqlml.model import LeadScorer
-from mqlml.model.tuning import BUDGETS, make_trials
 
 
 @pytest.mark.parametrize("tune", ["none", "quick", "thorough"])

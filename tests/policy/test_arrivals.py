@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from mqlml.policy.arrivals import STEADY, forecast_arrivals
+from mqlml.policy.threshold_data import STEADY, forecast_arrivals
 
 
 def arrive(per_week: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -50,7 +50,7 @@ DEFAULT = "sqlite:///models/mlflow.db"
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's tables and nothing in them, which takes MLflow two seconds to make."""
-    from mqlml.registry.client import connected
+    from mqlml.registry.store import connected
 
     store = make_store(DEFAULT, folder=tmp_path_factory.mktemp("empty"))
     with connected(store, create=True):

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from mqlml.errors import BundleError
 from mqlml.registry.model_file import load_trees, save_trees
-from mqlml.registry.tree_check import check_trees
+from mqlml.registry.plausibility import check_trees
 
 Trees = HistGradientBoostingClassifier
 Edit = Callable[[Trees], object]

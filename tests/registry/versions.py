@@ -13,7 +13,7 @@ from mqlml.config import Config, make_config
 from mqlml.features import FeaturePlan, build_features
 from mqlml.journeys import Journeys
 from mqlml.model import LeadScorer, SigmoidCalibrator
-from mqlml.model.signal_inputs import report_signals
+from mqlml.model.signals import report_signals
 from mqlml.policy import choose_thresholds
 from mqlml.registry import Bundle, make_reference
 from mqlml.simulate import simulate

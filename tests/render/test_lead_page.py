@@ -6,7 +6,7 @@ import dataclasses
 import re
 
 from mqlml.insight import Change, Reason, TimelineEvent, TrendPoint
-from mqlml.render.report.lead import render_lead
+from mqlml.render.report.page import render_lead
 from tests.render.test_console import EXPLAINED
 
 LEAD = dataclasses.replace(

@@ -36,8 +36,15 @@ from mqlml.evaluation import (
     evaluate_probabilities,
 )
 from mqlml.render import describe_policy, describe_question, format_leak_test, render_report
-from mqlml.render.report.story import caught_by_top, effect_kind, headline
-from mqlml.render.report.text import describe_age, format_date, out_of, short_date
+from mqlml.render.report.text import (
+    caught_by_top,
+    describe_age,
+    effect_kind,
+    format_date,
+    headline,
+    out_of,
+    short_date,
+)
 from mqlml.render.report.trust import verdict
 from mqlml.texts import format_number, format_percent, join_texts
 from mqlml.training import PerturbationTest

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from mqlml.errors import ConfigError, DatabaseError
-from mqlml.journeys.postgres import connect, describe_url, retrying
+from mqlml.journeys.databases import connect, describe_url, retrying
 from mqlml.scoring.database import MIGRATIONS, PostgresTarget
 from tests.scoring.company import (
     TABLES,
@@ -210,7 +210,7 @@ def test_what_may_pass_is_tried_again_and_what_will_not_is_not(url: str) -> None
 
 
 def ask_through(url: str, statement: str) -> None:
-    from mqlml.journeys.postgres import explaining
+    from mqlml.journeys.databases import explaining
 
     with explaining(url), connect(url) as connection:
         connection.execute(statement)

@@ -11,7 +11,7 @@ import pytest
 from scipy.special import logit
 
 from mqlml.features import FAMILIES
-from mqlml.features.sentences import format_value
+from mqlml.features.catalogue import format_value
 from mqlml.model import SigmoidCalibrator, calibrate, contribute
 from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
 from mqlml.scoring.explain import REASON_COLUMNS, explain_scores

@@ -15,7 +15,7 @@ from mqlml.config import Promote, Rules
 from mqlml.errors import ContractError, SourceError
 from mqlml.policy import LabelOutcome, LabelPolicy, match_promotions
 from mqlml.scoring import read_scores, write_table
-from mqlml.scoring.previous import last_labels
+from mqlml.scoring.labels import last_labels
 from tests.registry.versions import Made, make_version
 from tests.scoring.test_batch import AS_OF, scored
 

@@ -14,8 +14,8 @@ from mqlml.config import Config
 from mqlml.errors import PopulationError
 from mqlml.journeys import Journeys
 from mqlml.simulate import simulate
-from mqlml.training.data_warnings import find_data_warnings
 from mqlml.training.table import choose_rows
+from mqlml.training.warnings import find_data_warnings
 from tests.features.worlds import make_config_of
 
 CONFIG = make_config_of(problem={"horizon": "60d", "snapshots": {"ages": ["7d"]}})

@@ -17,10 +17,9 @@ from mqlml.features.parsers.attributes import rows_as_of
 from mqlml.journeys import Journeys
 from mqlml.times import DAY, NEVER, to_microseconds
 from mqlml.training import build_snapshots, open_leads
-from mqlml.training.leakage.changes import count_changes
 from mqlml.training.leakage.events import count_events
 from mqlml.training.leakage.perturbation import perturb
-from mqlml.training.leakage.times import Moments, audit_creation
+from mqlml.training.leakage.times import Moments, audit_creation, count_changes
 from mqlml.training.snapshots import conversion_times, creation_times, find_open, first_known, fix_grid
 from tests.by_hand import instant, journeys, problem
 from tests.features.worlds import make_config_of

@@ -17,7 +17,7 @@ from pandas.testing import assert_frame_equal
 from mqlml.errors import ContractError, UsageError
 from mqlml.journeys import Journeys
 from mqlml.training import build_table
-from mqlml.training.spark import build_table_on_spark
+from mqlml.training.partitions import build_table_on_spark
 from tests.training.test_parts import AGES, WEEKLY, company, config
 
 pytest.importorskip("pyspark", reason="needs pyspark: pip install 'mqlml[spark]'")

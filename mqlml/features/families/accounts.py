@@ -18,7 +18,7 @@ from mqlml.errors import ContractError
 from mqlml.features.catalogue import Feature, over_windows
 from mqlml.features.families.action_rows import ActionsPlan, is_positive_signal
 from mqlml.features.families.builder import Columns, Evidence, Piece, Source
-from mqlml.features.kernels import accounts as account_kernel
+from mqlml.features.kernels import counts as account_kernel
 from mqlml.features.kernels import sorting
 from mqlml.features.kernels.windows import Events, cut_ranges, match_ids
 from mqlml.features.wording import Counted, Last

@@ -17,9 +17,10 @@ from mqlml.features.families.action_rows import (
     ActionsPlan,
     EventColumns,
     EventRows,
+    Kind,
+    is_undesirable,
 )
 from mqlml.features.families.builder import Builder, Evidence, LeftOut, Piece, check_words
-from mqlml.features.families.event_kinds import Kind, is_undesirable
 from mqlml.features.families.intent import choose_pairs, content, intent, pairs, proactive
 from mqlml.features.families.rhythm import decay, rhythm, visits
 from mqlml.features.vocabulary import Vocabulary, learn_vocabulary

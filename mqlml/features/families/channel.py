@@ -17,9 +17,8 @@ from mqlml.features.catalogue import (
     over_windows,
     window_part,
 )
-from mqlml.features.families.action_rows import write_counts, write_distinct, write_last
+from mqlml.features.families.action_rows import is_paid, write_counts, write_distinct, write_last
 from mqlml.features.families.builder import Builder, Columns, Evidence, LeftOut, Piece, check_words
-from mqlml.features.families.event_kinds import is_paid
 from mqlml.features.kernels import counts as kernel
 from mqlml.features.kernels import rhythm as rhythm_kernel
 from mqlml.features.kernels.windows import Events, WindowScan, divide

@@ -13,13 +13,13 @@ from mqlml.features.families.action_rows import (
     RESERVED,
     ActionsPlan,
     EventRows,
+    Kind,
     PairPlan,
     write_counts,
     write_distinct,
     write_last,
 )
 from mqlml.features.families.builder import Columns, Evidence, Piece, check_words
-from mqlml.features.families.event_kinds import Kind
 from mqlml.features.kernels import rhythm as rhythm_kernel
 from mqlml.features.kernels.windows import WindowScan, divide
 from mqlml.features.wording import Counted, Last, Share, Since, Times, format_word

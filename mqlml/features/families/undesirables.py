@@ -10,9 +10,13 @@ from typing import Literal
 import numpy as np
 
 from mqlml.features.catalogue import Asks, Feature, Window, name_parts, over_windows
-from mqlml.features.families.action_rows import write_counts, write_last
+from mqlml.features.families.action_rows import (
+    is_undesirable,
+    is_undesirable_channel,
+    write_counts,
+    write_last,
+)
 from mqlml.features.families.builder import Builder, Columns, Evidence, LeftOut, Piece
-from mqlml.features.families.event_kinds import is_undesirable, is_undesirable_channel
 from mqlml.features.families.flags import FlagsPlan, flag_pieces, plan_flags
 from mqlml.features.kernels import counts as kernel
 from mqlml.features.kernels.windows import Events, WindowScan

@@ -1,4 +1,4 @@
-"""The page: one self-contained HTML document, without any outside request."""
+"""The pages about a version and about one lead: self-contained HTML documents, without any outside request."""
 
 from __future__ import annotations
 
@@ -11,24 +11,42 @@ from markupsafe import Markup
 from mqlml.evaluation import Importance, TrainingResult
 from mqlml.features.wording import format_word
 from mqlml.insight import OpenLeads
-from mqlml.render.report import parts, story, thresholds
+from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
+from mqlml.render.report import parts, thresholds
 from mqlml.render.report import periods as history
-from mqlml.render.report.charts import calibration_chart, decile_chart, dot_grid
+from mqlml.render.report.charts import (
+    calibration_chart,
+    decile_chart,
+    dot_grid,
+    interval_bar,
+    trend_chart,
+    zero_scale,
+)
 from mqlml.render.report.groups import fit_engagement_grid, slice_groups
 from mqlml.render.report.periods import over_time
 from mqlml.render.report.signals import DIRECTIONS, describe_signals
 from mqlml.render.report.text import (
+    CONFIDENCE,
+    Headline,
+    caught_by_top,
     format_date,
     format_leak_test,
+    headline,
+    mark,
     mark_count,
     mark_interval,
     mark_number,
     mark_percent,
+    period_zone,
+    short_date,
+    unit,
 )
 from mqlml.render.report.trust import verdict
+from mqlml.render.results import ExplainResult
 from mqlml.texts import format_label, format_number, format_percent, pluralize
 
-__all__ = ["environment", "render_report"]
+__all__ = ["environment", "render_lead", "render_report"]
+
 
 SHOWN_FEATURES = 12
 SHOWN_GROUPS = 8
@@ -83,8 +101,8 @@ def render_report(
     str
         A whole document in UTF-8 with its style and charts inside; the same result gives the same text.
     """
-    head = story.headline(result)
-    zone = story.period_zone(result)
+    head = headline(result)
+    zone = period_zone(result)
     importance = result.importance or Importance((), (), n=0)
     features = parts.effect_rows(importance, result.holdout, "features")
     groups = parts.effect_rows(importance, result.holdout, "groups")
@@ -105,7 +123,7 @@ def render_report(
             head=head,
             dots=_dots(head),
             verdict=verdict(result),
-            unit=story.unit(result),
+            unit=unit(result),
             snapshot="snapshots" if result.question.repeated else "leads",
             matters=describe_signals(result),
             directions=DIRECTIONS,
@@ -118,9 +136,7 @@ def render_report(
             drops=drops,
             calibration=Markup(calibration_chart(result.calibration.bands)),
             deciles=Markup(decile_chart(result.deciles, result.holdout.base_rate)),
-            caught=[
-                text for tenths in (1, 2, 3) if (text := story.caught_by_top(result, tenths)) is not None
-            ],
+            caught=[text for tenths in (1, 2, 3) if (text := caught_by_top(result, tenths)) is not None],
             cards=thresholds.label_cards(result),
             strips=thresholds.strips(result.by_lead),
             beside_points=thresholds.compare_with_points(result.by_lead),
@@ -143,7 +159,7 @@ def render_report(
             leak_test=format_leak_test(result.leak_test),
             metric_heads=heads,
             metric_rows=metric_rows,
-            confidence=format_percent(story.CONFIDENCE),
+            confidence=format_percent(CONFIDENCE),
         )
     )
 
@@ -157,7 +173,7 @@ class _Dots:
     chart: Markup
 
 
-def _dots(head: story.Headline) -> list[_Dots]:
+def _dots(head: Headline) -> list[_Dots]:
     if not head.called or head.total > 1000:
         return []
     found = []
@@ -168,3 +184,81 @@ def _dots(head: story.Headline) -> list[_Dots]:
         )
         found.append(_Dots(name, filled, Markup(chart)))
     return found
+
+
+SHOWN_REASONS = 6
+SHOWN_CHANGES = 5
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A reason, or a change, ready to be shown."""
+
+    text: str
+    points: Markup
+    bar: Markup
+    before: str = ""
+
+
+def render_lead(lead: ExplainResult) -> str:
+    """The page about one lead as HTML text; it holds personal data.
+
+    Returns
+    -------
+    str
+        A whole document in UTF-8 with its style and chart inside; the same result gives the same text.
+    """
+    given = [reason for reason in lead.reasons if reason.given]
+    scale = zero_scale(abs(reason.points) for reason in given)
+
+    def rows(sign: int) -> list[_Row]:
+        found = [reason for reason in given if reason.points * sign > 0][:SHOWN_REASONS]
+        return [
+            _Row(
+                reason.sentence,
+                _points(reason.points),
+                Markup(
+                    interval_bar(
+                        abs(reason.points),
+                        None,
+                        None,
+                        scale=scale,
+                        tone=f"bar {reason.family}",
+                        title=reason.sentence,
+                    )
+                ),
+            )
+            for reason in found
+        ]
+
+    changes = [
+        _Row(
+            text=change.now,
+            points=_points(change.points),
+            bar=Markup(""),
+            before="as before" if change.before == change.now else f"before: {change.value_before}",
+        )
+        for change in lead.changes[:SHOWN_CHANGES]
+    ]
+    days = [(short_date(point.at, lead.timezone)[0], point.probability) for point in lead.trend]
+    return (
+        environment()
+        .get_template("lead.html")
+        .render(
+            lead=lead,
+            as_of=format_date(lead.as_of, lead.timezone),
+            score=format_number(lead.score),
+            ways=[
+                ("What speaks for it", 1, rows(1), NOTHING_FOR),
+                ("What speaks against it", -1, rows(-1), NOTHING_AGAINST),
+            ],
+            trend=Markup(trend_chart(days)) if len(days) > 1 else "",
+            since="" if lead.since is None else format_date(lead.since, lead.timezone),
+            changes=changes,
+        )
+    )
+
+
+def _points(points: float) -> Markup:
+    sign = "+" if points > 0 else ""
+    return mark(points, f"{sign}{format_number(points, 2)}")

@@ -16,11 +16,11 @@ from mqlml.evaluation import (
     TrainingResult,
 )
 from mqlml.insight import OpenLeads
-from mqlml.render.report import story
 from mqlml.render.report.charts import Scale, interval_bar, zero_scale
 from mqlml.render.report.groups import shape_of
 from mqlml.render.report.text import (
     describe_age,
+    effect_kind,
     has_interval,
     mark,
     mark_interval,
@@ -143,12 +143,12 @@ def effect_rows(
     for effect in sorted(
         effects,
         key=lambda item: (
-            story.effect_kind(item.drop) != "helps",
+            effect_kind(item.drop) != "helps",
             -abs(item.drop.value) if is_known(item.drop.value) else 1.0,
             item.name,
         ),
     ):
-        kind, drop = story.effect_kind(effect.drop), effect.drop
+        kind, drop = effect_kind(effect.drop), effect.drop
         moves, curve = shape_of(effect) or ("", Markup(""))
         if of == "families":
             title, detail = _FAMILIES.get(effect.family, (format_label(effect.family), ""))

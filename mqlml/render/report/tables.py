@@ -1,15 +1,23 @@
-"""Every table behind the page, as rows of plain values: for CSV files and for Markdown."""
+"""The tables behind the page as rows of plain values, and the report as Markdown made from them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from markupsafe import Markup
 
 from mqlml.evaluation import TrainingResult
 from mqlml.insight import OpenLeads
+from mqlml.render.report.signals import DIRECTIONS, SignalRow, describe_signals
+from mqlml.render.report.text import format_date, format_leak_test, headline
+from mqlml.render.report.thresholds import compare_with_points, label_cards, what_if
+from mqlml.render.report.trust import verdict
 from mqlml.results import Result, to_json_safe
+from mqlml.texts import format_label, format_number, format_percent
 
-__all__ = ["Row", "list_tables"]
+__all__ = ["Row", "list_tables", "render_markdown"]
+
 
 Row = dict[str, Any]
 """One row: texts and numbers by column; None for what is missing."""
@@ -72,3 +80,145 @@ def _flatten(values: Mapping[str, Any], before: str = "") -> Row:
         elif not isinstance(value, list):
             row[f"{before}{key}"] = value
     return row
+
+
+def render_markdown(
+    result: TrainingResult,
+    *,
+    version: str | None = None,
+    run_id: str | None = None,
+    open_leads: OpenLeads | None = None,
+) -> str:
+    """The report as Markdown text; the parameters are those of `render_report`."""
+    head, trust = headline(result), verdict(result)
+    lines = [f"# {_text(head.sentence)}", "", f"{result.question.sentence}. {_text(head.rests_on)}", ""]
+    lines += ["## Can it be trusted?", "", f"**{trust.title}.** {trust.sentence}", ""]
+    lines += [f"- {_escape(text)}" for text in (*result.gate.reasons, *result.gate.warnings)]
+    lines += [f"- **{check.question}** {_text(check.answer)}" for check in trust.checks]
+    lines += _matters(result)
+    lines += _customers(result)
+    lines += _labels(result)
+    if open_leads is not None:
+        lines += _open(open_leads, result.timezone)
+    lines += _data(result)
+    name = "not registered" if version is None else f"version {version}"
+    made = f"{_escape(result.model)}, {name}, made {format_date(result.created, result.timezone)}"
+    lines += ["", f"{made}, by mqlml {result.mqlml_version}{f', run {run_id}' if run_id else ''}."]
+    return "\n".join(lines) + "\n"
+
+
+def _matters(result: TrainingResult) -> list[str]:
+    section = describe_signals(result)
+    if section is None:
+        return []
+    lines = ["", "## What matters", ""]
+    lines += [
+        f"{_text(section.sentence)} These are signs of interest, not proof that more of it makes leads buy.",
+        "",
+    ]
+    for title, rows in (
+        *((group.title, group.shown) for group in section.groups),
+        ("Rare but telling", section.rare),
+    ):
+        if rows:
+            lines += [f"### {title}", "", *_signal_table(rows), ""]
+            lines += [*(f"- {_escape(row.explanation)}" for row in rows if row.explanation), ""]
+    return lines
+
+
+def _signal_table(rows: Sequence[SignalRow]) -> list[str]:
+    return _table(
+        ("Signal", "Leads", "With", "Without", "Compared with like leads"),
+        (
+            (
+                _escape(row.title),
+                _text(row.counts),
+                _text(row.with_rate),
+                _text(row.without_rate),
+                f"{DIRECTIONS[row.direction]}, {_text(row.difference)}",
+            )
+            for row in rows
+        ),
+    )
+
+
+def _customers(result: TrainingResult) -> list[str]:
+    if not result.deciles:
+        return []
+    rows = (
+        (
+            str(row.decile),
+            format_percent(row.rate),
+            format_percent(row.cumulative_share),
+            format_number(row.lift, 2),
+        )
+        for row in result.deciles
+    )
+    return ["", "## Who converts?", "", *_table(("Group", "Converted", "Caught so far", "Lift"), rows)]
+
+
+def _labels(result: TrainingResult) -> list[str]:
+    cards = label_cards(result)
+    if not cards:
+        return []
+    lines = ["", "## Labels and thresholds"]
+    for card in cards:
+        lines += ["", f"### {card.name}: from {_text(card.threshold)}", "", f"{_escape(card.policy)}."]
+        lines += [f"{_text(card.sentence)}"] if card.sentence else []
+        lines += [
+            "",
+            *(f"- {_text(number)} {text} {_range(ends)}".rstrip() for text, number, ends in card.figures),
+        ]
+        if card.measured_at:
+            lines += [f"- measured at the threshold chosen before the test period, {_text(card.measured_at)}"]
+    lines += ["", *(_text(text) for text in compare_with_points(result.by_lead))]
+    if (curve := what_if(result.by_lead)) is not None:
+        rows = (
+            tuple(map(_text, (row.threshold, row.leads, row.per_week, row.precision, row.caught)))
+            for row in curve.rows
+        )
+        lines += ["", *_table(("From", "Leads", "A week", "Convert", "Conversions caught"), rows)]
+    return lines
+
+
+def _range(ends: Markup) -> str:
+    return f"({_text(ends)})" if ends else ""
+
+
+def _open(found: OpenLeads, zone: str) -> list[str]:
+    labels = ((_escape(format_label(name)), format_number(n)) for name, n in found.labels.items())
+    return [
+        "",
+        "## Open leads",
+        "",
+        f"{format_number(found.leads)} open leads, scored {format_date(found.as_of, zone)}; "
+        f"about {format_number(found.expected)} should convert.",
+        "",
+        *_table(("Label", "Leads"), labels),
+    ]
+
+
+def _data(result: TrainingResult) -> list[str]:
+    steps = (
+        (_escape(step.step), format_number(step.leads), format_number(step.snapshots))
+        for step in result.population.waterfall
+    )
+    lines = ["", "## The data", "", *_table(("Step", "Leads", "Snapshots"), steps), ""]
+    lines += [f"- `{leak.column}` ({leak.action}): {_escape(leak.reason)}" for leak in result.leaks]
+    return [*lines, f"- {format_leak_test(result.leak_test)}."]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return [f"| {' | '.join(row)} |" for row in lines]
+
+
+def _text(markup: Markup) -> str:
+    return _escape(str(markup.striptags()))
+
+
+def _escape(text: str) -> str:
+    """Text of the user's that Markdown would take for its own."""
+    for mark in ("\\", "|", "<", "`", "[", "*"):
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())

@@ -12,12 +12,10 @@ from mqlml.config import Config, Problem
 from mqlml.features.vocabulary import read_words
 from mqlml.journeys import Journeys
 from mqlml.times import MISSING_TIME, NEVER, column_to_microseconds, to_microseconds
-from mqlml.training.leakage.changes import check_changes, count_changes
-from mqlml.training.leakage.columns import Evidence, audit_columns
+from mqlml.training.leakage.columns import Evidence, ask_about, audit_columns
 from mqlml.training.leakage.findings import ColumnQuestion, Finding
 from mqlml.training.leakage.names import split_words
-from mqlml.training.leakage.questions import ask_about
-from mqlml.training.leakage.times import Moments, audit_creation
+from mqlml.training.leakage.times import Moments, audit_creation, check_changes, count_changes
 from mqlml.training.leakage.univariate import AUDIT_ERROR
 from mqlml.training.snapshots import conversion_times, creation_times
 from mqlml.types import Micros

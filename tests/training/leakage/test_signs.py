@@ -15,12 +15,17 @@ import pytest
 from mqlml.config import Profile
 from mqlml.times import DAY, HOUR, MISSING_TIME, NEVER
 from mqlml.training import audit_journeys
-from mqlml.training.leakage.changes import check_changes, count_changes
-from mqlml.training.leakage.columns import Evidence, audit_columns
+from mqlml.training.leakage.columns import Evidence, audit_columns, check_missingness
 from mqlml.training.leakage.findings import Clue, conclude
-from mqlml.training.leakage.missingness import check_missingness
 from mqlml.training.leakage.names import check_identifier
-from mqlml.training.leakage.times import Moments, audit_creation, check_times, read_instants
+from mqlml.training.leakage.times import (
+    Moments,
+    audit_creation,
+    check_changes,
+    check_times,
+    count_changes,
+    read_instants,
+)
 from mqlml.training.leakage.univariate import split_halves
 from tests.by_hand import instant, journeys, table
 from tests.features.worlds import make_config_of

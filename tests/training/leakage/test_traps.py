@@ -12,11 +12,9 @@ import pytest
 
 from mqlml.config import Profile
 from mqlml.times import DAY, HOUR, NEVER
-from mqlml.training.leakage.columns import audit_columns
+from mqlml.training.leakage.columns import ask_about, audit_columns, check_filling, check_missingness
 from mqlml.training.leakage.findings import Clue
-from mqlml.training.leakage.missingness import check_filling, check_missingness
 from mqlml.training.leakage.names import check_name
-from mqlml.training.leakage.questions import ask_about
 from mqlml.training.leakage.times import Moments, audit_creation, check_times
 from mqlml.training.leakage.univariate import split_halves
 from tests.training.leakage.test_signs import START, iso
