@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mqlml.features import Feature
-from mqlml.features.catalogue import Unit, describe_value, format_value, round_values
+from mqlml.features.catalogue import Unit, ValueText, describe_value, format_value, round_values
 from mqlml.features.plan import plan_features
 from mqlml.features.wording import (
     Compared,
@@ -22,7 +22,6 @@ from mqlml.features.wording import (
     Since,
     Text,
     Times,
-    ValueText,
     counted_events,
     last_event,
 )
