@@ -246,7 +246,7 @@ def _add_table(
     values: Floats,
     out: Floats,
 ) -> None:
-    """Add to ``rows`` (first, past the last) of ``out``, shape (columns, n), what the table holds for their answers."""
+    """Add to ``rows`` (first, past the last) of ``out``, shape (columns, n), what the table holds for them."""
     low, high = rows
     n = high - low
     pattern = np.zeros(n, np.int64)
