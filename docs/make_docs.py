@@ -57,6 +57,7 @@ RESULTS: dict[str, type[Result]] = {
     "score --check": results.ScoreCheckResult,
     "explain": results.ExplainResult,
     "report": results.ReportResult,
+    "attribute": results.AttributeResult,
 }
 """What each command prints with ``--json``."""
 
