@@ -187,6 +187,7 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
 TIMES = ("created_at", "occurred_at", "recorded_at", "valid_from", "valid_to", "at")
 WORDS = ("action", "channel", "campaign", "content", "initiated_by", "user_agent", "stage", "field")
 NUMBERS = ("value", "amount")
+IDS = ("lead_id", "account_id", "event_id", "from", "into")
 
 
 @dataclass(frozen=True)

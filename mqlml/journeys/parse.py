@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -119,6 +119,10 @@ _CODE = r"^([+].*|-?0\d.*|-?\d{16,})$"
 _FLOAT_IS_EXACT = 2**53
 
 
+NumberDoubt = Literal["ambiguous_numbers", "perhaps_thousands"]
+"""How numbers may be read in two ways: one is `NumberEvidence.ambiguous`, the other `perhaps_thousands`."""
+
+
 @dataclass(frozen=True)
 class Parsed:
     """One parsed column.
@@ -128,11 +132,13 @@ class Parsed:
     data : one value per row; what type, each parser says. Where a value is bad or missing it is missing.
     missing : bool array, True where the source has no value.
     problems : pairs of a reason and a bool array, True where the source's value is bad for that reason.
+    doubt : what its numbers might mean besides; None where there is no doubt.
     """
 
     data: Any
     missing: Mask
     problems: tuple[tuple[str, Mask], ...] = ()
+    doubt: NumberDoubt | None = None
 
     @property
     def bad(self) -> Mask:
@@ -425,8 +431,14 @@ def parse_attribute(
     evidence = find_number_evidence(_without_nan(text))
     style = evidence.style(decimal)
     if style is not None and not _any(pc.match_substring_regex(text, _CODE)):
-        return _numeric(parse_numbers(text, Form(numbers=evidence), decimal=decimal), missing_words)
-    return Parsed(_one_case_of_answers(text).to_pandas().astype("str"), true_where(pc.is_null(text)))
+        parsed = _numeric(parse_numbers(text, Form(numbers=evidence), decimal=decimal), missing_words)
+        doubtful = decimal is None and evidence.perhaps_thousands
+        return replace(parsed, doubt="perhaps_thousands") if doubtful else parsed
+    texts = _one_case_of_answers(text).to_pandas().astype("str")
+    doubt: NumberDoubt | None = (
+        "ambiguous_numbers" if decimal is None and style is None and evidence.ambiguous else None
+    )
+    return Parsed(texts, true_where(pc.is_null(text)), doubt=doubt)
 
 
 def _one_case_of_answers(text: Any) -> Any:

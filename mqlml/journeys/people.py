@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ import pandas as pd
 from mqlml.config import Profile
 from mqlml.errors import PopulationError
 from mqlml.journeys.contract import FlatTable, Journeys
-from mqlml.journeys.quarantine import Notice
+from mqlml.journeys.quarantine import Notice, NoticeKind
 from mqlml.texts import normalize_name
 from mqlml.times import column_to_microseconds
 from mqlml.types import Codes, Ints, Mask
@@ -40,10 +39,8 @@ PHONE_NAMES = frozenset(
 )  # fmt: skip
 """Usual names of the columns of mail addresses and of phones, as `normalize_name` writes them."""
 
-Data = TypeVar("Data", Journeys, FlatTable)
 
-
-def leave_out(data: Data, reasons: pd.Series) -> Data:
+def leave_out(data: Journeys | FlatTable, reasons: pd.Series) -> Journeys | FlatTable:
     """The data without some leads and all their rows.
 
     Parameters
@@ -60,11 +57,14 @@ def leave_out(data: Data, reasons: pd.Series) -> Data:
         return data
     notices = (*data.notices, *count_exclusions(reasons))
     if isinstance(data, FlatTable):
-        leads, label, order = (
-            column[~out].reset_index(drop=True) for column in (data.leads, data.label, data.order)
+        return replace(
+            data,
+            leads=data.leads[~out].reset_index(drop=True),
+            label=data.label[~out].reset_index(drop=True),
+            order=data.order[~out].reset_index(drop=True),
+            times=None if data.times is None else data.times[~out].reset_index(drop=True),
+            notices=notices,
         )
-        times = None if data.times is None else data.times[~out].reset_index(drop=True)
-        return replace(data, leads=leads, label=label, order=order, times=times, notices=notices)
     left_out = data.leads["lead_id"][out]
 
     def rest(table: pd.DataFrame) -> pd.DataFrame:
@@ -130,7 +130,7 @@ class Duplicates:
     def notices(self, *, merged: bool) -> tuple[Notice, ...]:
         """What to tell people, one notice for each column."""
         counts = ((self.email, int((~self.by_phone).sum())), (self.phone, int(self.by_phone.sum())))
-        kind = "duplicates_merged" if merged else "duplicates"
+        kind: NoticeKind = "duplicates_merged" if merged else "duplicates"
         return tuple(
             Notice(kind, "leads", column, n, n) for column, n in counts if column is not None and n > 0
         )

@@ -296,11 +296,13 @@ NoticeKind = Literal[
     "excluded",
     "ignored_stages",
     "ambiguous_numbers",
+    "perhaps_thousands",
 ]
 """What happened: ``spellings`` of one word were joined, ``machine_events`` were left out or
 ``machine_events_flagged``, leads were ``merged`` (``ignored_merges`` had no effect), ``duplicates`` of older leads
 were found or ``duplicates_merged``, leads were ``excluded`` by a rule, rows of ``ignored_stages`` were no outcomes,
-``ambiguous_numbers`` may be read in two ways and stay text."""
+``ambiguous_numbers`` may be read in two ways and stay text, a point read as decimal may be one of
+``perhaps_thousands``."""
 
 
 @dataclass(frozen=True)

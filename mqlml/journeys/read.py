@@ -279,7 +279,7 @@ def read_around_events(
     reader = read_table("leads", data.leads, config)
     leads, ids = _read_leads(reader)
     close(reader)
-    notices: list[Notice] = []
+    notices = [*reader.notices]
     reasons = None if exclude is None else exclude(leads, config)
     if reasons is not None and reasons.notna().any():
         out = reasons.notna().to_numpy()
@@ -297,8 +297,8 @@ def read_around_events(
     spec = data.outcomes
     given = ("stage", "occurred_at") if spec.stage_dates else ("stage",) if spec.stage else ()
     reader = read_table("outcomes", spec, config, given=given, further=list(spec.stage_dates))
-    outcomes, told = read_outcomes(reader, ids, spec)
-    notices += told
+    outcomes, read_as = read_outcomes(reader, ids, spec)
+    notices += read_as
     close(reader)
     if data.history is not None:
         reader = read_table("history", data.history, config)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from mqlml.config import ColumnFormat, Config, Outcomes, Table
 from mqlml.errors import ConfigError, ContractError
-from mqlml.journeys.contract import OPTIONAL, REQUIRED, WORDS
+from mqlml.journeys.contract import IDS, OPTIONAL, REQUIRED, WORDS
 from mqlml.journeys.parse import (
     Form,
     Parsed,
@@ -25,7 +25,7 @@ from mqlml.journeys.parse import (
     parse_words,
     plain_text,
 )
-from mqlml.journeys.quarantine import Ledger
+from mqlml.journeys.quarantine import Ledger, Notice
 from mqlml.journeys.sources import Source, read_source
 from mqlml.journeys.times import OUT_OF_RANGE, guess_format, guess_unit, parse_times
 from mqlml.times import MISSING_TIME
@@ -38,6 +38,7 @@ __all__ = [
     "check_columns",
     "check_mapping",
     "check_rows",
+    "doubt_notice",
     "hash_texts",
     "known_columns",
     "later_duplicates",
@@ -66,6 +67,14 @@ def later_duplicates(ids: Any, usable: Mask) -> Mask:
         same = pd.Series(ids.take(pa.array(places)).to_pylist(), dtype="object")
         repeated[places] = same.duplicated().to_numpy()
     return repeated
+
+
+def doubt_notice(parsed: Parsed, table: str, column: str) -> list[Notice]:
+    """What to tell people of a column whose numbers may be read in two ways."""
+    if parsed.doubt is None:
+        return []
+    n = int((~parsed.missing).sum())
+    return [Notice(parsed.doubt, table, column, n, n)]
 
 
 def hash_texts(texts: Any) -> npt.NDArray[np.uint64]:
@@ -197,6 +206,7 @@ def read_table(
         zone=config.data.timezone,
         wanted=None if name == "leads" else [*(spec.column(column) for column in known), *further],
         words=[spec.column(column) for column in known if column in WORDS],
+        ids=[spec.column(column) for column in known if column in IDS],
     )
     check_columns(name, spec, source, where, given=given)
     for theirs in further:
@@ -216,6 +226,10 @@ class TableReader:
     source : its rows.
     forms : for a batch: what the whole of each text column agrees in, by the source's names.
     where : the section's place in the config, where that is not ``data`` and the table's name.
+
+    Attributes
+    ----------
+    notices : what to tell people about it.
     """
 
     def __init__(
@@ -233,6 +247,7 @@ class TableReader:
         self.missing = tuple(config.data.missing)
         self.source = source
         self.ledger = Ledger(name, source)
+        self.notices: list[Notice] = []
         self._forms = forms or {}
 
     def _form(self, column: str) -> Form | None:
@@ -391,6 +406,7 @@ class TableReader:
             )
             for reason, mask in parsed.problems:
                 self.ledger.refuse(mask, column=theirs, reason=reason)
+            self.notices += doubt_notice(parsed, self.name, theirs)
             columns[ours] = parsed.data
         return columns
 

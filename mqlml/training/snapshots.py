@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -87,10 +87,11 @@ class Snapshots:
     waterfall: tuple[Step, ...]
 
 
-Data = TypeVar("Data", Journeys, FlatTable)
-
-
-def exclude_leads(data: Data, config: Config) -> Data:
+@overload
+def exclude_leads(data: Journeys, config: Config) -> Journeys: ...
+@overload
+def exclude_leads(data: FlatTable, config: Config) -> FlatTable: ...
+def exclude_leads(data: Journeys | FlatTable, config: Config) -> Journeys | FlatTable:
     """The data without the leads that ``rules.exclude`` leaves out; they are neither trained on nor scored.
 
     Raises
