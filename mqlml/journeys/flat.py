@@ -30,6 +30,7 @@ from mqlml.journeys.tables import (
     doubt_notice,
     later_duplicates,
     missing_column,
+    require_plain,
 )
 from mqlml.journeys.times import parse_times
 from mqlml.times import microseconds_to_column
@@ -168,7 +169,7 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
     numbers = pa.chunked_array([pa.array(np.arange(1, len(ledger.bad) + 1))])
     ids = Parsed(numbers, np.zeros(len(ledger.bad), dtype=bool))
     if spec.lead_id is not None:
-        ids = parse_ids(source.column(spec.lead_id), verbatim=True)
+        ids = parse_ids(require_plain(source, spec.lead_id, "ids"), verbatim=True)
         _refuse(ledger, spec.lead_id, ids, required=True)
     ranked: list[npt.NDArray[Any]] = [] if order else [np.arange(len(ledger.bad))]
     timed = False

@@ -175,9 +175,15 @@ def as_text(column: Any) -> Any:
     try:
         return pc.cast(column, pa.string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        # Lists, structs, UUIDs, bytes: Python knows a text for each.
-        texts = [None if value is None else str(value) for value in column.to_pylist()]
+        # Lists, structs, UUIDs, bytes that are no UTF-8: Python knows a text for each.
+        texts = [_text_of(value) for value in column.to_pylist()]
         return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _text_of(value: object) -> str | None:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="backslashreplace")
+    return None if value is None else str(value)
 
 
 @dataclass(frozen=True)

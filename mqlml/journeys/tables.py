@@ -44,6 +44,7 @@ __all__ = [
     "later_duplicates",
     "missing_column",
     "read_table",
+    "require_plain",
 ]
 
 MISSING = "required value is missing"
@@ -67,6 +68,22 @@ def later_duplicates(ids: Any, usable: Mask) -> Mask:
         same = pd.Series(ids.take(pa.array(places)).to_pylist(), dtype="object")
         repeated[places] = same.duplicated().to_numpy()
     return repeated
+
+
+def require_plain(source: Source, column: str, what: str) -> Any:
+    """A column that is no list and no record, as one of ids or words must be.
+
+    Raises
+    ------
+    ContractError
+    """
+    values = source.column(column)
+    if pa.types.is_nested(values.type):
+        raise ContractError(
+            f"{column!r} of {source.where} must hold {what} and holds {values.type}; write one text or number a row, "
+            "or name another column"
+        )
+    return values
 
 
 def doubt_notice(parsed: Parsed, table: str, column: str) -> list[Notice]:
@@ -348,7 +365,8 @@ class TableReader:
 
     def ids(self, column: str, *, required: bool = True, verbatim: bool = False) -> Any:
         """Ids, an Arrow array of int64 or of text, which is as it is written where ``verbatim``."""
-        parsed = parse_ids(self._raw(column), self._form(column), verbatim=verbatim)
+        values = require_plain(self.source, self.spec.column(column), "ids")
+        parsed = parse_ids(values, self._form(column), verbatim=verbatim)
         self._enter(column, parsed, required=required)
         return parsed.data
 
@@ -361,7 +379,8 @@ class TableReader:
         if (constant := self.spec.constant(column)) is not None:
             codes = np.zeros(self.source.table.num_rows, dtype=np.int8)
             return pd.Categorical.from_codes(codes, categories=pd.Index([constant], dtype="str"))
-        parsed = parse_words(self._raw(column), self._form(column), self.missing)
+        values = require_plain(self.source, self.spec.column(column), "words")
+        parsed = parse_words(values, self._form(column), self.missing)
         self._enter(column, parsed, required=required)
         words: pd.Categorical = parsed.data
         return words

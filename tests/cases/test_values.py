@@ -187,7 +187,9 @@ def test_leading_zeros_stay_and_a_query_that_strips_them_is_refused(tmp_path: Pa
     journeys = read(tmp_path, {**leads, **outcomes, **events}, leads={"sql": query % "VARCHAR"})
     assert journeys.leads["lead_id"].tolist() == ["007", "010"]
     assert journeys.events["lead_id"].tolist() == ["010"]
-    with pytest.raises(SourceError, match="takes the ids in column 'lead_id' of leads.csv for numbers, so '007'"):
+    with pytest.raises(
+        SourceError, match="takes the ids in column 'lead_id' of leads.csv for numbers, so '007'"
+    ):
         read(tmp_path, leads, leads={"sql": query % "BIGINT"})
 
 
