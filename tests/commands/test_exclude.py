@@ -12,7 +12,7 @@ import pytest
 
 from mqlml.commands import Trained
 from mqlml.commands.learn import train
-from mqlml.config import Config
+from mqlml.config import Config, Rules
 from mqlml.journeys import FlatTable, Journeys, empty_quarantine
 from mqlml.scoring import score, score_flat
 from mqlml.simulate import simulate
@@ -27,8 +27,8 @@ OUT = [*OPEN[:5], *JOURNEYS.leads["lead_id"].iloc[:20].tolist()]
 
 
 def without(leads: list[Any], plain: Config) -> Config:
-    rule = {"when": {"lead_id": {"in": leads}}, "reason": "staff"}
-    return plain.model_validate(plain.model_dump(by_alias=True) | {"rules": {"exclude": [rule]}})
+    rules = Rules.model_validate({"exclude": [{"when": {"lead_id": {"in": leads}}, "reason": "staff"}]})
+    return plain.model_copy(update={"rules": rules})
 
 
 @pytest.fixture(scope="module")
