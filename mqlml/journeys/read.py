@@ -334,7 +334,8 @@ def _merge(leads: pd.DataFrame, merges: _Merges | None, config: Config) -> tuple
     if asked:
         old += found.newer.tolist()
         new += found.older.tolist()
-        at += column_to_microseconds(leads["created_at"])[found.newer].tolist()
+        # Just before its creation, or the newer lead would be open at that very moment.
+        at += (column_to_microseconds(leads["created_at"])[found.newer] - 1).tolist()
     return chain_merges(old, new, at), notices
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mqlml.config import Profile, make_config
+from mqlml.config import Problem, Profile, make_config
 from mqlml.errors import PopulationError
 from mqlml.journeys import FlatTable, Journeys, read_flat
 from mqlml.journeys.people import find_duplicates, leave_out
-from mqlml.training.snapshots import exclude_leads, group_leads
+from mqlml.training.snapshots import exclude_leads, find_snapshots, group_leads, open_leads
 from tests.cases.test_dirty import journeys_with, moment
 from tests.cases.test_tables import rows
 from tests.journeys.files import read
@@ -52,9 +52,13 @@ def test_duplicates_are_merged_into_the_oldest_if_asked(tmp_path: Path) -> None:
     ]
     closed = journeys.outcomes[journeys.outcomes["stage"] == "disqualified"]
     assert rows(closed, "lead_id", "occurred_at") == [
-        ("caller", "2024-01-05 00:00:00+00:00"),
-        ("new", "2024-01-10 00:00:00+00:00"),
+        ("caller", "2024-01-04 23:59:59.999999+00:00"),
+        ("new", "2024-01-09 23:59:59.999999+00:00"),
     ]
+    ages = Problem.model_validate({"snapshots": {"ages": ["0d"]}})
+    for lead, day in (("new", "2024-01-10"), ("caller", "2024-01-05")):
+        assert lead not in open_leads(journeys, moment(day), ages)["lead_id"].tolist()
+    assert find_snapshots(journeys, ages).table["lead_id"].tolist() == ["old", "other"]
     won = journeys.outcomes[journeys.outcomes["stage"] == "closed_won"]
     assert set(won["lead_id"]) == {"new", "old"}
     new, old, other, caller = group_leads(journeys.leads)
