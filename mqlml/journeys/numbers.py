@@ -110,7 +110,7 @@ class NumberEvidence:
     @property
     def perhaps_thousands(self) -> bool:
         """Whether a column that is read with decimal points may have its thousands separated by them."""
-        return self.style(None) is PLAIN and self.separated and not self.bare and _POINTS.name in self.styles
+        return self.style(None) is PLAIN and self.separated and _POINTS.name in self.styles
 
     def style(self, decimal: DecimalMark | None) -> NumberStyle | None:
         """The one style that the whole column is written in; None where there is none, or more than one may be.

@@ -119,8 +119,9 @@ _CODE = r"^([+].*|-?0\d.*|-?\d{16,})$"
 _FLOAT_IS_EXACT = 2**53
 
 
-NumberDoubt = Literal["ambiguous_numbers", "perhaps_thousands"]
-"""How numbers may be read in two ways: one is `NumberEvidence.ambiguous`, the other `perhaps_thousands`."""
+NumberDoubt = Literal["ambiguous_numbers", "perhaps_thousands", "words_among_numbers"]
+"""What may be read in two ways: `NumberEvidence.ambiguous` numbers, those of `perhaps_thousands`, and numbers with
+words among them that may mean a missing value."""
 
 
 @dataclass(frozen=True)
@@ -133,12 +134,14 @@ class Parsed:
     missing : bool array, True where the source has no value.
     problems : pairs of a reason and a bool array, True where the source's value is bad for that reason.
     doubt : what its numbers might mean besides; None where there is no doubt.
+    words : those of ``words_among_numbers``.
     """
 
     data: Any
     missing: Mask
     problems: tuple[tuple[str, Mask], ...] = ()
     doubt: NumberDoubt | None = None
+    words: tuple[str, ...] = ()
 
     @property
     def bad(self) -> Mask:
@@ -444,7 +447,27 @@ def parse_attribute(
     doubt: NumberDoubt | None = (
         "ambiguous_numbers" if decimal is None and style is None and evidence.ambiguous else None
     )
-    return Parsed(texts, true_where(pc.is_null(text)), doubt=doubt)
+    words = _words_among_numbers(text) if style is None and doubt is None else ()
+    if words:
+        doubt = "words_among_numbers"
+    return Parsed(texts, true_where(pc.is_null(text)), doubt=doubt, words=words)
+
+
+_HEAD = 100
+_MOST_WORDS = 3
+
+
+def _words_among_numbers(text: Any) -> tuple[str, ...]:
+    """The few words in a column that otherwise holds numbers; empty where it holds something else."""
+    text = text.drop_null()
+    if not len(text) or not _any(pc.match_substring_regex(text[:_HEAD], _NUMBER)):
+        return ()
+    numbers = pc.match_substring_regex(text, _NUMBER)
+    others = pc.unique(text.filter(pc.invert(numbers))).to_pylist()
+    few = 2 * pc.sum(numbers).as_py() > len(text) and 0 < len(others) <= _MOST_WORDS
+    if not few or any(letter.isdigit() for word in others for letter in word):
+        return ()
+    return () if _any(pc.match_substring_regex(text, _CODE)) else tuple(sorted(others))
 
 
 def _one_case_of_answers(text: Any) -> Any:

@@ -91,7 +91,7 @@ def doubt_notice(parsed: Parsed, table: str, column: str) -> list[Notice]:
     if parsed.doubt is None:
         return []
     n = int((~parsed.missing).sum())
-    return [Notice(parsed.doubt, table, column, n, n)]
+    return [Notice(parsed.doubt, table, column, n, n, parsed.words)]
 
 
 def hash_texts(texts: Any) -> npt.NDArray[np.uint64]:

@@ -126,9 +126,11 @@ def test_a_flat_table_tells_its_duplicates_and_leaves_leads_out(tmp_path: Path) 
 
 
 def test_excluding_in_memory_gives_what_excluding_while_reading_gives(tmp_path: Path) -> None:
-    whole = journeys_with(tmp_path, "drop")
+    events = "lead_id,occurred_at,action\n1,2024-01-05,visit\n2,2024-01-05,visit\n"
+    whole = journeys_with(tmp_path, "drop", events)
+    assert set(whole.events["lead_id"]) == {1, 2}
     reasons = pd.Series([None, "internal test", None], dtype="str")
-    kept, read_so = leave_out(whole, reasons), journeys_with(tmp_path, "drop", exclude=[RULE])
+    kept, read_so = leave_out(whole, reasons), journeys_with(tmp_path, "drop", events, exclude=[RULE])
     assert isinstance(kept, Journeys)
     for table in ("leads", "events", "outcomes", "history"):
         left, right = getattr(kept, table), getattr(read_so, table)

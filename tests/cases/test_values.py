@@ -65,8 +65,15 @@ DOUBTS = {
     "comma": (["1,234", "2,500"], "ambiguous_numbers"),
     "comma, settled by one": (["1,234", "2,500", "950"], None),
     "point": (["1.234", "2.500"], "perhaps_thousands"),
+    "point, and some below": (["1.234", "950"], "perhaps_thousands"),
+    "point, settled by a large one": (["1.234", "1500"], None),
+    "whole numbers": (["12", "950"], None),
     "point, settled by one": (["1.234", "2.5"], None),
     "words": (["1,234", "x"], None),
+    "a word among numbers": (["12", "3.5", "Select"], "words_among_numbers"),
+    "words as often as numbers": (["12", "Select"], None),
+    "codes": (["012", "013", "Select"], None),
+    "no word": (["1", "2", "3+"], None),
 }
 
 
@@ -81,7 +88,8 @@ def test_numbers_that_may_be_two_are_told_with_what_settles_them(
     }
     found = [(notice.kind, notice.column, notice.rows) for notice in read(tmp_path, files).notices]
     assert found == ([] if kind is None else [(kind, "Revenue", len(values))])
-    settled = read(tmp_path, files, leads={"path": "leads.csv", "decimal": "."})
+    mended = {"path": "leads.csv", "decimal": "."}
+    settled = read(tmp_path, files, leads=mended, missing=["Select"])
     assert settled.notices == ()
 
 

@@ -373,7 +373,9 @@ def format_notice(notice: Notice) -> str:
         "ignored_stages": f"Ignored {rows} of {notice.table} whose {notice.column} is no outcome{examples}.",
         "ambiguous_numbers": f"Left {where} as text: a comma may stand before its decimals or its thousands. Write "
         f'decimal: "," or decimal: "." in data.{notice.table}.',
-        "perhaps_thousands": f"Read the point in {where} as a decimal point, but all its numbers have three digits "
-        f'behind it. If they are thousands, write decimal: "," in data.{notice.table}.',
+        "perhaps_thousands": f"Read the point in {where} as a decimal point, but wherever it stands, three digits "
+        f'follow. If they are thousands, write decimal: "," in data.{notice.table}.',
+        "words_among_numbers": f"Left {where} as text: its values are numbers but for {words}. Where that means "
+        f"missing, list it in {'data.flat' if notice.table == 'flat' else 'data'}.missing.",
     }
     return texts[notice.kind]
