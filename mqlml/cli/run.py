@@ -100,3 +100,9 @@ def _run(arguments: list[str], *, as_json: bool) -> int:
     except OSError as error:  # such as a missing folder for temporary files
         _complain("OSError", _system_text(error), as_json)
         return _SYSTEM
+    except Exception as error:  # a fault of ours: a script gets its one object, and the traceback follows
+        text = (
+            f"this is a fault in mqlml, {type(error).__name__}: {error}; please report it with the traceback"
+        )
+        _complain("InternalError", text, as_json)
+        raise

@@ -40,6 +40,7 @@ from mqlml.scoring.job import OpenLeads, related_leads, score_parts, write_part
 from mqlml.scoring.sinks import CsvStyle
 from mqlml.scoring.targets import FileTarget, Target, make_target
 from mqlml.times import format_instant
+from mqlml.training import exclude_leads
 
 __all__ = ["ScoreOptions", "check_score", "find_newest", "read_score_options", "score_leads"]
 
@@ -231,7 +232,7 @@ def _score_flat(
     bundle: Bundle, run: ScoringRun, target: Target, options: ScoreOptions, work: Path, progress: Progress
 ) -> _Scored:
     with progress.step("read"):
-        flat: FlatTable = read_flat(run.config, options.leads)
+        flat: FlatTable = exclude_leads(read_flat(run.config, options.leads), run.config)
     run = _with_previous(run, target, options, flat.leads["lead_id"], bundle.name)
     with progress.step("score"):
         table = score_flat_rows(bundle, flat, run)

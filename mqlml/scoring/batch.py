@@ -25,7 +25,7 @@ from mqlml.registry import Bundle, Version
 from mqlml.scoring.explain import REASON_COLUMNS, Explainer
 from mqlml.scoring.labels import DISQUALIFIED, NO_SCORES, label_leads, last_labels, team_values
 from mqlml.times import TIME_DTYPE, format_instant, microseconds_to_column, to_microseconds
-from mqlml.training import open_leads
+from mqlml.training import exclude_leads, open_leads
 from mqlml.types import Ints, Mask, Objects
 
 __all__ = [
@@ -159,6 +159,7 @@ def score(
     (True, 'sql')
     """
     run = ScoringRun(config, as_of, scored_at, version, previous)
+    journeys = exclude_leads(journeys, config)
     snapshots = find_open(bundle, journeys, run, lead_ids)
     return sort_scores(score_open(Explainer(bundle), journeys, snapshots, run))
 
@@ -207,6 +208,7 @@ def score_flat_rows(
     bundle: Bundle, flat: FlatTable, run: ScoringRun, lead_ids: Collection[int | str] | None = None
 ) -> pd.DataFrame:
     """As `score_flat`."""
+    flat = exclude_leads(flat, run.config)
     rows = np.flatnonzero(flat.label.isna().to_numpy())
     if len(rows) == 0:
         raise PopulationError(
