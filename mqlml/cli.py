@@ -7,18 +7,18 @@ import json
 import signal
 import sys
 import threading
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from mqlml import __version__
 from mqlml.errors import GateRefused, MqlmlError
+from mqlml.terminal import JsonLog, Session, Terminal
 
 if TYPE_CHECKING:
     from mqlml.results import Result
@@ -35,8 +35,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Item = TypeVar("Item")
 
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="The file that says what to read and predict.")
@@ -60,34 +58,6 @@ Model = Annotated[
 ]
 
 DEFAULT = Path("mqlml.yml")
-
-
-class Terminal:
-    """A `Progress` that times every step and shows it on standard error if that is a terminal."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._shown = sys.stderr.isatty()
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        took = time.perf_counter() - start
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
-        if self._shown:
-            typer.echo(f"  {name}: {took:.1f} s", err=True)
-
-    def track(self, items: Sequence[Item], name: str) -> Iterable[Item]:
-        from tqdm import tqdm
-
-        bar: Iterable[Item] = tqdm(
-            items, desc=f"  {name}", disable=not self._shown, leave=False, file=sys.stderr
-        )
-        return bar
-
-    def note(self, text: str) -> None:
-        typer.echo(f"mqlml: {text}", err=True)
 
 
 def _now() -> dt.datetime:
@@ -236,14 +206,15 @@ def train(
     short_help="Label every open lead.", epilog="Example: mqlml score --as-of 2018-06-01 --out scores.parquet"
 )
 def score(
+    context: typer.Context,
     out: Annotated[
         str,
         typer.Option(
             "--out",
             "-o",
             metavar="FILE_OR_URL",
-            help="Where the scores go: .parquet, .csv, or the URL of a PostgreSQL database (${NAME} is read from the "
-            "environment).",
+            help="Where the scores go: .parquet, .csv, or the URL of a database: postgresql://…, sqlite:///FILE or "
+            "duckdb:///FILE (${NAME} is read from the environment).",
         ),
     ],
     as_of: AsOf = None,
@@ -262,7 +233,8 @@ def score(
         typer.Option(
             "--previous",
             metavar="FILE",
-            help="The last scores, for labels with hold or exit; a database knows its own.",
+            help="The last scores, or several as 'scores/*.parquet', for labels with hold or exit, changes and "
+            "trends; a database knows its own.",
         ),
     ] = None,
     table: Annotated[
@@ -275,6 +247,9 @@ def score(
             "--columns", metavar="NAME,…", help="The columns of a file, of the scores or the leads."
         ),
     ] = None,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Write only leads whose label changed since --previous.")
+    ] = False,
     exact: Annotated[
         bool,
         typer.Option(
@@ -301,11 +276,22 @@ def score(
     check: Annotated[
         bool, typer.Option("--check", help="Try data, version and target, and score nothing.")
     ] = False,
+    log: Annotated[
+        Literal["text", "json"],
+        typer.Option(
+            "--log", help="Progress and errors for people, or as JSON lines with the id of the run."
+        ),
+    ] = "text",
     as_json: Json = False,
 ) -> None:
     """Label every lead that is open on the prediction date."""
     from mqlml.commands import ScoreOptions, check_score, score_leads
     from mqlml.render import format_score, format_score_check
+    from mqlml.results import to_json_safe
+
+    session: Session = context.obj
+    lines = JsonLog() if log == "json" else None
+    session.listener = lines or session.listener
 
     options = ScoreOptions(
         model=model,
@@ -313,16 +299,21 @@ def score(
         previous=previous,
         table=table,
         columns=None if columns is None else tuple(name.strip() for name in columns.split(",")),
+        changed=changed,
         exact=exact,
         max_change=max_change,
         wait=wait,
         memory_limit=memory_limit,
+        job_id=None if lines is None else lines.run_id,
     )
     if check:
-        found = check_score(config, as_of=as_of, out=out, now=_now(), progress=Terminal(), options=options)
+        found = check_score(
+            config, as_of=as_of, out=out, now=_now(), progress=session.listener, options=options
+        )
         _show(found, format_score_check(found), as_json)
         return
-    result = score_leads(config, as_of=as_of, out=out, now=_now(), progress=Terminal(), options=options)
+    result = score_leads(config, as_of=as_of, out=out, now=_now(), progress=session.listener, options=options)
+    session.listener.finish(to_json_safe(result))
     _show(result, format_score(result), as_json)
 
 
@@ -408,12 +399,13 @@ _UsageError = cast(type[Exception], typer.BadParameter.__base__)
 _USAGE, _SYSTEM, _INTERRUPTED, _TERMINATED = 2, 4, 130, 143
 
 
-def _complain(kind: str, message: str, as_json: bool) -> None:
+def _complain(session: Session, kind: str, message: str, code: int, as_json: bool) -> int:
     if as_json:
         from mqlml.results import CommandError, ErrorResult, to_json_safe
 
         _show_json(to_json_safe(ErrorResult(CommandError(kind, message))))
-    typer.echo(f"mqlml: {message}", err=True)
+    session.listener.fail(kind, message, code)
+    return code
 
 
 def _usage_text(error: Any) -> str:
@@ -433,10 +425,11 @@ def _system_text(error: OSError) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; an error that a user can cause ends in one or two lines and its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    session = Session()
     with _stopping():
-        code = _run(arguments, as_json="--json" in arguments)
+        code = _run(arguments, session, as_json="--json" in arguments)
     if code in (_INTERRUPTED, _TERMINATED):
-        typer.echo("mqlml: stopped; nothing half-written was left behind", err=True)
+        session.listener.stop("stopped; nothing half-written was left behind", code)
     sys.exit(code)
 
 
@@ -465,24 +458,21 @@ def _stopping() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _run(arguments: list[str], *, as_json: bool) -> int:
+def _run(arguments: list[str], session: Session, *, as_json: bool) -> int:
     """The exit code of one command."""
     try:
         # A command returns None; for --help and Ctrl-C typer returns an exit code.
-        return int(app(arguments, prog_name="mqlml", standalone_mode=False) or 0)
+        return int(app(arguments, prog_name="mqlml", standalone_mode=False, obj=session) or 0)
     except SystemExit as stopped:
         return stopped.code if isinstance(stopped.code, int) else 1
     except MqlmlError as error:
         # The nearest public kind: a room may have its own subclass.
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == MqlmlError.__module__)
-        _complain(kind.__name__, str(error), as_json)
-        return error.exit_code
+        return _complain(session, kind.__name__, str(error), error.exit_code, as_json)
     except _UsageError as error:
         if arguments:
-            _complain("UsageError", _usage_text(error), as_json)
-        else:
-            typer.echo(str(error), err=True)  # the help
+            return _complain(session, "UsageError", _usage_text(error), _USAGE, as_json)
+        typer.echo(str(error), err=True)  # the help
         return _USAGE
     except OSError as error:  # such as a missing folder for temporary files
-        _complain("OSError", _system_text(error), as_json)
-        return _SYSTEM
+        return _complain(session, "OSError", _system_text(error), _SYSTEM, as_json)

@@ -51,13 +51,23 @@ class LeadIds:
     Attributes
     ----------
     kept, aside, excluded : Arrow arrays of one type, int64 or text as it is written.
+    excluded_reasons : why each of ``excluded`` is left out, in the same order.
     aliases : further ids of kept leads.
     """
 
     kept: Any
     aside: Any
     excluded: Any = None
+    excluded_reasons: tuple[str, ...] = ()
     aliases: Aliases | None = None
+
+    @property
+    def left_out(self) -> pd.DataFrame:
+        """``lead_id`` and ``reason`` of each lead that a rule leaves out."""
+        excluded = self.kept.slice(0, 0) if self.excluded is None else self.excluded
+        return pd.DataFrame(
+            {"lead_id": excluded.to_pandas(), "reason": pd.Series(self.excluded_reasons, dtype="str")}
+        )
 
     @cached_property
     def _numbers(self) -> pd.Index[Any]:

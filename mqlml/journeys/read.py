@@ -296,6 +296,7 @@ def exclude_leads(journeys: Journeys, leads: LeadIds, reasons: pd.Series) -> tup
         leads,
         kept=leads.kept.filter(stay),
         excluded=leads.kept.filter(pa.array(out)),
+        excluded_reasons=tuple(reasons[out]),
         aliases=None if leads.aliases is None else leads.aliases.without(out),
     )
     left_out = journeys.leads["lead_id"][out]
