@@ -251,7 +251,11 @@ def server_of(world: World) -> Iterator[tuple[str, Path]]:
         with contextlib.closing(dbapi.connect(url)) as connection:
             for name in ("leads", "outcomes", "events"):
                 path = world.folder / (name if name == "events" else f"{name}.parquet")
-                rows = ds.dataset(path).scanner(batch_size=1 << 16).to_reader()
+                plain = [
+                    field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+                    for field in ds.dataset(path).schema
+                ]
+                rows = ds.dataset(path, schema=pa.schema(plain)).scanner(batch_size=1 << 16).to_reader()
                 with contextlib.closing(connection.cursor()) as cursor:
                     cursor.adbc_ingest(name, rows, mode="create")
             connection.commit()

@@ -312,7 +312,8 @@ def score(
         )
         _show(found, format_score_check(found), as_json)
         return
-    result = score_leads(config, as_of=as_of, out=out, now=_now(), progress=session.listener, options=options)
+    scored = score_leads(config, as_of=as_of, out=out, now=_now(), progress=session.listener, options=options)
+    result = replace(scored, seconds=session.listener.seconds)
     session.listener.finish(to_json_safe(result))
     _show(result, format_score(result), as_json)
 

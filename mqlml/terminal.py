@@ -21,7 +21,14 @@ Item = TypeVar("Item")
 
 
 class Listener(Progress, Protocol):
-    """A `Progress` that is also told how a command ends."""
+    """A `Progress` that is also told how a command ends.
+
+    Attributes
+    ----------
+    seconds : how long each step took.
+    """
+
+    seconds: dict[str, float]
 
     def finish(self, summary: dict[str, object], /) -> None:
         """The command is done; its result."""
@@ -33,6 +40,13 @@ class Listener(Progress, Protocol):
         """The command was asked to end."""
 
 
+@contextmanager
+def _timing(seconds: dict[str, float], name: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[name] = round(seconds.get(name, 0.0) + time.perf_counter() - start, 3)
+
+
 class Terminal:
     """Times every step and shows it on standard error if that is a terminal; errors and notes always."""
 
@@ -42,12 +56,11 @@ class Terminal:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        took = time.perf_counter() - start
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
+        before = self.seconds.get(name, 0.0)
+        with _timing(self.seconds, name):
+            yield
         if self._shown:
-            typer.echo(f"  {name}: {took:.1f} s", err=True)
+            typer.echo(f"  {name}: {self.seconds[name] - before:.1f} s", err=True)
 
     def track(self, items: Sequence[Item], name: str) -> Iterable[Item]:
         from tqdm import tqdm
@@ -93,6 +106,7 @@ class JsonLog:
 
     def __init__(self) -> None:
         self.run_id = uuid.uuid4().hex
+        self.seconds: dict[str, float] = {}
 
     def _write(self, event: str, level: str = "info", **values: object) -> None:
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
@@ -101,10 +115,11 @@ class JsonLog:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
         self._write("step begins", step=name)
-        yield
-        self._write("step done", step=name, seconds=round(time.perf_counter() - start, 3))
+        before = self.seconds.get(name, 0.0)
+        with _timing(self.seconds, name):
+            yield
+        self._write("step done", step=name, seconds=round(self.seconds[name] - before, 3))
 
     def track(self, items: Sequence[Item], name: str) -> Iterator[Item]:
         for number, item in enumerate(items, start=1):

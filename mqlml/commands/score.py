@@ -328,6 +328,7 @@ def _result(target: Target, run: ScoringRun, scored: _Scored, record: RunRecord)
         model=record.model_name,
         version=record.model_version,
         run_id=version.run_id,
+        newest_fact=None if scored.newest is None else format_instant(scored.newest),
     )
 
 

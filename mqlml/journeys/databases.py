@@ -149,8 +149,8 @@ def _explain(error: Exception, url: str) -> DatabaseError:
     details = dict(
         getattr(error, "details", None) or ()
     )  # of ADBC, whose message begins with the whole statement
-    said = details.get("PG_DIAG_MESSAGE_PRIMARY", str(error))
-    said = said.decode(errors="replace") if isinstance(said, bytes) else said
+    primary: bytes | None = details.get(b"PG_DIAG_MESSAGE_PRIMARY")
+    said = str(error) if primary is None else primary.decode(errors="replace")
     text = re.split(r"\n|Query was:| SQLSTATE:", said.strip())[0].strip()
     password = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
     if password:

@@ -191,19 +191,19 @@ def test_text_that_a_spreadsheet_would_run_is_neutralized_and_read_back(tmp_path
 
 def test_leads_that_a_rule_leaves_out_are_listed_with_its_reason(company: Path, tmp_path: Path) -> None:
     leads = pd.read_csv(company.parent / "leads.csv")
-    source = leads["source"].value_counts().index[0]
+    kind = leads["country"].value_counts().index[0]
     values = yaml.safe_load(company.read_text(encoding="utf-8"))
-    values["rules"] = {"exclude": [{"when": {"source": {"in": [source]}}, "reason": "objected"}]}
+    values["rules"] = {"exclude": [{"when": {"country": {"in": [kind]}}, "reason": "objected"}]}
     config = company.with_name("rules.yml")
     config.write_text(yaml.safe_dump(values), encoding="utf-8")
     url = f"sqlite:///{tmp_path / 'crm.db'}"
     result = run(config, url)
-    assert result.skipped["objected"] == (leads["source"] == source).sum() > 50
+    assert result.skipped["objected"] == (leads["country"] == kind).sum() > 50
     assert result.leads + sum(result.skipped.values()) == len(leads)
     with contextlib.closing(sqlite3.connect(tmp_path / "crm.db")) as connection:
         found = pd.read_sql("SELECT lead_id FROM lead_scores_skipped WHERE reason = 'objected'", connection)
         scored = pd.read_sql("SELECT lead_id FROM lead_scores", connection)
-    assert sorted(found["lead_id"]) == sorted(leads.loc[leads["source"] == source, "lead_id"])
+    assert sorted(found["lead_id"]) == sorted(leads.loc[leads["country"] == kind, "lead_id"])
     assert not set(found["lead_id"]) & set(scored["lead_id"])
 
 

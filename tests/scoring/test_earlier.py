@@ -20,15 +20,16 @@ LEVELS = ["mql", "sql"]
 
 def scores(*rows: tuple[str, float, str, float]) -> pd.DataFrame:
     """Earlier scores: lead, days before now, label, probability."""
-    at = [pd.Timestamp(NOW) - pd.Timedelta(days=days) for _, days, _, _ in rows]
+    days = [days for _, days, _, _ in rows]
+    at = pd.Series(pd.Timestamp(NOW) - pd.to_timedelta(np.array(days, float), "D")).dt.as_unit("us")
     return pd.DataFrame(
         {
             "lead_id": [row[0] for row in rows],
-            "cutoff_time": pd.Series(at).dt.as_unit("us"),
+            "cutoff_time": at,
             "label": [row[2] for row in rows],
-            "label_since": pd.Series(at).dt.as_unit("us"),
+            "label_since": at,
             "probability": [row[3] for row in rows],
-            "changed_at": pd.Series(at).dt.as_unit("us"),
+            "changed_at": at,
             "first_reached": pd.Series([None] * len(rows), dtype="str"),
         }
     )
