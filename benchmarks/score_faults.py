@@ -112,6 +112,8 @@ def report(case: Case) -> None:
         said = "wrote the night"
     except MqlmlError as error:
         said = f"exit {error.exit_code}: {error}"
+    except OSError as error:  # the command line ends with 4 for it, too
+        said = f"exit 4: {error}"
     took = time.monotonic() - begin
     case.mend()
     held = case.nights()
