@@ -150,8 +150,8 @@ def cases(config: Path, server: Any, disk: Path, space: Path) -> Iterator[Case]:
     )  # fmt: skip
     shutil.chown(space, server.system_user or os.getuid())
     ask(server.get_uri(), f"CREATE TABLESPACE small LOCATION '{space}'")
-    ask(server.get_uri(), "CREATE DATABASE full TABLESPACE small")
-    full = server.get_uri(database="full")
+    ask(server.get_uri(), "CREATE DATABASE crowded TABLESPACE small")
+    full = server.get_uri(database="crowded")
     yield Case(
         "PostgreSQL, full disk", config, full, lambda: fill_tablespace(full),
         lambda: ask(full, "DROP TABLE filler"), lambda: nights_of_postgres(full),
