@@ -122,7 +122,7 @@ def report(case: Case) -> None:
     job.score_open = work
     print(
         f"{case.name}: {said}\n  after {took:.0f} s; nights then {held}; the next run scored {len(made)} of "
-        f"{result.parts} parts anew and wrote {result.leads} leads; nights {case.nights()}",
+        f"{result.parts} parts and wrote {result.leads} leads; nights {case.nights()}",
         flush=True,
     )
 
