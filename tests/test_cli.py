@@ -312,7 +312,7 @@ SCORES = [
     *("reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3"),
     *("profile_points", "channel_points", "actions_points", "undesirables_points", "base_points"),
     *("model_name", "model_version", "run_id", "scored_at", "label_since"),
-    *("previous_label", "previous_probability", "changed_at"),
+    *("previous_label", "previous_probability", "changed_at", "trend", "first_reached"),
 ]
 
 

@@ -53,13 +53,23 @@ class LeadIds:
     Attributes
     ----------
     kept, aside, excluded : Arrow arrays of one type, int64 or text as it is written.
+    excluded_reasons : why each of ``excluded`` is left out, in the same order.
     aliases : further ids of kept leads.
     """
 
     kept: Any
     aside: Any
     excluded: Any = None
+    excluded_reasons: tuple[str, ...] = ()
     aliases: Aliases | None = None
+
+    @property
+    def left_out(self) -> pd.DataFrame:
+        """``lead_id`` and ``reason`` of each lead that a rule leaves out."""
+        excluded = self.kept.slice(0, 0) if self.excluded is None else self.excluded
+        return pd.DataFrame(
+            {"lead_id": excluded.to_pandas(), "reason": pd.Series(self.excluded_reasons, dtype="str")}
+        )
 
     @cached_property
     def _numbers(self) -> pd.Index[Any]:
@@ -78,12 +88,14 @@ class LeadIds:
             return np.where(np.asarray(pc.is_valid(ids)), places, -1).astype(np.int32)
         return _place_in(ids, self.kept)
 
-    def leave_out(self, out: Mask) -> LeadIds:
-        """The ids once a rule has left leads out."""
+    def leave_out(self, reasons: pd.Series) -> LeadIds:
+        """The ids once rules have left leads out; ``reasons`` by kept lead, missing for those that stay."""
+        out = reasons.notna().to_numpy()
         return replace(
             self,
             kept=self.kept.filter(pa.array(~out)),
             excluded=self.kept.filter(pa.array(out)),
+            excluded_reasons=tuple(reasons[out]),
         )
 
     def places(self, reader: TableReader, column: str = "lead_id") -> OwnIds:

@@ -283,7 +283,7 @@ def read_around_events(
     reasons = None if exclude is None else exclude(leads, config)
     if reasons is not None and reasons.notna().any():
         out = reasons.notna().to_numpy()
-        leads, ids = leads[~out].reset_index(drop=True), ids.leave_out(out)
+        leads, ids = leads[~out].reset_index(drop=True), ids.leave_out(reasons)
         notices += count_exclusions(reasons)
     merges = None
     if data.merges is not None:
