@@ -2,10 +2,12 @@
 
 from mqlml.commands.backtest import backtest
 from mqlml.commands.check import check_data
+from mqlml.commands.compare import compare_versions
 from mqlml.commands.demo import make_demo
 from mqlml.commands.explain import Earlier, explain_one_lead, write_lead_page
 from mqlml.commands.features import format_features, list_features, list_version_features
 from mqlml.commands.learn import Trained
+from mqlml.commands.promote import promote_version, roll_back, show_history
 from mqlml.commands.report import ReportOptions, write_report
 from mqlml.commands.score import ScoreOptions, check_score, score_leads
 from mqlml.commands.table import write_training_table
@@ -21,13 +23,17 @@ __all__ = [
     "backtest",
     "check_data",
     "check_score",
+    "compare_versions",
     "explain_one_lead",
     "format_features",
     "list_features",
     "list_version_features",
     "make_demo",
+    "promote_version",
     "register",
+    "roll_back",
     "score_leads",
+    "show_history",
     "train_version",
     "write_lead_page",
     "write_report",

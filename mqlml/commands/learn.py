@@ -80,7 +80,25 @@ from mqlml.training import TrainingTable, build_open, describe_population, list_
 from mqlml.training.warnings import find_config_warnings, find_data_warnings
 from mqlml.types import Floats
 
-__all__ = ["Trained", "train"]
+__all__ = ["PastModel", "Trained", "train"]
+
+
+@dataclass(frozen=True)
+class PastModel:
+    """The model of the past on the held-out period, which the version that ships has learned from.
+
+    Attributes
+    ----------
+    table : TrainingTable
+    evaluated : Evaluated
+        Of the rows ``table.holdout.test``.
+    policy : LabelPolicy
+        Its thresholds.
+    """
+
+    table: TrainingTable
+    evaluated: Evaluated
+    policy: LabelPolicy
 
 
 @dataclass(frozen=True)
@@ -93,10 +111,13 @@ class Trained:
         All that was measured and decided, also of a refused model; see `mqlml.results.to_json_safe`.
     bundle : Bundle or None
         None if the gate refused it.
+    past : PastModel or None
+        What another version can be compared with at once; None if the gate refused it.
     """
 
     result: TrainingResult
     bundle: Bundle | None
+    past: PastModel | None = None
 
     @property
     def gate(self) -> GateResult:
@@ -218,7 +239,10 @@ def train(
     if gate.passed:
         release = _release(choices, evaluated, table, task)
     result = _summarize(choices, evaluated, slices, gate, release, table, task, held.prior_access)
-    return Trained(result, None if release is None else _bundle(release.shipped, result, table, task))
+    if release is None:
+        return Trained(result, None)
+    bundle = _bundle(release.shipped, result, table, task)
+    return Trained(result, bundle, PastModel(table, evaluated, choices.policy))
 
 
 def _check_past(past: TrainingTable, task: _Task) -> None:

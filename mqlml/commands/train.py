@@ -10,7 +10,7 @@ from mqlml.commands.learn import Trained, train
 from mqlml.config import Config, describe_config, read_config
 from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle, Registration, Version, check_store, register_bundle
-from mqlml.registry.holdout_log import Logbook
+from mqlml.registry.holdout_log import Logbook, find_user
 from mqlml.render import describe_model, describe_version, render_figures, render_report
 from mqlml.render.results import TrainedVersion
 from mqlml.scoring import SERVED_MODEL
@@ -72,6 +72,7 @@ def register(
             files={"report.html": render_report(trained.result), **render_figures(trained.result)},
             description=describe_version(trained.result),
             about=describe_model(trained.result),
+            by=find_user(),
         ),
         say=(progress or Silent()).note,
     )

@@ -1,5 +1,6 @@
 """Room 10, why: what one lead did, what its score is made of, and what moved it since."""
 
+from mqlml.insight.impact import Impact, measure_impact
 from mqlml.insight.lead import (
     Change,
     Explanation,
@@ -17,6 +18,7 @@ from mqlml.insight.open_leads import OpenLeads, ProbabilityBand, summarize_open_
 __all__ = [
     "Change",
     "Explanation",
+    "Impact",
     "OpenLeads",
     "PointsPercentile",
     "ProbabilityBand",
@@ -26,6 +28,7 @@ __all__ = [
     "compare_moments",
     "explain_flat_lead",
     "explain_lead",
+    "measure_impact",
     "read_timeline",
     "summarize_open_leads",
 ]
