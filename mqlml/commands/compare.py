@@ -17,7 +17,7 @@ from mqlml.config import Config, read_config
 from mqlml.errors import PopulationError, UsageError
 from mqlml.evaluation.holdout import RANDOM_STATE
 from mqlml.evaluation.paired import PairedComparison, PairedRows, Side, compare_rows
-from mqlml.evaluation.promotion import decide_promotion, make_evidence
+from mqlml.evaluation.promotion import NO_EVIDENCE, decide_promotion, make_evidence
 from mqlml.evaluation.slices import choose_slices
 from mqlml.features import build_features, build_flat
 from mqlml.insight import Impact, measure_impact
@@ -164,8 +164,13 @@ def _find_later(
     table = build_later(data, problem_of(challenger.bundle), challenger.bundle.plan, since=since)
     if table is None:
         return _nothing(since, held_out=False)
-    sides = [_make_side(contender.bundle, table, data) for contender in (champion, challenger)]
-    return _Later(_describe(table, since), table, *sides, choose_slices(data, table, config))
+    return _Later(
+        _describe(table, since),
+        table,
+        _make_side(champion.bundle, table, data),
+        _make_side(challenger.bundle, table, data),
+        choose_slices(data, table, config),
+    )
 
 
 def _find_held_out(champion: Bundle, past: PastModel, data: Journeys | FlatTable, config: Config) -> _Later:
@@ -261,19 +266,16 @@ def _summarize(later: _Later, pair: tuple[Contender, Contender], task: _Task) ->
     with task.progress.step("open leads"):
         impact = _measure_impact(champion, challenger, task)
     people = (0, 0) if impact is None else (impact.open_leads, impact.changed)
-    nobody = np.empty(0)
-    p, q, y, group = nobody, nobody, nobody, nobody
-    if later.table is not None and later.champion is not None and later.challenger is not None:
-        p, q = later.champion.probability, later.challenger.probability
-        y, group = later.table.label.astype(np.float64), later.table.group
-    evidence = make_evidence(p, q, y, group, people=people)
+    rows = _pair_rows(later, champion.bundle, task.config)
+    evidence = NO_EVIDENCE if rows is None else make_evidence(rows)
+    evidence = replace(evidence, open_leads=people[0], changed=people[1])
     return CompareResult(
         model=task.config.name,
         timezone=task.config.data.timezone,
         champion=_name(champion),
         challenger=_name(challenger),
         later=later.summary,
-        comparison=_compare(later, champion.bundle, task.config),
+        comparison=None if rows is None else _compare(rows),
         impact=impact,
         evidence=evidence,
         decision=decide_promotion(evidence, task.config.promotion),
@@ -285,10 +287,10 @@ def _name(contender: Contender) -> ComparedVersion:
     return ComparedVersion(None if version is None else version.version, _learned_until(contender.bundle))
 
 
-def _compare(later: _Later, champion: Bundle, config: Config) -> PairedComparison | None:
+def _pair_rows(later: _Later, champion: Bundle, config: Config) -> PairedRows | None:
     if later.table is None or later.champion is None or later.challenger is None:
         return None
-    rows = PairedRows(
+    return PairedRows(
         later.table.label.astype(np.float64),
         later.table.group,
         later.champion,
@@ -297,6 +299,9 @@ def _compare(later: _Later, champion: Bundle, config: Config) -> PairedCompariso
         champion.result.population.base_rate,
         config.labels,
     )
+
+
+def _compare(rows: PairedRows) -> PairedComparison | None:
     try:
         return compare_rows(rows, random_state=RANDOM_STATE)
     except PopulationError:  # one class or one account: too little for any metric

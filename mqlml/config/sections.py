@@ -40,7 +40,7 @@ class PromotionRule(Section):
     """
 
     alpha: float = Field(default=0.05, gt=0, le=0.5)
-    """How probable it may be, at most, that a challenger that is not better is promoted, however often one compares."""
+    """How probable it may be, at most, that a challenger that is not better is promoted, however often one looks."""
     min_conversions: int = Field(default=20, ge=1)
     max_changed: float | None = Field(default=None, ge=0, le=1)
     """Which share of the open leads may get another label, at most."""

@@ -1,14 +1,14 @@
 """The promotion rule decides from paired losses whether a challenger may replace the champion.
 
-Both versions predict the same later leads, and each lead gives the difference of their squared errors. A bet that the
-challenger is better multiplies its stake by ``1 + rate * difference`` with every lead. If the challenger is not better
-on average, the stake exceeds ``1 / alpha`` at any time with a probability of at most ``alpha``, so the comparison may
-be repeated with every new export.
+Both versions predict the same later leads, and each lead gives the difference of their squared errors. A bet on the
+challenger multiplies its stake by ``1 + rate * difference`` with every lead. If the challenger is not better on
+average, the stake ever reaches ``1 / alpha`` with a probability of at most ``alpha``, so the comparison may be
+repeated with every new export.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,11 +16,13 @@ import numpy.typing as npt
 
 from mqlml.config import PromotionRule
 from mqlml.errors import ScorerError
+from mqlml.evaluation.paired import PairedRows
 from mqlml.results import Result
 from mqlml.texts import format_number, format_percent, pluralize
 from mqlml.types import Floats
 
 __all__ = [
+    "NO_EVIDENCE",
     "Decision",
     "Evidence",
     "Keep",
@@ -58,9 +60,10 @@ def measure_stake(champion: npt.ArrayLike, challenger: npt.ArrayLike, converted:
     Notes
     -----
     With ``d`` the champion's squared error minus the challenger's and a fixed rate, the product of ``1 + rate * d``
-    divided by that of ``1 + rate * E[d]`` is a martingale, and the latter is at most ``exp(rate * sum of E[d])``, which
-    is at most 1 under the hypothesis. A factor must not be negative, so losses must be bounded: what a lead can cost
-    at most is known from its two probabilities, and a rate that could lose everything is given up before the outcome.
+    divided by that of ``1 + rate * E[d]`` is a martingale, and the latter is at most ``exp(rate * sum of E[d])``,
+    which is at most 1 under the hypothesis. A factor must not be negative, so losses must be bounded: what a lead can
+    cost at most is known from its two probabilities, and a rate that could lose everything is given up before the
+    outcome.
 
     Y. J. Choe, A. Ramdas, "Comparing sequential forecasters", Operations Research 2024 (arXiv 2110.00115), whose
     hypothesis this is; I. Waudby-Smith, A. Ramdas, "Estimating means of bounded random variables by betting", 2024.
@@ -68,12 +71,12 @@ def measure_stake(champion: npt.ArrayLike, challenger: npt.ArrayLike, converted:
     p, q, y = (np.asarray(values, dtype=np.float64) for values in (champion, challenger, converted))
     if not (p.shape == q.shape == y.shape and p.ndim == 1):
         raise ScorerError(
-            f"a comparison needs two probabilities and an outcome for each lead; found shapes {p.shape}, {q.shape} and "
-            f"{y.shape}"
+            f"a comparison needs two probabilities and an outcome for each lead; found shapes {p.shape}, {q.shape} "
+            f"and {y.shape}"
         )
     difference = (p - y) ** 2 - (q - y) ** 2
     at_worst = -np.minimum(p**2 - q**2, (1 - p) ** 2 - (1 - q) ** 2)
-    alive = np.maximum.accumulate(at_worst, initial=0.0)[1:, None] * RATES < 1
+    alive = np.maximum.accumulate(at_worst)[:, None] * RATES < 1
     factor = np.where(alive, 1 + RATES * difference[:, None], 1.0)
     with np.errstate(over="ignore"):  # a stake above 1e308 is as convincing as an infinite one
         stakes: Floats = np.where(alive, np.exp(np.cumsum(np.log(factor), axis=0)), 0.0).mean(axis=1)
@@ -114,20 +117,23 @@ class Evidence(Result):
         return self.changed / self.open_leads if self.open_leads else 0.0
 
 
-def make_evidence(
-    champion: Floats, challenger: Floats, converted: Floats, groups: npt.ArrayLike, *, people: tuple[int, int]
-) -> Evidence:
-    """The evidence of rows in order of their cutoffs; ``people`` are the open leads and those with another label."""
-    rows = first_of_each(groups)
-    p, q, y = champion[rows], challenger[rows], converted[rows]
-    return Evidence(
-        snapshots=len(converted),
-        accounts=len(rows),
+NO_EVIDENCE = Evidence(0, 0, 0, for_challenger=1.0, for_champion=1.0, open_leads=0, changed=0)
+"""Of no later snapshots and no open leads."""
+
+
+def make_evidence(rows: PairedRows) -> Evidence:
+    """What later snapshots tell, without the open leads."""
+    first = first_of_each(rows.group)
+    p, q, y = (
+        values[first] for values in (rows.champion.probability, rows.challenger.probability, rows.converted)
+    )
+    return replace(
+        NO_EVIDENCE,
+        snapshots=len(rows.converted),
+        accounts=len(first),
         conversions=int(y.sum()),
         for_challenger=_highest(measure_stake(p, q, y)),
         for_champion=_highest(measure_stake(q, p, y)),
-        open_leads=people[0],
-        changed=people[1],
     )
 
 
@@ -185,16 +191,16 @@ def decide_promotion(evidence: Evidence, rule: PromotionRule) -> Decision:
         reasons.append(
             KeepReason(
                 "few_conversions",
-                f"{pluralize(evidence.conversions, 'conversion')} to compare on, and {rule.min_conversions} are needed "
-                "(promotion.min_conversions)",
+                f"{pluralize(evidence.conversions, 'conversion')} to compare on, and {rule.min_conversions} are "
+                "needed (promotion.min_conversions)",
             )
         )
     if evidence.snapshots and evidence.for_champion >= needed:
         reasons.append(
             KeepReason(
                 "shown_worse",
-                f"the champion predicts better: the evidence for it is {format_number(evidence.for_champion, 1)}, and "
-                f"{format_number(needed)} is enough (1 / promotion.alpha)",
+                f"the champion predicts better: the evidence for it is {format_number(evidence.for_champion, 1)}, "
+                f"and {format_number(needed)} is enough (1 / promotion.alpha)",
             )
         )
     elif evidence.snapshots and evidence.for_challenger < needed:

@@ -84,8 +84,8 @@ def make_holdout_access(period: Period, *, model: str, settings: str, now: dt.da
 def digest_settings(described: Mapping[str, object]) -> str:
     """SHA-256 of the settings that choose a model.
 
-    Paths, the end of the data, the model's name, its store and the promotion rule are left out: retraining on a longer export is not a
-    choice between settings.
+    Paths, the end of the data, the model's name, its store and the promotion rule are left out: retraining on a
+    longer export is not a choice between settings.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """The history of champions: who made which version the champion, when and why, as a chain of entries.
 
-Each entry holds the SHA-256 of the one before, and the registered model a tag with that of the last one, so a changed,
-removed or reordered entry is found. An embedded store has a file with one line an entry, written under its lock. A
-server has no lock; there each entry is an experiment, since of two of the same name a server creates only one.
+Each entry holds the SHA-256 of the one before, and the registered model a tag with that of the last one, so a
+changed, removed or reordered entry is found. An embedded store has a file with one line an entry, written under its
+lock. A server has no lock; there each entry is an experiment, since a server creates only one of a name.
 """
 
 from __future__ import annotations
@@ -183,8 +183,8 @@ def _conflict(change: ChampionChange, earlier: Sequence[ChampionChange]) -> Prom
     last = earlier[-1] if earlier else None
     what = "" if last is None else f": version {last.version} since {last.at}, by {last.by}"
     return PromotionConflict(
-        f"the champion of {change.model!r} was changed by someone else in the meantime{what}. Nothing was changed; see "
-        "'mqlml history', compare again, and try again"
+        f"the champion of {change.model!r} was changed by someone else in the meantime{what}. Nothing was changed "
+        "here; see 'mqlml history', compare again, and try again"
     )
 
 
@@ -309,7 +309,7 @@ def find_rollback(history: History, model: str) -> int:
         champions = champions[:-1]
     if not champions:
         raise VersionError(
-            f"the champion of {model!r} has no earlier one in the history to go back to; see 'mqlml history', or name "
-            "a version: mqlml promote VERSION --force --reason WHY"
+            f"the champion of {model!r} has no earlier one in the history to go back to; see 'mqlml history', or "
+            "name a version: mqlml promote VERSION --force --reason WHY"
         )
     return champions[-1]

@@ -9,7 +9,7 @@ import numpy as np
 from mqlml.config import Problem
 from mqlml.features import FeaturePlan, build_features, build_flat
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.times import MISSING_TIME, TIME_DTYPE, column_to_microseconds
+from mqlml.times import MISSING_TIME, column_to_microseconds
 from mqlml.training.snapshots import assign_labels, find_snapshots
 from mqlml.training.splits import Fold
 from mqlml.training.table import TrainingTable, group_rows
@@ -78,7 +78,7 @@ def _of_flat(flat: FlatTable, plan: FeaturePlan, since: int) -> TrainingTable | 
     lead, group = group_rows(leads, leads["lead_id"])
     return TrainingTable(
         lead_id=leads["lead_id"],
-        cutoff_time=flat.times.iloc[rows].reset_index(drop=True).astype(TIME_DTYPE),
+        cutoff_time=flat.times.iloc[rows].reset_index(drop=True),
         age=None,
         label=label.to_numpy().astype(np.int8),
         features=build_flat(part, plan),

@@ -604,7 +604,7 @@ def test_nothing_on_the_terminal_and_nothing_where_it_was_started(tmp_path: Path
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert [path.name for path in (tmp_path / "project").iterdir()] == ["models"]
     assert {path.name for path in (tmp_path / "project" / "models").iterdir()} == {
-        "artifacts", "mlflow.db", "mlflow.db.lock"
+        "artifacts", "mlflow.champions.leads.jsonl", "mlflow.db", "mlflow.db.lock"
     }  # fmt: skip
 
 

@@ -119,8 +119,8 @@ def _slices(slices: tuple[SliceDifference, ...]) -> list[str]:
 def _impact(impact: Impact, zone: str) -> list[str]:
     share = format_percent(impact.changed / impact.open_leads if impact.open_leads else 0.0)
     lines = [
-        f"Open leads on {local_moment(impact.as_of, zone)}: {impact.changed:,} of {impact.open_leads:,} ({share}) get "
-        "another label"
+        f"Open leads on {local_moment(impact.as_of, zone)}: {impact.changed:,} of {impact.open_leads:,} ({share}) "
+        "get another label"
     ]
     if impact.by_one_only:
         lines.append(f"  {pluralize(impact.by_one_only, 'lead')} are open for one of the versions only")
@@ -130,7 +130,8 @@ def _impact(impact: Impact, zone: str) -> list[str]:
     ]
     lines += [
         f"  lead {lead.lead_id}: {format_label(lead.before)} to {format_label(lead.after)}, "
-        f"{format_percent(lead.probability[0], 1)} to {format_percent(lead.probability[1], 1)}: {_points(lead.points)}"
+        f"{format_percent(lead.probability[0], 1)} to {format_percent(lead.probability[1], 1)}: "
+        f"{_points(lead.points)}"
         for lead in impact.leads[:_SHOWN_LEADS]
     ]
     return lines
@@ -145,9 +146,9 @@ def _evidence(evidence: Evidence, decision: Decision) -> list[str]:
     if not evidence.snapshots:
         return []
     return [
-        f"Evidence, on the first snapshot of each of {evidence.accounts:,} accounts ({evidence.conversions:,} convert): "
-        f"{format_number(evidence.for_challenger, 2)} for the challenger, {format_number(evidence.for_champion, 2)} for "
-        f"the champion; {format_number(1 / decision.alpha)} decides"
+        f"Evidence, on the first snapshot of each of {evidence.accounts:,} accounts ({evidence.conversions:,} "
+        f"convert): {format_number(evidence.for_challenger, 2)} for the challenger, "
+        f"{format_number(evidence.for_champion, 2)} for the champion; {format_number(1 / decision.alpha)} decides"
     ]
 
 
@@ -176,12 +177,10 @@ def format_history(result: HistoryResult) -> str:
     lines = [line for change in result.changes for line in _change(change, result.timezone)]
     if result.at is not None:
         moment = local_moment(result.at, result.timezone)
-        champion = (
-            "there was no champion"
-            if result.champion is None
-            else f"version {result.champion} was the champion"
-        )
-        lines.append(f"On {moment}, {champion} of {result.model}")
+        was = "there was no champion"
+        if result.champion is not None:
+            was = f"version {result.champion} was the champion"
+        lines.append(f"On {moment}, {was} of {result.model}")
     elif not result.changes:
         lines.append(f"{result.model} has no history yet; the next change of its champion begins it")
     if result.moved_by_hand is not None:
@@ -195,14 +194,15 @@ def format_history(result: HistoryResult) -> str:
 def _change(change: ChampionChange, zone: str) -> list[str]:
     before = "" if change.previous is None else f" (before: version {change.previous})"
     lines = [
-        f"{local_moment(change.at, zone)}  version {change.version}{before}, {_ACTIONS[change.action]} by {change.by}: "
-        f"{change.reason}"
+        f"{local_moment(change.at, zone)}  version {change.version}{before}, {_ACTIONS[change.action]} by "
+        f"{change.by}: {change.reason}"
     ]
     if change.evidence is not None:
         found = change.evidence
         lines.append(
-            f"  evidence {format_number(found.for_challenger, 1)} on {found.accounts:,} accounts, {found.conversions:,} "
-            f"conversions; {found.changed:,} of {found.open_leads:,} open leads changed their label"
+            f"  evidence {format_number(found.for_challenger, 1)} on {found.accounts:,} accounts, "
+            f"{found.conversions:,} conversions; {found.changed:,} of {found.open_leads:,} open "
+            "leads changed their label"
         )
     return lines
 
@@ -213,20 +213,16 @@ def format_retrain(result: RetrainResult) -> str:
     note = f"\nNote: {result.notified}" if result.notified else ""
     because = "; ".join(result.reasons)
     if result.outcome == "refused":
-        champion = (
-            "there is no champion"
-            if result.champion is None
-            else f"version {result.champion} stays the champion"
-        )
-        return (
-            f"Refused: {result.model} was trained, but did not pass the gate ({because}); {champion}{report}"
-        )
+        stays = "there is no champion"
+        if result.champion is not None:
+            stays = f"version {result.champion} stays the champion"
+        return f"Refused: {result.model} was trained, but did not pass the gate ({because}); {stays}{report}"
     if result.outcome == "promoted":
         why = f" ({because})" if because else ""
         return f"Promoted: {result.model} version {result.version} is the champion{why}{report}{note}"
     return (
-        f"Kept: {result.model} version {result.champion} stays the champion; version {result.version} is the challenger "
-        f"({because}){report}"
+        f"Kept: {result.model} version {result.champion} stays the champion; version {result.version} is the "
+        f"challenger ({because}){report}"
     )
 
 
