@@ -61,6 +61,8 @@ RESULTS: dict[str, type[Result]] = {
     "promote": version_results.ChampionResult,
     "rollback": version_results.ChampionResult,
     "history": version_results.HistoryResult,
+    "retrain": version_results.RetrainResult,
+    "reproduce": version_results.ReproduceResult,
 }
 """What each command prints with ``--json``."""
 

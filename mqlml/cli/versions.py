@@ -1,7 +1,8 @@
-"""Commands about which version scores: compare, promote, rollback and history."""
+"""Commands about which version scores: compare, promote, rollback, history, retrain and reproduce."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -86,3 +87,46 @@ def history(
 
     result = show_history(config, at=at)
     show(result, format_history(result), as_json)
+
+
+@app.command(
+    short_help="Train, compare, and promote or keep.", epilog="Example: mqlml retrain --out report.html"
+)
+def retrain(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Where the report goes; report.html by default."),
+    ] = None,
+    config: ConfigPath = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Train a version, compare it with the champion, promote it if it is shown to be better, and write the report.
+
+    For a job that nobody watches: one line says what happened. Exit code 3 if the new model was refused.
+    """
+    from mqlml.commands import retrain
+    from mqlml.render import format_retrain
+
+    result = retrain(config, out, now=now(), progress=Terminal())
+    show(result, format_retrain(result), as_json)
+    if result.outcome == "refused":
+        raise typer.Exit(GateRefused.exit_code)
+
+
+@app.command(short_help="Train a version again.", epilog="Example: mqlml reproduce 3")
+def reproduce(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A number or alias.")],
+    config: ConfigPath = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Train a version again from its own config, and show that predictions are identical, or what has changed.
+
+    Exit code 3 if they are not.
+    """
+    from mqlml.commands import reproduce
+    from mqlml.render import format_reproduce
+
+    result = reproduce(config, version, now=now(), progress=Terminal())
+    show(result, format_reproduce(result), as_json)
+    if not result.identical:
+        raise typer.Exit(GateRefused.exit_code)

@@ -9,6 +9,8 @@ from mqlml.commands.features import format_features, list_features, list_version
 from mqlml.commands.learn import Trained
 from mqlml.commands.promote import promote_version, roll_back, show_history
 from mqlml.commands.report import ReportOptions, write_report
+from mqlml.commands.reproduce import reproduce
+from mqlml.commands.retrain import retrain
 from mqlml.commands.score import ScoreOptions, check_score, score_leads
 from mqlml.commands.table import write_training_table
 from mqlml.commands.train import register, train_version
@@ -31,6 +33,8 @@ __all__ = [
     "make_demo",
     "promote_version",
     "register",
+    "reproduce",
+    "retrain",
     "roll_back",
     "score_leads",
     "show_history",

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ from mqlml.times import (
 from mqlml.training import TrainingTable, build_later
 from mqlml.types import Floats, Objects
 
-__all__ = ["Contender", "compare_contenders", "compare_versions"]
+__all__ = ["Contender", "check_question", "compare_contenders", "compare_versions"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def compare_contenders(
     Of a version that was just trained there is no later data yet. ``past`` is its model of the past, which represents
     it on the part of the held-out period that began after the champion knew its last outcome.
     """
-    _check_question(champion, challenger)
+    _check_versions(champion, challenger)
     with progress.step("compare"):
         if past is None:
             later = _find_later(champion, challenger, data, config)
@@ -125,21 +126,29 @@ def compare_contenders(
     return _summarize(later, (champion, challenger), _Task(data, config, now, progress))
 
 
-def _check_question(champion: Contender, challenger: Contender) -> None:
-    if champion.version is not None and champion.version == challenger.version:
-        raise UsageError(
-            f"compare needs two versions; both are version {champion.version.version}. Name another, as in "
-            "mqlml compare 1 2"
-        )
-    asked = [
-        {key: contender.bundle.config["problem"].get(key) for key in ("outcome", "gap", "horizon")}
-        for contender in (champion, challenger)
-    ]
+def check_question(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
+    """Refuse to compare versions of different problems, as their configs describe them.
+
+    Raises
+    ------
+    UsageError
+        If outcome, gap or horizon differ.
+    """
+    asked = [{key: problem.get(key) for key in ("outcome", "gap", "horizon")} for problem in (first, second)]
     if asked[0] != asked[1]:
         raise UsageError(
             f"the versions must predict the same outcome within the same time; found {asked[0]} and {asked[1]}. Name "
             "others, or train one with the other's problem"
         )
+
+
+def _check_versions(champion: Contender, challenger: Contender) -> None:
+    if champion.version is not None and champion.version == challenger.version:
+        raise UsageError(
+            f"compare needs two versions; both are version {champion.version.version}. Name another, as in "
+            "mqlml compare 1 2"
+        )
+    check_question(champion.bundle.config["problem"], challenger.bundle.config["problem"])
 
 
 def _learned_until(bundle: Bundle) -> str | None:

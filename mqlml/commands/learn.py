@@ -9,9 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.base import clone
 
 from mqlml import __version__
@@ -80,7 +80,7 @@ from mqlml.training import TrainingTable, build_open, describe_population, list_
 from mqlml.training.warnings import find_config_warnings, find_data_warnings
 from mqlml.types import Floats
 
-__all__ = ["PastModel", "Trained", "train"]
+__all__ = ["PastModel", "Trained", "fingerprint_data", "train"]
 
 
 @dataclass(frozen=True)
@@ -442,13 +442,16 @@ def _bundle(shipped: _Shipped, result: TrainingResult, table: TrainingTable, tas
         config=describe_config(task.config),
         reference=shipped.reference,
         result=result,
-        fingerprint=fingerprint_tables(_tables(task.data)),
+        fingerprint=fingerprint_data(task.data),
         git_commit=find_git_commit(task.config.folder),
         created=task.now.isoformat(),
     )
 
 
-def _tables(data: Journeys | FlatTable) -> dict[str, pd.DataFrame]:
+def fingerprint_data(data: Journeys | FlatTable) -> dict[str, Any]:
+    """Row counts and hashes of everything that a version learns from; see `fingerprint_tables`."""
     if not data.dated:
-        return {"flat": data.leads.assign(label=data.label, order=data.order)}
-    return {"leads": data.leads, "events": data.events, "outcomes": data.outcomes, "history": data.history}
+        return fingerprint_tables({"flat": data.leads.assign(label=data.label, order=data.order)})
+    return fingerprint_tables(
+        {"leads": data.leads, "events": data.events, "outcomes": data.outcomes, "history": data.history}
+    )

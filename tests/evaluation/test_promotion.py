@@ -47,9 +47,9 @@ def test_the_stake_of_two_leads_by_hand() -> None:
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.lists(st.tuples(shares, shares), min_size=1, max_size=12), st.randoms(use_true_random=False))
+@given(st.lists(st.tuples(shares, shares), min_size=1, max_size=12))
 def test_the_expected_stake_is_at_most_one_if_both_are_equally_good(
-    pairs: list[tuple[float, float]], draw: object
+    pairs: list[tuple[float, float]],
 ) -> None:
     """Exactly, over all outcomes of leads whose true probability is midway between the two."""
     p, q = np.array(pairs).T

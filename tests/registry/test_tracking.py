@@ -361,7 +361,7 @@ def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     (tmp_path / "models" / ".0123456789ab.part").write_text("scores that another command is writing")
     log(make_store(DEFAULT, folder=tmp_path))
     assert {path.name for path in (tmp_path / "models").iterdir()} == {
-        ".0123456789ab.part", "artifacts", "mlflow.db", "mlflow.db.lock"
+        ".0123456789ab.part", "artifacts", "mlflow.champions.leads.jsonl", "mlflow.db", "mlflow.db.lock"
     }  # fmt: skip
 
 
