@@ -14,7 +14,7 @@ from mqlml.journeys import FlatTable, Journeys, read_flat
 from mqlml.journeys.databases import copied_tables
 from mqlml.journeys.leadids import LeadIds
 from mqlml.journeys.quarantine import count_rows, group_quarantine
-from mqlml.journeys.read import exclude_leads, read_around_events, read_events
+from mqlml.journeys.read import exclude_leads, known_by, read_around_events, read_events
 from mqlml.policy import match_exclusions, match_rules
 from mqlml.progress import Progress
 from mqlml.render.results import BaseRatePeriod, CheckResult, DataNeed
@@ -61,11 +61,13 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
         if config.data.flat is not None:
             return read_flat(config)
         with copied_tables(config) as copied:
-            return read_events(copied, *read_leads(copied))
+            journeys = read_events(copied, *read_leads(copied))
+        as_of = config.data.data_as_of
+        return journeys if as_of is None else known_by(journeys, as_of)
 
 
 def read_leads(config: Config) -> tuple[Journeys, LeadIds]:
-    """All tables but the events, without the leads that ``rules.exclude`` leaves out.
+    """All tables but the events, without the leads that ``rules.exclude`` or ``data.data_as_of`` leaves out.
 
     Raises
     ------
@@ -73,11 +75,16 @@ def read_leads(config: Config) -> tuple[Journeys, LeadIds]:
         As reading, and as `match_exclusions`.
     """
     journeys, ids = read_around_events(config)
-    if not config.rules.exclude:
+    if config.rules.exclude:
+        email = config.profile.email
+        reasons = match_exclusions(journeys.leads, config.rules, folder=config.folder, email=email)
+        journeys, ids = exclude_leads(journeys, ids, reasons)
+    as_of = config.data.data_as_of
+    if as_of is None:
         return journeys, ids
-    email = config.profile.email
-    reasons = match_exclusions(journeys.leads, config.rules, folder=config.folder, email=email)
-    return exclude_leads(journeys, ids, reasons)
+    later = journeys.leads["created_at"] >= pd.Timestamp(as_of)
+    reasons = pd.Series(np.where(later, "data.data_as_of", None), dtype="object")
+    return exclude_leads(known_by(journeys, as_of), ids, reasons, kind="not_yet_known")
 
 
 def check_rules(leads: pd.DataFrame, config: Config) -> None:

@@ -291,11 +291,12 @@ NoticeKind = Literal[
     "machine_events_flagged",
     "merged",
     "excluded",
+    "not_yet_known",
     "ignored_stages",
 ]
 """What happened: ``spellings`` of one word were joined, ``machine_events`` were left out or
-``machine_events_flagged``, leads were ``merged`` or ``excluded`` by a rule, rows of
-``ignored_stages`` were no outcomes."""
+``machine_events_flagged``, leads were ``merged``, ``excluded`` by a rule or ``not_yet_known`` at
+``data.data_as_of``, rows of ``ignored_stages`` were no outcomes."""
 
 
 @dataclass(frozen=True)

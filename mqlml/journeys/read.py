@@ -6,6 +6,7 @@ come first, since a row of another table counts only if its lead is known.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,16 +33,17 @@ from mqlml.journeys.contract import (
 from mqlml.journeys.leadids import Aliases, LeadIds
 from mqlml.journeys.outcomes import read_outcomes
 from mqlml.journeys.parse import parse_ids
-from mqlml.journeys.quarantine import Notice, empty_quarantine
+from mqlml.journeys.quarantine import Notice, NoticeKind, empty_quarantine
 from mqlml.journeys.sources import read_source
 from mqlml.journeys.tables import DUPLICATE, TableReader, later_duplicates, missing_column, read_table
-from mqlml.times import MISSING_TIME, microseconds_to_column
+from mqlml.times import MISSING_TIME, NEVER, column_to_microseconds, microseconds_to_column, to_microseconds
 
 __all__ = [
     "LeadIds",
     "add_events",
     "exclude_leads",
     "finish_events",
+    "known_by",
     "parse_events",
     "read_around_events",
     "read_events",
@@ -280,13 +282,16 @@ def read_around_events(config: Config) -> tuple[Journeys, LeadIds]:
     return journeys, ids
 
 
-def exclude_leads(journeys: Journeys, leads: LeadIds, reasons: pd.Series) -> tuple[Journeys, LeadIds]:
+def exclude_leads(
+    journeys: Journeys, leads: LeadIds, reasons: pd.Series, *, kind: NoticeKind = "excluded"
+) -> tuple[Journeys, LeadIds]:
     """Leave leads out with all their rows, before the events are read.
 
     Parameters
     ----------
     journeys, leads : from `read_around_events`.
     reasons : why each lead is left out, aligned with ``journeys.leads``; missing for those that stay.
+    kind : of the notice that tells of it.
     """
     out = reasons.notna().to_numpy()
     if not out.any():
@@ -304,7 +309,7 @@ def exclude_leads(journeys: Journeys, leads: LeadIds, reasons: pd.Series) -> tup
         return table[~table["lead_id"].isin(left_out)].reset_index(drop=True)
 
     counts = reasons[out].value_counts()
-    notices = [Notice("excluded", "leads", "", int(n), int(n), (str(why),)) for why, n in counts.items()]
+    notices = [Notice(kind, "leads", "", int(n), int(n), (str(why),)) for why, n in counts.items()]
     reduced = replace(
         journeys,
         leads=rest(journeys.leads),
@@ -314,6 +319,25 @@ def exclude_leads(journeys: Journeys, leads: LeadIds, reasons: pd.Series) -> tup
         merged=journeys.merged.without(out),
     )
     return reduced, ids
+
+
+def known_by(journeys: Journeys, moment: dt.datetime) -> Journeys:
+    """The journeys without the rows that had not happened or were not recorded by a moment; leads stay.
+
+    An attribute of a lead has no time of recording and stays as it is now; what changes belongs into ``history``.
+    """
+    at = to_microseconds(moment)
+
+    def known(table: pd.DataFrame, happened: str) -> pd.DataFrame:
+        times = (column_to_microseconds(table[name], missing=NEVER) for name in (happened, "recorded_at"))
+        return table[np.maximum(*times) < at].reset_index(drop=True)
+
+    return replace(
+        journeys,
+        events=known(journeys.events, "occurred_at"),
+        outcomes=known(journeys.outcomes, "occurred_at"),
+        history=known(journeys.history, "valid_from"),
+    )
 
 
 def read_events(config: Config, journeys: Journeys, leads: LeadIds) -> Journeys:

@@ -249,6 +249,8 @@ def format_notice(notice: Notice) -> str:
         return f"Flagged {events} of {leads} that machines made as machine_event{examples}."
     if notice.kind == "merged":
         return f"Merged {leads} into others: from the merge on, the lead that stays has both journeys."
+    if notice.kind == "not_yet_known":
+        return f"Left out {leads} that came in after {', '.join(notice.examples)}."
     if notice.kind == "excluded":
         return f"Left out {leads} by rules.exclude: {', '.join(notice.examples)}."
     return f"Ignored {rows} of {notice.table} whose {notice.column} is no outcome{examples}."
