@@ -240,8 +240,8 @@ class Data(Section):
             )
         if self.data_as_of is not None and self.observed_until > self.data_as_of:
             raise InvalidValueError(
-                "'observed_until' must not come after 'data_as_of': outcomes cannot have been complete up to a moment "
-                f"that was still to come; set it to {self.data_as_of.isoformat()} or earlier"
+                "'observed_until' must not come after 'data_as_of': outcomes cannot have been complete up to a "
+                f"moment that was still to come; set it to {self.data_as_of.isoformat()} or earlier"
             )
         return self
 
