@@ -159,6 +159,7 @@ DISK_ROOMS = {
     "commands/partitioned_table.py": "keeps the parts of a table too large for memory",
     "commands/table.py": "puts a table into a folder",
     "render/tracked.py": "reads the page's style, which comes with the package",
+    "registry/promotions.py": "keeps the history of champions beside an embedded store",
     "scoring/sinks.py": "writes results, whole or not at all",
     "scoring/labels.py": "reads what an earlier run wrote",
     "cli/scores.py": "makes folders for what it writes",

@@ -83,7 +83,7 @@ def read_leads(config: Config) -> tuple[Journeys, LeadIds]:
     if as_of is None:
         return journeys, ids
     later = journeys.leads["created_at"] >= pd.Timestamp(as_of)
-    reasons = pd.Series(np.where(later, "data.data_as_of", None), dtype="object")
+    reasons = pd.Series("data.data_as_of", index=later.index, dtype="object").where(later)
     return exclude_leads(known_by(journeys, as_of), ids, reasons, kind="not_yet_known")
 
 

@@ -94,8 +94,8 @@ def _decide(
 ) -> RetrainResult:
     number, name = version.version, config.name
     if compared is None:
-        why = ("there was no champion yet",)
-        return RetrainResult(name, "promoted", number, number, why, report, None, None)
+        first = ("there was no champion yet",)
+        return RetrainResult(name, "promoted", number, number, first, report, None, None)
     if not compared.decision.promote:
         reasons = tuple(reason.text for reason in compared.decision.reasons)
         stays = compared.champion.version

@@ -69,7 +69,7 @@ class CompareResult(Result):
     impact: Impact | None
     """Which open leads get another label; None if nobody is open."""
     evidence: Evidence
-    """What the promotion rule reads."""
+    """The figures by which the promotion rule decides."""
     decision: Decision
     """What it says."""
 
