@@ -9,9 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.base import clone
 
 from mqlml import __version__
@@ -87,7 +87,25 @@ from mqlml.training import (
 from mqlml.training.warnings import find_config_warnings, find_data_warnings
 from mqlml.types import Floats
 
-__all__ = ["Trained", "train"]
+__all__ = ["PastModel", "Trained", "fingerprint_data", "train"]
+
+
+@dataclass(frozen=True)
+class PastModel:
+    """The model of the past on the held-out period, which the version that ships has learned from.
+
+    Attributes
+    ----------
+    table : TrainingTable
+    evaluated : Evaluated
+        Of the rows ``table.holdout.test``.
+    policy : LabelPolicy
+        Its thresholds.
+    """
+
+    table: TrainingTable
+    evaluated: Evaluated
+    policy: LabelPolicy
 
 
 @dataclass(frozen=True)
@@ -100,10 +118,13 @@ class Trained:
         All that was measured and decided, also of a refused model; see `mqlml.results.to_json_safe`.
     bundle : Bundle or None
         None if the gate refused it.
+    past : PastModel or None
+        What another version can be compared with at once; None if the gate refused it.
     """
 
     result: TrainingResult
     bundle: Bundle | None
+    past: PastModel | None = None
 
     @property
     def gate(self) -> GateResult:
@@ -227,7 +248,10 @@ def train(
     if gate.passed:
         release = _release(choices, evaluated, table, task)
     result = _summarize(choices, evaluated, slices, gate, release, table, task, held.prior_access)
-    return Trained(result, None if release is None else _bundle(release.shipped, result, table, task))
+    if release is None:
+        return Trained(result, None)
+    bundle = _bundle(release.shipped, result, table, task)
+    return Trained(result, bundle, PastModel(table, evaluated, choices.policy))
 
 
 def _check_past(past: TrainingTable, task: _Task) -> None:
@@ -427,13 +451,16 @@ def _bundle(shipped: _Shipped, result: TrainingResult, table: TrainingTable, tas
         config=describe_config(task.config),
         reference=shipped.reference,
         result=result,
-        fingerprint=fingerprint_tables(_tables(task.data)),
+        fingerprint=fingerprint_data(task.data),
         git_commit=find_git_commit(task.config.folder),
         created=task.now.isoformat(),
     )
 
 
-def _tables(data: Journeys | FlatTable) -> dict[str, pd.DataFrame]:
+def fingerprint_data(data: Journeys | FlatTable) -> dict[str, Any]:
+    """Row counts and hashes of everything that a version learns from; see `fingerprint_tables`."""
     if not data.dated:
-        return {"flat": data.leads.assign(label=data.label, order=data.order)}
-    return {"leads": data.leads, "events": data.events, "outcomes": data.outcomes, "history": data.history}
+        return fingerprint_tables({"flat": data.leads.assign(label=data.label, order=data.order)})
+    return fingerprint_tables(
+        {"leads": data.leads, "events": data.events, "outcomes": data.outcomes, "history": data.history}
+    )

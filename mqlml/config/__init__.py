@@ -4,7 +4,7 @@ from mqlml.config.features import NUMBER_UNITS, Aggregate, Condition, Features, 
 from mqlml.config.labels import Gate, LabelRule, Promote, Rules, Teams
 from mqlml.config.problem import MailDomains, Problem, Profile, Snapshots, TitleWords
 from mqlml.config.reading import describe_config, expand_text, make_config, read_config
-from mqlml.config.sections import Config
+from mqlml.config.sections import Config, PromotionRule
 from mqlml.config.tables import Data, Flat, Leads, Merges, Outcomes, Table
 from mqlml.config.values import STAGES, TERMINAL_STAGES, ColumnFormat, Stage, format_size, parse_size
 
@@ -29,6 +29,7 @@ __all__ = [
     "Problem",
     "Profile",
     "Promote",
+    "PromotionRule",
     "Rules",
     "Snapshots",
     "Stage",

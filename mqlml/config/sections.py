@@ -15,7 +15,7 @@ from mqlml.config.values import InvalidValueError, Name, Section, Tune, Window, 
 from mqlml.errors import ConfigError
 from mqlml.times import DAY
 
-__all__ = ["Config", "JourneyRules", "Tracking"]
+__all__ = ["Config", "JourneyRules", "PromotionRule", "Tracking"]
 
 
 class JourneyRules(Section):
@@ -31,6 +31,20 @@ class Tracking(Section):
     uri: str = "sqlite:///models/mlflow.db"
     lock_timeout: float = Field(default=600, ge=0)
     """Seconds that registering waits for another process that registers in the same embedded store."""
+
+
+class PromotionRule(Section):
+    """When a challenger replaces the champion, and what is told of it.
+
+    A command in ``notify`` runs after every change of the champion, with the change as JSON on its standard input.
+    """
+
+    alpha: float = Field(default=0.05, gt=0, le=0.5)
+    """How probable it may be, at most, that a challenger that is not better is promoted, however often one looks."""
+    min_conversions: int = Field(default=20, ge=1)
+    max_changed: float | None = Field(default=None, ge=0, le=1)
+    """Which share of the open leads may get another label, at most."""
+    notify: str | None = Field(default=None, min_length=1)
 
 
 _DEFAULT_LABELS = {
@@ -73,6 +87,7 @@ class Config(Section):
     slices: list[str] | Literal["auto"] = "auto"
     tune: Tune = "none"
     tracking: Tracking = Tracking()
+    promotion: PromotionRule = PromotionRule()
     folder: Path = Field(default=Path("."), exclude=True)
     written: dict[str, Any] = Field(default={}, exclude=True, repr=False)
 

@@ -1,6 +1,7 @@
 """Room 10, why: what one lead did and what moved its score, and which channels sales go with."""
 
 from mqlml.insight.attribution import Attribution, ChannelCredit
+from mqlml.insight.impact import Impact, measure_impact
 from mqlml.insight.lead import (
     Change,
     Explanation,
@@ -20,6 +21,7 @@ __all__ = [
     "Change",
     "ChannelCredit",
     "Explanation",
+    "Impact",
     "OpenLeads",
     "PointsPercentile",
     "ProbabilityBand",
@@ -29,6 +31,7 @@ __all__ = [
     "compare_moments",
     "explain_flat_lead",
     "explain_lead",
+    "measure_impact",
     "read_timeline",
     "summarize_open_leads",
 ]

@@ -28,6 +28,12 @@ class Aliases:
     place: Codes
     since: Micros
 
+    def without(self, out: Mask) -> Aliases:
+        """Those of the leads that stay, at their new places."""
+        stay = ~out[self.place]
+        place = (np.cumsum(~out) - 1)[self.place[stay]].astype(np.int32)
+        return Aliases(self.ids.filter(pa.array(stay)), place, self.since[stay])
+
 
 @dataclass(frozen=True)
 class OwnIds:
@@ -91,11 +97,15 @@ class LeadIds:
     def leave_out(self, reasons: pd.Series) -> LeadIds:
         """The ids once rules have left leads out; ``reasons`` by kept lead, missing for those that stay."""
         out = reasons.notna().to_numpy()
+        if not out.any():
+            return self
+        gone = self.kept.filter(pa.array(out))
         return replace(
             self,
             kept=self.kept.filter(pa.array(~out)),
-            excluded=self.kept.filter(pa.array(out)),
-            excluded_reasons=tuple(reasons[out]),
+            excluded=gone if self.excluded is None else pa.concat_arrays([self.excluded, gone]),
+            excluded_reasons=(*self.excluded_reasons, *reasons[out]),
+            aliases=None if self.aliases is None else self.aliases.without(out),
         )
 
     def places(self, reader: TableReader, column: str = "lead_id") -> OwnIds:

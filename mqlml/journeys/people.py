@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import overload
 
 import numpy as np
 import pandas as pd
@@ -40,12 +41,19 @@ PHONE_NAMES = frozenset(
 """Usual names of the columns of mail addresses and of phones, as `normalize_name` writes them."""
 
 
-def leave_out(data: Journeys | FlatTable, reasons: pd.Series) -> Journeys | FlatTable:
+@overload
+def leave_out(data: Journeys, reasons: pd.Series, *, kind: NoticeKind = "excluded") -> Journeys: ...
+@overload
+def leave_out(data: FlatTable, reasons: pd.Series, *, kind: NoticeKind = "excluded") -> FlatTable: ...
+def leave_out(
+    data: Journeys | FlatTable, reasons: pd.Series, *, kind: NoticeKind = "excluded"
+) -> Journeys | FlatTable:
     """The data without some leads and all their rows.
 
     Parameters
     ----------
     reasons : why each lead is left out, aligned with ``data.leads``; missing for those that stay.
+    kind : of the notice that tells of it.
 
     Raises
     ------
@@ -55,7 +63,7 @@ def leave_out(data: Journeys | FlatTable, reasons: pd.Series) -> Journeys | Flat
     out = reasons.notna().to_numpy()
     if not out.any():
         return data
-    notices = (*data.notices, *count_exclusions(reasons))
+    notices = (*data.notices, *count_exclusions(reasons, kind))
     if isinstance(data, FlatTable):
         return replace(
             data,
@@ -81,7 +89,7 @@ def leave_out(data: Journeys | FlatTable, reasons: pd.Series) -> Journeys | Flat
     )
 
 
-def count_exclusions(reasons: pd.Series) -> tuple[Notice, ...]:
+def count_exclusions(reasons: pd.Series, kind: NoticeKind = "excluded") -> tuple[Notice, ...]:
     """How many leads are left out for each reason.
 
     Raises
@@ -90,11 +98,12 @@ def count_exclusions(reasons: pd.Series) -> tuple[Notice, ...]:
         If all are.
     """
     counts = reasons.value_counts()
+    setting, wrong = ("rules.exclude", "the rule") if kind == "excluded" else ("data.data_as_of", "the date")
     if len(reasons) and counts.sum() == len(reasons):
         raise PopulationError(
-            f"rules.exclude must leave leads to learn from; it leaves out all {len(reasons):,}. Correct the rule"
+            f"{setting} must leave leads to learn from; it leaves out all {len(reasons):,}. Correct {wrong}"
         )
-    return tuple(Notice("excluded", "leads", "", int(n), int(n), (str(why),)) for why, n in counts.items())
+    return tuple(Notice(kind, "leads", "", int(n), int(n), (str(why),)) for why, n in counts.items())
 
 
 _MOST = 5

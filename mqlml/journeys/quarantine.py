@@ -294,6 +294,7 @@ NoticeKind = Literal[
     "duplicates",
     "duplicates_merged",
     "excluded",
+    "not_yet_known",
     "ignored_stages",
     "ambiguous_numbers",
     "perhaps_thousands",
@@ -301,7 +302,8 @@ NoticeKind = Literal[
 ]
 """What happened: ``spellings`` of one word were joined, ``machine_events`` were left out or
 ``machine_events_flagged``, leads were ``merged`` (``ignored_merges`` had no effect), ``duplicates`` of older leads
-were found or ``duplicates_merged``, leads were ``excluded`` by a rule, rows of ``ignored_stages`` were no outcomes,
+were found or ``duplicates_merged``, leads were ``excluded`` by a rule or
+``not_yet_known`` at ``data.data_as_of``, rows of ``ignored_stages`` were no outcomes,
 ``ambiguous_numbers`` may be read in two ways and stay text, a point read as decimal may be one of
 ``perhaps_thousands``, and ``words_among_numbers`` may stand for a missing value."""
 

@@ -6,6 +6,7 @@ come first, since a row of another table counts only if its lead is known.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,13 +36,14 @@ from mqlml.journeys.people import count_exclusions, find_duplicates
 from mqlml.journeys.quarantine import Notice, empty_quarantine
 from mqlml.journeys.sources import read_source
 from mqlml.journeys.tables import DUPLICATE, TableReader, later_duplicates, missing_column, read_table
-from mqlml.times import MISSING_TIME, column_to_microseconds, microseconds_to_column
+from mqlml.times import MISSING_TIME, NEVER, column_to_microseconds, microseconds_to_column, to_microseconds
 from mqlml.types import Mask, Micros
 
 __all__ = [
     "LeadIds",
     "add_events",
     "finish_events",
+    "known_by",
     "parse_events",
     "read_around_events",
     "read_events",
@@ -337,6 +339,25 @@ def _merge(leads: pd.DataFrame, merges: _Merges | None, config: Config) -> tuple
         # Just before its creation, or the newer lead would be open at that very moment.
         at += (column_to_microseconds(leads["created_at"])[found.newer] - 1).tolist()
     return chain_merges(old, new, at), notices
+
+
+def known_by(journeys: Journeys, moment: dt.datetime) -> Journeys:
+    """The journeys without the rows that had not happened or were not recorded by a moment; leads stay.
+
+    An attribute of a lead has no time of recording and stays as it is now; what changes belongs into ``history``.
+    """
+    at = to_microseconds(moment)
+
+    def known(table: pd.DataFrame, happened: str) -> pd.DataFrame:
+        times = (column_to_microseconds(table[name], missing=NEVER) for name in (happened, "recorded_at"))
+        return table[np.maximum(*times) < at].reset_index(drop=True)
+
+    return replace(
+        journeys,
+        events=known(journeys.events, "occurred_at"),
+        outcomes=known(journeys.outcomes, "occurred_at"),
+        history=known(journeys.history, "valid_from"),
+    )
 
 
 def read_events(config: Config, journeys: Journeys, leads: LeadIds) -> Journeys:

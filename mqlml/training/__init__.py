@@ -1,5 +1,6 @@
 """Room 3, what it led to: snapshots, labels, splits in time, the leakage audit and the training table."""
 
+from mqlml.training.later import build_later
 from mqlml.training.leakage.audit import audit_flat, audit_journeys
 from mqlml.training.leakage.columns import audit_columns
 from mqlml.training.leakage.events import EventCounts, audit_events, count_events
@@ -56,6 +57,7 @@ __all__ = [
     "audit_events",
     "audit_flat",
     "audit_journeys",
+    "build_later",
     "build_open",
     "build_snapshots",
     "build_table",

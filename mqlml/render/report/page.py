@@ -14,6 +14,7 @@ from mqlml.insight import OpenLeads
 from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
 from mqlml.render.report import parts, thresholds
 from mqlml.render.report import periods as history
+from mqlml.render.report.against import describe_against
 from mqlml.render.report.charts import (
     calibration_chart,
     decile_chart,
@@ -44,6 +45,7 @@ from mqlml.render.report.text import (
 )
 from mqlml.render.report.trust import verdict
 from mqlml.render.results import ExplainResult
+from mqlml.render.version_results import CompareResult
 from mqlml.texts import format_label, format_number, format_percent, pluralize
 
 __all__ = ["environment", "render_lead", "render_report"]
@@ -85,6 +87,7 @@ def render_report(
     version: str | None = None,
     run_id: str | None = None,
     open_leads: OpenLeads | None = None,
+    compared: CompareResult | None = None,
 ) -> str:
     """The report as HTML text.
 
@@ -96,6 +99,8 @@ def render_report(
         As the store calls the version; None for a model that was not registered.
     open_leads : OpenLeads, optional
         The leads that were last scored.
+    compared : CompareResult, optional
+        The version against the champion before it.
 
     Returns
     -------
@@ -150,6 +155,7 @@ def render_report(
             more_history=history.more_history(result.learning_curve),
             doublings=history.doublings(result.learning_curve),
             over_time=over_time(result.over_time, zone),
+            against=describe_against(compared),
             open_leads=open_leads,
             scored_at="" if open_leads is None else format_date(open_leads.as_of, result.timezone),
             open_bands=[] if open_leads is None else parts.band_rows(open_leads),

@@ -370,6 +370,7 @@ def format_notice(notice: Notice) -> str:
         "duplicates_merged": f"Merged {leads} into the older lead with the same {where}: from the day the newer one "
         "was created, the older has both journeys.",
         "excluded": f"Left out {leads} by rules.exclude: {', '.join(notice.examples)}.",
+        "not_yet_known": f"Left out {leads} that came in after {', '.join(notice.examples)}.",
         "ignored_stages": f"Ignored {rows} of {notice.table} whose {notice.column} is no outcome{examples}.",
         "ambiguous_numbers": f"Left {where} as text: a comma may stand before its decimals or its thousands. Write "
         f'decimal: "," or decimal: "." in data.{notice.table}.',
