@@ -27,6 +27,7 @@ from mqlml.registry.tracking import (
     find_version,
     list_versions,
     load_version,
+    log_metrics,
 )
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "list_versions",
     "load_bundle",
     "load_version",
+    "log_metrics",
     "make_holdout_access",
     "make_reference",
     "make_store",

@@ -213,6 +213,16 @@ class PostgresTarget:
 
         return retrying(read)
 
+    def all_scores(self, until: dt.datetime, model_name: str) -> pa.Table:
+        """Lead, cutoff, probability, label and version of all scores of a model up to a moment."""
+        moment = until.astimezone(dt.UTC).isoformat()
+        sql = (
+            "SELECT lead_id::text AS lead_id, cutoff_time, probability, label, model_name, model_version "
+            f"FROM {self._names.scores} WHERE cutoff_time <= '{moment}'::timestamptz "
+            f"AND model_name = {_quote(model_name)} ORDER BY cutoff_time, lead_id"
+        )
+        return retrying(lambda: self._query(sql))
+
     def _query(self, sql: str) -> pa.Table:
         with (
             explaining(self._url),
