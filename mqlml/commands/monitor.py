@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from mqlml.monitoring.drift import InputDrift, Volume, measure_drift
 from mqlml.monitoring.estimated import estimate_performance
 from mqlml.monitoring.evidence import (
     Evidence,
+    Stream,
     combine_streams,
     conversion_streams,
     gone_streams,
@@ -41,7 +41,9 @@ from mqlml.monitoring.snapshots import WEEK
 from mqlml.monitoring.verdict import VERDICTS
 from mqlml.progress import Progress
 from mqlml.registry import Bundle, Version, log_metrics
-from mqlml.scoring import problem_of, score
+from mqlml.scoring import problem_of
+from mqlml.scoring.batch import ScoringRun, score_open
+from mqlml.scoring.explain import Explainer
 from mqlml.scoring.stored import read_stored_scores
 from mqlml.times import (
     column_to_microseconds,
@@ -50,8 +52,9 @@ from mqlml.times import (
     parse_instant,
     to_microseconds,
 )
+from mqlml.training import open_leads
 from mqlml.training.snapshots import creation_times
-from mqlml.types import Ints, Mask, Micros
+from mqlml.types import Floats, Ints, Mask, Micros
 
 __all__ = ["MonitorOptions", "monitor_version"]
 
@@ -182,12 +185,13 @@ def _score_again(
     start, end = to_microseconds(trained_until), to_microseconds(moment)
     weeks = [from_microseconds(at) for at in range(start, end + 1, WEEK)]
     found: list[pd.DataFrame] = []
+    explainer = Explainer(bundle)
     for week in progress.track(weeks, "scoring again"):
-        previous = pd.concat(found, ignore_index=True) if found else None
-        try:
-            scores = score(bundle, journeys, config, as_of=week, scored_at=week, previous=previous)
-        except PopulationError:  # no lead was open
+        snapshots = open_leads(journeys, week, problem_of(bundle))
+        if snapshots.empty:
             continue
+        previous = pd.concat(found, ignore_index=True) if found else None
+        scores = score_open(explainer, journeys, snapshots, ScoringRun(config, week, week, previous=previous))
         found.append(scores.assign(lead_id=scores["lead_id"].astype("str")))
     if not found:
         raise PopulationError(
@@ -268,20 +272,19 @@ def _inputs_and_evidence(watched: _Watched, progress: Progress) -> tuple[InputDr
     )
     runs = [run for _, run in table.groupby("run", sort=True)]
 
-    def track(items: list[pd.DataFrame], name: str) -> Iterator[pd.DataFrame]:
-        return iter(progress.track(items, name))
-
-    samples = list(sample_runs(journeys, bundle.plan, signals, runs, random_state=RANDOM_STATE, track=track))
+    samples = list(
+        sample_runs(journeys, bundle.plan, signals, runs, random_state=RANDOM_STATE, track=progress.track)
+    )
     counts, before = count_signals(samples, signals), count_signals([reference.sample], signals)
     words = count_new_words(journeys, runs, until=watched.trained_until)
     padded = len(watched.points) - len(runs)
 
-    def pad(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    def pad(values: dict[str, Floats]) -> dict[str, Floats]:
         return {name: np.append(some, np.zeros(padded)) for name, some in values.items()}
 
     unknown = {**counts.unknown, **{name: some for name, (some, _) in words.items()}}
     counted = {**counts.counted, **{name: of for name, (_, of) in words.items()}}
-    none_before = {name: (0, len(reference.sample.values)) for name in words}
+    none_before = {name: (0, len(reference.sample.table)) for name in words}
     streams = [
         *_conversions(watched),
         *gone_streams(pad(counts.present), pad(counts.counted), before.totals(before.present)),
@@ -307,7 +310,7 @@ def _inputs_and_evidence(watched: _Watched, progress: Progress) -> tuple[InputDr
     return inputs, evidence
 
 
-def _conversions(watched: _Watched) -> list:  # type: ignore[type-arg]
+def _conversions(watched: _Watched) -> list[Stream]:
     """Bets on the mature first snapshots of the leads."""
     table = watched.snapshots.mature
     table = table[table["first"]]

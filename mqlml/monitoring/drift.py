@@ -1,9 +1,10 @@
 """How far the leads of the last run differ from those of the training: population stability, missing, volume.
 
-The population stability index of two distributions over the same bins is the sum of (p − q) · log(p / q). A common rule
-calls 0.2 a shift; with few leads chance alone goes beyond, so the value that chance exceeds once in a hundred times
-stands beside it (B. Yurdakul, "Statistical properties of population stability index", 2018: times 1 / (1/n + 1/m) it
-follows a chi-square distribution with bins − 1 degrees of freedom). These figures inform; the alarm is `Evidence`.
+The population stability index of two distributions over the same bins is the sum of (p − q) · log(p / q). A common
+rule calls 0.2 a shift; with few leads chance alone goes beyond, so the value that chance exceeds once in a hundred
+times stands beside it (B. Yurdakul, "Statistical properties of population stability index", 2018: times
+1 / (1/n + 1/m) it follows a chi-square distribution with bins − 1 degrees of freedom). These figures inform; the
+alarm is `Evidence`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from scipy.stats import chi2
 
 from mqlml.monitoring.inputs import SignalSample, WatchedSignal
 from mqlml.results import Number, Result
-from mqlml.types import Floats, Ints
+from mqlml.types import Floats, Ints, Mask
 
 __all__ = [
     "PSI_SHIFT",
@@ -167,13 +168,13 @@ def population_stability(before: pd.Series, now: pd.Series) -> Stability:
     return Stability(float(((q - p) * np.log(q / p)).sum()), float(chi2.isf(0.01, freedom)) * spread)
 
 
-def _share(mask: Sequence[bool] | np.ndarray) -> float:  # type: ignore[type-arg]
+def _share(mask: Mask) -> float:
     return float(np.mean(mask)) if len(mask) else float("nan")
 
 
 def _signal(one: WatchedSignal, before: SignalSample, now: SignalSample) -> SignalDrift:
     name = one.feature.name
-    old, new = (sample.values[name][one.rows(sample.new)] for sample in (before, now))
+    old, new = (sample.table[name][one.rows(sample.new)] for sample in (before, now))
     category = one.known is not None
     return SignalDrift(
         feature=name,
@@ -210,7 +211,7 @@ def measure_drift(
     signals = [_signal(one, before, now) for one in watched]
     signals.sort(key=lambda one: (np.isnan(one.stability.value), -one.stability.value, one.feature))
     return InputDrift(
-        reference_leads=len(before.values),
+        reference_leads=len(before.table),
         score=ScoreDrift(
             population_stability(pd.Series(old), pd.Series(new)),
             float(np.mean(new)) if len(new) else float("nan"),

@@ -2,8 +2,8 @@
 
 If the probabilities hold, a label's precision is the mean probability of its leads, and every other metric has an
 expectation, too (confidence-based performance estimation, as NannyML's CBPE). Its interval comes from outcomes drawn
-by these probabilities: 95% of what will be observed lies within, unless the level moves. So it warns of a weaker mix of
-leads, and cannot see that odds have changed; that is what `Evidence` and the realized figures are for.
+by these probabilities: 95% of what will be observed lies within, unless the level moves. So it warns of a weaker mix
+of leads, and cannot see that odds have changed; that is what `Evidence` and the realized figures are for.
 """
 
 from __future__ import annotations

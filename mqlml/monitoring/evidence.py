@@ -1,19 +1,20 @@
 """Evidence that a version no longer holds, as one number that may be read every week.
 
 A z test that is repeated every week raises a false alarm sooner or later. An e-process does not: while the null
-hypothesis holds, it ever reaches 20 with a probability of at most 1/20, however often it is read (Ville's inequality).
+hypothesis holds, it ever reaches 20 with a probability of at most 1/20, however often it is read (Ville's
+inequality).
 
-Each *stream* bets on one thing that may have gone wrong. The null hypothesis of the conversions: the odds of each lead
-lie within the tolerance of those predicted, given what was known. One snapshot a lead counts, its first, in order of
-maturity. A bet's factor is the likelihood of its alternative over that of the nearest edge of the null hypothesis, so
-its expectation is at most 1. Of the inputs: a signal is there at least a third as often (in odds) as in the reference,
-or unknown categories are not much more frequent.
+Each *stream* bets on one thing that may have gone wrong. The null hypothesis of the conversions: the odds of each
+lead lie within the tolerance of those predicted, given what was known. One snapshot a lead counts, its first, in
+order of maturity. A bet's factor is the likelihood of its alternative over that of the nearest edge of the null
+hypothesis, so its expectation is at most 1. Of the inputs: a signal is there at least a third as often (in odds) as
+in the reference, or unknown categories are not much more frequent.
 
 A product of factors over a quiet year is so small that no later break could lift it. So each stream is itself a mean,
 of products that begin at each run, weighted by the geometric prior of A. N. Shiryaev (1963): a break is expected in
-half a year. The evidence is the weighted mean over the streams. Means of e-processes are e-processes. See A. Ramdas and
-others, "Game-theoretic statistics and safe anytime-valid inference", Statistical Science 38, 2023, and, for means over
-beginnings, J. Shin, A. Ramdas, A. Rinaldo, "E-detectors", arXiv 2203.03532.
+half a year. The evidence is the weighted mean over the streams. Means of e-processes are e-processes. See A. Ramdas
+and others, "Game-theoretic statistics and safe anytime-valid inference", Statistical Science 38, 2023, and, for means
+over beginnings, J. Shin, A. Ramdas, A. Rinaldo, "E-detectors", arXiv 2203.03532.
 """
 
 from __future__ import annotations
@@ -108,8 +109,8 @@ class Suspect(Result):
     """What the evidence comes from."""
 
     kind: StreamKind
-    """Fewer or more conversions than predicted, a ranking that tells leads apart less than predicted, a signal that is
-    gone, or unknown categories."""
+    """Fewer or more conversions than predicted, a ranking that tells leads apart less than predicted, a signal that
+    is gone, or unknown categories."""
     feature: str | None
     """The feature; null for conversions and ranking."""
     evidence: Number
@@ -187,8 +188,12 @@ def conversion_streams(
         # A tolerance beyond the bet leaves nothing to bet on.
         used = min(bet, edge) if bet < 1 else max(bet, edge)
         factor = _log_ratio(odds, converted, 1 - converted, used, edge)
-        streams.append(Stream(kind, "", weight, np.bincount(run, weights=factor, minlength=n_runs)))
+        streams.append(Stream(kind, "", weight, _per_run(factor, run, n_runs)))
     return streams
+
+
+def _per_run(factor: Floats, run: Ints, n_runs: int) -> Floats:
+    return np.bincount(run, weights=factor, minlength=n_runs).astype(np.float64)
 
 
 def _ranking_stream(
@@ -199,8 +204,7 @@ def _ranking_stream(
     bet = (odds * (1 - base_rate) / base_rate) ** (_RANKING_BET - 1)
     edge = np.clip(bet, 1 / (1 + tolerance), 1 + tolerance)
     factor = _log_ratio(odds, converted, 1 - converted, bet, edge)
-    log_factor = np.bincount(run, weights=factor, minlength=n_runs)
-    return Stream("weaker_ranking", "", _RANKING_WEIGHT, log_factor)
+    return Stream("weaker_ranking", "", _RANKING_WEIGHT, _per_run(factor, run, n_runs))
 
 
 def gone_streams(

@@ -1,4 +1,4 @@
-"""What sales did with the leads: accepted or rejected per label, with reasons, and leads handed over too early or late.
+"""What sales did with the leads: accepted or rejected, with reasons, and whether they were handed over in time.
 
 Sales' answers are outcomes: a lead that reaches ``sql``, ``opportunity`` or ``closed_won`` is accepted; one that is
 ``disqualified`` or ``closed_lost`` before that is rejected, for the ``reason`` of that row. Only answers after the
@@ -17,7 +17,7 @@ from mqlml.journeys import Journeys
 from mqlml.policy import UNQUALIFIED
 from mqlml.results import Result
 from mqlml.times import MISSING_TIME, NEVER, column_to_microseconds
-from mqlml.types import Ints, Micros
+from mqlml.types import Ints, Micros, Objects
 
 __all__ = ["Feedback", "Handover", "LabelFeedback", "measure_feedback"]
 
@@ -147,7 +147,7 @@ def measure_feedback(
     )
 
 
-def _answers(journeys: Journeys, ids: pd.Index, scored: Micros) -> tuple[Micros, Micros, np.ndarray]:  # type: ignore[type-arg]
+def _answers(journeys: Journeys, ids: pd.Index, scored: Micros) -> tuple[Micros, Micros, Objects]:
     """When each lead was first accepted and first rejected since it was scored, and why it was rejected."""
     outcomes = journeys.outcomes
     place = ids.get_indexer(pd.Index(outcomes["lead_id"].astype("str")))

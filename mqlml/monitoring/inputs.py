@@ -7,7 +7,7 @@ is known from the start, or adds up over longer, over the leads that came in sin
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,7 +107,7 @@ def watched_signals(plan: FeaturePlan, levels: Mapping[str, Sequence[str]]) -> t
 class SignalSample:
     """The watched features of some snapshots, and which of these leads were new."""
 
-    values: pd.DataFrame
+    table: pd.DataFrame
     new: Mask
 
 
@@ -170,7 +170,7 @@ def sample_runs(
     runs: Sequence[pd.DataFrame],
     *,
     random_state: int,
-    track: Callable[[Sequence[pd.DataFrame], str], Iterator[pd.DataFrame]] = lambda runs, _: iter(runs),
+    track: Callable[[Sequence[pd.DataFrame], str], Iterable[pd.DataFrame]] = lambda runs, _: runs,
 ) -> Iterator[SignalSample]:
     """The watched features of each run's snapshots, a random 20,000 of them where there are more.
 
@@ -191,7 +191,7 @@ def count_signals(samples: Sequence[SignalSample], watched: Sequence[WatchedSign
     counts = RunCounts({}, {}, {})
     for one in watched:
         name, rows = one.feature.name, [one.rows(sample.new) for sample in samples]
-        values = [sample.values[name][of] for sample, of in zip(samples, rows, strict=True)]
+        values = [sample.table[name][of] for sample, of in zip(samples, rows, strict=True)]
         counts.counted[name] = np.array([len(part) for part in values], dtype=np.float64)
         counts.present[name] = np.array([one.present(part).sum() for part in values], dtype=np.float64)
         if one.known is not None:

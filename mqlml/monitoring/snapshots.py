@@ -1,8 +1,8 @@
 """The scores that monitoring reads: weekly runs, each lead once a run, with what has happened since.
 
 A version scores every night; runs closer than a week would count the same leads again for the same facts. So the
-first run counts, then each first run that is at least a week after the last one that counts. Which runs these are does
-not change as more are stored.
+first run counts, then each first run that is at least a week after the last one that counts. Which runs these are
+does not change as more are stored.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def known_by(journeys: Journeys, moment: dt.datetime) -> Journeys:
 
 @dataclass(frozen=True)
 class ScoredSnapshots:
-    """The weekly snapshots of one version, sorted by run, then by row of the scores.
+    """The weekly snapshots of one version, sorted by run, then as the leads are.
 
     Attributes
     ----------
@@ -134,7 +134,8 @@ def match_scores(
     converted_at = conversion_times(journeys, problem)
     late = usable & (converted_at[place] < cutoff)
     kept = np.flatnonzero(usable & ~late)
-    kept = kept[np.argsort(cutoff[kept], kind="stable")]
+    # Whatever the order of the scores: sums then round alike.
+    kept = kept[np.lexsort((place[kept], cutoff[kept]))]
     rows, at = place[kept], cutoff[kept]
     table = pd.DataFrame(
         {

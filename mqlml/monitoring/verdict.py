@@ -55,10 +55,10 @@ def is_at_least(verdict: Verdict, least: Verdict) -> bool:
 def decide(evidence: Evidence, realized: RealizedPerformance | None) -> tuple[Verdict, tuple[Reason, ...]]:
     """The verdict and its reasons, the most severe first.
 
-    Without an alarm it is ``fine``. A signal that is still gone asks for ``stop``: until the data is mended, scores are
-    wrong, and a model trained on it would be too. Unknown categories that still come ask for ``retrain``, and so does a
-    ranking that holds less than predicted, unless the slope of the realized calibration still holds; where it ranks no
-    better than chance, ``stop``. Another level of conversions alone asks for ``recalibrate``.
+    Without an alarm it is ``fine``. A signal that is still gone asks for ``stop``: until the data is mended, scores
+    are wrong, and a model trained on it would be too. Unknown categories that still come ask for ``retrain``, and so
+    does a ranking that holds less than predicted, unless the slope of the realized calibration still holds; where it
+    ranks no better than chance, ``stop``. Another level of conversions alone asks for ``recalibrate``.
 
     Parameters
     ----------
