@@ -277,7 +277,10 @@ def show(files: Sequence[Path]) -> None:
         if inputs:
             psi = sum(row["psi_quiet"] is not None for row in inputs)
             weeks = np.mean([row["psi_weeks"] for row in inputs])
-            print(f", PSI > 0.2 in {psi} of {len(inputs)} (in {weeks:.0%} of the first {PSI_RUNS} weeks)", end="")
+            print(
+                f", PSI > 0.2 in {psi} of {len(inputs)} (in {weeks:.0%} of the first {PSI_RUNS} weeks)",
+                end="",
+            )
         print()
         able = [row for row in own if row["fifty"] is not None and row["fifty"] + 2 < RUNS]
         in_time = sum(row["half"] is not None and row["half"] <= row["fifty"] + 2 for row in able)

@@ -161,6 +161,7 @@ DISK_ROOMS = {
     "render/tracked.py": "reads the page's style, which comes with the package",
     "scoring/sinks.py": "writes results, whole or not at all",
     "scoring/labels.py": "reads what an earlier run wrote",
+    "scoring/stored.py": "reads what earlier runs wrote",
     "cli/scores.py": "makes folders for what it writes",
 }
 

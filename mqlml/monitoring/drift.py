@@ -117,7 +117,7 @@ class InputDrift(Result):
     score: ScoreDrift
     """The probabilities."""
     volume: Volume
-    """How many leads come in."""
+    """The number of new and of open leads."""
     signals: tuple[SignalDrift, ...]
     """Signal by signal, the largest shift first."""
 

@@ -72,7 +72,7 @@ class Feedback(Result):
     labels: dict[str, LabelFeedback]
     """By label, lowest first; ``unqualified`` and ``disqualified`` are those without one."""
     handover: Handover
-    """Whether leads were handed over at the right time."""
+    """How many leads were handed over, too early, too late, or never."""
 
 
 def _first(codes: Ints, times: Micros, n: int) -> Micros:

@@ -64,9 +64,9 @@ class MonitorResult(Result):
     evidence: Evidence
     """What the verdict rests on: evidence that may be read every week."""
     scored: ScoredPeriod
-    """The scores that were read."""
+    """Which scores were read, and how many of their outcomes are known."""
     inputs: InputDrift
-    """How the leads of the last run differ from those of the training."""
+    """Signal by signal, how the leads of the last run differ from those of the training."""
     estimated: EstimatedPerformance | None
     """What to expect of the leads of the last run; null where all outcomes are known."""
     realized: RealizedPerformance | None
@@ -74,4 +74,4 @@ class MonitorResult(Result):
     roc_auc_before: Estimate
     """The ROC AUC on the held-out period of the training."""
     feedback: Feedback
-    """What sales did with the leads."""
+    """The answers of sales, by label."""
