@@ -150,7 +150,7 @@ def population_stability(before: pd.Series, now: pd.Series) -> Stability:
     >>> population_stability(even, even).value
     0.0
     >>> round(population_stability(pd.Series(["a"] * 50 + ["b"] * 50), pd.Series(["a"] * 80 + ["b"] * 20)).value, 2)
-    0.41
+    0.42
     """
     if not len(before) or not len(now):
         return Stability(float("nan"), float("nan"))
