@@ -18,7 +18,7 @@ from mqlml.commands.features import group_windows, list_entries
 from mqlml.config import Config, make_config
 from mqlml.config.features import Groups
 from mqlml.features import FAMILIES, plan_features
-from mqlml.monitoring import MonitorResult
+from mqlml.monitoring import MonitorResult, RecalibrateResult, ThresholdsResult
 from mqlml.render import results
 from mqlml.render.results import CatalogEntry, TrainedVersion
 from mqlml.results import ErrorResult, Number, Result, describe_fields
@@ -59,6 +59,8 @@ RESULTS: dict[str, type[Result]] = {
     "explain": results.ExplainResult,
     "report": results.ReportResult,
     "monitor": MonitorResult,
+    "recalibrate": RecalibrateResult,
+    "thresholds": ThresholdsResult,
 }
 """What each command prints with ``--json``."""
 

@@ -1,4 +1,4 @@
-"""Commands that watch a version and adjust it: monitor."""
+"""Commands that watch a version and adjust it: monitor, recalibrate and thresholds."""
 
 from __future__ import annotations
 
@@ -48,3 +48,57 @@ def monitor(
     if fail_on is not None and is_at_least(result.verdict, fail_on):
         typer.echo(f"mqlml: the verdict is {result.verdict} (--fail-on {fail_on})", err=True)
         raise typer.Exit(GateRefused.exit_code)
+
+
+@app.command(
+    short_help="Adjust level, slope and thresholds to recent outcomes.", epilog="Example: mqlml recalibrate"
+)
+def recalibrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it, but register nothing.")] = False,
+    config: ConfigPath = DEFAULT,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Make a version with the same trees, its probabilities and thresholds fitted to outcomes since the training."""
+    from mqlml.commands.recalibrate import recalibrate_version
+    from mqlml.render.console.adjust import format_recalibrate
+
+    result = recalibrate_version(config, model=model, register_it=not dry_run, now=now(), progress=Terminal())
+    show(result, format_recalibrate(result), as_json)
+
+
+@app.command(
+    short_help="Try other thresholds.",
+    epilog="Example: mqlml thresholds --set mql=0.12 --scores scores.csv --reason 'more leads for the new team'",
+)
+def thresholds(
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="LABEL=P", help="A threshold to try, as mql=0.12; may be repeated."),
+    ] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", metavar="TEXT", help="Why; with it, a version is made that has them."),
+    ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option("--scores", metavar="PATH", help="Stored scores, to show which open leads would move."),
+    ] = None,
+    config: ConfigPath = DEFAULT,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Show what thresholds bring: leads a week, precision, customers caught, and who changes label."""
+    from mqlml.commands.thresholds import parse_thresholds, show_thresholds
+    from mqlml.render.console.adjust import format_thresholds
+
+    result = show_thresholds(
+        config,
+        values=parse_thresholds(values or []),
+        reason=reason,
+        scores=scores,
+        model=model,
+        now=now(),
+        progress=Terminal(),
+    )
+    show(result, format_thresholds(result), as_json)

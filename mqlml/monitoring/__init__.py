@@ -1,7 +1,7 @@
 """Room 9, is it still true: drift, estimated and realized performance, feedback, evidence and verdict."""
 
 from mqlml.monitoring.evidence import Evidence, combine_streams
-from mqlml.monitoring.result import MonitorResult, ScoredPeriod
+from mqlml.monitoring.result import MonitorResult, RecalibrateResult, ScoredPeriod, ThresholdsResult
 from mqlml.monitoring.snapshots import ScoredSnapshots, known_by, match_scores
 from mqlml.monitoring.verdict import VERDICTS, Reason, Verdict, decide, is_at_least
 
@@ -10,8 +10,10 @@ __all__ = [
     "Evidence",
     "MonitorResult",
     "Reason",
+    "RecalibrateResult",
     "ScoredPeriod",
     "ScoredSnapshots",
+    "ThresholdsResult",
     "Verdict",
     "combine_streams",
     "decide",

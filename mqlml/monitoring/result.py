@@ -1,11 +1,14 @@
-"""The result of monitoring: the verdict on a version at one moment, with all figures behind it.
+"""The results of watching and adjusting a version: the verdict with its figures, and what an adjustment brings.
 
-``monitor --json``, the console and the report read it. It holds aggregates only, no single lead.
+``monitor``, ``recalibrate`` and ``thresholds`` print them, and the report reads them. They hold no single lead.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from mqlml.evaluation.bootstrap import Estimate
 from mqlml.monitoring.drift import InputDrift
@@ -14,9 +17,10 @@ from mqlml.monitoring.evidence import Evidence
 from mqlml.monitoring.feedback import Feedback
 from mqlml.monitoring.realized import RealizedPerformance
 from mqlml.monitoring.verdict import Reason, Verdict
-from mqlml.results import Result
+from mqlml.monitoring.what_if import LabelMove, ThresholdRow
+from mqlml.results import Number, Result
 
-__all__ = ["MonitorResult", "ScoredPeriod"]
+__all__ = ["MonitorResult", "RecalibrateResult", "ScoredPeriod", "ThresholdsResult"]
 
 
 @dataclass(frozen=True)
@@ -75,3 +79,67 @@ class MonitorResult(Result):
     """The ROC AUC on the held-out period of the training."""
     feedback: Feedback
     """The answers of sales, by label."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdsResult(Result):
+    """What other thresholds would bring, and the version that has them, if one was made."""
+
+    model: str
+    """The model's name."""
+    version: int
+    """The version whose thresholds they are compared with."""
+    thresholds: dict[str, float]
+    """Its thresholds, lowest label first; the lowest one where teams differ."""
+    rows: tuple[ThresholdRow, ...]
+    """Thresholds from the highest to the lowest, by the held-out period of the training."""
+    proposed: dict[str, float]
+    """The thresholds with those of ``--set``."""
+    set_rows: tuple[ThresholdRow, ...]
+    """What those of ``--set`` bring."""
+    moves: tuple[LabelMove, ...] | None
+    """How many open leads would change label; null without ``--scores`` or ``--set``."""
+    new_version: int | None
+    """The version with the proposed thresholds; null without ``--reason``."""
+    aliases: tuple[str, ...]
+    """Its aliases."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecalibrateResult(Result):
+    """The same trees with a new level and slope, and thresholds chosen by them."""
+
+    model: str
+    """The model's name."""
+    version: int
+    """The version that was recalibrated; its trees are those of the new one."""
+    snapshots: int
+    """Mature snapshots whose outcome the version had not learned from."""
+    positives: int
+    """Those of them that converted."""
+    start: Annotated[str, Field(alias="from")]
+    """ISO time of the first of them."""
+    until: str
+    """ISO time of the last."""
+    slope: float
+    """By which raw log-odds are multiplied now."""
+    intercept: float
+    """What is added to them now."""
+    slope_before: float
+    """By which they were multiplied."""
+    intercept_before: float
+    """What was added to them."""
+    log_loss_before: Number
+    """Of the version, on the later half of the snapshots."""
+    log_loss_after: Number
+    """Of a calibration learned on the earlier half, on the later half."""
+    log_loss_difference: Estimate
+    """After less before, paired by snapshot; below 0 is better."""
+    thresholds: dict[str, float]
+    """The new thresholds."""
+    thresholds_before: dict[str, float]
+    """Those of the version."""
+    new_version: int | None
+    """The version that was registered; null with ``--dry-run``."""
+    aliases: tuple[str, ...]
+    """Its aliases."""

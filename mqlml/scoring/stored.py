@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import glob
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from mqlml.journeys.databases import is_postgres
 from mqlml.scoring.database import PostgresTarget
 from mqlml.scoring.sinks import FORMULA, TABLE_SUFFIXES
 
-__all__ = ["STORED_COLUMNS", "read_stored_scores"]
+__all__ = ["STORED_COLUMNS", "read_json", "read_stored_scores"]
 
 STORED_COLUMNS = ("lead_id", "cutoff_time", "probability", "label")
 """What every stored score must have."""
@@ -64,6 +65,24 @@ def read_stored_scores(
             f"none: {has}. Name other scores, a later --as-of, or another --model"
         )
     return own[list(STORED_COLUMNS)].drop_duplicates(["lead_id", "cutoff_time"], ignore_index=True)
+
+
+def read_json(path: Path, *, option: str) -> object:
+    """What a command printed with ``--json``.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read or is no JSON.
+    """
+    try:
+        found: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        cause = (error.strerror or "").lower() if isinstance(error, OSError) else "it is no JSON"
+        raise SourceError(
+            f"{option} must be what mqlml printed with --json; {str(path)!r}: {cause}"
+        ) from None
+    return found
 
 
 def _find_files(where: str) -> list[Path]:

@@ -13,7 +13,7 @@ import yaml
 
 from mqlml.commands.inputs import find_store
 from mqlml.config import make_config, read_config
-from mqlml.features import plan_features
+from mqlml.evaluation.by_lead import count_leads
 from mqlml.model import LeadScorer, SigmoidCalibrator
 from mqlml.monitoring import known_by
 from mqlml.policy import choose_thresholds
@@ -63,13 +63,27 @@ def make_watched() -> Company:
     raw, label = scorer.decision_function(table.features[~early]), table.label[~early]
     calibrator = SigmoidCalibrator().fit(raw, label)
     probability = calibrator.predict_proba(raw)[:, 1]
+    policy = choose_thresholds(probability, label, config.labels, weeks=26)
+    meets = policy.meets_thresholds(probability)
+    lead = pd.factorize(table.lead_id[~early])[0]
+    by_lead = count_leads(
+        {name: meets[:, place] for place, name in enumerate(policy.thresholds)},
+        label,
+        probability,
+        probability,
+        leads=lead,
+        clusters=lead,
+        thresholds=policy.thresholds,
+        asked=dict.fromkeys(policy.thresholds),
+        weeks=26.0,
+    )
     result = tiny()
-    result = replace(result, data=replace(result.data, observed_until="2025-04-01"))
+    result = replace(result, data=replace(result.data, observed_until="2025-04-01"), by_lead=by_lead)
     bundle = Bundle(
         name=config.name,
         scorer=scorer,
         calibrator=calibrator,
-        policy=choose_thresholds(probability, label, config.labels, weeks=26),
+        policy=policy,
         plan=table.plan,
         config=config.model_dump(mode="json", by_alias=True),
         reference=make_reference(probability),
@@ -78,7 +92,6 @@ def make_watched() -> Company:
         git_commit="0123abc",
         created="2025-04-01T00:00:00Z",
     )
-    assert plan_features(journeys, config, before=None).features
     return Company(world, bundle)
 
 

@@ -138,6 +138,29 @@ def test_the_command_prints_one_object_and_fails_where_asked(
     assert ended.value.code == 0
 
 
+def test_the_report_has_a_section_on_what_was_found(
+    broken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "report.html"
+    report = ["report", "--config", str(broken), "--out", str(page), "--monitoring"]
+    with pytest.raises(SystemExit):
+        main(["monitor", "--config", str(broken), "--as-of", "2025-05-20", "--json"])
+    (tmp_path / "found.json").write_text(capsys.readouterr().out, encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        main([*report, str(tmp_path / "found.json")])
+    text = page.read_text(encoding="utf-8")
+    assert ended.value.code == 0
+    assert "Stop, as of 2025-05-20." in text
+    assert 'href="#monitoring"' in text
+    assert "hardly any lead has this signal any more (0% of leads," in text
+    other = json.loads((tmp_path / "found.json").read_text(encoding="utf-8")) | {"version": 7}
+    (tmp_path / "other.json").write_text(json.dumps(other), encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        main([*report, str(tmp_path / "other.json")])
+    assert ended.value.code == 2
+    assert "is about watched version 7" in capsys.readouterr().err
+
+
 def test_mlflow_has_the_figures_of_each_date(tmp_path: Path) -> None:
     config = write_company(tmp_path)
     for day in ("2025-05-01", "2025-06-01"):
