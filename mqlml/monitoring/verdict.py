@@ -15,7 +15,7 @@ from mqlml.results import Result
 __all__ = ["VERDICTS", "Reason", "ReasonKind", "Verdict", "decide", "is_at_least"]
 
 Verdict = Literal["fine", "recalibrate", "retrain", "stop"]
-"""Leave it, adjust its level, train a new one, or use its scores no longer until the data is mended."""
+"""Leave it, adjust its level, train a new one, or use its scores no longer until the data is fixed."""
 
 VERDICTS: tuple[Verdict, ...] = ("fine", "recalibrate", "retrain", "stop")
 """From the mildest to the most severe."""
@@ -55,7 +55,7 @@ def is_at_least(verdict: Verdict, least: Verdict) -> bool:
 def decide(evidence: Evidence, realized: RealizedPerformance | None) -> tuple[Verdict, tuple[Reason, ...]]:
     """The verdict and its reasons, the most severe first.
 
-    Without an alarm it is ``fine``. A signal that is still gone asks for ``stop``: until the data is mended, scores
+    Without an alarm it is ``fine``. A signal that is still gone asks for ``stop``: until the data is fixed, scores
     are wrong, and a model trained on it would be too. Unknown categories that still come ask for ``retrain``, and so
     does a ranking that holds less than predicted, unless the slope of the realized calibration still holds; where it
     ranks no better than chance, ``stop``. Another level of conversions alone asks for ``recalibrate``.

@@ -17,7 +17,7 @@ _VERDICTS: dict[Verdict, tuple[str, str]] = {
     "retrain": ("Retrain", "It no longer fits the leads that come in. Run mqlml train on current data."),
     "stop": (
         "Stop",
-        "Do not use its scores until the cause is mended. Retraining on damaged data would not help.",
+        "Do not use its scores until the cause is fixed. Retraining on damaged data would not help.",
     ),
 }
 

@@ -98,7 +98,7 @@ def test_a_signal_that_is_gone_stops_the_version_within_two_weeks(broken: Path) 
     gone = [reason.feature for reason in after.reasons if reason.kind == "signal_gone"]
     assert any(feature and ACTION in feature for feature in gone)
     text = format_monitor(after)
-    assert text.startswith("Stop. Do not use its scores until the cause is mended.")
+    assert text.startswith("Stop. Do not use its scores until the cause is fixed.")
     assert "hardly any lead has this signal any more (0% of leads," in text
 
 
@@ -150,7 +150,7 @@ def test_the_report_has_a_section_on_what_was_found(
         main([*report, str(tmp_path / "found.json")])
     text = page.read_text(encoding="utf-8")
     assert ended.value.code == 0
-    assert "Stop, as of 2025-05-20." in text
+    assert "Stop, as of 20 May 2025." in text
     assert 'href="#monitoring"' in text
     assert "hardly any lead has this signal any more (0% of leads," in text
     other = json.loads((tmp_path / "found.json").read_text(encoding="utf-8")) | {"version": 7}
