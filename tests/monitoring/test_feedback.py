@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
-from mqlml.config import Problem
-from mqlml.journeys import Journeys
+from mqlml.config import Problem, make_config
+from mqlml.journeys import Journeys, read_journeys
 from mqlml.monitoring.feedback import Handover, LabelFeedback, measure_feedback
 from mqlml.monitoring.snapshots import known_by, match_scores
 from mqlml.simulate import simulate
 from mqlml.times import DAY
+from mqlml.training import assign_labels, build_snapshots
 
 LABELS = ["mql", "sql"]
 
@@ -136,3 +138,40 @@ def test_scores_that_training_learned_from_are_left_out() -> None:
     found = match_scores(SCORES, journeys, PROBLEM, trained_until=day(35).to_pydatetime())
     assert found.learned == 7
     assert found.table["cutoff_time"].min() == day(7)
+
+
+def test_answers_in_sales_own_words_are_read_counted_and_learned_from(tmp_path: Path) -> None:
+    (tmp_path / "leads.csv").write_text(
+        "lead,day\na,2025-03-01\nb,2025-03-01\nc,2025-03-01\n", encoding="utf-8"
+    )
+    (tmp_path / "deals.csv").write_text(
+        "lead,at,status,why\na,2025-03-11,Accepted,\na,2025-04-20,Won,\nb,2025-03-06,Rejected,no budget\n",
+        encoding="utf-8",
+    )
+    config = make_config(
+        {
+            "name": "accepted",
+            "data": {
+                "observed_until": "2025-06-01",
+                "leads": {"path": "leads.csv", "columns": {"lead_id": "lead", "created_at": "day"}},
+                "outcomes": {
+                    "path": "deals.csv",
+                    "columns": {"lead_id": "lead", "occurred_at": "at", "stage": "status", "reason": "why"},
+                    "stages": {"Accepted": "sql", "Rejected": "disqualified", "Won": "closed_won"},
+                },
+            },
+            "problem": {"outcome": "sql", "horizon": "30d", "snapshots": {"ages": ["1d"]}},
+        },
+        folder=tmp_path,
+    )
+    journeys = read_journeys(config)
+    given = scores(("a", 2, "mql"), ("b", 2, "mql"), ("c", 2, "unqualified"))
+    found = measure_feedback(given, journeys, LABELS, soon=14 * DAY)
+    assert found.labels["mql"] == LabelFeedback(2, 1, 1, 0, {"no budget": 1})
+    # As a target: accepted within 30 days, where the sale itself is 50 days away.
+    snapshots = build_snapshots(journeys, config.problem).table
+    assert dict(
+        zip(snapshots["lead_id"], assign_labels(journeys, snapshots, config.problem).tolist(), strict=True)
+    ) == {"a": 1, "b": 0, "c": 0}
+    won = config.problem.model_copy(update={"outcome": "closed_won"})
+    assert assign_labels(journeys, snapshots, won).sum() == 0
