@@ -61,6 +61,7 @@ RESULTS: dict[str, type[Result]] = {
     "monitor": MonitorResult,
     "recalibrate": RecalibrateResult,
     "thresholds": ThresholdsResult,
+    "attribute": results.AttributeResult,
 }
 """What each command prints with ``--json``."""
 

@@ -1,7 +1,7 @@
 """The front door: each command parses its options, calls one function and prints the result."""
 
-from mqlml.cli import data, model, scores, watch
+from mqlml.cli import data, model, scores, value, watch
 from mqlml.cli.app import app
 from mqlml.cli.run import main
 
-__all__ = ["app", "data", "main", "model", "scores", "watch"]
+__all__ = ["app", "data", "main", "model", "scores", "value", "watch"]

@@ -1,5 +1,6 @@
 """Room 11, what each command does, end to end."""
 
+from mqlml.commands.attribute import attribute_channels
 from mqlml.commands.backtest import backtest
 from mqlml.commands.check import check_data
 from mqlml.commands.demo import make_demo
@@ -18,6 +19,7 @@ __all__ = [
     "ReportOptions",
     "ScoreOptions",
     "Trained",
+    "attribute_channels",
     "backtest",
     "check_data",
     "check_score",

@@ -1,5 +1,6 @@
-"""Room 10, why: what one lead did, what its score is made of, and what moved it since."""
+"""Room 10, why: what one lead did and what moved its score, and which channels sales go with."""
 
+from mqlml.insight.attribution import Attribution, ChannelCredit
 from mqlml.insight.lead import (
     Change,
     Explanation,
@@ -15,7 +16,9 @@ from mqlml.insight.lead import (
 from mqlml.insight.open_leads import OpenLeads, ProbabilityBand, summarize_open_leads
 
 __all__ = [
+    "Attribution",
     "Change",
+    "ChannelCredit",
     "Explanation",
     "OpenLeads",
     "PointsPercentile",

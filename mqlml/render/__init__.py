@@ -10,6 +10,7 @@ from mqlml.render.console.common import (
 )
 from mqlml.render.console.explain import format_backtest, format_explain
 from mqlml.render.console.train import format_train
+from mqlml.render.console.value import format_attribution
 from mqlml.render.report.page import render_lead, render_report
 from mqlml.render.report.tables import list_tables, render_markdown
 from mqlml.render.report.text import describe_policy, describe_question, format_leak_test
@@ -40,6 +41,7 @@ __all__ = [
     "describe_policy",
     "describe_question",
     "describe_version",
+    "format_attribution",
     "format_backtest",
     "format_check",
     "format_demo",
