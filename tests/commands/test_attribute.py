@@ -36,7 +36,12 @@ def test_text_and_json_say_the_same(
     monkeypatch.chdir(folder)
     code, out, _ = run(["attribute", "--json"], capsys)
     found = json.loads(out)
-    assert (code, found["model"], found["outcome"], found["half_life_days"]) == (0, "demo-leads", "closed_won", 7)
+    assert (code, found["model"], found["outcome"], found["half_life_days"]) == (
+        0,
+        "demo-leads",
+        "closed_won",
+        7,
+    )
     for method in ("first", "time_decay", "markov", "shapley"):
         total = sum(channel["credit"][method]["value"] for channel in found["channels"])
         assert total == pytest.approx(found["sales"])
