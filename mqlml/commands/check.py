@@ -10,16 +10,24 @@ import pandas as pd
 
 from mqlml.config import Config, read_config
 from mqlml.errors import ConfigError
+from mqlml.features import match_exclusions
 from mqlml.journeys import FlatTable, Journeys, read_flat
 from mqlml.journeys.databases import copied_tables
 from mqlml.journeys.leadids import LeadIds
 from mqlml.journeys.quarantine import count_rows, group_quarantine
-from mqlml.journeys.read import exclude_leads, read_around_events, read_events
-from mqlml.policy import match_exclusions, match_rules
+from mqlml.journeys.read import read_around_events, read_events
+from mqlml.policy import match_rules
 from mqlml.progress import Progress
 from mqlml.render.results import BaseRatePeriod, CheckResult, DataNeed
 from mqlml.times import format_instant
-from mqlml.training import TrainingTable, build_table, describe_holdout, describe_population, list_left_out
+from mqlml.training import (
+    TrainingTable,
+    build_table,
+    describe_holdout,
+    describe_population,
+    exclude_leads,
+    list_left_out,
+)
 from mqlml.training.warnings import find_config_warnings, find_data_warnings
 
 __all__ = [
@@ -59,7 +67,7 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
     require_past(config, now)
     with progress.step("read"):
         if config.data.flat is not None:
-            return read_flat(config)
+            return exclude_leads(read_flat(config), config)
         with copied_tables(config) as copied:
             return read_events(copied, *read_leads(copied))
 
@@ -72,12 +80,7 @@ def read_leads(config: Config) -> tuple[Journeys, LeadIds]:
     ContractError, ConfigError
         As reading, and as `match_exclusions`.
     """
-    journeys, ids = read_around_events(config)
-    if not config.rules.exclude:
-        return journeys, ids
-    email = config.profile.email
-    reasons = match_exclusions(journeys.leads, config.rules, folder=config.folder, email=email)
-    return exclude_leads(journeys, ids, reasons)
+    return read_around_events(config, match_exclusions)
 
 
 def check_rules(leads: pd.DataFrame, config: Config) -> None:

@@ -13,6 +13,7 @@ from mqlml.journeys import FlatTable, Journeys, read_flat
 from mqlml.progress import Progress
 from mqlml.registry import CHAMPION, Bundle, Store, Version, load_version, make_store
 from mqlml.times import parse_instant
+from mqlml.training import exclude_leads
 
 __all__ = [
     "LoadedVersion",
@@ -65,7 +66,7 @@ def load_version_and_data(
     data: Journeys | FlatTable
     if config.data.flat is not None and leads is not None:
         with progress.step("read"):
-            data = read_flat(config, leads)
+            data = exclude_leads(read_flat(config, leads), config)
     else:
         data = read_data(config, progress, now=now)
     return LoadedVersion(bundle, version, data, moment)

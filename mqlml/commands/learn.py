@@ -76,7 +76,14 @@ from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
 from mqlml.registry.holdout_log import warn_of_holdout_access
 from mqlml.render import describe_policy, describe_question
-from mqlml.training import TrainingTable, build_open, describe_population, list_left_out, require_leak_test
+from mqlml.training import (
+    TrainingTable,
+    build_open,
+    describe_population,
+    exclude_leads,
+    list_left_out,
+    require_leak_test,
+)
 from mqlml.training.warnings import find_config_warnings, find_data_warnings
 from mqlml.types import Floats
 
@@ -204,7 +211,9 @@ def train(
     (True, ['mql', 'sql'])
     """
     progress = progress or Silent()
-    task = _Task(config, read_data(config, progress, now=now) if data is None else data, progress, now)
+    if data is None:
+        data = read_data(config, progress, now=now)
+    task = _Task(config, exclude_leads(data, config), progress, now)
     held = HeldOut(make_table(task.data, config, progress), record=record)
     _check_past(held.past, task)
     choices = _choose(held, task)  # on the past; the last period is opened to evaluate them, and not before

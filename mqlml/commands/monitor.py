@@ -42,7 +42,7 @@ from mqlml.monitoring.verdict import VERDICTS
 from mqlml.progress import Progress
 from mqlml.registry import Bundle, Version, log_metrics
 from mqlml.scoring import problem_of
-from mqlml.scoring.batch import ScoringRun, score_open
+from mqlml.scoring.batch import ScoringRun, find_last, score_open
 from mqlml.scoring.explain import Explainer
 from mqlml.scoring.stored import read_stored_scores
 from mqlml.times import (
@@ -191,7 +191,9 @@ def _score_again(
         if snapshots.empty:
             continue
         previous = pd.concat(found, ignore_index=True) if found else None
-        scores = score_open(explainer, journeys, snapshots, ScoringRun(config, week, week, previous=previous))
+        run = ScoringRun(config, week, week, previous=previous)
+        last = find_last(run, snapshots["lead_id"])
+        scores = score_open(explainer, journeys, snapshots, last, run)
         found.append(scores.assign(lead_id=scores["lead_id"].astype("str")))
     if not found:
         raise PopulationError(

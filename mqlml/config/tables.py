@@ -35,7 +35,7 @@ from mqlml.config.values import (
     read_instant,
 )
 
-__all__ = ["MISSING_WORDS", "Data", "Flat", "Merges", "Outcomes", "Table"]
+__all__ = ["MISSING_WORDS", "Data", "Flat", "Leads", "Merges", "Outcomes", "Table"]
 
 
 class Table(Section):
@@ -79,6 +79,13 @@ class Table(Section):
         """The reading hint for our column ``name``, if the config gives one."""
         mapped = self.columns.get(name)
         return mapped if isinstance(mapped, ColumnFormat) else None
+
+
+class Leads(Table):
+    """The leads table. ``duplicates`` says what is done with leads that share a mail address or phone with an older
+    one: ``report`` how many there are, or ``merge`` each into the older."""
+
+    duplicates: Literal["report", "merge"] = "report"
 
 
 class StageDate(Section):
@@ -198,7 +205,7 @@ class Data(Section):
     max_quarantined: float = Field(default=0.01, ge=0, le=1)
     memory_limit: Size = Field(default=1_500_000_000, validate_default=False)
     missing: list[str] = list(MISSING_WORDS)
-    leads: Table | None = None
+    leads: Leads | None = None
     events: Events | None = None
     outcomes: Outcomes | None = None
     history: Table | None = None

@@ -280,6 +280,10 @@ class ScoreResult(Result):
     """Its version."""
     run_id: str
     """The run that made the version."""
+    newest_fact: str | None
+    """ISO time in UTC of the last lead created or outcome recorded before ``as_of``; None where there is none."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """How long each step took."""
 
 
 @dataclass(frozen=True, kw_only=True)

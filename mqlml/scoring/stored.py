@@ -8,11 +8,11 @@ import json
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
 from mqlml.errors import SourceError
 from mqlml.journeys.databases import is_postgres
-from mqlml.scoring.database import PostgresTarget
+from mqlml.scoring.database import DatabaseTarget
+from mqlml.scoring.dialects import Postgres
 from mqlml.scoring.sinks import FORMULA, TABLE_SUFFIXES
 
 __all__ = ["STORED_COLUMNS", "read_json", "read_stored_scores"]
@@ -48,8 +48,9 @@ def read_stored_scores(
         If the database cannot be read.
     """
     if is_postgres(where):
-        target = PostgresTarget(where, table or "lead_scores")
-        found, shown = _from_arrow(target.all_scores(until, model)), target.shown
+        target = DatabaseTarget(Postgres(where), table or "lead_scores")
+        stored = target.all_scores(until, model)
+        found, shown = stored.assign(model_version=stored["model_version"].astype("Int64")), target.shown
     else:
         found, shown = pd.concat([_read_file(path) for path in _find_files(where)], ignore_index=True), where
     found = found[found["cutoff_time"] <= pd.Timestamp(until)]
@@ -125,13 +126,3 @@ def _read_file(path: Path) -> pd.DataFrame:
             f"read as such: {cause}"
         ) from None
     return found
-
-
-def _from_arrow(table: pa.Table) -> pd.DataFrame:
-    place = table.schema.get_field_index("cutoff_time")
-    times = table.column(place).cast(
-        pa.timestamp("us")
-    )  # pandas reads zoned columns of pyarrow with a warning
-    frame: pd.DataFrame = table.set_column(place, "cutoff_time", times).to_pandas()
-    frame["cutoff_time"] = frame["cutoff_time"].dt.tz_localize("UTC").dt.as_unit("us")
-    return frame.astype({"lead_id": "str", "label": "str", "model_name": "str", "model_version": "Int64"})

@@ -12,7 +12,14 @@ from mqlml.training.leakage.perturbation import (
     sample_snapshots,
     take_leads,
 )
-from mqlml.training.snapshots import Snapshots, Step, assign_labels, build_snapshots, open_leads
+from mqlml.training.snapshots import (
+    Snapshots,
+    Step,
+    assign_labels,
+    build_snapshots,
+    exclude_leads,
+    open_leads,
+)
 from mqlml.training.splits import Fold, holdout_split, rolling_folds
 from mqlml.training.table import (
     HoldoutPeriod,
@@ -56,6 +63,7 @@ __all__ = [
     "describe_holdout",
     "describe_place",
     "describe_population",
+    "exclude_leads",
     "find_data_warnings",
     "holdout_split",
     "list_left_out",

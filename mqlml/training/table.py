@@ -48,6 +48,7 @@ from mqlml.training.snapshots import (
     assign_labels,
     build_snapshots,
     creation_times,
+    exclude_leads,
     find_open,
     group_leads,
     rank_ids,
@@ -270,8 +271,9 @@ def build_table(data: Journeys | FlatTable, config: Config, *, rows: Rows | None
     (True, ['7d'])
     """
     if not data.dated:
-        return _from_flat(data, config)
-    return _from_journeys(data, config, rows or choose_rows(data, config))
+        return _from_flat(exclude_leads(data, config), config)
+    journeys = exclude_leads(data, config)
+    return _from_journeys(journeys, config, rows or choose_rows(journeys, config))
 
 
 def choose_rows(journeys: Journeys, config: Config) -> Rows:
