@@ -18,6 +18,7 @@ from mqlml.commands.features import group_windows, list_entries
 from mqlml.config import Config, make_config
 from mqlml.config.features import Groups
 from mqlml.features import FAMILIES, plan_features
+from mqlml.monitoring import MonitorResult, RecalibrateResult, ThresholdsResult
 from mqlml.render import results, version_results
 from mqlml.render.results import CatalogEntry, TrainedVersion
 from mqlml.results import ErrorResult, Number, Result, describe_fields
@@ -57,6 +58,9 @@ RESULTS: dict[str, type[Result]] = {
     "score --check": results.ScoreCheckResult,
     "explain": results.ExplainResult,
     "report": results.ReportResult,
+    "monitor": MonitorResult,
+    "recalibrate": RecalibrateResult,
+    "thresholds": ThresholdsResult,
     "attribute": results.AttributeResult,
     "compare": version_results.CompareResult,
     "promote": version_results.ChampionResult,

@@ -162,6 +162,7 @@ DISK_ROOMS = {
     "registry/promotions.py": "keeps the history of champions beside an embedded store",
     "scoring/sinks.py": "writes results, whole or not at all",
     "scoring/earlier.py": "reads what an earlier run wrote",
+    "scoring/stored.py": "reads what earlier runs wrote",
     "cli/scores.py": "makes folders for what it writes",
 }
 

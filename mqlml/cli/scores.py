@@ -192,6 +192,12 @@ def report(
     tables: Annotated[
         Path | None, typer.Option("--tables", metavar="FOLDER", help="Write every table there as CSV.")
     ] = None,
+    monitoring: Annotated[
+        Path | None,
+        typer.Option(
+            "--monitoring", metavar="FILE", help="What mqlml monitor --json printed, for a section."
+        ),
+    ] = None,
     config: ConfigPath = DEFAULT,
     model: Model = None,
     as_json: Json = False,
@@ -200,6 +206,6 @@ def report(
     from mqlml.commands import ReportOptions, write_report
     from mqlml.render import format_report
 
-    options = ReportOptions(form, scores, tables)
+    options = ReportOptions(form, scores, tables, monitoring)
     result = write_report(config, out, model=model, options=options, progress=Terminal())
     show(result, format_report(result), as_json)

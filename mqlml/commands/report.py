@@ -10,12 +10,16 @@ import pandas as pd
 
 from mqlml.commands.inputs import load_model
 from mqlml.config import read_config
-from mqlml.errors import OutputError
+from mqlml.errors import OutputError, UsageError
 from mqlml.insight import summarize_open_leads
+from mqlml.monitoring import MonitorResult
 from mqlml.progress import Progress
+from mqlml.registry import Version
 from mqlml.render import list_tables, render_markdown, render_report
 from mqlml.render.results import ReportResult
+from mqlml.results import from_json_safe
 from mqlml.scoring import check_target, read_open_leads, write_table, write_text
+from mqlml.scoring.stored import read_json
 
 __all__ = ["ReportFormat", "ReportOptions", "write_report"]
 
@@ -33,11 +37,14 @@ class ReportOptions:
         Scores of open leads, of which the report then tells.
     tables : path, optional
         A folder that gets a CSV file for each table.
+    monitoring : path, optional
+        What ``mqlml monitor --json`` printed about the version, for a section of the HTML page.
     """
 
     format: ReportFormat = "html"
     scores: str | Path | None = None
     tables: str | Path | None = None
+    monitoring: str | Path | None = None
 
 
 def write_report(
@@ -64,8 +71,19 @@ def write_report(
     open_leads = None if options.scores is None else summarize_open_leads(read_open_leads(options.scores))
     with progress.step("load"):
         bundle, version = load_model(config, model)
-    render = render_report if options.format == "html" else render_markdown
-    text = render(bundle.result, version=str(version.version), run_id=version.run_id, open_leads=open_leads)
+    monitored = None if options.monitoring is None else _read_monitoring(options, version)
+    if options.format == "html":
+        text = render_report(
+            bundle.result,
+            version=str(version.version),
+            run_id=version.run_id,
+            monitored=monitored,
+            open_leads=open_leads,
+        )
+    else:
+        text = render_markdown(
+            bundle.result, version=str(version.version), run_id=version.run_id, open_leads=open_leads
+        )
     written = []
     with progress.step("write"):
         write_text(text, target)
@@ -80,6 +98,20 @@ def write_report(
         version=version.version,
         run_id=version.run_id,
     )
+
+
+def _read_monitoring(options: ReportOptions, version: Version) -> MonitorResult:
+    path = Path(str(options.monitoring))
+    if options.format != "html":
+        raise UsageError("--monitoring adds a section to the HTML page; leave it out, or take --format html")
+    found = read_json(path, option="--monitoring")
+    result = from_json_safe(MonitorResult, found, where=f"--monitoring {str(path)!r}")
+    if (result.model, result.version) != (version.name, version.version):
+        raise UsageError(
+            f"--monitoring must be about {version.name} version {version.version}; {str(path)!r} is about "
+            f"{result.model} version {result.version}. Run mqlml monitor --json for this version"
+        )
+    return result
 
 
 def _check_tables(path: str | Path) -> Path:

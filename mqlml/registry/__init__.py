@@ -34,6 +34,7 @@ from mqlml.registry.tracking import (
     find_version,
     list_versions,
     load_version,
+    log_metrics,
 )
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "list_versions",
     "load_bundle",
     "load_version",
+    "log_metrics",
     "make_holdout_access",
     "make_reference",
     "make_store",

@@ -201,6 +201,20 @@ class DatabaseTarget:
         # Where nothing changed within a week, both spans find the same row.
         return ordered.drop_duplicates(["lead_id", "cutoff_time"], keep="last", ignore_index=True)
 
+    def all_scores(self, until: dt.datetime, model_name: str) -> pd.DataFrame:
+        """Lead, cutoff, probability, label and version of all scores of a model up to a moment."""
+        sql = (
+            "SELECT CAST(lead_id AS text) AS lead_id, cutoff_time, probability, label, model_name, model_version "
+            f"FROM {self._names.scores} WHERE cutoff_time <= {literal_time(until)} "
+            f"AND model_name = {quote(model_name)} ORDER BY cutoff_time, lead_id"
+        )
+
+        def read() -> pd.DataFrame:
+            with self._dialect.session() as session:
+                return _to_pandas(session.read(sql))
+
+        return retrying(read)
+
     def _last(self, span: str, model_name: str, columns: Sequence[str]) -> str:
         """The query for each asked lead's last scores in a span, by the key: its cost does not grow with history."""
         scores, name = self._names.scores, quote(model_name)

@@ -12,6 +12,7 @@ from mqlml.evaluation import Importance, TrainingResult
 from mqlml.features.wording import format_word
 from mqlml.insight import OpenLeads
 from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
+from mqlml.monitoring import MonitorResult
 from mqlml.render.report import parts, thresholds
 from mqlml.render.report import periods as history
 from mqlml.render.report.against import describe_against
@@ -24,6 +25,7 @@ from mqlml.render.report.charts import (
     zero_scale,
 )
 from mqlml.render.report.groups import fit_engagement_grid, slice_groups
+from mqlml.render.report.monitoring import describe_monitoring
 from mqlml.render.report.periods import over_time
 from mqlml.render.report.signals import DIRECTIONS, describe_signals
 from mqlml.render.report.text import (
@@ -86,6 +88,7 @@ def render_report(
     *,
     version: str | None = None,
     run_id: str | None = None,
+    monitored: MonitorResult | None = None,
     open_leads: OpenLeads | None = None,
     compared: CompareResult | None = None,
 ) -> str:
@@ -97,6 +100,8 @@ def render_report(
         What was not measured is named as missing.
     version, run_id : str, optional
         As the store calls the version; None for a model that was not registered.
+    monitored : MonitorResult, optional
+        Whether the version still holds.
     open_leads : OpenLeads, optional
         The leads that were last scored.
     compared : CompareResult, optional
@@ -129,6 +134,7 @@ def render_report(
             head=head,
             dots=_dots(head),
             verdict=verdict(result),
+            monitored=describe_monitoring(monitored),
             unit=unit(result),
             snapshot="snapshots" if result.question.repeated else "leads",
             matters=describe_signals(result),
