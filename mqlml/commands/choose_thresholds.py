@@ -227,6 +227,7 @@ LEAST_TIME = 8 * _WEEK
 """A volume is measured on at least this much time: in fewer weeks too few leads meet a high threshold."""
 
 Learned = tuple[LeadScorer, Rows]
+Scored = tuple[Rows, Floats]
 
 
 def read_recent_weeks(
@@ -237,6 +238,7 @@ def read_recent_weeks(
     data: Journeys | FlatTable,
     config: Config,
     measure: Measure | None,
+    scored: Scored,
 ) -> ThresholdData | None:
     """The latest snapshots, scored by models that were not fitted on them; None where there are none.
 
@@ -249,6 +251,7 @@ def read_recent_weeks(
     recent : ImmatureSnapshots
     calibrator, data, config
     measure : of fit and engagement, where a label has a gate
+    scored : the rows of the table with out-of-time raw scores, and these
     """
     if not table.dated or len(recent.time) == 0:
         return None
@@ -265,6 +268,7 @@ def read_recent_weeks(
                 data,
                 config,
                 measure,
+                scored,
             )
         if quiet:
             return None  # what is left is too short to measure a volume on
@@ -288,8 +292,22 @@ def read_recent_weeks(
         period=(start / _WEEK, end / _WEEK),
         account=recent.group,
         gate_inputs=make_gate_inputs(data, recent.lead_id, config, points),
+        before=_highest_before(start, scored, table, recent, calibrator),
     )
     return replace(snapshots, learned=(float(table.label[fitted[0][1]].sum()),))
+
+
+def _highest_before(
+    start: int, scored: Scored, table: TrainingTable, recent: ImmatureSnapshots, calibrator: SigmoidCalibrator
+) -> Floats:
+    """The highest out-of-time probability of each row's lead before ``start``; 0 where there is none."""
+    rows, raw = scored
+    earlier = np.flatnonzero(table.time[rows] < start)
+    highest = np.zeros(max(int(table.lead.max(initial=0)), int(recent.lead.max())) + 1)
+    if len(earlier):
+        np.maximum.at(highest, table.lead[rows[earlier]], calibrator.predict_proba(raw[earlier])[:, 1])
+    found: Floats = highest[recent.lead]
+    return found
 
 
 def find_end(time: Ints, end: int) -> int:

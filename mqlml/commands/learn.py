@@ -266,7 +266,16 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
             out_of_time_periods(past, out_of_time),
             make_gate_inputs(task.data, past.lead_id.iloc[out_of_time.rows], config, out_of_time.measured),
             config,
-            recent=read_recent_weeks(learned, past, held.recent, calibrator, task.data, config, interest),
+            recent=read_recent_weeks(
+                learned,
+                past,
+                held.recent,
+                calibrator,
+                task.data,
+                config,
+                interest,
+                (out_of_time.rows, out_of_time.raw),
+            ),
         )
     return _Choices(chosen, curve, calibrator, levels, drift, fitted, policy, interest)
 
@@ -346,7 +355,7 @@ def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _
         everything = np.arange(len(table.label))
         snapshots = build_open(data, config, table.plan)
         recent = read_recent_weeks(
-            [(scorer, everything)], table, snapshots, calibrator, data, config, choices.interest
+            [(scorer, everything)], table, snapshots, calibrator, data, config, choices.interest, (rows, raw)
         )
     policy = choose_labels(
         probability,
