@@ -73,7 +73,8 @@ def test_a_lead_that_met_a_threshold_before_the_latest_weeks_is_not_counted_agai
     expected = [max(probability[past.lead[rows] == lead], default=0.0) for lead in recent.lead]
     np.testing.assert_allclose(snapshots.before, expected)
     again = snapshots.before > 0
-    assert again.any() and not again.all()
+    assert again.any()
+    assert not again.all()
     threshold = float(np.median(probability))
     rules = {"sql": LabelRule(policy="fixed", value=threshold)}
     known = make_threshold_data(probability, past.label[rows], weeks=8.0)
