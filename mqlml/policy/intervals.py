@@ -28,17 +28,17 @@ CONFIDENCE = 0.9
 _TAILS = ((1 - CONFIDENCE) / 2, 0.5, (1 + CONFIDENCE) / 2)
 _Z = float(ndtri(_TAILS[2]))
 
-_BETWEEN = 0.015
-"""Prior standard deviation between periods, beyond chance, on the arcsine scale: a share of 25% moves by 1.3 points.
-This constant and the next three were chosen on worlds of `benchmarks/intervals.py` with other seeds than it uses."""
+_BETWEEN = 0.006
+"""Prior standard deviation between periods, beyond chance, on the arcsine scale: a share of 25% moves by half a point.
+This constant and the next four were chosen on worlds of `benchmarks/intervals.py` with other seeds than it uses."""
 
-_WANDER = 0.03
+_WANDER = 0.04
 """Prior standard deviation, on the same scale, by which a share wanders in a year."""
 
 _YEAR = 52.18
 """Weeks."""
 
-_LEARNED = 0.25
+_LEARNED = 0.1
 """A model that learned from n conversions selects other rows than its successor. Variance of the precision on the
 arcsine scale: this over n, beyond that of the successor."""
 

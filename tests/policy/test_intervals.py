@@ -126,12 +126,24 @@ def test_values_are_covered_in_nine_of_ten_next_periods() -> None:
 
 def test_periods_that_differ_widen_and_models_that_knew_less_count_less() -> None:
     n, none = np.full(4, 400.0), np.zeros(4)
-    shares = np.array([0.1, 0.3, 0.3, 0.3])
+    shares = np.array([0.3, 0.3, 0.3, 0.1])
     alike = predict_share(n, 0.25 * n, none, ahead=400.0, spans=SPANS)
     apart = predict_share(n, np.array([0.15, 0.35, 0.2, 0.3]) * n, none, ahead=400.0, spans=SPANS)
     assert apart.high - apart.low > 1.3 * (alike.high - alike.low)
-    early = predict_share(n, shares * n, np.array([0.01, 0, 0, 0]), ahead=400.0, spans=SPANS)
+    early = predict_share(n, shares * n, np.array([0, 0, 0, 0.01]), ahead=400.0, spans=SPANS)
     assert early.value > predict_share(n, shares * n, none, ahead=400.0, spans=SPANS).value
+
+
+def test_a_share_that_wanders_is_expected_where_it_was_last_and_wanders_on() -> None:
+    n, none = np.full(4, 2_000.0), np.zeros(4)
+    rising = predict_share(n, np.array([0.15, 0.2, 0.25, 0.3]) * n, none, ahead=400.0, spans=SPANS)
+    assert 0.27 < rising.value < 0.33
+    steady = predict_share(n, 0.3 * n, none, ahead=400.0, spans=SPANS)
+    assert rising.high - rising.low > 1.5 * (steady.high - steady.low)
+    later = SPANS.copy()
+    later[-1] += 1.0
+    distant = predict_share(n, 0.3 * n, none, ahead=400.0, spans=later)
+    assert distant.high - distant.low > 1.2 * (steady.high - steady.low)
 
 
 @pytest.mark.parametrize("won", [0.0, 5.0], ids=["nobody", "everybody"])
