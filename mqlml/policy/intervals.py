@@ -29,7 +29,7 @@ _TAILS = ((1 - CONFIDENCE) / 2, 0.5, (1 + CONFIDENCE) / 2)
 _Z = float(ndtri(_TAILS[2]))
 
 _BETWEEN = 0.006
-"""Prior standard deviation between periods, beyond chance, on the arcsine scale: a share of 25% moves by half a point.
+"""Prior standard deviation between periods, beyond chance, on the arcsine scale: 0.5 points at a share of 25%.
 This constant and the next four were chosen on worlds of `benchmarks/intervals.py` with other seeds than it uses."""
 
 _WANDER = 0.04
