@@ -143,9 +143,6 @@ _YEAR = 52.0
 _WANDER = 0.03
 """Prior standard deviation by which the logarithm of a volume moves in a week, beyond chance."""
 
-_SEASON = 0.15
-"""Prior standard deviation of what the season adds to the logarithm of the ratio of two neighboring stretches."""
-
 _BELIEF = 4.0
 """Independent comparisons of past weeks that weigh as much as this prior."""
 
@@ -173,8 +170,8 @@ def forecast_arrivals(
 ) -> ArrivalForecast:
     """How arrivals in the period after ``latest`` relate to those in it.
 
-    The season is the same ratio a year before, moved towards 1 as far as chance and wandering volumes may explain
-    it, by a normal prior; without a year before, it is 1. One year cannot tell a season from growth.
+    The season is the same ratio a year before, moved towards 1 as far as chance may explain it (the positive-part
+    estimator of James and Stein, 1961); without a year before, it is 1.
 
     Parameters
     ----------
@@ -190,6 +187,13 @@ def forecast_arrivals(
     per_account = np.unique(account, return_counts=True)[1].astype(np.float64)
     design = float(per_account @ per_account / per_account.sum())
     distance = (end - start + length) / 2
+    factor = 0.0
+    if time[0] <= start - _YEAR and length <= _YEAR:
+        until = min(end - _YEAR + length, float(time[-1]))
+        found = _compare(time, start - _YEAR, end - _YEAR, until)
+        if found is not None:
+            ratio, chance = found
+            factor = ratio * max(0.0, 1 - design * chance / ratio**2) if ratio else 0.0
     moved = []
     split = float(time[-1]) - length
     while split - (end - start) >= time[0]:
@@ -199,15 +203,7 @@ def forecast_arrivals(
         split -= max(end - start, length) / 2  # neighbors share half of their weeks
     seen = len(moved) / 2
     per_week = (_BELIEF * _WANDER**2 + seen * float(np.mean(moved or [0.0]))) / (_BELIEF + seen)
-    wander = max(per_week, 0.0) * distance
-    season = 0.0
-    if time[0] <= start - _YEAR and length <= _YEAR:
-        until = min(end - _YEAR + length, float(time[-1]))
-        found = _compare(time, start - _YEAR, end - _YEAR, until)
-        if found is not None:
-            ratio, chance = found
-            season = ratio * _SEASON**2 / (_SEASON**2 + design * chance + wander)
-    return ArrivalForecast(math.exp(season), wander)
+    return ArrivalForecast(math.exp(factor), max(per_week, 0.0) * distance)
 
 
 def _compare(time: Floats, start: float, split: float, end: float) -> tuple[float, float] | None:
