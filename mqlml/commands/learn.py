@@ -22,10 +22,12 @@ from mqlml.commands.choose_thresholds import (
     choose_labels,
     count_disqualified,
     evaluate_promotions,
+    last_fold,
     make_gate_inputs,
     measure_interest,
     out_of_time_periods,
     read_recent_weeks,
+    with_rows,
 )
 from mqlml.commands.summarize import (
     describe_calibration,
@@ -291,7 +293,8 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
         fitted = fit_past(scorer, past)
     calibrator = calibrate(fitted, levels)
     with progress.step("labels"):
-        learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
+        # Snapshots of leads that these models learned from are scored by those of the last fold, which did not.
+        learned = [*with_rows(fitted, past.holdout), *last_fold(chosen)]
         policy = choose_labels(
             calibrator.predict_proba(out_of_time.raw)[:, 1],
             past,
@@ -299,7 +302,16 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
             out_of_time_periods(past, out_of_time),
             make_gate_inputs(task.data, past.lead_id.iloc[out_of_time.rows], config, out_of_time.measured),
             config,
-            recent=read_recent_weeks(learned, past, held.recent, calibrator, task.data, config, interest),
+            recent=read_recent_weeks(
+                learned,
+                past,
+                held.recent,
+                calibrator,
+                task.data,
+                config,
+                interest,
+                (out_of_time.rows, out_of_time.raw),
+            ),
         )
     return _Choices(chosen, curve, calibrator, levels, drift, fitted, policy, interest)
 
@@ -379,7 +391,14 @@ def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _
         everything = np.arange(len(table.label))
         snapshots = build_open(data, config, table.plan)
         recent = read_recent_weeks(
-            [(scorer, everything)], table, snapshots, calibrator, data, config, choices.interest
+            [(scorer, everything), *with_rows(choices.fitted, table.holdout)],
+            table,
+            snapshots,
+            calibrator,
+            data,
+            config,
+            choices.interest,
+            (rows, raw),
         )
     policy = choose_labels(
         probability,

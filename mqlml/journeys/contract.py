@@ -250,7 +250,8 @@ class FlatTable:
     label : Series of float64, aligned with ``leads``: 1 converted, 0 not, NaN not known yet (an open lead).
     order : Series of int64, aligned with ``leads``: the row's place in time (ties share a number), earliest 0.
     quarantine, rows_read, notices : as in `Journeys`.
-    times : Series of ``datetime64[us, UTC]`` or None, aligned with ``leads``: the order, where it is one of times.
+    times : Series of ``datetime64[us, UTC]`` or None, aligned with ``leads``: the order, or its first column, where
+        that is one of times.
     """
 
     dated: ClassVar[Literal[False]] = False

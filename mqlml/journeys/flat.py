@@ -172,12 +172,13 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
         ids = parse_ids(require_plain(source, spec.lead_id, "ids"), verbatim=True)
         _refuse(ledger, spec.lead_id, ids, required=True)
     ranked: list[npt.NDArray[Any]] = [] if order else [np.arange(len(ledger.bad))]
-    timed = False
+    timed = []
     for column, hint in order:
         if column in source.names:
-            parsed, timed = _order_values(
+            parsed, is_time = _order_values(
                 source.column(column), hint, config, f"{column!r} of {source.where}"
             )
+            timed.append(is_time)
             _refuse(ledger, column, parsed, required=True)
             ranked.append(parsed.data)
     columns: dict[str, pd.Series] = {}
@@ -213,6 +214,6 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
         order=pd.Series(rank),
         quarantine=ledger.to_frame(),
         rows_read={"flat": ledger.rows_read},
-        times=microseconds_to_column(ranked[0][good]) if timed and len(ranked) == 1 else None,
+        times=microseconds_to_column(ranked[0][good]) if timed and timed[0] else None,
         notices=(*notices, *find_duplicates(table, config.profile).notices(merged=False)),
     )
