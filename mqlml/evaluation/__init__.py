@@ -2,7 +2,7 @@
 
 from mqlml.evaluation.ageing import LearningPoint, measure_curve
 from mqlml.evaluation.bootstrap import Estimate
-from mqlml.evaluation.by_lead import Asked, ByLead, LabelByLead, ThresholdPoint
+from mqlml.evaluation.by_lead import Asked, ByLead, CompanyMqls, LabelByLead, ThresholdPoint
 from mqlml.evaluation.curves import (
     CalibrationBand,
     Decile,
@@ -76,6 +76,7 @@ __all__ = [
     "CalibrationSummary",
     "Choice",
     "Columns",
+    "CompanyMqls",
     "Comparison",
     "DataSummary",
     "Decile",

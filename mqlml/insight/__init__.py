@@ -2,7 +2,9 @@
 
 from mqlml.insight.lead import (
     Change,
+    EarlierMoment,
     Explanation,
+    LogOdds,
     PointsPercentile,
     Reason,
     TimelineEvent,
@@ -12,12 +14,22 @@ from mqlml.insight.lead import (
     explain_lead,
     read_timeline,
 )
-from mqlml.insight.open_leads import OpenLeads, ProbabilityBand, summarize_open_leads
+from mqlml.insight.open_leads import (
+    OpenLeads,
+    OpenLeadsGroup,
+    OpenLeadsSplit,
+    ProbabilityBand,
+    summarize_open_leads,
+)
 
 __all__ = [
     "Change",
+    "EarlierMoment",
     "Explanation",
+    "LogOdds",
     "OpenLeads",
+    "OpenLeadsGroup",
+    "OpenLeadsSplit",
     "PointsPercentile",
     "ProbabilityBand",
     "Reason",
