@@ -132,7 +132,7 @@ def hash_columns(path: Path) -> dict[str, Any]:
 
 def record(folder: Path, names: list[str]) -> None:
     """Record the named sets into a folder, one subfolder each."""
-    cli._now = lambda: NOW
+    cli.data.now = cli.model.now = cli.scores.now = lambda: NOW
     os.environ["MQLML_REAL_DATA"] = str(REAL)
     for name in names:
         if name != "demo" and not (REAL / name).is_dir():

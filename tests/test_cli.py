@@ -409,7 +409,7 @@ def test_scoring_again_changes_the_time_of_scoring_only(
     road: Road, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(road.folder)
-    monkeypatch.setattr("mqlml.cli._now", lambda: dt.datetime(2031, 5, 6, 7, 8, 9, tzinfo=dt.UTC))
+    monkeypatch.setattr("mqlml.cli.scores.now", lambda: dt.datetime(2031, 5, 6, 7, 8, 9, tzinfo=dt.UTC))
     first = read_rows(road.folder / "scores.csv")
     assert run(["score", "--as-of", AS_OF, "--exact", "--out", "again.csv"], capsys)[0] == 0
     again = read_rows(road.folder / "again.csv")

@@ -29,8 +29,12 @@ __all__ = [
     "CalibrationPeriod",
     "CalibrationSummary",
     "Choice",
+    "DataFindings",
     "DataSummary",
     "HoldoutEvaluation",
+    "HoldoutFindings",
+    "LabelFindings",
+    "ModelFindings",
     "OutOfTimeLoss",
     "Question",
     "SetAside",
@@ -183,17 +187,9 @@ class CalibrationSummary(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingResult(Result):
-    """The result of a training, whether or not the gate let the model pass."""
+class DataFindings(Result):
+    """What the model was asked, and what it was given to learn from."""
 
-    model: str
-    """The name of the registered model."""
-    timezone: str
-    """Of the config, in which times are shown."""
-    created: str
-    """ISO time."""
-    mqlml_version: str
-    """The release of mqlml that trained it."""
     question: Question
     """What is predicted, as text."""
     data: DataSummary
@@ -208,6 +204,28 @@ class TrainingResult(Result):
     """Columns that carry most of the skill, to be confirmed as known at the cutoff."""
     leak_test: PerturbationTest | None
     """None for a flat table, which has no times."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFindings(Result):
+    """What was learned on the past."""
+
+    choice: Choice
+    """The model that was chosen, and what it was chosen from."""
+    learning_curve: tuple[LearningPoint, ...]
+    """Least history first."""
+    calibration: CalibrationSummary
+    """How raw scores become probabilities."""
+    signals: SignalReport | None
+    """What goes with converting, by signal; None where no signal could be evaluated."""
+    importance: Importance | None
+    """None for a model that was refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldoutFindings(Result):
+    """How good the model is on the held-out period."""
+
     holdout: HoldoutEvaluation
     """How good the model is on the held-out period."""
     by_age: dict[str, Metrics]
@@ -218,20 +236,16 @@ class TrainingResult(Result):
     """By column, largest first within one."""
     fit_by_engagement: tuple[FitEngagementCell, ...]
     """Lowest fit first, lowest engagement first within one."""
-    choice: Choice
-    """The model that was chosen, and what it was chosen from."""
-    learning_curve: tuple[LearningPoint, ...]
-    """Least history first."""
-    calibration: CalibrationSummary
-    """How raw scores become probabilities."""
     deciles: tuple[Decile, ...]
     """Of the held-out period, highest rank first."""
-    signals: SignalReport | None
-    """What goes with converting, by signal; None where no signal could be evaluated."""
-    importance: Importance | None
-    """None for a model that was refused."""
     baselines: dict[str, Baseline]
     """``base_rate``, ``points`` and ``logistic``, on the held-out period."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelFindings(Result):
+    """What the labels and rules do on the held-out period."""
+
     labels: dict[str, LabelEvaluation]
     """Lowest label first; empty for a model that was refused."""
     by_lead: ByLead | None
@@ -240,5 +254,19 @@ class TrainingResult(Result):
     """What the rules that promote did on the held-out period."""
     disqualified: tuple[Disqualification, ...]
     """Whom the rules that disqualify turn away there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult(LabelFindings, HoldoutFindings, ModelFindings, DataFindings):
+    """The result of a training, whether or not the gate let the model pass."""
+
+    model: str
+    """The name of the registered model."""
+    timezone: str
+    """Of the config, in which times are shown."""
+    created: str
+    """ISO time."""
+    mqlml_version: str
+    """The release of mqlml that trained it."""
     gate: GateResult
     """Whether the version may be registered, and why not."""

@@ -142,14 +142,14 @@ class TreeShapley:
         columns = np.ascontiguousarray(matrix.T)
         out = np.zeros((self._width, len(matrix)))
         for low in range(0, len(matrix), _ROWS):
-            high = min(low + _ROWS, len(matrix))
+            rows = low, min(low + _ROWS, len(matrix))
             for (feature, threshold, missing_left), players, found in self._tables:
-                _add_table(columns, low, high, feature, threshold, missing_left, players, found, out)
+                _add_table(columns, rows, feature, threshold, missing_left, players, found, out)
             for way in self._deep:
                 feature, threshold, missing_left = way.questions
-                inside = np.ones((len(way.players), high - low), np.bool_)
-                _follow(columns, low, high, feature, threshold, missing_left, way.left, way.player, inside)
-                _add_way(low, high, inside, way.players, way.factors, way.terms, out)
+                inside = np.ones((len(way.players), rows[1] - low), np.bool_)
+                _follow(columns, rows, feature, threshold, missing_left, way.left, way.player, inside)
+                _add_way(rows, inside, way.players, way.factors, way.terms, out)
         return out.T
 
 
@@ -238,8 +238,7 @@ def _gauss(number: int) -> tuple[Floats, Floats]:
 @compiled
 def _add_table(
     columns: Floats,
-    low: int,
-    high: int,
+    rows: tuple[int, int],
     feature: Ints,
     threshold: Floats,
     missing_left: Mask,
@@ -247,7 +246,8 @@ def _add_table(
     values: Floats,
     out: Floats,
 ) -> None:
-    """Add to rows ``low:high`` of ``out``, shape (columns, n), what the table holds for their patterns of answers."""
+    """Add to ``rows`` (first, past the last) of ``out``, shape (columns, n), what the table holds for them."""
+    low, high = rows
     n = high - low
     pattern = np.zeros(n, np.int64)
     bit = 1
@@ -269,8 +269,7 @@ def _add_table(
 @compiled
 def _follow(
     columns: Floats,
-    low: int,
-    high: int,
+    rows: tuple[int, int],
     feature: Ints,
     threshold: Floats,
     missing_left: Mask,
@@ -279,6 +278,7 @@ def _follow(
     inside: Mask,
 ) -> None:
     """Leave ``inside``, shape (players, rows), true where a row follows all splits of a player on the way."""
+    low, high = rows
     for question in range(len(feature)):
         held, limit = columns[feature[question], low:high], threshold[question]
         follows = inside[player[question]]
@@ -289,15 +289,15 @@ def _follow(
 
 @compiled
 def _add_way(
-    low: int,
-    high: int,
+    rows: tuple[int, int],
     inside: Mask,
     players: Ints,
     factors: Floats,
     terms: Floats,
     out: Floats,
 ) -> None:
-    """Add to rows ``low:high`` of ``out``, shape (columns, n), what one leaf adds: the sum over its points."""
+    """Add to these rows of ``out``, shape (columns, n), what one leaf adds: the sum over its points."""
+    low, high = rows
     n = high - low
     product = np.empty(n)
     for point in range(len(factors)):

@@ -73,9 +73,9 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class TrainingTable:
-    """Everything a model learns from and is evaluated on, one row per snapshot in order of time.
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The rows of a training table without features, one per snapshot in order of time.
 
     Attributes
     ----------
@@ -84,7 +84,6 @@ class TrainingTable:
     age : Series of str or None
         Age of the lead at the cutoff, as ``"7d"``; None for a flat table.
     label : ndarray of int8
-    features : DataFrame, ``float32`` and ``str`` columns, named by ``plan.features``.
     time : ndarray of int64
         Place in time: microseconds, or a rank.
     label_span : int
@@ -96,44 +95,32 @@ class TrainingTable:
     holdout : Fold
         The last period and what may be learned from before it. The vocabulary of the features comes from
         before it, too.
-    plan : FeaturePlan
-    leaks : tuple of Finding
-    questions : tuple of ColumnQuestion
     waterfall : tuple of Step
     every : int
         Microseconds between the cutoffs of a calendar grid; 0 where snapshots are taken by age.
-    leak_test : PerturbationTest or None
-        Whether changing the future moves a feature; None for a flat table, which has no times.
     """
 
     lead_id: pd.Series
     cutoff_time: pd.Series
     age: pd.Series | None
     label: npt.NDArray[np.int8]
-    features: pd.DataFrame
     time: npt.NDArray[np.int64]
     label_span: int
     group: npt.NDArray[np.intp]
     lead: npt.NDArray[np.intp]
     holdout: Fold
-    plan: FeaturePlan
-    leaks: tuple[Finding, ...]
     waterfall: tuple[Step, ...]
     every: int = 0
-    leak_test: PerturbationTest | None = None
-    questions: tuple[ColumnQuestion, ...] = ()
 
     @property
     def dated(self) -> bool:
         """Whether rows have a cutoff in time; a flat table has an order only."""
         return self.age is not None
 
-    def frame(self) -> pd.DataFrame:
-        """``lead_id, cutoff_time, label`` and the features, as ``mqlml table`` writes them."""
-        keys = pd.DataFrame(
-            {"lead_id": self.lead_id, "cutoff_time": self.cutoff_time, "label": pd.Series(self.label)}
-        )
-        return pd.concat([keys, self.features], axis=1)
+    @property
+    def holdout_start(self) -> dt.datetime:
+        """Everything is learned before this moment, the vocabulary of the features included."""
+        return from_microseconds(self.holdout.start)
 
     def weeks(self, start: int, end: int) -> float | None:
         """Length in weeks of the period between two cutoffs; None for a flat table.
@@ -142,6 +129,51 @@ class TrainingTable:
         Otherwise a period has at least a day.
         """
         return max(end - start + self.every, DAY) / (7 * DAY) if self.dated else None
+
+    def with_features(
+        self,
+        features: pd.DataFrame,
+        plan: FeaturePlan,
+        leaks: tuple[Finding, ...],
+        *,
+        leak_test: PerturbationTest | None = None,
+        questions: tuple[ColumnQuestion, ...] = (),
+    ) -> TrainingTable:
+        """The whole table; ``features`` are in the order of these rows."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(Rows)}
+        if leak_test is not None:
+            leaks = (*leaks, *perturbation_findings(leak_test))
+        return TrainingTable(
+            **fields, features=features, plan=plan, leaks=leaks, leak_test=leak_test, questions=questions
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingTable(Rows):
+    """Everything a model learns from and is evaluated on: `Rows` with their features.
+
+    Attributes
+    ----------
+    features : DataFrame, ``float32`` and ``str`` columns, named by ``plan.features``.
+    plan : FeaturePlan
+    leaks : tuple of Finding
+    leak_test : PerturbationTest or None
+        Whether changing the future moves a feature; None for a flat table, which has no times.
+    questions : tuple of ColumnQuestion
+    """
+
+    features: pd.DataFrame
+    plan: FeaturePlan
+    leaks: tuple[Finding, ...]
+    leak_test: PerturbationTest | None = None
+    questions: tuple[ColumnQuestion, ...] = ()
+
+    def frame(self) -> pd.DataFrame:
+        """``lead_id, cutoff_time, label`` and the features, as ``mqlml table`` writes them."""
+        keys = pd.DataFrame(
+            {"lead_id": self.lead_id, "cutoff_time": self.cutoff_time, "label": pd.Series(self.label)}
+        )
+        return pd.concat([keys, self.features], axis=1)
 
 
 @dataclass(frozen=True)
@@ -240,45 +272,6 @@ def build_table(data: Journeys | FlatTable, config: Config, *, rows: Rows | None
     if not data.dated:
         return _from_flat(data, config)
     return _from_journeys(data, config, rows or choose_rows(data, config))
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The rows of a training table without features; attributes as in `TrainingTable`."""
-
-    lead_id: pd.Series
-    cutoff_time: pd.Series
-    age: pd.Series
-    label: npt.NDArray[np.int8]
-    time: npt.NDArray[np.int64]
-    label_span: int
-    group: npt.NDArray[np.intp]
-    lead: npt.NDArray[np.intp]
-    holdout: Fold
-    waterfall: tuple[Step, ...]
-    every: int
-
-    @property
-    def holdout_start(self) -> dt.datetime:
-        """Everything is learned before this moment, the vocabulary of the features included."""
-        return from_microseconds(self.holdout.start)
-
-    def with_features(
-        self,
-        features: pd.DataFrame,
-        plan: FeaturePlan,
-        leaks: tuple[Finding, ...],
-        *,
-        leak_test: PerturbationTest | None = None,
-        questions: tuple[ColumnQuestion, ...] = (),
-    ) -> TrainingTable:
-        """The whole table; ``features`` are in the order of these rows."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        if leak_test is not None:
-            leaks = (*leaks, *perturbation_findings(leak_test))
-        return TrainingTable(
-            **fields, features=features, plan=plan, leaks=leaks, leak_test=leak_test, questions=questions
-        )
 
 
 def choose_rows(journeys: Journeys, config: Config) -> Rows:

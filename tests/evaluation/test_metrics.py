@@ -109,7 +109,7 @@ def test_the_same_seed_gives_the_same_interval_and_blocks_do_not_matter(
     whole = _evaluate(label, chance)
     assert _evaluate(label, chance) == whole
     assert _evaluate(label, chance, random_state=1) != whole
-    monkeypatch.setattr("mqlml.evaluation.metrics._CELLS_AT_ONCE", 700)
+    monkeypatch.setattr("mqlml.evaluation.bootstrap._CELLS_AT_ONCE", 700)
     small = _evaluate(label, chance)
     for name in INTERVALS:
         assert getattr(small, name).low == pytest.approx(getattr(whole, name).low, rel=1e-12)

@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from mqlml.evaluation import (
     Estimate,
+    HoldoutFindings,
     Importance,
     ImportanceRow,
     Metrics,
-    TrainingResult,
 )
 from mqlml.insight import OpenLeads
 from mqlml.render.report.charts import Scale, interval_bar, zero_scale
@@ -330,7 +330,7 @@ class MetricRow:
     cells: list[Markup]
 
 
-def metric_rows(result: TrainingResult) -> tuple[list[str], list[MetricRow]]:
+def metric_rows(result: HoldoutFindings) -> tuple[list[str], list[MetricRow]]:
     """Column heads, and a row for each metric that was measured."""
     names = [name for name in _COLUMNS if name in result.baselines]
     rows = []

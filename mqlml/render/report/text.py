@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from mqlml.config import LabelRule, Problem
 from mqlml.errors import ConfigError
-from mqlml.evaluation import Estimate, Question, TrainingResult
+from mqlml.evaluation import Estimate, HoldoutFindings, Question, TrainingResult
 from mqlml.texts import format_label, format_number, format_percent, is_known, join_texts, pluralize
 from mqlml.times import DAY, HOUR, format_instant, parse_duration, parse_instant
 from mqlml.training import PerturbationTest
@@ -326,7 +326,7 @@ def headline(result: TrainingResult) -> Headline:
     return Headline(text, rests_on, short, round(rate_of_top * total), round(base * total), total)
 
 
-def caught_by_top(result: TrainingResult, tenths: int) -> Markup | None:
+def caught_by_top(result: HoldoutFindings, tenths: int) -> Markup | None:
     """What following up the best ``tenths`` of the ranking would have caught."""
     if len(result.deciles) != 10:
         return None

@@ -9,7 +9,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from mqlml.evaluation import ByLead, Estimate, LabelByLead, LabelEvaluation, LabelPrediction, TrainingResult
+from mqlml.evaluation import ByLead, Estimate, LabelByLead, LabelEvaluation, LabelFindings, LabelPrediction
 from mqlml.render.report.charts import Segment, share_strip
 from mqlml.render.report.text import (
     has_interval,
@@ -79,7 +79,7 @@ _PREDICTIONS = {
 }
 
 
-def label_cards(result: TrainingResult) -> list[LabelCard]:
+def label_cards(result: LabelFindings) -> list[LabelCard]:
     """Highest label first, as a reader asks for it."""
     cards: list[LabelCard] = []
     tones = label_tones(result.labels)
@@ -130,7 +130,7 @@ def _delivered(label: LabelEvaluation, counted: LabelByLead | None) -> Markup:
 
 
 def _figures(
-    label: LabelEvaluation, counted: LabelByLead | None, result: TrainingResult
+    label: LabelEvaluation, counted: LabelByLead | None, result: LabelFindings
 ) -> list[tuple[str, Markup, Markup]]:
     weekly = ("leads a week", *_weekly(label.per_week))
     by_lead = result.by_lead

@@ -1,0 +1,117 @@
+"""The command line's app: what every command shares, from options and the clock to printing a result."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from mqlml import __version__
+
+if TYPE_CHECKING:
+    from mqlml.results import Result
+
+__all__ = ["DEFAULT", "AsOf", "ConfigPath", "Json", "Model", "Terminal", "app", "now", "show", "show_json"]
+
+app = typer.Typer(
+    name="mqlml",
+    help="Learns from your closed-won history which leads convert, and labels every open lead MQL, SQL or neither.",
+    epilog="Start with: mqlml demo. Your own data: write mqlml.yml, then mqlml check, train, score, report.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Item = TypeVar("Item")
+
+ConfigPath = Annotated[
+    Path, typer.Option("--config", "-c", metavar="FILE", help="The file that says what to read and predict.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="TIME",
+        help="The prediction date, as 2018-06-01 or 2018-06-01T09:00, in data.timezone.",
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME@VERSION",
+        help="A version other than the champion, by number or alias, as leads@3.",
+    ),
+]
+
+DEFAULT = Path("mqlml.yml")
+
+
+class Terminal:
+    """A `Progress` that times every step and shows it on standard error if that is a terminal."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._shown = sys.stderr.isatty()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        took = time.perf_counter() - start
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
+        if self._shown:
+            typer.echo(f"  {name}: {took:.1f} s", err=True)
+
+    def track(self, items: Sequence[Item], name: str) -> Iterable[Item]:
+        from tqdm import tqdm
+
+        bar: Iterable[Item] = tqdm(
+            items, desc=f"  {name}", disable=not self._shown, leave=False, file=sys.stderr
+        )
+        return bar
+
+    def note(self, text: str) -> None:
+        typer.echo(f"mqlml: {text}", err=True)
+
+
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC).replace(microsecond=0)
+
+
+def show(result: Result, text: str, as_json: bool) -> None:
+    if as_json:
+        from mqlml.results import to_json_safe
+
+        show_json(to_json_safe(result))
+    else:
+        typer.echo(text)
+
+
+def show_json(values: dict[str, object]) -> None:
+    typer.echo(json.dumps(values, ensure_ascii=False, allow_nan=False))
+
+
+def _version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"mqlml {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """What every command shares."""
