@@ -143,7 +143,7 @@ def measure_size(
                 level = found[event].levels[0]
                 events.add(effect, level.like_leads.value, sign(level.direction))
                 if abs(effect) >= NO_EFFECT:
-                    ratios.append((level.raw.value / effect, level.like_leads.value / effect))
+                    ratios.append((level.raw.difference.value / effect, level.like_leads.value / effect))
         for thing in THINGS:
             for level in found[thing].levels if thing in found else ():
                 if not level.pooled:
@@ -191,7 +191,7 @@ def show(report: SignalReport) -> None:
             print(
                 f"{one.signal.family:12} {level.name:34} {level.level or '':22} "
                 f"{level.leads:6,} ({level.reach:.1%})  "
-                f"{level.with_rate:.1%} -> {level.without_rate:.1%}  {level.direction}, "
+                f"{level.raw.with_rate:.1%} -> {level.raw.without_rate:.1%}  {level.direction}, "
                 f"{points[0]:+.1f} ({points[1]:.1f} to {points[2]:.1f})"
             )
 
@@ -209,8 +209,8 @@ def measure_reversed(sizes: Sequence[int], seeds: Sequence[int], cache: Path | N
             effects.append(100 * effect)
             chances += 1
             said += level.direction != "no_clear_difference"
-            raw_more += level.raw_direction == "more"
-            explained += level.raw_direction == "more" and "mostly because" in format_explanation(level)
+            raw_more += level.raw.direction == "more"
+            explained += level.raw.direction == "more" and "mostly because" in format_explanation(level)
     print("true like-leads effects of the reversed events, points:", ", ".join(f"{e:+.2f}" for e in effects))
     return {"chances": chances, "said": said, "raw more": raw_more, "explained": explained}
 

@@ -352,10 +352,11 @@ def test_explain_says_what_the_scores_say_and_adds_up(
         assert result[name] == float(row[name])
     assert (result["label"], result["label_reason"]) == (row["label"], row["label_reason"])
     odds = result["probability"] / (1 - result["probability"])
-    added = result["base"] + sum(reason["points"] for reason in result["reasons"])
+    added = result["log_odds"]["base"] + sum(reason["points"] for reason in result["reasons"])
     assert math.log(odds) == pytest.approx(added, abs=1e-9)
-    change = sum(change["points"] for change in result["changes"])
-    before = math.log(result["probability_before"] / (1 - result["probability_before"]))
+    change = sum(change["points"] for change in result["earlier"]["changes"])
+    before = result["earlier"]["probability"]
+    before = math.log(before / (1 - before))
     assert math.log(odds) - before == pytest.approx(change, abs=1e-9)
     assert [act["action"] for act in result["timeline"]] == ["visit"]
 

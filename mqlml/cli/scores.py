@@ -190,7 +190,8 @@ def report(
         Path | None, typer.Option("--scores", metavar="FILE", help="Scores of open leads to summarize in it.")
     ] = None,
     tables: Annotated[
-        Path | None, typer.Option("--tables", metavar="FOLDER", help="Write every table there as CSV.")
+        Path | None,
+        typer.Option("--tables", metavar="FOLDER", help="Write every table as CSV to this folder."),
     ] = None,
     monitoring: Annotated[
         Path | None,

@@ -19,7 +19,7 @@ from mqlml.journeys.quarantine import count_rows, group_quarantine
 from mqlml.journeys.read import known_by, read_around_events, read_events
 from mqlml.policy import match_rules
 from mqlml.progress import Progress
-from mqlml.render.results import BaseRatePeriod, CheckResult, DataNeed
+from mqlml.render.results import BaseRatePeriod, CheckResult, CheckWarnings, DataNeed
 from mqlml.times import format_instant
 from mqlml.training import (
     TrainingTable,
@@ -147,9 +147,11 @@ def check_data(config_path: str | Path, *, now: dt.datetime, progress: Progress)
         leaks=table.leaks,
         questions=table.questions,
         leak_test=table.leak_test,
-        data_warnings=find_data_warnings(data, config) if isinstance(data, Journeys) else (),
         notices=data.notices,
-        config_warnings=tuple(find_config_warnings(data, table.plan, config)),
+        warnings=CheckWarnings(
+            data=find_data_warnings(data, config) if isinstance(data, Journeys) else (),
+            config=tuple(find_config_warnings(data, table.plan, config)),
+        ),
         features=len(table.plan.features),
         left_out=list_left_out(table),
         enough=_enough(table, config.gate.min_positives),

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from sklearn.base import clone
 
 from mqlml import __version__
@@ -56,7 +58,7 @@ from mqlml.evaluation import (
     warn_of_slices,
 )
 from mqlml.evaluation.backtest import Measure
-from mqlml.evaluation.by_lead import ByLead, evaluate_by_lead
+from mqlml.evaluation.by_lead import ByLead, evaluate_by_lead, find_company_mqls
 from mqlml.evaluation.holdout import (
     RANDOM_STATE,
     Evaluated,
@@ -367,8 +369,17 @@ def _release(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task
         )
         for outcome in shipped.policy.outcomes
     }
-    by_lead = evaluate_by_lead(policy, evaluated, table, gate_inputs)
+    by_lead = evaluate_by_lead(policy, evaluated, table, gate_inputs, _company_mqls(task, table))
     return _Release(shipped, labels, by_lead, promoted, disqualified, importance)
+
+
+def _company_mqls(task: _Task, table: TrainingTable) -> npt.NDArray[np.int8] | None:
+    """Which leads of the held-out period the company itself made MQLs; None where the data does not tell."""
+    if not isinstance(task.data, Journeys):
+        return None
+    last = table.holdout.test
+    snapshots = pd.DataFrame({"lead_id": table.lead_id, "cutoff_time": table.cutoff_time}).iloc[last]
+    return find_company_mqls(task.data, snapshots, table.label[last], task.config.problem)
 
 
 def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _Task) -> _Shipped:

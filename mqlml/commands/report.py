@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
+from mqlml.commands.check import read_leads
 from mqlml.commands.inputs import load_model
-from mqlml.config import read_config
-from mqlml.errors import OutputError, UsageError
+from mqlml.config import Config, read_config
+from mqlml.errors import UsageError
+from mqlml.evaluation.slices import find_group_column
+from mqlml.features import Feature
 from mqlml.insight import summarize_open_leads
+from mqlml.insight.open_leads import SPLITS, Split
+from mqlml.journeys import read_flat
 from mqlml.monitoring import MonitorResult
 from mqlml.progress import Progress
 from mqlml.registry import Version
 from mqlml.render import list_tables, render_markdown, render_report
 from mqlml.render.results import ReportResult
 from mqlml.results import from_json_safe
-from mqlml.scoring import check_target, read_open_leads, write_table, write_text
+from mqlml.scoring import check_target, make_folder, read_open_leads, write_table, write_text
 from mqlml.scoring.stored import read_json
 
 __all__ = ["ReportFormat", "ReportOptions", "write_report"]
@@ -36,7 +42,7 @@ class ReportOptions:
     scores : path, optional
         Scores of open leads, of which the report then tells.
     tables : path, optional
-        A folder that gets a CSV file for each table.
+        A folder that gets a CSV file for each table; it is made where it does not exist.
     monitoring : path, optional
         What ``mqlml monitor --json`` printed about the version, for a section of the HTML page.
     """
@@ -61,16 +67,19 @@ def write_report(
     ------
     OutputError
         If a file or the folder of tables cannot be written.
-    SourceError
-        If the scores cannot be read.
+    SourceError, ContractError
+        If the scores cannot be read, or, where there are scores, the leads.
     """
     options = options or ReportOptions()
     config = read_config(config_path)
     target = check_target(out or f"report.{options.format}", suffixes=(f".{options.format}",))
-    folder = None if options.tables is None else _check_tables(options.tables)
-    open_leads = None if options.scores is None else summarize_open_leads(read_open_leads(options.scores))
+    folder = None if options.tables is None else make_folder(options.tables, option="--tables")
+    scores = None if options.scores is None else read_open_leads(options.scores)
     with progress.step("load"):
         bundle, version = load_model(config, model)
+        open_leads = None
+        if scores is not None:
+            open_leads = summarize_open_leads(scores, _read_sources(config, bundle.plan.features))
     monitored = None if options.monitoring is None else _read_monitoring(options, version)
     if options.format == "html":
         text = render_report(
@@ -114,10 +123,16 @@ def _read_monitoring(options: ReportOptions, version: Version) -> MonitorResult:
     return result
 
 
-def _check_tables(path: str | Path) -> Path:
-    folder = Path(path)
-    if not folder.is_dir():
-        raise OutputError(
-            f"--tables needs a folder to write CSV files to; {str(path)!r} is none. Make it first"
-        )
-    return folder
+def _read_sources(config: Config, features: Sequence[Feature]) -> dict[Split, pd.Series]:
+    """Source and region of every lead by its id, as far as its table tells them."""
+    columns = {by: feature for by in SPLITS if (feature := find_group_column(features, by)) is not None}
+    if not columns:
+        return {}
+    leads = read_flat(config).leads if config.data.flat is not None else read_leads(config)[0].leads
+    found: dict[Split, pd.Series] = {}
+    for by, feature in columns.items():
+        name = feature.words[0] if feature.words else feature.what
+        if name in leads:
+            values = leads[name].set_axis(leads["lead_id"].astype("str"))
+            found[by] = values.rename(feature.text.heading)
+    return found

@@ -2,7 +2,7 @@
 
 from mqlml.evaluation.ageing import LearningPoint, measure_curve
 from mqlml.evaluation.bootstrap import Estimate
-from mqlml.evaluation.by_lead import Asked, ByLead, LabelByLead, ThresholdPoint
+from mqlml.evaluation.by_lead import Asked, ByLead, CompanyMqls, LabelByLead, ThresholdPoint
 from mqlml.evaluation.curves import (
     CalibrationBand,
     Decile,
@@ -80,6 +80,7 @@ __all__ = [
     "CalibrationSummary",
     "Choice",
     "Columns",
+    "CompanyMqls",
     "Comparison",
     "DataFindings",
     "DataSummary",

@@ -12,17 +12,33 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from mqlml.config import Problem
 from mqlml.evaluation.bootstrap import Estimate, cluster_inflation
 from mqlml.evaluation.curves import wilson_interval
 from mqlml.evaluation.holdout import Evaluated, holdout_weeks
+from mqlml.journeys import Journeys
 from mqlml.model import PointsBaseline
 from mqlml.policy import GateInputs, LabelPolicy
 from mqlml.results import Number, Result
+from mqlml.times import column_to_microseconds
 from mqlml.training import TrainingTable
+from mqlml.training.snapshots import conversion_times, stage_times
 from mqlml.types import Floats, Ints, Mask
 
-__all__ = ["Asked", "ByLead", "LabelByLead", "ThresholdPoint", "count_leads", "evaluate_by_lead"]
+__all__ = [
+    "Asked",
+    "ByLead",
+    "CompanyMqls",
+    "LabelByLead",
+    "LabelRows",
+    "LeadRows",
+    "ThresholdPoint",
+    "count_leads",
+    "evaluate_by_lead",
+    "find_company_mqls",
+]
 
 _POINTS = 80
 """Points of the curve; the steps between them grow with the number of leads."""
@@ -68,6 +84,18 @@ class LabelByLead(ThresholdPoint):
 
 
 @dataclass(frozen=True)
+class CompanyMqls(Result):
+    """The leads that the company itself made MQLs, beside as many that the model ranks highest."""
+
+    leads: int
+    """Leads that were MQLs by the end of the held-out period."""
+    converted: int
+    """Those of them that convert afterwards."""
+    model_converted: Estimate
+    """Leads that convert among as many of the highest probability, ties drawn at random."""
+
+
+@dataclass(frozen=True)
 class ByLead(Result):
     """The held-out period counted in leads."""
 
@@ -81,6 +109,8 @@ class ByLead(Result):
     """By label, lowest first, at the thresholds chosen before the period."""
     curve: tuple[ThresholdPoint, ...]
     """Thresholds from the highest to the lowest, those of the labels among them."""
+    company_mqls: CompanyMqls | None = None
+    """None where the data does not tell which leads the company made MQLs."""
 
     @property
     def base_rate(self) -> float:
@@ -108,76 +138,116 @@ class _Leads:
             threshold=threshold,
             leads=leads,
             converted=converted,
-            precision=self._share(converted, leads),
-            recall=self._share(converted, self.converted),
+            precision=self.share(converted, leads),
+            recall=self.share(converted, self.converted),
             points_converted=points_converted,
         )
 
-    def _share(self, some: int, of: int) -> Estimate:
+    def share(self, some: float, of: int) -> Estimate:
         if not of:
             return Estimate(float("nan"), float("nan"), float("nan"))
         low, high = wilson_interval(some / self.inflation, of / self.inflation)
         return Estimate(some / of, low, high)
 
 
-def count_leads(
-    selected: Mapping[str, Mask],
-    y: npt.ArrayLike,
-    score: Floats,
-    points: Floats,
-    *,
-    leads: npt.ArrayLike,
-    clusters: npt.ArrayLike,
-    thresholds: Mapping[str, float],
-    asked: Mapping[str, Asked | None],
-    weeks: float | None,
-) -> ByLead:
+@dataclass(frozen=True)
+class LeadRows:
+    """Held-out snapshots with what leads are counted by.
+
+    Attributes
+    ----------
+    label : array of shape (n,), 0 or 1
+    leads, clusters : arrays of shape (n,)
+        The lead, and the account or else the lead, of each snapshot.
+    score, points : ndarray of float64, shape (n,)
+        The calibrated probability, and the points of the points rule.
+    company : ndarray of int8, shape (n,), or None
+        2 where the company made the lead an MQL and it converts afterwards, 1 where it made it one, else 0.
+    """
+
+    label: npt.ArrayLike
+    leads: npt.ArrayLike
+    clusters: npt.ArrayLike
+    score: Floats
+    points: Floats
+    company: npt.NDArray[np.int8] | None = None
+
+
+@dataclass(frozen=True)
+class LabelRows:
+    """Which snapshots meet the threshold of one label.
+
+    Attributes
+    ----------
+    threshold : float
+    meets : ndarray of bool, shape (n,)
+    asked : Asked or None
+    """
+
+    threshold: float
+    meets: Mask
+    asked: Asked | None
+
+
+def count_leads(rows: LeadRows, labels: Mapping[str, LabelRows], *, weeks: float | None) -> ByLead:
     """Count leads for labels and for a curve of thresholds.
 
     Parameters
     ----------
-    selected : dict of arrays of bool, shape (n,)
-        By label, lowest first: whether each snapshot meets its threshold.
-    y : array of shape (n,), 0 or 1
-    score, points : arrays of shape (n,)
-        The calibrated probability, and the points of the points rule.
-    leads, clusters : arrays of shape (n,)
-        The lead, and the account or else the lead, of each snapshot.
-    thresholds, asked : by label
-    weeks : length of the period; None without dates.
+    rows : LeadRows
+    labels : dict of LabelRows
+        By label, lowest first.
+    weeks : float or None
+        Length of the period; None without dates.
     """
-    won = np.asarray(y) > 0
-    _, first, codes = np.unique(np.asarray(leads), return_index=True, return_inverse=True)
-    ever = np.zeros(len(first), dtype=np.bool_)
-    ever[codes[won]] = True
-    rate = float(ever.mean())
-    inflation = 1.0
-    if 0 < rate < 1:
-        members = np.unique(np.asarray(clusters)[first], return_inverse=True)[1]
-        share: Floats = np.full(len(ever), rate)
-        error: Floats = ever - share
-        inflation = cluster_inflation(error, share, members)
-    found = _Leads(codes, len(first), won, int(ever.sum()), inflation)
-    best, best_won = _highest(score, found)
-    rule = _rank(*_highest(points, found)) if np.ptp(points) > 0 else None
-    labels, below = {}, None
-    for name, rows in selected.items():
-        has, wins = found.any(rows), found.any(rows & won)
+    found = _group_by_lead(rows)
+    best, best_won = _highest(rows.score, found)
+    rule = _rank(*_highest(rows.points, found)) if np.ptp(rows.points) > 0 else None
+    counted, below = {}, None
+    for name, label in labels.items():
+        has, wins = found.any(label.meets), found.any(label.meets & found.y)
         n, wins_n = int(has.sum()), int(wins.sum())
-        point = found.point(thresholds[name], n, wins_n, _at(rule, n))
+        point = found.point(label.threshold, n, wins_n, _at(rule, n))
         same = below is not None and bool((has == below[1]).all())
-        labels[name] = LabelByLead(
-            **vars(point), asked=asked[name], same_as=below[0] if below is not None and same else None
+        counted[name] = LabelByLead(
+            **vars(point), asked=label.asked, same_as=below[0] if below is not None and same else None
         )
         below = name, has
     order, wins = np.sort(best)[::-1], np.sort(best_won[~np.isnan(best_won)])
     ranks = np.unique(np.ceil(len(order) * (np.arange(1, _POINTS + 1) / _POINTS) ** 1.5).astype(np.int64))
     curve = []
-    levels = np.concatenate([order[ranks - 1], np.array(list(thresholds.values()))])
+    levels = np.concatenate([order[ranks - 1], np.array([label.threshold for label in labels.values()])])
     for threshold in np.unique(levels)[::-1].tolist():
         n = int((order >= threshold).sum())
         curve.append(found.point(threshold, n, int((wins >= threshold).sum()), _at(rule, n)))
-    return ByLead(found.number, found.converted, weeks, labels, tuple(curve))
+    company = None if rows.company is None else _beside_company(rows.company, found, _rank(best, best_won))
+    return ByLead(found.number, found.converted, weeks, counted, tuple(curve), company)
+
+
+def _group_by_lead(rows: LeadRows) -> _Leads:
+    won = np.asarray(rows.label) > 0
+    _, first, codes = np.unique(np.asarray(rows.leads), return_index=True, return_inverse=True)
+    ever = np.zeros(len(first), dtype=np.bool_)
+    ever[codes[won]] = True
+    rate = float(ever.mean())
+    inflation = 1.0
+    if 0 < rate < 1:
+        members = np.unique(np.asarray(rows.clusters)[first], return_inverse=True)[1]
+        share: Floats = np.full(len(ever), rate)
+        error: Floats = ever - share
+        inflation = cluster_inflation(error, share, members)
+    return _Leads(codes, len(first), won, int(ever.sum()), inflation)
+
+
+def _beside_company(
+    company: npt.NDArray[np.int8], leads: _Leads, model: tuple[Floats, Floats]
+) -> CompanyMqls | None:
+    """None where the company made no lead of the period an MQL."""
+    n, won = int(leads.any(company > 0).sum()), int(leads.any(company > 1).sum())
+    if n == 0:
+        return None
+    share = leads.share(_at(model, n), n)
+    return CompanyMqls(n, won, Estimate(n * share.value, n * share.low, n * share.high))
 
 
 def _highest(score: Floats, leads: _Leads) -> tuple[Floats, Floats]:
@@ -202,24 +272,61 @@ def _at(rule: tuple[Floats, Floats] | None, n: int) -> float:
     return float("nan") if rule is None else float(np.interp(n, *rule))
 
 
+def find_company_mqls(
+    journeys: Journeys, snapshots: pd.DataFrame, label: npt.ArrayLike, problem: Problem
+) -> npt.NDArray[np.int8] | None:
+    """Of each snapshot, whether the company made its lead an MQL, as `LeadRows.company`.
+
+    A lead counts from the moment at which the company knew the stage, if that is not after the last snapshot of the
+    period, and as converted if it did so after that moment and one of its snapshots is followed by a conversion.
+
+    Parameters
+    ----------
+    journeys : Journeys
+    snapshots : DataFrame
+        ``lead_id`` and ``cutoff_time`` of the period.
+    label : array of shape (n,), 0 or 1
+    problem : Problem
+
+    Returns
+    -------
+    ndarray of int8, or None where the stages do not tell, or MQLs are what is predicted.
+    """
+    if problem.outcome == "mql" or not (journeys.outcomes["stage"] == "mql").any():
+        return None
+    lead = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
+    known, won_at = stage_times(journeys, "mql")[lead], conversion_times(journeys, problem)[lead]
+    is_mql = known <= column_to_microseconds(snapshots["cutoff_time"]).max()
+    converts = pd.Series(np.asarray(label) > 0).groupby(lead).transform("any").to_numpy()
+    return np.where(is_mql & converts & (known < won_at), 2, np.where(is_mql, 1, 0)).astype(np.int8)
+
+
 def evaluate_by_lead(
-    policy: LabelPolicy, evaluated: Evaluated, table: TrainingTable, gate_inputs: GateInputs
+    policy: LabelPolicy,
+    evaluated: Evaluated,
+    table: TrainingTable,
+    gate_inputs: GateInputs,
+    company: npt.NDArray[np.int8] | None,
 ) -> ByLead:
-    """The held-out period counted in leads, at the thresholds that were chosen before it."""
+    """The held-out period counted in leads, at the thresholds that were chosen before it.
+
+    ``company`` tells which leads the company made MQLs, as `find_company_mqls` finds it.
+    """
     last = table.holdout.test
     meets = policy.meets_thresholds(evaluated.probability, gate_inputs)
-    names = [outcome.label for outcome in policy.outcomes]
-    return count_leads(
-        {name: meets[:, place] for place, name in enumerate(names)},
-        table.label[last],
-        evaluated.probability,
-        PointsBaseline(table.plan.features).points(table.features.iloc[last]),
+    rows = LeadRows(
+        label=table.label[last],
         leads=table.lead[last],
         clusters=table.group[last],
-        thresholds={outcome.label: outcome.threshold for outcome in policy.outcomes},
-        asked={outcome.label: _asked(outcome.rule) for outcome in policy.outcomes},
-        weeks=holdout_weeks(table),
+        score=evaluated.probability,
+        points=PointsBaseline(table.plan.features).points(table.features.iloc[last]),
+        company=company,
     )
+    labels = {
+        outcome.label: LabelRows(outcome.threshold, meets[:, place], _asked(outcome.rule))
+        for place, outcome in enumerate(policy.outcomes)
+    }
+    return count_leads(rows, labels, weeks=holdout_weeks(table))
 
 
 def _asked(rule: Mapping[str, object]) -> Asked | None:

@@ -32,6 +32,7 @@ __all__ = [
     "check_slices",
     "choose_slices",
     "evaluate_slices",
+    "find_group_column",
     "find_slices",
     "warn_of_slices",
 ]
@@ -75,6 +76,13 @@ _ASKED: tuple[Callable[[Feature], bool], ...] = (
     _is_role,
 )
 """What people ask about: personas, regions, sources, firms, roles, in this order."""
+
+
+def find_group_column(features: Sequence[Feature], of: Literal["source", "region"]) -> Feature | None:
+    """The first attribute of the leads that tells where they came from, or from which region they are."""
+    words = _SOURCES if of == "source" else _REGIONS
+    found = (one for one in features if one.kind == "category" and _is_attribute(words, one))
+    return next(found, None)
 
 
 def check_slices(data: Journeys | FlatTable, table: TrainingTable, config: Config) -> None:

@@ -4,7 +4,9 @@ from mqlml.insight.attribution import Attribution, ChannelCredit
 from mqlml.insight.impact import Impact, measure_impact
 from mqlml.insight.lead import (
     Change,
+    EarlierMoment,
     Explanation,
+    LogOdds,
     PointsPercentile,
     Reason,
     TimelineEvent,
@@ -14,15 +16,25 @@ from mqlml.insight.lead import (
     explain_lead,
     read_timeline,
 )
-from mqlml.insight.open_leads import OpenLeads, ProbabilityBand, summarize_open_leads
+from mqlml.insight.open_leads import (
+    OpenLeads,
+    OpenLeadsGroup,
+    OpenLeadsSplit,
+    ProbabilityBand,
+    summarize_open_leads,
+)
 
 __all__ = [
     "Attribution",
     "Change",
     "ChannelCredit",
+    "EarlierMoment",
     "Explanation",
     "Impact",
+    "LogOdds",
     "OpenLeads",
+    "OpenLeadsGroup",
+    "OpenLeadsSplit",
     "PointsPercentile",
     "ProbabilityBand",
     "Reason",

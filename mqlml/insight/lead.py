@@ -35,7 +35,9 @@ from mqlml.training.snapshots import exit_times
 
 __all__ = [
     "Change",
+    "EarlierMoment",
     "Explanation",
+    "LogOdds",
     "PointsPercentile",
     "Reason",
     "TimelineEvent",
@@ -189,6 +191,34 @@ class TrendPoint(Result):
 
 
 @dataclass(frozen=True)
+class LogOdds(Result):
+    """What the log-odds of a probability are made of: the base and the points of all families sum to the total."""
+
+    total: float
+    """Of the probability."""
+    base: float
+    """Of the average training row."""
+    points: dict[Family, float]
+    """Log-odds that each family adds."""
+    fit: PointsPercentile
+    """What profile adds."""
+    engagement: PointsPercentile
+    """What channel and actions add."""
+
+
+@dataclass(frozen=True)
+class EarlierMoment(Result):
+    """An earlier moment that a lead is compared with."""
+
+    at: str
+    """ISO time in UTC."""
+    probability: float
+    """The probability at that moment."""
+    changes: tuple[Change, ...]
+    """What moved the log-odds since, the largest change first."""
+
+
+@dataclass(frozen=True)
 class Explanation(Result):
     """One lead at one moment: score, reasons and timeline."""
 
@@ -208,24 +238,12 @@ class Explanation(Result):
     """The label it gets."""
     label_reason: str
     """Why, as a sentence for people."""
-    log_odds: float
-    """Of the probability: the base and the points of all reasons together."""
-    base: float
-    """Log-odds of the average training row."""
-    fit: PointsPercentile
-    """What profile adds."""
-    engagement: PointsPercentile
-    """What channel and actions add."""
-    points: dict[Family, float]
-    """Log-odds that each family adds."""
+    log_odds: LogOdds
+    """What the log-odds of the probability are made of."""
     reasons: tuple[Reason, ...]
     """Every signal that adds anything, the strongest first, for or against."""
-    since: str | None
-    """The earlier moment that it is compared with, an ISO time in UTC; None where there is none."""
-    probability_before: float | None
-    """The probability at that moment."""
-    changes: tuple[Change, ...]
-    """What moved the log-odds since, the largest change first."""
+    earlier: EarlierMoment | None
+    """What it is compared with; None where there is nothing."""
     timeline: tuple[TimelineEvent, ...]
     """All events known by then, the newest first."""
     trend: tuple[TrendPoint, ...]
@@ -366,7 +384,6 @@ def _explain(
     place = int(np.flatnonzero((scores["lead_id"] == lead_id).to_numpy())[0])
     own = scores.iloc[place]
     families = {family: scores[f"{family}_points"].to_numpy() for family in FAMILIES}
-    probabilities = _probabilities(bundle, features)
     return Explanation(
         lead_id=lead_id,
         as_of=format_instant(as_of),
@@ -374,17 +391,21 @@ def _explain(
         **{name: float(own[name]) for name in ("probability", "raw_score", "score")},
         label=str(own["label"]),
         label_reason=str(own["label_reason"]),
-        log_odds=float(found.total[-1]),
-        base=found.base,
-        fit=_place(families["profile"], place),
-        engagement=_place(families["channel"] + families["actions"], place),
-        points={family: float(points[place]) for family, points in families.items()},
+        log_odds=LogOdds(
+            total=float(found.total[-1]),
+            base=found.base,
+            points={family: float(points[place]) for family, points in families.items()},
+            fit=_place(families["profile"], place),
+            engagement=_place(families["channel"] + families["actions"], place),
+        ),
         reasons=tuple(_reasons(bundle, found, features)),
-        since=None if since is None else format_instant(since),
-        probability_before=float(probabilities[0]) if since is not None else None,
-        changes=tuple(compare_moments(found, bundle.plan.features, features, bundle.reason_signals))
-        if since is not None
-        else (),
+        earlier=None
+        if since is None
+        else EarlierMoment(
+            format_instant(since),
+            float(_probabilities(bundle, features)[0]),
+            tuple(compare_moments(found, bundle.plan.features, features, bundle.reason_signals)),
+        ),
         timeline=tuple(timeline),
         trend=(),
     )

@@ -185,6 +185,9 @@ def choose_signal_reasons(
         Log-odds below which a signal is no reason.
     """
     n, group = len(contributions.added), np.array(signals.group, dtype=np.int64)
+    usable, direction = ~np.array(signals.is_total, dtype=np.bool_), np.array(signals.direction)
+    did = done & np.array(signals.is_event, dtype=np.bool_)
+    allowed = np.array([usable & (~did | (direction == way)) for way in (1, -1)])
     members = np.argsort(group, kind="stable")
     first = np.searchsorted(group[members], np.arange(len(signals.signals) + 1))
     chosen = np.full((2 * number, n), -1, dtype=np.int64)
@@ -193,9 +196,7 @@ def choose_signal_reasons(
         np.ascontiguousarray(contributions.added.T),
         members,
         first,
-        np.array(signals.is_total, dtype=np.bool_),
-        np.array(signals.direction, dtype=np.int64),
-        np.ascontiguousarray((done & np.array(signals.is_event, dtype=np.bool_)).T),
+        np.ascontiguousarray(allowed.transpose(0, 2, 1)),
         least,
         chosen,
         strongest,
@@ -300,9 +301,7 @@ def _choose(
     values: Floats,
     members: Ints,
     first: Ints,
-    is_total: Mask,
-    direction: Ints,
-    done: Mask,
+    allowed: npt.NDArray[np.bool_],
     least: float,
     chosen: Ints,
     strongest: Ints,
@@ -310,7 +309,8 @@ def _choose(
     """Fill each column of ``chosen`` with the strongest signals of a row, for in the first half, and ``strongest``
     with the member of each that contributes most.
 
-    ``values`` has the shape (columns, n), ``done`` (signals, n); signal ``s`` is ``members[first[s]:first[s + 1]]``.
+    ``values`` has the shape (columns, n); signal ``s`` is ``members[first[s]:first[s + 1]]``; ``allowed``, of shape
+    (2, signals, n), tells which signals may speak for a row, and which against it.
     """
     number, n, signals = len(chosen) // 2, values.shape[1], len(first) - 1
     size = np.empty(number)
@@ -330,9 +330,9 @@ def _choose(
                 found = 0
                 for signal in range(signals):
                     total = sign * sums[signal, row - low]
-                    if is_total[signal] or total < least or (found == number and total <= size[number - 1]):
+                    if total < least or (found == number and total <= size[number - 1]):
                         continue
-                    if done[signal, row] and direction[signal] != sign:
+                    if not allowed[half, signal, row]:
                         continue
                     place = min(found, number - 1)
                     found = min(found + 1, number)

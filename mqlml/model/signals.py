@@ -37,6 +37,7 @@ __all__ = [
     "Direction",
     "Explanation",
     "LeftOutSignal",
+    "RawComparison",
     "SignalEstimate",
     "SignalLevel",
     "SignalName",
@@ -99,6 +100,24 @@ class Explanation(Result):
 
 
 @dataclass(frozen=True)
+class RawComparison(Result):
+    """Conversion with and without something at the same ages, and what else goes with the difference."""
+
+    with_rate: Number
+    """Share of the snapshots with it that convert; null where no snapshots of the same age can be compared."""
+    without_rate: Number
+    """Share of the snapshots without it that convert, weighted to the ages of those with it."""
+    difference: SignalEstimate
+    """The difference of these two, with an interval that allows for accounts."""
+    direction: Direction
+    """What the difference says."""
+    explained_share: Number
+    """Share of the difference, in log-odds, that goes with other signals; null where there is no clear one."""
+    explained_by: tuple[Explanation, ...]
+    """The two signals that explain most of a clear difference; empty where there is none."""
+
+
+@dataclass(frozen=True)
 class SignalLevel(Result):
     """An event type, or one level of an attribute: how leads with it convert, raw and compared with like leads."""
 
@@ -116,24 +135,14 @@ class SignalLevel(Result):
     """Leads with such a snapshot."""
     reach: Number
     """These leads as a share of all leads."""
-    with_rate: Number
-    """Share of the snapshots with it that convert; null where no snapshots of the same age can be compared."""
-    without_rate: Number
-    """Share of the snapshots without it that convert, weighted to the ages of those with it."""
-    raw: SignalEstimate
-    """The difference of these two, with an interval that allows for accounts."""
+    raw: RawComparison
+    """All leads with it beside all without it."""
     like_leads: SignalEstimate
     """The difference from like leads: the same in everything else but, for a level, at the mix of all levels."""
-    raw_direction: Direction
-    """What the raw difference says."""
     direction: Direction
     """What the comparison with like leads says."""
     rare_but_telling: bool
     """Whether fewer than 5% of the leads have it and the raw difference is clear."""
-    explained_share: Number
-    """Share of the raw difference, in log-odds, that goes with other signals; null where there is no clear one."""
-    explained_by: tuple[Explanation, ...]
-    """The two signals that explain most of a clear raw difference; empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -267,15 +276,17 @@ def _make_levels(
                 snapshots=int(has.sum()),
                 leads=leads,
                 reach=leads / n_leads,
-                with_rate=_number(raw.with_rate[place]),
-                without_rate=_number(raw.without_rate[place]),
-                raw=difference,
+                raw=RawComparison(
+                    with_rate=_number(raw.with_rate[place]),
+                    without_rate=_number(raw.without_rate[place]),
+                    difference=difference,
+                    direction=difference.direction,
+                    explained_share=share,
+                    explained_by=by,
+                ),
                 like_leads=alike,
-                raw_direction=difference.direction,
                 direction=alike.direction,
                 rare_but_telling=clear and leads / n_leads < _RARE,
-                explained_share=share,
-                explained_by=by,
             )
         )
     return levels

@@ -33,6 +33,7 @@ __all__ = [
     "BaseRatePeriod",
     "CatalogEntry",
     "CheckResult",
+    "CheckWarnings",
     "ClosedPeriod",
     "DataNeed",
     "DemoResult",
@@ -78,6 +79,16 @@ class DataNeed(Result):
     """Earlier snapshots left out because their lead or account is in the held-out period, too."""
 
 
+@dataclass(frozen=True)
+class CheckWarnings(Result):
+    """What to read before a model is trained."""
+
+    data: tuple[DataWarning, ...] = ()
+    """What the data as a whole gives reason to doubt."""
+    config: tuple[str, ...] = ()
+    """Settings of the config that have no effect or need care, as sentences for people."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckResult(Result):
     """What a config and its data are good for."""
@@ -102,12 +113,10 @@ class CheckResult(Result):
     """Columns that carry most of the skill, to be confirmed as known at the cutoff."""
     leak_test: PerturbationTest | None
     """The perturbation test against leaks; None for a flat table, which has no times."""
-    data_warnings: tuple[DataWarning, ...] = ()
-    """What the data as a whole gives reason to doubt."""
     notices: tuple[Notice, ...] = ()
     """What was changed or found while the tables were read."""
-    config_warnings: tuple[str, ...]
-    """Settings of the config that have no effect or need care, as sentences for people."""
+    warnings: CheckWarnings = CheckWarnings()
+    """What the data and the config give reason to doubt."""
     features: int
     """Features that a model would get."""
     left_out: tuple[LeftOut, ...]

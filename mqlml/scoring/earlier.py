@@ -93,14 +93,14 @@ def find_scores(path: str | Path) -> list[Path]:
 
 
 def read_open_leads(path: str | Path) -> pd.DataFrame:
-    """Cutoff, probability and label of each open lead, from scores in Parquet or CSV.
+    """Lead, cutoff, probability and label of each open lead, from scores in Parquet or CSV.
 
     Raises
     ------
     SourceError
         If the file cannot be read or holds no scores.
     """
-    found = _read(Path(path), ["cutoff_time", "probability", "label"], option="--scores")
+    found = _read(Path(path), ["lead_id", "cutoff_time", "probability", "label"], option="--scores")
     if found.empty:
         raise SourceError(
             f"--scores must hold at least one lead; {str(path)!r} holds none. Name another file"

@@ -36,6 +36,7 @@ __all__ = [
     "CsvStyle",
     "check_folder",
     "check_target",
+    "make_folder",
     "replace_file",
     "replace_folder",
     "to_arrow",
@@ -236,6 +237,25 @@ def write_text(text: str, path: str | Path) -> None:
     """
     data = text.encode("utf-8")
     _replace(check_target(path), lambda file: file.write(data))
+
+
+def make_folder(path: str | Path, *, option: str) -> Path:
+    """A folder to write into, which is made if it does not exist.
+
+    Raises
+    ------
+    OutputError
+        If it is a file, or cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{option} must name a folder to write into; {str(path)!r} cannot be made one: "
+            f"{(error.strerror or 'it is a file').lower()}. Name another folder"
+        ) from error
+    return folder
 
 
 def check_target(path: str | Path, *, suffixes: tuple[str, ...] | None = None) -> Path:

@@ -46,6 +46,7 @@ __all__ = [
     "find_snapshots",
     "fix_grid",
     "open_leads",
+    "stage_times",
 ]
 
 _AGE_BANDS = [days * DAY for days in (0, 7, 30, 90, 180, 365)]
@@ -151,6 +152,12 @@ def exit_times(journeys: Journeys, problem: Problem) -> Micros:
     rows = journeys.outcomes
     ends = rows[rows["stage"].isin({*TERMINAL_STAGES, problem.outcome})]
     return _first_per_lead(journeys, ends, first_known(ends))
+
+
+def stage_times(journeys: Journeys, stage: str) -> Micros:
+    """When the company first knew that each lead had reached a stage; `NEVER` where it has not."""
+    rows = journeys.outcomes[journeys.outcomes["stage"] == stage]
+    return _first_per_lead(journeys, rows, first_known(rows))
 
 
 def conversion_times(journeys: Journeys, problem: Problem) -> Micros:

@@ -37,9 +37,9 @@ def test_a_new_row_is_explained(
     assert code == 0, err
     result = json.loads(out)
     odds = result["probability"] / (1 - result["probability"])
-    added = result["base"] + sum(reason["points"] for reason in result["reasons"])
+    added = result["log_odds"]["base"] + sum(reason["points"] for reason in result["reasons"])
     assert math.log(odds) == pytest.approx(added, abs=1e-9)
-    assert (result["timeline"], result["changes"], result["since"]) == ([], [], None)
+    assert (result["timeline"], result["earlier"]) == ([], None)
     said = [reason["sentence"] for reason in result["reasons"]]
     assert ("visits: 2.5" if lead == "901" else "visits not given") in said
     code, out, _ = run(["explain", lead, "--leads", "new.csv"], capsys)

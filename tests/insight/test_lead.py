@@ -52,8 +52,8 @@ def test_it_says_what_the_scores_say(scores: pd.DataFrame, moved: int, explained
     assert explained.lead_id == moved
     for name in ("probability", "raw_score", "score", "label", "label_reason"):
         assert getattr(explained, name) == row[name]
-    assert explained.base == row["base_points"]
-    for family, points in explained.points.items():
+    assert explained.log_odds.base == row["base_points"]
+    for family, points in explained.log_odds.points.items():
         assert points == row[f"{family}_points"]
     for kind, sign, nothing in (("reason", 1, NOTHING_FOR), ("against", -1, NOTHING_AGAINST)):
         given = [one.sentence for one in explained.reasons if one.given and one.points * sign > 0]
@@ -63,23 +63,23 @@ def test_it_says_what_the_scores_say(scores: pd.DataFrame, moved: int, explained
 
 
 def test_reasons_and_base_sum_to_the_log_odds(explained: Explanation) -> None:
-    total = explained.base + sum(reason.points for reason in explained.reasons)
-    assert total == pytest.approx(explained.log_odds, abs=1e-9)
-    assert explained.log_odds == pytest.approx(logit(explained.probability), abs=1e-9)
+    total = explained.log_odds.base + sum(reason.points for reason in explained.reasons)
+    assert total == pytest.approx(explained.log_odds.total, abs=1e-9)
+    assert explained.log_odds.total == pytest.approx(logit(explained.probability), abs=1e-9)
     sizes = [abs(reason.points) for reason in explained.reasons]
     assert sizes == sorted(sizes, reverse=True)
 
 
 def test_changes_sum_to_the_change_of_the_log_odds(made: Made, moved: int, explained: Explanation) -> None:
     before = score(made.bundle, made.journeys, made.config, as_of=SINCE, scored_at=SINCE, lead_ids=[moved])
-    assert explained.probability_before == before["probability"].iloc[0]
-    assert explained.since == "2025-02-14"
-    change = logit(explained.probability) - logit(explained.probability_before)
+    assert explained.earlier.probability == before["probability"].iloc[0]
+    assert explained.earlier.at == "2025-02-14"
+    change = logit(explained.probability) - logit(explained.earlier.probability)
     assert abs(change) > 0.01, "or the test would say nothing"
-    assert sum(change.points for change in explained.changes) == pytest.approx(change, abs=1e-9)
-    sizes = [abs(change.points) for change in explained.changes]
+    assert sum(change.points for change in explained.earlier.changes) == pytest.approx(change, abs=1e-9)
+    sizes = [abs(change.points) for change in explained.earlier.changes]
     assert sizes == sorted(sizes, reverse=True)
-    assert any(change.before != change.now for change in explained.changes)
+    assert any(change.before != change.now for change in explained.earlier.changes)
 
 
 def test_fit_and_engagement_are_ranked_among_the_open_leads(
@@ -87,11 +87,11 @@ def test_fit_and_engagement_are_ranked_among_the_open_leads(
 ) -> None:
     profile = scores["profile_points"]
     own = profile[scores["lead_id"] == moved].iloc[0]
-    assert explained.fit.points == own
+    assert explained.log_odds.fit.points == own
     ranked = 100 * ((profile < own).mean() + (profile == own).mean() / 2)
-    assert explained.fit.percentile == pytest.approx(ranked)
+    assert explained.log_odds.fit.percentile == pytest.approx(ranked)
     both = scores["channel_points"] + scores["actions_points"]
-    assert explained.engagement.points == both[scores["lead_id"] == moved].iloc[0]
+    assert explained.log_odds.engagement.points == both[scores["lead_id"] == moved].iloc[0]
 
 
 def test_the_timeline_holds_what_was_known_newest_first(
@@ -147,10 +147,10 @@ def test_a_lead_without_acts_has_an_empty_timeline(made: Made) -> None:
 def test_without_since_it_is_a_week_or_the_creation(made: Made, scores: pd.DataFrame, moved: int) -> None:
     born = made.journeys.leads.set_index("lead_id")["created_at"]
     found = explain_lead(made.bundle, made.journeys, made.config, moved, as_of=AS_OF)
-    assert found.since == "2025-02-22"
+    assert found.earlier.at == "2025-02-22"
     young = next(lead for lead in scores["lead_id"] if born[lead] > pd.Timestamp("2025-02-23", tz="UTC"))
     found = explain_lead(made.bundle, made.journeys, made.config, young, as_of=AS_OF)
-    assert pd.Timestamp(found.since).floor("s") == born[young].floor("s")
+    assert pd.Timestamp(found.earlier.at).floor("s") == born[young].floor("s")
 
 
 def test_the_last_scores_before_say_since_when(made: Made, moved: int, tmp_path: Path) -> None:
@@ -162,10 +162,10 @@ def test_the_last_scores_before_say_since_when(made: Made, moved: int, tmp_path:
     previous = read_scores(tmp_path / "scores.csv")
     keys = {"as_of": AS_OF, "previous": previous}
     found = explain_lead(made.bundle, made.journeys, made.config, moved, **keys)
-    assert found.since == "2025-02-17"
-    assert found.probability_before == parts[1]["probability"].iloc[0]
+    assert found.earlier.at == "2025-02-17"
+    assert found.earlier.probability == parts[1]["probability"].iloc[0]
     asked = explain_lead(made.bundle, made.journeys, made.config, moved, since=SINCE, **keys)
-    assert asked.since == "2025-02-14"
+    assert asked.earlier.at == "2025-02-14"
 
 
 def test_what_happens_later_changes_no_word(made: Made, moved: int, explained: Explanation) -> None:

@@ -24,6 +24,7 @@ from mqlml.model.reasons import (
 from mqlml.model.signal_columns import SignalKey
 from mqlml.model.signals import (
     Direction,
+    RawComparison,
     SignalEstimate,
     SignalLevel,
     SignalName,
@@ -51,8 +52,8 @@ def result(
 ) -> SignalResult:
     estimate = SignalEstimate(0.0, -0.1, 0.1)
     level = SignalLevel(
-        what, what, None if kind == "event" else "big", False, 90, 80, 0.1, 0.1, 0.1, estimate, estimate,
-        "no_clear_difference", direction, False, 0.0, (),
+        what, what, None if kind == "event" else "big", False, 90, 80, 0.1,
+        RawComparison(0.1, 0.1, estimate, "no_clear_difference", 0.0, ()), estimate, direction, False,
     )  # fmt: skip
     names = tuple(SignalName(family, name) for name in (what, *members))
     return SignalResult(names[0], names, kind, 0.1, 0.1, (level,))

@@ -41,9 +41,9 @@ def level_of(report: SignalReport, name: str, level: str | None = None) -> Signa
 def figures(report: SignalReport) -> dict[tuple[str, str | None], list[float]]:
     return {
         (one.name, one.level): [
-            one.with_rate,
-            one.without_rate,
-            *dataclasses.astuple(one.raw),
+            one.raw.with_rate,
+            one.raw.without_rate,
+            *dataclasses.astuple(one.raw.difference),
             *dataclasses.astuple(one.like_leads),
             signal.rank_value,
             one.leads,
@@ -68,17 +68,19 @@ def test_with_and_without_by_hand() -> None:
     report = find_signals(table_of(label, events={"visit": visit}, age=age), random_state=0)
     found = level_of(report, "visit")
     assert (found.snapshots, found.leads, found.reach) == (150, 150, 150 / 400)
-    assert found.with_rate == pytest.approx(25 / 150)
-    assert found.without_rate == pytest.approx(100 / 150 * 0.10 + 50 / 150 * 0.02)  # not 13 / 250
-    assert found.raw.value == pytest.approx(found.with_rate - found.without_rate)
+    assert found.raw.with_rate == pytest.approx(25 / 150)
+    assert found.raw.without_rate == pytest.approx(100 / 150 * 0.10 + 50 / 150 * 0.02)  # not 13 / 250
+    assert found.raw.difference.value == pytest.approx(found.raw.with_rate - found.raw.without_rate)
     assert report.base_rate == pytest.approx(38 / 400)
     # Of independent snapshots: the variances of both rates and that of the weights that the doers' ages give.
     doers = 25 / 150 * 125 / 150
-    weights = (100 * 0.1**2 + 50 * 0.02**2) / 150 - found.without_rate**2
-    covariance = (20 * 0.1 + 5 * 0.02) / 150 - found.with_rate * found.without_rate
+    weights = (100 * 0.1**2 + 50 * 0.02**2) / 150 - found.raw.without_rate**2
+    covariance = (20 * 0.1 + 5 * 0.02) / 150 - found.raw.with_rate * found.raw.without_rate
     others = (100 / 150) ** 2 * 0.1 * 0.9 / 100 + (50 / 150) ** 2 * 0.02 * 0.98 / 150
     error = np.sqrt((doers + weights - 2 * covariance) / 150 + others)
-    assert found.raw.high - found.raw.value == pytest.approx(Z * error, rel=2e-3)  # 400 / 399
+    assert found.raw.difference.high - found.raw.difference.value == pytest.approx(
+        Z * error, rel=2e-3
+    )  # 400 / 399
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -139,9 +141,9 @@ def test_snapshots_of_one_account_are_not_independent() -> None:
     copies = take(once, rows)
     as_accounts = dataclasses.replace(copies, account=copies.account * 10 + np.tile(np.arange(10), 600))
     wide = [level_of(find_signals(table, random_state=0), "visit") for table in (once, copies, as_accounts)]
-    assert wide[1].raw.low == pytest.approx(wide[0].raw.low, abs=1e-9)
-    assert wide[1].raw.high == pytest.approx(wide[0].raw.high, abs=1e-9)
-    width = [one.raw.high - one.raw.low for one in wide]
+    assert wide[1].raw.difference.low == pytest.approx(wide[0].raw.difference.low, abs=1e-9)
+    assert wide[1].raw.difference.high == pytest.approx(wide[0].raw.difference.high, abs=1e-9)
+    width = [one.raw.difference.high - one.raw.difference.low for one in wide]
     assert width[2] == pytest.approx(width[1] / np.sqrt(10), rel=0.01)
     alike = [one.like_leads.high - one.like_leads.low for one in wide]
     assert alike[2] < 0.6 * alike[1], "the covariance of like leads knows of accounts too"
@@ -154,8 +156,8 @@ def test_a_level_without_conversions_is_no_certainty() -> None:
     found = level_of(
         find_signals(table_of(label, attributes={"source": source}), random_state=0), "source", "fair"
     )
-    assert found.with_rate == 0
-    assert found.raw_direction == "less", (
+    assert found.raw.with_rate == 0
+    assert found.raw.direction == "less", (
         "the raw interval takes no variance from the leads that never convert"
     )
     assert found.direction == "no_clear_difference"
@@ -186,14 +188,17 @@ def test_what_is_said_agrees_with_the_figures(seed: int, n: int) -> None:
     for signal in report.signals:
         assert signal.importance == max(0.0, signal.rank_value)
         for one in signal.levels:
-            for direction, estimate in ((one.direction, one.like_leads), (one.raw_direction, one.raw)):
+            for direction, estimate in (
+                (one.direction, one.like_leads),
+                (one.raw.direction, one.raw.difference),
+            ):
                 assert (direction == "more") == (estimate.low > 0)
                 assert (direction == "less") == (estimate.high < 0)
                 assert estimate.low <= estimate.value <= estimate.high
-            assert one.rare_but_telling == (one.reach < 0.05 and one.raw_direction != "no_clear_difference")
-            assert bool(one.explained_by) <= (one.raw_direction != "no_clear_difference")
-            assert signal.signal not in [part.signal for part in one.explained_by]
-            shares = [part.share for part in one.explained_by]
+            assert one.rare_but_telling == (one.reach < 0.05 and one.raw.direction != "no_clear_difference")
+            assert bool(one.raw.explained_by) <= (one.raw.direction != "no_clear_difference")
+            assert signal.signal not in [part.signal for part in one.raw.explained_by]
+            shares = [part.share for part in one.raw.explained_by]
             assert shares == sorted(shares, reverse=True)
             assert sum(one.snapshots for one in signal.levels) == n or signal.kind == "event"
     values = [one.rank_value for one in report.signals if one.signal.family == "profile"]
@@ -289,18 +294,18 @@ def confounded(n: int = 4000) -> SignalTable:
 def test_why_the_raw_difference_and_like_leads_differ() -> None:
     report = find_signals(confounded(), random_state=0)
     webinar = level_of(report, "webinar")
-    assert webinar.raw_direction == "more"
+    assert webinar.raw.direction == "more"
     assert webinar.direction == "no_clear_difference"
-    assert webinar.explained_by[0].signal.what == "page_visit"
-    assert webinar.explained_by[0].more
-    assert webinar.explained_share > 0.8
+    assert webinar.raw.explained_by[0].signal.what == "page_visit"
+    assert webinar.raw.explained_by[0].more
+    assert webinar.raw.explained_share > 0.8
     text = format_explanation(webinar)
     assert text.startswith(
         "Leads with “webinar” convert more often, mostly because of what else they do and are: "
     )
-    assert f"they also have “page visit” ({webinar.explained_by[0].share:.0%} of the difference)" in text
+    assert f"they also have “page visit” ({webinar.raw.explained_by[0].share:.0%} of the difference)" in text
     visit = level_of(report, "page_visit")
-    assert visit.direction == visit.raw_direction == "more"
+    assert visit.direction == visit.raw.direction == "more"
     assert format_explanation(visit) == "", "nothing is to be explained where both say the same"
     assert report.signals[0].signal.what == "page_visit"
 
@@ -425,8 +430,10 @@ def test_what_no_lead_of_the_same_age_lacks_gets_no_figure() -> None:
         random_state=0,
     )
     none = level_of(report, "touch", "none")
-    assert np.isnan([none.with_rate, none.raw.value, none.like_leads.value, none.like_leads.low]).all()
-    assert none.direction == none.raw_direction == "no_clear_difference"
+    assert np.isnan(
+        [none.raw.with_rate, none.raw.difference.value, none.like_leads.value, none.like_leads.low]
+    ).all()
+    assert none.direction == none.raw.direction == "no_clear_difference"
     assert not np.isnan(level_of(report, "touch", "web").like_leads.value)
 
 

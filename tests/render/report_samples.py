@@ -41,6 +41,7 @@ from mqlml.features import Family
 from mqlml.journeys.quarantine import TableCount
 from mqlml.model.signals import (
     Explanation,
+    RawComparison,
     SignalEstimate,
     SignalLevel,
     SignalName,
@@ -404,14 +405,10 @@ def signal(
                 2 * leads,
                 leads,
                 leads / 3303,
-                *rates,
-                difference,
+                RawComparison(*rates, difference, difference.direction, 0.7 if explained else NAN, explained),
                 alike,
-                difference.direction,
                 alike.direction,
                 difference.direction != "no_clear_difference" and leads < 0.05 * 3303,
-                0.7 if explained else NAN,
-                explained,
             ),
         ),
     )

@@ -17,6 +17,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on the path")
 
 
+OPEN_ALL = "document.querySelectorAll('details').forEach((found) => { found.open = true; })"
+
 PATIENCE = 180_000
 """Milliseconds: how long a busy machine takes is no matter here."""
 
@@ -46,6 +48,7 @@ def page(browser: sync_api.Browser, file: Path) -> Iterator[sync_api.Page]:
     found.on("pageerror", lambda error: wrong.append(str(error)))
     found.on("request", lambda request: wrong.append(request.url) if request.url != file.as_uri() else None)
     found.goto(file.as_uri())
+    found.evaluate(OPEN_ALL)
     yield found
     assert wrong == []
     found.close()
@@ -95,7 +98,6 @@ def test_hours_and_value_follow_what_is_typed(page: sync_api.Page) -> None:
 def test_nothing_is_wider_than_the_screen(page: sync_api.Page, width: int, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
-    page.evaluate("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

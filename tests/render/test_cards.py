@@ -136,8 +136,8 @@ def test_figures_say_at_which_threshold_they_were_measured() -> None:
     moved = dataclasses.replace(normal(), labels={**normal().labels, "sql": label})
     assert plain(label_cards(moved)[0].threshold) == "25.0%"
     assert plain(label_cards(moved)[0].measured_at) == "21.2%"
-    assert "at the threshold chosen before it: <data" in render_report(moved)
-    assert "at the threshold chosen before it" not in render_report(normal())
+    assert "the threshold chosen before the test period; <data" in render_report(moved)
+    assert "the threshold chosen before the test period" not in render_report(normal())
 
 
 def test_labels_of_the_same_leads_say_so() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mqlml.insight import Change, PointsPercentile
+from mqlml.insight import Change, EarlierMoment, LogOdds, PointsPercentile
 from mqlml.journeys.quarantine import QuarantineGroup, TableCount
 from mqlml.render import CheckResult, ExplainResult, ScoreResult, format_check, format_score
 from mqlml.render.console.explain import format_explain
@@ -28,7 +28,6 @@ CHECKED = CheckResult(
     leaks=(),
     leak_test=None,
     left_out=(),
-    config_warnings=(),
     features=1,
     enough=DataNeed(1, 0, 50, False, 0),
 )
@@ -113,18 +112,22 @@ EXPLAINED = ExplainResult(
     score=97.0,
     label="mql",
     label_reason="probability 0.25 ≥ MQL threshold 0.10",
-    log_odds=-1.0,
-    base=-1.0,
-    fit=PointsPercentile(0.5, 99.9),
-    engagement=PointsPercentile(-0.5, 0.2),
-    points={"profile": 0.5, "channel": 0.0, "actions": -0.5, "undesirables": 0.0},
+    log_odds=LogOdds(
+        total=-1.0,
+        base=-1.0,
+        points={"profile": 0.5, "channel": 0.0, "actions": -0.5, "undesirables": 0.0},
+        fit=PointsPercentile(0.5, 99.9),
+        engagement=PointsPercentile(-0.5, 0.2),
+    ),
     reasons=(),
-    since="2026-01-25T00:00:00Z",
-    probability_before=0.2,
-    changes=(
-        Change("acts against the usual: 1.43", "acts against the usual: 0.76", "0.76", 0.3, "actions"),
-        Change("last visit 5 days ago", "no visit so far", "no visit so far", 0.2, "actions"),
-        Change("region: north", "country: north", "country: north", 0.1, "profile"),
+    earlier=EarlierMoment(
+        "2026-01-25T00:00:00Z",
+        0.2,
+        (
+            Change("acts against the usual: 1.43", "acts against the usual: 0.76", "0.76", 0.3, "actions"),
+            Change("last visit 5 days ago", "no visit so far", "no visit so far", 0.2, "actions"),
+            Change("region: north", "country: north", "country: north", 0.1, "profile"),
+        ),
     ),
     timeline=(),
     trend=(),
@@ -139,7 +142,7 @@ def test_a_lead_is_never_above_all_the_open_leads_of_which_it_is_one() -> None:
     said = format_explain(EXPLAINED)
     assert "above over 99% of the open leads" in said
     assert "above under 1% of the open leads" in said
-    middle = replace(EXPLAINED, fit=PointsPercentile(0.5, 57.3))
+    middle = replace(EXPLAINED, log_odds=replace(EXPLAINED.log_odds, fit=PointsPercentile(0.5, 57.3)))
     assert "above 57% of the open leads" in format_explain(middle)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from mqlml.insight import Change, Reason, TimelineEvent, TrendPoint
+from mqlml.insight import Change, EarlierMoment, Reason, TimelineEvent, TrendPoint
 from mqlml.render.report.page import render_lead
 from tests.render.test_console import EXPLAINED
 
@@ -16,10 +16,8 @@ LEAD = dataclasses.replace(
         Reason("country is DE", -0.4, "profile", True),
         Reason("2 events", 0.1, "actions", False),
     ),
-    changes=(Change("3 visits", "1 visit", "1", 0.5, "actions"),),
+    earlier=EarlierMoment("2026-05-24", 0.05, (Change("3 visits", "1 visit", "1", 0.5, "actions"),)),
     timeline=(TimelineEvent("2026-05-30", "demo_request", "<b>", 2),),
-    since="2026-05-24",
-    probability_before=0.05,
     trend=(TrendPoint("2026-05-17", 0.02), TrendPoint("2026-05-24", 0.05), TrendPoint("2026-05-31", 0.12)),
 )
 

@@ -206,7 +206,8 @@ def test_the_numbers_that_matter_are_all_shown() -> None:
     parts += [rule["rows"] for rule in stored["data"]["quarantine"]]
     parts += [row["drop"] for row in stored["importance"]["families"]]
     for level in (level for found in stored["signals"]["signals"] for level in found["levels"]):
-        parts += [level[what] for what in ("leads", "reach", "with_rate", "without_rate", "like_leads")]
+        parts += [level[what] for what in ("leads", "reach", "like_leads")]
+        parts += [level["raw"][what] for what in ("with_rate", "without_rate")]
     parts += [group["roc_auc"] for group in stored["by_age"].values()]
     parts += [found[what] for found in stored["labels"].values() for what in ("threshold", "per_week")]
     for found in stored["by_lead"]["labels"].values():
@@ -274,7 +275,8 @@ def test_the_tables_behind_the_charts_hold_the_same_numbers() -> None:
         ]
         for table in tables
     ]
-    assert shown[1] == [
+    deciles, bands = shown[1], shown[2]  # after the grid of fit and engagement
+    assert bands == [
         [
             repr(value)
             for value in (
@@ -287,7 +289,7 @@ def test_the_tables_behind_the_charts_hold_the_same_numbers() -> None:
         ]
         for band in data.calibration.bands
     ]
-    assert shown[0] == [
+    assert deciles == [
         [repr(value) for value in (row.n, row.positives, row.rate, row.cumulative_share, row.lift)]
         for row in data.deciles
     ]

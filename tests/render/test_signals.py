@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mqlml.model.signals import Explanation, SignalEstimate, SignalLevel, SignalName, SignalResult
+from mqlml.model.signals import (
+    Explanation,
+    RawComparison,
+    SignalEstimate,
+    SignalLevel,
+    SignalName,
+    SignalResult,
+)
 from mqlml.render import render_report
 from mqlml.render.report.signals import describe_signals, format_explanation, format_level
 from tests.render.report_samples import SIGNALS, normal
@@ -94,8 +101,9 @@ def levels(draw: st.DrawFn) -> SignalLevel:
     )
     return SignalLevel(
         "webinar", "webinar", draw(st.none() | st.text(max_size=40)), draw(st.booleans()), leads, leads,
-        draw(st.floats(0, 1)), draw(rates), draw(rates), raw, like, raw.direction, like.direction,
-        draw(st.booleans()), draw(st.floats(-2, 2)), tuple(by),
+        draw(st.floats(0, 1)),
+        RawComparison(draw(rates), draw(rates), raw, raw.direction, draw(st.floats(-2, 2)), tuple(by)),
+        like, like.direction, draw(st.booleans()),
     )  # fmt: skip
 
 
@@ -132,7 +140,7 @@ def test_an_explanation_stands_only_where_the_two_comparisons_differ(level: Sign
     text = format_explanation(level)
     if not text:
         return
-    assert level.raw_direction != level.direction
-    assert f"convert {level.raw_direction} often" in text
-    assert ("mostly because" in text) == (level.explained_share >= 0.5)
-    assert level.explained_share > 0
+    assert level.raw.direction != level.direction
+    assert f"convert {level.raw.direction} often" in text
+    assert ("mostly because" in text) == (level.raw.explained_share >= 0.5)
+    assert level.raw.explained_share > 0

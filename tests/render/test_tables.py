@@ -14,6 +14,7 @@ from tests.render.report_samples import BY_LEAD, SIGNALS, empty, flat, normal, r
 OPEN = summarize_open_leads(
     pd.DataFrame(
         {
+            "lead_id": ["1", "1", "2", "3"],
             "cutoff_time": pd.to_datetime(["2025-06-01", "2025-06-02", "2025-06-02", "2025-06-02"], utc=True),
             "probability": [0.9, 0.03, 0.04, 0.25],
             "label": ["sql", "unqualified", "unqualified", "mql"],

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mqlml.errors import OutputError
-from mqlml.scoring import check_target, write_table, write_text
+from mqlml.scoring import check_target, make_folder, write_table, write_text
 
 TIME = "datetime64[us, UTC]"
 NOBODY = 65534
@@ -233,3 +233,11 @@ def test_a_failure_halfway_leaves_nothing_behind(tmp_path: Path) -> None:
         write_table(odd, tmp_path / "s.parquet")
     assert (tmp_path / "s.parquet").read_text() == "earlier"
     assert not leftovers(tmp_path, "s.parquet")
+
+
+def test_a_folder_is_made_and_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
+    assert make_folder(tmp_path / "a" / "b", option="--tables").is_dir()
+    assert make_folder(tmp_path / "a" / "b", option="--tables") == tmp_path / "a" / "b"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="--tables must name a folder to write into.*Name another folder"):
+        make_folder(tmp_path / "file", option="--tables")

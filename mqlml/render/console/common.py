@@ -136,8 +136,8 @@ def format_check(result: CheckResult) -> str:
         lines.append("Left out")
         lines += [f"  {entry.column}: {entry.reason}" for entry in result.left_out]
     lines.append(f"Features: {result.features:,}")
-    lines += [f"Note: {warning.text}" for warning in result.data_warnings]
-    lines += [f"Note: {warning}" for warning in result.config_warnings]
+    lines += [f"Note: {warning.text}" for warning in result.warnings.data]
+    lines += [f"Note: {warning}" for warning in result.warnings.config]
     lines.append(_enough(result.enough))
     return "\n".join(lines)
 

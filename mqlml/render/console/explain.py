@@ -21,7 +21,7 @@ _SHOWN_DAYS = 10
 
 def format_explain(result: ExplainResult) -> str:
     """What ``mqlml explain`` prints."""
-    moment = local_moment(result.as_of, result.timezone)
+    moment, made = local_moment(result.as_of, result.timezone), result.log_odds
     lines = [
         f"Lead {result.lead_id} on {moment}: converts with a probability of {format_percent(result.probability, 1)}, "
         f"score {result.score:g}",
@@ -34,15 +34,15 @@ def format_explain(result: ExplainResult) -> str:
         reasons = [reason for reason in result.reasons if reason.given and reason.points * sign > 0]
         lines += [title, *(_adds(reason.points, reason.sentence) for reason in reasons[:_SHOWN_REASONS])]
         lines += [] if reasons else [f"  {nothing}"]
-    lines += [f"Fit and engagement: {_halves(result.fit, result.engagement)}"]
+    lines += [f"Fit and engagement: {_halves(made.fit, made.engagement)}"]
     lines += columns(
         (name, _points(points), text)
         for name, points, text in [
-            ("fit (profile)", result.fit.points, _rank(result.fit)),
-            ("engagement (channel, actions)", result.engagement.points, _rank(result.engagement)),
-            ("negative signals", result.points["undesirables"], ""),
-            ("where every lead starts", result.base, ""),
-            ("log-odds", result.log_odds, ""),
+            ("fit (profile)", made.fit.points, _rank(made.fit)),
+            ("engagement (channel, actions)", made.engagement.points, _rank(made.engagement)),
+            ("negative signals", made.points["undesirables"], ""),
+            ("where every lead starts", made.base, ""),
+            ("log-odds", made.total, ""),
         ]
     )
     lines += _changes(result)
@@ -75,13 +75,13 @@ def _halves(fit: PointsPercentile, engagement: PointsPercentile) -> str:
 
 
 def _changes(result: ExplainResult) -> list[str]:
-    if result.since is None or result.probability_before is None:
+    if result.earlier is None:
         return []
-    changes = result.changes
-    since = local_moment(result.since, result.timezone)
+    changes = result.earlier.changes
+    since = local_moment(result.earlier.at, result.timezone)
     moved = sum(change.points for change in changes)
     lines = [
-        f"Since {since}: from {format_percent(result.probability_before, 1)} to "
+        f"Since {since}: from {format_percent(result.earlier.probability, 1)} to "
         f"{format_percent(result.probability, 1)}, {_points(moved)} in log-odds"
     ]
     for change in changes[:_SHOWN_CHANGES]:

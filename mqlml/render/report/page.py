@@ -113,22 +113,11 @@ def render_report(
         A whole document in UTF-8 with its style and charts inside; the same result gives the same text.
     """
     head = headline(result)
-    zone = period_zone(result)
-    importance = result.importance or Importance((), (), n=0)
-    features = parts.effect_rows(importance, result.holdout, "features")
-    groups = parts.effect_rows(importance, result.holdout, "groups")
-    drop_heading, drops = parts.drop_texts(importance)
-    heads, metric_rows = parts.metric_rows(result)
-    tones = thresholds.label_tones(result.labels)
     return (
         environment()
         .get_template("page.html")
         .render(
             result=result,
-            created=format_date(result.created, result.timezone),
-            held_from=format_date(result.holdout.start, zone),
-            held_until=format_date(result.holdout.until, zone),
-            observed_until=format_date(result.data.observed_until or "", zone),
             version=version,
             run_id=run_id,
             head=head,
@@ -137,45 +126,96 @@ def render_report(
             monitored=describe_monitoring(monitored),
             unit=unit(result),
             snapshot="snapshots" if result.question.repeated else "leads",
-            matters=describe_signals(result),
             directions=DIRECTIONS,
-            families=parts.effect_rows(importance, result.holdout, "families"),
-            groups=[row for row in groups if row.kind == "helps"][:SHOWN_GROUPS],
-            slices=slice_groups(result.slices),
-            features=features[:SHOWN_FEATURES],
-            hidden_features=max(0, len(features) - SHOWN_FEATURES),
-            drop_texts=drop_heading,
-            drops=drops,
-            calibration=Markup(calibration_chart(result.calibration.bands)),
-            deciles=Markup(decile_chart(result.deciles, result.holdout.base_rate)),
-            caught=[text for tenths in (1, 2, 3) if (text := caught_by_top(result, tenths)) is not None],
-            cards=thresholds.label_cards(result),
-            strips=thresholds.strips(result.by_lead),
-            beside_points=thresholds.compare_with_points(result.by_lead),
-            what_if=thresholds.what_if(result.by_lead),
-            tones=[
-                ("unqualified", thresholds.no_label(result.labels)),
-                *((tones[name], format_label(name)) for name in result.labels),
-            ][::-1],
-            ages=parts.age_rows(result.by_age),
-            more_history=history.more_history(result.learning_curve),
-            doublings=history.doublings(result.learning_curve),
-            over_time=over_time(result.over_time, zone),
             against=describe_against(compared),
-            open_leads=open_leads,
-            scored_at="" if open_leads is None else format_date(open_leads.as_of, result.timezone),
-            open_bands=[] if open_leads is None else parts.band_rows(open_leads),
-            grid=fit_engagement_grid(result.fit_by_engagement),
-            waterfall=parts.waterfall(result.population.waterfall),
-            quarantined=sum(found.rows for found in result.data.quarantine),
-            notices=[format_notice(notice) for notice in result.data.notices],
             leak_kinds=_KINDS,
-            leak_test=format_leak_test(result.leak_test),
-            metric_heads=heads,
-            metric_rows=metric_rows,
             confidence=format_percent(CONFIDENCE),
+            **_dates(result),
+            **_measured(result),
+            **_model_use(result),
+            **_labels(result),
+            **_open(result, open_leads),
         )
     )
+
+
+Parts = dict[str, object]
+"""Values of the template by name."""
+
+
+def _dates(result: TrainingResult) -> Parts:
+    zone = period_zone(result)
+    return {
+        "created": format_date(result.created, result.timezone),
+        "held_from": format_date(result.holdout.start, zone),
+        "held_until": format_date(result.holdout.until, zone),
+        "observed_until": format_date(result.data.observed_until or "", zone),
+    }
+
+
+def _measured(result: TrainingResult) -> Parts:
+    """How good it is, for whom, and what the data was."""
+    heads, metric_rows = parts.metric_rows(result)
+    return {
+        "matters": describe_signals(result),
+        "grid": fit_engagement_grid(result.fit_by_engagement),
+        "slices": slice_groups(result.slices),
+        "calibration": Markup(calibration_chart(result.calibration.bands)),
+        "deciles": Markup(decile_chart(result.deciles, result.holdout.base_rate)),
+        "caught": [text for tenths in (1, 2, 3) if (text := caught_by_top(result, tenths)) is not None],
+        "ages": parts.age_rows(result.by_age),
+        "more_history": history.more_history(result.learning_curve),
+        "doublings": history.doublings(result.learning_curve),
+        "over_time": over_time(result.over_time, period_zone(result)),
+        "metric_heads": heads,
+        "metric_rows": metric_rows,
+        "waterfall": parts.waterfall(result.population.waterfall),
+        "notices": [format_notice(notice) for notice in result.data.notices],
+        "quarantined": sum(found.rows for found in result.data.quarantine),
+        "leak_test": format_leak_test(result.leak_test),
+    }
+
+
+def _model_use(result: TrainingResult) -> Parts:
+    """What the model leans on."""
+    importance = result.importance or Importance((), (), n=0)
+    features = parts.effect_rows(importance, result.holdout, "features")
+    groups = parts.effect_rows(importance, result.holdout, "groups")
+    drop_heading, drops = parts.drop_texts(importance)
+    return {
+        "families": parts.effect_rows(importance, result.holdout, "families"),
+        "groups": [row for row in groups if row.kind == "helps"][:SHOWN_GROUPS],
+        "features": features[:SHOWN_FEATURES],
+        "hidden_features": max(0, len(features) - SHOWN_FEATURES),
+        "drop_texts": drop_heading,
+        "drops": drops,
+    }
+
+
+def _labels(result: TrainingResult) -> Parts:
+    tones = thresholds.label_tones(result.labels)
+    return {
+        "cards": thresholds.label_cards(result),
+        "strips": thresholds.strips(result.by_lead),
+        "beside_company": thresholds.compare_with_company(result.by_lead),
+        "beside_points": thresholds.compare_with_points(result.by_lead),
+        "what_if": thresholds.what_if(result.by_lead),
+        "tones": [
+            ("unqualified", thresholds.no_label(result.labels)),
+            *((tones[name], format_label(name)) for name in result.labels),
+        ][::-1],
+    }
+
+
+def _open(result: TrainingResult, open_leads: OpenLeads | None) -> Parts:
+    if open_leads is None:
+        return {"open_leads": None, "scored_at": "", "open_bands": [], "open_splits": []}
+    return {
+        "open_leads": open_leads,
+        "scored_at": format_date(open_leads.as_of, result.timezone),
+        "open_bands": parts.band_rows(open_leads),
+        "open_splits": parts.split_tables(open_leads, result.labels),
+    }
 
 
 @dataclass(frozen=True)
@@ -252,7 +292,7 @@ def render_lead(lead: ExplainResult) -> str:
             bar=Markup(""),
             before="as before" if change.before == change.now else f"before: {change.value_before}",
         )
-        for change in lead.changes[:SHOWN_CHANGES]
+        for change in (() if lead.earlier is None else lead.earlier.changes[:SHOWN_CHANGES])
     ]
     days = [(short_date(point.at, lead.timezone)[0], point.probability) for point in lead.trend]
     return (
@@ -267,7 +307,7 @@ def render_lead(lead: ExplainResult) -> str:
                 ("What speaks against it", -1, rows(-1), NOTHING_AGAINST),
             ],
             trend=Markup(trend_chart(days)) if len(days) > 1 else "",
-            since="" if lead.since is None else format_date(lead.since, lead.timezone),
+            since="" if lead.earlier is None else format_date(lead.earlier.at, lead.timezone),
             changes=changes,
         )
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,11 +18,13 @@ from mqlml.evaluation import (
 from mqlml.insight import OpenLeads
 from mqlml.render.report.charts import Scale, interval_bar, zero_scale
 from mqlml.render.report.groups import shape_of
+from mqlml.render.report.signals import format_level
 from mqlml.render.report.text import (
     describe_age,
     effect_kind,
     has_interval,
     mark,
+    mark_count,
     mark_interval,
     mark_number,
     mark_percent,
@@ -36,12 +38,14 @@ __all__ = [
     "BandRow",
     "EffectRow",
     "MetricRow",
+    "SplitTable",
     "WaterfallRow",
     "age_rows",
     "band_rows",
     "drop_texts",
     "effect_rows",
     "metric_rows",
+    "split_tables",
     "waterfall",
 ]
 
@@ -285,6 +289,36 @@ def band_rows(found: OpenLeads) -> list[BandRow]:
         )
         rows.append(BandRow(title, band.leads, Markup(bar)))
     return rows
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """The open leads by source or region: heads of the columns, and rows with a cell for each."""
+
+    by: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Markup, ...]], ...]
+
+
+def split_tables(found: OpenLeads, labels: Collection[str]) -> list[SplitTable]:
+    """A row for each group; columns for the leads, the labels, highest first, and what to expect."""
+    shown = [name for name in reversed(list(labels)) if name in found.labels]
+    tables = []
+    for split in found.splits:
+        rows = []
+        for group in split.groups:
+            name = "All others" if group.others else "Not given" if group.value is None else group.value
+            counts = [group.leads, *(group.labels.get(label, 0) for label in shown)]
+            share = group.expected / group.leads if group.leads else None
+            cells = (
+                *map(mark_count, counts),
+                mark_number(group.expected, 1 if group.expected < 9.95 else 0),
+                mark_percent(share),
+            )
+            rows.append((format_level(name), cells))
+        heads = ("Open leads", *map(format_label, shown), "Should convert", "Share")
+        tables.append(SplitTable(split.by, heads, tuple(rows)))
+    return tables
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,16 @@ class SignalGroup:
     shown: tuple[SignalRow, ...]
     folded: tuple[SignalRow, ...]
 
+    @property
+    def clear(self) -> tuple[SignalRow, ...]:
+        """Those shown that differ from like leads."""
+        return tuple(row for row in self.shown if row.direction != "no_clear_difference")
+
+    @property
+    def explained(self) -> tuple[SignalRow, ...]:
+        """Those shown that differ for other reasons, which are given."""
+        return tuple(row for row in self.shown if row.direction == "no_clear_difference")
+
 
 @dataclass(frozen=True)
 class SignalSection:
@@ -145,27 +155,27 @@ def _sentence(report: SignalReport, result: TrainingResult) -> Markup:
 
 
 def _rates(level: SignalLevel) -> list[float]:
-    return [rate for rate in (level.with_rate, level.without_rate) if is_known(rate)]
+    return [rate for rate in (level.raw.with_rate, level.raw.without_rate) if is_known(rate)]
 
 
 def _row(level: SignalLevel, *, top: float, most: int) -> SignalRow:
     title = upper_first(level.title)
     if level.level is not None:
         title = f"{title}: {format_level(level.level)}"
-    like = level.with_rate - level.like_leads.value
-    text = f"{title}: {format_percent(level.with_rate)} with it, {format_percent(level.without_rate)} without"
+    like = level.raw.with_rate - level.like_leads.value
+    text = f"{title}: {format_percent(level.raw.with_rate)} with it, {format_percent(level.raw.without_rate)} without"
     return SignalRow(
         title=title,
         direction=level.direction,
         counts=Markup("{} leads ({})").format(mark_count(level.leads), mark_percent(level.reach)),
-        with_rate=mark_percent(level.with_rate),
-        without_rate=mark_percent(level.without_rate),
+        with_rate=mark_percent(level.raw.with_rate),
+        without_rate=mark_percent(level.raw.without_rate),
         difference=_points(level.like_leads),
         explanation=format_explanation(level),
         chart=Markup(
             dumbbell(
-                level.with_rate,
-                level.without_rate,
+                level.raw.with_rate,
+                level.raw.without_rate,
                 like if is_known(like) else None,
                 top=top,
                 weight=level.leads / most if most else 0.0,
@@ -210,30 +220,30 @@ def format_explanation(level: SignalLevel) -> str:
 
     Examples
     --------
-    >>> from mqlml.model.signals import SignalName
+    >>> from mqlml.model.signals import RawComparison, SignalName
     >>> one = SignalEstimate(0.04, 0.01, 0.07)
     >>> alike = SignalEstimate(0.0, -0.02, 0.02)
     >>> visits = Explanation(SignalName("actions", "page_view"), 0.6, more=True)
+    >>> raw = RawComparison(0.09, 0.05, one, "more", 0.7, (visits,))
     >>> level = SignalLevel(
-    ...     "webinar", "webinar", None, False, 90, 80, 0.1, 0.09, 0.05, one, alike, "more", "no_clear_difference",
-    ...     False, 0.7, (visits,),
+    ...     "webinar", "webinar", None, False, 90, 80, 0.1, raw, alike, "no_clear_difference", False
     ... )
     >>> print(format_explanation(level).replace(": ", ":\n"))
     Leads with “webinar” convert more often, mostly because of what else they do and are:
     they also have “page view” (60% of the difference).
     """
-    if level.raw_direction in ("no_clear_difference", level.direction) or not level.explained_by:
+    if level.raw.direction in ("no_clear_difference", level.direction) or not level.raw.explained_by:
         return ""
-    if not level.explained_share > 0:
+    if not level.raw.explained_share > 0:
         return ""
     title = lower_first(level.title)
     subject = f"Leads with “{title}”"
     if level.level is not None:
         subject = f"Leads whose {title} is “{format_level(level.level)}”"
-    degree = "mostly" if level.explained_share >= _MOSTLY else "partly"
+    degree = "mostly" if level.raw.explained_share >= _MOSTLY else "partly"
     return (
-        f"{subject} convert {level.raw_direction} often, {degree} because of what else they do and are: "
-        f"{_list_parts(level.explained_by)}."
+        f"{subject} convert {level.raw.direction} often, {degree} because of what else they do and are: "
+        f"{_list_parts(level.raw.explained_by)}."
     )
 
 

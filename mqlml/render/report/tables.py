@@ -9,9 +9,10 @@ from markupsafe import Markup
 
 from mqlml.evaluation import TrainingResult
 from mqlml.insight import OpenLeads
+from mqlml.render.report.parts import split_tables
 from mqlml.render.report.signals import DIRECTIONS, SignalRow, describe_signals
 from mqlml.render.report.text import format_date, format_leak_test, format_notice, headline
-from mqlml.render.report.thresholds import compare_with_points, label_cards, what_if
+from mqlml.render.report.thresholds import compare_with_company, compare_with_points, label_cards, what_if
 from mqlml.render.report.trust import verdict
 from mqlml.results import Result, to_json_safe
 from mqlml.texts import format_label, format_number, format_percent
@@ -48,6 +49,8 @@ def list_tables(result: TrainingResult, open_leads: OpenLeads | None = None) -> 
         "notices": _rows(result.data.notices),
         "open_leads": _rows(open_leads.bands if open_leads else ()),
     }
+    for split in open_leads.splits if open_leads else ():
+        tables[f"open_leads_by_{split.by}"] = _rows(split.groups)
     return {name: rows for name, found in tables.items() if (rows := list(found))}
 
 
@@ -100,7 +103,7 @@ def render_markdown(
     lines += _customers(result)
     lines += _labels(result)
     if open_leads is not None:
-        lines += _open(open_leads, result.timezone)
+        lines += _open(open_leads, result)
     lines += _data(result)
     name = "not registered" if version is None else f"version {version}"
     made = f"{_escape(result.model)}, {name}, made {format_date(result.created, result.timezone)}"
@@ -172,7 +175,11 @@ def _labels(result: TrainingResult) -> list[str]:
         ]
         if card.measured_at:
             lines += [f"- measured at the threshold chosen before the test period, {_text(card.measured_at)}"]
-    lines += ["", *(_text(text) for text in compare_with_points(result.by_lead))]
+    beside = compare_with_company(result.by_lead)
+    lines += [
+        "",
+        *(_text(text) for text in (*((beside,) if beside else ()), *compare_with_points(result.by_lead))),
+    ]
     if (curve := what_if(result.by_lead)) is not None:
         rows = (
             tuple(map(_text, (row.threshold, row.leads, row.per_week, row.precision, row.caught)))
@@ -186,17 +193,21 @@ def _range(ends: Markup) -> str:
     return f"({_text(ends)})" if ends else ""
 
 
-def _open(found: OpenLeads, zone: str) -> list[str]:
+def _open(found: OpenLeads, result: TrainingResult) -> list[str]:
     labels = ((_escape(format_label(name)), format_number(n)) for name, n in found.labels.items())
-    return [
+    lines = [
         "",
         "## Open leads",
         "",
-        f"{format_number(found.leads)} open leads, scored {format_date(found.as_of, zone)}; "
+        f"{format_number(found.leads)} open leads, scored {format_date(found.as_of, result.timezone)}; "
         f"about {format_number(found.expected)} should convert.",
         "",
         *_table(("Label", "Leads"), labels),
     ]
+    for split in split_tables(found, result.labels):
+        rows = ((_escape(name), *map(_text, cells)) for name, cells in split.rows)
+        lines += ["", f"### By {split.by}", "", *_table((format_label(split.by), *split.heads), rows)]
+    return lines
 
 
 def _data(result: TrainingResult) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +27,7 @@ __all__ = [
     "LabelCard",
     "PredictionRow",
     "WhatIf",
+    "compare_with_company",
     "compare_with_points",
     "label_cards",
     "label_tones",
@@ -39,6 +40,8 @@ _WEEKLY = (30, 60)
 """Leads a week that the page offers at a click."""
 
 _TABLE_ROWS = 10
+_NEAR = 0.1
+"""A threshold that brings more than this share of leads more, or fewer, is not the one asked about."""
 
 
 @dataclass(frozen=True)
@@ -279,6 +282,32 @@ def compare_with_points(by_lead: ByLead | None) -> list[Markup]:
     return texts
 
 
+def compare_with_company(by_lead: ByLead | None) -> Markup | None:
+    """The company's own MQLs beside as many leads of the model; None where the data does not tell them."""
+    if by_lead is None or by_lead.company_mqls is None:
+        return None
+    own = by_lead.company_mqls
+    same = Markup("{} leads").format(mark_count(own.leads))
+    if by_lead.weeks is not None:
+        per_week = own.leads / by_lead.weeks
+        same = Markup("{} leads a week").format(
+            mark(per_week, format_number(per_week, 1 if per_week < 9.95 else 0))
+        )
+    low, high = (format_number(end) for end in (own.model_converted.low, own.model_converted.high))
+    text = Markup(
+        "At the same {} your own MQL rule finds {} of the {} leads that converted in the test period, mqlml {} "
+        "({} to {})."
+    )
+    return text.format(
+        same,
+        mark_count(own.converted),
+        mark_count(by_lead.converted),
+        mark(own.model_converted.value, format_number(own.model_converted.value)),
+        low,
+        high,
+    )
+
+
 @dataclass(frozen=True)
 class CurveRow:
     """One threshold of the table that stands for the sliders in print and without script."""
@@ -300,6 +329,7 @@ class WhatIf:
     data: Markup
     rows: tuple[CurveRow, ...]
     by_weeks: bool
+    weekly_texts: tuple[Markup, ...]
 
 
 def what_if(by_lead: ByLead | None) -> WhatIf | None:
@@ -350,4 +380,24 @@ def what_if(by_lead: ByLead | None) -> WhatIf | None:
             for point in curve[step - 1 :: step]
         ),
         by_weeks=by_lead.weeks is not None,
+        weekly_texts=tuple(_weekly_texts(by_lead, [number for number in _WEEKLY if number <= most])),
     )
+
+
+def _weekly_texts(by_lead: ByLead, wanted: Sequence[int]) -> Iterator[Markup]:
+    """What happens if sales takes so many leads a week, at the nearest threshold of the curve."""
+    for number in wanted if by_lead.weeks else ():
+        weeks = by_lead.weeks or 1.0
+        point = min(by_lead.curve, key=lambda one: abs(one.leads / weeks - number))
+        if abs(point.leads / weeks - number) > _NEAR * number:
+            continue
+        yield Markup(
+            "If sales takes {} leads a week, the threshold is {}: {} of them convert, and {} of the {} conversions "
+            "of the test period are caught."
+        ).format(
+            mark(point.leads / weeks, f"about {number}"),
+            mark_percent(point.threshold, 1),
+            _with_range("precision", point.precision),
+            mark_count(point.converted),
+            mark_count(by_lead.converted),
+        )
