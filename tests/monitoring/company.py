@@ -13,7 +13,7 @@ import yaml
 
 from mqlml.commands.inputs import find_store
 from mqlml.config import make_config, read_config
-from mqlml.evaluation.by_lead import count_leads
+from mqlml.evaluation.by_lead import LabelRows, LeadRows, count_leads
 from mqlml.model import LeadScorer, SigmoidCalibrator
 from mqlml.monitoring import known_by
 from mqlml.policy import choose_thresholds
@@ -66,17 +66,11 @@ def make_watched() -> Company:
     policy = choose_thresholds(probability, label, config.labels, weeks=26)
     meets = policy.meets_thresholds(probability)
     lead = pd.factorize(table.lead_id[~early])[0]
-    by_lead = count_leads(
-        {name: meets[:, place] for place, name in enumerate(policy.thresholds)},
-        label,
-        probability,
-        probability,
-        leads=lead,
-        clusters=lead,
-        thresholds=policy.thresholds,
-        asked=dict.fromkeys(policy.thresholds),
-        weeks=26.0,
-    )
+    labels = {
+        name: LabelRows(threshold, meets[:, place], None)
+        for place, (name, threshold) in enumerate(policy.thresholds.items())
+    }
+    by_lead = count_leads(LeadRows(label, lead, lead, probability, probability), labels, weeks=26.0)
     result = tiny()
     result = replace(result, data=replace(result.data, observed_until="2025-04-01"), by_lead=by_lead)
     bundle = Bundle(

@@ -70,6 +70,7 @@ def test_the_columns_are_those_promised(made: Made) -> None:
     assert {name for name, dtype in dtypes.items() if dtype == "str"} == {
         "label", "label_reason", "model_name", "run_id", "previous_label",
         "reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3",
+        "trend", "first_reached",
     }  # fmt: skip
     assert dtypes["lead_id"] == "int64"
     assert dtypes["model_version"] == "Int64"
@@ -279,7 +280,7 @@ def test_twice_the_same_bytes(made: Made, tmp_path: Path) -> None:
     assert row[0].isdigit()
     assert row[1] == "2025-03-01T00:00:00Z"
     moment = "2025-03-01T00:00:00Z"
-    assert row[-8:] == ["simulated", "3", "f00d", "2025-03-01T03:30:00Z", moment, "", "", moment]
+    assert row[-10:-2] == ["simulated", "3", "f00d", "2025-03-01T03:30:00Z", moment, "", "", moment]
 
 
 @pytest.mark.parametrize(
