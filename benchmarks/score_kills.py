@@ -2,6 +2,7 @@
 
     PYTHONPATH=. python benchmarks/score_kills.py --kills 50 --target file
     PYTHONPATH=. python benchmarks/score_kills.py --kills 50 --target postgres
+    PYTHONPATH=. python benchmarks/score_kills.py --kills 50 --target sqlite     # or duckdb
 
 A run of its own gives the rows and the length. Then runs on one target are killed (SIGKILL) after a time drawn
 between 0.05 s and that length, each resuming where the one before it stopped; after each kill the target must hold
@@ -15,17 +16,28 @@ import argparse
 import contextlib
 import os
 import signal
+import sqlite3
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 
 from mqlml.scoring import database, job, targets
-from tests.scoring.company import SMALL, ask, make_company, make_database, read_table, run, running_server
+from tests.scoring.company import (
+    SMALL,
+    ask,
+    make_company,
+    make_database,
+    read_file,
+    read_table,
+    run,
+    running_server,
+)
 
 NIGHT = "2025-03-08"
 IMPORTED = (database, job, targets)
@@ -67,10 +79,42 @@ class PostgresTarget:
         return sorted(path.name for path in self._folder.iterdir() if path.name.startswith(".mqlml-work"))
 
 
+class DatabaseFile:
+    """Tables in a SQLite or DuckDB file."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self._file = folder / "made" / "crm.db"
+        self._file.parent.mkdir()
+        self.out, self._kind = f"{kind}:///{self._file}", kind
+
+    def rows(self) -> pd.DataFrame | None:
+        try:
+            rows = read_file(self._kind, self._file, "lead_scores")
+        except (pd.errors.DatabaseError, duckdb.CatalogException):  # killed before the tables were made
+            return None
+        assert not rows.duplicated(["lead_id", "cutoff_time"]).any()
+        return rows if len(rows) else None
+
+    def clear(self) -> None:
+        connect = sqlite3.connect if self._kind == "sqlite" else duckdb.connect
+        with contextlib.closing(connect(self._file)) as connection:
+            connection.execute("DELETE FROM lead_scores")
+            connection.commit()
+
+    def left(self) -> list[str]:
+        return sorted(path.name for path in self._file.parent.iterdir() if path != self._file)
+
+
+AnyTarget = FileTarget | PostgresTarget | DatabaseFile
+
+
 @contextlib.contextmanager
-def make_target(kind: str, folder: Path) -> Iterator[FileTarget | PostgresTarget]:
+def make_target(kind: str, folder: Path) -> Iterator[AnyTarget]:
     if kind == "file":
         yield FileTarget(folder)
+        return
+    if kind in ("sqlite", "duckdb"):
+        yield DatabaseFile(folder, kind)
         return
     with running_server() as server:
         yield PostgresTarget(folder, make_database(server, "kills"))
@@ -105,9 +149,9 @@ def finish(child: int, seconds: float | None) -> bool:
         time.sleep(0.005)
 
 
-def stage(config: Path, target: FileTarget | PostgresTarget) -> str:
+def stage(config: Path, target: AnyTarget) -> str:
     """How far a killed run had come, by what lies in its work folder."""
-    folder = target.out.parent if isinstance(target, FileTarget) else config.parent
+    folder = config.parent if isinstance(target, PostgresTarget) else config.parent / "made"
     work = next((path for path in folder.iterdir() if "mqlml-work" in path.name), None)
     if work is None or not (work / "key.json").exists():
         return "before the work folder or after its removal"
@@ -122,7 +166,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--target", choices=("file", "postgres"), default="file")
+    parser.add_argument("--target", choices=("file", "postgres", "sqlite", "duckdb"), default="file")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     draw = np.random.default_rng(options.seed)

@@ -3,6 +3,7 @@
     python benchmarks/scoring.py                                  # a million open leads, about 19 million events
     python benchmarks/scoring.py --leads 100000 --old ../before   # beside another checkout, in the same run
     python benchmarks/scoring.py --leads 100000 --only parts "parts, event_id"
+    PYTHONPATH=. python benchmarks/scoring.py --leads 100000 --postgres   # from and to a server on this machine
 
 A version is trained on a simulated company. Its leads that are open on the last day are then replicated, with their
 accounts and events, up to the size asked for. Each run is a process of its own; CPU seconds are those of all its
@@ -14,18 +15,22 @@ work on a tenth of the leads by merge and group, scikit-learn and shap.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from mqlml.simulate import simulate
@@ -192,15 +197,19 @@ def environment_of(tree: Path | None) -> dict[str, str]:
     return {**os.environ} | ({} if tree is None else {"PYTHONPATH": str(tree.absolute())})
 
 
-def write_config(path: Path, until: str, tables: str, events: str, store: str) -> None:
+def write_config(
+    path: Path, until: str, tables: str, events: str, store: str, url: str | None = None
+) -> None:
+    read = {
+        "leads": {"path": f"{tables}/leads.parquet"},
+        "events": {"path": events},
+        "outcomes": {"path": f"{tables}/outcomes.parquet"},
+    }
+    if url is not None:
+        read = {name: {"sql": f"SELECT * FROM {name}", "url": url} for name in read}
     config = {
         "name": "big",
-        "data": {
-            "observed_until": until,
-            "leads": {"path": f"{tables}/leads.parquet"},
-            "events": {"path": events},
-            "outcomes": {"path": f"{tables}/outcomes.parquet"},
-        },
+        "data": {"observed_until": until, **read},
         "problem": {
             "horizon": "60d",
             "snapshots": {"ages": ["0d", "7d", "30d"]},
@@ -215,7 +224,7 @@ def write_config(path: Path, until: str, tables: str, events: str, store: str) -
     path.write_text(json.dumps(config), encoding="utf-8")
 
 
-def measure(command: list[str], tree: Path | None = None) -> dict[str, object]:
+def measure(command: list[str], tree: Path | None = None) -> dict[str, Any]:
     """Run a command; its CPU seconds, seconds and peak of memory beside what it prints."""
     begin = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment_of(tree), cwd=tree)
@@ -230,6 +239,46 @@ def measure(command: list[str], tree: Path | None = None) -> dict[str, object]:
     return json.loads(printed) | {"cpu": spent, "wall": time.perf_counter() - begin, "peak": peak}
 
 
+@contextlib.contextmanager
+def server_of(world: World) -> Iterator[tuple[str, Path]]:
+    """A PostgreSQL server with the tables of a world; its URL, and where the system counts its CPU seconds."""
+    from adbc_driver_postgresql import dbapi
+
+    from tests.scoring.company import make_database, running_server
+
+    with running_server() as server:
+        url = make_database(server, "big")
+        with contextlib.closing(dbapi.connect(url)) as connection:
+            for name in ("leads", "outcomes", "events"):
+                path = world.folder / (name if name == "events" else f"{name}.parquet")
+                plain = [
+                    field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+                    for field in ds.dataset(path).schema
+                ]
+                rows = ds.dataset(path, schema=pa.schema(plain)).scanner(batch_size=1 << 16).to_reader()
+                with contextlib.closing(connection.cursor()) as cursor:
+                    cursor.adbc_ingest(name, rows, mode="create")
+            connection.commit()
+        write_config(world.folder / "models-postgres.yml", world.as_of, "", "", "models", url)
+        postmaster = (Path(server.pgdata) / "postmaster.pid").read_text(encoding="utf-8").split()[0]
+        yield url, Path("/proc") / postmaster / "stat"
+
+
+def server_seconds(stat: Path) -> float:
+    """CPU seconds of the server's processes that have ended, as those of a job's connections."""
+    fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+
+def print_run(run: str, done: dict[str, Any]) -> None:
+    steps = ", ".join(f"{step} {spent}" for step, spent in done["steps"].items())
+    print(
+        f"| {run} | {done['leads']:,} | {done['cpu']:.1f} | {done['cpu'] / done['leads'] * 1e6:.1f} "
+        f"| {done['wall']:.0f} | {done['peak'] / 1e9:.2f} | {steps} |",
+        flush=True,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -237,6 +286,9 @@ def main() -> None:
     parser.add_argument("--leads", type=int, default=1_000_000)
     parser.add_argument("--old", type=Path, help="a checkout of another version, run in the same way")
     parser.add_argument("--only", nargs="+", help="names of runs")
+    parser.add_argument(
+        "--postgres", action="store_true", help="also from a PostgreSQL server and back to it"
+    )
     parser.add_argument("--folder", type=Path, help="keep the data here, or use what is here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -256,13 +308,16 @@ def main() -> None:
         print("|---|---|---|---|---|---|---|")
         for run, (command, tree) in runs(world, options.old).items():
             if options.only is None or run in options.only:
-                done = measure(command, tree)
-                steps = ", ".join(f"{step} {spent}" for step, spent in done["steps"].items())
-                print(
-                    f"| {run} | {done['leads']:,} | {done['cpu']:.1f} | {done['cpu'] / done['leads'] * 1e6:.1f} "
-                    f"| {done['wall']:.0f} | {done['peak'] / 1e9:.2f} | {steps} |",
-                    flush=True,
-                )
+                print_run(run, measure(command, tree))
+        if options.postgres:
+            with server_of(world) as (url, stat):
+                for night in ("first night", "the same night again"):
+                    before = server_seconds(stat)
+                    more = json.dumps({"memory_limit": "1.5GB"})
+                    arguments = [str(folder / "models-postgres.yml"), world.as_of, url, more]
+                    done = measure([sys.executable, "-c", JOB, *arguments])
+                    name = f"PostgreSQL to PostgreSQL, {night}"
+                    print_run(f"{name} (server {server_seconds(stat) - before:.1f} CPU s)", done)
 
 
 def runs(world: World, old: Path | None) -> dict[str, tuple[list[str], Path | None]]:

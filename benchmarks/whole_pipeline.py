@@ -29,9 +29,11 @@ from scipy.stats import norm
 from mqlml.commands.choose_model import calibrate, choose_model, find_drift, find_levels
 from mqlml.commands.choose_thresholds import (
     choose_labels,
+    last_fold,
     make_gate_inputs,
     out_of_time_periods,
     read_recent_weeks,
+    with_rows,
 )
 from mqlml.config import Config, make_config
 from mqlml.errors import LabelPolicyError, MqlmlError
@@ -141,9 +143,10 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
     out_of_time = chosen.out_of_time
     fitted = fit_past(chosen.scorer, past)
     calibrator = calibrate(fitted, find_levels(out_of_time, past))
-    learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
+    learned = [*with_rows(fitted, past.holdout), *last_fold(chosen)]
     first = next(iter(configs.values()))
-    recent = read_recent_weeks(learned, past, held.recent, calibrator, data, first, None)
+    scored = (out_of_time.rows, out_of_time.raw)
+    recent = read_recent_weeks(learned, past, held.recent, calibrator, data, first, None, scored)
     policies = {}
     for name, config in configs.items():
         try:

@@ -18,7 +18,8 @@ from mqlml.commands.features import group_windows, list_entries
 from mqlml.config import Config, make_config
 from mqlml.config.features import Groups
 from mqlml.features import FAMILIES, plan_features
-from mqlml.render import results
+from mqlml.monitoring import MonitorResult, RecalibrateResult, ThresholdsResult
+from mqlml.render import results, version_results
 from mqlml.render.results import CatalogEntry, TrainedVersion
 from mqlml.results import ErrorResult, Number, Result, describe_fields
 from mqlml.simulate import simulate
@@ -57,6 +58,16 @@ RESULTS: dict[str, type[Result]] = {
     "score --check": results.ScoreCheckResult,
     "explain": results.ExplainResult,
     "report": results.ReportResult,
+    "monitor": MonitorResult,
+    "recalibrate": RecalibrateResult,
+    "thresholds": ThresholdsResult,
+    "attribute": results.AttributeResult,
+    "compare": version_results.CompareResult,
+    "promote": version_results.ChampionResult,
+    "rollback": version_results.ChampionResult,
+    "history": version_results.HistoryResult,
+    "retrain": version_results.RetrainResult,
+    "reproduce": version_results.ReproduceResult,
 }
 """What each command prints with ``--json``."""
 

@@ -19,6 +19,7 @@ __all__ = [
     "MqlmlError",
     "OutputError",
     "PopulationError",
+    "PromotionConflict",
     "QuarantineError",
     "ScorerError",
     "SourceError",
@@ -133,3 +134,9 @@ class VersionError(TrackingError):
     """The store has no such model or version, or none yet; the message names what it has."""
 
     exit_code = 1
+
+
+class PromotionConflict(MqlmlError):
+    """Someone else changed the champion while this change was decided; theirs stands."""
+
+    exit_code = 3

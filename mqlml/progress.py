@@ -20,6 +20,9 @@ class Progress(Protocol):
     def track(self, items: Sequence[Item], name: str, /) -> Iterable[Item]:
         """The same items, counted as they are taken."""
 
+    def track_rows(self, items: Sequence[Item], rows: Sequence[int], name: str, /) -> Iterable[Item]:
+        """The same items, counted by the rows of each; ``name`` says what a row is, as ``leads``."""
+
     def note(self, text: str, /) -> None:
         """Something to know while it goes on, as that another process is being waited for."""
 
@@ -32,6 +35,10 @@ class Silent:
         return nullcontext()
 
     def track(self, items: Sequence[Item], _name: str, /) -> Iterable[Item]:
+        """The items, not counted."""
+        return items
+
+    def track_rows(self, items: Sequence[Item], _rows: Sequence[int], _name: str, /) -> Iterable[Item]:
         """The items, not counted."""
         return items
 

@@ -6,6 +6,7 @@ This stands at the bottom of the house because errors, reasons, console and repo
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import TypeGuard
 
@@ -16,6 +17,7 @@ __all__ = [
     "format_percent",
     "is_known",
     "join_texts",
+    "normalize_name",
     "pluralize",
 ]
 
@@ -82,3 +84,16 @@ def join_texts(parts: Sequence[str], last: str = "and") -> str:
 def format_label(label: str) -> str:
     """Write a label for people: ``MQL`` for ``mql``; a user's own label exactly as written."""
     return label.upper() if label in _ABBREVIATIONS else label
+
+
+_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_NO_WORD = re.compile(r"[\W_]+")
+
+
+def normalize_name(column: str) -> str:
+    """A column's name in lower case, its words joined by underscores.
+
+    >>> normalize_name("JobTitle"), normalize_name("Phone  Number")
+    ('job_title', 'phone_number')
+    """
+    return _NO_WORD.sub("_", _HUMPS.sub("_", column)).strip("_").lower()

@@ -312,7 +312,7 @@ SCORES = [
     *("reason_1", "reason_2", "reason_3", "against_1", "against_2", "against_3"),
     *("profile_points", "channel_points", "actions_points", "undesirables_points", "base_points"),
     *("model_name", "model_version", "run_id", "scored_at", "label_since"),
-    *("previous_label", "previous_probability", "changed_at"),
+    *("previous_label", "previous_probability", "changed_at", "trend", "first_reached"),
 ]
 
 
@@ -431,3 +431,23 @@ def test_a_second_version_is_a_challenger_and_the_champion_goes_on_scoring(
     )
     assert json.loads(out)["version"] == 2
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_a_fault_of_ours_is_one_json_object_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("something else")
+
+    monkeypatch.setattr("mqlml.commands.check_data", fail)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        main(["check", "--json"])
+    out, err = capsys.readouterr()
+    error = json.loads(out)["error"]
+    assert error["kind"] == "InternalError"
+    assert "a fault in mqlml, ZeroDivisionError: something else; please report it" in error["message"]
+    assert err == f"mqlml: {error['message']}\n"
+    with pytest.raises(ZeroDivisionError):
+        main(["check"])
+    assert capsys.readouterr().out == ""

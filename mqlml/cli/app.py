@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mqlml import __version__
+from mqlml.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from mqlml.results import Result
@@ -30,8 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Item = TypeVar("Item")
 
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="The file that says what to read and predict.")
@@ -55,34 +50,6 @@ Model = Annotated[
 ]
 
 DEFAULT = Path("mqlml.yml")
-
-
-class Terminal:
-    """A `Progress` that times every step and shows it on standard error if that is a terminal."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._shown = sys.stderr.isatty()
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        took = time.perf_counter() - start
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
-        if self._shown:
-            typer.echo(f"  {name}: {took:.1f} s", err=True)
-
-    def track(self, items: Sequence[Item], name: str) -> Iterable[Item]:
-        from tqdm import tqdm
-
-        bar: Iterable[Item] = tqdm(
-            items, desc=f"  {name}", disable=not self._shown, leave=False, file=sys.stderr
-        )
-        return bar
-
-    def note(self, text: str) -> None:
-        typer.echo(f"mqlml: {text}", err=True)
 
 
 def now() -> dt.datetime:

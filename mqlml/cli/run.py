@@ -13,6 +13,7 @@ from typing import Any, cast
 import typer
 
 from mqlml.cli.app import app, show_json
+from mqlml.cli.terminal import Session
 from mqlml.errors import MqlmlError
 
 __all__ = ["main"]
@@ -22,12 +23,13 @@ _UsageError = cast(type[Exception], typer.BadParameter.__base__)
 _USAGE, _SYSTEM, _INTERRUPTED, _TERMINATED = 2, 4, 130, 143
 
 
-def _complain(kind: str, message: str, as_json: bool) -> None:
+def _complain(session: Session, kind: str, message: str, code: int, as_json: bool) -> int:
     if as_json:
         from mqlml.results import CommandError, ErrorResult, to_json_safe
 
         show_json(to_json_safe(ErrorResult(CommandError(kind, message))))
-    typer.echo(f"mqlml: {message}", err=True)
+    session.listener.fail(kind, message, code)
+    return code
 
 
 def _usage_text(error: Any) -> str:
@@ -47,10 +49,11 @@ def _system_text(error: OSError) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; an error that a user can cause ends in one or two lines and its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    session = Session()
     with _stopping():
-        code = _run(arguments, as_json="--json" in arguments)
+        code = _run(arguments, session, as_json="--json" in arguments)
     if code in (_INTERRUPTED, _TERMINATED):
-        typer.echo("mqlml: stopped; nothing half-written was left behind", err=True)
+        session.listener.stop("stopped; nothing half-written was left behind", code)
     sys.exit(code)
 
 
@@ -79,24 +82,27 @@ def _stopping() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _run(arguments: list[str], *, as_json: bool) -> int:
+def _run(arguments: list[str], session: Session, *, as_json: bool) -> int:
     """The exit code of one command."""
     try:
         # A command returns None; for --help and Ctrl-C typer returns an exit code.
-        return int(app(arguments, prog_name="mqlml", standalone_mode=False) or 0)
+        return int(app(arguments, prog_name="mqlml", standalone_mode=False, obj=session) or 0)
     except SystemExit as stopped:
         return stopped.code if isinstance(stopped.code, int) else 1
     except MqlmlError as error:
         # The nearest public kind: a room may have its own subclass.
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == MqlmlError.__module__)
-        _complain(kind.__name__, str(error), as_json)
-        return error.exit_code
+        return _complain(session, kind.__name__, str(error), error.exit_code, as_json)
     except _UsageError as error:
         if arguments:
-            _complain("UsageError", _usage_text(error), as_json)
-        else:
-            typer.echo(str(error), err=True)  # the help
+            return _complain(session, "UsageError", _usage_text(error), _USAGE, as_json)
+        typer.echo(str(error), err=True)  # the help
         return _USAGE
     except OSError as error:  # such as a missing folder for temporary files
-        _complain("OSError", _system_text(error), as_json)
-        return _SYSTEM
+        return _complain(session, "OSError", _system_text(error), _SYSTEM, as_json)
+    except Exception as error:  # a fault of ours: a script gets its one object, and the traceback follows
+        text = (
+            f"this is a fault in mqlml, {type(error).__name__}: {error}; please report it with the traceback"
+        )
+        _complain(session, "InternalError", text, 1, as_json)
+        raise

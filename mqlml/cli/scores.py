@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from mqlml.cli.app import DEFAULT, AsOf, ConfigPath, Json, Model, Terminal, app, now, show
+from mqlml.cli.terminal import JsonLog, Session
 
 
 @app.command(
     short_help="Label every open lead.", epilog="Example: mqlml score --as-of 2018-06-01 --out scores.parquet"
 )
 def score(
+    context: typer.Context,
     out: Annotated[
         str,
         typer.Option(
             "--out",
             "-o",
             metavar="FILE_OR_URL",
-            help="Where the scores go: .parquet, .csv, or the URL of a PostgreSQL database (${NAME} is read from the "
-            "environment).",
+            help="Where the scores go: .parquet, .csv, or the URL of a database: postgresql://…, sqlite:///FILE or "
+            "duckdb:///FILE (${NAME} is read from the environment).",
         ),
     ],
     as_of: AsOf = None,
@@ -40,7 +43,8 @@ def score(
         typer.Option(
             "--previous",
             metavar="FILE",
-            help="The last scores, for labels with hold or exit; a database knows its own.",
+            help="The last scores, or several as 'scores/*.parquet', for labels with hold or exit, changes and "
+            "trends; a database knows its own.",
         ),
     ] = None,
     table: Annotated[
@@ -53,6 +57,9 @@ def score(
             "--columns", metavar="NAME,…", help="The columns of a file, of the scores or the leads."
         ),
     ] = None,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Write only leads whose label changed since --previous.")
+    ] = False,
     exact: Annotated[
         bool,
         typer.Option(
@@ -79,11 +86,22 @@ def score(
     check: Annotated[
         bool, typer.Option("--check", help="Try data, version and target, and score nothing.")
     ] = False,
+    log: Annotated[
+        Literal["text", "json"],
+        typer.Option(
+            "--log", help="Progress and errors for people, or as JSON lines with the id of the run."
+        ),
+    ] = "text",
     as_json: Json = False,
 ) -> None:
     """Label every lead that is open on the prediction date."""
     from mqlml.commands import ScoreOptions, check_score, score_leads
     from mqlml.render import format_score, format_score_check
+    from mqlml.results import to_json_safe
+
+    session: Session = context.obj
+    lines = JsonLog() if log == "json" else None
+    session.listener = lines or session.listener
 
     options = ScoreOptions(
         model=model,
@@ -91,16 +109,22 @@ def score(
         previous=previous,
         table=table,
         columns=None if columns is None else tuple(name.strip() for name in columns.split(",")),
+        changed=changed,
         exact=exact,
         max_change=max_change,
         wait=wait,
         memory_limit=memory_limit,
+        job_id=None if lines is None else lines.run_id,
     )
     if check:
-        found = check_score(config, as_of=as_of, out=out, now=now(), progress=Terminal(), options=options)
+        found = check_score(
+            config, as_of=as_of, out=out, now=now(), progress=session.listener, options=options
+        )
         show(found, format_score_check(found), as_json)
         return
-    result = score_leads(config, as_of=as_of, out=out, now=now(), progress=Terminal(), options=options)
+    scored = score_leads(config, as_of=as_of, out=out, now=now(), progress=session.listener, options=options)
+    result = replace(scored, seconds=session.listener.seconds)
+    session.listener.finish(to_json_safe(result))
     show(result, format_score(result), as_json)
 
 
@@ -169,6 +193,12 @@ def report(
         Path | None,
         typer.Option("--tables", metavar="FOLDER", help="Write every table as CSV to this folder."),
     ] = None,
+    monitoring: Annotated[
+        Path | None,
+        typer.Option(
+            "--monitoring", metavar="FILE", help="What mqlml monitor --json printed, for a section."
+        ),
+    ] = None,
     config: ConfigPath = DEFAULT,
     model: Model = None,
     as_json: Json = False,
@@ -177,6 +207,6 @@ def report(
     from mqlml.commands import ReportOptions, write_report
     from mqlml.render import format_report
 
-    options = ReportOptions(form, scores, tables)
+    options = ReportOptions(form, scores, tables, monitoring)
     result = write_report(config, out, model=model, options=options, progress=Terminal())
     show(result, format_report(result), as_json)

@@ -1,12 +1,17 @@
 """Room 11, what each command does, end to end."""
 
+from mqlml.commands.attribute import attribute_channels
 from mqlml.commands.backtest import backtest
 from mqlml.commands.check import check_data
+from mqlml.commands.compare import compare_versions
 from mqlml.commands.demo import make_demo
 from mqlml.commands.explain import Earlier, explain_one_lead, write_lead_page
 from mqlml.commands.features import format_features, list_features, list_version_features
 from mqlml.commands.learn import Trained
+from mqlml.commands.promote import promote_version, roll_back, show_history
 from mqlml.commands.report import ReportOptions, write_report
+from mqlml.commands.reproduce import reproduce
+from mqlml.commands.retrain import retrain
 from mqlml.commands.score import ScoreOptions, check_score, score_leads
 from mqlml.commands.table import write_training_table
 from mqlml.commands.train import register, train_version
@@ -18,16 +23,23 @@ __all__ = [
     "ReportOptions",
     "ScoreOptions",
     "Trained",
+    "attribute_channels",
     "backtest",
     "check_data",
     "check_score",
+    "compare_versions",
     "explain_one_lead",
     "format_features",
     "list_features",
     "list_version_features",
     "make_demo",
+    "promote_version",
     "register",
+    "reproduce",
+    "retrain",
+    "roll_back",
     "score_leads",
+    "show_history",
     "train_version",
     "write_lead_page",
     "write_report",

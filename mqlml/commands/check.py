@@ -10,16 +10,25 @@ import pandas as pd
 
 from mqlml.config import Config, read_config
 from mqlml.errors import ConfigError
+from mqlml.features import match_exclusions
 from mqlml.journeys import FlatTable, Journeys, read_flat
 from mqlml.journeys.databases import copied_tables
 from mqlml.journeys.leadids import LeadIds
+from mqlml.journeys.people import leave_out
 from mqlml.journeys.quarantine import count_rows, group_quarantine
-from mqlml.journeys.read import exclude_leads, read_around_events, read_events
-from mqlml.policy import match_exclusions, match_rules
+from mqlml.journeys.read import known_by, read_around_events, read_events
+from mqlml.policy import match_rules
 from mqlml.progress import Progress
 from mqlml.render.results import BaseRatePeriod, CheckResult, CheckWarnings, DataNeed
 from mqlml.times import format_instant
-from mqlml.training import TrainingTable, build_table, describe_holdout, describe_population, list_left_out
+from mqlml.training import (
+    TrainingTable,
+    build_table,
+    describe_holdout,
+    describe_population,
+    exclude_leads,
+    list_left_out,
+)
 from mqlml.training.warnings import find_config_warnings, find_data_warnings
 
 __all__ = [
@@ -59,25 +68,28 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
     require_past(config, now)
     with progress.step("read"):
         if config.data.flat is not None:
-            return read_flat(config)
+            return exclude_leads(read_flat(config), config)
         with copied_tables(config) as copied:
-            return read_events(copied, *read_leads(copied))
+            journeys = read_events(copied, *read_leads(copied))
+        as_of = config.data.data_as_of
+        return journeys if as_of is None else known_by(journeys, as_of)
 
 
 def read_leads(config: Config) -> tuple[Journeys, LeadIds]:
-    """All tables but the events, without the leads that ``rules.exclude`` leaves out.
+    """All tables but the events, without the leads that ``rules.exclude`` or ``data.data_as_of`` leaves out.
 
     Raises
     ------
     ContractError, ConfigError
         As reading, and as `match_exclusions`.
     """
-    journeys, ids = read_around_events(config)
-    if not config.rules.exclude:
+    journeys, ids = read_around_events(config, match_exclusions)
+    as_of = config.data.data_as_of
+    if as_of is None:
         return journeys, ids
-    email = config.profile.email
-    reasons = match_exclusions(journeys.leads, config.rules, folder=config.folder, email=email)
-    return exclude_leads(journeys, ids, reasons)
+    later = journeys.leads["created_at"] >= pd.Timestamp(as_of)
+    reasons = pd.Series("data.data_as_of", index=later.index, dtype="object").where(later)
+    return leave_out(known_by(journeys, as_of), reasons, kind="not_yet_known"), ids.leave_out(reasons)
 
 
 def check_rules(leads: pd.DataFrame, config: Config) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
 
-from mqlml.commands.choose_model import FOLD_POSITIVES
+from mqlml.commands.choose_model import FOLD_POSITIVES, Chosen
 from mqlml.config import Config
 from mqlml.evaluation import Disqualification, Promotion, evaluate_selection
 from mqlml.evaluation.backtest import Measure, OutOfTime
@@ -33,6 +33,7 @@ from mqlml.policy import (
 )
 from mqlml.times import DAY
 from mqlml.training import ImmatureSnapshots, TrainingTable
+from mqlml.training.splits import Fold
 from mqlml.types import Floats, Ints, Rows
 
 __all__ = [
@@ -41,10 +42,12 @@ __all__ = [
     "count_disqualified",
     "evaluate_promotions",
     "find_end",
+    "last_fold",
     "make_gate_inputs",
     "measure_interest",
     "out_of_time_periods",
     "read_recent_weeks",
+    "with_rows",
 ]
 
 Periods = Sequence[tuple[int, int]]
@@ -227,6 +230,7 @@ LEAST_TIME = 8 * _WEEK
 """A volume is measured on at least this much time: in fewer weeks too few leads meet a high threshold."""
 
 Learned = tuple[LeadScorer, Rows]
+Scored = tuple[Rows, Floats]
 
 
 def read_recent_weeks(
@@ -237,18 +241,21 @@ def read_recent_weeks(
     data: Journeys | FlatTable,
     config: Config,
     measure: Measure | None,
+    scored: Scored,
 ) -> ThresholdData | None:
     """The latest snapshots, scored by models that were not fitted on them; None where there are none.
 
     Parameters
     ----------
     fitted : sequence of (LeadScorer, rows of the table)
-        The models that ship, and the rows each was fitted on. Where fewer than eight weeks are immature, another
-        model is fitted on what was known eight weeks ago and scores everything since.
+        The models that ship, and the rows each was fitted on; after them others, for the leads that those learned
+        from. Where fewer than eight weeks are immature, another model is fitted on what was known eight weeks ago
+        and scores everything since.
     table : TrainingTable, up to where ``recent`` begins.
     recent : ImmatureSnapshots
     calibrator, data, config
     measure : of fit and engagement, where a label has a gate
+    scored : the rows of the table with out-of-time raw scores, and these
     """
     if not table.dated or len(recent.time) == 0:
         return None
@@ -265,6 +272,7 @@ def read_recent_weeks(
                 data,
                 config,
                 measure,
+                scored,
             )
         if quiet:
             return None  # what is left is too short to measure a volume on
@@ -288,8 +296,36 @@ def read_recent_weeks(
         period=(start / _WEEK, end / _WEEK),
         account=recent.group,
         gate_inputs=make_gate_inputs(data, recent.lead_id, config, points),
+        before=_highest_before(start, scored, table, recent, calibrator),
     )
     return replace(snapshots, learned=(float(table.label[fitted[0][1]].sum()),))
+
+
+def _highest_before(
+    start: int, scored: Scored, table: TrainingTable, recent: ImmatureSnapshots, calibrator: SigmoidCalibrator
+) -> Floats:
+    """The highest out-of-time probability of each row's lead before ``start``; 0 where there is none."""
+    rows, raw = scored
+    earlier = np.flatnonzero(table.time[rows] < start)
+    highest = np.zeros(max(int(table.lead.max(initial=0)), int(recent.lead.max())) + 1)
+    if len(earlier):
+        np.maximum.at(highest, table.lead[rows[earlier]], calibrator.predict_proba(raw[earlier])[:, 1])
+    found: Floats = highest[recent.lead]
+    return found
+
+
+def with_rows(models: Sequence[LeadScorer], fold: Fold) -> list[Learned]:
+    """The models of a fold's parts, each with the rows it was fitted on."""
+    return [(model, rows) for model, (rows, _) in zip(models, fold.parts, strict=True)]
+
+
+def last_fold(chosen: Chosen) -> list[Learned]:
+    """The models of the last out-of-time fold; none where folds ignored time."""
+    if not chosen.folds:
+        return []
+    fold = chosen.folds[-1]
+    models = chosen.out_of_time.models[-len(fold.parts) :]
+    return with_rows([model.scorer for model in models], fold)
 
 
 def find_end(time: Ints, end: int) -> int:

@@ -12,7 +12,8 @@ from mqlml.errors import ConfigError, UsageError
 from mqlml.journeys import FlatTable, Journeys, read_flat
 from mqlml.progress import Progress
 from mqlml.registry import CHAMPION, Bundle, Store, Version, load_version, make_store
-from mqlml.times import parse_instant
+from mqlml.times import format_instant, parse_instant
+from mqlml.training import exclude_leads
 
 __all__ = [
     "LoadedVersion",
@@ -65,7 +66,7 @@ def load_version_and_data(
     data: Journeys | FlatTable
     if config.data.flat is not None and leads is not None:
         with progress.step("read"):
-            data = read_flat(config, leads)
+            data = exclude_leads(read_flat(config, leads), config)
     else:
         data = read_data(config, progress, now=now)
     return LoadedVersion(bundle, version, data, moment)
@@ -94,7 +95,14 @@ def find_cutoff(config: Config, as_of: str | None, *, command: str, now: dt.date
         if config.data.flat is None:
             raise UsageError(f"{command} needs a prediction date: add --as-of, as in --as-of 2018-06-01")
         return now
-    return read_moment(as_of, config.data.timezone, option="--as-of")
+    moment = read_moment(as_of, config.data.timezone, option="--as-of")
+    known = config.data.data_as_of
+    if known is not None and moment > known:
+        raise UsageError(
+            f"--as-of must not come after data.data_as_of, since nothing later is read; found {as_of!r} and "
+            f"{format_instant(known)}. Name an earlier moment, or remove data_as_of"
+        )
+    return moment
 
 
 def read_moment(text: str, zone: str, *, option: str) -> dt.datetime:

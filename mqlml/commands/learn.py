@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +24,12 @@ from mqlml.commands.choose_thresholds import (
     choose_labels,
     count_disqualified,
     evaluate_promotions,
+    last_fold,
     make_gate_inputs,
     measure_interest,
     out_of_time_periods,
     read_recent_weeks,
+    with_rows,
 )
 from mqlml.commands.summarize import (
     describe_calibration,
@@ -77,11 +80,36 @@ from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
 from mqlml.registry.holdout_log import warn_of_holdout_access
 from mqlml.render import describe_policy, describe_question
-from mqlml.training import TrainingTable, build_open, describe_population, list_left_out, require_leak_test
+from mqlml.training import (
+    TrainingTable,
+    build_open,
+    describe_population,
+    exclude_leads,
+    list_left_out,
+    require_leak_test,
+)
 from mqlml.training.warnings import find_config_warnings, find_data_warnings
 from mqlml.types import Floats
 
-__all__ = ["Trained", "train"]
+__all__ = ["PastModel", "Trained", "fingerprint_data", "train"]
+
+
+@dataclass(frozen=True)
+class PastModel:
+    """The model of the past on the held-out period, which the version that ships has learned from.
+
+    Attributes
+    ----------
+    table : TrainingTable
+    evaluated : Evaluated
+        Of the rows ``table.holdout.test``.
+    policy : LabelPolicy
+        Its thresholds.
+    """
+
+    table: TrainingTable
+    evaluated: Evaluated
+    policy: LabelPolicy
 
 
 @dataclass(frozen=True)
@@ -94,10 +122,13 @@ class Trained:
         All that was measured and decided, also of a refused model; see `mqlml.results.to_json_safe`.
     bundle : Bundle or None
         None if the gate refused it.
+    past : PastModel or None
+        What another version can be compared with at once; None if the gate refused it.
     """
 
     result: TrainingResult
     bundle: Bundle | None
+    past: PastModel | None = None
 
     @property
     def gate(self) -> GateResult:
@@ -205,7 +236,9 @@ def train(
     (True, ['mql', 'sql'])
     """
     progress = progress or Silent()
-    task = _Task(config, read_data(config, progress, now=now) if data is None else data, progress, now)
+    if data is None:
+        data = read_data(config, progress, now=now)
+    task = _Task(config, exclude_leads(data, config), progress, now)
     held = HeldOut(make_table(task.data, config, progress), record=record)
     _check_past(held.past, task)
     choices = _choose(held, task)  # on the past; the last period is opened to evaluate them, and not before
@@ -219,7 +252,10 @@ def train(
     if gate.passed:
         release = _release(choices, evaluated, table, task)
     result = _summarize(choices, evaluated, slices, gate, release, table, task, held.prior_access)
-    return Trained(result, None if release is None else _bundle(release.shipped, result, table, task))
+    if release is None:
+        return Trained(result, None)
+    bundle = _bundle(release.shipped, result, table, task)
+    return Trained(result, bundle, PastModel(table, evaluated, choices.policy))
 
 
 def _check_past(past: TrainingTable, task: _Task) -> None:
@@ -259,7 +295,8 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
         fitted = fit_past(scorer, past)
     calibrator = calibrate(fitted, levels)
     with progress.step("labels"):
-        learned = [(model, rows) for model, (rows, _) in zip(fitted, past.holdout.parts, strict=True)]
+        # Snapshots of leads that these models learned from are scored by those of the last fold, which did not.
+        learned = [*with_rows(fitted, past.holdout), *last_fold(chosen)]
         policy = choose_labels(
             calibrator.predict_proba(out_of_time.raw)[:, 1],
             past,
@@ -267,7 +304,16 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
             out_of_time_periods(past, out_of_time),
             make_gate_inputs(task.data, past.lead_id.iloc[out_of_time.rows], config, out_of_time.measured),
             config,
-            recent=read_recent_weeks(learned, past, held.recent, calibrator, task.data, config, interest),
+            recent=read_recent_weeks(
+                learned,
+                past,
+                held.recent,
+                calibrator,
+                task.data,
+                config,
+                interest,
+                (out_of_time.rows, out_of_time.raw),
+            ),
         )
     return _Choices(chosen, curve, calibrator, levels, drift, fitted, policy, interest)
 
@@ -356,7 +402,14 @@ def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _
         everything = np.arange(len(table.label))
         snapshots = build_open(data, config, table.plan)
         recent = read_recent_weeks(
-            [(scorer, everything)], table, snapshots, calibrator, data, config, choices.interest
+            [(scorer, everything), *with_rows(choices.fitted, table.holdout)],
+            table,
+            snapshots,
+            calibrator,
+            data,
+            config,
+            choices.interest,
+            (rows, raw),
         )
     policy = choose_labels(
         probability,
@@ -428,13 +481,16 @@ def _bundle(shipped: _Shipped, result: TrainingResult, table: TrainingTable, tas
         config=describe_config(task.config),
         reference=shipped.reference,
         result=result,
-        fingerprint=fingerprint_tables(_tables(task.data)),
+        fingerprint=fingerprint_data(task.data),
         git_commit=find_git_commit(task.config.folder),
         created=task.now.isoformat(),
     )
 
 
-def _tables(data: Journeys | FlatTable) -> dict[str, pd.DataFrame]:
+def fingerprint_data(data: Journeys | FlatTable) -> dict[str, Any]:
+    """Row counts and hashes of everything that a version learns from; see `fingerprint_tables`."""
     if not data.dated:
-        return {"flat": data.leads.assign(label=data.label, order=data.order)}
-    return {"leads": data.leads, "events": data.events, "outcomes": data.outcomes, "history": data.history}
+        return fingerprint_tables({"flat": data.leads.assign(label=data.label, order=data.order)})
+    return fingerprint_tables(
+        {"leads": data.leads, "events": data.events, "outcomes": data.outcomes, "history": data.history}
+    )

@@ -12,15 +12,20 @@ import pandas as pd
 from mqlml.commands.check import read_leads
 from mqlml.commands.inputs import load_model
 from mqlml.config import Config, read_config
+from mqlml.errors import UsageError
 from mqlml.evaluation.slices import find_group_column
 from mqlml.features import Feature
 from mqlml.insight import summarize_open_leads
 from mqlml.insight.open_leads import SPLITS, Split
 from mqlml.journeys import read_flat
+from mqlml.monitoring import MonitorResult
 from mqlml.progress import Progress
+from mqlml.registry import Version
 from mqlml.render import list_tables, render_markdown, render_report
 from mqlml.render.results import ReportResult
+from mqlml.results import from_json_safe
 from mqlml.scoring import check_target, make_folder, read_open_leads, write_table, write_text
+from mqlml.scoring.stored import read_json
 
 __all__ = ["ReportFormat", "ReportOptions", "write_report"]
 
@@ -38,11 +43,14 @@ class ReportOptions:
         Scores of open leads, of which the report then tells.
     tables : path, optional
         A folder that gets a CSV file for each table; it is made where it does not exist.
+    monitoring : path, optional
+        What ``mqlml monitor --json`` printed about the version, for a section of the HTML page.
     """
 
     format: ReportFormat = "html"
     scores: str | Path | None = None
     tables: str | Path | None = None
+    monitoring: str | Path | None = None
 
 
 def write_report(
@@ -72,8 +80,19 @@ def write_report(
         open_leads = None
         if scores is not None:
             open_leads = summarize_open_leads(scores, _read_sources(config, bundle.plan.features))
-    render = render_report if options.format == "html" else render_markdown
-    text = render(bundle.result, version=str(version.version), run_id=version.run_id, open_leads=open_leads)
+    monitored = None if options.monitoring is None else _read_monitoring(options, version)
+    if options.format == "html":
+        text = render_report(
+            bundle.result,
+            version=str(version.version),
+            run_id=version.run_id,
+            monitored=monitored,
+            open_leads=open_leads,
+        )
+    else:
+        text = render_markdown(
+            bundle.result, version=str(version.version), run_id=version.run_id, open_leads=open_leads
+        )
     written = []
     with progress.step("write"):
         write_text(text, target)
@@ -88,6 +107,20 @@ def write_report(
         version=version.version,
         run_id=version.run_id,
     )
+
+
+def _read_monitoring(options: ReportOptions, version: Version) -> MonitorResult:
+    path = Path(str(options.monitoring))
+    if options.format != "html":
+        raise UsageError("--monitoring adds a section to the HTML page; leave it out, or take --format html")
+    found = read_json(path, option="--monitoring")
+    result = from_json_safe(MonitorResult, found, where=f"--monitoring {str(path)!r}")
+    if (result.model, result.version) != (version.name, version.version):
+        raise UsageError(
+            f"--monitoring must be about {version.name} version {version.version}; {str(path)!r} is about "
+            f"{result.model} version {result.version}. Run mqlml monitor --json for this version"
+        )
+    return result
 
 
 def _read_sources(config: Config, features: Sequence[Feature]) -> dict[Split, pd.Series]:

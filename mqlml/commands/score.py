@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
 import signal
 import threading
 import uuid
@@ -35,11 +34,13 @@ from mqlml.render.results import ScoreCheckResult, ScoreResult
 from mqlml.scoring import SCORE_COLUMNS, count_older, problem_of, read_scores
 from mqlml.scoring.batch import ScoringRun, find_open, score_flat_rows
 from mqlml.scoring.batches import Batch, RunRecord, compare_labels, count_labels, list_skipped
+from mqlml.scoring.earlier import find_scores
 from mqlml.scoring.explain import Explainer
 from mqlml.scoring.job import OpenLeads, related_leads, score_parts, write_part
 from mqlml.scoring.sinks import CsvStyle
-from mqlml.scoring.targets import FileTarget, Target, make_target
+from mqlml.scoring.targets import FileOptions, Target, make_target
 from mqlml.times import format_instant
+from mqlml.training import exclude_leads
 
 __all__ = ["ScoreOptions", "check_score", "find_newest", "read_score_options", "score_leads"]
 
@@ -60,10 +61,12 @@ class ScoreOptions:
         or later change nothing. A database knows its own.
     table : the table of scores in a database; ``lead_scores`` if None.
     columns : the columns of a file, of the scores or of the leads; all of the scores if None.
+    changed : write only leads whose label is another one than in ``previous``, new leads included.
     exact : write a CSV as data, not for people.
     max_change : write nothing if more than this share of the leads scored before changes its label.
     wait : wait for another job on the same target instead of ending.
     memory_limit : a size, as ``1.5GB``, in place of ``data.memory_limit``.
+    job_id : the run's own text in the logs and in ``score_runs``; a new one if None.
     """
 
     model: str | None = None
@@ -71,10 +74,12 @@ class ScoreOptions:
     previous: str | Path | None = None
     table: str | None = None
     columns: tuple[str, ...] | None = None
+    changed: bool = False
     exact: bool = False
     max_change: float | None = None
     wait: bool = False
     memory_limit: str | None = None
+    job_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,8 @@ def score_leads(
     ----------
     as_of : str or None
         ISO date or time, in the config's zone where it names none. A flat table needs none: then ``now``.
-    out : path of a ``.parquet`` or ``.csv`` file, replaced whole, or the URL of a PostgreSQL database. ``${NAME}`` is
-        read from the environment.
+    out : path of a ``.parquet`` or ``.csv`` file, replaced whole, or the URL of a database: PostgreSQL, SQLite
+        or DuckDB. ``${NAME}`` is read from the environment.
 
     Raises
     ------
@@ -126,18 +131,14 @@ def score_leads(
     attributes = tuple(name for name in options.columns or () if name not in SCORE_COLUMNS)
     run = ScoringRun(config, moment, now, version, attributes=attributes)
     with target.holding(wait=options.wait):
-        if isinstance(target, FileTarget):
-            work, state = target.path.with_name(f".{target.path.name}.mqlml-work"), ""
-        else:
-            digest = hashlib.sha256(target.shown.encode()).hexdigest()[:12]
-            work, state = config.folder / f".mqlml-work-{digest}", target.shown
-        key = _identify(run, options, state)
+        work = target.work_folder(config.folder)
+        key = _identify(run, options, target.state)
         with working_in(work, key, wait=options.wait, resumable=_RESUMABLE):
             scored = _score(bundle, run, target, options, work, progress)
             before, changed = compare_labels(scored.files)
             _check_change(before, changed, options.max_change)
             record = RunRecord(
-                job_id=uuid.uuid4().hex,
+                job_id=options.job_id or uuid.uuid4().hex,
                 started_at=now,
                 cutoff_time=moment,
                 model_name=bundle.name,
@@ -164,11 +165,14 @@ def read_score_options(
     if options.memory_limit is not None:
         config = with_memory_limit(config, options.memory_limit)
     require_past(config, now)
+    if options.changed and options.previous is None:
+        raise UsageError("--changed needs the last scores to compare with: add --previous FILE")
+    style = None if options.exact else CsvStyle(config.data.timezone)
     target = make_target(
         expand_text(str(out), "--out"),
+        config.folder,
         table=options.table,
-        columns=options.columns,
-        style=None if options.exact else CsvStyle(config.data.timezone),
+        options=FileOptions(options.columns, options.changed, style),
     )
     return config, target, find_cutoff(config, as_of, command="score", now=now)
 
@@ -190,15 +194,13 @@ def _score(
         lead_ids = None if options.leads is None else read_lead_ids(config, options.leads)
         snapshots = find_open(bundle, journeys, replace(run, config=config), lead_ids)
         if copies is not None:
-            needed = None  # the events of merged leads stand under ids that are no leads any more
-            if config.data.merges is None:
-                related = related_leads(journeys.leads, snapshots["lead_id"])
-                needed = journeys.leads.loc[related, "lead_id"].astype("str").tolist()
+            related = related_leads(journeys.leads, snapshots["lead_id"])
+            others = pd.concat([journeys.leads.loc[~related, "lead_id"], ids.left_out["lead_id"]])
             with progress.step("read"):
-                config = copies.copy(("events",), needed=needed)
+                config = copies.copy(("events",), unneeded=others.astype("str").tolist())
                 copies.finish()
     run = replace(run, config=config)
-    run = _with_previous(run, target, options, journeys.leads["lead_id"], bundle.name)
+    run = _with_previous(run, target, options, snapshots["lead_id"], bundle.name)
     with _sigterm() as asked:
 
         def after_part(number: int, parts: int) -> None:
@@ -219,7 +221,7 @@ def _score(
     return _Scored(
         files=files,
         leads=len(snapshots),
-        skipped=list_skipped(journeys, problem_of(bundle), run.as_of, snapshots["lead_id"]),
+        skipped=list_skipped(journeys, problem_of(bundle), run.as_of, snapshots["lead_id"], ids.left_out),
         older=count_older(bundle, journeys, snapshots, run.as_of),
         rows_read=sum(whole.rows_read.values()),
         quarantined=len(whole.quarantine),
@@ -231,7 +233,7 @@ def _score_flat(
     bundle: Bundle, run: ScoringRun, target: Target, options: ScoreOptions, work: Path, progress: Progress
 ) -> _Scored:
     with progress.step("read"):
-        flat: FlatTable = read_flat(run.config, options.leads)
+        flat: FlatTable = exclude_leads(read_flat(run.config, options.leads), run.config)
     run = _with_previous(run, target, options, flat.leads["lead_id"], bundle.name)
     with progress.step("score"):
         table = score_flat_rows(bundle, flat, run)
@@ -248,7 +250,7 @@ def _with_previous(
     target.prepare(integer_ids=pd.api.types.is_integer_dtype(lead_id.dtype))
     if options.previous is not None:
         return replace(run, previous=read_scores(options.previous))
-    return replace(run, previous=target.last_scores(run.as_of, model_name))
+    return replace(run, previous=target.last_scores(run.as_of, model_name, lead_id))
 
 
 @contextlib.contextmanager
@@ -276,7 +278,8 @@ def _identify(run: ScoringRun, options: ScoreOptions, state: str) -> str:
             if isinstance(table, Table) and table.path is not None:
                 with blaming(f"data.{name}"):
                     files += [fingerprint_file(path) for _, path in find_files(table, config.folder)]
-    given = [path for path in (options.leads, options.previous) if path is not None]
+    given = [] if options.leads is None else [Path(options.leads)]
+    given += [] if options.previous is None else find_scores(options.previous)
     return fingerprint_values(
         {
             "mqlml": __version__,
@@ -284,8 +287,8 @@ def _identify(run: ScoringRun, options: ScoreOptions, state: str) -> str:
             "as_of": run.as_of.isoformat(),
             "version": (version.name, version.version, version.run_id),
             "files": files,
-            "given": [fingerprint_file(Path(path)) for path in given if Path(path).is_file()],
-            "columns": options.columns,
+            "given": [fingerprint_file(path) for path in given if path.is_file()],
+            "columns": (options.columns, options.changed),
             "target": state,
         }
     )
@@ -326,6 +329,7 @@ def _result(target: Target, run: ScoringRun, scored: _Scored, record: RunRecord)
         model=record.model_name,
         version=record.model_version,
         run_id=version.run_id,
+        newest_fact=None if scored.newest is None else format_instant(scored.newest),
     )
 
 

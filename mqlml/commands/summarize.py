@@ -162,6 +162,7 @@ def summarize_data(data: Journeys | FlatTable, config: Config) -> DataSummary:
             for found in group_quarantine(data.quarantine)
         ),
         observed_until=format_instant(until) if until else None,
+        notices=data.notices,
     )
 
 

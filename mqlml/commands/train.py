@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 
 from mqlml.commands.inputs import find_store
@@ -10,9 +11,11 @@ from mqlml.commands.learn import Trained, train
 from mqlml.config import Config, describe_config, read_config
 from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle, Registration, Version, check_store, register_bundle
-from mqlml.registry.holdout_log import Logbook
+from mqlml.registry.holdout_log import Logbook, find_user
 from mqlml.render import describe_model, describe_version, render_figures, render_report
 from mqlml.render.results import TrainedVersion
+from mqlml.render.version_results import CompareResult
+from mqlml.results import to_json_safe
 from mqlml.scoring import SERVED_MODEL
 
 __all__ = ["register", "train_version"]
@@ -48,10 +51,12 @@ def register(
     now: dt.datetime,
     access: str | None = None,
     progress: Progress | None = None,
+    compared: CompareResult | None = None,
 ) -> Version:
     """Save the bundle of a model that passed the gate and log it in the config's store as the next version.
 
-    ``access`` is the `Logbook`'s id of the access to the held-out period that evaluated it.
+    ``access`` is the `Logbook`'s id of the access to the held-out period that evaluated it; ``compared``, if
+    given, is shown in its report and kept beside it.
     """
     assert trained.bundle is not None, "only a model that passed the gate has a bundle"
     bundle = trained.bundle
@@ -69,12 +74,20 @@ def register(
             code=SERVED_MODEL,
             params=_params(bundle, config),
             tags=tags,
-            files={"report.html": render_report(trained.result), **render_figures(trained.result)},
+            files=_files(trained, compared),
             description=describe_version(trained.result),
             about=describe_model(trained.result),
+            by=find_user(),
         ),
         say=(progress or Silent()).note,
     )
+
+
+def _files(trained: Trained, compared: CompareResult | None) -> dict[str, str]:
+    files = {"report.html": render_report(trained.result, compared=compared)}
+    if compared is not None:
+        files["comparison.json"] = json.dumps(to_json_safe(compared), indent=1)
+    return {**files, **render_figures(trained.result)}
 
 
 def _params(bundle: Bundle, config: Config) -> dict[str, object]:

@@ -4,8 +4,8 @@ from mqlml.config.features import NUMBER_UNITS, Aggregate, Condition, Features, 
 from mqlml.config.labels import Gate, LabelRule, Promote, Rules, Teams
 from mqlml.config.problem import MailDomains, Problem, Profile, Snapshots, TitleWords
 from mqlml.config.reading import describe_config, expand_text, make_config, read_config
-from mqlml.config.sections import Config
-from mqlml.config.tables import Data, Flat, Merges, Outcomes, Table
+from mqlml.config.sections import Config, PromotionRule
+from mqlml.config.tables import Data, Flat, Leads, Merges, Outcomes, Table
 from mqlml.config.values import STAGES, TERMINAL_STAGES, ColumnFormat, Stage, format_size, parse_size
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Flat",
     "Gate",
     "LabelRule",
+    "Leads",
     "MailDomains",
     "Merges",
     "NumberUnit",
@@ -28,6 +29,7 @@ __all__ = [
     "Problem",
     "Profile",
     "Promote",
+    "PromotionRule",
     "Rules",
     "Snapshots",
     "Stage",

@@ -11,11 +11,11 @@ from mqlml.config.features import Condition, Features
 from mqlml.config.labels import Gate, LabelRule, Labels, Rules
 from mqlml.config.problem import Problem, Profile
 from mqlml.config.tables import Data
-from mqlml.config.values import InvalidValueError, Name, Section, Tune, Window, check_windows
+from mqlml.config.values import Duration, InvalidValueError, Name, Section, Tune, Window, check_windows
 from mqlml.errors import ConfigError
 from mqlml.times import DAY
 
-__all__ = ["Config", "JourneyRules", "Tracking"]
+__all__ = ["Config", "JourneyRules", "Monitoring", "PromotionRule", "Tracking"]
 
 
 class JourneyRules(Section):
@@ -31,6 +31,33 @@ class Tracking(Section):
     uri: str = "sqlite:///models/mlflow.db"
     lock_timeout: float = Field(default=600, ge=0)
     """Seconds that registering waits for another process that registers in the same embedded store."""
+
+
+class PromotionRule(Section):
+    """When a challenger replaces the champion, and what is told of it.
+
+    A command in ``notify`` runs after every change of the champion, with the change as JSON on its standard input.
+    """
+
+    alpha: float = Field(default=0.05, gt=0, le=0.5)
+    """How probable it may be, at most, that a challenger that is not better is promoted, however often one looks."""
+    min_conversions: int = Field(default=20, ge=1)
+    max_changed: float | None = Field(default=None, ge=0, le=1)
+    """Which share of the open leads may get another label, at most."""
+    notify: str | None = Field(default=None, min_length=1)
+
+
+class Monitoring(Section):
+    """When `mqlml monitor` raises an alarm.
+
+    ``tolerance``: odds of converting within this share of the predicted ones are fine. ``alarm``: the evidence that
+    raises it; while all is fine, it is ever reached with a probability of at most one in this many. ``soon``: a lead
+    that sales rejects or loses within this time was handed over too early.
+    """
+
+    tolerance: float = Field(default=0.15, ge=0, le=1)
+    alarm: float = Field(default=20, gt=1)
+    soon: Duration = Field(default=14 * DAY, gt=0)
 
 
 _DEFAULT_LABELS = {
@@ -72,7 +99,9 @@ class Config(Section):
     gate: Gate = Gate()
     slices: list[str] | Literal["auto"] = "auto"
     tune: Tune = "none"
+    monitoring: Monitoring = Monitoring()
     tracking: Tracking = Tracking()
+    promotion: PromotionRule = PromotionRule()
     folder: Path = Field(default=Path("."), exclude=True)
     written: dict[str, Any] = Field(default={}, exclude=True, repr=False)
 

@@ -35,7 +35,7 @@ from mqlml.config.values import (
     read_instant,
 )
 
-__all__ = ["MISSING_WORDS", "Data", "Flat", "Merges", "Outcomes", "Table"]
+__all__ = ["MISSING_WORDS", "Data", "Flat", "Leads", "Merges", "Outcomes", "Table"]
 
 
 class Table(Section):
@@ -79,6 +79,13 @@ class Table(Section):
         """The reading hint for our column ``name``, if the config gives one."""
         mapped = self.columns.get(name)
         return mapped if isinstance(mapped, ColumnFormat) else None
+
+
+class Leads(Table):
+    """The leads table. ``duplicates`` says what is done with leads that share a mail address or phone with an older
+    one: ``report`` how many there are, or ``merge`` each into the older."""
+
+    duplicates: Literal["report", "merge"] = "report"
 
 
 class StageDate(Section):
@@ -191,21 +198,25 @@ class Data(Section):
 
     ``memory_limit`` is what a training table may take to build, above the interpreter and its imports; one that
     would take more is built in parts.
+
+    ``data_as_of`` rebuilds what was known at that moment: rows that were recorded later, and leads that came in
+    later, are left out.
     """
 
     timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     observed_until: dt.datetime | None = None
+    data_as_of: dt.datetime | None = None
     max_quarantined: float = Field(default=0.01, ge=0, le=1)
     memory_limit: Size = Field(default=1_500_000_000, validate_default=False)
     missing: list[str] = list(MISSING_WORDS)
-    leads: Table | None = None
+    leads: Leads | None = None
     events: Events | None = None
     outcomes: Outcomes | None = None
     history: Table | None = None
     merges: Merges | None = None
     flat: Flat | None = None
 
-    @field_validator("observed_until", mode="before")
+    @field_validator("observed_until", "data_as_of", mode="before")
     @classmethod
     def _read(cls, value: object, info: ValidationInfo) -> dt.datetime | None:
         return read_instant(value, info.data.get("timezone", "UTC"))
@@ -218,6 +229,10 @@ class Data(Section):
                 raise InvalidValueError(
                     "'flat' replaces leads, events, outcomes and history; remove one or the other"
                 )
+            if self.data_as_of is not None:
+                raise InvalidValueError(
+                    "'data_as_of' needs times of recording, and a flat table has none; remove it"
+                )
             return self
         missing = [name for name in ("leads", "outcomes") if getattr(self, name) is None]
         if missing:
@@ -229,6 +244,11 @@ class Data(Section):
                 "needs 'observed_until': the moment up to which outcomes are complete, usually the day of the "
                 "export. It is never guessed from the data; a win that is not in the export yet must not be taken "
                 "for a loss"
+            )
+        if self.data_as_of is not None and self.observed_until > self.data_as_of:
+            raise InvalidValueError(
+                "'observed_until' must not come after 'data_as_of': outcomes cannot have been complete up to a "
+                f"moment that was still to come; set it to {self.data_as_of.isoformat()} or earlier"
             )
         return self
 

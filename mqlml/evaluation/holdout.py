@@ -34,7 +34,7 @@ from mqlml.model.contributions import PartialScores
 from mqlml.policy import GateInputs, LabelPolicy
 from mqlml.times import parse_duration
 from mqlml.training import ImmatureSnapshots, TrainingTable, describe_holdout
-from mqlml.types import Floats
+from mqlml.types import Floats, Rows
 
 __all__ = [
     "RANDOM_STATE",
@@ -204,7 +204,7 @@ class Evaluated:
     """The model of the past on the held-out period.
 
     ``prior`` is the log-odds of the base rate that each row's model knew; ``interest`` the fit and engagement of the
-    rows.
+    rows; ``before`` the highest probability of each row's lead before the period, 0 where it had no snapshot then.
     """
 
     metrics: Metrics
@@ -214,6 +214,7 @@ class Evaluated:
     raw: Floats
     prior: Floats
     interest: Floats
+    before: Floats
 
 
 def fit_past(scorer: LeadScorer, table: TrainingTable) -> tuple[LeadScorer, ...]:
@@ -271,7 +272,27 @@ def evaluate_model(
                 for model, (_, test) in zip(fitted, parts, strict=True)
             ]
         ),
+        before=np.concatenate(
+            [
+                _highest_before(model, calibrator, table, test)
+                for model, (_, test) in zip(fitted, parts, strict=True)
+            ]
+        ),
     )
+
+
+def _highest_before(
+    model: LeadScorer, calibrator: SigmoidCalibrator, table: TrainingTable, rows: Rows
+) -> Floats:
+    """The highest probability of each row's lead before the held-out period. The model did not learn from these
+    leads."""
+    highest = np.zeros(int(table.lead.max()) + 1)
+    earlier = np.flatnonzero((table.time < table.holdout.start) & np.isin(table.lead, table.lead[rows]))
+    if len(earlier):
+        raw = model.decision_function(table.features.iloc[earlier])
+        np.maximum.at(highest, table.lead[earlier], calibrator.predict_proba(raw)[:, 1])
+    found: Floats = highest[table.lead[rows]]
+    return found
 
 
 def _evaluate_by_age(
@@ -315,7 +336,9 @@ def evaluate_labels(
 ) -> dict[str, ThresholdEvaluation]:
     """What each label's threshold, chosen on the past, brings on the held-out period, beside what was predicted."""
     last = table.holdout.test
-    rows = LabelRows(table.label[last], table.group[last], table.lead[last], holdout_weeks(table))
+    rows = LabelRows(
+        table.label[last], table.group[last], table.lead[last], holdout_weeks(table), evaluated.before
+    )
     return evaluate_policy(
         policy, evaluated.probability, rows, gate_inputs=gate_inputs, random_state=RANDOM_STATE
     )

@@ -154,12 +154,16 @@ class LabelRows:
         The lead of each row; one that is selected at several snapshots counts once in ``per_week`` and ``value``.
     weeks : float or None
         How many weeks these rows cover; None where the data has no dates.
+    before : array of shape (n,), optional
+        The highest probability of each row's lead before these rows; one that met a threshold then is not counted
+        again in ``per_week`` and ``value``.
     """
 
     y: npt.ArrayLike
     clusters: npt.ArrayLike
     leads: npt.ArrayLike | None = None
     weeks: float | None = None
+    before: npt.ArrayLike | None = None
 
 
 class _Interval(Protocol):
@@ -197,8 +201,13 @@ def evaluate_policy(
     target, chance = check_rows(rows.y, probability)
     bootstrap = ClusterBootstrap(rows.clusters, n_bootstrap=n_bootstrap, random_state=random_state)
     meets = policy.meets_thresholds(chance, gate_inputs).astype(np.float64)
+    comes = meets
+    if rows.before is not None:
+        comes = meets * ~policy.meets_thresholds(rows.before, gate_inputs)
     return {
-        outcome.label: _evaluate(outcome, meets[:, level], target, rows, bootstrap)
+        outcome.label: _evaluate(
+            outcome, meets[:, level], _once(comes[:, level], rows.leads), target, rows, bootstrap
+        )
         for level, outcome in enumerate(policy.outcomes)
     }
 
@@ -235,10 +244,14 @@ def describe_shipped(found: ThresholdEvaluation, shipped: LabelOutcome, *, polic
 
 
 def _evaluate(
-    outcome: LabelOutcome, meets: Floats, target: Floats, rows: LabelRows, bootstrap: ClusterBootstrap
+    outcome: LabelOutcome,
+    meets: Floats,
+    handed: Floats,
+    target: Floats,
+    rows: LabelRows,
+    bootstrap: ClusterBootstrap,
 ) -> ThresholdEvaluation:
     weeks = rows.weeks
-    handed = _once(meets, rows.leads)
     by_value = outcome.rule["policy"] == "value"
     worth = handed * payoff(LabelRule.model_validate(outcome.rule), target) if by_value else handed
     ones = np.ones_like(target)

@@ -20,7 +20,7 @@ from mqlml.evaluation.labels import Disqualification, LabelEvaluation, Promotion
 from mqlml.evaluation.metrics import Baseline, Metrics
 from mqlml.evaluation.periods import OverTimePeriod
 from mqlml.evaluation.slices import Slice
-from mqlml.journeys.quarantine import TableCount
+from mqlml.journeys.quarantine import Notice, TableCount
 from mqlml.model import SignalReport
 from mqlml.results import Number, Result
 from mqlml.training import ColumnQuestion, Finding, LeftOut, PerturbationTest, Population
@@ -81,6 +81,8 @@ class DataSummary(Result):
     """What was quarantined, and why."""
     observed_until: str | None
     """ISO time up to which outcomes are complete; None for a flat table."""
+    notices: tuple[Notice, ...] = ()
+    """What was changed or found while the tables were read."""
 
 
 @dataclass(frozen=True, kw_only=True)

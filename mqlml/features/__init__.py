@@ -5,6 +5,7 @@ from mqlml.features.catalogue import FAMILIES, Family, Feature, feature_name
 from mqlml.features.checks import check_own
 from mqlml.features.families.builder import EventFacts, gather_facts
 from mqlml.features.families.functions import FeatureFunction, Known
+from mqlml.features.parsers.conditions import match_exclusions
 from mqlml.features.plan import FeaturePlan, plan_features
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "check_own",
     "feature_name",
     "gather_facts",
+    "match_exclusions",
     "plan_features",
     "plan_flat",
 ]

@@ -15,7 +15,7 @@ from mqlml.features.families.builder import Builder, Columns, Given, Piece, Sour
 from mqlml.features.families.flat import choose_flat, flat_pieces, flat_source
 from mqlml.features.kernels.windows import Events, SnapshotKeys, read_snapshot_keys, scan_windows
 from mqlml.features.plan import FeaturePlan, owned_pieces
-from mqlml.features.vocabulary import read_words
+from mqlml.features.vocabulary import read_words, respell
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.times import NEVER, column_to_microseconds
 from mqlml.types import Floats32
@@ -61,7 +61,7 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
     for _, piece, own in tasks["leads"]:
         piece.write(source, own)
     if tasks["scan"] or tasks["journeys"]:
-        events = Events(_without(journeys.events, plan.refused_actions))
+        events = Events(_without(_respelled(journeys.events, plan), plan.refused_actions))
         _write_scans(tasks["scan"], events, keys, plan)
         _write_journeys(tasks["journeys"], events, source, plan)
     return _make_frame(numbers, columns, snapshots.index)
@@ -89,6 +89,15 @@ def _write_journeys(tasks: Sequence[_Task], events: Events, source: Source, plan
         given = builder.of_journeys(source, events, plan.settings(builder))
         for _, piece, columns in own:
             piece.write(given, columns)
+
+
+def _respelled(events: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
+    """The events with the plan's spelling of each action and channel."""
+    columns = {
+        column: respell(events[column], known) for column, known in plan.words if known and column in events
+    }
+    changed = {column: words for column, words in columns.items() if words is not events[column]}
+    return events.assign(**changed) if changed else events
 
 
 def _without(events: pd.DataFrame, actions: Collection[str]) -> pd.DataFrame:

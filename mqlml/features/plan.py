@@ -46,6 +46,8 @@ class FeaturePlan:
         Columns that became no feature.
     profile, channel, actions, undesirables : each family's settings, None where it has no features.
     custom, functions : the user's own features: aggregates of the config, and functions of other packages.
+    refused_actions : event types that no feature sees.
+    words : the actions and channels that events had, by column: other spellings of them are the same words.
     flat : settings for a flat table; then the families' are None.
     """
 
@@ -58,6 +60,7 @@ class FeaturePlan:
     custom: CustomPlan | None = None
     functions: FunctionsPlan | None = None
     refused_actions: tuple[str, ...] = ()
+    words: tuple[tuple[str, tuple[str, ...]], ...] = ()
     flat: FlatPlan | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,7 +169,14 @@ def plan_features(
         learned[builder.part], unfit = builder.plan(evidence)
         left_out += unfit
     plan = FeaturePlan(
-        features=(), left_out=tuple(left_out), refused_actions=tuple(sorted(refused_actions)), **learned
+        features=(),
+        left_out=tuple(left_out),
+        refused_actions=tuple(sorted(refused_actions)),
+        words=(
+            ("action", tuple(sorted({*refused_actions, *evidence.events.ever.get("action", ())}))),
+            ("channel", tuple(sorted(evidence.events.ever.get("channel", ())))),
+        ),
+        **learned,
     )
     features = _describe(plan)
     _check_names(features)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mqlml.journeys.cleaning import spelling_key
 from mqlml.types import Codes, Ints, Mask
 
 OTHER = "other"
@@ -36,6 +37,31 @@ def read_words(column: pd.Series) -> Words:
     """The codes and texts of a column, whether it is categorical yet or not."""
     words = column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")
     return Words(words.cat.codes.to_numpy(), tuple(str(text) for text in words.cat.categories))
+
+
+def respell(column: pd.Series, known: Collection[str]) -> pd.Series:
+    """Words as they were spelled when the features were planned, where they differ only in case or spacing.
+
+    Parameters
+    ----------
+    column : words, one per row.
+    known : the words of the plan, one spelling each.
+    """
+    words = read_words(column)
+    planned = frozenset(known)
+    strange = [text for text in words.text if text not in planned]
+    if not strange:
+        return column
+    spellings = {spelling_key(word): word for word in known}
+    changed = {text: spellings[key] for text in strange if (key := spelling_key(text)) in spellings}
+    if not changed:
+        return column
+    texts = [changed.get(text, text) for text in words.text]
+    distinct = sorted(set(texts))
+    place = {text: code for code, text in enumerate(distinct)}
+    codes = np.array([*(place[text] for text in texts), -1], np.int32)[words.codes]
+    respelled = pd.Categorical.from_codes(codes, categories=pd.Index(distinct, dtype="str"))
+    return pd.Series(respelled, index=column.index)
 
 
 @dataclass(frozen=True)

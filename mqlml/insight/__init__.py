@@ -1,5 +1,7 @@
-"""Room 10, why: what one lead did, what its score is made of, and what moved it since."""
+"""Room 10, why: what one lead did and what moved its score, and which channels sales go with."""
 
+from mqlml.insight.attribution import Attribution, ChannelCredit
+from mqlml.insight.impact import Impact, measure_impact
 from mqlml.insight.lead import (
     Change,
     EarlierMoment,
@@ -23,9 +25,12 @@ from mqlml.insight.open_leads import (
 )
 
 __all__ = [
+    "Attribution",
     "Change",
+    "ChannelCredit",
     "EarlierMoment",
     "Explanation",
+    "Impact",
     "LogOdds",
     "OpenLeads",
     "OpenLeadsGroup",
@@ -38,6 +43,7 @@ __all__ = [
     "compare_moments",
     "explain_flat_lead",
     "explain_lead",
+    "measure_impact",
     "read_timeline",
     "summarize_open_leads",
 ]

@@ -117,11 +117,6 @@ class MergedLeads:
         leads.insert(list(leads.columns).index("created_at") + 1, "account_id", shared)
         return leads
 
-    def notice(self) -> Notice | None:
-        """What to tell people."""
-        merged = int(self.direct.sum())
-        return Notice("merged", "leads", "", merged, merged) if merged else None
-
 
 NO_MERGES = MergedLeads(
     np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, dtype=np.bool_)
@@ -131,23 +126,28 @@ NO_MERGES = MergedLeads(
 def chain_merges(old: Sequence[int], new: Sequence[int], at: Sequence[int]) -> MergedLeads:
     """All pairs of a lead and one that it went into, at once or by way of others.
 
+    A lead goes into one other, by its first merge. A later one that would close a circle has no effect either, so
+    of two leads that were merged into each other one stays open.
+
     Parameters
     ----------
-    old, new : places of leads, one pair a merge; a lead goes into one other, the first named counts.
+    old, new : places of leads, one pair a merge.
     at : when, in microseconds.
     """
     into: dict[int, tuple[int, int]] = {}
     for source, target, moment in sorted(zip(old, new, at, strict=True), key=lambda merge: merge[2]):
-        if source != target:
-            into.setdefault(source, (target, moment))
+        end = target
+        while end in into:
+            end = into[end][0]
+        if source not in into and end != source:
+            into[source] = (target, moment)
     rows: list[tuple[int, int, int, bool]] = []
     for source in into:
-        seen, lead, moment = {source}, source, 0
-        while lead in into and into[lead][0] not in seen:
+        lead, latest = source, 0
+        while lead in into:
             target, when = into[lead]
-            moment = max(moment, when)
-            rows.append((source, target, moment, lead == source))
-            seen.add(target)
+            latest = max(latest, when)
+            rows.append((source, target, latest, lead == source))
             lead = target
     if not rows:
         return NO_MERGES
@@ -187,6 +187,7 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
 TIMES = ("created_at", "occurred_at", "recorded_at", "valid_from", "valid_to", "at")
 WORDS = ("action", "channel", "campaign", "content", "initiated_by", "user_agent", "stage", "field")
 NUMBERS = ("value", "amount")
+IDS = ("lead_id", "account_id", "event_id", "from", "into")
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,8 @@ class FlatTable:
     label : Series of float64, aligned with ``leads``: 1 converted, 0 not, NaN not known yet (an open lead).
     order : Series of int64, aligned with ``leads``: the row's place in time (ties share a number), earliest 0.
     quarantine, rows_read, notices : as in `Journeys`.
-    times : Series of ``datetime64[us, UTC]`` or None, aligned with ``leads``: the order, where it is one of times.
+    times : Series of ``datetime64[us, UTC]`` or None, aligned with ``leads``: the order, or its first column, where
+        that is one of times.
     """
 
     dated: ClassVar[Literal[False]] = False

@@ -10,8 +10,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -24,10 +25,13 @@ __all__ = [
     "AROUND_EVENTS",
     "SCHEMES",
     "TABLES",
+    "TRANSIENT",
     "DatabaseCopies",
+    "DatabaseFile",
     "connect",
     "connect_arrow",
     "copied_tables",
+    "database_file",
     "describe_url",
     "explaining",
     "has_databases",
@@ -39,7 +43,7 @@ __all__ = [
 
 SCHEMES = ("postgresql://", "postgres://")
 
-_TRANSIENT = ("08", "40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300")
+TRANSIENT = ("08", "40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300")
 """SQLSTATEs (or their class) that a later attempt may not meet again: a cut connection, a serialization failure, a
 deadlock, a lock that is held, a server that stops or starts, too many connections."""
 
@@ -57,6 +61,25 @@ Item = TypeVar("Item")
 def is_postgres(url: str) -> bool:
     """Whether a URL names a PostgreSQL database."""
     return url.startswith(SCHEMES)
+
+
+@dataclass(frozen=True)
+class DatabaseFile:
+    """A database in a file of this machine."""
+
+    kind: Literal["sqlite", "duckdb"]
+    path: Path
+
+
+def database_file(url: str, folder: Path) -> DatabaseFile | None:
+    """The file that a URL names, as ``sqlite:///file.db``, from ``folder`` on; None where it names none."""
+    scheme, separator, place = url.partition(":///")
+    if not separator:
+        return None
+    path = folder / Path(place).expanduser()
+    if scheme == "sqlite":
+        return DatabaseFile("sqlite", path)
+    return DatabaseFile("duckdb", path) if scheme == "duckdb" else None
 
 
 def describe_url(url: str) -> str:
@@ -123,7 +146,12 @@ def explaining(url: str) -> Iterator[None]:
 def _explain(error: Exception, url: str) -> DatabaseError:
     """A driver's error as ours: what the server said, where, and what helps; never a password."""
     state: str | None = getattr(error, "sqlstate", None)
-    text = re.split(r"\n|Query was:| SQLSTATE:", str(error).strip())[0].strip()
+    details = dict(
+        getattr(error, "details", None) or ()
+    )  # of ADBC, whose message begins with the whole statement
+    primary: bytes | None = details.get(b"PG_DIAG_MESSAGE_PRIMARY")
+    said = str(error) if primary is None else primary.decode(errors="replace")
+    text = re.split(r"\n|Query was:| SQLSTATE:", said.strip())[0].strip()
     password = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
     if password:
         text = text.replace(password, "***")
@@ -158,7 +186,7 @@ def retrying(
         try:
             return action()
         except DatabaseError as error:
-            transient = error.sqlstate is None or error.sqlstate.startswith(_TRANSIENT)
+            transient = error.sqlstate is None or error.sqlstate.startswith(TRANSIENT)
             if not transient or attempt == attempts - 1:
                 raise
         sleep(min(first_wait * 2**attempt, 30.0) * draw.uniform(0.5, 1.0))
@@ -169,7 +197,7 @@ AROUND_EVENTS = ("leads", "outcomes", "history", "merges")
 """The tables that tell whose events are needed."""
 TABLES = (*AROUND_EVENTS, "events")
 _DONE = "done"
-_NEEDED = "mqlml_needed"
+_UNNEEDED = "mqlml_unneeded"
 _ROWS = 1 << 16
 
 _PLAIN = ("bool", "int2", "int4", "int8", "float4", "float8", "text", "varchar", "bpchar")
@@ -192,8 +220,8 @@ def has_databases(config: Config) -> bool:
 class _Snapshot(Protocol):
     """One transaction that sees a database as it was when it began."""
 
-    def read(self, sql: str, lead_column: str | None, needed: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The rows of a query; only those of the needed leads if there is a column to tell them by."""
+    def read(self, sql: str, lead_column: str | None, unneeded: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows of a query; without those of the unneeded leads if there is a column to tell them by."""
 
 
 @contextlib.contextmanager
@@ -222,13 +250,13 @@ class DatabaseCopies:
         self._snapshots: dict[str, _Snapshot] = {}
         self._done = (folder / _DONE).exists()
 
-    def copy(self, names: Sequence[str], *, needed: Sequence[str] | None = None) -> Config:
+    def copy(self, names: Sequence[str], *, unneeded: Sequence[str] | None = None) -> Config:
         """Copy some tables; the config that reads the copies in their place.
 
         Parameters
         ----------
-        needed : ids of leads, as text. Rows of other leads are not copied, as far as the database lets us send it
-            the ids. All rows if None.
+        unneeded : ids of leads, as text, whose rows are not copied, as far as the database lets us send it the ids.
+            An id that is written in another way, or is unknown, is copied, so that reading decides about it.
 
         Raises
         ------
@@ -237,33 +265,33 @@ class DatabaseCopies:
         """
         for name in names:
             tables = _tables_of(self._config, name)
-            copied = [self._copy(spec, name, number, needed) for number, spec in enumerate(tables)]
+            copied = [self._copy(spec, name, number, unneeded) for number, spec in enumerate(tables)]
             if copied:
                 update = {name: copied if isinstance(getattr(self._config.data, name), list) else copied[0]}
                 data = self._config.data.model_copy(update=update)
                 self._config = self._config.model_copy(update={"data": data})
         return self._config
 
-    def _copy(self, spec: Table, name: str, number: int, needed: Sequence[str] | None) -> Table:
+    def _copy(self, spec: Table, name: str, number: int, unneeded: Sequence[str] | None) -> Table:
         """The table as one that reads the copy, where it lies in a database."""
         if spec.url is None:
             return spec
         file = self._folder / f"{name}-{number}.parquet"
         if not self._done:
-            self._write(spec.url, spec, name, file, needed)
+            self._write(spec.url, spec, name, file, unneeded)
         return spec.model_copy(update={"sql": None, "url": None, "path": str(file.absolute())})
 
     def finish(self) -> None:
         """Note that all tables are copied, so that a job that resumes reads the same snapshot."""
         (self._folder / _DONE).touch()
 
-    def _write(self, url: str, spec: Table, name: str, file: Path, needed: Sequence[str] | None) -> None:
+    def _write(self, url: str, spec: Table, name: str, file: Path, unneeded: Sequence[str] | None) -> None:
         assert spec.sql is not None  # the config holds it wherever it holds a URL
         if url not in self._snapshots:
             self._snapshots[url] = retrying(lambda: _begin(url, self._config, self._stack))
         sql = spec.sql.strip().rstrip(";")
-        lead_column = None if needed is None else spec.column("lead_id")
-        batches = self._snapshots[url].read(sql, lead_column, needed or ())
+        lead_column = spec.column("lead_id") if unneeded else None
+        batches = self._snapshots[url].read(sql, lead_column, unneeded or ())
         first = next(batches, None)
         if first is None:
             raise DatabaseError(f"data.{name}: {describe_url(url)} returned no rows; correct the query")
@@ -276,12 +304,11 @@ class DatabaseCopies:
 def _begin(url: str, config: Config, stack: ExitStack) -> _Snapshot:
     if is_postgres(url):
         return _Postgres(url, stack)
-    scheme, _, place = url.partition(":///")
-    path = config.folder / Path(place).expanduser()
-    if scheme in ("sqlite", "duckdb"):
-        if not path.is_file():
-            raise ConfigError(f"there is no database {str(path)!r}; correct the url")
-        return _Sqlite(path, stack) if scheme == "sqlite" else _DuckDB(path, stack)
+    found = database_file(url, config.folder)
+    if found is not None:
+        if not found.path.is_file():
+            raise ConfigError(f"there is no database {str(found.path)!r}; correct the url")
+        return _Sqlite(found.path, stack) if found.kind == "sqlite" else _DuckDB(found.path, stack)
     raise ConfigError(
         f"a url must begin with postgresql://, sqlite:/// or duckdb:///; found {describe_url(url)!r}"
     )
@@ -300,18 +327,19 @@ class _Postgres:
             self._may_filter = bool(cursor.fetchone()[0])
             cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
             if self._may_filter:
-                cursor.execute(f"CREATE TEMP TABLE {_NEEDED} (lead_id text)")
+                cursor.execute(f"CREATE TEMP TABLE {_UNNEEDED} (lead_id text)")
             cursor.execute("SET TRANSACTION READ ONLY")
 
-    def read(self, sql: str, lead_column: str | None, needed: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def read(self, sql: str, lead_column: str | None, unneeded: Sequence[str]) -> Iterator[pa.RecordBatch]:
         chosen = f"SELECT {self._columns(sql)} FROM ({sql}) AS q"
         with explaining(self._url), contextlib.closing(self._connection.cursor()) as cursor:
             if lead_column is not None and self._may_filter:
                 if not self._filled:
-                    ids = pa.table({"lead_id": pa.array(needed, pa.string())})
-                    cursor.adbc_ingest(_NEEDED, ids, mode="append", temporary=True)
+                    ids = pa.table({"lead_id": pa.array(unneeded, pa.string())})
+                    cursor.adbc_ingest(_UNNEEDED, ids, mode="append", temporary=True)
+                    cursor.execute(f"ANALYZE {_UNNEEDED}")
                     self._filled = True
-                chosen += f" WHERE q.{_quote(lead_column)}::text IN (SELECT lead_id FROM {_NEEDED})"
+                chosen += _unless_listed(lead_column)
             cursor.execute(chosen)
             reader = cursor.fetch_record_batch()
             schema = pa.schema([pa.field(field.name, field.type) for field in reader.schema])
@@ -327,6 +355,14 @@ class _Postgres:
                 f"{_cast(column, types.get(column.type_code))} AS {_quote(column.name)}"
                 for column in cursor.description
             )
+
+
+def _unless_listed(lead_column: str) -> str:
+    """The condition that leaves out the rows of the unneeded leads."""
+    return (
+        f" WHERE NOT EXISTS (SELECT 1 FROM {_UNNEEDED} AS u WHERE u.lead_id = "
+        f"CAST(q.{_quote(lead_column)} AS text))"
+    )
 
 
 def _cast(column: Any, kind: Any) -> str:
@@ -353,10 +389,18 @@ class _Sqlite:
             contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None))
         )
         self._connection.execute("BEGIN")
+        self._filled = False
 
-    def read(self, sql: str, lead_column: str | None, needed: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        del lead_column, needed
+    def read(self, sql: str, lead_column: str | None, unneeded: Sequence[str]) -> Iterator[pa.RecordBatch]:
         try:
+            if lead_column is not None:
+                if not self._filled:
+                    self._connection.execute(f"CREATE TEMP TABLE {_UNNEEDED} (lead_id text PRIMARY KEY)")
+                    self._connection.executemany(
+                        f"INSERT OR IGNORE INTO {_UNNEEDED} VALUES (?)", ((lead,) for lead in unneeded)
+                    )
+                    self._filled = True
+                sql = f"SELECT * FROM ({sql}) AS q{_unless_listed(lead_column)}"
             cursor = self._connection.execute(sql)
             names = [column[0] for column in cursor.description]
             kinds = self._kinds(sql, names)
@@ -400,9 +444,12 @@ class _DuckDB:
         except duckdb.Error as error:
             raise DatabaseError(f"{path}: {str(error).splitlines()[0]}; close the other process") from None
 
-    def read(self, sql: str, lead_column: str | None, needed: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        del lead_column, needed
+    def read(self, sql: str, lead_column: str | None, unneeded: Sequence[str]) -> Iterator[pa.RecordBatch]:
         try:
+            if lead_column is not None:
+                ids = pa.table({"lead_id": pa.array(unneeded, pa.string())})
+                self._connection.register(_UNNEEDED, ids)
+                sql = f"SELECT * FROM ({sql}) AS q{_unless_listed(lead_column)}"
             yield from self._connection.sql(sql).to_arrow_reader(_ROWS)
         except duckdb.Error as error:
             raise DatabaseError(f"{self._where}: {str(error).splitlines()[0]}; correct the query") from None

@@ -20,9 +20,18 @@ from mqlml.config import ColumnFormat, Config, Flat
 from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.contract import FlatTable
 from mqlml.journeys.parse import Parsed, parse_attribute, parse_ids, parse_numbers, plain_text
-from mqlml.journeys.quarantine import Ledger
+from mqlml.journeys.people import find_duplicates
+from mqlml.journeys.quarantine import Ledger, Notice
 from mqlml.journeys.sources import Source, read_source
-from mqlml.journeys.tables import DUPLICATE, MISSING, check_rows, later_duplicates, missing_column
+from mqlml.journeys.tables import (
+    DUPLICATE,
+    MISSING,
+    check_rows,
+    doubt_notice,
+    later_duplicates,
+    missing_column,
+    require_plain,
+)
 from mqlml.journeys.times import parse_times
 from mqlml.times import microseconds_to_column
 from mqlml.types import Mask
@@ -145,7 +154,8 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
     if path is not None:
         spec = spec.model_copy(update={"path": str(Path(path).absolute()), "sql": None})
     order = _order_columns(spec)
-    source = read_source(spec, where=_WHERE, base=config.folder, zone=config.data.timezone)
+    ids_named = [column for column in (spec.lead_id, spec.account_id) if column is not None]
+    source = read_source(spec, where=_WHERE, base=config.folder, zone=config.data.timezone, ids=ids_named)
     missing = (*config.data.missing, *spec.missing)
     named = {spec.label: "label"} | {column: "order" for column, _ in order}
     if spec.lead_id is not None:
@@ -159,18 +169,20 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
     numbers = pa.chunked_array([pa.array(np.arange(1, len(ledger.bad) + 1))])
     ids = Parsed(numbers, np.zeros(len(ledger.bad), dtype=bool))
     if spec.lead_id is not None:
-        ids = parse_ids(source.column(spec.lead_id), verbatim=True)
+        ids = parse_ids(require_plain(source, spec.lead_id, "ids"), verbatim=True)
         _refuse(ledger, spec.lead_id, ids, required=True)
     ranked: list[npt.NDArray[Any]] = [] if order else [np.arange(len(ledger.bad))]
-    timed = False
+    timed = []
     for column, hint in order:
         if column in source.names:
-            parsed, timed = _order_values(
+            parsed, is_time = _order_values(
                 source.column(column), hint, config, f"{column!r} of {source.where}"
             )
+            timed.append(is_time)
             _refuse(ledger, column, parsed, required=True)
             ranked.append(parsed.data)
     columns: dict[str, pd.Series] = {}
+    notices: list[Notice] = []
     if spec.account_id is not None:
         account = parse_ids(source.column(spec.account_id))
         _refuse(ledger, spec.account_id, account, required=False)
@@ -179,6 +191,7 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
         if name not in named:
             attribute = parse_attribute(source.column(name), missing_words=missing, decimal=spec.decimal)
             _refuse(ledger, name, attribute, required=False)
+            notices += doubt_notice(attribute, "flat", name)
             columns[f"{name}_in_source" if name in ("lead_id", "account_id") else name] = attribute.data
     if spec.lead_id is not None:
         ledger.refuse(later_duplicates(ids.data, ~ledger.bad), column=spec.lead_id, reason=DUPLICATE)
@@ -201,5 +214,6 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
         order=pd.Series(rank),
         quarantine=ledger.to_frame(),
         rows_read={"flat": ledger.rows_read},
-        times=microseconds_to_column(ranked[0][good]) if timed and len(ranked) == 1 else None,
+        times=microseconds_to_column(ranked[0][good]) if timed and timed[0] else None,
+        notices=(*notices, *find_duplicates(table, config.profile).notices(merged=False)),
     )

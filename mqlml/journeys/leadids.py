@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from mqlml.journeys.tables import TableReader
 from mqlml.times import MISSING_TIME
 from mqlml.types import Codes, Mask, Micros
 
-__all__ = ["Aliases", "LeadIds", "OwnRows"]
+__all__ = ["Aliases", "LeadIds", "OwnIds", "OwnRows"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,14 @@ class Aliases:
 
 
 @dataclass(frozen=True)
+class OwnIds:
+    """The place of each row's lead (-1 none), and the rows with an id that no lead has."""
+
+    place: Codes
+    strange: Mask
+
+
+@dataclass(frozen=True)
 class OwnRows:
     """Which rows of a table belong to a lead: the place of each row's lead (-1 none), and since when it is known to
     be that lead's (`MISSING_TIME` for from the beginning)."""
@@ -51,13 +59,23 @@ class LeadIds:
     Attributes
     ----------
     kept, aside, excluded : Arrow arrays of one type, int64 or text as it is written.
+    excluded_reasons : why each of ``excluded`` is left out, in the same order.
     aliases : further ids of kept leads.
     """
 
     kept: Any
     aside: Any
     excluded: Any = None
+    excluded_reasons: tuple[str, ...] = ()
     aliases: Aliases | None = None
+
+    @property
+    def left_out(self) -> pd.DataFrame:
+        """``lead_id`` and ``reason`` of each lead that a rule leaves out."""
+        excluded = self.kept.slice(0, 0) if self.excluded is None else self.excluded
+        return pd.DataFrame(
+            {"lead_id": excluded.to_pandas(), "reason": pd.Series(self.excluded_reasons, dtype="str")}
+        )
 
     @cached_property
     def _numbers(self) -> pd.Index[Any]:
@@ -76,39 +94,66 @@ class LeadIds:
             return np.where(np.asarray(pc.is_valid(ids)), places, -1).astype(np.int32)
         return _place_in(ids, self.kept)
 
-    def resolve(self, reader: TableReader, column: str = "lead_id") -> OwnRows:
-        """The leads of another table's rows. Rows without a kept lead are set aside, those of a lead that is left out
-        by a rule are left out with it.
+    def leave_out(self, reasons: pd.Series) -> LeadIds:
+        """The ids once rules have left leads out; ``reasons`` by kept lead, missing for those that stay."""
+        out = reasons.notna().to_numpy()
+        if not out.any():
+            return self
+        gone = self.kept.filter(pa.array(out))
+        return replace(
+            self,
+            kept=self.kept.filter(pa.array(~out)),
+            excluded=gone if self.excluded is None else pa.concat_arrays([self.excluded, gone]),
+            excluded_reasons=(*self.excluded_reasons, *reasons[out]),
+            aliases=None if self.aliases is None else self.aliases.without(out),
+        )
+
+    def places(self, reader: TableReader, column: str = "lead_id") -> OwnIds:
+        """The place of the lead that each row of another table names.
 
         Ids match as they are written; those that do not match so, without white space around them and without the
         ``.0`` of a column that passed through floats.
         """
         ids = reader.ids(column, verbatim=True)
         place = self.find(ids)
-        present = np.asarray(pc.is_valid(ids))
-        strange = present & (place < 0)
-        since = np.full(len(place), MISSING_TIME)
+        strange = np.asarray(pc.is_valid(ids)) & (place < 0)
         if strange.any():
             plain = reader.plain_ids(column)
             strange &= ~_fill(place, strange, _place_in(plain, self._plain))
-            if self.aliases is not None:
-                known = _place_in(plain, self.aliases.ids)
-                found = strange & (known >= 0)
-                place[found], since[found] = (
-                    self.aliases.place[known[found]],
-                    self.aliases.since[known[found]],
-                )
-                strange &= ~found
-        if strange.any():
-            if self.excluded is not None:
-                left_out = strange & (_place_in(plain, parse_ids(self.excluded).data) >= 0)
-                reader.leave_out(left_out)
-                strange &= ~left_out
-            orphaned = strange & (_place_in(plain, parse_ids(self.aside).data) >= 0)
-            reader.refuse(orphaned, column, "its lead is in quarantine")
-            remedy = "check that data.leads holds all leads, and that lead_id is written alike in both tables"
-            reader.refuse(strange & ~orphaned, column, "unknown lead", remedy)
+        return OwnIds(place, strange)
+
+    def among_excluded(self, plain: Any) -> Mask:
+        """Which ids are those of leads that a rule leaves out."""
+        if self.excluded is None:
+            return np.zeros(len(plain), dtype=bool)
+        return _place_in(plain, parse_ids(self.excluded).data) >= 0
+
+    def resolve(self, reader: TableReader, column: str = "lead_id") -> OwnRows:
+        """The leads of another table's rows. Rows without a kept lead are set aside, those of a lead that is left out
+        by a rule are left out with it."""
+        found = self.places(reader, column)
+        place, strange = found.place, found.strange
+        since = np.full(len(place), MISSING_TIME)
+        if self.aliases is not None and strange.any():
+            known = _place_in(reader.plain_ids(column), self.aliases.ids)
+            gone = strange & (known >= 0)
+            place[gone], since[gone] = self.aliases.place[known[gone]], self.aliases.since[known[gone]]
+            strange &= ~gone
+        self.refuse(reader, column, strange)
         return OwnRows(place, since)
+
+    def refuse(self, reader: TableReader, column: str, strange: Mask) -> None:
+        """Set rows aside that name no lead, and leave those out whose lead is left out."""
+        if not strange.any():
+            return
+        plain = reader.plain_ids(column)
+        left_out = strange & self.among_excluded(plain)
+        reader.leave_out(left_out)
+        strange = strange & ~left_out
+        orphaned = strange & (_place_in(plain, parse_ids(self.aside).data) >= 0)
+        reader.refuse(orphaned, column, "its lead is in quarantine")
+        remedy = "check that data.leads holds all leads, and that lead_id is written alike in both tables"
+        reader.refuse(strange & ~orphaned, column, "unknown lead", remedy)
 
     def column(self, place: Codes, reader: TableReader) -> pd.Series:
         """The ids of the rows that are kept, in the type that leads have."""

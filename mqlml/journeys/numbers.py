@@ -102,6 +102,16 @@ class NumberEvidence:
         """Whether all values are percents."""
         return self.symbols == {"%"}
 
+    @property
+    def ambiguous(self) -> bool:
+        """Whether a column may be numbers of two kinds, and only the config can say which."""
+        return self.style(None) is None and None not in (self.style(","), self.style("."))
+
+    @property
+    def perhaps_thousands(self) -> bool:
+        """Whether a column that is read with decimal points may have its thousands separated by them."""
+        return self.style(None) is PLAIN and self.separated and _POINTS.name in self.styles
+
     def style(self, decimal: DecimalMark | None) -> NumberStyle | None:
         """The one style that the whole column is written in; None where there is none, or more than one may be.
 

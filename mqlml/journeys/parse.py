@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -119,6 +119,11 @@ _CODE = r"^([+].*|-?0\d.*|-?\d{16,})$"
 _FLOAT_IS_EXACT = 2**53
 
 
+NumberDoubt = Literal["ambiguous_numbers", "perhaps_thousands", "words_among_numbers"]
+"""What may be read in two ways: `NumberEvidence.ambiguous` numbers, those of `perhaps_thousands`, and numbers with
+words among them that may mean a missing value."""
+
+
 @dataclass(frozen=True)
 class Parsed:
     """One parsed column.
@@ -128,11 +133,15 @@ class Parsed:
     data : one value per row; what type, each parser says. Where a value is bad or missing it is missing.
     missing : bool array, True where the source has no value.
     problems : pairs of a reason and a bool array, True where the source's value is bad for that reason.
+    doubt : what its numbers might mean besides; None where there is no doubt.
+    words : those of ``words_among_numbers``.
     """
 
     data: Any
     missing: Mask
     problems: tuple[tuple[str, Mask], ...] = ()
+    doubt: NumberDoubt | None = None
+    words: tuple[str, ...] = ()
 
     @property
     def bad(self) -> Mask:
@@ -169,9 +178,15 @@ def as_text(column: Any) -> Any:
     try:
         return pc.cast(column, pa.string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        # Lists, structs, UUIDs, bytes: Python knows a text for each.
-        texts = [None if value is None else str(value) for value in column.to_pylist()]
+        # Lists, structs, UUIDs, bytes that are no UTF-8: Python knows a text for each.
+        texts = [_text_of(value) for value in column.to_pylist()]
         return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _text_of(value: object) -> str | None:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="backslashreplace")
+    return None if value is None else str(value)
 
 
 @dataclass(frozen=True)
@@ -425,8 +440,34 @@ def parse_attribute(
     evidence = find_number_evidence(_without_nan(text))
     style = evidence.style(decimal)
     if style is not None and not _any(pc.match_substring_regex(text, _CODE)):
-        return _numeric(parse_numbers(text, Form(numbers=evidence), decimal=decimal), missing_words)
-    return Parsed(_one_case_of_answers(text).to_pandas().astype("str"), true_where(pc.is_null(text)))
+        parsed = _numeric(parse_numbers(text, Form(numbers=evidence), decimal=decimal), missing_words)
+        doubtful = decimal is None and evidence.perhaps_thousands
+        return replace(parsed, doubt="perhaps_thousands") if doubtful else parsed
+    texts = _one_case_of_answers(text).to_pandas().astype("str")
+    doubt: NumberDoubt | None = (
+        "ambiguous_numbers" if decimal is None and style is None and evidence.ambiguous else None
+    )
+    words = _words_among_numbers(text) if style is None and doubt is None else ()
+    if words:
+        doubt = "words_among_numbers"
+    return Parsed(texts, true_where(pc.is_null(text)), doubt=doubt, words=words)
+
+
+_HEAD = 100
+_MOST_WORDS = 3
+
+
+def _words_among_numbers(text: Any) -> tuple[str, ...]:
+    """The few words in a column that otherwise holds numbers; empty where it holds something else."""
+    text = text.drop_null()
+    if not len(text) or not _any(pc.match_substring_regex(text[:_HEAD], _NUMBER)):
+        return ()
+    numbers = pc.match_substring_regex(text, _NUMBER)
+    others = pc.unique(text.filter(pc.invert(numbers))).to_pylist()
+    few = 2 * pc.sum(numbers).as_py() > len(text) and 0 < len(others) <= _MOST_WORDS
+    if not few or any(letter.isdigit() for word in others for letter in word):
+        return ()
+    return () if _any(pc.match_substring_regex(text, _CODE)) else tuple(sorted(others))
 
 
 def _one_case_of_answers(text: Any) -> Any:

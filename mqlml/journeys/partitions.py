@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from mqlml.config import Config, Table
 from mqlml.journeys.cleaning import choose_spellings, treat_machine_events
-from mqlml.journeys.contract import NUMBERS, TIMES, WORDS, MergedLeads
+from mqlml.journeys.contract import IDS, NUMBERS, TIMES, WORDS, MergedLeads
 from mqlml.journeys.leadids import LeadIds
 from mqlml.journeys.parse import parse_ids
 from mqlml.journeys.quarantine import Ledger, Tally, empty_quarantine
@@ -214,6 +214,7 @@ def _open_events(where: str, spec: Table, config: Config, folder: Path) -> Strea
         zone=config.data.timezone,
         wanted=[spec.column(column) for column in known],
         words=[spec.column(column) for column in known if column in WORDS],
+        ids=[spec.column(column) for column in known if column in IDS],
         quantities=[spec.column(name) for name, hint in hints.items() if hint is None or hint.format is None],
         folder=folder,
         missing=config.data.missing,

@@ -6,7 +6,8 @@ come first, since a row of another table counts only if its lead is known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from mqlml.config import Config, Table
 from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.cleaning import join_spellings, treat_machine_events
 from mqlml.journeys.contract import (
-    NO_MERGES,
     REQUIRED,
     WORDS,
     Journeys,
@@ -29,19 +29,21 @@ from mqlml.journeys.contract import (
     chain_merges,
     empty_table,
 )
-from mqlml.journeys.leadids import Aliases, LeadIds
+from mqlml.journeys.leadids import Aliases, LeadIds, OwnIds
 from mqlml.journeys.outcomes import read_outcomes
 from mqlml.journeys.parse import parse_ids
+from mqlml.journeys.people import count_exclusions, find_duplicates
 from mqlml.journeys.quarantine import Notice, empty_quarantine
 from mqlml.journeys.sources import read_source
 from mqlml.journeys.tables import DUPLICATE, TableReader, later_duplicates, missing_column, read_table
-from mqlml.times import MISSING_TIME, microseconds_to_column
+from mqlml.times import MISSING_TIME, NEVER, column_to_microseconds, microseconds_to_column, to_microseconds
+from mqlml.types import Mask, Micros
 
 __all__ = [
     "LeadIds",
     "add_events",
-    "exclude_leads",
     "finish_events",
+    "known_by",
     "parse_events",
     "read_around_events",
     "read_events",
@@ -162,16 +164,40 @@ def _read_history(reader: TableReader, leads: LeadIds) -> pd.DataFrame:
     return table
 
 
-def _read_merges(reader: TableReader, leads: LeadIds) -> tuple[MergedLeads, Aliases]:
-    """Merges of two leads that are there, and those of leads that are gone from the leads table."""
-    at = reader.times("at")
-    into = leads.resolve(reader, "into").place
-    old = reader.ids("from", verbatim=True)
-    place = leads.find(old)
-    usable = reader.ledger.usable
-    there, gone = usable & (place >= 0), usable & (place < 0)
-    merged = chain_merges(place[there].tolist(), into[there].tolist(), at[there].tolist())
-    return merged, Aliases(reader.plain_ids("from").filter(pa.array(gone)), into[gone], at[gone])
+@dataclass(frozen=True)
+class _Merges:
+    """Merges of two leads that are there, and the ids of leads that are gone, merged into one that is."""
+
+    old: list[int]
+    new: list[int]
+    at: list[int]
+    aliases: Aliases
+
+
+def _read_merges(reader: TableReader, leads: LeadIds) -> _Merges:
+    at = reader.times("at").copy()
+    old, new = leads.places(reader, "from"), leads.places(reader, "into")
+    gone = old.strange & ~leads.among_excluded(reader.plain_ids("from"))
+    reader.leave_out(old.strange & ~gone)
+    if new.strange.any():
+        _follow(reader, gone, new, at)
+    leads.refuse(reader, "into", new.strange & (new.place < 0))
+    there, gone = reader.ledger.usable & (old.place >= 0), reader.ledger.usable & gone
+    aliases = Aliases(reader.plain_ids("from").filter(pa.array(gone)), new.place[gone], at[gone])
+    return _Merges(old.place[there].tolist(), new.place[there].tolist(), at[there].tolist(), aliases)
+
+
+def _follow(reader: TableReader, gone: Mask, new: OwnIds, at: Micros) -> None:
+    """Lead merges into a lead that is gone, too, on to the one that it went into in turn."""
+    names, targets = (reader.plain_ids(column).to_pylist() for column in ("from", "into"))
+    onward = {names[row]: row for row in np.flatnonzero(gone)[::-1].tolist()}
+    for row in np.flatnonzero(new.strange).tolist():
+        seen, step = set(), row
+        while new.place[step] < 0 and targets[step] in onward and step not in seen:
+            seen.add(step)
+            step = onward[targets[step]]
+            at[row] = max(at[row], at[step])
+        new.place[row] = new.place[step]
 
 
 def read_journeys(config: Config) -> Journeys:
@@ -228,8 +254,14 @@ def read_journeys(config: Config) -> Journeys:
     return read_events(config, journeys, leads)
 
 
-def read_around_events(config: Config) -> tuple[Journeys, LeadIds]:
+def read_around_events(
+    config: Config, exclude: Callable[[pd.DataFrame, Config], pd.Series] | None = None
+) -> tuple[Journeys, LeadIds]:
     """As `read_journeys`, but leave the events, which may be too many for memory, where they are.
+
+    Parameters
+    ----------
+    exclude : says why leads are left out with all their rows, missing for those that stay.
 
     Returns
     -------
@@ -249,23 +281,31 @@ def read_around_events(config: Config) -> tuple[Journeys, LeadIds]:
     reader = read_table("leads", data.leads, config)
     leads, ids = _read_leads(reader)
     close(reader)
-    merged = NO_MERGES
+    notices = [*reader.notices]
+    reasons = None if exclude is None else exclude(leads, config)
+    if reasons is not None and reasons.notna().any():
+        out = reasons.notna().to_numpy()
+        leads, ids = leads[~out].reset_index(drop=True), ids.leave_out(reasons)
+        notices += count_exclusions(reasons)
+    merges = None
     if data.merges is not None:
         reader = read_table("merges", data.merges, config)
-        merged, aliases = _read_merges(reader, ids)
-        ids = replace(ids, aliases=aliases)
+        merges = _read_merges(reader, ids)
+        ids = replace(ids, aliases=merges.aliases)
         close(reader)
+    merged, told = _merge(leads, merges, config)
+    notices += told
     events, history = (empty_table(name, leads["lead_id"].dtype) for name in ("events", "history"))
     spec = data.outcomes
     given = ("stage", "occurred_at") if spec.stage_dates else ("stage",) if spec.stage else ()
     reader = read_table("outcomes", spec, config, given=given, further=list(spec.stage_dates))
-    outcomes, notices = read_outcomes(reader, ids, spec)
+    outcomes, read_as = read_outcomes(reader, ids, spec)
+    notices += read_as
     close(reader)
     if data.history is not None:
         reader = read_table("history", data.history, config)
         history = _read_history(reader, ids)
         close(reader)
-    told = merged.notice()
     journeys = Journeys(
         leads=merged.share_accounts(leads),
         events=events,
@@ -274,46 +314,50 @@ def read_around_events(config: Config) -> tuple[Journeys, LeadIds]:
         observed_until=data.observed_until,
         quarantine=pd.concat(quarantine, ignore_index=True),
         rows_read={name: rows_read[name] for name in REQUIRED if name in rows_read},
-        notices=(*notices, *([told] if told is not None else [])),
+        notices=tuple(notices),
         merged=merged,
     )
     return journeys, ids
 
 
-def exclude_leads(journeys: Journeys, leads: LeadIds, reasons: pd.Series) -> tuple[Journeys, LeadIds]:
-    """Leave leads out with all their rows, before the events are read.
+def _merge(leads: pd.DataFrame, merges: _Merges | None, config: Config) -> tuple[MergedLeads, list[Notice]]:
+    """The merges that the config's table holds, and those of duplicates if it asks for them; what to tell people."""
+    old, new, at, notices = [], [], [], []
+    if merges is not None:
+        old, new, at = list(merges.old), list(merges.new), list(merges.at)
+        done = int(chain_merges(old, new, at).direct.sum())
+        if done:
+            notices.append(Notice("merged", "leads", "", done, done))
+        if len(old) > done:
+            notices.append(Notice("ignored_merges", "merges", "", len(old) - done, len(old) - done))
+    asked = config.data.leads is not None and config.data.leads.duplicates == "merge"
+    found = find_duplicates(leads, config.profile).without(old)
+    notices += found.notices(merged=asked)
+    if asked:
+        old += found.newer.tolist()
+        new += found.older.tolist()
+        # Just before its creation, or the newer lead would be open at that very moment.
+        at += (column_to_microseconds(leads["created_at"])[found.newer] - 1).tolist()
+    return chain_merges(old, new, at), notices
 
-    Parameters
-    ----------
-    journeys, leads : from `read_around_events`.
-    reasons : why each lead is left out, aligned with ``journeys.leads``; missing for those that stay.
+
+def known_by(journeys: Journeys, moment: dt.datetime) -> Journeys:
+    """The journeys without the rows that had not happened or were not recorded by a moment; leads stay.
+
+    An attribute of a lead has no time of recording and stays as it is now; what changes belongs into ``history``.
     """
-    out = reasons.notna().to_numpy()
-    if not out.any():
-        return journeys, leads
-    stay = pa.array(~out)
-    ids = replace(
-        leads,
-        kept=leads.kept.filter(stay),
-        excluded=leads.kept.filter(pa.array(out)),
-        aliases=None if leads.aliases is None else leads.aliases.without(out),
-    )
-    left_out = journeys.leads["lead_id"][out]
+    at = to_microseconds(moment)
 
-    def rest(table: pd.DataFrame) -> pd.DataFrame:
-        return table[~table["lead_id"].isin(left_out)].reset_index(drop=True)
+    def known(table: pd.DataFrame, happened: str) -> pd.DataFrame:
+        times = (column_to_microseconds(table[name], missing=NEVER) for name in (happened, "recorded_at"))
+        return table[np.maximum(*times) < at].reset_index(drop=True)
 
-    counts = reasons[out].value_counts()
-    notices = [Notice("excluded", "leads", "", int(n), int(n), (str(why),)) for why, n in counts.items()]
-    reduced = replace(
+    return replace(
         journeys,
-        leads=rest(journeys.leads),
-        outcomes=rest(journeys.outcomes),
-        history=rest(journeys.history),
-        notices=(*journeys.notices, *notices),
-        merged=journeys.merged.without(out),
+        events=known(journeys.events, "occurred_at"),
+        outcomes=known(journeys.outcomes, "occurred_at"),
+        history=known(journeys.history, "valid_from"),
     )
-    return reduced, ids
 
 
 def read_events(config: Config, journeys: Journeys, leads: LeadIds) -> Journeys:

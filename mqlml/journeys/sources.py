@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import glob
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mqlml.config import Flat, Table
@@ -30,6 +32,7 @@ __all__ = [
     "Part",
     "Source",
     "blaming",
+    "check_query_ids",
     "estimate_rows",
     "find_files",
     "is_parquet",
@@ -201,6 +204,74 @@ def running_sql(sql: str, *, folder: Path, zone: str, where: str) -> Iterator[An
             ) from None
 
 
+_NAMED_CSV = re.compile(r"""(?i)['"]([^'"]+\.(?:csv|tsv|txt)(?:\.gz)?)['"]""")
+_LOST_AS_INTEGER = r"[+-]?0\d+|\+\d+"
+_LOST_AS_FLOAT = rf"{_LOST_AS_INTEGER}|\d+\.\d+|\d{{16,}}"
+_SAMPLE = 1_000
+
+
+def check_query_ids(sql: str, rows: pa.Table, ids: Collection[str], *, folder: Path, where: str) -> None:
+    """Refuse a query whose ids DuckDB took for numbers while it read a CSV file, so that they lost their zeros.
+
+    Parameters
+    ----------
+    rows : the query's rows, or the first of them.
+    ids : names of its columns of ids.
+
+    Raises
+    ------
+    SourceError
+        Naming the file, the column and what to write.
+    """
+    for name in ids:
+        if name not in rows.column_names:
+            continue
+        column = rows.column(name)
+        whole = pa.types.is_integer(column.type)
+        if not (whole or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)):
+            continue
+        numbers = pc.unique(column.drop_null()).cast(pa.float64(), safe=False)[:_SAMPLE]
+        for file in dict.fromkeys(_NAMED_CSV.findall(sql)) if len(numbers) else ():
+            lost = _find_lost(file, numbers, _LOST_AS_INTEGER if whole else _LOST_AS_FLOAT, folder)
+            if lost is not None:
+                theirs, example = lost
+                raise SourceError(
+                    f"{where}.sql takes the ids in column {theirs!r} of {file} for numbers, so {example!r} would be "
+                    f"written otherwise; read them as text, as from read_csv('{file}', types = "
+                    f"{{'{theirs}': 'VARCHAR'}})"
+                )
+
+
+def _named(column: str) -> str:
+    """A column's name as an SQL identifier."""
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _find_lost(file: str, numbers: pa.Array, pattern: str, folder: Path) -> tuple[str, str] | None:
+    """The column of a file that holds all these numbers, some of them written in a way that a number loses."""
+    found = pa.table({"number": numbers})
+    texts = f"read_csv({quoted(file)}, all_varchar = true)"
+    with contextlib.chdir(folder), duckdb.connect(config={"threads": "1"}) as connection:
+        connection.register("found", found)
+        try:
+            columns = connection.sql(f"SELECT * FROM {texts}").columns
+            lost = ", ".join(
+                f"min({_named(name)}) FILTER (regexp_full_match({_named(name)}, {quoted(pattern)}))"
+                for name in columns
+            )
+            examples = connection.sql(f"SELECT {lost} FROM {texts}").fetchall()[0]
+            for name, example in zip(columns, examples, strict=True):
+                if example is None:
+                    continue
+                same = f"SELECT 1 FROM {texts} WHERE try_cast({_named(name)} AS DOUBLE) = number"
+                others = connection.sql(f"SELECT count(*) FROM found WHERE NOT EXISTS ({same})").fetchall()
+                if others == [(0,)]:
+                    return name, str(example)
+        except duckdb.Error:
+            return None  # not a file, or not the query's: the query itself has run
+    return None
+
+
 def no_database(where: str) -> SourceError:
     """The error for a table in a database."""
     return SourceError(
@@ -268,6 +339,7 @@ def read_source(
     zone: str,
     wanted: Collection[str] | None = None,
     words: Sequence[str] = (),
+    ids: Sequence[str] = (),
 ) -> Source:
     """Read all rows of a section of the config.
 
@@ -279,6 +351,7 @@ def read_source(
     zone : the zone of a query's naive times.
     wanted : the source's names of the columns to read, or None for all. Missing ones are ignored.
     words : the source's names of columns with few distinct texts; in Parquet they stay encoded.
+    ids : the source's names of columns of ids, which a query must not take for numbers.
 
     Raises
     ------
@@ -293,6 +366,7 @@ def read_source(
         assert spec.sql is not None  # the config holds exactly one of the two
         with running_sql(spec.sql, folder=base, zone=zone, where=where) as query:
             table = query.to_arrow_table()
+        check_query_ids(spec.sql, table, ids, folder=base, where=where)
         names = tuple(table.column_names)
         return Source(f"{where} (sql)", names, table, np.arange(1, table.num_rows + 1), (("", 0),), ())
     with blaming(where):

@@ -35,6 +35,7 @@ from mqlml.journeys.sources import (
     Part,
     Source,
     blaming,
+    check_query_ids,
     find_files,
     is_parquet,
     join_parts,
@@ -114,13 +115,14 @@ def open_stream(
     words: Sequence[str],
     quantities: Collection[str],
     folder: Path,
+    ids: Collection[str] = (),
     missing: Collection[str] = (),
 ) -> Stream:
     """Read a table once and prepare its batches.
 
     Parameters
     ----------
-    spec, where, base, zone, wanted, words : as for `mqlml.journeys.sources.read_source`, which reads the same rows.
+    spec, where, base, zone, wanted, words, ids : as for `mqlml.journeys.sources.read_source`, with the same rows.
     quantities : the source's names of columns whose form matters only if they are text, such as numbers and times.
     missing : the words for a missing value.
     folder : for copies that the batches are read from: a query's result, or a CSV file in UTF-8.
@@ -133,7 +135,7 @@ def open_stream(
     if spec.path is None:
         if spec.url is not None:
             raise no_database(where)
-        files = [_run_once(spec, where, base, zone, wanted, folder / "query.arrow")]
+        files = [_run_once(spec, where, base, zone, wanted, ids, folder / "query.arrow")]
         shown = f"{where} (sql)"
     else:
         with blaming(where):
@@ -272,10 +274,19 @@ def _open_csv(
     return _File(shown, layout.names, schema, rows, batches, misfits, forms)
 
 
-def _run_once(spec: Table, where: str, base: Path, zone: str, wanted: Collection[str], target: Path) -> _File:
+def _run_once(
+    spec: Table,
+    where: str,
+    base: Path,
+    zone: str,
+    wanted: Collection[str],
+    ids: Collection[str],
+    target: Path,
+) -> _File:
     """A query's rows, copied to the disk: a second run might return them in another order."""
     assert spec.sql is not None
     target = target.absolute()  # the query runs in the config's folder
+    first = None
     with running_sql(spec.sql, folder=base, zone=zone, where=where) as query:
         reader = query.to_arrow_reader(BATCH)
         names = tuple(reader.schema.names)
@@ -284,8 +295,11 @@ def _run_once(spec: Table, where: str, base: Path, zone: str, wanted: Collection
         rows = 0
         with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
             for batch in reader:
+                first = pa.Table.from_batches([batch]) if first is None else first
                 rows += batch.num_rows
                 writer.write_batch(batch.select(chosen))
+    if first is not None:
+        check_query_ids(spec.sql, first, ids, folder=base, where=where)
 
     def batches(columns: Collection[str]) -> Iterator[pa.Table]:
         with pa.OSFile(str(target)) as file, pa.ipc.open_stream(file) as stream:

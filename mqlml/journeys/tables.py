@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from mqlml.config import ColumnFormat, Config, Outcomes, Table
 from mqlml.errors import ConfigError, ContractError
-from mqlml.journeys.contract import OPTIONAL, REQUIRED, WORDS
+from mqlml.journeys.contract import IDS, OPTIONAL, REQUIRED, WORDS
 from mqlml.journeys.parse import (
     Form,
     Parsed,
@@ -25,7 +25,7 @@ from mqlml.journeys.parse import (
     parse_words,
     plain_text,
 )
-from mqlml.journeys.quarantine import Ledger
+from mqlml.journeys.quarantine import Ledger, Notice
 from mqlml.journeys.sources import Source, read_source
 from mqlml.journeys.times import OUT_OF_RANGE, guess_format, guess_unit, parse_times
 from mqlml.times import MISSING_TIME
@@ -38,11 +38,13 @@ __all__ = [
     "check_columns",
     "check_mapping",
     "check_rows",
+    "doubt_notice",
     "hash_texts",
     "known_columns",
     "later_duplicates",
     "missing_column",
     "read_table",
+    "require_plain",
 ]
 
 MISSING = "required value is missing"
@@ -66,6 +68,30 @@ def later_duplicates(ids: Any, usable: Mask) -> Mask:
         same = pd.Series(ids.take(pa.array(places)).to_pylist(), dtype="object")
         repeated[places] = same.duplicated().to_numpy()
     return repeated
+
+
+def require_plain(source: Source, column: str, what: str) -> Any:
+    """A column that is no list and no record, as one of ids or words must be.
+
+    Raises
+    ------
+    ContractError
+    """
+    values = source.column(column)
+    if pa.types.is_nested(values.type):
+        raise ContractError(
+            f"{column!r} of {source.where} must hold {what} and holds {values.type}; write one text or number a row, "
+            "or name another column"
+        )
+    return values
+
+
+def doubt_notice(parsed: Parsed, table: str, column: str) -> list[Notice]:
+    """What to tell people of a column whose numbers may be read in two ways."""
+    if parsed.doubt is None:
+        return []
+    n = int((~parsed.missing).sum())
+    return [Notice(parsed.doubt, table, column, n, n, parsed.words)]
 
 
 def hash_texts(texts: Any) -> npt.NDArray[np.uint64]:
@@ -197,6 +223,7 @@ def read_table(
         zone=config.data.timezone,
         wanted=None if name == "leads" else [*(spec.column(column) for column in known), *further],
         words=[spec.column(column) for column in known if column in WORDS],
+        ids=[spec.column(column) for column in known if column in IDS],
     )
     check_columns(name, spec, source, where, given=given)
     for theirs in further:
@@ -216,6 +243,10 @@ class TableReader:
     source : its rows.
     forms : for a batch: what the whole of each text column agrees in, by the source's names.
     where : the section's place in the config, where that is not ``data`` and the table's name.
+
+    Attributes
+    ----------
+    notices : what to tell people about it.
     """
 
     def __init__(
@@ -233,6 +264,7 @@ class TableReader:
         self.missing = tuple(config.data.missing)
         self.source = source
         self.ledger = Ledger(name, source)
+        self.notices: list[Notice] = []
         self._forms = forms or {}
 
     def _form(self, column: str) -> Form | None:
@@ -333,7 +365,8 @@ class TableReader:
 
     def ids(self, column: str, *, required: bool = True, verbatim: bool = False) -> Any:
         """Ids, an Arrow array of int64 or of text, which is as it is written where ``verbatim``."""
-        parsed = parse_ids(self._raw(column), self._form(column), verbatim=verbatim)
+        values = require_plain(self.source, self.spec.column(column), "ids")
+        parsed = parse_ids(values, self._form(column), verbatim=verbatim)
         self._enter(column, parsed, required=required)
         return parsed.data
 
@@ -346,7 +379,8 @@ class TableReader:
         if (constant := self.spec.constant(column)) is not None:
             codes = np.zeros(self.source.table.num_rows, dtype=np.int8)
             return pd.Categorical.from_codes(codes, categories=pd.Index([constant], dtype="str"))
-        parsed = parse_words(self._raw(column), self._form(column), self.missing)
+        values = require_plain(self.source, self.spec.column(column), "words")
+        parsed = parse_words(values, self._form(column), self.missing)
         self._enter(column, parsed, required=required)
         words: pd.Categorical = parsed.data
         return words
@@ -391,6 +425,7 @@ class TableReader:
             )
             for reason, mask in parsed.problems:
                 self.ledger.refuse(mask, column=theirs, reason=reason)
+            self.notices += doubt_notice(parsed, self.name, theirs)
             columns[ours] = parsed.data
         return columns
 

@@ -9,7 +9,6 @@ from mqlml.policy.rules import (
     HoldRule,
     LastLabels,
     assign_with_hysteresis,
-    match_exclusions,
     match_promotions,
     match_rules,
 )
@@ -48,7 +47,6 @@ __all__ = [
     "interest_points",
     "make_threshold_data",
     "make_volume_data",
-    "match_exclusions",
     "match_promotions",
     "match_rules",
     "payoff",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
-from mqlml.policy.labels import LabelOutcome, LabelPolicy, LabelThreshold, meets_thresholds
+from mqlml.policy.labels import LabelOutcome, LabelPolicy, LabelThreshold, meets_thresholds, newly_meets
 from mqlml.policy.threshold_data import (
     Curve,
     ThresholdData,
@@ -96,7 +96,7 @@ def choose_policy(
         recent = replace(recent, gate_inputs=recent.gate_inputs.ranked(references))
     thresholds, notes = _choose(snapshots, rules, recent)
     latest = snapshots if recent is None else recent
-    volumes = meets_thresholds(thresholds, latest.probability, latest.gate_inputs)
+    volumes = newly_meets(thresholds, latest)
     meets = meets_thresholds(thresholds, snapshots.probability, snapshots.gate_inputs)
     for level, name in enumerate(list(rules)[:-1], start=1):
         if all((found[:, level] == found[:, level - 1]).all() for found in (volumes, meets)):

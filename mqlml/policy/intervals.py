@@ -16,7 +16,7 @@ from scipy.special import ndtr, ndtri
 
 from mqlml.config import LabelRule
 from mqlml.policy.choose import first_snapshots
-from mqlml.policy.labels import LabelOutcome, LabelPolicy, PredictionInterval, meets_thresholds
+from mqlml.policy.labels import LabelOutcome, LabelPolicy, PredictionInterval, meets_thresholds, newly_meets
 from mqlml.policy.threshold_data import ThresholdData, payoff
 from mqlml.types import Floats, Mask, Rows
 
@@ -28,11 +28,17 @@ CONFIDENCE = 0.9
 _TAILS = ((1 - CONFIDENCE) / 2, 0.5, (1 + CONFIDENCE) / 2)
 _Z = float(ndtri(_TAILS[2]))
 
-_BETWEEN = 0.015
-"""Prior standard deviation between periods, beyond chance, on the arcsine scale: a share of 25% moves by 1.3 points.
-This constant and the next three were chosen on worlds of `benchmarks/intervals.py` with other seeds than it uses."""
+_BETWEEN = 0.006
+"""Prior standard deviation between periods, beyond chance, on the arcsine scale: 0.5 points at a share of 25%.
+This constant and the next four were chosen on worlds of `benchmarks/intervals.py` with other seeds than it uses."""
 
-_LEARNED = 0.25
+_WANDER = 0.04
+"""Prior standard deviation, on the same scale, by which a share wanders in a year."""
+
+_YEAR = 52.18
+"""Weeks."""
+
+_LEARNED = 0.1
 """A model that learned from n conversions selects other rows than its successor. Variance of the precision on the
 arcsine scale: this over n, beyond that of the successor."""
 
@@ -86,10 +92,10 @@ def add_prediction_intervals(
     thresholds = [outcome.label_threshold for outcome in policy.outcomes]
     volume = snapshots if recent is None else recent
     meets = meets_thresholds(thresholds, snapshots.probability, snapshots.gate_inputs)
-    latest = meets_thresholds(thresholds, volume.probability, volume.gate_inputs)
+    latest = newly_meets(thresholds, volume)
     outcomes = []
     for level, (outcome, rule) in enumerate(zip(policy.outcomes, rules.values(), strict=True)):
-        past = _Past(snapshots, meets[:, level], length, learned)
+        past = _Past(snapshots, meets[:, level], length, learned, max(end for _, end in volume.periods))
         found = {"precision": past.predict_precision(), "recall": past.predict_recall()}
         rate = _predict_volume(outcome, volume, latest[:, level], length, learned)
         if volume.dated:
@@ -104,10 +110,16 @@ def add_prediction_intervals(
 class _Past:
     """The past periods of one label."""
 
-    def __init__(self, snapshots: ThresholdData, meets: Mask, length: float, learned: float) -> None:
+    def __init__(
+        self, snapshots: ThresholdData, meets: Mask, length: float, learned: float, latest: float
+    ) -> None:
         assert snapshots.time is not None
         self.snapshots, self.meets, self.learned = snapshots, meets, learned
-        starts = np.sort([start for start, _ in snapshots.periods])
+        periods = np.array(sorted(snapshots.periods))
+        starts, ends = periods.T
+        begin = max(float(ends[-1]), latest)
+        unit = _YEAR if snapshots.dated else (begin - float(starts[0])) / 2
+        self.spans = np.vstack([periods, [begin, begin + length]]) / unit
         self.period = np.maximum(np.searchsorted(starts, snapshots.time, side="right") - 1, 0)
         self.share_ahead = length / snapshots.length
         known = snapshots.learned or (learned,) * len(starts)
@@ -125,7 +137,9 @@ class _Past:
         design = _design_effect(won[chosen], self.snapshots.account[chosen])
         ahead = max(float(selected.sum()) * self.share_ahead, 1.0)
         extra = per_model * (1 / self.known - 1 / self.learned)
-        return predict_share(selected / design, converted / design, extra, ahead / design)
+        return predict_share(
+            selected / design, converted / design, extra, ahead=ahead / design, spans=self.spans
+        )
 
     def predict_precision(self) -> PredictionInterval | None:
         return _if_useful(self._predict(self.meets, self.snapshots.label, _LEARNED))
@@ -191,7 +205,9 @@ def _if_useful(found: PredictionInterval | None) -> PredictionInterval | None:
     return found if found is not None and found.high <= _WIDEST * found.low else None
 
 
-def predict_share(selected: Floats, converted: Floats, extra: Floats, ahead: float) -> PredictionInterval:
+def predict_share(
+    selected: Floats, converted: Floats, extra: Floats, *, ahead: float, spans: Floats
+) -> PredictionInterval:
     """The share of the next period's selected rows that converts.
 
     A random-effects meta-analysis of the periods' shares on the arcsine scale, with a half-normal prior on the
@@ -205,11 +221,14 @@ def predict_share(selected: Floats, converted: Floats, extra: Floats, ahead: flo
         arcsine scale, that is not chance. Periods without selected rows are ignored; one must have some.
     ahead : float, above 0
         Independent rows that the next period will select.
+    spans : array of shape (periods + 1, 2)
+        Start and end of each period and, last, of the next, in years.
     """
     some = selected > 0
     n, won = selected[some], converted[some]
     share = np.arcsin(np.sqrt((won + 0.375) / (n + 0.75)))
-    low, middle, high = _mix(share, 1 / (4 * (n + 0.5)) + extra[some], 1 / (4 * ahead))
+    used = spans[np.append(some, True)]
+    low, middle, high = _mix(share, 1 / (4 * (n + 0.5)) + extra[some], 1 / (4 * ahead), used)
     return PredictionInterval(*(_from_arcsine(end) for end in (middle, low, high)))
 
 
@@ -242,22 +261,52 @@ def _from_arcsine(number: float) -> float:
     return math.sin(min(max(number, 0.0), math.pi / 2)) ** 2
 
 
-def _mix(value: Floats, chance: Floats, ahead: float) -> tuple[float, float, float]:
-    """Quantiles of the next value: a mixture of normals over the standard deviation between periods."""
-    grid = np.concatenate([[0.0], np.geomspace(_BETWEEN / 20, 5 * _BETWEEN, 40)])
-    variance = chance + grid[:, None] ** 2
-    weight = 1 / variance
-    total = weight.sum(axis=1)
-    mean = (weight @ value) / total
-    squares = (weight * (value - mean[:, None]) ** 2).sum(axis=1)
-    log_density = -0.5 * (np.log(variance).sum(axis=1) + np.log(total) + squares + (grid / _BETWEEN) ** 2)
-    mass = np.exp(log_density - log_density.max()) * np.gradient(grid)
+def _wander(spans: Floats) -> Floats:
+    """Covariance of the means of a Brownian motion over spans of time that do not overlap, starts ascending."""
+    start, end = (spans - spans[0, 0]).T
+    middle = (start + end) / 2
+    found: Floats = np.minimum.outer(middle, middle)
+    np.fill_diagonal(found, start + (end - start) / 3)
+    return found
+
+
+def _mix(value: Floats, chance: Floats, ahead: float, spans: Floats) -> tuple[float, float, float]:
+    """Quantiles of the value in the last span: a mixture of normals over how much periods differ and how fast the
+    value wanders. The mean has a flat prior."""
+    between, wander = (
+        grid.ravel() ** 2 for grid in np.meshgrid(_grid(_BETWEEN), _grid(_WANDER), indexing="ij")
+    )
+    moved = _wander(spans)
+    known = wander[:, None, None] * moved[:-1, :-1] + np.eye(len(value)) * (chance + between[:, None, None])
+    inverse = np.linalg.inv(known)
+    total = inverse.sum(axis=(1, 2))
+    mean = (inverse.sum(axis=1) @ value) / total
+    rest = value - mean[:, None]
+    squares = np.einsum("gi,gij,gj->g", rest, inverse, rest)
+    log_density = -0.5 * (np.linalg.slogdet(known)[1] + np.log(total) + squares)
+    log_density -= 0.5 * (between / _BETWEEN**2 + wander / _WANDER**2)
+    weight = np.outer(np.gradient(_grid(_BETWEEN)), np.gradient(_grid(_WANDER))).ravel()
+    mass = np.exp(log_density - log_density.max()) * weight
     mass /= mass.sum()
-    spread = np.sqrt(1 / total + grid**2 + ahead)
-    ends = float((mean - 9 * spread).min()), float((mean + 9 * spread).max())
+    shared = wander[:, None] * moved[-1, :-1]
+    pull = np.einsum("gij,gj->gi", inverse, shared)
+    center = mean + (pull * rest).sum(axis=1)
+    spread = np.sqrt(
+        wander * moved[-1, -1]
+        + between
+        + ahead
+        - (pull * shared).sum(axis=1)
+        + (1 - pull.sum(axis=1)) ** 2 / total
+    )
+    ends = float((center - 9 * spread).min()), float((center + 9 * spread).max())
 
     def quantile(share: float) -> float:
-        return float(brentq(lambda x: float(mass @ ndtr((x - mean) / spread)) - share, *ends))
+        return float(brentq(lambda x: float(mass @ ndtr((x - center) / spread)) - share, *ends))
 
     low, middle, high = (quantile(share) for share in _TAILS)
     return low, middle, high
+
+
+def _grid(scale: float) -> Floats:
+    """Standard deviations, from none to five times the scale of their half-normal prior."""
+    return np.concatenate([[0.0], np.geomspace(scale / 10, 5 * scale, 15)])

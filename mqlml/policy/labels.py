@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.policy.rules import HoldRule
-from mqlml.policy.threshold_data import GateInputs, check_probabilities
+from mqlml.policy.threshold_data import GateInputs, ThresholdData, check_probabilities
 from mqlml.types import Floats, Mask
 
 __all__ = ["UNQUALIFIED", "LabelOutcome", "LabelPolicy", "LabelThreshold", "PredictionInterval"]
@@ -298,3 +298,12 @@ def meets_thresholds(thresholds: list[LabelThreshold], probability: Floats, gate
         )
         meets[:, level] = below
     return meets
+
+
+def newly_meets(thresholds: list[LabelThreshold], volume: ThresholdData) -> Mask:
+    """Which rows meet each threshold and those below, where their leads did not before; percentiles as in
+    `meets_thresholds`."""
+    meets = meets_thresholds(thresholds, volume.probability, volume.gate_inputs)
+    if volume.before is None:
+        return meets
+    return meets & ~meets_thresholds(thresholds, volume.before, volume.gate_inputs)

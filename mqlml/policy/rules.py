@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pandas.api import types
 
-from mqlml.config import Condition, Profile, Promote, Rules
-from mqlml.errors import ConfigError
-from mqlml.features.parsers.conditions import meets, read_condition
-from mqlml.features.parsers.job_title import find_email
-from mqlml.types import Floats, Ints, Mask, Objects
+from mqlml.config import Promote, Rules
+from mqlml.features.parsers.conditions import match_conditions, meets_condition
+from mqlml.types import Floats, Ints, Objects
 
 __all__ = [
     "KEPT_BY_EXIT",
     "KEPT_BY_HOLD",
-    "MAIL_DOMAIN",
     "HoldRule",
     "LastLabels",
     "assign_with_hysteresis",
-    "match_exclusions",
     "match_promotions",
     "match_rules",
-    "meets_condition",
 ]
-
-
-MAIL_DOMAIN = "mail_domain"
-"""The attribute that rules may use though no source has it: the part of the e-mail after the ``@``."""
 
 
 def match_rules(leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str | None = None) -> pd.Series:
@@ -66,67 +55,9 @@ def match_rules(leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str |
     reason = np.full(len(leads), None, dtype=object)
     for position, rule in enumerate(rules.disqualify):
         where = f"rules.disqualify[{position}].when"
-        holds = _holds(leads, rule.when, where, folder, email)
+        holds = match_conditions(leads, rule.when, where, folder=folder, email=email)
         reason[holds & pd.isna(reason)] = rule.reason
     return pd.Series(reason, index=leads.index, dtype="str")
-
-
-def match_exclusions(
-    leads: pd.DataFrame, rules: Rules, *, folder: Path, email: str | None = None
-) -> pd.Series:
-    """Why each lead is left out altogether, by the first of ``rules.exclude`` that holds; missing where none does.
-
-    Parameters, conditions and errors as for `match_rules`.
-    """
-    reason = np.full(len(leads), None, dtype=object)
-    for position, rule in enumerate(rules.exclude):
-        holds = _holds(leads, rule.when, f"rules.exclude[{position}].when", folder, email)
-        reason[holds & pd.isna(reason)] = rule.reason
-    return pd.Series(reason, index=leads.index, dtype="str")
-
-
-def _holds(
-    leads: pd.DataFrame, when: Mapping[str, Condition], where: str, folder: Path, email: str | None
-) -> Mask:
-    holds = np.ones(len(leads), dtype=bool)
-    for name, condition in when.items():
-        holds &= meets_condition(_column(leads, name, where, email), condition, f"{where}.{name}", folder)
-    return holds
-
-
-def _column(leads: pd.DataFrame, name: str, where: str, email: str | None) -> pd.Series:
-    if name in leads:
-        column = leads[name]
-        if types.is_datetime64_any_dtype(column.dtype):
-            raise ConfigError(f"{where} names {name!r}, which holds times; rules compare text and numbers")
-        return column
-    if name == MAIL_DOMAIN:
-        return _mail_domain(leads, where, email)
-    known = [str(column) for column in leads.columns]
-    near = difflib.get_close_matches(name, [*known, MAIL_DOMAIN], n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"the leads have {', '.join(known)}"
-    raise ConfigError(f"{where} names the lead attribute {name!r}, which is unknown; {hint}")
-
-
-def _mail_domain(leads: pd.DataFrame, where: str, email: str | None) -> pd.Series:
-    """The part after the last ``@``, or all of it where there is none; missing where that is no domain."""
-    column = find_email(leads, Profile(email=email))
-    if column is None:
-        raise ConfigError(
-            f"{where} uses {MAIL_DOMAIN!r}, but no column of the leads holds e-mail addresses; name one with "
-            "profile.email"
-        )
-    domain = leads[column].astype("str").str.rpartition("@")[2].str.strip(" \t<>.")
-    return domain.where(domain.str.contains(".", regex=False).fillna(False))
-
-
-def meets_condition(column: pd.Series, condition: Condition, where: str, folder: Path) -> Mask:
-    """Whether each value meets a condition; False where the value is missing."""
-    required = read_condition(condition, where, folder)
-    codes, found = pd.factorize(column)  # each different value is compared once
-    # The last entry is that of code -1, a missing value, which never meets a condition.
-    met: Mask = np.array([*meets(list(found), required, where), False], dtype=bool)[codes]
-    return met
 
 
 def match_promotions(

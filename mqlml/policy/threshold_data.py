@@ -242,6 +242,9 @@ class ThresholdData:
         Conversions that the model of each period learned from; None for as many as the model that will be used.
     arrivals : ArrivalForecast
         How the volume of the next period relates to that of these periods.
+    before : ndarray of float64 or None
+        The highest probability of each row's lead before these periods, 0 where there is none: a lead that met a
+        threshold then does not come again. None for no earlier snapshots.
     """
 
     probability: Floats
@@ -254,6 +257,7 @@ class ThresholdData:
     gate_inputs: GateInputs = field(default_factory=GateInputs)
     learned: tuple[float, ...] | None = None
     arrivals: ArrivalForecast = STEADY
+    before: Floats | None = None
 
     @property
     def length(self) -> float:
@@ -345,6 +349,7 @@ def make_volume_data(
     period: tuple[float, float],
     account: npt.ArrayLike | None = None,
     gate_inputs: GateInputs | None = None,
+    before: Floats | None = None,
 ) -> ThresholdData:
     """Recent snapshots without outcomes: they show the volume of a threshold only.
 
@@ -355,6 +360,8 @@ def make_volume_data(
     period : start and end of the covered time, in weeks
     account : array of shape (n,), optional
     gate_inputs : GateInputs, optional
+    before : array of shape (n,), optional
+        See `ThresholdData`.
     """
     start, end = period
     known = np.zeros(len(np.asarray(time)))
@@ -368,7 +375,7 @@ def make_volume_data(
         periods=[period],
         gate_inputs=gate_inputs,
     )
-    return replace(snapshots, label=np.full_like(known, math.nan))
+    return replace(snapshots, label=np.full_like(known, math.nan), before=before)
 
 
 def check_probabilities(probability: npt.ArrayLike) -> Floats:
@@ -414,21 +421,27 @@ class Curve:
 def make_curve(snapshots: ThresholdData, allowed: Mask) -> Curve:
     """What each threshold selects among the ``allowed`` rows; `Curve.positives` counts all rows.
 
-    A lead with several snapshots is handed over once: it counts at its most likely one.
+    A lead with several snapshots is handed over once: it counts at its most likely one, and for thresholds that it
+    did not meet before.
     """
     rows = np.flatnonzero(allowed)
     rows = rows[np.argsort(-snapshots.probability[rows], kind="stable")]
     probability = snapshots.probability[rows]
     recency, weeks = snapshots.recency()
-    leads = np.zeros(len(rows))
+    leads = np.zeros(len(rows) + 1)
     first = np.unique(snapshots.lead[rows], return_index=True)[1]
     leads[first] = recency[rows[first]]
+    if snapshots.before is not None:
+        counted = np.searchsorted(
+            -probability, -snapshots.before[rows[first]]
+        )  # from here on it was met before
+        np.subtract.at(leads, np.maximum(counted, first), recency[rows[first]])
     ends = np.flatnonzero(np.append(probability[1:] != probability[:-1], True)) if len(rows) else rows
     return Curve(
         threshold=probability[ends],
         selected=np.cumsum(np.ones(len(rows)))[ends],
         converted=np.cumsum(snapshots.label[rows])[ends],
-        leads=np.cumsum(leads)[ends],
+        leads=np.maximum.accumulate(np.cumsum(leads)[ends]),
         positives=float(snapshots.label.sum()),
         weeks=weeks,
     )

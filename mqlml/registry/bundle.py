@@ -61,7 +61,8 @@ def fingerprint_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
 
     Returns
     -------
-    dict of table name to ``{"rows", "columns", "sha256"}``, and ``"sha256"`` of all of them together.
+    dict of table name to ``{"rows", "columns", "sha256", "column_sha256"}``, and ``"sha256"`` of them all.
+        Hashes do not depend on the order of the rows; that of a column is of its values alone.
     """
     prints: dict[str, Any] = {}
     together = hashlib.sha256()
@@ -73,9 +74,15 @@ def fingerprint_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
             "rows": len(table),
             "columns": list(map(str, table.columns)),
             "sha256": digest.hexdigest(),
+            "column_sha256": {str(name): _hash_column(column) for name, column in table.items()},
         }
         together.update(f"{name} {digest.hexdigest()}\n".encode())
     return {"tables": prints, "sha256": together.hexdigest()}
+
+
+def _hash_column(column: pd.Series) -> str:
+    hashes = np.sort(pd.util.hash_pandas_object(column, index=False).to_numpy())
+    return hashlib.sha256(hashes.tobytes()).hexdigest()
 
 
 def find_git_commit(folder: Path) -> str | None:

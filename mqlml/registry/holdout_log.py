@@ -26,6 +26,7 @@ __all__ = [
     "HoldoutAccess",
     "Logbook",
     "digest_settings",
+    "find_user",
     "make_holdout_access",
     "record_holdout_access",
     "same_period",
@@ -65,13 +66,17 @@ class HoldoutAccess:
     sha256: str
 
 
+def find_user() -> str:
+    """The system user who runs this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user database
+        return "unknown"
+
+
 def make_holdout_access(period: Period, *, model: str, settings: str, now: dt.datetime) -> HoldoutAccess:
     """An access at ``now``, by the user who runs this process."""
-    try:
-        by = getpass.getuser()
-    except (KeyError, OSError):  # a container without a user database
-        by = "unknown"
-    at = format_instant(now)
+    by, at = find_user(), format_instant(now)
     key = hashlib.sha256(f"{model} {settings} {period.sha256} {at}".encode()).hexdigest()[:16]
     return HoldoutAccess(key, model, at, by, settings, **asdict(period))
 
@@ -79,14 +84,14 @@ def make_holdout_access(period: Period, *, model: str, settings: str, now: dt.da
 def digest_settings(described: Mapping[str, object]) -> str:
     """SHA-256 of the settings that choose a model.
 
-    Paths, the end of the data, the model's name and its store are left out: retraining on a longer export is not a
-    choice between settings.
+    Paths, the end of the data, the model's name, its store and the promotion rule are left out: retraining on a
+    longer export is not a choice between settings.
 
     Parameters
     ----------
     described : mapping, the config's resolved values.
     """
-    kept = {key: value for key, value in described.items() if key not in ("name", "tracking")}
+    kept = {key: value for key, value in described.items() if key not in ("name", "tracking", "promotion")}
     kept["data"] = _without(kept["data"], {"observed_until", "path", "url"})
     kept["problem"] = _without(kept["problem"], {"until"})
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()

@@ -7,6 +7,7 @@ version. A failure marks run and model as failed and registers nothing.
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mqlml.registry.bundle import Bundle, save_bundle
+from mqlml.registry.promotions import ChampionChange, append_change
 from mqlml.registry.run_items import (
     Measured,
     RunFile,
@@ -25,6 +27,7 @@ from mqlml.registry.run_items import (
 )
 from mqlml.registry.store import Store, connected, find_experiment, locked
 from mqlml.registry.tracking import CHALLENGER, CHAMPION, DIGEST_TAG, MODEL_TAG, Version
+from mqlml.times import format_instant
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -56,6 +59,8 @@ class Registration:
         The report and its figures, put with the run and with the model.
     description, about : str
         Markdown for the pages of the version and of the registered model.
+    by : str
+        Who trained it.
     """
 
     created: dt.datetime
@@ -65,6 +70,7 @@ class Registration:
     files: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     about: str = ""
+    by: str = ""
 
 
 def register_bundle(
@@ -102,9 +108,19 @@ def register_bundle(
         writer = _Writer(client, find_experiment(client, store, bundle.name), bundle, registration, tags)
         with writer.whole_or_failed():
             writer.write_model(folder, items)
-            with locked(store, say=say), _registered(client, bundle.name, registration.about):
+            about = f"{registration.about}\n\n{_link('All runs', f'{writer.experiment}/runs')}"
+            with locked(store, say=say), _registered(client, bundle.name, about):
                 writer.write_items(items)
                 return _register(client, store, writer, tags)
+
+
+def _link(text: str, page: str) -> str:
+    """A link within MLflow's pages that opens them under "Model training".
+
+    The choice between that and GenAI is the browser's: MLflow 3.17 reads it off the address, else it shows GenAI,
+    whatever kind the experiment's tag names.
+    """
+    return f"[{text}](#/experiments/{page}?workflowType=machine_learning) (Model training)"
 
 
 class _Writer:
@@ -112,6 +128,8 @@ class _Writer:
 
     Attributes
     ----------
+    experiment : str
+        MLflow's number of the experiment.
     run_id, model_id, location : str
         MLflow's names of the run and the model, and where the model's files are; empty until they are made.
     """
@@ -124,7 +142,7 @@ class _Writer:
         registration: Registration,
         tags: Mapping[str, str],
     ) -> None:
-        self._client, self._experiment = client, experiment
+        self._client, self.experiment = client, experiment
         self.bundle, self.registration, self._tags = bundle, registration, dict(tags)
         self._started = int(registration.created.timestamp() * 1000)
         self.run_id, self.model_id, self.location = "", "", ""
@@ -135,12 +153,13 @@ class _Writer:
         shown = dict(self._tags)
         if "git_commit" in shown:
             shown["mlflow.source.git.commit"] = shown["git_commit"]
-        if self.registration.description:
-            shown["mlflow.note.content"] = self.registration.description
+        if self.registration.by:
+            shown["mlflow.user"] = self.registration.by
         title = f"{self.bundle.name} {self.registration.created:%Y-%m-%d %H:%M}"
-        run = self._client.create_run(self._experiment, start_time=self._started, tags=shown, run_name=title)
+        run = self._client.create_run(self.experiment, start_time=self._started, tags=shown, run_name=title)
         self.run_id = run.info.run_id
         try:
+            self._client.set_tag(self.run_id, "mlflow.note.content", self.description)
             yield
             self._client.set_terminated(self.run_id, "FINISHED")
         except BaseException:
@@ -149,15 +168,21 @@ class _Writer:
             self._client.set_terminated(self.run_id, "FAILED")
             raise
 
+    @property
+    def description(self) -> str:
+        """What the pages of the run, the model and the version say, with the way to the run."""
+        link = _link("Open the run", f"{self.experiment}/runs/{self.run_id}")
+        return f"{self.registration.description}\n\n{link}".strip()
+
     def write_model(self, folder: Path, items: Iterable[RunItem]) -> None:
         """Log the bundle in ``folder`` as a model of the run, with the run's settings and files."""
         from mlflow.entities import LoggedModelOutput
 
         model = self._client.create_logged_model(
-            self._experiment,
+            self.experiment,
             name=self.bundle.name.translate(_NOT_IN_A_MODEL_NAME),
             source_run_id=self.run_id,
-            tags=self._tags,
+            tags={**self._tags, "mlflow.note.content": self.description},
             params={item.key: item.value for item in items if isinstance(item, Setting)},
             model_type="lead scoring",
         )
@@ -265,15 +290,36 @@ def _register(client: MlflowClient, store: Store, writer: _Writer, tags: dict[st
         f"models:/{writer.model_id}" if on_a_server else writer.location,
         writer.run_id,
         tags=kept,
-        description=writer.registration.description,
+        description=writer.description,
         await_creation_for=None,
         model_id=writer.model_id,
     )
     number = str(made.version)
+    if not on_a_server:  # which would do so itself; the model's page says "not registered" otherwise
+        named = json.dumps([{"name": name, "version": number}])
+        client.set_logged_model_tags(writer.model_id, {"mlflow.modelVersions": named})
     alias = CHALLENGER if CHAMPION in client.get_registered_model(name).aliases else CHAMPION
     try:
+        if alias == CHAMPION:
+            append_change(client, store, _first(writer, int(number), kept[DIGEST_TAG]))
         client.set_registered_model_alias(name, alias, number)
     except BaseException:
         client.delete_model_version(name, number)
         raise
     return Version(name, int(number), writer.run_id, (alias,), tuple(sorted(kept.items())))
+
+
+def _first(writer: _Writer, version: int, digest: str) -> ChampionChange:
+    registration = writer.registration
+    return ChampionChange(
+        number=0,
+        model=writer.bundle.name,
+        at=format_instant(registration.created),
+        by=registration.by,
+        action="first",
+        version=version,
+        previous=None,
+        reason="there was no champion yet",
+        evidence=None,
+        bundle_sha256=digest,
+    )

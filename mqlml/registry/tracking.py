@@ -6,11 +6,13 @@ against whoever can change the files; whoever can also write the store's databas
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import shutil
 import tempfile
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +38,7 @@ __all__ = [
     "find_version",
     "list_versions",
     "load_version",
+    "log_metrics",
 ]
 
 CHAMPION = "champion"
@@ -279,3 +282,18 @@ def load_version(store: Store, name: str, which: str = CHAMPION) -> tuple[Bundle
             # The copy is gone by the time anyone reads the message.
             message = str(error).replace(repr(str(where)), f"of {name} version {version.version}")
             raise BundleError(message) from error
+
+
+def log_metrics(
+    store: Store, version: Version, metrics: Mapping[str, float], *, at: dt.datetime, step: int
+) -> None:
+    """Add metrics of one date to a version's run, where MLflow shows them over time.
+
+    Raises
+    ------
+    TrackingError
+        If the store refuses.
+    """
+    with connected(store) as client:
+        for key, value in metrics.items():
+            client.log_metric(version.run_id, key, value, timestamp=int(at.timestamp() * 1000), step=step)

@@ -10,6 +10,14 @@ from mqlml.render.console.common import (
 )
 from mqlml.render.console.explain import format_backtest, format_explain
 from mqlml.render.console.train import format_train
+from mqlml.render.console.value import format_attribution
+from mqlml.render.console.versions import (
+    format_champion,
+    format_compare,
+    format_history,
+    format_reproduce,
+    format_retrain,
+)
 from mqlml.render.report.page import render_lead, render_report
 from mqlml.render.report.tables import list_tables, render_markdown
 from mqlml.render.report.text import describe_policy, describe_question, format_leak_test
@@ -40,12 +48,18 @@ __all__ = [
     "describe_policy",
     "describe_question",
     "describe_version",
+    "format_attribution",
     "format_backtest",
+    "format_champion",
     "format_check",
+    "format_compare",
     "format_demo",
     "format_explain",
+    "format_history",
     "format_leak_test",
     "format_report",
+    "format_reproduce",
+    "format_retrain",
     "format_score",
     "format_score_check",
     "format_table",

@@ -13,7 +13,7 @@ from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
 from mqlml.features.catalogue import Unit
-from mqlml.insight import Explanation
+from mqlml.insight import Attribution, Explanation
 from mqlml.journeys.quarantine import Notice, QuarantineGroup, TableCount
 from mqlml.results import Result
 from mqlml.training import (
@@ -27,6 +27,7 @@ from mqlml.training import (
 )
 
 __all__ = [
+    "AttributeResult",
     "BacktestPeriod",
     "BacktestResult",
     "BaseRatePeriod",
@@ -288,6 +289,10 @@ class ScoreResult(Result):
     """Its version."""
     run_id: str
     """The run that made the version."""
+    newest_fact: str | None
+    """ISO time in UTC of the last lead created or outcome recorded before ``as_of``; None where there is none."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """How long each step took."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -390,3 +395,13 @@ class TrainedVersion(TrainingResult):
     """Tables of which some rows were quarantined."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeResult(Attribution):
+    """``attribute``: how sales divide among channels."""
+
+    model: str
+    """The config's name."""
+    outcome: str
+    """The stage that counts as a sale."""

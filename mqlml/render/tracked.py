@@ -44,19 +44,20 @@ def describe_version(result: TrainingResult) -> str:
     ]
     figures = {
         "Of two leads, it picks the better one": format_percent(holdout.roc_auc.value),
-        "The best tenth converts, compared to all": f"{format_number(holdout.lift_top_decile.value, 1)} times",
+        "The best tenth converts, compared with all": f"{format_number(holdout.lift_top_decile.value, 1)} times",
         "Log loss": format_number(holdout.log_loss.value, 4),
         "Brier score, and that of the base rate": (
             f"{format_number(holdout.brier.value, 4)}, {format_number(holdout.brier_base_rate, 4)}"
         ),
         "Thresholds": ", ".join(thresholds) or "none",
     }
-    rows = "\n".join(f"| {name} | {figure} |" for name, figure in figures.items())
+    # A list, since MLflow's pages set the columns of a table without any space between them.
+    rows = "\n".join(f"- {name}: **{figure}**" for name, figure in figures.items())
     return (
         f"Predicts: {result.question.sentence}. Trained on {learned} with {converted}. "
         f"Tested on {pluralize(holdout.n, 'later snapshot')}, from {holdout.start[:10]} until {holdout.until[:10]}: "
         f"it {verdict} the gate, with {cautions}.\n\n"
-        f"| On the held-out period | |\n|---|---|\n{rows}\n\n"
+        f"{rows}\n\n"
         "The whole report is the artifact `report.html`, with the run and with the model."
     )
 

@@ -1,8 +1,9 @@
 """Room 8, who is next: a version and the company's rules label every open lead; sinks write the scores."""
 
 from mqlml.scoring.batch import SCORE_COLUMNS, count_older, problem_of, score, score_flat
+from mqlml.scoring.earlier import read_open_leads, read_scores
 from mqlml.scoring.explain import SERVED_MODEL, score_features
-from mqlml.scoring.labels import DISQUALIFIED, read_open_leads, read_scores
+from mqlml.scoring.labels import DISQUALIFIED
 from mqlml.scoring.sinks import (
     TABLE_SUFFIXES,
     check_folder,

@@ -22,10 +22,11 @@ from mqlml.journeys import FlatTable, Journeys
 from mqlml.policy import GateInputs, percentile
 from mqlml.policy.rules import match_promotions, match_rules
 from mqlml.registry import Bundle, Version
+from mqlml.scoring.earlier import NO_SCORES, first_reached, last_labels, trends
 from mqlml.scoring.explain import REASON_COLUMNS, Explainer
-from mqlml.scoring.labels import DISQUALIFIED, NO_SCORES, label_leads, last_labels, team_values
+from mqlml.scoring.labels import DISQUALIFIED, label_leads, team_values
 from mqlml.times import TIME_DTYPE, format_instant, microseconds_to_column, to_microseconds
-from mqlml.training import open_leads
+from mqlml.training import exclude_leads, open_leads
 from mqlml.types import Ints, Mask, Objects
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "SCORE_COLUMNS",
     "ScoringRun",
     "count_older",
+    "find_last",
     "find_open",
     "problem_of",
     "score",
@@ -59,6 +61,8 @@ SCORE_COLUMNS = (
     "previous_label",
     "previous_probability",
     "changed_at",
+    "trend",
+    "first_reached",
 )
 """The columns of the scores, in their order."""
 
@@ -159,21 +163,33 @@ def score(
     (True, 'sql')
     """
     run = ScoringRun(config, as_of, scored_at, version, previous)
+    journeys = exclude_leads(journeys, config)
     snapshots = find_open(bundle, journeys, run, lead_ids)
-    return sort_scores(score_open(Explainer(bundle), journeys, snapshots, run))
+    last = find_last(run, snapshots["lead_id"])
+    return sort_scores(score_open(Explainer(bundle), journeys, snapshots, last, run))
+
+
+def find_last(run: ScoringRun, lead_id: pd.Series) -> pd.DataFrame:
+    """What the run's earlier scores say of some leads, as by `last_labels`."""
+    return last_labels(NO_SCORES if run.previous is None else run.previous, lead_id, run.as_of)
 
 
 def score_open(
-    explainer: Explainer, journeys: Journeys, snapshots: pd.DataFrame, run: ScoringRun
+    explainer: Explainer, journeys: Journeys, snapshots: pd.DataFrame, last: pd.DataFrame, run: ScoringRun
 ) -> pd.DataFrame:
-    """The scores of some open leads, in the order of ``snapshots``, from all events of their accounts' leads."""
+    """The scores of some open leads, in the order of ``snapshots``, from all events of their accounts' leads.
+
+    Parameters
+    ----------
+    last : a row for each snapshot, from `find_last`.
+    """
     config, bundle = run.config, explainer.bundle
     rows = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
     leads = journeys.leads.iloc[rows].reset_index(drop=True)
     features = build_features(journeys, snapshots, bundle.plan)
     rules, levels = config.rules.promote, list(bundle.policy.thresholds)
     promotions = match_promotions(journeys.events, snapshots, rules, levels, folder=config.folder)
-    return _label(explainer, leads, features, run, promotions)
+    return _label(explainer, leads, features, last, promotions, run)
 
 
 def sort_scores(scores: pd.DataFrame) -> pd.DataFrame:
@@ -207,6 +223,7 @@ def score_flat_rows(
     bundle: Bundle, flat: FlatTable, run: ScoringRun, lead_ids: Collection[int | str] | None = None
 ) -> pd.DataFrame:
     """As `score_flat`."""
+    flat = exclude_leads(flat, run.config)
     rows = np.flatnonzero(flat.label.isna().to_numpy())
     if len(rows) == 0:
         raise PopulationError(
@@ -227,7 +244,8 @@ def score_flat_rows(
     if run.config.rules.promote:
         raise ConfigError("rules.promote needs events, and a flat table has none; leave it out")
     no_promotions = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), None, dtype=object)
-    return sort_scores(_label(Explainer(bundle), part.leads, features, run, no_promotions))
+    last = find_last(run, part.leads["lead_id"])
+    return sort_scores(_label(Explainer(bundle), part.leads, features, last, no_promotions, run))
 
 
 def count_older(bundle: Bundle, journeys: Journeys, scores: pd.DataFrame, as_of: dt.datetime) -> int:
@@ -310,15 +328,14 @@ def _label(
     explainer: Explainer,
     leads: pd.DataFrame,
     features: pd.DataFrame,
-    run: ScoringRun,
+    last: pd.DataFrame,
     promotions: tuple[Ints, Objects],
+    run: ScoringRun,
 ) -> pd.DataFrame:
     """The finished rows of some leads and their features."""
     bundle, version = explainer.bundle, run.version
     explained = explainer.explain(features)
     probability = bundle.calibrator.predict_proba(explained.raw)[:, 1]
-    previous = NO_SCORES if run.previous is None else run.previous
-    last = last_labels(previous, leads["lead_id"], run.as_of)
     fit, engagement = (None, None) if explained.interest is None else explained.interest.T
     labeled = label_leads(
         bundle.policy,
@@ -333,6 +350,8 @@ def _label(
     )
     same = labeled.label == last["label"].to_numpy(dtype=object)
     changed = np.where(same, last["changed"], to_microseconds(run.as_of))
+    levels = list(bundle.policy.thresholds)
+    reached = first_reached(last, labeled.label, levels, to_microseconds(run.as_of))
     table = pd.DataFrame(
         {
             "lead_id": leads["lead_id"],
@@ -351,6 +370,8 @@ def _label(
             "previous_label": pd.Series(last["label"], dtype="str"),
             "previous_probability": last["probability"],
             "changed_at": microseconds_to_column(changed),
+            "trend": pd.Series(trends(probability, last["compared"].to_numpy()), dtype="str"),
+            "first_reached": pd.Series(reached, dtype="str"),
         }
     )
     for name in run.attributes:

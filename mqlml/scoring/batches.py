@@ -145,12 +145,19 @@ class Batch:
     whole: bool
 
 
-def list_skipped(journeys: Journeys, problem: Problem, as_of: dt.datetime, scored: pd.Series) -> pd.DataFrame:
+def list_skipped(
+    journeys: Journeys, problem: Problem, as_of: dt.datetime, scored: pd.Series, left_out: pd.DataFrame
+) -> pd.DataFrame:
     """Every lead without a score and the reason; the end of its journey comes before its age.
+
+    Parameters
+    ----------
+    left_out : ``lead_id`` and ``reason`` of leads that are not among the journeys, as by a rule.
 
     Returns
     -------
-    DataFrame with ``lead_id``, ``cutoff_time`` and ``reason``, in the order of ``journeys.leads``.
+    DataFrame with ``lead_id``, ``cutoff_time`` and ``reason``, in the order of ``journeys.leads``, then that of
+    ``left_out``.
     """
     leads = journeys.leads
     at = to_microseconds(as_of)
@@ -174,8 +181,9 @@ def list_skipped(journeys: Journeys, problem: Problem, as_of: dt.datetime, score
     )
     skipped = ~leads["lead_id"].isin(scored).to_numpy(dtype=bool)
     found = leads.loc[skipped, ["lead_id"]].reset_index(drop=True)
-    found["cutoff_time"] = pd.Timestamp(as_of).as_unit("us")
     found["reason"] = pd.Series(reasons[skipped], dtype="str")
+    found = pd.concat([found, left_out], ignore_index=True)
+    found.insert(1, "cutoff_time", pd.Timestamp(as_of).as_unit("us"))
     return found
 
 

@@ -25,7 +25,7 @@ from mqlml.journeys.partitions import (
 )
 from mqlml.journeys.read import add_events, read_events
 from mqlml.progress import Progress
-from mqlml.scoring.batch import ScoringRun, score_open, sort_scores
+from mqlml.scoring.batch import ScoringRun, find_last, score_open, sort_scores
 from mqlml.scoring.explain import Explainer
 from mqlml.scoring.sinks import write_table
 from mqlml.training.partitions import Shards, assign_partitions
@@ -104,6 +104,7 @@ def score_parts(
     """
     journeys, scored = open_leads.journeys, open_leads.snapshots["lead_id"]
     config = run.config
+    last = find_last(run, scored)
     finished = folder / "parts"
     finished.mkdir(exist_ok=True)
     for unfinished in finished.glob(".*.part"):
@@ -117,7 +118,7 @@ def score_parts(
         file = finished / "part-0000.parquet"
         with progress.step("score"):
             if not file.exists():
-                _write(score_open(explainer, journeys, open_leads.snapshots, run), file)
+                _write(score_open(explainer, journeys, open_leads.snapshots, last, run), file)
         after_part(1, 1)
         return journeys, (file,)
     needed = related_leads(journeys.leads, scored)
@@ -129,14 +130,19 @@ def score_parts(
     shards = Shards(journeys, np.where(part < 0, parts, part).astype(np.int32), parts + 1)
     own_part = part[pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(scored))]
     files = tuple(finished / f"part-{number:04d}.parquet" for number in range(parts))
+    finished_before = np.array([file.exists() for file in files])
+    sizes = np.bincount(own_part, minlength=parts) * ~finished_before
     with progress.step("score"):
-        for number in progress.track(range(parts), "parts"):
+        for number in progress.track_rows(range(parts), sizes.tolist(), "leads"):
             if not files[number].exists():
-                snapshots = open_leads.snapshots[own_part == number].reset_index(drop=True)
-                if len(snapshots) == 0:
+                chosen = own_part == number
+                if not chosen.any():
                     continue
+                snapshots, own_last = (
+                    table[chosen].reset_index(drop=True) for table in (open_leads.snapshots, last)
+                )
                 own = shards.take(number, partitioned.read(number, journeys.leads["lead_id"]))
-                _write(score_open(explainer, own, snapshots, run), files[number])
+                _write(score_open(explainer, own, snapshots, own_last, run), files[number])
             after_part(number + 1, parts)
     return journeys, tuple(file for file in files if file.exists())
 

@@ -7,8 +7,10 @@ system does in one step. A reader sees the old file or the new one, never a part
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import errno
 import itertools
+import json
 import os
 import re
 import secrets
@@ -17,7 +19,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +30,7 @@ from mqlml.errors import OutputError
 from mqlml.times import format_column
 
 __all__ = [
+    "FIRST_REACHED",
     "FORMULA",
     "TABLE_SUFFIXES",
     "CsvStyle",
@@ -164,6 +169,9 @@ class CsvStyle:
 
     zone: str
 
+
+FIRST_REACHED = "first_reached"
+"""The column of scores that holds times as JSON."""
 
 FORMULA = re.compile(r"\s*[=+\-@\t\r]")
 """Text that a spreadsheet may run, also behind blanks."""
@@ -374,11 +382,29 @@ def _for_people(frame: pd.DataFrame, style: CsvStyle) -> pd.DataFrame:
             shown[name] = local.where(column.notna())
         elif pd.api.types.is_float_dtype(column.dtype):
             shown[name] = column.round(4)
+        elif name == FIRST_REACHED:
+            shown[name] = _localize(column, style.zone)
         elif isinstance(column.dtype, pd.StringDtype):
             runs = column.str.match(FORMULA).fillna(False).astype(bool)
             if runs.any():
                 shown[name] = column.where(~runs, "'" + column)
     return shown
+
+
+def _localize(column: pd.Series, zone: str) -> pd.Series:
+    """JSON that gives times by name, with times of a zone."""
+    code, texts = pd.factorize(column)
+    local = [
+        json.dumps(
+            {
+                name: dt.datetime.fromisoformat(time).astimezone(ZoneInfo(zone)).isoformat()
+                for name, time in json.loads(text).items()
+            },
+            ensure_ascii=False,
+        )
+        for text in texts
+    ]
+    return pd.Series(np.array([*local, None], dtype=object)[code], index=column.index, dtype="str")
 
 
 def _write_csv(

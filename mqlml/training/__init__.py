@@ -1,5 +1,6 @@
 """Room 3, what it led to: snapshots, labels, splits in time, the leakage audit and the training table."""
 
+from mqlml.training.later import build_later
 from mqlml.training.leakage.audit import audit_flat, audit_journeys
 from mqlml.training.leakage.columns import audit_columns
 from mqlml.training.leakage.events import EventCounts, audit_events, count_events
@@ -12,7 +13,14 @@ from mqlml.training.leakage.perturbation import (
     sample_snapshots,
     take_leads,
 )
-from mqlml.training.snapshots import Snapshots, Step, assign_labels, build_snapshots, open_leads
+from mqlml.training.snapshots import (
+    Snapshots,
+    Step,
+    assign_labels,
+    build_snapshots,
+    exclude_leads,
+    open_leads,
+)
 from mqlml.training.splits import Fold, holdout_split, rolling_folds
 from mqlml.training.table import (
     HoldoutPeriod,
@@ -49,6 +57,7 @@ __all__ = [
     "audit_events",
     "audit_flat",
     "audit_journeys",
+    "build_later",
     "build_open",
     "build_snapshots",
     "build_table",
@@ -56,6 +65,7 @@ __all__ = [
     "describe_holdout",
     "describe_place",
     "describe_population",
+    "exclude_leads",
     "find_data_warnings",
     "holdout_split",
     "list_left_out",

@@ -29,7 +29,7 @@ from mqlml.times import (
 )
 from mqlml.training.leakage.events import count_events
 from mqlml.training.leakage.perturbation import require_leak_test, run_leak_test, sample_snapshots, take_leads
-from mqlml.training.snapshots import assign_labels, find_snapshots, fix_grid
+from mqlml.training.snapshots import assign_labels, exclude_leads, find_snapshots, fix_grid
 from mqlml.training.table import choose_rows, learn_plan
 
 if TYPE_CHECKING:
@@ -180,9 +180,13 @@ def build_table_on_spark(
     >>> table = build_table_on_spark(session, config, leads=leads, events=events, outcomes=won)  # doctest: +SKIP
     >>> table.write.parquet("training")  # doctest: +SKIP
     """
-    _spark_functions()  # refuses to start without pyspark
+    functions = _spark_functions()  # refuses to start without pyspark
     tables = {"leads": leads, "events": events, "outcomes": outcomes}
-    journeys = _collect(config, tables if history is None else tables | {"history": history})
+    whole = _collect(config, tables if history is None else tables | {"history": history})
+    journeys = exclude_leads(whole, config)
+    if len(journeys.leads) < len(whole.leads):
+        ids = session.createDataFrame(pa.table({"lead_id": _ids(_left_out(whole, journeys))}))
+        events = events.join(functions.broadcast(ids), "lead_id", "left_anti")
     parts = int(session.conf.get("spark.sql.shuffle.partitions") or 200)
     partitioned = _Partitioned(session, journeys, events, parts)
     rows = choose_rows(journeys, config)
@@ -229,6 +233,11 @@ def _collect(config: Config, tables: dict[str, DataFrame]) -> Journeys:
     )
     _check_leads(journeys)
     return journeys
+
+
+def _left_out(whole: Journeys, journeys: Journeys) -> pd.Series:
+    ids = whole.leads["lead_id"]
+    return ids[~ids.isin(journeys.leads["lead_id"])]
 
 
 class _Partitioned:

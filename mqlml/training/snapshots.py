@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mqlml.config import TERMINAL_STAGES, Problem
+from mqlml.config import TERMINAL_STAGES, Config, Problem
 from mqlml.errors import PopulationError
-from mqlml.journeys import Journeys
+from mqlml.features import match_exclusions
+from mqlml.journeys import FlatTable, Journeys
+from mqlml.journeys.people import leave_out
 from mqlml.results import Result
 from mqlml.times import (
     DAY,
@@ -38,6 +40,7 @@ __all__ = [
     "StepRule",
     "assign_labels",
     "build_snapshots",
+    "exclude_leads",
     "exit_times",
     "find_open",
     "find_snapshots",
@@ -83,6 +86,25 @@ class Snapshots:
 
     table: pd.DataFrame
     waterfall: tuple[Step, ...]
+
+
+@overload
+def exclude_leads(data: Journeys, config: Config) -> Journeys: ...
+@overload
+def exclude_leads(data: FlatTable, config: Config) -> FlatTable: ...
+def exclude_leads(data: Journeys | FlatTable, config: Config) -> Journeys | FlatTable:
+    """The data without the leads that ``rules.exclude`` leaves out; they are neither trained on nor scored.
+
+    Raises
+    ------
+    ConfigError
+        As `match_exclusions`.
+    PopulationError
+        If nobody is left.
+    """
+    if not config.rules.exclude:
+        return data
+    return leave_out(data, match_exclusions(data.leads, config))
 
 
 def rank_ids(ids: pd.Series) -> Rows:

@@ -48,6 +48,7 @@ from mqlml.training.snapshots import (
     assign_labels,
     build_snapshots,
     creation_times,
+    exclude_leads,
     find_open,
     group_leads,
     rank_ids,
@@ -68,6 +69,7 @@ __all__ = [
     "describe_holdout",
     "describe_place",
     "describe_population",
+    "group_rows",
     "learn_plan",
     "list_left_out",
 ]
@@ -200,7 +202,7 @@ class ImmatureSnapshots:
 def build_open(journeys: Journeys, config: Config, plan: FeaturePlan) -> ImmatureSnapshots:
     """Build the snapshots that are too recent for a training table, with the features of a plan."""
     snapshots = find_open(journeys, config.problem)
-    lead, group = _groups(journeys.leads, snapshots["lead_id"])
+    lead, group = group_rows(journeys.leads, snapshots["lead_id"])
     end = to_microseconds(journeys.observed_until)
     return ImmatureSnapshots(
         lead_id=snapshots["lead_id"],
@@ -213,7 +215,7 @@ def build_open(journeys: Journeys, config: Config, plan: FeaturePlan) -> Immatur
     )
 
 
-def _groups(leads: pd.DataFrame, lead_id: pd.Series) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def group_rows(leads: pd.DataFrame, lead_id: pd.Series) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Codes of lead and of account (or lead, where there is none) for each snapshot."""
     place = pd.Index(leads["lead_id"]).get_indexer(pd.Index(lead_id))
     return rank_ids(leads["lead_id"])[place], group_leads(leads)[place]
@@ -270,8 +272,9 @@ def build_table(data: Journeys | FlatTable, config: Config, *, rows: Rows | None
     (True, ['7d'])
     """
     if not data.dated:
-        return _from_flat(data, config)
-    return _from_journeys(data, config, rows or choose_rows(data, config))
+        return _from_flat(exclude_leads(data, config), config)
+    journeys = exclude_leads(data, config)
+    return _from_journeys(journeys, config, rows or choose_rows(journeys, config))
 
 
 def choose_rows(journeys: Journeys, config: Config) -> Rows:
@@ -294,7 +297,7 @@ def choose_rows(journeys: Journeys, config: Config) -> Rows:
         "Check the outcomes (data.outcomes.stage, stages), problem.outcome and problem.horizon",
     )
     time = column_to_microseconds(table["cutoff_time"])
-    lead, group = _groups(journeys.leads, table["lead_id"])
+    lead, group = group_rows(journeys.leads, table["lead_id"])
     return Rows(
         lead_id=table["lead_id"],
         cutoff_time=table["cutoff_time"],
@@ -373,7 +376,7 @@ def _from_flat(flat: FlatTable, config: Config) -> TrainingTable:
         )
     _check_classes(label, "rows with a label", "Check data.flat.label and data.flat.positive")
     time = flat.order.to_numpy()[rows].astype(np.int64)
-    lead, group = _groups(leads, leads["lead_id"])
+    lead, group = group_rows(leads, leads["lead_id"])
     holdout = holdout_split(time, group, label_span=0, share=config.problem.holdout)
     attributes = leads.drop(columns=["lead_id", "account_id"], errors="ignore")
     leaks = audit_flat(attributes, label, time, config)

@@ -148,13 +148,32 @@ def _wide_age_limits(facts: _Facts) -> str | None:
     )
 
 
-_GAP = 7 * DAY
+_GAP, _MONTH = 7 * DAY, 30 * DAY
 _EXPECTED = 7.0
 """So many conversions expected where none is found: by chance once in a thousand times (``exp(-7)``)."""
 _MOST_DAYS = 1_000
 
 
 def _late_observed_until(facts: _Facts) -> str | None:
+    return _missing_conversions(facts) or _nothing_recorded(facts)
+
+
+def _nothing_recorded(facts: _Facts) -> str | None:
+    """No lead, event or outcome at all for longer than a conversion may take."""
+    journeys = facts.journeys
+    known = (facts.created, first_known(journeys.events), first_known(journeys.outcomes))
+    times = np.concatenate(known)
+    last = int(times[times <= facts.until].max(initial=0))
+    if last == 0 or facts.until - last < max(facts.span, _MONTH):
+        return None
+    return (
+        f"data.observed_until is {facts.day(facts.until)}, but no lead, event or outcome was recorded after "
+        f"{facts.day(last)}, {(facts.until - last) // DAY:,} days before: the export is probably older. Set it to "
+        "the moment up to which outcomes are complete, usually the day of the export."
+    )
+
+
+def _missing_conversions(facts: _Facts) -> str | None:
     """No conversion for so long before the end that the open leads must have brought some by then."""
     won = (facts.converted <= facts.until) & (facts.created < NEVER)
     if won.sum() < _FEW or facts.until - (last := int(facts.converted[won].max())) < _GAP:

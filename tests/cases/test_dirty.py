@@ -74,6 +74,42 @@ def test_both_stand_on_one_side_of_every_split(merged: Journeys) -> None:
     assert [(notice.kind, notice.leads) for notice in merged.notices] == [("merged", 1)]
 
 
+def test_two_leads_merged_into_each_other_leave_one_open(tmp_path: Path) -> None:
+    circle = {"merged.csv": "was,is,day\nold,new,2024-02-01\nnew,old,2024-02-05\nother,other,2024-02-05\n"}
+    journeys = read(tmp_path, {**MERGE, **circle}, merges=MERGES)
+    assert open_leads(journeys, moment("2024-02-10"), Problem())["lead_id"].tolist() == ["new", "other"]
+    assert [(notice.kind, notice.rows) for notice in journeys.notices] == [
+        ("merged", 1),
+        ("ignored_merges", 2),
+    ]
+    assert assign_labels(
+        journeys,
+        pd.DataFrame({"lead_id": ["old", "new"], "cutoff_time": pd.Timestamp("2024-01-20", tz="UTC")}),
+        Problem(),
+    ).tolist() == [1, 1]
+
+
+def test_a_lead_that_is_gone_may_have_gone_into_another_that_is(tmp_path: Path) -> None:
+    chain = {
+        "merged.csv": "was,is,day\ngone,there,2024-01-20\nthere,other,2024-02-01\nlost,nowhere,2024-02-01\n"
+        "x,y,2024-02-01\ny,x,2024-02-01\n"
+    }
+    journeys = read(tmp_path, {**MERGE, **chain}, merges=MERGES)
+    mine = journeys.events[journeys.events["lead_id"] == "other"]
+    assert rows(mine, "recorded_at", "action") == [("2024-02-01 00:00:00+00:00", "visit")]
+    assert findings(journeys.quarantine) == [
+        ("merges", row, "is", into, "unknown lead") for row, into in ((3, "nowhere"), (4, "y"), (5, "x"))
+    ]
+
+
+def test_ids_of_merges_match_leads_as_those_of_other_tables_do(tmp_path: Path) -> None:
+    leads = "lead_id,created_at\n1,2024-01-01\n2,2024-01-01\n"
+    merges = {"leads.csv": leads, "merged.csv": "was,is,day\n1.0, 2,2024-02-01\n"}
+    journeys = read(tmp_path, merges, merges=MERGES)
+    assert journeys.merged.old.tolist() == [0]
+    assert journeys.merged.new.tolist() == [1]
+
+
 CLICKS = "".join(f"1,2024-01-05 10:00:0{n % 5},Click,l{n % 3},Mozilla\n" for n in range(24))
 MAIL = "".join(f"2,2024-01-06 10:00:01,click,link{n},Mozilla\n" for n in range(6))
 EVENTS = (
@@ -83,14 +119,17 @@ EVENTS = (
 )
 
 
-def journeys_with(folder: Path, bots: str, events: str = EVENTS, **rules: Any) -> Journeys:
+def journeys_with(
+    folder: Path, bots: str, events: str = EVENTS, *, merges: dict[str, str] | None = None, **rules: Any
+) -> Journeys:
     leads = "lead_id,created_at,email\n1,2024-01-01,a@x.com\n2,2024-01-02,b@ours.com\n3,2024-01-03,c@y.com\n"
     outcomes = "lead_id,occurred_at,stage\n1,2024-02-01,closed_won\n2,2024-02-01,closed_won\n"
     write(folder, {"leads.csv": leads, "events.csv": events, "outcomes.csv": outcomes})
-    data = {
+    data: dict[str, Any] = {
         "observed_until": "2024-12-31",
         **{name: {"path": f"{name}.csv"} for name in ("leads", "events", "outcomes")},
     }
+    data |= {} if merges is None else {"merges": merges}
     settings = {"name": "w", "data": data, "journeys": {"bots": bots}, "rules": rules}
     found = read_data(make_config(settings, folder=folder), Silent(), now=NOW)
     assert isinstance(found, Journeys)

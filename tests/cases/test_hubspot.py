@@ -33,6 +33,7 @@ def test_two_exports_become_labels(
     code, out, err = run(["train", "--json"], capsys)
     assert code == 0, err
     trained = json.loads(out)
+    assert trained["data"]["notices"] == check["notices"]
     # Only the demo request and the source tell winners; what sales wrote would tell nearly all.
     assert 0.6 < trained["holdout"]["roc_auc"]["value"] < 0.85
     code, out, err = run(["score", "--as-of", "2025-12-27", "--out", "scores.csv", "--json"], capsys)
@@ -41,3 +42,8 @@ def test_two_exports_become_labels(
     assert {"mql", "sql"} <= set(scores["label"])
     contacts = pd.read_csv("contacts.csv", dtype="str", encoding="utf-8-sig")
     assert scores["lead_id"].isin(contacts["Record ID"]).all()
+    code, out, err = run(["report", "--out", "report.html"], capsys)
+    assert code == 0, err
+    assert "Joined spellings that differ only in case or spacing in events.action" in Path(
+        "report.html"
+    ).read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mqlml.errors import ContractError, QuarantineError
+from mqlml.errors import ContractError, QuarantineError, SourceError
 from mqlml.journeys.parse import parse_attribute, parse_numbers
 from tests.journeys.files import read
 
@@ -59,6 +59,38 @@ TEXTS: dict[str, list[str | None]] = {
 @pytest.mark.parametrize("values", TEXTS.values(), ids=TEXTS.keys())
 def test_what_may_be_no_number_stays_text(values: list[str | None]) -> None:
     assert parse_attribute(column(values)).data.tolist() == values
+
+
+DOUBTS = {
+    "comma": (["1,234", "2,500"], "ambiguous_numbers"),
+    "comma, settled by one": (["1,234", "2,500", "950"], None),
+    "point": (["1.234", "2.500"], "perhaps_thousands"),
+    "point, and some below": (["1.234", "950"], "perhaps_thousands"),
+    "point, settled by a large one": (["1.234", "1500"], None),
+    "whole numbers": (["12", "950"], None),
+    "point, settled by one": (["1.234", "2.5"], None),
+    "words": (["1,234", "x"], None),
+    "a word among numbers": (["12", "3.5", "Select"], "words_among_numbers"),
+    "words as often as numbers": (["12", "Select"], None),
+    "codes": (["012", "013", "Select"], None),
+    "no word": (["1", "2", "3+"], None),
+}
+
+
+@pytest.mark.parametrize(("values", "kind"), DOUBTS.values(), ids=DOUBTS.keys())
+def test_numbers_that_may_be_two_are_told_with_what_settles_them(
+    values: list[str], kind: str | None, tmp_path: Path
+) -> None:
+    leads = "".join(f'{n},2024-01-01,"{value}"\n' for n, value in enumerate(values))
+    files: dict[str, Any] = {
+        "leads.csv": "lead_id,created_at,Revenue\n" + leads,
+        "events.csv": "lead_id,occurred_at,action\n1,2024-01-02,a\n",
+    }
+    found = [(notice.kind, notice.column, notice.rows) for notice in read(tmp_path, files).notices]
+    assert found == ([] if kind is None else [(kind, "Revenue", len(values))])
+    mended = {"path": "leads.csv", "decimal": "."}
+    settled = read(tmp_path, files, leads=mended, missing=["Select"])
+    assert settled.notices == ()
 
 
 def test_the_config_says_which_mark_is_meant() -> None:
@@ -125,6 +157,55 @@ def test_ids_are_written_back_as_they_came(ids: list[str], tmp_path: Path) -> No
     assert journeys.events["lead_id"].astype("str").tolist() == ids[::2]
     query = {"sql": "select * from read_csv('leads.csv', all_varchar = true)"}
     assert read(tmp_path, files, leads=query).leads["lead_id"].astype("str").tolist() == ids
+
+
+LOST = {
+    "dotted": ["1.10", "1.20", "2.30"],
+    "as floats": ["1.0", "2.0", "3.0"],
+    "20 digits": ["12345678901234567890", "12345678901234567891", "12345678901234567892"],
+}
+
+
+@pytest.mark.parametrize("ids", LOST.values(), ids=LOST.keys())
+@pytest.mark.parametrize(
+    "query",
+    ["select * from 'leads.csv'", "select id as lead_id, created_at from read_csv('leads.csv')"],
+    ids=["named alike", "renamed"],
+)
+def test_ids_that_a_query_would_take_for_numbers_are_refused(
+    ids: list[str], query: str, tmp_path: Path
+) -> None:
+    name = "id" if "id as" in query else "lead_id"
+    leads = f"{name},created_at,zip\n" + "".join(f"{lead},2024-01-01,01234\n" for lead in ids)
+    remedy = rf"column '{name}' of leads.csv for numbers.*types = \{{'{name}': 'VARCHAR'\}}\)"
+    with pytest.raises(SourceError, match=remedy):
+        read(tmp_path, {"leads.csv": leads}, leads={"sql": query})
+    as_text = query.replace(
+        "read_csv('leads.csv')" if "read_csv" in query else "'leads.csv'",
+        f"read_csv('leads.csv', types = {{'{name}': 'VARCHAR'}})",
+    )
+    assert read(tmp_path, {"leads.csv": leads}, leads={"sql": as_text}).leads["lead_id"].tolist() == ids
+
+
+def test_leading_zeros_stay_and_a_query_that_strips_them_is_refused(tmp_path: Path) -> None:
+    leads = {"leads.csv": "lead_id,created_at\n007,2024-01-01\n010,2024-01-01\n"}
+    outcomes = {"outcomes.csv": "lead_id,occurred_at,stage\n007,2024-02-01,closed_won\n"}
+    events = {"events.csv": "lead_id,occurred_at,action\n010,2024-01-02,a\n"}
+    query = "select * from read_csv('leads.csv', types = {'lead_id': '%s'})"
+    journeys = read(tmp_path, {**leads, **outcomes, **events}, leads={"sql": query % "VARCHAR"})
+    assert journeys.leads["lead_id"].tolist() == ["007", "010"]
+    assert journeys.events["lead_id"].tolist() == ["010"]
+    with pytest.raises(
+        SourceError, match="takes the ids in column 'lead_id' of leads.csv for numbers, so '007'"
+    ):
+        read(tmp_path, leads, leads={"sql": query % "BIGINT"})
+
+
+def test_a_query_of_plain_numbers_may_read_codes_beside_them(tmp_path: Path) -> None:
+    leads = "lead_id,created_at,zip\n1,2024-01-01,00001\n2,2024-01-01,01234\n3,2024-01-01,00003\n"
+    assert read(tmp_path, {"leads.csv": leads}, leads={"sql": "select * from 'leads.csv'"}).leads[
+        "lead_id"
+    ].tolist() == [1, 2, 3]
 
 
 def test_a_word_for_missing_can_be_named(tmp_path: Path) -> None:

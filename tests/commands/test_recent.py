@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from markupsafe import escape
@@ -10,9 +12,10 @@ from sklearn.base import clone
 from mqlml.commands import Trained
 from mqlml.commands.choose_thresholds import read_recent_weeks
 from mqlml.commands.learn import train
-from mqlml.config import Config
+from mqlml.config import Config, LabelRule
 from mqlml.evaluation.holdout import HeldOut, fit_past
 from mqlml.model import LeadScorer, SigmoidCalibrator
+from mqlml.policy import choose_policy, make_threshold_data
 from mqlml.render import render_report
 from mqlml.simulate import Simulation, simulate
 from mqlml.times import DAY
@@ -21,6 +24,7 @@ from tests.commands.test_learn import NOW, config
 
 WEEK = 7 * DAY
 SCORER = LeadScorer(n_trees=20, random_state=0)
+NOBODY = np.arange(0), np.empty(0)
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +49,42 @@ def test_the_model_of_the_past_scores_later_leads(world: Simulation, calibrator:
     past, recent = parted(world, settings)
     (model,) = fit_past(SCORER, past)
     learned = [(model, past.holdout.train)]
-    snapshots = read_recent_weeks(learned, past, recent, calibrator, world.journeys(), settings, None)
+    snapshots = read_recent_weeks(learned, past, recent, calibrator, world.journeys(), settings, None, NOBODY)
     assert snapshots is not None
     np.testing.assert_array_equal(snapshots.probability, model.predict_proba(recent.features)[:, 1])
     assert snapshots.weeks == pytest.approx(60 / 7)
     assert np.isnan(snapshots.label).all()
     assert len(np.unique(snapshots.lead)) == len(np.unique(recent.lead))
+
+
+def test_a_lead_that_met_a_threshold_before_the_latest_weeks_is_not_counted_again(
+    world: Simulation, calibrator: SigmoidCalibrator
+) -> None:
+    settings = config()
+    past, recent = parted(world, settings)
+    (model,) = fit_past(SCORER, past)
+    rows = np.flatnonzero(past.time >= past.time.max() - 8 * WEEK)
+    raw = model.decision_function(past.features.iloc[rows])
+    snapshots = read_recent_weeks(
+        [(model, past.holdout.train)], past, recent, calibrator, world.journeys(), settings, None, (rows, raw)
+    )
+    assert snapshots is not None
+    probability = model.predict_proba(past.features.iloc[rows])[:, 1]
+    expected = [max(probability[past.lead[rows] == lead], default=0.0) for lead in recent.lead]
+    np.testing.assert_allclose(snapshots.before, expected)
+    again = snapshots.before > 0
+    assert again.any()
+    assert not again.all()
+    threshold = float(np.median(probability))
+    rules = {"sql": LabelRule(policy="fixed", value=threshold)}
+    known = make_threshold_data(probability, past.label[rows], weeks=8.0)
+    policy = choose_policy(known, rules, recent=snapshots)
+    counted = replace(snapshots, before=None)
+    everyone = choose_policy(known, rules, recent=counted)
+    met = set(snapshots.lead[snapshots.probability >= threshold])
+    new = met - set(snapshots.lead[snapshots.before >= threshold])
+    assert 0 < len(new) < len(met)
+    assert policy.outcomes[0].per_week < everyone.outcomes[0].per_week
 
 
 def test_with_a_short_horizon_a_model_of_eight_weeks_ago_scores_later_leads(
@@ -64,7 +98,7 @@ def test_with_a_short_horizon_a_model_of_eight_weeks_ago_scores_later_leads(
     model = clone(SCORER).fit(past.features.iloc[known], past.label[known])
     since = past.time > start
     snapshots = read_recent_weeks(
-        [(model, past.holdout.train)], past, recent, calibrator, world.journeys(), settings, None
+        [(model, past.holdout.train)], past, recent, calibrator, world.journeys(), settings, None, NOBODY
     )
     assert snapshots is not None
     assert snapshots.weeks == pytest.approx(8)
@@ -81,7 +115,7 @@ def test_a_date_of_a_grid_covers_the_time_until_the_next(
     parts = past.holdout.parts
     assert len(parts) == 3
     learned = [(model, rows) for model, (rows, _) in zip(fit_past(SCORER, past), parts, strict=True)]
-    snapshots = read_recent_weeks(learned, past, recent, calibrator, world.journeys(), settings, None)
+    snapshots = read_recent_weeks(learned, past, recent, calibrator, world.journeys(), settings, None, NOBODY)
     assert snapshots is not None
     days = len(np.unique(recent.time))
     assert snapshots.weeks == pytest.approx(2 * days)
@@ -101,7 +135,10 @@ def test_without_recent_snapshots_there_is_no_volume(
     snapshots = build_open(world.journeys(), settings, table.plan)
     assert len(snapshots.time) == 0
     learned = [(SCORER, np.arange(0))]
-    assert read_recent_weeks(learned, table, snapshots, calibrator, world.journeys(), settings, None) is None
+    assert (
+        read_recent_weeks(learned, table, snapshots, calibrator, world.journeys(), settings, None, NOBODY)
+        is None
+    )
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
+import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from pandas.testing import assert_frame_equal
 
+from mqlml.cli import main
 from mqlml.commands import check_score
 from mqlml.errors import LabelChangeRefused, OutputError, StoppedError, UsageError
 from mqlml.progress import Silent
@@ -39,7 +44,7 @@ class StopAfter(Silent):
     def __init__(self, parts: int, stop: Any) -> None:
         self._parts, self._stop = parts, stop
 
-    def track(self, items: Sequence[Any], _name: str, /) -> Iterable[Any]:
+    def track_rows(self, items: Sequence[Any], _rows: Sequence[int], _name: str, /) -> Iterable[Any]:
         for number, item in enumerate(items):
             if number == self._parts:
                 self._stop()
@@ -182,3 +187,114 @@ def test_text_that_a_spreadsheet_would_run_is_neutralized_and_read_back(tmp_path
     assert read_scores(tmp_path / "s.csv")["lead_id"].tolist() == ids
     write_batches(iter([to_arrow(frame)]), tmp_path / "exact.csv", whole_seconds=True)
     assert pd.read_csv(tmp_path / "exact.csv", dtype="str")["lead_id"].tolist() == ids
+
+
+def test_leads_that_a_rule_leaves_out_are_listed_with_its_reason(company: Path, tmp_path: Path) -> None:
+    leads = pd.read_csv(company.parent / "leads.csv")
+    kind = leads["country"].value_counts().index[0]
+    values = yaml.safe_load(company.read_text(encoding="utf-8"))
+    values["rules"] = {"exclude": [{"when": {"country": {"in": [kind]}}, "reason": "objected"}]}
+    config = company.with_name("rules.yml")
+    config.write_text(yaml.safe_dump(values), encoding="utf-8")
+    url = f"sqlite:///{tmp_path / 'crm.db'}"
+    result = run(config, url)
+    assert result.skipped["objected"] == (leads["country"] == kind).sum() > 50
+    assert result.leads + sum(result.skipped.values()) == len(leads)
+    with contextlib.closing(sqlite3.connect(tmp_path / "crm.db")) as connection:
+        found = pd.read_sql("SELECT lead_id FROM lead_scores_skipped WHERE reason = 'objected'", connection)
+        scored = pd.read_sql("SELECT lead_id FROM lead_scores", connection)
+    assert sorted(found["lead_id"]) == sorted(leads.loc[leads["country"] == kind, "lead_id"])
+    assert not set(found["lead_id"]) & set(scored["lead_id"])
+
+
+def test_only_changed_leads_are_exported_where_that_is_asked(company: Path, tmp_path: Path) -> None:
+    first, second, changed = (tmp_path / f"{name}.parquet" for name in ("first", "second", "changed"))
+    run(company, first)
+    run(company, second, as_of="2025-03-08", previous=first)
+    result = run(company, changed, as_of="2025-03-08", previous=first, changed=True)
+    every = pd.read_parquet(second)
+    other = every["previous_label"].isna() | (every["previous_label"] != every["label"])
+    assert result.leads == len(every), "all are scored"
+    assert_frame_equal(pd.read_parquet(changed), every[other].reset_index(drop=True))
+    assert 5 < other.sum() < len(every)
+    with pytest.raises(UsageError, match="--changed needs the last scores to compare with"):
+        run(company, changed, changed=True)
+
+
+def test_trends_and_first_times_follow_from_earlier_nights(company: Path, tmp_path: Path) -> None:
+    days = ("2025-03-01", "2025-03-04", "2025-03-08")
+    for day in days:
+        run(
+            company,
+            tmp_path / f"{day}.parquet",
+            as_of=day,
+            previous=tmp_path / "*.parquet" if day > days[0] else None,
+        )
+    first, _, last = (pd.read_parquet(tmp_path / f"{day}.parquet").set_index("lead_id") for day in days)
+    both = last.index.intersection(first.index)
+    odds = {
+        name: (f["probability"] / (1 - f["probability"]))[both]
+        for name, f in (("last", last), ("first", first))
+    }
+    ratio = odds["last"] / odds["first"]
+    trend = last.loc[both, "trend"]
+    assert (trend[ratio >= 1.25] == "improving").all()
+    assert (trend[ratio <= 0.8] == "declining").all()
+    assert (trend[(ratio > 0.81) & (ratio < 1.24)] == "steady").all()
+    assert trend.nunique() == 3
+    assert (last.loc[last.index.difference(both), "trend"] == "not enough information").all()
+    kept = first["label"].isin(["mql", "sql"]) & first.index.isin(both)
+    for lead in first.index[kept]:
+        reached = json.loads(last.loc[lead, "first_reached"])
+        assert reached["mql"] == "2025-02-28T23:00:00Z"
+    run(company, tmp_path / "people.csv", as_of=days[0])
+    people = pd.read_csv(tmp_path / "people.csv")["first_reached"]
+    assert people.str.contains("2025-03-01T00:00:00+01:00", regex=False).any(), "the zone of the config"
+    assert len(read_scores(tmp_path / "people.csv")) == len(people)
+
+
+def test_a_log_is_json_lines_with_the_id_of_the_run(
+    company: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "score",
+        "-c",
+        str(company),
+        "--as-of",
+        AS_OF,
+        "--log",
+        "json",
+        "--json",
+        "--memory-limit",
+        SMALL,
+    ]
+    file = tmp_path / "crm.db"
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--out", f"sqlite:///{file}"])
+    assert ended.value.code == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert {line["run"] for line in lines} == {result["job_id"]}
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT job_id FROM score_runs").fetchall() == [(result["job_id"],)]
+    assert {line["level"] for line in lines} == {"info"}
+    assert lines[-1]["event"] == "done"
+    assert lines[-1]["result"] == result
+    progress = [line for line in lines if line["event"] == "progress" and line["what"] == "leads"]
+    assert len(progress) == result["parts"]
+    assert progress[-1]["done"] == progress[-1]["of"] == result["leads"]
+    assert progress[-1]["seconds_left"] == 0
+    assert all(line["rows_per_second"] > 0 for line in progress if line["done"])
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--out", str(tmp_path / "none" / "scores.parquet")])
+    out, err = capsys.readouterr()
+    assert ended.value.code == 4
+    line = json.loads(err)
+    assert (line["event"], line["level"], line["kind"], line["exit_code"]) == (
+        "failed",
+        "error",
+        "OutputError",
+        4,
+    )
+    assert json.loads(out)["error"]["message"] == line["message"]

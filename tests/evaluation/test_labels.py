@@ -59,6 +59,13 @@ def test_a_lead_selected_at_several_snapshots_is_handed_over_once() -> None:
     assert undated["mql"].per_week is None
 
 
+def test_a_lead_that_met_a_threshold_before_the_period_is_not_counted_again() -> None:
+    rows = LabelRows([0, 1, 1, 0], [1, 1, 2, 3], ["a", "a", "b", "c"], weeks=1, before=[0.45, 0.45, 0.0, 0.9])
+    found = evaluate_policy(_policy(0.4, 0.55), [0.5, 0.6, 0.7, 0.1], rows, random_state=0)
+    assert (found["mql"].per_week.value, found["sql"].per_week.value) == (1.0, 2.0)
+    assert (found["mql"].selected, found["sql"].selected) == (3, 2)
+
+
 def test_a_label_nobody_has_makes_no_claim_of_precision() -> None:
     rows = LabelRows([0, 1], clusters=[1, 2], weeks=1)
     found = evaluate_policy(_policy(0.2, 0.95), [0.3, 0.4], rows, random_state=0)["sql"]

@@ -108,9 +108,10 @@ def test_typed_dates_as_order(tmp_path: Path) -> None:
     [
         ({"day": ["2024-03-01", "2023-03-01", "2024-01-01"]}, "day", True),
         ({"n": ["3", "1", "2"]}, "n", False),
-        ({"day": ["2024-03-01", "2023-03-01", "2024-01-01"], "n": ["1", "2", "3"]}, ["day", "n"], False),
+        ({"day": ["2024-03-01", "2023-03-01", "2024-01-01"], "n": ["1", "2", "3"]}, ["day", "n"], True),
+        ({"day": ["2024-03-01", "2023-03-01", "2024-01-01"], "n": ["1", "2", "3"]}, ["n", "day"], False),
     ],
-    ids=["dates", "numbers", "dates and numbers"],
+    ids=["dates", "numbers", "dates, then numbers", "numbers, then dates"],
 )
 def test_times_are_kept_where_they_are_the_order(
     tmp_path: Path, columns: dict[str, list[str]], order: Any, known: bool

@@ -24,6 +24,9 @@ from mqlml.policy import (
 )
 from mqlml.policy.intervals import predict_rate, predict_share, predict_value
 
+SPANS = np.array([[0.2 * at, 0.2 * at + 0.2] for at in range(5)])
+"""Four periods and the next, of ten weeks each."""
+
 RULES = {
     "mql": LabelRule(policy="value", gain=1000, cost=150, too_early=50, too_late=100),
     "sql": LabelRule(policy="min_precision", value=0.5),
@@ -91,7 +94,9 @@ def test_shares_are_covered_in_nine_of_ten_next_periods() -> None:
         p = np.sin(np.arcsin(math.sqrt(0.25)) + 0.012 * rng.normal(size=5)) ** 2
         n = rng.integers(150, 500, size=5)
         won = rng.binomial(n, p)
-        found = predict_share(n[:4].astype(float), won[:4].astype(float), np.zeros(4), float(n[4]))
+        found = predict_share(
+            n[:4].astype(float), won[:4].astype(float), np.zeros(4), ahead=float(n[4]), spans=SPANS
+        )
         covered.append(found.low <= won[4] / n[4] <= found.high)
     assert 0.87 <= np.mean(covered) <= 0.93
 
@@ -110,7 +115,7 @@ def test_rates_are_covered_in_nine_of_ten_next_periods() -> None:
 def test_values_are_covered_in_nine_of_ten_next_periods() -> None:
     rng = np.random.default_rng(2)
     rate = predict_rate(20.0, counted=0.01, ahead=0.0, moved=0.0)
-    share = predict_share(np.full(2, 200.0), np.full(2, 40.0), np.zeros(2), 1e9)
+    share = predict_share(np.full(2, 200.0), np.full(2, 40.0), np.zeros(2), ahead=1e9, spans=SPANS[:3])
     value = predict_value(rate, share, won=1000.0, lost=-100.0)
     sd = (math.asin(math.sqrt(share.high)) - math.asin(math.sqrt(share.low))) / 2 / 1.645
     shares = np.sin(math.asin(math.sqrt(share.value)) + sd * rng.normal(size=4_000)) ** 2
@@ -121,17 +126,29 @@ def test_values_are_covered_in_nine_of_ten_next_periods() -> None:
 
 def test_periods_that_differ_widen_and_models_that_knew_less_count_less() -> None:
     n, none = np.full(4, 400.0), np.zeros(4)
-    shares = np.array([0.1, 0.3, 0.3, 0.3])
-    alike = predict_share(n, 0.25 * n, none, 400.0)
-    apart = predict_share(n, np.array([0.15, 0.35, 0.2, 0.3]) * n, none, 400.0)
+    shares = np.array([0.3, 0.3, 0.3, 0.1])
+    alike = predict_share(n, 0.25 * n, none, ahead=400.0, spans=SPANS)
+    apart = predict_share(n, np.array([0.15, 0.35, 0.2, 0.3]) * n, none, ahead=400.0, spans=SPANS)
     assert apart.high - apart.low > 1.3 * (alike.high - alike.low)
-    early = predict_share(n, shares * n, np.array([0.01, 0, 0, 0]), 400.0)
-    assert early.value > predict_share(n, shares * n, none, 400.0).value
+    early = predict_share(n, shares * n, np.array([0, 0, 0, 0.01]), ahead=400.0, spans=SPANS)
+    assert early.value > predict_share(n, shares * n, none, ahead=400.0, spans=SPANS).value
+
+
+def test_a_share_that_wanders_is_expected_where_it_was_last_and_wanders_on() -> None:
+    n, none = np.full(4, 2_000.0), np.zeros(4)
+    rising = predict_share(n, np.array([0.15, 0.2, 0.25, 0.3]) * n, none, ahead=400.0, spans=SPANS)
+    assert 0.27 < rising.value < 0.33
+    steady = predict_share(n, 0.3 * n, none, ahead=400.0, spans=SPANS)
+    assert rising.high - rising.low > 1.5 * (steady.high - steady.low)
+    later = SPANS.copy()
+    later[-1] += 1.0
+    distant = predict_share(n, 0.3 * n, none, ahead=400.0, spans=later)
+    assert distant.high - distant.low > 1.2 * (steady.high - steady.low)
 
 
 @pytest.mark.parametrize("won", [0.0, 5.0], ids=["nobody", "everybody"])
 def test_few_rows_do_not_make_certainty(won: float) -> None:
-    found = predict_share(np.array([5.0]), np.array([won]), np.zeros(1), 5.0)
+    found = predict_share(np.array([5.0]), np.array([won]), np.zeros(1), ahead=5.0, spans=SPANS[:2])
     assert 0 <= found.low < found.high <= 1
     assert found.high - found.low > 0.2
 

@@ -530,6 +530,33 @@ def test_recent_weeks_count_more_towards_a_capacity() -> None:
     assert (probability[week >= 40] >= plain.outcomes[0].threshold).sum() / 20 > 6.5
 
 
+def test_a_lead_that_met_a_threshold_before_does_not_come_again() -> None:
+    """Lead 0 was at .85 before, lead 2 at .55, lead 1 is new; the weeks have two."""
+    recent = make_volume_data(
+        [0.9, 0.8, 0.7, 0.6, 0.5],
+        lead=[0, 0, 1, 1, 2],
+        time=np.full(5, 9.9),
+        period=(8, 10),
+        before=np.array([0.85, 0.85, 0.0, 0.0, 0.55]),
+    )
+    weights, weeks = recent.recency()
+    one = weights[0] / weeks
+    known = make_threshold_data(FIVE[0], FIVE[1], weeks=1)
+
+    def per_week(threshold: float, data: ThresholdData = recent) -> float | None:
+        rules = {"sql": LabelRule(policy="fixed", value=threshold)}
+        return choose_policy(known, rules, recent=data).outcomes[0].per_week
+
+    everyone = replace(recent, before=None)
+    assert [per_week(t) for t in (0.9, 0.8, 0.7, 0.5)] == pytest.approx([one, 0.0, one, one])
+    assert [per_week(t, everyone) for t in (0.9, 0.8, 0.7, 0.5)] == pytest.approx(
+        [one, one, 2 * one, 3 * one]
+    )
+    capacity = {"sql": LabelRule(policy="capacity", per_week=1.001 * one)}
+    assert choose_policy(known, capacity, recent=recent).thresholds == {"sql": 0.5}
+    assert choose_policy(known, capacity, recent=everyone).thresholds == {"sql": 0.8}
+
+
 def _recent(probability: list[float], lead: list[int], **teams: list[str]) -> ThresholdData:
     n = len(probability)
     return make_volume_data(

@@ -90,6 +90,7 @@ def log(store: Store, *, name: str = "leads", **keys: Any) -> Version:
         "files": {"report.html": "<p>≥</p>", "figures/deciles.svg": "<svg/>"},
         "description": "Three sentences.",
         "about": "What the model is for.",
+        "by": "ann",
     }
     bundle = dataclasses.replace(make_version().bundle, name=name)
     return register_bundle(store, bundle, Registration(**{**given, **keys}))
@@ -212,15 +213,23 @@ def test_what_mlflow_s_own_client_sees(filled: Store) -> None:
 
     client = MlflowClient(tracking_uri=filled.uri, registry_uri=filled.uri)
     version = client.get_model_version_by_alias("leads", "champion")
-    assert (version.status, version.description) == ("READY", "Three sentences.")
-    assert client.get_registered_model("leads").description == "What the model is for."
     run = client.get_run(version.run_id)
+    experiments_page = f"#/experiments/{run.info.experiment_id}/runs"
+    described = (
+        f"Three sentences.\n\n[Open the run]({experiments_page}/{version.run_id}?workflowType=machine_learning) "
+        "(Model training)"
+    )
+    assert (version.status, version.description) == ("READY", described)
+    assert client.get_registered_model("leads").description == (
+        f"What the model is for.\n\n[All runs]({experiments_page}?workflowType=machine_learning) (Model training)"
+    )
     assert (run.info.status, run.info.start_time) == ("FINISHED", CREATED.timestamp() * 1000)
     assert run.data.params["n_trees"] == "25"
     assert len(run.data.params["labels"]) == 500
     assert run.data.params["labels"].endswith("x…")
     assert run.data.tags["mlflow.source.git.commit"] == "0123abc"
-    assert run.data.tags["mlflow.note.content"] == "Three sentences."
+    assert run.data.tags["mlflow.note.content"] == described
+    assert run.data.tags["mlflow.user"] == "ann"
     assert run.data.tags["bundle_sha256"] == version.tags["bundle_sha256"]
     assert {file.path for file in client.list_artifacts(version.run_id)} == {
         "figures", "metrics.json", "report.html"
@@ -249,6 +258,8 @@ def test_metrics_belong_to_the_model_and_its_datasets(filled: Store) -> None:
     assert (model.name, model.status.value, model.source_run_id) == ("leads", "READY", version.run_id)
     assert model.params == run.data.params
     assert model.tags["git_commit"] == "0123abc"
+    assert model.tags["mlflow.note.content"] == version.description
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "leads", "version": "1"}]
     assert {metric.key for metric in model.metrics} == set(run.data.metrics)
     assert {metric.dataset_name for metric in model.metrics} == {"leads held-out period"}
     used = {item.dataset.name: item for item in run.inputs.dataset_inputs}
@@ -350,7 +361,7 @@ def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     (tmp_path / "models" / ".0123456789ab.part").write_text("scores that another command is writing")
     log(make_store(DEFAULT, folder=tmp_path))
     assert {path.name for path in (tmp_path / "models").iterdir()} == {
-        ".0123456789ab.part", "artifacts", "mlflow.db", "mlflow.db.lock"
+        ".0123456789ab.part", "artifacts", "mlflow.champions.leads.jsonl", "mlflow.db", "mlflow.db.lock"
     }  # fmt: skip
 
 
@@ -593,7 +604,7 @@ def test_nothing_on_the_terminal_and_nothing_where_it_was_started(tmp_path: Path
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert [path.name for path in (tmp_path / "project").iterdir()] == ["models"]
     assert {path.name for path in (tmp_path / "project" / "models").iterdir()} == {
-        "artifacts", "mlflow.db", "mlflow.db.lock"
+        "artifacts", "mlflow.champions.leads.jsonl", "mlflow.db", "mlflow.db.lock"
     }  # fmt: skip
 
 

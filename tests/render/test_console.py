@@ -98,6 +98,7 @@ def test_score_says_the_moment_as_it_was_asked_for(zone: str, moment: str) -> No
         quarantined=0,
         parts=1,
         job_id="b",
+        newest_fact=None,
     )
     assert format_score(result) == f"s.csv: 2 open leads as of {moment}: 2 MQL"
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from markupsafe import escape
 
 from mqlml.evaluation import Estimate, LabelPrediction, Promotion, TrainingResult, WithinRange
-from mqlml.render import format_train
+from mqlml.journeys.quarantine import Notice, NoticeKind
+from mqlml.render import format_train, list_tables, render_markdown, render_report
+from mqlml.render.report.text import format_notice
 from mqlml.render.results import TrainedVersion
 from mqlml.results import to_json_safe
 from tests.render.report_samples import label, normal, refused
@@ -110,3 +113,33 @@ def test_rules_are_counted_and_a_refusal_says_why() -> None:
     assert "  Disqualified, outside our region: 41 snapshots, 2 of them convert" in text
     lines = format_train(trained(refused(), version=None)).splitlines()
     assert lines[lines.index("Refused") + 1 :] == [f"  {reason}" for reason in refused().gate.reasons]
+
+
+def test_what_was_changed_while_reading_is_told_first() -> None:
+    result = normal()
+    notice = Notice("machine_events", "events", "", 31, 3, ("click",))
+    told = replace(result, data=replace(result.data, notices=(notice,)))
+    lines = format_train(trained(told, set_aside_in=())).splitlines()
+    assert lines[:3] == [
+        "Read",
+        "  Left out 31 events of 3 leads that machines made (bursts within seconds, mail scanners), for example "
+        "'click'. To keep them, write journeys: {bots: keep}.",
+        "Population",
+    ]
+    assert format_train(trained(result, set_aside_in=())).startswith("Population")
+
+
+@pytest.mark.parametrize("kind", get_args(NoticeKind))
+def test_every_notice_is_a_sentence_on_every_surface(kind: NoticeKind) -> None:
+    result = normal()
+    notice = Notice(kind, "leads", "Revenue", 1234, 567, ("a <b>",))
+    told = replace(result, data=replace(result.data, notices=(notice,)))
+    text = format_notice(notice)
+    assert text.endswith(".")
+    assert "{" not in text or ": {" in text
+    assert str(escape(text)) in render_report(told)
+    assert str(escape(text)) not in render_report(result)
+    assert text.split(" a <")[0][:60] in render_markdown(told)
+    assert list_tables(told)["notices"] == [
+        {"kind": kind, "table": "leads", "column": "Revenue", "rows": 1234, "leads": 567}
+    ]

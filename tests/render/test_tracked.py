@@ -44,9 +44,10 @@ def test_the_most_important_signals_have_a_bar_each() -> None:
 
 def test_a_version_is_described_in_sentences_and_five_figures(result: TrainingResult) -> None:
     text = describe_version(result)
-    sentences, table, last = text.split("\n\n")
+    sentences, figures, last = text.split("\n\n")
     assert sentences.startswith(f"Predicts: {result.question.sentence}. Trained on ")
-    assert len(table.splitlines()) == 2 + 5
+    assert len(figures.splitlines()) == 5
+    assert all(line.startswith("- ") for line in figures.splitlines())
     assert "`report.html`" in last
     assert "nan" not in text.lower().split()
     assert describe_model(result).startswith("Gives every open lead a calibrated probability")

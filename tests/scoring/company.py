@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import sqlite3
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -10,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import psycopg
+import pyarrow as pa
 import yaml
 
 from mqlml.commands import ScoreOptions, score_leads
@@ -94,6 +98,26 @@ def read_table(url: str, table: str) -> pd.DataFrame:
         cursor = connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")
         assert cursor.description is not None
         return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description])
+
+
+def read_file(kind: str, file: Path, table: str) -> pd.DataFrame:
+    """A table of a SQLite or DuckDB file in the order of its key, times in UTC."""
+    query = f"SELECT * FROM {table} ORDER BY 1, 2"
+    if kind == "sqlite":
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            found = pd.read_sql(query, connection)
+    else:
+        with duckdb.connect(file) as other:
+            rows = other.sql(query).to_arrow_table()
+        # pandas reads zoned columns of pyarrow with a warning
+        plain = [
+            field.with_type(pa.timestamp("us")) if pa.types.is_timestamp(field.type) else field
+            for field in rows.schema
+        ]
+        found = rows.cast(pa.schema(plain)).to_pandas()
+    for name in found.columns.intersection(["cutoff_time", "scored_at", "label_since", "changed_at"]):
+        found[name] = pd.to_datetime(found[name], utc=True).dt.as_unit("us")
+    return found
 
 
 def restart(server: Any) -> None:

@@ -57,7 +57,7 @@ def test_the_columns_are_those_promised(made: Made) -> None:
         "lead_id, cutoff_time, probability, raw_score, score, label, label_reason, reason_1, reason_2, reason_3, "
         "against_1, against_2, against_3, profile_points, channel_points, actions_points, undesirables_points, "
         "base_points, model_name, model_version, run_id, scored_at, label_since, "
-        "previous_label, previous_probability, changed_at"
+        "previous_label, previous_probability, changed_at, trend, first_reached"
     )
     assert tuple(table.columns) == SCORE_COLUMNS
     dtypes = table.dtypes.astype("str").to_dict()

@@ -15,7 +15,7 @@ from mqlml.config import Promote, Rules
 from mqlml.errors import ContractError, SourceError
 from mqlml.policy import LabelOutcome, LabelPolicy, match_promotions
 from mqlml.scoring import read_scores, write_table
-from mqlml.scoring.labels import last_labels
+from mqlml.scoring.earlier import last_labels
 from tests.registry.versions import Made, make_version
 from tests.scoring.test_batch import AS_OF, scored
 
@@ -229,6 +229,7 @@ def test_only_the_last_scores_before_the_moment_count() -> None:
             "label_since": [at("2025-01-05"), at("2025-01-01"), NOON, NOON, at("2025-02-01")],
             "probability": [0.9, 0.2, 0.9, 0.9, 0.1],
             "changed_at": [at("2025-01-05"), at("2025-02-20"), NOON, NOON, at("2025-02-01")],
+            "first_reached": ["{}", '{"mql": "2025-01-01T00:00:00Z"}', "{}", "{}", None],
         }
     )
     found = last_labels(scores, pd.Series([3, 2, 1, 9]), NOON.to_pydatetime())

@@ -48,6 +48,22 @@ def test_an_end_later_than_the_data_can_bear(world: Journeys) -> None:
     assert text.endswith("usually the day of the export.")
 
 
+def test_an_end_long_after_anything_was_recorded(world: Journeys) -> None:
+    """Leads too old to convert are missed by nobody, but the export is older than the config says."""
+    old = world.leads["created_at"] < world.observed_until - pd.Timedelta(days=200)
+    leads = world.leads[old.to_numpy()].reset_index(drop=True)
+    mine = {
+        name: table[table["lead_id"].isin(leads["lead_id"]).to_numpy()].reset_index(drop=True)
+        for name, table in (("events", world.events), ("outcomes", world.outcomes))
+    }
+    made = later(replace(world, leads=leads, **mine), 365)
+    text = codes(made)["late_observed_until"]
+    assert "recorded after" in text or "the last conversion is of" in text
+    assert "late_observed_until" not in codes(later(world, 5))
+    none = replace(made, outcomes=made.outcomes[:0])
+    assert "no lead, event or outcome was recorded after" in codes(none)["late_observed_until"]
+
+
 def test_outcomes_that_come_later_than_they_are_said_to() -> None:
     """Most conversions of the last four months are not entered yet."""
     world = simulate(6000, random_state=3).journeys()

@@ -97,6 +97,16 @@ def test_spark_makes_the_rows_that_memory_makes(
     assert_frame_equal(frame.iloc[order].reset_index(drop=True), whole, check_exact=True)
 
 
+def test_spark_leaves_out_the_leads_that_memory_leaves_out(session: Any) -> None:
+    journeys = company(text_ids=True)
+    rule = {"when": {"lead_id": {"in": journeys.leads["lead_id"].iloc[10:40].tolist()}}, "reason": "staff"}
+    settings = config(rules={"exclude": [rule]})
+    whole = build_table(journeys, settings).frame()
+    made = build_table_on_spark(session, settings, **put(session, journeys)).toArrow()
+    assert len(set(whole["lead_id"])) <= 90
+    assert sorted(made["lead_id"].to_pylist()) == sorted(whole["lead_id"])
+
+
 def test_tables_that_do_not_keep_the_contract_are_refused(session: Any) -> None:
     journeys, settings = company(text_ids=False), config()
     tables = put(session, journeys)

@@ -20,6 +20,7 @@ from mqlml.features.families.builder import LeftOut, Source
 from mqlml.features.kernels.windows import match_ids
 from mqlml.journeys.parse import plain_word
 from mqlml.journeys.times import guess_format, parse_times
+from mqlml.texts import normalize_name
 from mqlml.times import MISSING_TIME, NEVER, column_to_microseconds
 from mqlml.types import Codes, Floats32, Ints, Mask, Micros
 
@@ -105,9 +106,7 @@ _PROTECTED_PAIRS = (
 
 _IDENTIFIER = {"fax", "guid", "id", "ids", "key", "mobile", "number", "phone", "uuid"}
 
-_OTHER = re.compile(r"[\W_]+")
 _ADDRESS = re.compile(r"\S+@\S+\.\S+")
-_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 @dataclass(frozen=True)
@@ -116,11 +115,6 @@ class Attributes:
 
     numbers: tuple[str, ...]
     categories: tuple[str, ...]
-
-
-def normalize_name(column: str) -> str:
-    """A column's name in lower case, its words joined by underscores: ``JobTitle`` is ``job_title``."""
-    return _OTHER.sub("_", _HUMPS.sub("_", column)).strip("_").lower()
 
 
 def check_columns(named: Sequence[str], there: Sequence[str], where: str) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
-from mqlml.config import Condition, Config
+from mqlml.config import Condition, Config, Profile
 from mqlml.errors import ConfigError, LeakageError
 from mqlml.features.families.builder import Source
 from mqlml.features.parsers.attributes import (
@@ -34,7 +35,14 @@ from mqlml.features.parsers.company import (
     read_lists,
     size_band,
 )
-from mqlml.features.parsers.job_title import Roles, TitleRow, read_titles, title_function, title_seniority
+from mqlml.features.parsers.job_title import (
+    Roles,
+    TitleRow,
+    find_email,
+    read_titles,
+    title_function,
+    title_seniority,
+)
 from mqlml.journeys.parse import plain_word
 from mqlml.types import Ints, Mask
 
@@ -309,3 +317,85 @@ def since_known(source: Source, wanted: Collection[AttributeCondition]) -> Ints:
     since = [when_known(source, one.attribute) for one in wanted]
     latest: Ints = np.maximum.reduce(since)
     return latest
+
+
+MAIL_DOMAIN = "mail_domain"
+"""The attribute that rules may use though no source has it: the part of the e-mail after the ``@``."""
+
+
+def match_exclusions(leads: pd.DataFrame, config: Config) -> pd.Series:
+    """Why each lead is left out altogether, by the first of ``rules.exclude`` that holds; missing where none does.
+
+    Parameters
+    ----------
+    leads : one row per lead, attributes as columns.
+
+    Raises
+    ------
+    ConfigError
+        As `match_conditions`.
+    """
+    reason = np.full(len(leads), None, dtype=object)
+    for position, rule in enumerate(config.rules.exclude):
+        where = f"rules.exclude[{position}].when"
+        holds = match_conditions(leads, rule.when, where, folder=config.folder, email=config.profile.email)
+        reason[holds & pd.isna(reason)] = rule.reason
+    return pd.Series(reason, index=leads.index, dtype="str")
+
+
+def match_conditions(
+    leads: pd.DataFrame, when: Mapping[str, Condition], where: str, *, folder: Path, email: str | None
+) -> Mask:
+    """Which leads meet all conditions of a rule, by their present attributes.
+
+    Parameters
+    ----------
+    where : what errors call the rule's place in the config.
+    folder, email : of the config: the folder of files that a list names, and ``profile.email``.
+
+    Raises
+    ------
+    ConfigError
+        If a condition names an unknown column, one of times, or a missing file, or its list cannot be used.
+    """
+    holds = np.ones(len(leads), dtype=bool)
+    for name, condition in when.items():
+        holds &= meets_condition(
+            _rule_column(leads, name, where, email), condition, f"{where}.{name}", folder
+        )
+    return holds
+
+
+def _rule_column(leads: pd.DataFrame, name: str, where: str, email: str | None) -> pd.Series:
+    if name in leads:
+        column = leads[name]
+        if pd.api.types.is_datetime64_any_dtype(column.dtype):
+            raise ConfigError(f"{where} names {name!r}, which holds times; rules compare text and numbers")
+        return column
+    if name == MAIL_DOMAIN:
+        return _mail_domain(leads, where, email)
+    known = [str(column) for column in leads.columns]
+    near = difflib.get_close_matches(name, [*known, MAIL_DOMAIN], n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"the leads have {', '.join(known)}"
+    raise ConfigError(f"{where} names the lead attribute {name!r}, which is unknown; {hint}")
+
+
+def _mail_domain(leads: pd.DataFrame, where: str, email: str | None) -> pd.Series:
+    """The part after the last ``@``, or all of it where there is none; missing where that is no domain."""
+    column = find_email(leads, Profile(email=email))
+    if column is None:
+        raise ConfigError(
+            f"{where} uses {MAIL_DOMAIN!r}, but no column of the leads holds e-mail addresses; name one with "
+            "profile.email"
+        )
+    domain = leads[column].astype("str").str.rpartition("@")[2].str.strip(" \t<>.")
+    return domain.where(domain.str.contains(".", regex=False).fillna(False))
+
+
+def meets_condition(column: pd.Series, condition: Condition, where: str, folder: Path) -> Mask:
+    """Whether each value meets a condition; False where the value is missing."""
+    required = read_condition(condition, where, folder)
+    codes, found = pd.factorize(column)  # each different value is compared once
+    # The last entry is that of code -1, a missing value, which never meets a condition.
+    met: Mask = np.array([*meets(list(found), required, where), False], dtype=bool)[codes]
+    return met

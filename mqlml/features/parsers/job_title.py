@@ -22,13 +22,12 @@ import pandas as pd
 
 from mqlml.config import Profile
 from mqlml.errors import ConfigError
-from mqlml.features.parsers.attributes import Attribute, check_columns, is_text, normalize_name, read_text
+from mqlml.features.parsers.attributes import Attribute, check_columns, is_text, read_text
+from mqlml.journeys.people import EMAIL_NAMES, PHONE_NAMES
+from mqlml.texts import normalize_name
 
 _USUAL = {
-    "email": {
-        "business_email", "contact_email", "e_mail", "email", "email_address", "email_domain", "emailaddress",
-        "mail", "mail_address", "mail_domain", "work_email",
-    },
+    "email": EMAIL_NAMES,
     "job_title": {
         "job", "job_role", "job_title", "jobtitle", "position", "role", "title",
     },
@@ -37,10 +36,7 @@ _USUAL = {
         "headcount", "no_of_employees", "num_employees", "number_of_employees", "numberofemployees",
         "organisation_size", "organization_size",
     },
-    "phone": {
-        "business_phone", "contact_phone", "mobile", "mobile_phone", "phone", "phone_number", "phonenumber",
-        "tel", "telephone", "work_phone",
-    },
+    "phone": PHONE_NAMES,
 }  # fmt: skip
 """Usual names of the column for each role, as `normalize_name` writes them."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from mqlml.evaluation import Estimate
 from mqlml.journeys.quarantine import Notice
-from mqlml.render.report.text import format_leak_test
+from mqlml.render.report.text import format_leak_test, format_notice
 from mqlml.render.results import (
     CheckResult,
     DataNeed,
@@ -25,7 +25,6 @@ __all__ = [
     "columns",
     "format_check",
     "format_demo",
-    "format_notice",
     "format_report",
     "format_score",
     "format_score_check",
@@ -156,7 +155,11 @@ def _read(result: CheckResult) -> list[str]:
             f"  {group.table}{column}: {group.rows:,} × {group.reason} "
             f"(first in row {group.first_row:,}{value})"
         )
-    return lines + [f"  {format_notice(notice)}" for notice in result.notices]
+    return [*lines, *_notices(result.notices)]
+
+
+def _notices(notices: Sequence[Notice]) -> list[str]:
+    return [f"  {format_notice(notice)}" for notice in notices]
 
 
 def _enough(need: DataNeed) -> str:
@@ -225,30 +228,3 @@ def format_demo(result: DemoResult) -> str:
             f"Next      open {result.config}, put your own files in, and run mqlml check --config FILE",
         ]
     )
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
-
-
-def format_notice(notice: Notice) -> str:
-    """One notice as a sentence or two: what happened, how often, and the setting that changes it."""
-    rows, leads = _count(notice.rows, "row", "rows"), _count(notice.leads, "lead", "leads")
-    events = _count(notice.rows, "event", "events")
-    words = ", ".join(map(repr, notice.examples))
-    examples = f", for example {words}" if words else ""
-    if notice.kind == "spellings":
-        where = f"{notice.table}.{notice.column}"
-        return f"Joined spellings that differ only in case or spacing in {where}: {rows}{examples}."
-    if notice.kind == "machine_events":
-        return (
-            f"Left out {events} of {leads} that machines made (bursts within seconds, mail scanners){examples}. To "
-            "keep them, write journeys: {bots: keep}."
-        )
-    if notice.kind == "machine_events_flagged":
-        return f"Flagged {events} of {leads} that machines made as machine_event{examples}."
-    if notice.kind == "merged":
-        return f"Merged {leads} into others: from the merge on, the lead that stays has both journeys."
-    if notice.kind == "excluded":
-        return f"Left out {leads} by rules.exclude: {', '.join(notice.examples)}."
-    return f"Ignored {rows} of {notice.table} whose {notice.column} is no outcome{examples}."

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from mqlml.evaluation import Comparison, Estimate, LabelEvaluation, LabelPrediction, Metrics, Promotion
-from mqlml.render.console.common import _leaks, _questions, _waterfall, columns, local_moment
+from mqlml.render.console.common import (
+    _leaks,
+    _notices,
+    _questions,
+    _waterfall,
+    columns,
+    local_moment,
+)
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import TrainedVersion
 from mqlml.texts import format_label, format_percent
@@ -24,6 +31,8 @@ def format_train(result: TrainedVersion) -> str:
     if result.set_aside_in:
         tables = ", ".join(result.set_aside_in)
         lines.append(f"Note: Some rows were set aside ({tables}); mqlml check says which and why.")
+    if result.data.notices:
+        lines += ["Read", *_notices(result.data.notices)]
     lines += [
         "Population",
         *_waterfall(result.population),

@@ -12,8 +12,10 @@ from mqlml.evaluation import Importance, TrainingResult
 from mqlml.features.wording import format_word
 from mqlml.insight import OpenLeads
 from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
+from mqlml.monitoring import MonitorResult
 from mqlml.render.report import parts, thresholds
 from mqlml.render.report import periods as history
+from mqlml.render.report.against import describe_against
 from mqlml.render.report.charts import (
     calibration_chart,
     decile_chart,
@@ -23,6 +25,7 @@ from mqlml.render.report.charts import (
     zero_scale,
 )
 from mqlml.render.report.groups import fit_engagement_grid, slice_groups
+from mqlml.render.report.monitoring import describe_monitoring
 from mqlml.render.report.periods import over_time
 from mqlml.render.report.signals import DIRECTIONS, describe_signals
 from mqlml.render.report.text import (
@@ -31,6 +34,7 @@ from mqlml.render.report.text import (
     caught_by_top,
     format_date,
     format_leak_test,
+    format_notice,
     headline,
     mark,
     mark_count,
@@ -43,6 +47,7 @@ from mqlml.render.report.text import (
 )
 from mqlml.render.report.trust import verdict
 from mqlml.render.results import ExplainResult
+from mqlml.render.version_results import CompareResult
 from mqlml.texts import format_label, format_number, format_percent, pluralize
 
 __all__ = ["environment", "render_lead", "render_report"]
@@ -83,7 +88,9 @@ def render_report(
     *,
     version: str | None = None,
     run_id: str | None = None,
+    monitored: MonitorResult | None = None,
     open_leads: OpenLeads | None = None,
+    compared: CompareResult | None = None,
 ) -> str:
     """The report as HTML text.
 
@@ -93,8 +100,12 @@ def render_report(
         What was not measured is named as missing.
     version, run_id : str, optional
         As the store calls the version; None for a model that was not registered.
+    monitored : MonitorResult, optional
+        Whether the version still holds.
     open_leads : OpenLeads, optional
         The leads that were last scored.
+    compared : CompareResult, optional
+        The version against the champion before it.
 
     Returns
     -------
@@ -112,9 +123,11 @@ def render_report(
             head=head,
             dots=_dots(head),
             verdict=verdict(result),
+            monitored=describe_monitoring(monitored),
             unit=unit(result),
             snapshot="snapshots" if result.question.repeated else "leads",
             directions=DIRECTIONS,
+            against=describe_against(compared),
             leak_kinds=_KINDS,
             confidence=format_percent(CONFIDENCE),
             **_dates(result),
@@ -157,6 +170,7 @@ def _measured(result: TrainingResult) -> Parts:
         "metric_heads": heads,
         "metric_rows": metric_rows,
         "waterfall": parts.waterfall(result.population.waterfall),
+        "notices": [format_notice(notice) for notice in result.data.notices],
         "quarantined": sum(found.rows for found in result.data.quarantine),
         "leak_test": format_leak_test(result.leak_test),
     }

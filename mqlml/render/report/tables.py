@@ -11,7 +11,7 @@ from mqlml.evaluation import TrainingResult
 from mqlml.insight import OpenLeads
 from mqlml.render.report.parts import split_tables
 from mqlml.render.report.signals import DIRECTIONS, SignalRow, describe_signals
-from mqlml.render.report.text import format_date, format_leak_test, headline
+from mqlml.render.report.text import format_date, format_leak_test, format_notice, headline
 from mqlml.render.report.thresholds import compare_with_company, compare_with_points, label_cards, what_if
 from mqlml.render.report.trust import verdict
 from mqlml.results import Result, to_json_safe
@@ -46,6 +46,7 @@ def list_tables(result: TrainingResult, open_leads: OpenLeads | None = None) -> 
         "suspect_columns": _rows(result.leaks),
         "left_out": _rows(result.left_out),
         "set_aside": _rows(result.data.quarantine),
+        "notices": _rows(result.data.notices),
         "open_leads": _rows(open_leads.bands if open_leads else ()),
     }
     for split in open_leads.splits if open_leads else ():
@@ -215,6 +216,7 @@ def _data(result: TrainingResult) -> list[str]:
         for step in result.population.waterfall
     )
     lines = ["", "## The data", "", *_table(("Step", "Leads", "Snapshots"), steps), ""]
+    lines += [f"- {_escape(format_notice(notice))}" for notice in result.data.notices]
     lines += [f"- `{leak.column}` ({leak.action}): {_escape(leak.reason)}" for leak in result.leaks]
     return [*lines, f"- {format_leak_test(result.leak_test)}."]
 

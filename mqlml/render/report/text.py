@@ -12,6 +12,7 @@ from markupsafe import Markup
 from mqlml.config import LabelRule, Problem
 from mqlml.errors import ConfigError
 from mqlml.evaluation import Estimate, HoldoutFindings, Question, TrainingResult
+from mqlml.journeys.quarantine import Notice, NoticeKind
 from mqlml.texts import format_label, format_number, format_percent, is_known, join_texts, pluralize
 from mqlml.times import DAY, HOUR, format_instant, parse_duration, parse_instant
 from mqlml.training import PerturbationTest
@@ -26,6 +27,7 @@ __all__ = [
     "effect_kind",
     "format_date",
     "format_leak_test",
+    "format_notice",
     "has_interval",
     "headline",
     "mark",
@@ -346,3 +348,35 @@ def caught_by_top(result: HoldoutFindings, tenths: int) -> Markup | None:
         else ""
     )
     return text.format(name, mark_percent(row.cumulative_share)) + lift + Markup(".")
+
+
+def format_notice(notice: Notice) -> str:
+    """One notice as a sentence or two: what happened, how often, and the setting that changes it."""
+    rows, leads = pluralize(notice.rows, "row"), pluralize(notice.leads, "lead")
+    events = pluralize(notice.rows, "event")
+    words = ", ".join(map(repr, notice.examples))
+    examples = f", for example {words}" if words else ""
+    where = f"{notice.table}.{notice.column}"
+    texts: dict[NoticeKind, str] = {
+        "spellings": f"Joined spellings that differ only in case or spacing in {where}: {rows}{examples}.",
+        "machine_events": f"Left out {events} of {leads} that machines made (bursts within seconds, mail scanners)"
+        f"{examples}. To keep them, write journeys: {{bots: keep}}.",
+        "machine_events_flagged": f"Flagged {events} of {leads} that machines made as machine_event{examples}.",
+        "merged": f"Merged {leads} into others: from the merge on, the lead that stays has both journeys.",
+        "ignored_merges": f"Ignored {pluralize(notice.rows, 'merge')} of a lead that had gone into another already, "
+        "or that closes a circle.",
+        "duplicates": f"Found {leads} that share {where} with an older lead: probably the same people. To join each "
+        "with the older one, write data: {leads: {duplicates: merge}}.",
+        "duplicates_merged": f"Merged {leads} into the older lead with the same {where}: from the day the newer one "
+        "was created, the older has both journeys.",
+        "excluded": f"Left out {leads} by rules.exclude: {', '.join(notice.examples)}.",
+        "not_yet_known": f"Left out {leads} that came in after {', '.join(notice.examples)}.",
+        "ignored_stages": f"Ignored {rows} of {notice.table} whose {notice.column} is no outcome{examples}.",
+        "ambiguous_numbers": f"Left {where} as text: a comma may stand before its decimals or its thousands. Write "
+        f'decimal: "," or decimal: "." in data.{notice.table}.',
+        "perhaps_thousands": f"Read the point in {where} as a decimal point, but wherever it stands, three digits "
+        f'follow. If they are thousands, write decimal: "," in data.{notice.table}.',
+        "words_among_numbers": f"Left {where} as text: its values are numbers but for {words}. Where that means "
+        f"missing, list it in {'data.flat' if notice.table == 'flat' else 'data'}.missing.",
+    }
+    return texts[notice.kind]

@@ -1,0 +1,334 @@
+"""``compare``: champion and challenger on the same later snapshots, and what the change would mean for people."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mqlml.commands.check import read_data
+from mqlml.commands.inputs import load_model
+from mqlml.commands.learn import PastModel
+from mqlml.config import Config, read_config
+from mqlml.errors import PopulationError, UsageError
+from mqlml.evaluation.holdout import RANDOM_STATE
+from mqlml.evaluation.paired import PairedComparison, PairedRows, Side, compare_rows
+from mqlml.evaluation.promotion import NO_EVIDENCE, decide_promotion, make_evidence
+from mqlml.evaluation.slices import choose_slices
+from mqlml.features import build_features, build_flat
+from mqlml.insight import Impact, measure_impact
+from mqlml.journeys import FlatTable, Journeys
+from mqlml.policy import GateInputs, LabelPolicy, interest_points
+from mqlml.progress import Progress
+from mqlml.registry import CHALLENGER, CHAMPION, Bundle, Version
+from mqlml.render.version_results import ComparedVersion, CompareResult, LaterSnapshots
+from mqlml.scoring import problem_of, score, score_flat
+from mqlml.scoring.labels import team_values
+from mqlml.times import (
+    NEVER,
+    column_to_microseconds,
+    format_instant,
+    from_microseconds,
+    parse_instant,
+    to_microseconds,
+)
+from mqlml.training import TrainingTable, build_later
+from mqlml.types import Floats, Objects
+
+__all__ = ["Contender", "check_question", "compare_contenders", "compare_versions"]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A version that is compared; its number is None before it is registered."""
+
+    bundle: Bundle
+    version: Version | None
+
+
+@dataclass(frozen=True)
+class _Task:
+    """On what is compared, by which rule, and where progress is shown."""
+
+    data: Journeys | FlatTable
+    config: Config
+    now: dt.datetime
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class _Later:
+    """Later snapshots in order of their cutoffs, and what both versions give them; None where there are none."""
+
+    summary: LaterSnapshots
+    table: TrainingTable | None = None
+    champion: Side | None = None
+    challenger: Side | None = None
+    slices: Mapping[str, Objects] = field(default_factory=dict)
+
+
+def compare_versions(
+    config_path: str | Path,
+    first: str | None = None,
+    second: str | None = None,
+    *,
+    now: dt.datetime,
+    progress: Progress,
+) -> CompareResult:
+    """Compare two versions, by default the champion and the challenger; a single one is compared with the champion.
+
+    Raises
+    ------
+    UsageError
+        If they are the same version, or predict different things.
+    """
+    config = read_config(config_path)
+    names = (first, second) if second is not None else (CHAMPION, first or CHALLENGER)
+    with progress.step("load"):
+        champion, challenger = (
+            Contender(*load_model(config, _qualified(name or CHAMPION, config))) for name in names
+        )
+    return compare_contenders(
+        champion, challenger, read_data(config, progress, now=now), config, now=now, progress=progress
+    )
+
+
+def _qualified(name: str, config: Config) -> str:
+    return name if "@" in name else f"{config.name}@{name}"
+
+
+def compare_contenders(
+    champion: Contender,
+    challenger: Contender,
+    data: Journeys | FlatTable,
+    config: Config,
+    *,
+    now: dt.datetime,
+    progress: Progress,
+    past: PastModel | None = None,
+) -> CompareResult:
+    """Compare two versions on the snapshots whose outcomes began after both knew their last one.
+
+    Of a version that was just trained there is no later data yet. ``past`` is its model of the past, which represents
+    it on the part of the held-out period that began after the champion knew its last outcome.
+    """
+    _check_versions(champion, challenger)
+    with progress.step("compare"):
+        if past is None:
+            later = _find_later(champion, challenger, data, config)
+        else:
+            later = _find_held_out(champion.bundle, past, data, config)
+    return _summarize(later, (champion, challenger), _Task(data, config, now, progress))
+
+
+def check_question(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
+    """Refuse to compare versions of different problems, as their configs describe them.
+
+    Raises
+    ------
+    UsageError
+        If outcome, gap or horizon differ.
+    """
+    asked = [{key: problem.get(key) for key in ("outcome", "gap", "horizon")} for problem in (first, second)]
+    if asked[0] != asked[1]:
+        raise UsageError(
+            f"the versions must predict the same outcome within the same time; found {asked[0]} and {asked[1]}. Name "
+            "others, or train one with the other's problem"
+        )
+
+
+def _check_versions(champion: Contender, challenger: Contender) -> None:
+    if champion.version is not None and champion.version == challenger.version:
+        raise UsageError(
+            f"compare needs two versions; both are version {champion.version.version}. Name another, as in "
+            "mqlml compare 1 2"
+        )
+    check_question(champion.bundle.config["problem"], challenger.bundle.config["problem"])
+
+
+def _learned_until(bundle: Bundle) -> str | None:
+    """Up to when a version knows outcomes; in a flat table whose order is one of times, its last row.
+
+    None for an order without times, which says of no row whether it is later.
+    """
+    if bundle.result.data.observed_until is not None:
+        return bundle.result.data.observed_until
+    until = bundle.result.holdout.until
+    return None if until.lstrip("-").isdigit() else until
+
+
+def _to_time(text: str | None) -> int:
+    return NEVER if text is None else to_microseconds(parse_instant(text, "UTC"))
+
+
+def _find_later(
+    champion: Contender, challenger: Contender, data: Journeys | FlatTable, config: Config
+) -> _Later:
+    since = max(_to_time(_learned_until(contender.bundle)) for contender in (champion, challenger))
+    table = build_later(data, problem_of(challenger.bundle), challenger.bundle.plan, since=since)
+    if table is None:
+        return _nothing(since, held_out=False)
+    return _Later(
+        _describe(table, since),
+        table,
+        _make_side(champion.bundle, table, data),
+        _make_side(challenger.bundle, table, data),
+        choose_slices(data, table, config),
+    )
+
+
+def _find_held_out(champion: Bundle, past: PastModel, data: Journeys | FlatTable, config: Config) -> _Later:
+    """The held-out period of the model of the past, from when the champion knew its last outcome."""
+    since, table, test = _to_time(_learned_until(champion)), past.table, past.table.holdout.test
+    times = column_to_microseconds(table.cutoff_time) if table.label_span == 0 else table.time
+    late = times[test] >= since if table.dated else times[test] > since
+    order = np.flatnonzero(late)
+    order = order[np.argsort(times[test][order], kind="stable")]
+    if len(order) == 0:
+        return _nothing(since, held_out=True)
+    rows = test[order]
+    part = replace(
+        table,
+        lead_id=table.lead_id.iloc[rows].reset_index(drop=True),
+        cutoff_time=table.cutoff_time.iloc[rows].reset_index(drop=True),
+        label=table.label[rows],
+        features=table.features.iloc[rows].reset_index(drop=True),
+        time=times[rows],
+        group=table.group[rows],
+        lead=table.lead[rows],
+    )
+    evaluated = past.evaluated
+    inputs = _gate_inputs(past.policy, part, data, evaluated.interest[order])
+    return _Later(
+        _describe(part, since, held_out=True),
+        part,
+        _make_side(champion, part, data),
+        _label_side(past.policy, evaluated.probability[order], inputs),
+        {title: values[order] for title, values in choose_slices(data, table, config).items()},
+    )
+
+
+def _nothing(since: int, *, held_out: bool) -> _Later:
+    at = None if since == NEVER else format_instant(from_microseconds(since))
+    return _Later(LaterSnapshots(at, None, 0, 0, held_out))
+
+
+def _describe(table: TrainingTable, since: int, *, held_out: bool = False) -> LaterSnapshots:
+    return LaterSnapshots(
+        since=format_instant(from_microseconds(since)),
+        until=format_instant(from_microseconds(int(table.time[-1]))),
+        n=len(table.label),
+        positives=int(table.label.sum()),
+        held_out=held_out,
+    )
+
+
+def _make_side(bundle: Bundle, table: TrainingTable, data: Journeys | FlatTable) -> Side:
+    """What a version gives the rows, from features of its own plan."""
+    features = table.features
+    if bundle.plan != table.plan:
+        features = _build(bundle, table, data)
+    raw = bundle.scorer.decision_function(features)
+    points = None
+    if bundle.policy.gated:
+        points = interest_points(bundle.scorer, features, [one.family for one in bundle.plan.features])
+    probability = bundle.calibrator.predict_proba(raw)[:, 1]
+    return _label_side(bundle.policy, probability, _gate_inputs(bundle.policy, table, data, points))
+
+
+def _build(bundle: Bundle, table: TrainingTable, data: Journeys | FlatTable) -> pd.DataFrame:
+    if isinstance(data, Journeys):
+        snapshots = pd.DataFrame({"lead_id": table.lead_id, "cutoff_time": table.cutoff_time})
+        return build_features(data, snapshots, bundle.plan)
+    rows = pd.Index(data.leads["lead_id"]).get_indexer(pd.Index(table.lead_id))
+    part = replace(
+        data,
+        leads=data.leads.iloc[rows].reset_index(drop=True),
+        label=data.label.iloc[rows].reset_index(drop=True),
+        order=data.order.iloc[rows].reset_index(drop=True),
+    )
+    return build_flat(part, bundle.plan)
+
+
+def _gate_inputs(
+    policy: LabelPolicy, table: TrainingTable, data: Journeys | FlatTable, points: Floats | None
+) -> GateInputs:
+    rows = pd.Index(data.leads["lead_id"]).get_indexer(pd.Index(table.lead_id))
+    teams = team_values(data.leads.iloc[rows], policy)
+    if points is None or not policy.gated:
+        return GateInputs(teams)
+    return GateInputs(teams, points[:, 0], points[:, 1])
+
+
+def _label_side(policy: LabelPolicy, probability: Floats, inputs: GateInputs) -> Side:
+    meets = policy.meets_thresholds(probability, inputs)
+    return Side(probability, dict(zip(policy.thresholds, meets.T, strict=True)), policy.thresholds)
+
+
+def _summarize(later: _Later, pair: tuple[Contender, Contender], task: _Task) -> CompareResult:
+    champion, challenger = pair
+    with task.progress.step("open leads"):
+        impact = _measure_impact(champion, challenger, task)
+    people = (0, 0) if impact is None else (impact.open_leads, impact.changed)
+    rows = _pair_rows(later, champion.bundle, task.config)
+    evidence = NO_EVIDENCE if rows is None else make_evidence(rows)
+    evidence = replace(evidence, open_leads=people[0], changed=people[1])
+    return CompareResult(
+        model=task.config.name,
+        timezone=task.config.data.timezone,
+        champion=_name(champion),
+        challenger=_name(challenger),
+        later=later.summary,
+        comparison=None if rows is None else _compare(rows),
+        impact=impact,
+        evidence=evidence,
+        decision=decide_promotion(evidence, task.config.promotion),
+    )
+
+
+def _name(contender: Contender) -> ComparedVersion:
+    version = contender.version
+    return ComparedVersion(None if version is None else version.version, _learned_until(contender.bundle))
+
+
+def _pair_rows(later: _Later, champion: Bundle, config: Config) -> PairedRows | None:
+    if later.table is None or later.champion is None or later.challenger is None:
+        return None
+    return PairedRows(
+        later.table.label.astype(np.float64),
+        later.table.group,
+        later.champion,
+        later.challenger,
+        later.slices,
+        champion.result.population.base_rate,
+        config.labels,
+    )
+
+
+def _compare(rows: PairedRows) -> PairedComparison | None:
+    try:
+        return compare_rows(rows, random_state=RANDOM_STATE)
+    except PopulationError:  # one class or one account: too little for any metric
+        return None
+
+
+def _measure_impact(champion: Contender, challenger: Contender, task: _Task) -> Impact | None:
+    data, at = task.data, task.now
+    if isinstance(data, Journeys):
+        at = data.observed_until
+    tables = []
+    for contender in (champion, challenger):
+        try:
+            if isinstance(data, Journeys):
+                found = score(contender.bundle, data, task.config, as_of=at, scored_at=task.now)
+            else:
+                found = score_flat(contender.bundle, data, task.config, as_of=at, scored_at=task.now)
+        except PopulationError:  # nobody is open
+            return None
+        tables.append(found)
+    return measure_impact(*tables, as_of=format_instant(at))

@@ -1,0 +1,69 @@
+"""``mqlml attribute``: from a folder of files to the table of credit, at the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mqlml.cli import main
+from mqlml.commands.demo import DEMO_CONFIG
+from mqlml.simulate import simulate
+from mqlml.times import format_instant
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("company")
+    company = simulate(800, random_state=3)
+    company.write(made / "data")
+    text = DEMO_CONFIG.format(observed_until=format_instant(company.observed_until))
+    (made / "mqlml.yml").write_text(text, encoding="utf-8")
+    return made
+
+
+def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_text_and_json_say_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    code, out, _ = run(["attribute", "--json"], capsys)
+    found = json.loads(out)
+    assert (code, found["model"], found["outcome"], found["half_life_days"]) == (
+        0,
+        "demo-leads",
+        "closed_won",
+        7,
+    )
+    for method in ("first", "time_decay", "markov", "shapley"):
+        total = sum(channel["credit"][method]["value"] for channel in found["channels"])
+        assert total == pytest.approx(found["sales"])
+    code, text, _ = run(["attribute"], capsys)
+    lines = text.splitlines()
+    first = found["channels"][0]
+    assert lines[0].startswith(f"{found['sales']:.0f} sales among {found['journeys']:.0f} leads with a touch")
+    row = next(line for line in lines if line.split()[0] == first["channel"])
+    assert f"{first['credit']['markov']['value']:.1f}" in row
+    assert lines[-1].endswith("only an experiment shows that.")
+
+
+@pytest.mark.parametrize(("half_life", "says"), [("7", "a number and a unit"), ("0d", "must be above 0")])
+def test_a_wrong_half_life_is_said(
+    half_life: str,
+    says: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    code, out, err = run(["attribute", "--half-life", half_life], capsys)
+    assert (code, out) == (2, "")
+    assert "--half-life" in err
+    assert says in err
