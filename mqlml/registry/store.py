@@ -346,16 +346,23 @@ def check_store_file(file: Path, *, create: bool) -> None:
 
 
 def _tables(file: Path) -> set[str]:
-    uri = f"{file.as_uri()}?mode=ro"
     try:
-        with contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
-            return {
-                name for (name,) in database.execute("select name from sqlite_master where type = 'table'")
-            }
+        try:
+            return _list_tables(file, mode="ro")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+                raise
+            # A writer was killed within a transaction. The next reader takes it back, which needs the right to write.
+            return _list_tables(file, mode="rw")
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise TrackingError(
             f"the MLflow store {str(file)!r} cannot be read: {error}; see tracking.uri"
         ) from error
+
+
+def _list_tables(file: Path, *, mode: str) -> set[str]:
+    with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True)) as database:
+        return {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
 
 
 @contextlib.contextmanager

@@ -23,12 +23,14 @@ from typing import Any
 
 import pytest
 
-from mqlml.errors import BundleError, ConfigError, TrackingError
+from mqlml.errors import BundleError, ConfigError, PromotionConflict, TrackingError, VersionError
 from mqlml.evaluation.holdout import Period
 from mqlml.registry import (
+    ChampionChange,
     Registration,
     Store,
     Version,
+    change_champion,
     check_store,
     fetch_bundle,
     find_version,
@@ -36,6 +38,8 @@ from mqlml.registry import (
     load_version,
     make_holdout_access,
     make_store,
+    promotions,
+    read_history,
     record_holdout_access,
     register_bundle,
 )
@@ -651,7 +655,7 @@ def server(empty_store: Path, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stops the server by its process group")
-def test_a_real_server(server: str, tmp_path: Path) -> None:
+def test_a_real_server(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = make_store(server, folder=tmp_path)
     with pytest.raises(TrackingError, match=rf"there is no model 'leads' in {server}; it has none"):
         load_version(store, "leads")
@@ -678,3 +682,57 @@ def test_a_real_server(server: str, tmp_path: Path) -> None:
         for name, settings in (("leads", "one"), ("other", "one"), ("leads", "two"))
     ]
     assert [record_holdout_access(store, access) for access in accesses] == [(), (), (accesses[0],)]
+    # Who is the champion. A server has no lock: both of two promotions may read the history before either writes.
+    change = ChampionChange(
+        number=0,
+        model="leads",
+        at="2026-02-01",
+        by="bob",
+        action="forced",
+        version=2,
+        previous=None,
+        reason="first",
+        evidence=None,
+        bundle_sha256=version.digest,
+    )
+    before = read_history(store, "leads").changes
+    assert [found.action for found in before] == ["first"]
+    made_first = change_champion(store, change, seen=1)
+    assert (made_first.number, made_first.previous) == (2, 1)
+    answers = [before]
+    whole = promotions._read
+    monkeypatch.setattr(
+        promotions, "_read", lambda *arguments: answers.pop() if answers else whole(*arguments)
+    )
+    with pytest.raises(PromotionConflict, match="in the meantime: version 2 since 2026-02-01, by bob"):
+        change_champion(store, dataclasses.replace(change, version=1, reason="second"), seen=1)
+    history = read_history(store, "leads")
+    assert history.changes == (*before, made_first)
+    assert history.champion is not None
+    assert history.champion.version == 2
+
+
+KILLED = """
+import os, sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+database.execute("pragma cache_size = 1")
+database.execute("begin")
+database.executemany(
+    "insert into experiment_tags (key, value, experiment_id) values (?, ?, 0)",
+    [(str(number), "x" * 1000) for number in range(2000)],
+)
+os._exit(9)
+"""
+
+
+def test_a_writer_killed_in_a_transaction_does_not_stop_reading(store: Store) -> None:
+    assert store.file is not None
+    subprocess.run([sys.executable, "-c", KILLED, str(store.file)], check=False)
+    journal = store.file.with_name(f"{store.file.name}-journal")
+    assert journal.stat().st_size  # the transaction had begun to change the file
+    with pytest.raises(VersionError, match="it has none"):
+        list_versions(store, "leads")
+    with contextlib.closing(sqlite3.connect(store.file)) as database:
+        assert database.execute(
+            "select count(*) from experiment_tags where value like 'xxx%'"
+        ).fetchone() == (0,)

@@ -44,7 +44,7 @@ class _Move:
 
 @dataclass(frozen=True)
 class Against:
-    """The section, ready to be shown."""
+    """The section, ready to be shown; ``compared_on`` is empty where the verdict says that there was nothing."""
 
     verdict: str
     compared_on: str
@@ -69,7 +69,7 @@ def describe_against(found: CompareResult | None) -> Against | None:
 def _compared_on(found: CompareResult) -> str:
     later = found.later
     if later.since is None or later.until is None:
-        return "There are no later leads with known outcomes yet that both versions can be compared on."
+        return ""
     dates = (format_date(at, found.timezone) for at in (later.since, later.until))
     learned = " The new version is represented by its model of the past." if later.held_out else ""
     return (
@@ -152,5 +152,5 @@ def _why(points: dict[str, float]) -> str:
     """The two families that move these leads most."""
     ranked = sorted(points.items(), key=lambda item: -abs(item[1]))[:2]
     return join_texts(
-        [f"{_FAMILIES[name]} counts {'more' if value > 0 else 'less'}" for name, value in ranked if value]
+        [f"{'more' if value > 0 else 'less'} for {_FAMILIES[name]}" for name, value in ranked if value]
     )
