@@ -17,7 +17,7 @@ LEAD = dataclasses.replace(
         Reason("2 events", 0.1, "actions", False),
     ),
     earlier=EarlierMoment("2026-05-24", 0.05, (Change("3 visits", "1 visit", "1", 0.5, "actions"),)),
-    timeline=(TimelineEvent("2026-05-30", "demo_request", "<b>", 2),),
+    timeline=(TimelineEvent("2026-05-30", "demo_request", "paid_<b>", 2),),
     trend=(TrendPoint("2026-05-17", 0.02), TrendPoint("2026-05-24", 0.05), TrendPoint("2026-05-31", 0.12)),
 )
 
@@ -29,9 +29,11 @@ def test_reasons_changes_and_events_stand_on_the_page() -> None:
     assert "country is DE −0.40" in text
     assert "2 events" not in text, "not given as a reason"
     assert "3 visits before: 1 +0.50" in text
-    assert "demo request &lt;b&gt; 2" in text
+    assert "demo request paid &lt;b&gt; 2" in text
     assert page.count('<circle class="point"') == 3
     assert "<script" not in page
+    almost = render_lead(dataclasses.replace(LEAD, score=99.9))
+    assert "Score 99.9 of 100" in almost
 
 
 def test_a_lead_without_reasons_says_so() -> None:
