@@ -102,7 +102,7 @@ def test_nothing_is_wider_than_the_screen(page: sync_api.Page, width: int, schem
 
 
 def test_it_prints_on_at_most_eight_pages(page: sync_api.Page) -> None:
-    page.reload()  # as it comes, with its folds closed
+    page.reload()  # with the folds as they come
     paper = page.pdf(format="A4")
     assert len(re.findall(rb"/Type\s*/Page[^s]", paper)) <= 8
     assert len(render_report(normal()).encode()) < 1_500_000

@@ -8,18 +8,29 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mqlml.config import LabelRule
 from mqlml.evaluation import (
+    CompanyMqls,
     Estimate,
     LabelEvaluation,
     LabelPrediction,
     Promotion,
+    ThresholdPoint,
     TrainingResult,
     WithinRange,
 )
 from mqlml.render import describe_policy, render_report
-from mqlml.render.report.thresholds import compare_with_points, label_cards, label_tones, strips, what_if
+from mqlml.render.report.thresholds import (
+    compare_with_company,
+    compare_with_points,
+    label_cards,
+    label_tones,
+    strips,
+    what_if,
+)
 from tests.render.report_samples import BY_LEAD, about, flat, label, normal, tiny
 
 
@@ -194,3 +205,50 @@ def test_sliders_start_at_the_labels_and_the_curve_stands_on_the_page() -> None:
     assert page.count('<input type="range"') == 2
     assert what_if(None) is None
     assert "<script" not in render_report(dataclasses.replace(normal(), by_lead=None))
+
+
+def test_the_company_s_own_rule_stands_beside_mqlml_at_the_same_leads_a_week() -> None:
+    own = dataclasses.replace(BY_LEAD, company_mqls=CompanyMqls(198, 33, Estimate(45.2, 33.1, 60.4)))
+    said = compare_with_company(own)
+    assert said is not None
+    assert plain(said) == (
+        "At the same 18 leads a week your own MQL rule finds 33 of the 100 leads that converted in the test period, "
+        "mqlml 45 (33 to 60)."
+    )
+    assert said in render_report(dataclasses.replace(normal(), by_lead=own))
+    undated = compare_with_company(dataclasses.replace(own, weeks=None))
+    assert undated is not None
+    assert plain(undated).startswith("At the same 198 leads your own MQL rule")
+    assert compare_with_company(BY_LEAD) is None
+    assert "your own MQL rule" not in render_report(normal())
+
+
+points = st.lists(st.integers(1, 3000), min_size=2, max_size=30, unique=True).map(sorted)
+
+
+@settings(deadline=None, max_examples=60)
+@given(points, st.floats(0.5, 60))
+def test_what_sales_gets_at_so_many_leads_a_week_is_a_point_of_the_curve(
+    leads: list[int], weeks: float
+) -> None:
+    curve = tuple(
+        ThresholdPoint(0.5 - place / 100, n, n // 10, about(0.1, 0.05, 0.2), about(0.5), 1.0)
+        for place, n in enumerate(leads)
+    )
+    found = what_if(dataclasses.replace(BY_LEAD, curve=curve, weeks=weeks))
+    assert found is not None
+    for text in found.weekly_texts:
+        asked = int(re.findall(r"about (\d+)", text)[0])
+        weekly, threshold, *_, converted, _ = map(float, re.findall(r'<data value="(.*?)">', text))
+        (point,) = [one for one in curve if one.threshold == threshold]
+        assert weekly == pytest.approx(point.leads / weeks)
+        assert abs(weekly - asked) <= 0.1 * asked
+        assert converted == point.converted
+
+
+def test_without_dates_nothing_is_said_of_leads_a_week() -> None:
+    dated, undated = what_if(BY_LEAD), what_if(dataclasses.replace(BY_LEAD, weeks=None))
+    assert dated is not None
+    assert undated is not None
+    assert len(dated.weekly_texts) == 2
+    assert undated.weekly_texts == ()

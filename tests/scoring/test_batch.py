@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import datetime as dt
 from pathlib import Path
@@ -276,11 +277,17 @@ def test_twice_the_same_bytes(made: Made, tmp_path: Path) -> None:
         write_table(scored(made), tmp_path / name)
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
-    row = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()[1].split(",")
-    assert row[0].isdigit()
-    assert row[1] == "2025-03-01T00:00:00Z"
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        row = next(csv.DictReader(file))
     moment = "2025-03-01T00:00:00Z"
-    assert row[-10:-2] == ["simulated", "3", "f00d", "2025-03-01T03:30:00Z", moment, "", "", moment]
+    assert row["lead_id"].isdigit()
+    assert row["cutoff_time"] == row["label_since"] == row["changed_at"] == moment
+    assert (row["model_name"], row["model_version"], row["run_id"]) == ("simulated", "3", "f00d")
+    assert (row["scored_at"], row["previous_label"], row["previous_probability"]) == (
+        "2025-03-01T03:30:00Z",
+        "",
+        "",
+    )
 
 
 @pytest.mark.parametrize(

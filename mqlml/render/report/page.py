@@ -301,7 +301,7 @@ def render_lead(lead: ExplainResult) -> str:
         .render(
             lead=lead,
             as_of=format_date(lead.as_of, lead.timezone),
-            score=format_number(lead.score),
+            score=f"{lead.score:g}",
             ways=[
                 ("What speaks for it", 1, rows(1), NOTHING_FOR),
                 ("What speaks against it", -1, rows(-1), NOTHING_AGAINST),
