@@ -132,10 +132,6 @@ def attribute_sales(
         Resampled sets of journeys behind the intervals (Poisson bootstrap).
     random_state : int
 
-    Returns
-    -------
-    Attribution
-
     Raises
     ------
     PopulationError
