@@ -187,7 +187,7 @@ Events = Annotated[
 ]
 """The events table, or several that are read one after another."""
 
-MISSING_WORDS = ("N/A", "#N/A", "null", "(null)", "(not set)", "<NA>", "-", "--")
+MISSING_WORDS = ("N/A", "#N/A", "null", "(null)", "(not set)", "<NA>", "-", "--", "Select")
 """What sources write where they have no value; compared without regard to case."""
 
 

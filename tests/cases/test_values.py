@@ -70,9 +70,9 @@ DOUBTS = {
     "whole numbers": (["12", "950"], None),
     "point, settled by one": (["1.234", "2.5"], None),
     "words": (["1,234", "x"], None),
-    "a word among numbers": (["12", "3.5", "Select"], "words_among_numbers"),
-    "words as often as numbers": (["12", "Select"], None),
-    "codes": (["012", "013", "Select"], None),
+    "a word among numbers": (["12", "3.5", "later"], "words_among_numbers"),
+    "words as often as numbers": (["12", "later"], None),
+    "codes": (["012", "013", "later"], None),
     "no word": (["1", "2", "3+"], None),
 }
 
@@ -89,7 +89,7 @@ def test_numbers_that_may_be_two_are_told_with_what_settles_them(
     found = [(notice.kind, notice.column, notice.rows) for notice in read(tmp_path, files).notices]
     assert found == ([] if kind is None else [(kind, "Revenue", len(values))])
     mended = {"path": "leads.csv", "decimal": "."}
-    settled = read(tmp_path, files, leads=mended, missing=["Select"])
+    settled = read(tmp_path, files, leads=mended, missing=["later"])
     assert settled.notices == ()
 
 
@@ -209,7 +209,7 @@ def test_a_query_of_plain_numbers_may_read_codes_beside_them(tmp_path: Path) -> 
 
 
 def test_a_word_for_missing_can_be_named(tmp_path: Path) -> None:
-    leads = "lead_id,created_at,budget\n1,2024-01-01,Select\n2,2024-01-02,5\n3,2024-01-03,7\n"
-    assert read(tmp_path, {"leads.csv": leads}).leads["budget"].tolist() == ["Select", "5", "7"]
-    named = read(tmp_path, {"leads.csv": leads}, missing=["select"]).leads["budget"]
+    leads = "lead_id,created_at,budget\n1,2024-01-01,later\n2,2024-01-02,5\n3,2024-01-03,7\n"
+    assert read(tmp_path, {"leads.csv": leads}).leads["budget"].tolist() == ["later", "5", "7"]
+    named = read(tmp_path, {"leads.csv": leads}, missing=["Later"]).leads["budget"]
     np.testing.assert_array_equal(named, [np.nan, 5, 7])
