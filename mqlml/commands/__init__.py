@@ -1,4 +1,4 @@
-"""Room 11, what each command does, end to end."""
+"""Room 12, what each command does, end to end."""
 
 from mqlml.commands.attribute import attribute_channels
 from mqlml.commands.backtest import backtest

@@ -1,4 +1,4 @@
-"""Room 10, what people read: console text and the HTML report, from typed results only."""
+"""Room 11, what people read: console text and the HTML report, from typed results only."""
 
 from mqlml.render.console.common import (
     format_check,
