@@ -149,3 +149,12 @@ def test_each_condition_is_needed(change: dict[str, float], rule: dict[str, floa
     decision = decide_promotion(replace(GOOD, **change), PromotionRule(**rule))
     assert [reason.kind for reason in decision.reasons] == kinds
     assert decision.promote is (not kinds)
+
+
+def test_a_rate_that_was_given_up_does_not_come_back() -> None:
+    """Else a lead on which the challenger loses much would cost nothing, and only easy ones would count."""
+    p, q, y = np.array([0.01, *[0.5] * 50]), np.array([0.99, *[0.4] * 50]), np.zeros(51)
+    lost = 0.99**2 - 0.01**2
+    kept = [rate for rate in RATES if rate * lost < 1]
+    by_hand = sum((1 - rate * lost) * (1 + rate * 0.09) ** 50 for rate in kept) / len(RATES)
+    assert measure_stake(p, q, y)[-1] == pytest.approx(by_hand)
