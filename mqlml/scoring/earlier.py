@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mqlml.errors import ContractError, SourceError
-from mqlml.scoring.sinks import FORMULA
+from mqlml.scoring.sinks import as_written
 from mqlml.times import (
     DAY,
     MISSING_TIME,
@@ -128,18 +128,13 @@ def _read(path: Path, columns: list[str], *, option: str) -> pd.DataFrame:
             else:
                 found[name] = found[name].astype("str")
         if "lead_id" in found:
-            found["lead_id"] = _as_written(found["lead_id"])
+            found["lead_id"] = as_written(found["lead_id"])
     except (OSError, KeyError, ValueError) as error:
         raise SourceError(
             f"{option} must be scores that mqlml wrote (.parquet or .csv, with lead_id, cutoff_time and label); "
             f"{str(path)!r} cannot be read as such: {_format_cause(error)}"
         ) from None
     return found
-
-
-def _as_written(ids: pd.Series) -> pd.Series:
-    """Ids without the apostrophe that a CSV for people has before what a spreadsheet would run."""
-    return ids.where(~ids.str.match(rf"'{FORMULA.pattern}").fillna(False).astype(bool), ids.str[1:])
 
 
 def _format_cause(error: Exception) -> str:

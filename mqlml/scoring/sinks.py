@@ -31,9 +31,9 @@ from mqlml.times import format_column
 
 __all__ = [
     "FIRST_REACHED",
-    "FORMULA",
     "TABLE_SUFFIXES",
     "CsvStyle",
+    "as_written",
     "check_folder",
     "check_target",
     "make_folder",
@@ -173,7 +173,7 @@ class CsvStyle:
 FIRST_REACHED = "first_reached"
 """The column of scores that holds times as JSON."""
 
-FORMULA = re.compile(r"\s*[=+\-@\t\r]")
+_FORMULA = re.compile(r"\s*[=+\-@\t\r]")
 """Text that a spreadsheet may run, also behind blanks."""
 
 
@@ -385,10 +385,16 @@ def _for_people(frame: pd.DataFrame, style: CsvStyle) -> pd.DataFrame:
         elif name == FIRST_REACHED:
             shown[name] = _localize(column, style.zone)
         elif isinstance(column.dtype, pd.StringDtype):
-            runs = column.str.match(FORMULA).fillna(False).astype(bool)
+            runs = column.str.match(_FORMULA).fillna(False).astype(bool)
             if runs.any():
                 shown[name] = column.where(~runs, "'" + column)
     return shown
+
+
+def as_written(ids: pd.Series) -> pd.Series:
+    """Ids without the apostrophe that a CSV for people has before what a spreadsheet would run."""
+    marked = ids.str.match(rf"'{_FORMULA.pattern}").fillna(False).astype(bool)
+    return ids.where(~marked, ids.str[1:])
 
 
 def _localize(column: pd.Series, zone: str) -> pd.Series:

@@ -13,7 +13,7 @@ from mqlml.errors import SourceError
 from mqlml.journeys.databases import is_postgres
 from mqlml.scoring.database import DatabaseTarget
 from mqlml.scoring.dialects import Postgres
-from mqlml.scoring.sinks import FORMULA, TABLE_SUFFIXES
+from mqlml.scoring.sinks import TABLE_SUFFIXES, as_written
 
 __all__ = ["STORED_COLUMNS", "read_json", "read_stored_scores"]
 
@@ -108,10 +108,7 @@ def _read_file(path: Path) -> pd.DataFrame:
             if name not in frame:
                 frame[name] = None
         found = frame[[*STORED_COLUMNS, *_VERSION]].copy()
-        ids = found["lead_id"].astype("str")
-        # A CSV for people has an apostrophe before what a spreadsheet would run.
-        marked = ids.str.match(rf"'{FORMULA.pattern}").fillna(False).astype(bool)
-        found["lead_id"] = ids.where(~marked, ids.str[1:])
+        found["lead_id"] = as_written(found["lead_id"].astype("str"))
         found["cutoff_time"] = pd.to_datetime(found["cutoff_time"], utc=True, format="ISO8601").dt.as_unit(
             "us"
         )
