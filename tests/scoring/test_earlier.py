@@ -12,6 +12,7 @@ import pytest
 
 from mqlml.errors import ContractError, SourceError
 from mqlml.scoring.earlier import first_reached, last_labels, read_scores, trends
+from mqlml.scoring.sinks import as_written
 from mqlml.times import to_microseconds
 
 NOW = dt.datetime(2025, 3, 8, tzinfo=dt.UTC)
@@ -108,3 +109,8 @@ def test_a_pattern_names_the_scores_of_several_nights(tmp_path: Path) -> None:
     assert read_scores(tmp_path / "*.parquet")["probability"].tolist() == pytest.approx([0.8, 0.1])
     with pytest.raises(SourceError, match="no file matches"):
         read_scores(tmp_path / "*.csv")
+
+
+def test_the_apostrophe_before_a_formula_is_taken_off_and_no_other() -> None:
+    written = pd.Series(["'=cmd", "' -1", "'plain", "=raw", "7"])
+    assert as_written(written).tolist() == ["=cmd", " -1", "'plain", "=raw", "7"]
