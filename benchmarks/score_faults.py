@@ -4,7 +4,8 @@
 
 The full disks are small file systems in memory, which only root can mount. A file, a SQLite file, a DuckDB file and a
 PostgreSQL database whose tablespace lies on such a disk hold one night; then the disk is filled and the next night is
-scored; then space is made and it is scored again. The server is stopped before a night is written, and started.
+scored; then space is made and it is scored again. When a night is scored and not yet written, the server is stopped
+(for good, or for five seconds), or the right to insert is revoked.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -95,6 +97,19 @@ def control(server: Any, action: str) -> None:
     pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
 
 
+def after_scoring(action: Callable[[], object]) -> None:
+    """Let something happen in the next run when all parts are scored and nothing is written yet."""
+    work = score.score_parts
+
+    def then_act(*arguments: Any, **named: Any) -> Any:
+        found = work(*arguments, **named)
+        score.score_parts = work
+        action()
+        return found
+
+    score.score_parts = then_act
+
+
 def report(case: Case) -> None:
     """Score a night, fail the next one, mend, and score it again."""
     made: list[int] = []
@@ -157,21 +172,34 @@ def cases(config: Path, server: Any, disk: Path, space: Path) -> Iterator[Case]:
         lambda: ask(full, "DROP TABLE filler"), lambda: nights_of_postgres(full),
     )  # fmt: skip
     stopped = make_database(server, "stopped")
+    yield Case(
+        "PostgreSQL, server stopped before it is written to", config, stopped,
+        lambda: after_scoring(lambda: control(server, "stop")),
+        lambda: control(server, "start"), lambda: nights_of_postgres(stopped),
+    )  # fmt: skip
+    restarted = make_database(server, "restarted")
 
-    def stop_later() -> None:
-        write = score.score_parts
-
-        def then_stop(*arguments: Any, **named: Any) -> Any:
-            found = write(*arguments, **named)
-            control(server, "stop")
-            score.score_parts = write
-            return found
-
-        score.score_parts = then_stop
+    def stop_and_start_later() -> None:
+        control(server, "stop")
+        threading.Timer(5.0, control, (server, "start")).start()
 
     yield Case(
-        "PostgreSQL, server stopped before it is written to", config, stopped, stop_later,
-        lambda: control(server, "start"), lambda: nights_of_postgres(stopped),
+        "PostgreSQL, server stopped before it is written to and started 5 s later", config, restarted,
+        lambda: after_scoring(stop_and_start_later), lambda: None, lambda: nights_of_postgres(restarted),
+    )  # fmt: skip
+    ask(server.get_uri(), "CREATE ROLE nightly LOGIN")
+    revoked = make_database(server, "revoked")
+    ask(revoked, "GRANT CREATE, USAGE ON SCHEMA public TO nightly")
+    owner = ask(revoked, "SELECT current_user")[0][0]
+    as_nightly = revoked.replace(f"//{owner}:", "//nightly:", 1).replace(f"//{owner}@", "//nightly@", 1)
+
+    def revoke() -> None:
+        ask(revoked, "REVOKE INSERT ON lead_scores FROM nightly")
+
+    yield Case(
+        "PostgreSQL, right to insert revoked before it is written to", config, as_nightly,
+        lambda: after_scoring(revoke), lambda: ask(revoked, "GRANT INSERT ON lead_scores TO nightly"),
+        lambda: nights_of_postgres(revoked),
     )  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def _bursts(lead: npt.NDArray[np.int32], times: npt.NDArray[np.int64], size: int
     found = np.zeros(len(lead), dtype=bool)
     if len(lead) < size or np.bincount(lead).max() < size:
         return found
-    order = np.lexsort((times, lead))
+    order = _order(lead, times)
     of, at = lead[order], times[order]
     last = size - 1
     starts = np.flatnonzero((of[last:] == of[: len(of) - last]) & (at[last:] - at[: len(at) - last] <= span))
@@ -84,6 +84,16 @@ def _bursts(lead: npt.NDArray[np.int32], times: npt.NDArray[np.int64], size: int
     np.add.at(edges, starts + size, -1)
     found[order] = np.cumsum(edges[:-1]) > 0
     return found
+
+
+def _order(lead: npt.NDArray[np.int32], times: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """The events by lead, then by time; of equal ones any first. One key of both sorts several times as fast."""
+    at = times - times.min()
+    unit = next(unit for unit in (_SECOND, 1_000, 1) if not (at % unit).any())
+    moments = int(at.max()) // unit + 1
+    if moments * (int(lead.max()) + 1) > np.iinfo(np.int64).max:
+        return np.lexsort((times, lead))
+    return np.argsort(lead.astype(np.int64) * moments + at // unit)
 
 
 def _many_links(

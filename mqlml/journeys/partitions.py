@@ -6,6 +6,7 @@ times, texts as codes, a value. The same rows are kept and quarantined as by `mq
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -34,11 +35,12 @@ from mqlml.journeys.tables import (
     check_columns,
     check_mapping,
     check_rows,
-    hash_texts,
     known_columns,
-    later_duplicates,
+    make_keys,
+    repeats,
 )
 from mqlml.times import column_to_microseconds, microseconds_to_column
+from mqlml.types import Ints
 
 __all__ = [
     "EventRules",
@@ -260,7 +262,7 @@ def partition_events(
                 parsed = parse_events(reader, leads)
                 tally.add(reader.ledger)
                 if parsed.event_ids is not None:
-                    ids.add(batch, reader.ledger.usable, records.place)
+                    ids.add(batch, parsed.event_ids, reader.ledger.usable, records.place)
                 records.write(parsed, reader.ledger.usable)
         repeated.append(ids.find_repeated(tally))
         tally.check()
@@ -390,23 +392,24 @@ class _EventIds:
     def _path(self, number: int) -> Path:
         return self._folder / f"ids-{number:04d}.arrow"
 
-    def add(self, batch: Source, good: npt.NDArray[np.bool_], place: int) -> None:
-        """Store the ids of the good rows of a batch that begins at ``place``."""
-        usable = np.flatnonzero(good)
-        raw = batch.column(self._column).take(pa.array(usable))
-        usable_ids = pa.table(
+    def add(self, batch: Source, ids: Any, good: npt.NDArray[np.bool_], place: int) -> None:
+        """Store the ids of the good rows of a batch that begins at ``place``, as they are written in the source."""
+        keys = make_keys(ids)
+        table = pa.table(
             {
-                "raw": raw,
-                "id": pc.cast(parse_ids(raw, self._stream.forms.get(self._column)).data, pa.string()),
-                "place": place + usable,
-                "row": batch.rows[usable],
-                "file": pa.array([batch.files[0][0]] * len(usable), pa.string()).dictionary_encode(),
+                "raw": batch.column(self._column),
+                "key": keys,
+                "place": place + np.arange(len(good)),
+                "row": batch.rows,
+                "file": pa.DictionaryArray.from_arrays(np.zeros(len(good), np.int32), [batch.files[0][0]]),
             }
         )
-        usable_ids = usable_ids.filter(pc.is_valid(usable_ids["id"]))
-        bucket = (hash_texts(usable_ids["id"]) % np.uint64(self._files)).astype(np.int64)
-        for number in np.unique(bucket):
-            rows = usable_ids.take(pa.array(np.flatnonzero(bucket == number)))
+        bucket = np.where(good & np.asarray(ids.is_valid()), keys % np.uint64(self._files), self._files)
+        for number in range(self._files):
+            own = np.flatnonzero(bucket == number)
+            if not len(own):
+                continue
+            rows = table if len(own) == len(table) else table.take(pa.array(own))
             if number not in self._writers:
                 sink = self._open.enter_context(pa.OSFile(str(self._path(number)), "wb"))
                 self._writers[number] = self._open.enter_context(pa.ipc.new_stream(sink, rows.schema))
@@ -417,7 +420,10 @@ class _EventIds:
         found = [np.empty(0, np.int64)]
         for number in sorted(self._writers):
             table = _read_stream(self._path(number))
-            repeated = later_duplicates(table["id"], np.ones(len(table), bool))
+            repeated = repeats(table["key"].to_numpy(), functools.partial(self._ids_at, table["raw"]))
+            self._path(number).unlink()
+            if not repeated.any():
+                continue
             files = pc.fill_null(table["file"].cast(pa.string()), "").to_numpy()
             changes = [0, *(np.flatnonzero(files[1:] != files[:-1]) + 1).tolist()]
             source = Source(
@@ -432,8 +438,10 @@ class _EventIds:
             ledger.refuse(repeated, column=self._column, reason=DUPLICATE)
             tally.add(ledger)
             found.append(table["place"].to_numpy()[repeated])
-            self._path(number).unlink()
         return np.sort(np.concatenate(found))
+
+    def _ids_at(self, raw: Any, rows: Ints) -> Any:
+        return parse_ids(raw.take(pa.array(rows)), self._stream.forms.get(self._column)).data
 
 
 def _read_stream(path: Path) -> pa.Table:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import duckdb
@@ -29,7 +31,7 @@ from mqlml.journeys.quarantine import Ledger, Notice
 from mqlml.journeys.sources import Source, read_source
 from mqlml.journeys.times import OUT_OF_RANGE, guess_format, guess_unit, parse_times
 from mqlml.times import MISSING_TIME
-from mqlml.types import Mask
+from mqlml.types import Ints, Mask
 
 __all__ = [
     "DUPLICATE",
@@ -39,11 +41,12 @@ __all__ = [
     "check_mapping",
     "check_rows",
     "doubt_notice",
-    "hash_texts",
     "known_columns",
     "later_duplicates",
+    "make_keys",
     "missing_column",
     "read_table",
+    "repeats",
     "require_plain",
 ]
 
@@ -59,14 +62,32 @@ def later_duplicates(ids: Any, usable: Mask) -> Mask:
     """
     repeated = np.zeros(len(ids), dtype=bool)
     places = np.flatnonzero(usable & np.asarray(ids.is_valid()))
-    keys = np.asarray(ids.fill_null(-1)) if pa.types.is_int64(ids.type) else hash_texts(ids)
-    keys = keys[places]
+    repeated[places] = repeats(make_keys(ids)[places], lambda rows: ids.take(pa.array(places[rows])))
+    return repeated
+
+
+def make_keys(ids: Any) -> npt.NDArray[np.uint64]:
+    """A number for each id of an Arrow array, the same for equal ids; that of a missing one means nothing."""
+    if pa.types.is_int64(ids.type):
+        return np.asarray(ids.fill_null(-1)).view(np.uint64)
+    return hash_texts(ids)
+
+
+def repeats(keys: npt.NDArray[np.uint64], ids_at: Callable[[Ints], Any]) -> Mask:
+    """Which rows repeat the id of an earlier row.
+
+    Parameters
+    ----------
+    keys : of each row's id, from `make_keys`.
+    ids_at : the ids of some rows; asked only for those that share a key.
+    """
+    repeated = np.zeros(len(keys), dtype=bool)
     ordered = np.sort(keys)
     shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     if len(shared):
-        places = places[np.isin(keys, shared)]
-        same = pd.Series(ids.take(pa.array(places)).to_pylist(), dtype="object")
-        repeated[places] = same.duplicated().to_numpy()
+        rows = np.flatnonzero(np.isin(keys, shared))
+        same = pd.Series(ids_at(rows).to_pylist(), dtype="object")
+        repeated[rows] = same.duplicated().to_numpy()
     return repeated
 
 
@@ -99,10 +120,16 @@ def hash_texts(texts: Any) -> npt.NDArray[np.uint64]:
     if pa.types.is_dictionary(texts.type):
         texts = texts.cast(texts.type.value_type)
     rows = pa.table({"text": texts})
-    with duckdb.connect(config={"threads": 1}) as connection:
-        found: npt.NDArray[np.uint64] = connection.sql("SELECT hash(text) AS h FROM rows").fetchnumpy()["h"]
+    with _hasher(os.getpid()).cursor() as cursor:
+        found: npt.NDArray[np.uint64] = cursor.sql("SELECT hash(text) AS h FROM rows").fetchnumpy()["h"]
     assert len(found) == len(rows)
     return found
+
+
+@cache
+def _hasher(_process: int) -> duckdb.DuckDBPyConnection:
+    """One database for a process, since opening one takes as long as hashing 400,000 texts."""
+    return duckdb.connect(config={"threads": 1})
 
 
 class Described(Protocol):

@@ -102,12 +102,18 @@ class Contributor:
 
     def contribute(self, matrix: Floats) -> Contributions:
         """The contributions to the raw log-odds of the rows of a matrix from ``scorer.encode_in_parts``."""
+        return self.predict_and_contribute(matrix)[1]
+
+    def predict_and_contribute(self, matrix: Floats) -> tuple[Floats, Contributions]:
+        """The raw log-odds, as by ``scorer.predict_matrix`` to the bit, and the contributions to them."""
         scorer, trees = self._scorer, self._trees
         added = np.zeros((len(self._names), len(matrix))) if trees is None else trees.values(matrix).T
+        linear = None
         if scorer.linear_ is not None:
-            for position, values in scorer.linear_.share_out(matrix):
+            linear = np.empty(len(matrix))
+            for position, values in scorer.linear_.share_and_predict(matrix, linear):
                 added[self._used[position]] += scorer.linear_weight * values
-        return Contributions(self._base, added.T, self._names)
+        return scorer.predict_matrix(matrix, linear), Contributions(self._base, added.T, self._names)
 
 
 def calibrate(contributions: Contributions, calibrator: SigmoidCalibrator) -> Contributions:

@@ -241,7 +241,9 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "matrix_names_")
         self.check_columns(X)
-        columns: list[Floats] = []
+        # Fortran order: scikit-learn's trees read one column at a time when they bin, and predict faster from it.
+        matrix = np.empty((len(X), len(self.matrix_names_)), dtype=np.float64, order="F")
+        position = 0
         for name, kind in zip(self.feature_names_, self.kinds_, strict=True):
             if kind == "unused":
                 continue
@@ -252,10 +254,11 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
                     f"column {name!r} was a {kind} in training and must be one again; found {column.dtype}"
                 )
             if kind == "number":
-                columns.append(_numbers(column, name) if found == kind else np.full(len(X), np.nan))
+                matrix[:, position] = _numbers(column, name) if found == kind else np.nan
             else:
-                columns.append(self._codes(column, name))
-        return _as_matrix(columns, len(X))
+                matrix[:, position] = self._codes(column, name)
+            position += 1
+        return matrix
 
     def check_columns(self, X: pd.DataFrame) -> None:
         """Refuse a table whose column names are not those of the training, and show the difference."""
@@ -286,11 +289,3 @@ def _varies(values: Floats) -> bool:
         return False
     present = values[~missing]
     return bool(missing.any() or (present != present[0]).any())
-
-
-def _as_matrix(columns: list[Floats], n_rows: int) -> Floats:
-    # Fortran order: scikit-learn's trees read one column at a time when they bin, and predict faster from it.
-    matrix = np.empty((n_rows, len(columns)), dtype=np.float64, order="F")
-    for position, column in enumerate(columns):
-        matrix[:, position] = column
-    return matrix

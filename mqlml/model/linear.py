@@ -221,12 +221,21 @@ class LinearPart:
         All of them and the base are the log-odds. Half of what a pair adds goes to each of its two columns: a pair
         averages nothing over the words of either column, so that is its Shapley value were they independent.
         """
+        return self.share_and_predict(matrix, np.empty(len(matrix)))
+
+    def share_and_predict(self, matrix: Floats, log_odds: Floats) -> Iterator[tuple[int, Floats]]:
+        """As `share_out`; at its end ``log_odds`` holds what `predict_matrix` gives, to the bit."""
+        total = np.zeros(len(matrix))
         for place, effect in enumerate(self.effects):
-            yield place, effect.add(matrix[:, place])
+            values = effect.add(matrix[:, place])
+            total += values
+            yield place, values
         for pair in self.pairs:
-            half = 0.5 * pair.add(matrix)
-            yield pair.first, half
-            yield pair.second, half
+            values = pair.add(matrix)
+            total += values
+            yield pair.first, 0.5 * values
+            yield pair.second, 0.5 * values
+        np.add(self.base, total, out=log_odds)
 
     def decision_function(self, X: pd.DataFrame) -> Floats:
         """Log-odds of a table with the columns of the training, shape (n,)."""

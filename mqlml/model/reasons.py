@@ -157,7 +157,7 @@ def find_done(table: pd.DataFrame, signals: ReasonSignals) -> Mask:
     done = np.zeros((len(table), len(signals.signals)), dtype=np.bool_)
     for column, own in enumerate(signals.group):
         if signals.is_event[own] and not signals.is_total[own]:
-            done[:, own] |= table.iloc[:, column].to_numpy(np.float64) > 0
+            done[:, own] |= table.iloc[:, column].to_numpy() > 0
     return done
 
 

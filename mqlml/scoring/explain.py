@@ -82,8 +82,8 @@ class Explainer:
         for matrix in scorer.encode_in_parts(features):
             rows = features.iloc[start : start + len(matrix)]
             start += len(matrix)
-            raw.append(scorer.predict_matrix(matrix))
-            added = self._contributor.contribute(matrix)
+            predicted, added = self._contributor.predict_and_contribute(matrix)
+            raw.append(predicted)
             if self.bundle.policy.gated:
                 points = family_points(added, self._families)
                 profile, channel, actions = (

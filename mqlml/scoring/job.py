@@ -67,8 +67,11 @@ def related_leads(leads: pd.DataFrame, scored: pd.Series) -> Mask:
     """Which leads are scored or share an account with one that is; no other lead's events are needed."""
     found: Mask = leads["lead_id"].isin(scored).to_numpy(dtype=bool)
     if "account_id" in leads:
-        accounts = leads.loc[found, "account_id"].dropna()
-        found = found | leads["account_id"].isin(set(accounts)).to_numpy(dtype=bool)
+        account = pd.factorize(leads["account_id"])[0]
+        scored_account = np.zeros(len(leads) + 1, dtype=bool)
+        scored_account[account[found]] = True
+        scored_account[-1] = False  # leads without an account share none
+        found = found | scored_account[account]
     return found
 
 

@@ -42,6 +42,7 @@ from mqlml.registry import (
     read_history,
     record_holdout_access,
     register_bundle,
+    tracking,
 )
 from mqlml.registry.store import hide_secrets
 from mqlml.scoring import SERVED_MODEL
@@ -201,6 +202,20 @@ def test_a_third_takes_over_the_challenge(store: Store) -> None:
     logged = [log(store) for _ in range(3)]
     assert [version.aliases for version in logged] == [("champion",), ("challenger",), ("challenger",)]
     assert [v.aliases for v in list_versions(store, "leads")] == [("challenger",), (), ("champion",)]
+
+
+def test_versions_are_the_same_with_and_without_mlflow(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    for _ in range(3):
+        log(store)
+    MlflowClient(store.uri, store.uri).delete_model_version("leads", "2")
+    assert store.file is not None
+    direct = tracking._read_versions(store.file, "leads")
+    assert [version.version for version in direct] == [3, 1]  # none: the installed MLflow has other tables
+    assert direct == list_versions(store, "leads")
+    monkeypatch.setattr(tracking, "_read_versions", lambda *_: ())
+    assert direct == list_versions(store, "leads")
 
 
 def test_a_version_comes_back_as_the_bundle_it_was(filled: Store) -> None:

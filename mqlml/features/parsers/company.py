@@ -10,7 +10,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Literal
 
@@ -60,6 +60,7 @@ def normalize_domain(text: str | None) -> str | None:
     return None if match is None else match[1].lower()
 
 
+@lru_cache(maxsize=1 << 16)
 def mail_kind(text: str | None, added: MailLists | None = None) -> MailKind:
     """``free`` for a public mailbox, ``disposable`` for one to be thrown away, ``corporate`` for any other domain.
 
