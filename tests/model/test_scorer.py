@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from mqlml.errors import MqlmlError, PopulationError, ScorerError
-from mqlml.model import LeadScorer, SigmoidCalibrator
+from mqlml.model import Contributor, LeadScorer, SigmoidCalibrator
 from mqlml.model import scorer as scorer_module
 from tests.model.tables import make_table
 
@@ -265,6 +265,8 @@ def test_a_blend_is_what_its_formula_says() -> None:
     np.testing.assert_allclose(blend.decision_function(table), expected, atol=1e-12)
     matrix = blend.encoder_.transform(table)
     np.testing.assert_array_equal(blend.predict_matrix(matrix), blend.decision_function(table))
+    with_reasons, _ = Contributor(blend).predict_and_contribute(matrix)
+    np.testing.assert_array_equal(with_reasons, blend.decision_function(table))
     assert trees.linear_ is None
     assert linear.trees_ is None
     assert linear.used_features_ == set(table.columns)

@@ -20,6 +20,7 @@ from mqlml.model import LeadScorer
 from mqlml.policy import LabelOutcome, LabelPolicy
 from mqlml.registry import Bundle, Version, load_bundle, make_reference, save_bundle
 from mqlml.scoring import DISQUALIFIED, SCORE_COLUMNS, count_older, score, score_flat, write_table
+from mqlml.scoring.job import related_leads
 from mqlml.scoring.labels import _distinguish
 from mqlml.training import open_leads
 from tests import by_hand
@@ -389,3 +390,10 @@ def test_a_flat_table_without_open_rows(made: Made) -> None:
         score_flat(bundle, flat, flat_config(), as_of=AS_OF, scored_at=SCORED_AT)
     with pytest.raises(PopulationError, match="each of the 1 leads named has a label already"):
         score_flat(bundle, flat_table(), flat_config(), as_of=AS_OF, scored_at=SCORED_AT, lead_ids=["L000"])
+
+
+def test_leads_that_share_an_account_with_a_scored_one_are_related() -> None:
+    leads = pd.DataFrame({"lead_id": [1, 2, 3, 4, 5], "account_id": ["a", "a", None, "b", None]})
+    related = related_leads(leads, pd.Series([1, 3]))
+    assert related.tolist() == [True, True, True, False, False]
+    assert related_leads(leads.drop(columns="account_id"), pd.Series([1])).tolist() == [True] + [False] * 4
