@@ -300,7 +300,9 @@ def _varies(values: Floats) -> bool:
 def _digest(values: Floats) -> bytes:
     """A short name of a column's values, NaN included: two columns have the same only if they are equal."""
     # Adding 0 makes −0 a 0; the rewritten NaN has one bit pattern.
-    return hashlib.blake2b(np.where(np.isnan(values), np.nan, values + 0.0).tobytes(), digest_size=16).digest()
+    return hashlib.blake2b(
+        np.where(np.isnan(values), np.nan, values + 0.0).tobytes(), digest_size=16
+    ).digest()
 
 
 def _as_matrix(columns: list[Floats], n_rows: int) -> Floats:
