@@ -1,4 +1,4 @@
-"""Room 10, why: what one lead did and what moved its score, and which channels sales go with."""
+"""Room 10, why: what one lead did and what moved its score, which channels sales go with, which sources pay."""
 
 from mqlml.insight.attribution import Attribution, ChannelCredit
 from mqlml.insight.impact import Impact, measure_impact
@@ -23,6 +23,7 @@ from mqlml.insight.open_leads import (
     ProbabilityBand,
     summarize_open_leads,
 )
+from mqlml.insight.sources import Sources, SourceValue, value_sources
 
 __all__ = [
     "Attribution",
@@ -38,6 +39,8 @@ __all__ = [
     "PointsPercentile",
     "ProbabilityBand",
     "Reason",
+    "SourceValue",
+    "Sources",
     "TimelineEvent",
     "TrendPoint",
     "compare_moments",
@@ -46,4 +49,5 @@ __all__ = [
     "measure_impact",
     "read_timeline",
     "summarize_open_leads",
+    "value_sources",
 ]

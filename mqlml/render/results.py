@@ -13,7 +13,7 @@ from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
 from mqlml.features.catalogue import Unit
-from mqlml.insight import Attribution, Explanation
+from mqlml.insight import Attribution, Explanation, Sources
 from mqlml.journeys.quarantine import Notice, QuarantineGroup, TableCount
 from mqlml.results import Result
 from mqlml.training import (
@@ -44,6 +44,7 @@ __all__ = [
     "ReportResult",
     "ScoreCheckResult",
     "ScoreResult",
+    "SourcesResult",
     "TableResult",
     "TrainedVersion",
 ]
@@ -405,3 +406,13 @@ class AttributeResult(Attribution):
     """The config's name."""
     outcome: str
     """The stage that counts as a sale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourcesResult(Sources):
+    """``sources``: what a lead is worth, by source."""
+
+    model: str
+    """The config's name."""
+    outcome: str
+    """The stage that makes a customer."""
