@@ -199,6 +199,9 @@ def report(
             "--monitoring", metavar="FILE", help="What mqlml monitor --json printed, for a section."
         ),
     ] = None,
+    insight: Annotated[
+        bool, typer.Option("--insight", help="Read all tables and add the chapter on what pays.")
+    ] = False,
     config: ConfigPath = DEFAULT,
     model: Model = None,
     as_json: Json = False,
@@ -207,6 +210,6 @@ def report(
     from mqlml.commands import ReportOptions, write_report
     from mqlml.render import format_report
 
-    options = ReportOptions(form, scores, tables, monitoring)
-    result = write_report(config, out, model=model, options=options, progress=Terminal())
+    options = ReportOptions(form, scores, tables, monitoring, insight)
+    result = write_report(config, out, model=model, options=options, now=now(), progress=Terminal())
     show(result, format_report(result), as_json)

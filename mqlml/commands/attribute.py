@@ -7,10 +7,10 @@ import datetime as dt
 from pathlib import Path
 
 from mqlml.commands.check import read_data
+from mqlml.commands.insight import require_journeys
 from mqlml.config import read_config
 from mqlml.errors import ConfigError, UsageError
 from mqlml.insight.attribution import attribute_sales, touches_from_journeys
-from mqlml.journeys import Journeys
 from mqlml.progress import Progress
 from mqlml.render.results import AttributeResult
 from mqlml.times import parse_duration
@@ -37,12 +37,7 @@ def attribute_channels(
     if decay <= 0:
         raise UsageError(f"--half-life must be above 0; found {half_life!r}. Write it as 7d")
     config = read_config(config_path)
-    data = read_data(config, progress, now=now)
-    if not isinstance(data, Journeys):
-        raise UsageError(
-            "attribute needs tables of leads, events and outcomes; the config names one flat table, which has no "
-            "touches. Name the tables under data.leads, data.events and data.outcomes"
-        )
+    data = require_journeys(read_data(config, progress, now=now), "attribute")
     with progress.step("attribution"):
         found = attribute_sales(touches_from_journeys(data, config.problem), half_life=decay)
     values = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 
 from mqlml.commands.check import read_leads
 from mqlml.commands.inputs import load_model
+from mqlml.commands.insight import read_insight
 from mqlml.config import Config, read_config
 from mqlml.errors import UsageError
 from mqlml.evaluation.slices import find_group_column
@@ -45,12 +47,15 @@ class ReportOptions:
         A folder that gets a CSV file for each table; it is made where it does not exist.
     monitoring : path, optional
         What ``mqlml monitor --json`` printed about the version, for a section of the HTML page.
+    insight : bool
+        Whether to read the config's tables and add what pays.
     """
 
     format: ReportFormat = "html"
     scores: str | Path | None = None
     tables: str | Path | None = None
     monitoring: str | Path | None = None
+    insight: bool = False
 
 
 def write_report(
@@ -59,6 +64,7 @@ def write_report(
     *,
     model: str | None = None,
     options: ReportOptions | None = None,
+    now: dt.datetime,
     progress: Progress,
 ) -> ReportResult:
     """Write the report of the champion, or of the version named; ``report.html`` or ``report.md`` unless named.
@@ -68,7 +74,7 @@ def write_report(
     OutputError
         If a file or the folder of tables cannot be written.
     SourceError, ContractError
-        If the scores cannot be read, or, where there are scores, the leads.
+        If the scores cannot be read, or, where there are scores, the leads; with ``insight``, any table.
     """
     options = options or ReportOptions()
     config = read_config(config_path)
@@ -80,6 +86,7 @@ def write_report(
         open_leads = None
         if scores is not None:
             open_leads = summarize_open_leads(scores, _read_sources(config, bundle.plan.features))
+    insight = read_insight(config, bundle, now=now, progress=progress) if options.insight else None
     monitored = None if options.monitoring is None else _read_monitoring(options, version)
     if options.format == "html":
         text = render_report(
@@ -88,16 +95,21 @@ def write_report(
             run_id=version.run_id,
             monitored=monitored,
             open_leads=open_leads,
+            insight=insight,
         )
     else:
         text = render_markdown(
-            bundle.result, version=str(version.version), run_id=version.run_id, open_leads=open_leads
+            bundle.result,
+            version=str(version.version),
+            run_id=version.run_id,
+            open_leads=open_leads,
+            insight=insight,
         )
     written = []
     with progress.step("write"):
         write_text(text, target)
         if folder is not None:
-            for name, rows in list_tables(bundle.result, open_leads).items():
+            for name, rows in list_tables(bundle.result, open_leads, insight).items():
                 write_table(pd.DataFrame(rows), folder / f"{name}.csv")
                 written.append(name)
     return ReportResult(

@@ -23,6 +23,7 @@ from mqlml.insight.open_leads import (
     ProbabilityBand,
     summarize_open_leads,
 )
+from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.insight.sources import Sources, SourceValue, value_sources
 
 __all__ = [
@@ -32,10 +33,12 @@ __all__ = [
     "EarlierMoment",
     "Explanation",
     "Impact",
+    "InsightResults",
     "LogOdds",
     "OpenLeads",
     "OpenLeadsGroup",
     "OpenLeadsSplit",
+    "Piece",
     "PointsPercentile",
     "ProbabilityBand",
     "Reason",

@@ -333,6 +333,6 @@ def _open_values(
     found = {}
     for one in np.unique(code[code >= 0]).tolist():
         expected = float(chance[code == one].sum())
-        usual = float("nan") if draws.amount is None else float(draws.amount[:, one].mean())
+        usual = float("nan") if draws.amount is None else float(np.median(draws.amount[:, one]))
         found[one] = OpenValue(int((code == one).sum()), expected, expected * usual)
     return found, int((code < 0).sum())

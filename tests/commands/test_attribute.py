@@ -67,3 +67,17 @@ def test_a_wrong_half_life_is_said(
     assert (code, out) == (2, "")
     assert "--half-life" in err
     assert says in err
+
+
+def test_a_flat_table_is_refused_with_what_to_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "leads.csv").write_text("id,won,n\n1,1,1\n2,0,2\n", encoding="utf-8")
+    (tmp_path / "mqlml.yml").write_text(
+        "name: flat\ndata: {flat: {path: leads.csv, lead_id: id, label: won, positive: 1, order: n}}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(["attribute"], capsys)
+    assert (code, out) == (2, "")
+    assert "attribute needs tables of leads, events and outcomes" in err

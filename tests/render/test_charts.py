@@ -12,17 +12,15 @@ from hypothesis import strategies as st
 
 from mqlml.evaluation import CalibrationBand, Decile, Estimate, OverTimePeriod
 from mqlml.render.report.charts import (
-    Scale,
     Segment,
     calibration_chart,
     decile_chart,
     dot_grid,
     interval_bar,
-    nice_ticks,
     share_strip,
     time_chart,
-    zero_scale,
 )
+from mqlml.render.report.svg import Scale, nice_ticks, zero_scale
 
 unhurried = settings(deadline=None, max_examples=60)  # the machine may be busy
 SVG = "{http://www.w3.org/2000/svg}"

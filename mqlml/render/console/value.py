@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from mqlml.insight.attribution import METHODS, Method
+from mqlml.insight.attribution import METHODS
 from mqlml.render.console.common import columns
+from mqlml.render.report.attribution import CAUSES, METHOD_NAMES
 from mqlml.render.results import AttributeResult
 from mqlml.texts import format_number, format_percent, join_texts, pluralize
 
-__all__ = ["CAUSES", "METHOD_NAMES", "format_attribution"]
-
-METHOD_NAMES: dict[Method, str] = {
-    "first": "first touch",
-    "last": "last touch",
-    "linear": "linear",
-    "time_decay": "time decay",
-    "position": "position",
-    "markov": "Markov",
-    "shapley": "Shapley",
-}
-"""The methods as people call them."""
-
-CAUSES = "Credit says which channels leads saw before a sale, not that they caused it; only an experiment shows that."
-"""What attribution cannot say."""
+__all__ = ["format_attribution"]
 
 _DISAGREES = 2.0
 """Methods disagree about a channel if one gives it more than so many times what another gives."""

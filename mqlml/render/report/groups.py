@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mqlml.evaluation import Estimate, Fault, FitEngagementCell, ImportanceRow, Slice
-from mqlml.render.report.charts import predicted_bar, shape_line, zero_scale
+from mqlml.render.report.charts import predicted_bar, shape_line
+from mqlml.render.report.svg import zero_scale
 from mqlml.render.report.text import describe_age, mark_count, mark_interval, mark_percent
 from mqlml.texts import format_percent, is_known, join_texts
 

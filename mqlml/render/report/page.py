@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from mqlml.evaluation import Importance, TrainingResult
 from mqlml.features.wording import format_word
-from mqlml.insight import OpenLeads
+from mqlml.insight import InsightResults, OpenLeads
 from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
 from mqlml.monitoring import MonitorResult
 from mqlml.render.report import parts, thresholds
@@ -22,12 +22,13 @@ from mqlml.render.report.charts import (
     dot_grid,
     interval_bar,
     trend_chart,
-    zero_scale,
 )
 from mqlml.render.report.groups import fit_engagement_grid, slice_groups
+from mqlml.render.report.insight import describe_insight
 from mqlml.render.report.monitoring import describe_monitoring
 from mqlml.render.report.periods import over_time
 from mqlml.render.report.signals import DIRECTIONS, describe_signals
+from mqlml.render.report.svg import zero_scale
 from mqlml.render.report.text import (
     CONFIDENCE,
     Headline,
@@ -91,6 +92,7 @@ def render_report(
     monitored: MonitorResult | None = None,
     open_leads: OpenLeads | None = None,
     compared: CompareResult | None = None,
+    insight: InsightResults | None = None,
 ) -> str:
     """The report as HTML text.
 
@@ -106,6 +108,8 @@ def render_report(
         The leads that were last scored.
     compared : CompareResult, optional
         The version against the champion before it.
+    insight : InsightResults, optional
+        What pays.
 
     Returns
     -------
@@ -128,6 +132,7 @@ def render_report(
             snapshot="snapshots" if result.question.repeated else "leads",
             directions=DIRECTIONS,
             against=describe_against(compared),
+            insight=describe_insight(insight),
             leak_kinds=_KINDS,
             confidence=format_percent(CONFIDENCE),
             **_dates(result),

@@ -16,9 +16,10 @@ from mqlml.evaluation import (
     Metrics,
 )
 from mqlml.insight import OpenLeads
-from mqlml.render.report.charts import Scale, interval_bar, zero_scale
+from mqlml.render.report.charts import interval_bar
 from mqlml.render.report.groups import shape_of
 from mqlml.render.report.signals import format_level
+from mqlml.render.report.svg import Scale, zero_scale
 from mqlml.render.report.text import (
     describe_age,
     effect_kind,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mqlml.evaluation import Estimate, LearningPoint, OverTimePeriod
-from mqlml.render.report.charts import interval_bar, time_chart, zero_scale
+from mqlml.render.report.charts import interval_bar, time_chart
+from mqlml.render.report.svg import zero_scale
 from mqlml.render.report.text import has_interval, mark, mark_count, mark_number, short_date, value_of
 from mqlml.texts import format_percent, is_known, pluralize
 

@@ -1,0 +1,88 @@
+"""Every piece of what pays, computed from a config's data for the report."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mqlml.commands.check import read_data
+from mqlml.config import Config
+from mqlml.errors import PopulationError, UsageError
+from mqlml.insight import InsightResults
+from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
+from mqlml.insight.pieces import Piece
+from mqlml.journeys import FlatTable, Journeys
+from mqlml.progress import Progress
+from mqlml.registry import Bundle
+
+__all__ = ["InsightInputs", "compute_insight", "read_insight", "require_journeys"]
+
+
+@dataclass(frozen=True)
+class InsightInputs:
+    """What pieces are computed from.
+
+    Attributes
+    ----------
+    config : Config
+    data : Journeys or FlatTable
+        The tables that the config names.
+    bundle : Bundle
+        The version that the report is about.
+    """
+
+    config: Config
+    data: Journeys | FlatTable
+    bundle: Bundle
+
+
+def require_journeys(data: Journeys | FlatTable, command: str) -> Journeys:
+    """The tables of leads, events and outcomes.
+
+    Raises
+    ------
+    UsageError
+        If the config names one flat table; ``command`` is what the message calls the one who needs them.
+    """
+    if isinstance(data, Journeys):
+        return data
+    raise UsageError(
+        f"{command} needs tables of leads, events and outcomes; the config names one flat table, which has no "
+        "events and no dates. Name the tables under data.leads, data.events and data.outcomes"
+    )
+
+
+def _attribution(inputs: InsightInputs) -> Attribution:
+    journeys = require_journeys(inputs.data, "attribute")
+    return attribute_sales(touches_from_journeys(journeys, inputs.config.problem))
+
+
+_PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (("attribution", _attribution),)
+"""How each piece is computed; PopulationError and UsageError say that it does not apply."""
+
+
+def compute_insight(inputs: InsightInputs, progress: Progress) -> InsightResults:
+    """Every piece, or the reason why it does not apply."""
+    found: dict[str, Any] = {}
+    missing: dict[Piece, str] = {}
+    for piece, compute in _PIECES:
+        with progress.step(piece):
+            try:
+                found[piece] = compute(inputs)
+            except (PopulationError, UsageError) as error:
+                missing[piece] = f"{error}."
+    return InsightResults(**found, missing=missing)
+
+
+def read_insight(config: Config, bundle: Bundle, *, now: dt.datetime, progress: Progress) -> InsightResults:
+    """Read the config's tables and compute every piece.
+
+    Raises
+    ------
+    ContractError, SourceError, ConfigError
+        If the tables cannot be read.
+    """
+    data = read_data(config, progress, now=now)
+    return compute_insight(InsightInputs(config, data, bundle), progress)

@@ -1,0 +1,26 @@
+"""What pays, all pieces of one company together; a piece that does not apply is named with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from mqlml.insight.attribution import Attribution
+from mqlml.results import Result
+
+__all__ = ["PIECES", "InsightResults", "Piece"]
+
+Piece = Literal["attribution"]
+"""A piece is named as its field in `InsightResults`."""
+
+PIECES: tuple[Piece, ...] = get_args(Piece)
+
+
+@dataclass(frozen=True)
+class InsightResults(Result):
+    """What pays: one field a piece, None where it does not apply."""
+
+    attribution: Attribution | None = None
+    """How sales divide among channels."""
+    missing: dict[Piece, str] = field(default_factory=dict)
+    """Pieces that do not apply, each with the reason as one sentence for people."""

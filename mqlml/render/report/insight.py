@@ -1,0 +1,61 @@
+"""The report's chapter on what pays: a section for each piece, and why a piece is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mqlml.insight.pieces import InsightResults, Piece
+from mqlml.render.report.attribution import AttributionSection, describe_attribution, write_attribution
+from mqlml.render.report.rows import Row, escape_markdown, list_rows
+
+__all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_insight"]
+
+_TITLES: dict[Piece, str] = {"attribution": "Which channels do sales go with?"}
+"""What each piece answers."""
+
+
+@dataclass(frozen=True)
+class InsightChapter:
+    """What the chapter shows: a section for each piece, None where it does not apply.
+
+    Attributes
+    ----------
+    missing : tuple of (title, reason)
+        The pieces that do not apply.
+    """
+
+    attribution: AttributionSection | None
+    missing: tuple[tuple[str, str], ...]
+
+
+def describe_insight(found: InsightResults | None) -> InsightChapter | None:
+    """The sections of the chapter; None without results."""
+    if found is None:
+        return None
+    return InsightChapter(
+        attribution=None if found.attribution is None else describe_attribution(found.attribution),
+        missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
+    )
+
+
+def write_insight(found: InsightResults | None) -> list[str]:
+    """The chapter as lines of Markdown; none without results."""
+    chapter = describe_insight(found)
+    if chapter is None:
+        return []
+    sections = [write_attribution(chapter.attribution)] if chapter.attribution else []
+    lines = ["", "## What pays"]
+    for section in sections:
+        lines += ["", *section]
+    if chapter.missing:
+        lines += ["", "### Left out", ""]
+        lines += [f"- **{title}** {escape_markdown(reason)}" for title, reason in chapter.missing]
+    return lines
+
+
+def list_insight_tables(found: InsightResults | None) -> dict[str, Iterable[Row]]:
+    """The tables of the pieces by name."""
+    if found is None:
+        return {}
+    return {"attribution": list_rows(found.attribution.channels if found.attribution else ())}

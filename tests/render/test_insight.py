@@ -1,0 +1,67 @@
+"""The chapter on what pays says what its pieces found, and why a piece is missing; without results there is none."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from mqlml.insight import InsightResults
+from mqlml.insight.attribution import attribute_sales, touches_from_paths
+from mqlml.render import list_tables, render_markdown, render_report
+from tests.render.report_samples import normal
+from tests.render.test_page import Page
+
+CREDIT = attribute_sales(
+    touches_from_paths(
+        [("Google",), ("Mail <b>",), ("Google", "Mail <b>"), ("Google",)],
+        won=[20, 10, 10, 0],
+        lost=[0, 0, 0, 10],
+    )
+)
+"""Ten times the field's example: 24 and 16 sales by the Markov chain, 25 and 15 by Shapley."""
+
+FOUND = InsightResults(attribution=CREDIT)
+
+
+def test_without_results_there_is_no_chapter() -> None:
+    assert "What pays" not in render_report(normal())
+    assert "What pays" not in render_markdown(normal())
+    assert "attribution" not in list_tables(normal())
+
+
+def test_the_page_holds_every_number_of_the_table() -> None:
+    page = Page(render_report(normal(), insight=FOUND))
+    assert "Google goes with the most sales: 20.0 to 30.0 of 40 sales, depending on the method." in page.text
+    assert "only an experiment shows that." in page.text
+    numbers = [shown for _, shown in page.numbers]
+    for channel in CREDIT.channels:
+        for credit in channel.credit.values():
+            assert f"{credit.value:.1f}" in numbers
+    assert set(page.references) <= set(page.ids)
+    assert max(page.ids.values()) == 1
+    assert "<b>" not in render_report(normal(), insight=FOUND).split('id="pays"')[1].split("</section>")[0]
+
+
+def test_the_chart_has_a_mark_for_each_method_and_channel() -> None:
+    page = render_report(normal(), insight=FOUND)
+    legend, channels = 6, 2  # without times there is no time decay
+    assert len(re.findall('class="method[^"]*"', page)) == legend * (1 + channels)
+
+
+def test_markdown_and_tables_hold_the_same() -> None:
+    text = render_markdown(normal(), insight=FOUND)
+    assert "## What pays" in text
+    assert "| Google | 40 | 30 | 30.0 | 20.0 | 25.0 | 25.0 | 24.0 | 25.0 |" in text
+    (first, second) = list_tables(normal(), insight=FOUND)["attribution"]
+    assert (first["channel"], second["channel"]) == ("Google", "Mail <b>")
+    assert first["credit_markov_value"] == pytest.approx(24)
+    assert second["credit_shapley_value"] == pytest.approx(15)
+
+
+def test_a_missing_piece_is_named_with_its_reason() -> None:
+    found = InsightResults(missing={"attribution": "The events have no channel."})
+    for text in (render_report(normal(), insight=found), render_markdown(normal(), insight=found)):
+        assert "The events have no channel." in text
+        assert "Which channels do sales go with?" in text
+    assert "attribution" not in list_tables(normal(), insight=found)
