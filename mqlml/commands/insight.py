@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mqlml.commands.check import read_data
+from mqlml.commands.sources import choose_source_column, read_spend_rows
 from mqlml.config import Config
 from mqlml.errors import PopulationError, UsageError
-from mqlml.insight import InsightResults
+from mqlml.insight import InsightResults, Sources, value_sources
 from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
 from mqlml.insight.pieces import Piece
 from mqlml.journeys import FlatTable, Journeys
@@ -59,7 +60,16 @@ def _attribution(inputs: InsightInputs) -> Attribution:
     return attribute_sales(touches_from_journeys(journeys, inputs.config.problem))
 
 
-_PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (("attribution", _attribution),)
+def _sources(inputs: InsightInputs) -> Sources:
+    journeys = require_journeys(inputs.data, "sources")
+    column = choose_source_column(journeys, None)
+    return value_sources(journeys, inputs.config.problem, column=column, spend=read_spend_rows(inputs.config))
+
+
+_PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
+    ("attribution", _attribution),
+    ("sources", _sources),
+)
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""
 
 

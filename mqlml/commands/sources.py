@@ -72,15 +72,20 @@ def choose_source_column(journeys: Journeys, by: str | None) -> str:
         If there is none.
     """
     columns = [str(column) for column in journeys.leads.columns if column not in ("lead_id", "created_at")]
-    found = find_source_column(journeys.leads) if by is None else by if by in columns else None
-    if found is None:
-        near = difflib.get_close_matches(by or "source", columns, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"columns are {', '.join(map(repr, columns[:12]))}"
-        asked = (
-            "no column of the leads is called like a source" if by is None else f"there is no column {by!r}"
-        )
-        raise UsageError(f"--by must name the column of the leads that holds the source; {asked}; {hint}")
-    return found
+    shown = f"columns are {', '.join(map(repr, columns[:12]))}" if columns else "there is no further column"
+    if by is None:
+        found = find_source_column(journeys.leads)
+        if found is None:
+            raise UsageError(
+                "sources needs a column of the leads that says where a lead came from; none is called like one "
+                f"({shown}). Name it, as mqlml sources --by COLUMN"
+            )
+        return found
+    if by not in columns:
+        near = difflib.get_close_matches(by, columns, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else shown
+        raise UsageError(f"--by must name a column of the leads; there is no {by!r}; {hint}")
+    return by
 
 
 def read_spend_rows(config: Config) -> SpendRows | None:
