@@ -17,7 +17,7 @@ from mqlml.insight.pooling import draw_amounts, draw_rates
 from mqlml.insight.spend import PeriodDraws, SourceCost, SpendPeriod, SpendRows, compare_costs, match_spend
 from mqlml.journeys import Journeys
 from mqlml.results import Number, Result
-from mqlml.times import DAY, NEVER, format_duration, format_instant, to_microseconds
+from mqlml.times import DAY, NEVER, format_duration, format_instant, to_clock, to_microseconds
 from mqlml.training.snapshots import conversion_times, creation_times, group_leads, stage_times
 from mqlml.types import Floats, Ints, Mask
 
@@ -164,7 +164,7 @@ def value_sources(
     average = _estimate(draws.value @ (number / number.sum()))
     counted = leads.mature & leads.customer
     revenue = np.bincount(leads.source, np.where(counted, np.nan_to_num(leads.amount), 0), len(leads.names))
-    period, costs = (None, {}) if spend is None else _compare(leads, spend, journeys, n_draws, random_state)
+    period, costs = (None, {}) if spend is None else _compare(leads, draws, spend, journeys, random_state)
     opened, elsewhere = (
         ({}, 0) if scores is None else _open_values(leads, journeys.leads, column, scores, draws)
     )
@@ -300,13 +300,20 @@ def _compare_intervals(value: Estimate, other: float) -> Comparison:
 
 
 def _compare(
-    leads: _Leads, spend: SpendRows, journeys: Journeys, n_draws: int, random_state: int
+    leads: _Leads, draws: _Draws, spend: SpendRows, journeys: Journeys, random_state: int
 ) -> tuple[SpendPeriod, dict[int, SourceCost]]:
-    """Costs beside the value of the leads that were created in the period of the spend."""
+    """Costs beside the value of the leads that were created in the period of the spend.
+
+    Where these have no customer, or too few amounts, their value is taken to be that of all leads, as in ``draws``.
+    """
     matched = match_spend(spend, leads.names, journeys.observed_until)
-    inside = (leads.created >= matched.start) & (leads.created < matched.until)
+    day = to_clock(leads.created, spend.zone) // DAY
+    inside = (day >= matched.start) & (day < matched.until)
     own = bool((inside & leads.mature & leads.customer).any())
-    draws = _draw(leads, inside & leads.mature if own else leads.mature, n_draws, random_state)
+    if own:
+        period = _draw(leads, inside & leads.mature, len(draws.value), random_state)
+        own = (period.amount is None) == (draws.amount is None)
+        draws = period if own else draws
     return compare_costs(
         matched,
         leads.names,

@@ -15,7 +15,7 @@ from mqlml.evaluation import Estimate
 from mqlml.evaluation.bootstrap import make_estimate
 from mqlml.results import Number, Result
 from mqlml.texts import normalize_name
-from mqlml.times import DAY, from_microseconds, to_microseconds
+from mqlml.times import DAY, from_microseconds, month_starts, months_since_1970, to_clock, to_microseconds
 from mqlml.types import Floats, Ints
 
 __all__ = [
@@ -97,7 +97,7 @@ class SpendPeriod(Result):
     mature_leads: int
     """Those of them whose outcome is known."""
     from_period: bool
-    """Whether values are those of the period's own leads; those of all leads where it has no customer yet."""
+    """Whether values are those of the period's own leads; those of all leads where it has too few customers yet."""
     returns: Estimate | None
     """Revenue of the sources that cost something, per unit of money spent on all; null without amounts."""
     in_vain: tuple[SpentInVain, ...]
@@ -116,8 +116,7 @@ class MatchedSpend:
 
     Attributes
     ----------
-    start, until : microseconds; the period is half-open.
-    first, last : its first day and the day after its last.
+    start, until : its first day and the day after its last, in days since 1970.
     spent : array of shape (n_sources,)
     unmatched : by name, what was spent on sources that no lead has.
     later : what was spent in days, weeks or months that were not over at the end of the data.
@@ -125,8 +124,6 @@ class MatchedSpend:
 
     start: int
     until: int
-    first: dt.date
-    last: dt.date
     spent: Floats
     unmatched: dict[str, float]
     later: float
@@ -145,12 +142,12 @@ def match_spend(spend: SpendRows, names: Sequence[str | None], observed_until: d
     """
     rows = spend.rows
     ends = _ends(rows["day"].to_numpy(np.int64))
-    end = pd.Timestamp(observed_until).tz_convert(spend.zone).tz_localize(None).to_datetime64()
-    over = ends <= end.astype("datetime64[D]").astype(np.int64)
+    end = int(to_clock(np.array([to_microseconds(observed_until)]), spend.zone)[0]) // DAY
+    over = ends <= end
     if not over.any():
         raise PopulationError(
-            f"spend must have rows of days that are over at the end of the data, {observed_until:%Y-%m-%d}; found "
-            f"none among {len(rows):,}. Bring spend of earlier days"
+            f"spend must have rows of days that are over at the end of the data, {_date(end)}; found none among "
+            f"{len(rows):,}. Bring spend of earlier days"
         )
     exact = {name: code for code, name in enumerate(names) if name is not None}
     alike: dict[str, int] = {}
@@ -159,30 +156,24 @@ def match_spend(spend: SpendRows, names: Sequence[str | None], observed_until: d
     spent = np.zeros(len(names))
     unmatched: dict[str, float] = {}
     totals = rows[over].groupby("source", sort=True)["cost"].sum()
-    for name, cost in totals.items():
-        at = exact.get(str(name), alike.get(normalize_name(str(name))))
+    for called, cost in zip(map(str, totals.index), totals, strict=True):
+        at = exact.get(called, alike.get(normalize_name(called)))
         if at is None:
-            unmatched[str(name)] = float(cost)
+            unmatched[called] = float(cost)
         else:
             spent[at] += float(cost)
-    first, last = _date(int(rows["day"][over].min())), _date(int(ends[over].max()))
-    start, until = (
-        to_microseconds(pd.Timestamp(day).tz_localize(spend.zone).to_pydatetime()) for day in (first, last)
-    )
     later = float(rows["cost"][~over].sum())
-    return MatchedSpend(start, until, first, last, spent, unmatched, later)
+    return MatchedSpend(int(rows["day"][over].min()), int(ends[over].max()), spent, unmatched, later)
 
 
 def _ends(day: Ints) -> Ints:
     """The day after the last that each row stands for."""
     distinct = np.unique(day)
-    gaps = np.diff(distinct)
-    if len(gaps) and (gaps >= _DAYS_OF_A_MONTH).all():
-        dates = day.astype("datetime64[D]")
-        months = dates.astype("datetime64[M]")
-        if len(np.unique(dates - months.astype("datetime64[D]"))) == 1:
-            of_month = dates - months.astype("datetime64[D]")
-            return np.asarray(((months + 1).astype("datetime64[D]") + of_month).astype(np.int64))
+    gaps = distinct[1:] - distinct[:-1]
+    month = months_since_1970(day * DAY)
+    of_month = day - month_starts(month) // DAY
+    if len(gaps) and (gaps >= _DAYS_OF_A_MONTH).all() and len(np.unique(of_month)) == 1:
+        return month_starts(month + 1) // DAY + of_month
     weeks = len(gaps) > 0 and (gaps % _DAYS_OF_A_WEEK == 0).all()
     return day + (_DAYS_OF_A_WEEK if weeks else 1)
 
@@ -243,8 +234,8 @@ def compare_costs(
     spent = float(matched.spent.sum() + sum(matched.unmatched.values()))
     paid = np.where(matched.spent > 0, number, 0).astype(np.float64)
     return SpendPeriod(
-        start=matched.first.isoformat(),
-        until=matched.last.isoformat(),
+        start=_date(matched.start).isoformat(),
+        until=_date(matched.until).isoformat(),
         spent=spent,
         leads=int(number.sum()),
         mature_leads=mature,

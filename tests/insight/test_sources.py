@@ -139,7 +139,15 @@ def test_costs_by_hand() -> None:
     assert period.returns.value == pytest.approx(ads.value.value * 16 / 270)
 
 
-def test_spend_of_a_period_without_customers_is_compared_with_all_leads() -> None:
+def test_spend_of_a_period_with_too_few_customers_is_compared_with_all_leads() -> None:
+    few = value(
+        make_journeys(BY_HAND), spend=make_spend([("ads", "2025-01-01", 5.0), ("ads", "2025-01-02", 5.0)])
+    )
+    assert few.spend is not None
+    assert (few.spend.mature_leads, few.spend.from_period) == (8, True)
+    one = value(make_journeys(BY_HAND), spend=make_spend([("ads", "2025-01-04", 5.0)]))
+    assert one.spend is not None
+    assert (one.spend.mature_leads, one.spend.from_period) == (3, False)  # one amount tells no spread
     spend = make_spend([("ads", "2025-12-10", 1000.0), ("ads", "2025-12-20", 1000.0)])
     found = value(make_journeys(BY_HAND), spend=spend)
     ads = by_name(found)["ads"]
@@ -164,13 +172,19 @@ def test_spend_of_a_period_without_customers_is_compared_with_all_leads() -> Non
 )
 def test_the_last_row_stands_for_its_month_or_week(days: list[str], until: dt.date) -> None:
     matched = match_spend(make_spend([("a", day, 1.0) for day in days]), ("a",), END)
-    assert matched.last == until
+    assert dt.date(1970, 1, 1) + dt.timedelta(days=matched.until) == until
 
 
 def test_days_of_spend_are_days_of_the_zone() -> None:
-    rows = make_spend([("a", "2025-07-01", 1.0), ("a", "2025-07-02", 1.0)])
-    matched = match_spend(SpendRows(rows.rows, "America/New_York"), ("a",), END)
-    assert matched.start == int(pd.Timestamp("2025-07-01 04:00", tz="UTC").value // 1000)
+    """Leads come in at midnight in UTC, which is still the day before in New York."""
+    rows = make_spend([("ads", "2025-01-01", 1.0), ("ads", "2025-01-02", 1.0)]).rows
+    leads = {
+        zone: value(make_journeys(BY_HAND), spend=SpendRows(rows, zone)).spend
+        for zone in ("UTC", "America/New_York")
+    }
+    assert leads["UTC"] is not None
+    assert leads["America/New_York"] is not None
+    assert (leads["UTC"].leads, leads["America/New_York"].leads) == (8, 7)
 
 
 def test_a_small_source_does_not_win_by_luck() -> None:

@@ -163,7 +163,9 @@ def describe_period(period: SpendPeriod) -> list[Markup]:
     lines = [text + back]
     if not period.from_period:
         lines.append(
-            Markup("No lead of this time is a known customer yet, so values are those of all earlier leads.")
+            Markup(
+                "Too few leads of this time are known customers yet, so values are those of all earlier leads."
+            )
         )
     if period.in_vain:
         names = [f"{one.source} ({format_money(one.spent)})" for one in period.in_vain]
