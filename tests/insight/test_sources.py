@@ -141,10 +141,10 @@ def test_costs_by_hand() -> None:
 
 def test_spend_of_a_period_with_too_few_customers_is_compared_with_all_leads() -> None:
     few = value(
-        make_journeys(BY_HAND), spend=make_spend([("ads", "2025-01-01", 5.0), ("ads", "2025-01-02", 5.0)])
+        make_journeys(BY_HAND), spend=make_spend([("ads", "2025-01-01", 5.0), ("ads", "2025-01-03", 5.0)])
     )
     assert few.spend is not None
-    assert (few.spend.mature_leads, few.spend.from_period) == (8, True)
+    assert (few.spend.mature_leads, few.spend.from_period) == (11, True)
     one = value(make_journeys(BY_HAND), spend=make_spend([("ads", "2025-01-04", 5.0)]))
     assert one.spend is not None
     assert (one.spend.mature_leads, one.spend.from_period) == (3, False)  # one amount tells no spread
