@@ -14,6 +14,7 @@ from mqlml.commands.report import ReportOptions, write_report
 from mqlml.commands.reproduce import reproduce
 from mqlml.commands.retrain import retrain
 from mqlml.commands.score import ScoreOptions, check_score, score_leads
+from mqlml.commands.sources import value_lead_sources
 from mqlml.commands.table import write_training_table
 from mqlml.commands.train import register, train_version
 from mqlml.registry.holdout_log import Logbook
@@ -43,6 +44,7 @@ __all__ = [
     "score_leads",
     "show_history",
     "train_version",
+    "value_lead_sources",
     "write_lead_page",
     "write_report",
     "write_training_table",

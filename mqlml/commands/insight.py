@@ -9,9 +9,10 @@ from typing import Any
 
 from mqlml.commands.check import make_table, read_data
 from mqlml.commands.points import compute_points
+from mqlml.commands.sources import choose_source_column, read_spend_rows
 from mqlml.config import Config
 from mqlml.errors import PopulationError, UsageError
-from mqlml.insight import InsightResults, PointsTable
+from mqlml.insight import InsightResults, PointsTable, Sources, value_sources
 from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
 from mqlml.insight.pieces import Piece
 from mqlml.journeys import FlatTable, Journeys
@@ -65,9 +66,16 @@ def _points(inputs: InsightInputs) -> PointsTable:
     return compute_points(inputs.config, inputs.data, table, inputs.bundle, Silent())
 
 
+def _sources(inputs: InsightInputs) -> Sources:
+    journeys = require_journeys(inputs.data, "sources")
+    column = choose_source_column(journeys, None)
+    return value_sources(journeys, inputs.config.problem, column=column, spend=read_spend_rows(inputs.config))
+
+
 _PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
     ("attribution", _attribution),
     ("points", _points),
+    ("sources", _sources),
 )
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""
 

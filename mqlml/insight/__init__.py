@@ -1,4 +1,4 @@
-"""Room 10, why: what one lead did and what moved its score, and which channels sales go with."""
+"""Room 10, why: what one lead did and what moved its score, which channels sales go with, which sources pay."""
 
 from mqlml.insight.attribution import Attribution, ChannelCredit
 from mqlml.insight.impact import Impact, measure_impact
@@ -27,6 +27,7 @@ from mqlml.insight.open_leads import (
 from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.insight.points import PointsRow, PointsTable, ScaleStep
 from mqlml.insight.points_evaluation import PointsEvaluation, PointsLabel, PointsLoss
+from mqlml.insight.sources import Sources, SourceValue, value_sources
 
 __all__ = [
     "Attribution",
@@ -51,6 +52,8 @@ __all__ = [
     "ProbabilityBand",
     "Reason",
     "ScaleStep",
+    "SourceValue",
+    "Sources",
     "TimelineEvent",
     "TrendPoint",
     "compare_moments",
@@ -59,4 +62,5 @@ __all__ = [
     "measure_impact",
     "read_timeline",
     "summarize_open_leads",
+    "value_sources",
 ]

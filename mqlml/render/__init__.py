@@ -9,6 +9,7 @@ from mqlml.render.console.common import (
     format_table,
 )
 from mqlml.render.console.explain import format_backtest, format_explain
+from mqlml.render.console.sources import format_sources
 from mqlml.render.console.train import format_train
 from mqlml.render.console.value import format_attribution, format_points
 from mqlml.render.console.versions import (
@@ -66,6 +67,7 @@ __all__ = [
     "format_retrain",
     "format_score",
     "format_score_check",
+    "format_sources",
     "format_table",
     "format_train",
     "list_tables",

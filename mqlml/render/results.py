@@ -13,7 +13,7 @@ from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
 from mqlml.features.catalogue import Unit
-from mqlml.insight import Attribution, Explanation, PointsTable
+from mqlml.insight import Attribution, Explanation, PointsTable, Sources
 from mqlml.journeys.quarantine import Notice, QuarantineGroup, TableCount
 from mqlml.results import Result
 from mqlml.training import (
@@ -45,6 +45,7 @@ __all__ = [
     "ReportResult",
     "ScoreCheckResult",
     "ScoreResult",
+    "SourcesResult",
     "TableResult",
     "TrainedVersion",
 ]
@@ -418,3 +419,13 @@ class PointsResult(PointsTable):
     """The version that it was distilled from; null without one."""
     out: str | None
     """The file that was written, if any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourcesResult(Sources):
+    """``sources``: what a lead is worth, by source."""
+
+    model: str
+    """The config's name."""
+    outcome: str
+    """The stage that makes a customer."""

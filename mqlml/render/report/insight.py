@@ -9,12 +9,14 @@ from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.render.report.attribution import AttributionSection, describe_attribution, write_attribution
 from mqlml.render.report.points import PointsSection, describe_points, write_points
 from mqlml.render.report.rows import Row, escape_markdown, list_rows
+from mqlml.render.report.sources import SourcesSection, describe_sources, write_sources
 
 __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_insight"]
 
 _TITLES: dict[Piece, str] = {
     "attribution": "Which channels do sales go with?",
     "points": "Which points for a CRM?",
+    "sources": "Which sources pay?",
 }
 """What each piece answers."""
 
@@ -31,6 +33,7 @@ class InsightChapter:
 
     attribution: AttributionSection | None
     points: PointsSection | None
+    sources: SourcesSection | None
     missing: tuple[tuple[str, str], ...]
 
 
@@ -41,6 +44,7 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
     return InsightChapter(
         attribution=None if found.attribution is None else describe_attribution(found.attribution),
         points=None if found.points is None else describe_points(found.points),
+        sources=None if found.sources is None else describe_sources(found.sources),
         missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
     )
 
@@ -52,6 +56,7 @@ def write_insight(found: InsightResults | None) -> list[str]:
         return []
     sections = [write_attribution(chapter.attribution)] if chapter.attribution else []
     sections += [write_points(found.points)] if found.points else []
+    sections += [write_sources(chapter.sources)] if chapter.sources else []
     lines = ["", "## What pays"]
     for section in sections:
         lines += ["", *section]
@@ -69,4 +74,5 @@ def list_insight_tables(found: InsightResults | None) -> dict[str, Iterable[Row]
         "attribution": list_rows(found.attribution.channels if found.attribution else ()),
         "points": list_rows(found.points.rows if found.points else ()),
         "points_scale": list_rows(found.points.scale if found.points else ()),
+        "sources": list_rows(found.sources.sources if found.sources else ()),
     }
