@@ -7,15 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mqlml.commands.check import read_data
+from mqlml.commands.check import make_table, read_data
+from mqlml.commands.points import compute_points
 from mqlml.commands.sources import choose_source_column, read_spend_rows
 from mqlml.config import Config
 from mqlml.errors import PopulationError, UsageError
-from mqlml.insight import InsightResults, Sources, value_sources
+from mqlml.insight import InsightResults, PointsTable, Sources, value_sources
 from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
 from mqlml.insight.pieces import Piece
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.progress import Progress
+from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle
 
 __all__ = ["InsightInputs", "compute_insight", "read_insight", "require_journeys"]
@@ -66,9 +67,15 @@ def _sources(inputs: InsightInputs) -> Sources:
     return value_sources(journeys, inputs.config.problem, column=column, spend=read_spend_rows(inputs.config))
 
 
+def _points(inputs: InsightInputs) -> PointsTable:
+    table = make_table(inputs.data, inputs.config, Silent())
+    return compute_points(inputs.config, inputs.data, table, inputs.bundle, Silent())
+
+
 _PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
     ("attribution", _attribution),
     ("sources", _sources),
+    ("points", _points),
 )
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from mqlml.insight.attribution import Attribution
+from mqlml.insight.points import PointsTable
 from mqlml.insight.sources import Sources
 from mqlml.results import Result
 
 __all__ = ["PIECES", "InsightResults", "Piece"]
 
-Piece = Literal["attribution", "sources"]
+Piece = Literal["attribution", "sources", "points"]
 """A piece is named as its field in `InsightResults`."""
 
 PIECES: tuple[Piece, ...] = get_args(Piece)
@@ -25,5 +26,7 @@ class InsightResults(Result):
     """How sales divide among channels."""
     sources: Sources | None = None
     """What a lead from each source is worth."""
+    points: PointsTable | None = None
+    """A points table for a CRM."""
     missing: dict[Piece, str] = field(default_factory=dict)
     """Pieces that do not apply, each with the reason as one sentence for people."""
