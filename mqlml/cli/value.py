@@ -1,4 +1,4 @@
-"""Commands about what pays: how sales divide among channels, what leads are worth, points for a CRM."""
+"""Commands about what pays: channels, sources, and points for a CRM."""
 
 from __future__ import annotations
 
@@ -34,30 +34,6 @@ def attribute(
     show(result, format_attribution(result), as_json)
 
 
-@app.command(short_help="Make a points table for a CRM.", epilog="Example: mqlml points --out points.csv")
-def points(
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", metavar="FILE", help="Write the rows as .csv, or everything as Markdown (.md)."
-        ),
-    ] = None,
-    config: ConfigPath = DEFAULT,
-    model: Model = None,
-    as_json: Json = False,
-) -> None:
-    """Give a few conditions whole points, distilled from the model, and test them on later leads.
-
-    With too few conversions for a model, points come from your own conversion rates, and it says when there will be
-    enough.
-    """
-    from mqlml.commands import make_points
-    from mqlml.render import format_points
-
-    result = make_points(config, model=model, out=out, now=now(), progress=Terminal())
-    show(result, format_points(result), as_json)
-
-
 @app.command(
     short_help="Show what a lead from each source is worth.",
     epilog="Example: mqlml sources --by lead_source --scores scores.parquet",
@@ -87,3 +63,27 @@ def sources(
 
     result = value_lead_sources(config, by=by, scores=scores, now=now(), progress=Terminal())
     show(result, format_sources(result), as_json)
+
+
+@app.command(short_help="Make a points table for a CRM.", epilog="Example: mqlml points --out points.csv")
+def points(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Write the rows as .csv, or everything as Markdown (.md)."
+        ),
+    ] = None,
+    config: ConfigPath = DEFAULT,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Give a few conditions whole points, distilled from the model, and test them on later leads.
+
+    With too few conversions for a model, points come from your own conversion rates, and it says when there will be
+    enough.
+    """
+    from mqlml.commands import make_points
+    from mqlml.render import format_points
+
+    result = make_points(config, model=model, out=out, now=now(), progress=Terminal())
+    show(result, format_points(result), as_json)

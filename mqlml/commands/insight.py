@@ -61,21 +61,21 @@ def _attribution(inputs: InsightInputs) -> Attribution:
     return attribute_sales(touches_from_journeys(journeys, inputs.config.problem))
 
 
-def _points(inputs: InsightInputs) -> PointsTable:
-    table = make_table(inputs.data, inputs.config, Silent())
-    return compute_points(inputs.config, inputs.data, table, inputs.bundle, Silent())
-
-
 def _sources(inputs: InsightInputs) -> Sources:
     journeys = require_journeys(inputs.data, "sources")
     column = choose_source_column(journeys, None)
     return value_sources(journeys, inputs.config.problem, column=column, spend=read_spend_rows(inputs.config))
 
 
+def _points(inputs: InsightInputs) -> PointsTable:
+    table = make_table(inputs.data, inputs.config, Silent())
+    return compute_points(inputs.config, inputs.data, table, inputs.bundle, Silent())
+
+
 _PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
     ("attribution", _attribution),
-    ("points", _points),
     ("sources", _sources),
+    ("points", _points),
 )
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""
 

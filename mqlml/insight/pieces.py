@@ -12,7 +12,7 @@ from mqlml.results import Result
 
 __all__ = ["PIECES", "InsightResults", "Piece"]
 
-Piece = Literal["attribution", "points", "sources"]
+Piece = Literal["attribution", "sources", "points"]
 """A piece is named as its field in `InsightResults`."""
 
 PIECES: tuple[Piece, ...] = get_args(Piece)
@@ -24,9 +24,9 @@ class InsightResults(Result):
 
     attribution: Attribution | None = None
     """How sales divide among channels."""
-    points: PointsTable | None = None
-    """A points table for a CRM."""
     sources: Sources | None = None
     """What a lead from each source is worth."""
+    points: PointsTable | None = None
+    """A points table for a CRM."""
     missing: dict[Piece, str] = field(default_factory=dict)
     """Pieces that do not apply, each with the reason as one sentence for people."""

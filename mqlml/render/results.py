@@ -410,6 +410,16 @@ class AttributeResult(Attribution):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourcesResult(Sources):
+    """``sources``: what a lead is worth, by source."""
+
+    model: str
+    """The config's name."""
+    outcome: str
+    """The stage that makes a customer."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PointsResult(PointsTable):
     """``points``: a points table for a CRM without a model of its own."""
 
@@ -419,13 +429,3 @@ class PointsResult(PointsTable):
     """The version that it was distilled from; null without one."""
     out: str | None
     """The file that was written, if any."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourcesResult(Sources):
-    """``sources``: what a lead is worth, by source."""
-
-    model: str
-    """The config's name."""
-    outcome: str
-    """The stage that makes a customer."""

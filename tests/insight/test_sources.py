@@ -139,6 +139,27 @@ def test_costs_by_hand() -> None:
     assert period.returns.value == pytest.approx(ads.value.value * 16 / 270)
 
 
+def test_a_verdict_needs_the_whole_interval() -> None:
+    """Costs just inside either end of the interval cannot be told from the value; costs just outside can."""
+    first = by_name(value(make_journeys(BY_HAND), spend=spend_on_ads(1.0)))["ads"].cost
+    assert first is not None
+    assert first.value is not None
+    for per_lead, verdict in (
+        (first.value.low * 0.99, "pays"),
+        (first.value.low * 1.01, "unclear"),
+        (first.value.high * 0.99, "unclear"),
+        (first.value.high * 1.01, "loses"),
+    ):
+        cost = by_name(value(make_journeys(BY_HAND), spend=spend_on_ads(per_lead)))["ads"].cost
+        assert cost is not None
+        assert (cost.verdict, cost.per_lead) == (verdict, pytest.approx(per_lead))
+
+
+def spend_on_ads(per_lead: float) -> SpendRows:
+    """Sixteen leads from ads come in within these ten days."""
+    return make_spend([("ads", "2025-01-01", 8 * per_lead), ("ads", "2025-01-10", 8 * per_lead)])
+
+
 def test_spend_of_a_period_with_too_few_customers_is_compared_with_all_leads() -> None:
     few = value(
         make_journeys(BY_HAND), spend=make_spend([("ads", "2025-01-01", 5.0), ("ads", "2025-01-03", 5.0)])

@@ -15,8 +15,8 @@ __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_i
 
 _TITLES: dict[Piece, str] = {
     "attribution": "Which channels do sales go with?",
-    "points": "Which points for a CRM?",
     "sources": "Which sources pay?",
+    "points": "Which points for a CRM?",
 }
 """What each piece answers."""
 
@@ -32,8 +32,8 @@ class InsightChapter:
     """
 
     attribution: AttributionSection | None
-    points: PointsSection | None
     sources: SourcesSection | None
+    points: PointsSection | None
     missing: tuple[tuple[str, str], ...]
 
 
@@ -43,8 +43,8 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
         return None
     return InsightChapter(
         attribution=None if found.attribution is None else describe_attribution(found.attribution),
-        points=None if found.points is None else describe_points(found.points),
         sources=None if found.sources is None else describe_sources(found.sources),
+        points=None if found.points is None else describe_points(found.points),
         missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
     )
 
@@ -55,8 +55,8 @@ def write_insight(found: InsightResults | None) -> list[str]:
     if found is None or chapter is None:
         return []
     sections = [write_attribution(chapter.attribution)] if chapter.attribution else []
-    sections += [write_points(found.points)] if found.points else []
     sections += [write_sources(chapter.sources)] if chapter.sources else []
+    sections += [write_points(found.points)] if found.points else []
     lines = ["", "## What pays"]
     for section in sections:
         lines += ["", *section]
@@ -72,7 +72,7 @@ def list_insight_tables(found: InsightResults | None) -> dict[str, Iterable[Row]
         return {}
     return {
         "attribution": list_rows(found.attribution.channels if found.attribution else ()),
+        "sources": list_rows(found.sources.sources if found.sources else ()),
         "points": list_rows(found.points.rows if found.points else ()),
         "points_scale": list_rows(found.points.scale if found.points else ()),
-        "sources": list_rows(found.sources.sources if found.sources else ()),
     }
