@@ -35,13 +35,25 @@ import pyarrow.parquet as pq
 
 from mqlml.simulate import simulate
 
+HERE = Path(__file__).resolve().parents[1]
+"""The checkout that is measured."""
+
 BASE_LEADS = 8_000
 """Leads of the company that is simulated; its open leads are replicated."""
 
-JOB = """
-import contextlib, datetime as dt, json, resource, sys, time
-from mqlml.commands import score_leads
-from mqlml.progress import Silent
+OWN = """
+import sys
+# An installed checkout must not stand in for a module that the measured one does not have.
+sys.meta_path[:] = [finder for finder in sys.meta_path if not getattr(finder, "__module__", "").startswith("__editable__")]
+"""
+
+JOB = OWN + """
+import contextlib, datetime as dt, json, time
+try:
+    from mqlml.commands import score_leads
+    from mqlml.progress import Silent
+except ModuleNotFoundError:  # a checkout of before these modules
+    from mqlml.pipeline import Silent, score_leads
 steps = {"start-up": time.process_time()}
 class Steps(Silent):
     @contextlib.contextmanager
@@ -56,7 +68,8 @@ if more:
     more = {"options": ScoreOptions(**more)}
 now = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 result = score_leads(config, as_of=as_of, out=out, now=now, progress=Steps(), **more)
-print(json.dumps({"leads": result.leads, "steps": {k: round(v, 1) for k, v in steps.items()}}))
+leads = result["leads"] if isinstance(result, dict) else result.leads
+print(json.dumps({"leads": leads, "steps": {k: round(v, 1) for k, v in steps.items()}}))
 """
 
 BARE = """
@@ -176,7 +189,7 @@ def train_version(world: World, store: str, tree: Path | None) -> None:
     write_config(folder / f"{store}-train.yml", until, "history", "history/events.parquet", store)
     write_config(folder / f"{store}-plain.yml", until, ".", "events", store)
     write_config(folder / f"{store}-ids.yml", until, ".", "events_with_ids", store)
-    program = "import sys; from mqlml.cli import main; sys.exit(main())"
+    program = OWN + "from mqlml.cli import main; sys.exit(main())"
     command = [
         sys.executable,
         "-c",
@@ -194,7 +207,7 @@ def train_version(world: World, store: str, tree: Path | None) -> None:
 
 
 def environment_of(tree: Path | None) -> dict[str, str]:
-    return {**os.environ} | ({} if tree is None else {"PYTHONPATH": str(tree.absolute())})
+    return {**os.environ, "PYTHONPATH": str((tree or HERE).absolute())}
 
 
 def write_config(
