@@ -46,7 +46,9 @@ BASE_LEADS = 8_000
 OWN = """
 import sys
 # An installed checkout must not stand in for a module that the measured one does not have.
-sys.meta_path[:] = [finder for finder in sys.meta_path if not getattr(finder, "__module__", "").startswith("__editable__")]
+installed = [finder for finder in sys.meta_path if getattr(finder, "__module__", "").startswith("__editable__")]
+for finder in installed:
+    sys.meta_path.remove(finder)
 """
 
 JOB = (
