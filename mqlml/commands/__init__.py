@@ -8,6 +8,7 @@ from mqlml.commands.demo import make_demo
 from mqlml.commands.explain import Earlier, explain_one_lead, write_lead_page
 from mqlml.commands.features import format_features, list_features, list_version_features
 from mqlml.commands.learn import Trained
+from mqlml.commands.points import make_points
 from mqlml.commands.promote import promote_version, roll_back, show_history
 from mqlml.commands.report import ReportOptions, write_report
 from mqlml.commands.reproduce import reproduce
@@ -33,6 +34,7 @@ __all__ = [
     "list_features",
     "list_version_features",
     "make_demo",
+    "make_points",
     "promote_version",
     "register",
     "reproduce",

@@ -10,7 +10,7 @@ from mqlml.render.console.common import (
 )
 from mqlml.render.console.explain import format_backtest, format_explain
 from mqlml.render.console.train import format_train
-from mqlml.render.console.value import format_attribution
+from mqlml.render.console.value import format_attribution, format_points
 from mqlml.render.console.versions import (
     format_champion,
     format_compare,
@@ -19,6 +19,7 @@ from mqlml.render.console.versions import (
     format_retrain,
 )
 from mqlml.render.report.page import render_lead, render_report
+from mqlml.render.report.points import write_points
 from mqlml.render.report.tables import list_tables, render_markdown
 from mqlml.render.report.text import describe_policy, describe_question, format_leak_test
 from mqlml.render.results import (
@@ -27,6 +28,7 @@ from mqlml.render.results import (
     DemoResult,
     ExplainResult,
     FeaturesResult,
+    PointsResult,
     ReportResult,
     ScoreCheckResult,
     ScoreResult,
@@ -40,6 +42,7 @@ __all__ = [
     "DemoResult",
     "ExplainResult",
     "FeaturesResult",
+    "PointsResult",
     "ReportResult",
     "ScoreCheckResult",
     "ScoreResult",
@@ -57,6 +60,7 @@ __all__ = [
     "format_explain",
     "format_history",
     "format_leak_test",
+    "format_points",
     "format_report",
     "format_reproduce",
     "format_retrain",
@@ -69,4 +73,5 @@ __all__ = [
     "render_lead",
     "render_markdown",
     "render_report",
+    "write_points",
 ]
