@@ -7,6 +7,7 @@ from mqlml.commands.compare import compare_versions
 from mqlml.commands.demo import make_demo
 from mqlml.commands.explain import Earlier, explain_one_lead, write_lead_page
 from mqlml.commands.features import format_features, list_features, list_version_features
+from mqlml.commands.funnel import show_funnel
 from mqlml.commands.learn import Trained
 from mqlml.commands.promote import promote_version, roll_back, show_history
 from mqlml.commands.report import ReportOptions, write_report
@@ -39,6 +40,7 @@ __all__ = [
     "retrain",
     "roll_back",
     "score_leads",
+    "show_funnel",
     "show_history",
     "train_version",
     "write_lead_page",
