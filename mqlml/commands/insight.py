@@ -12,7 +12,9 @@ from mqlml.config import Config
 from mqlml.errors import PopulationError, UsageError
 from mqlml.insight import InsightResults
 from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
+from mqlml.insight.funnel import Funnel, measure_funnel
 from mqlml.insight.pieces import Piece
+from mqlml.insight.stages import read_stages
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.progress import Progress
 from mqlml.registry import Bundle
@@ -59,7 +61,16 @@ def _attribution(inputs: InsightInputs) -> Attribution:
     return attribute_sales(touches_from_journeys(journeys, inputs.config.problem))
 
 
-_PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (("attribution", _attribution),)
+def _funnel(inputs: InsightInputs) -> Funnel:
+    config = inputs.config
+    stages = read_stages(require_journeys(inputs.data, "funnel"), config.problem)
+    return measure_funnel(stages, soon=config.monitoring.soon, zone=config.data.timezone)
+
+
+_PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
+    ("attribution", _attribution),
+    ("funnel", _funnel),
+)
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""
 
 
