@@ -15,6 +15,7 @@ from mqlml.insight.attribution import Attribution, attribute_sales, touches_from
 from mqlml.insight.funnel import Funnel, measure_funnel
 from mqlml.insight.pieces import Piece
 from mqlml.insight.stages import read_stages
+from mqlml.insight.targets import Targets, plan_quarters
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.progress import Progress
 from mqlml.registry import Bundle
@@ -67,9 +68,15 @@ def _funnel(inputs: InsightInputs) -> Funnel:
     return measure_funnel(stages, soon=config.monitoring.soon, zone=config.data.timezone)
 
 
+def _plan(inputs: InsightInputs) -> Targets:
+    config = inputs.config
+    return plan_quarters(require_journeys(inputs.data, "plan"), config.problem, zone=config.data.timezone)
+
+
 _PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
     ("attribution", _attribution),
     ("funnel", _funnel),
+    ("plan", _plan),
 )
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""
 

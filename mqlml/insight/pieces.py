@@ -7,11 +7,12 @@ from typing import Literal, get_args
 
 from mqlml.insight.attribution import Attribution
 from mqlml.insight.funnel import Funnel
+from mqlml.insight.targets import Targets
 from mqlml.results import Result
 
 __all__ = ["PIECES", "InsightResults", "Piece"]
 
-Piece = Literal["attribution", "funnel"]
+Piece = Literal["attribution", "funnel", "plan"]
 """A piece is named as its field in `InsightResults`."""
 
 PIECES: tuple[Piece, ...] = get_args(Piece)
@@ -25,5 +26,7 @@ class InsightResults(Result):
     """How sales divide among channels."""
     funnel: Funnel | None = None
     """How far leads get, by the quarter in which they were created."""
+    plan: Targets | None = None
+    """How many leads and MQLs more customers take by the ends of the coming quarters."""
     missing: dict[Piece, str] = field(default_factory=dict)
     """Pieces that do not apply, each with the reason as one sentence for people."""

@@ -13,6 +13,7 @@ from mqlml.render.report.funnel_section import (
     list_funnel_rows,
     write_funnel,
 )
+from mqlml.render.report.plan_section import PlanSection, describe_plan, list_plan_rows, write_plan
 from mqlml.render.report.rows import Row, escape_markdown, list_rows
 
 __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_insight"]
@@ -20,6 +21,7 @@ __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_i
 _TITLES: dict[Piece, str] = {
     "attribution": "Which channels do sales go with?",
     "funnel": "How far do leads get?",
+    "plan": "How many leads do more customers take?",
 }
 """What each piece answers."""
 
@@ -36,6 +38,7 @@ class InsightChapter:
 
     attribution: AttributionSection | None
     funnel: FunnelSection | None
+    plan: PlanSection | None
     missing: tuple[tuple[str, str], ...]
 
 
@@ -46,6 +49,7 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
     return InsightChapter(
         attribution=None if found.attribution is None else describe_attribution(found.attribution),
         funnel=None if found.funnel is None else describe_funnel(found.funnel),
+        plan=None if found.plan is None else describe_plan(found.plan),
         missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
     )
 
@@ -57,6 +61,7 @@ def write_insight(found: InsightResults | None) -> list[str]:
         return []
     sections = [write_attribution(chapter.attribution)] if chapter.attribution else []
     sections += [write_funnel(chapter.funnel)] if chapter.funnel else []
+    sections += [write_plan(chapter.plan)] if chapter.plan else []
     lines = ["", "## What pays"]
     for section in sections:
         lines += ["", *section]
@@ -73,4 +78,5 @@ def list_insight_tables(found: InsightResults | None) -> dict[str, Iterable[Row]
     return {
         "attribution": list_rows(found.attribution.channels if found.attribution else ()),
         "funnel": list_funnel_rows(found.funnel) if found.funnel else (),
+        "plan": list_plan_rows(found.plan) if found.plan else (),
     }
