@@ -80,7 +80,7 @@ def test_a_flat_table_is_refused_with_what_to_name(
 def test_olist_has_customers_only(
     real_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """841 of 8,000 sellers were won by the end of the data; quarters of 2018 convert far better than those of 2017."""
+    """841 of 8,000 sellers were won by the end of the data; quarters of 2018 convert far better than of 2017."""
     monkeypatch.setenv("MQLML_REAL_DATA", str(real_data))
     config = Path(__file__).resolve().parents[2] / "examples" / "olist.yml"
     code, out, _ = run(["funnel", "--config", str(config), "--json"], capsys)
