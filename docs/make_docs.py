@@ -63,6 +63,7 @@ RESULTS: dict[str, type[Result]] = {
     "thresholds": ThresholdsResult,
     "attribute": results.AttributeResult,
     "funnel": funnel_results.FunnelResult,
+    "plan": funnel_results.PlanResult,
     "compare": version_results.CompareResult,
     "promote": version_results.ChampionResult,
     "rollback": version_results.ChampionResult,

@@ -24,3 +24,26 @@ def funnel(
 
     result = show_funnel(config, by=by, now=now(), progress=Terminal())
     show(result, format_funnel(result), as_json)
+
+
+@app.command(
+    short_help="Plan the leads for a number of customers.",
+    epilog="Example: mqlml plan --customers 20 --by 2026-06-30 --json",
+)
+def plan(
+    customers: Annotated[int, typer.Option("--customers", metavar="N", help="New customers wanted.")],
+    by: Annotated[
+        str, typer.Option("--by", metavar="DATE", help="The last day that counts, after the end of the data.")
+    ],
+    config: ConfigPath = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Say how many leads and MQLs a number of new customers by a date takes, and what today's pace brings.
+
+    Customers count from the end of the data on. Leads that come in late have little time to become one.
+    """
+    from mqlml.commands import plan_customers
+    from mqlml.render import format_plan
+
+    result = plan_customers(config, customers=customers, by=by, now=now(), progress=Terminal())
+    show(result, format_plan(result), as_json)

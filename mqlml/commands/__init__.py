@@ -9,6 +9,7 @@ from mqlml.commands.explain import Earlier, explain_one_lead, write_lead_page
 from mqlml.commands.features import format_features, list_features, list_version_features
 from mqlml.commands.funnel import show_funnel
 from mqlml.commands.learn import Trained
+from mqlml.commands.plan import plan_customers
 from mqlml.commands.promote import promote_version, roll_back, show_history
 from mqlml.commands.report import ReportOptions, write_report
 from mqlml.commands.reproduce import reproduce
@@ -34,6 +35,7 @@ __all__ = [
     "list_features",
     "list_version_features",
     "make_demo",
+    "plan_customers",
     "promote_version",
     "register",
     "reproduce",

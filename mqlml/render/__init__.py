@@ -9,7 +9,7 @@ from mqlml.render.console.common import (
     format_table,
 )
 from mqlml.render.console.explain import format_backtest, format_explain
-from mqlml.render.console.funnel import format_funnel
+from mqlml.render.console.funnel import format_funnel, format_plan
 from mqlml.render.console.train import format_train
 from mqlml.render.console.value import format_attribution
 from mqlml.render.console.versions import (
@@ -59,6 +59,7 @@ __all__ = [
     "format_funnel",
     "format_history",
     "format_leak_test",
+    "format_plan",
     "format_report",
     "format_reproduce",
     "format_retrain",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mqlml.evaluation import Estimate
 from mqlml.insight.funnel import Step
 from mqlml.render.console.common import columns
-from mqlml.render.funnel_results import FunnelResult
+from mqlml.render.funnel_results import FunnelResult, PlanResult
 from mqlml.render.report.funnel import (
     FUNNEL_LIMITS,
     describe_handover,
@@ -14,9 +14,10 @@ from mqlml.render.report.funnel import (
     describe_reach,
     name_stage,
 )
+from mqlml.render.report.plan import PLAN_LIMITS, describe_need, describe_outlook, describe_past
 from mqlml.texts import format_number, format_percent, is_known
 
-__all__ = ["format_funnel"]
+__all__ = ["format_funnel", "format_plan"]
 
 
 def format_funnel(result: FunnelResult) -> str:
@@ -56,3 +57,23 @@ def _step(step: Step) -> str:
         return text
     ends = f" ({format_number(days.low, 1)} to {format_number(days.high, 1)})" if is_known(days.low) else ""
     return f"{text}, half of them within {format_number(days.value, 1)} days{ends}"
+
+
+def format_plan(result: PlanResult) -> str:
+    """What the customers take, what today's pace brings, and how such forecasts did before."""
+    lines = [describe_need(need, result, result.by) for need in result.needs]
+    lines += [describe_outlook(result, result.by), describe_past(result.past)]
+    if result.past:
+        heads = ("", "forecast", "90% interval", "actual", "")
+        rows = [
+            (
+                one.quarter,
+                format_number(one.forecast.value),
+                f"{format_number(one.forecast.low)} to {format_number(one.forecast.high)}",
+                format_number(one.customers),
+                "within range" if one.inside else "outside",
+            )
+            for one in result.past
+        ]
+        lines += columns([heads, *rows])
+    return "\n".join([*lines, PLAN_LIMITS])
