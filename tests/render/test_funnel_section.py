@@ -12,6 +12,7 @@ from mqlml.insight import InsightResults
 from mqlml.insight.funnel import Cohort, CohortStage, Funnel, FunnelStage, Step, StepPeriod
 from mqlml.monitoring import Handover
 from mqlml.render import list_tables, render_markdown, render_report
+from mqlml.render.report.funnel import describe_reach
 from tests.render.report_samples import normal
 from tests.render.test_page import Page
 
@@ -98,6 +99,12 @@ def test_complete_periods_have_no_star() -> None:
     assert "*" not in section(old)
     assert "estimated from older leads" not in section(old)
     assert "column young" not in section(old)
+
+
+def test_what_counts_as_a_customer_is_named_as_the_data_has_it() -> None:
+    stages = (FUNNEL.stages[0], dataclasses.replace(FUNNEL.stages[1], stage="opportunity"))
+    text = describe_reach(dataclasses.replace(FUNNEL, stages=stages))
+    assert text.endswith("and 18 become opportunities within 365 days (16 to 19 opportunities).")
 
 
 def test_a_share_that_could_not_be_measured_is_a_dash() -> None:

@@ -42,7 +42,7 @@ def describe_reach(found: Funnel) -> str:
     last = found.stages[-1].share
     return (
         f"Of 100 leads, {join_texts(parts)} within {format_number(found.within_days)} days "
-        f"({_range_per_100(last)} customers)."
+        f"({_range_per_100(last)} {_plural(found.stages[-1].stage)})."
     )
 
 
