@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.render.report.attribution import AttributionSection, describe_attribution, write_attribution
+from mqlml.render.report.points import PointsSection, describe_points, write_points
 from mqlml.render.report.rows import Row, escape_markdown, list_rows
 
 __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_insight"]
 
-_TITLES: dict[Piece, str] = {"attribution": "Which channels do sales go with?"}
+_TITLES: dict[Piece, str] = {
+    "attribution": "Which channels do sales go with?",
+    "points": "Which points for a CRM?",
+}
 """What each piece answers."""
 
 
@@ -26,6 +30,7 @@ class InsightChapter:
     """
 
     attribution: AttributionSection | None
+    points: PointsSection | None
     missing: tuple[tuple[str, str], ...]
 
 
@@ -35,6 +40,7 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
         return None
     return InsightChapter(
         attribution=None if found.attribution is None else describe_attribution(found.attribution),
+        points=None if found.points is None else describe_points(found.points),
         missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
     )
 
@@ -42,9 +48,10 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
 def write_insight(found: InsightResults | None) -> list[str]:
     """The chapter as lines of Markdown; none without results."""
     chapter = describe_insight(found)
-    if chapter is None:
+    if found is None or chapter is None:
         return []
     sections = [write_attribution(chapter.attribution)] if chapter.attribution else []
+    sections += [write_points(found.points)] if found.points else []
     lines = ["", "## What pays"]
     for section in sections:
         lines += ["", *section]
@@ -58,4 +65,8 @@ def list_insight_tables(found: InsightResults | None) -> dict[str, Iterable[Row]
     """The tables of the pieces by name."""
     if found is None:
         return {}
-    return {"attribution": list_rows(found.attribution.channels if found.attribution else ())}
+    return {
+        "attribution": list_rows(found.attribution.channels if found.attribution else ()),
+        "points": list_rows(found.points.rows if found.points else ()),
+        "points_scale": list_rows(found.points.scale if found.points else ()),
+    }
