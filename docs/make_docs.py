@@ -64,6 +64,7 @@ RESULTS: dict[str, type[Result]] = {
     "attribute": results.AttributeResult,
     "funnel": funnel_results.FunnelResult,
     "plan": funnel_results.PlanResult,
+    "points": results.PointsResult,
     "compare": version_results.CompareResult,
     "promote": version_results.ChampionResult,
     "rollback": version_results.ChampionResult,

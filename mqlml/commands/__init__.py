@@ -10,6 +10,7 @@ from mqlml.commands.features import format_features, list_features, list_version
 from mqlml.commands.funnel import show_funnel
 from mqlml.commands.learn import Trained
 from mqlml.commands.plan import plan_customers
+from mqlml.commands.points import make_points
 from mqlml.commands.promote import promote_version, roll_back, show_history
 from mqlml.commands.report import ReportOptions, write_report
 from mqlml.commands.reproduce import reproduce
@@ -35,6 +36,7 @@ __all__ = [
     "list_features",
     "list_version_features",
     "make_demo",
+    "make_points",
     "plan_customers",
     "promote_version",
     "register",

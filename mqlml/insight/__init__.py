@@ -16,6 +16,7 @@ from mqlml.insight.lead import (
     explain_lead,
     read_timeline,
 )
+from mqlml.insight.more_wins import MoreWins
 from mqlml.insight.open_leads import (
     OpenLeads,
     OpenLeadsGroup,
@@ -24,6 +25,8 @@ from mqlml.insight.open_leads import (
     summarize_open_leads,
 )
 from mqlml.insight.pieces import InsightResults, Piece
+from mqlml.insight.points import PointsRow, PointsTable, ScaleStep
+from mqlml.insight.points_evaluation import PointsEvaluation, PointsLabel, PointsLoss
 
 __all__ = [
     "Attribution",
@@ -34,13 +37,20 @@ __all__ = [
     "Impact",
     "InsightResults",
     "LogOdds",
+    "MoreWins",
     "OpenLeads",
     "OpenLeadsGroup",
     "OpenLeadsSplit",
     "Piece",
+    "PointsEvaluation",
+    "PointsLabel",
+    "PointsLoss",
     "PointsPercentile",
+    "PointsRow",
+    "PointsTable",
     "ProbabilityBand",
     "Reason",
+    "ScaleStep",
     "TimelineEvent",
     "TrendPoint",
     "compare_moments",

@@ -21,8 +21,19 @@ _LEAST_BLOCKS = 3
 _EDGES = np.array([0, 1, 2, 3, 5, 7, 10, 14, 21, 28, 42, 56, 84, 112, 168, 224, 336, 504, 728, 1092])
 """Days at which bands of age begin; within a band, leads end at a constant rate."""
 _ENDS_IN_LAST = 10
-_DISCOUNTS = np.array([0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97, 0.99, 1.0])
-"""How much of what is known about a level still holds one block later; 1 for a level that never changes."""
+_DISCOUNT, _GROWTH = (
+    part.ravel()
+    for part in np.meshgrid(
+        [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97, 0.99, 1.0],
+        [-0.06, -0.04, -0.02, 0.0, 0.02, 0.04, 0.06],
+    )
+)
+"""The ways in which a level may wander. The discount is how much of what is known about it still holds one block
+later, 1 for a level that never changes; the growth is the change of its logarithm from block to block."""
+_GROWTH_SPREAD = 0.025
+"""Standard deviation of growth that is expected before any history is known: 2.5% in four weeks."""
+_DAMPING = 0.9
+"""How much of the growth goes on from each block to the next: nothing grows at the same rate for years."""
 _PRIOR = 0.5
 _ARRIVALS = 60
 """New leads come in at so many moments, evenly, until the date."""
@@ -31,10 +42,12 @@ _OPEN_GROUPS = 80
 
 @dataclass(frozen=True)
 class _Level:
-    """A rate that wanders: after the last block it is gamma distributed, for each discount; the discounts' weights.
+    """A rate that wanders: after the last block it is gamma distributed, for each discount and growth; their weights.
 
     A. Harvey, C. Fernandes, "Time series models for count or qualitative observations", JBES 7, 1989: what is known
-    about the rate of counts loses value from block to block, and how fast is learned from how well it predicts.
+    about the rate of counts loses value from block to block, and how fast is learned from how well it predicts. So is
+    the growth, which is damped in forecasts (E. Gardner, E. McKenzie, "Forecasting trends in time series", Management
+    Science 31, 1985).
     """
 
     shape: Floats
@@ -47,15 +60,15 @@ class _Level:
 
     def draw(self, n: int, blocks: int, rng: np.random.Generator) -> Floats:
         """The rate in each of the blocks to come; shape (n, blocks)."""
-        picked = rng.choice(len(_DISCOUNTS), n, p=self.weight)
-        kept, shape = _DISCOUNTS[picked], self.shape[picked]
+        picked = rng.choice(len(_DISCOUNT), n, p=self.weight)
+        kept, shape, growth = _DISCOUNT[picked], self.shape[picked], _GROWTH[picked]
         rate, found = rng.gamma(shape, self.scale[picked]), np.empty((n, blocks))
         wanders = kept < 1
         for block in range(blocks):
             change = np.ones(n)
             alpha, beta = (kept * shape)[wanders], ((1 - kept) * shape)[wanders]
             change[wanders] = rng.beta(alpha, beta) / kept[wanders]
-            rate, shape = rate * change, shape * kept
+            rate, shape, growth = rate * change * np.exp(growth), shape * kept, growth * _DAMPING
             found[:, block] = rate
         return found
 
@@ -216,13 +229,13 @@ class _Grid:
 
 
 def _learn_level(counts: Floats, expected: Floats) -> _Level:
-    """Filter the counts of each block, once for each discount; a discount weighs what it predicted them with."""
+    """Filter the counts of each block, once for each way to wander; a way weighs what it predicted them with."""
     first = max(float(counts.sum()), _PRIOR) / max(float(expected.sum()), 1e-9)
-    shape = np.full(len(_DISCOUNTS), _PRIOR)
+    shape = np.full(len(_DISCOUNT), _PRIOR)
     rate = shape / first
-    fit = np.zeros(len(_DISCOUNTS))
+    fit = -0.5 * (_GROWTH / _GROWTH_SPREAD) ** 2
     for count, exposure in zip(counts.tolist(), expected.tolist(), strict=True):
-        shape, rate = _DISCOUNTS * shape, _DISCOUNTS * rate
+        shape, rate = _DISCOUNT * shape, _DISCOUNT * rate * np.exp(-_GROWTH)
         fit += (
             special.gammaln(shape + count)
             - special.gammaln(shape)

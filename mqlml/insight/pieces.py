@@ -7,12 +7,13 @@ from typing import Literal, get_args
 
 from mqlml.insight.attribution import Attribution
 from mqlml.insight.funnel import Funnel
+from mqlml.insight.points import PointsTable
 from mqlml.insight.targets import Targets
 from mqlml.results import Result
 
 __all__ = ["PIECES", "InsightResults", "Piece"]
 
-Piece = Literal["attribution", "funnel", "plan"]
+Piece = Literal["attribution", "funnel", "plan", "points"]
 """A piece is named as its field in `InsightResults`."""
 
 PIECES: tuple[Piece, ...] = get_args(Piece)
@@ -28,5 +29,7 @@ class InsightResults(Result):
     """How far leads get, by the quarter in which they were created."""
     plan: Targets | None = None
     """How many leads and MQLs more customers take by the ends of the coming quarters."""
+    points: PointsTable | None = None
+    """A points table for a CRM."""
     missing: dict[Piece, str] = field(default_factory=dict)
     """Pieces that do not apply, each with the reason as one sentence for people."""

@@ -14,6 +14,7 @@ from mqlml.render.report.funnel_section import (
     write_funnel,
 )
 from mqlml.render.report.plan_section import PlanSection, describe_plan, list_plan_rows, write_plan
+from mqlml.render.report.points import PointsSection, describe_points, write_points
 from mqlml.render.report.rows import Row, escape_markdown, list_rows
 
 __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_insight"]
@@ -22,6 +23,7 @@ _TITLES: dict[Piece, str] = {
     "attribution": "Which channels do sales go with?",
     "funnel": "How far do leads get?",
     "plan": "How many leads do more customers take?",
+    "points": "Which points for a CRM?",
 }
 """What each piece answers."""
 
@@ -39,6 +41,7 @@ class InsightChapter:
     attribution: AttributionSection | None
     funnel: FunnelSection | None
     plan: PlanSection | None
+    points: PointsSection | None
     missing: tuple[tuple[str, str], ...]
 
 
@@ -50,6 +53,7 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
         attribution=None if found.attribution is None else describe_attribution(found.attribution),
         funnel=None if found.funnel is None else describe_funnel(found.funnel),
         plan=None if found.plan is None else describe_plan(found.plan),
+        points=None if found.points is None else describe_points(found.points),
         missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
     )
 
@@ -57,11 +61,12 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
 def write_insight(found: InsightResults | None) -> list[str]:
     """The chapter as lines of Markdown; none without results."""
     chapter = describe_insight(found)
-    if chapter is None:
+    if found is None or chapter is None:
         return []
     sections = [write_attribution(chapter.attribution)] if chapter.attribution else []
     sections += [write_funnel(chapter.funnel)] if chapter.funnel else []
     sections += [write_plan(chapter.plan)] if chapter.plan else []
+    sections += [write_points(found.points)] if found.points else []
     lines = ["", "## What pays"]
     for section in sections:
         lines += ["", *section]
@@ -79,4 +84,6 @@ def list_insight_tables(found: InsightResults | None) -> dict[str, Iterable[Row]
         "attribution": list_rows(found.attribution.channels if found.attribution else ()),
         "funnel": list_funnel_rows(found.funnel) if found.funnel else (),
         "plan": list_plan_rows(found.plan) if found.plan else (),
+        "points": list_rows(found.points.rows if found.points else ()),
+        "points_scale": list_rows(found.points.scale if found.points else ()),
     }
