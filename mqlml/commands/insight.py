@@ -14,7 +14,10 @@ from mqlml.config import Config
 from mqlml.errors import PopulationError, UsageError
 from mqlml.insight import InsightResults, PointsTable, Sources, value_sources
 from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
+from mqlml.insight.funnel import Funnel, measure_funnel
 from mqlml.insight.pieces import Piece
+from mqlml.insight.stages import read_stages
+from mqlml.insight.targets import Targets, plan_quarters
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle
@@ -67,6 +70,17 @@ def _sources(inputs: InsightInputs) -> Sources:
     return value_sources(journeys, inputs.config.problem, column=column, spend=read_spend_rows(inputs.config))
 
 
+def _funnel(inputs: InsightInputs) -> Funnel:
+    config = inputs.config
+    stages = read_stages(require_journeys(inputs.data, "funnel"), config.problem)
+    return measure_funnel(stages, soon=config.monitoring.soon, zone=config.data.timezone)
+
+
+def _plan(inputs: InsightInputs) -> Targets:
+    config = inputs.config
+    return plan_quarters(require_journeys(inputs.data, "plan"), config.problem, zone=config.data.timezone)
+
+
 def _points(inputs: InsightInputs) -> PointsTable:
     table = make_table(inputs.data, inputs.config, Silent())
     return compute_points(inputs.config, inputs.data, table, inputs.bundle, Silent())
@@ -75,6 +89,8 @@ def _points(inputs: InsightInputs) -> PointsTable:
 _PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
     ("attribution", _attribution),
     ("sources", _sources),
+    ("funnel", _funnel),
+    ("plan", _plan),
     ("points", _points),
 )
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""

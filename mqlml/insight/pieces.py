@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from mqlml.insight.attribution import Attribution
+from mqlml.insight.funnel import Funnel
 from mqlml.insight.points import PointsTable
 from mqlml.insight.sources import Sources
+from mqlml.insight.targets import Targets
 from mqlml.results import Result
 
 __all__ = ["PIECES", "InsightResults", "Piece"]
 
-Piece = Literal["attribution", "sources", "points"]
+Piece = Literal["attribution", "sources", "points", "funnel", "plan"]
 """A piece is named as its field in `InsightResults`."""
 
 PIECES: tuple[Piece, ...] = get_args(Piece)
@@ -26,6 +28,10 @@ class InsightResults(Result):
     """How sales divide among channels."""
     sources: Sources | None = None
     """What a lead from each source is worth."""
+    funnel: Funnel | None = None
+    """How far leads get, by the quarter in which they were created."""
+    plan: Targets | None = None
+    """How many leads and MQLs more customers take by the ends of the coming quarters."""
     points: PointsTable | None = None
     """A points table for a CRM."""
     missing: dict[Piece, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from mqlml.render.console.common import (
     format_table,
 )
 from mqlml.render.console.explain import format_backtest, format_explain
+from mqlml.render.console.funnel import format_funnel, format_plan
 from mqlml.render.console.sources import format_sources
 from mqlml.render.console.train import format_train
 from mqlml.render.console.value import format_attribution, format_points
@@ -59,8 +60,10 @@ __all__ = [
     "format_compare",
     "format_demo",
     "format_explain",
+    "format_funnel",
     "format_history",
     "format_leak_test",
+    "format_plan",
     "format_points",
     "format_report",
     "format_reproduce",
