@@ -13,7 +13,10 @@ from mqlml.config import Config
 from mqlml.errors import PopulationError, UsageError
 from mqlml.insight import InsightResults, PointsTable
 from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
+from mqlml.insight.funnel import Funnel, measure_funnel
 from mqlml.insight.pieces import Piece
+from mqlml.insight.plan import PlanTable, plan_quarters
+from mqlml.insight.stages import read_stages
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle
@@ -60,6 +63,16 @@ def _attribution(inputs: InsightInputs) -> Attribution:
     return attribute_sales(touches_from_journeys(journeys, inputs.config.problem))
 
 
+def _funnel(inputs: InsightInputs) -> Funnel:
+    config = inputs.config
+    stages = read_stages(require_journeys(inputs.data, "funnel"), config.problem)
+    return measure_funnel(stages, soon=config.monitoring.soon, zone=config.data.timezone)
+
+
+def _plan(inputs: InsightInputs) -> PlanTable:
+    return plan_quarters(require_journeys(inputs.data, "plan"), inputs.config.problem)
+
+
 def _points(inputs: InsightInputs) -> PointsTable:
     table = make_table(inputs.data, inputs.config, Silent())
     return compute_points(inputs.config, inputs.data, table, inputs.bundle, Silent())
@@ -67,6 +80,8 @@ def _points(inputs: InsightInputs) -> PointsTable:
 
 _PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
     ("attribution", _attribution),
+    ("funnel", _funnel),
+    ("plan", _plan),
     ("points", _points),
 )
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from mqlml.insight.attribution import Attribution
+from mqlml.insight.funnel import Funnel
+from mqlml.insight.plan import PlanTable
 from mqlml.insight.points import PointsTable
 from mqlml.results import Result
 
 __all__ = ["PIECES", "InsightResults", "Piece"]
 
-Piece = Literal["attribution", "points"]
+Piece = Literal["attribution", "funnel", "plan", "points"]
 """A piece is named as its field in `InsightResults`."""
 
 PIECES: tuple[Piece, ...] = get_args(Piece)
@@ -23,6 +25,10 @@ class InsightResults(Result):
 
     attribution: Attribution | None = None
     """How sales divide among channels."""
+    funnel: Funnel | None = None
+    """How far leads get."""
+    plan: PlanTable | None = None
+    """What customers by the next quarters' ends take."""
     points: PointsTable | None = None
     """A points table for a CRM."""
     missing: dict[Piece, str] = field(default_factory=dict)

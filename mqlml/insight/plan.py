@@ -26,7 +26,16 @@ from mqlml.times import (
 )
 from mqlml.types import Ints
 
-__all__ = ["MONTH_DAYS", "Need", "Outlook", "PastForecast", "forecast_customers", "forecast_past"]
+__all__ = [
+    "MONTH_DAYS",
+    "Need",
+    "Outlook",
+    "PastForecast",
+    "PlanTable",
+    "forecast_customers",
+    "forecast_past",
+    "plan_quarters",
+]
 
 MONTH_DAYS = 365.25 / 12
 
@@ -86,6 +95,16 @@ class Outlook(Result):
     """Leads that are open now."""
     needs: tuple[Need, ...]
     """What each number of customers takes."""
+
+
+@dataclass(frozen=True)
+class PlanTable(Result):
+    """Customers by the ends of the next two quarters, and how such forecasts did before."""
+
+    outlooks: tuple[Outlook, ...]
+    """One for each date, the nearer first."""
+    past: tuple[PastForecast, ...]
+    """The same method at the start of past quarters, earliest first; empty where the history is too short."""
 
 
 def forecast_customers(
@@ -210,3 +229,37 @@ def forecast_past(
             PastForecast(f"{1970 + year}-Q{part + 1}", forecast, came, forecast.low <= came <= forecast.high)
         )
     return tuple(found)
+
+
+_NEAREST = 30 * DAY
+_TARGETS = 5
+
+
+def plan_quarters(
+    journeys: Journeys, problem: Problem, *, n_draws: int = 2000, random_state: int = 0
+) -> PlanTable:
+    """Plan for round numbers of customers by the ends of the next two quarters (UTC), at least 30 days away.
+
+    Parameters
+    ----------
+    journeys : Journeys
+    problem : Problem
+    n_draws, random_state : as in `forecast_customers`
+    """
+    leads = read_stages(journeys, problem)
+    quarter = int(months_since_1970(np.array([leads.until + _NEAREST]))[0]) // 3
+    outlooks = []
+    for until in month_starts(3 * np.array([quarter + 1, quarter + 2])).tolist():
+        pace = forecast_customers(leads, until, n_draws=n_draws, random_state=random_state).expected.value
+        step = _round_up(max(pace / 4, 1))
+        first = max(math.floor(pace / step), 1)
+        targets = tuple(step * (first + place) for place in range(_TARGETS))
+        outlooks.append(forecast_customers(leads, until, targets, n_draws=n_draws, random_state=random_state))
+    past = forecast_past(journeys, problem, n_draws=n_draws, random_state=random_state)
+    return PlanTable(tuple(outlooks), past)
+
+
+def _round_up(number: float) -> int:
+    """1, 2 or 5 times a power of ten."""
+    power: int = 10 ** math.floor(math.log10(number))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= number)

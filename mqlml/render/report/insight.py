@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.render.report.attribution import AttributionSection, describe_attribution, write_attribution
+from mqlml.render.report.funnel import FunnelSection, describe_funnel, write_funnel
+from mqlml.render.report.plan import PlanSection, describe_plan, write_plan
 from mqlml.render.report.points import PointsSection, describe_points, write_points
 from mqlml.render.report.rows import Row, escape_markdown, list_rows
 
@@ -14,6 +16,8 @@ __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_i
 
 _TITLES: dict[Piece, str] = {
     "attribution": "Which channels do sales go with?",
+    "funnel": "How far do leads get?",
+    "plan": "How many leads do we need?",
     "points": "Which points for a CRM?",
 }
 """What each piece answers."""
@@ -30,6 +34,8 @@ class InsightChapter:
     """
 
     attribution: AttributionSection | None
+    funnel: FunnelSection | None
+    plan: PlanSection | None
     points: PointsSection | None
     missing: tuple[tuple[str, str], ...]
 
@@ -40,6 +46,8 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
         return None
     return InsightChapter(
         attribution=None if found.attribution is None else describe_attribution(found.attribution),
+        funnel=None if found.funnel is None else describe_funnel(found.funnel),
+        plan=None if found.plan is None else describe_plan(found.plan),
         points=None if found.points is None else describe_points(found.points),
         missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
     )
@@ -51,6 +59,8 @@ def write_insight(found: InsightResults | None) -> list[str]:
     if found is None or chapter is None:
         return []
     sections = [write_attribution(chapter.attribution)] if chapter.attribution else []
+    sections += [write_funnel(chapter.funnel)] if chapter.funnel else []
+    sections += [write_plan(chapter.plan)] if chapter.plan else []
     sections += [write_points(found.points)] if found.points else []
     lines = ["", "## What pays"]
     for section in sections:
@@ -67,6 +77,23 @@ def list_insight_tables(found: InsightResults | None) -> dict[str, Iterable[Row]
         return {}
     return {
         "attribution": list_rows(found.attribution.channels if found.attribution else ()),
+        "funnel_stages": list_rows(found.funnel.stages if found.funnel else ()),
+        "funnel": (
+            {"period": cohort.period, "leads": cohort.leads, "complete": cohort.complete, **row}
+            for cohort in (found.funnel.cohorts if found.funnel else ())
+            for row in list_rows(cohort.stages)
+        ),
+        "funnel_steps": (
+            {"start": step.start, "end": step.end, **row}
+            for step in (found.funnel.steps if found.funnel else ())
+            for row in list_rows(step.periods)
+        ),
+        "plan": (
+            {"since": outlook.since, "until": outlook.until, **row}
+            for outlook in (found.plan.outlooks if found.plan else ())
+            for row in list_rows(outlook.needs)
+        ),
+        "plan_past": list_rows(found.plan.past if found.plan else ()),
         "points": list_rows(found.points.rows if found.points else ()),
         "points_scale": list_rows(found.points.scale if found.points else ()),
     }
