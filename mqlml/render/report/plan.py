@@ -183,7 +183,7 @@ def write_plan(section: PlanSection) -> list[str]:
             tuple(map(to_markdown, (row.customers, row.leads, row.per_month, row.mqls, row.chance)))
             for row in date.rows
         )
-        heads = ("Customers", "New leads", "A month", "MQLs among them", "Chance at today's pace")
+        heads = ("Customers", "New leads", "A month", "MQLs", "Chance at today's pace")
         lines += ["", escape_markdown(f"{date.outlook} {date.need}"), "", *markdown_table(heads, rows)]
     past = (
         (one.quarter, to_markdown(one.forecast), to_markdown(one.actual), one.inside) for one in section.past
