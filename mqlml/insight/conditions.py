@@ -12,7 +12,7 @@ import pandas as pd
 from mqlml.features import Feature
 from mqlml.features.catalogue import Signal, format_value
 from mqlml.features.vocabulary import MISSING, OTHER
-from mqlml.features.wording import Counted, Last, Since, Times, upper_first
+from mqlml.features.wording import Counted, Last, Named, Since, Times, upper_first
 from mqlml.types import Floats, Mask
 
 __all__ = ["Condition", "ConditionTable", "find_conditions", "hold"]
@@ -120,9 +120,13 @@ def _ask(feature: Feature, column: pd.Series) -> Iterator[Condition]:
         for days in _DAYS:
             text = upper_first(format_value(feature, days, speaks_for=False))
             yield _number(feature, days, f"{text} or more")
-    elif feature.family == "profile" and feature.unit in ("number", "amount"):
-        for number in _round_quantiles(_numbers(column)):
-            yield _number(feature, number, f"{upper_first(feature.text.label)}: {_shown(number)} or more")
+    elif isinstance(feature.text, Named) and feature.window is None and feature.unit in ("number", "amount"):
+        name, numbers = upper_first(feature.text.label), _numbers(column)
+        for number in _round_quantiles(numbers):
+            everyone = number <= np.nanmin(numbers)  # all but those where it is missing
+            yield _number(
+                feature, number, f"{name} given" if everyone else f"{name}: {_shown(number)} or more"
+            )
 
 
 def _level(feature: Feature, level: str) -> Condition:

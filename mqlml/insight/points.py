@@ -41,7 +41,7 @@ HIGHEST = 10
 _SAME_SIGNAL = 2
 """Rows about one signal: one number of demo requests may be worth more than another, but a table stays broad."""
 
-_LEAST_GAIN = 0.01
+_LEAST_GAIN = 0.003
 """A row must add at least this share to what the rows before it gained."""
 
 _SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)

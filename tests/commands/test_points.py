@@ -170,3 +170,39 @@ def test_the_report_has_the_chapter(
     assert {"attribution.csv", "points.csv", "points_scale.csv"} <= {
         path.name for path in Path("tables").iterdir()
     }
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("flat")
+    rng = np.random.default_rng(0)
+    size, country = rng.integers(1, 500, 900), rng.choice(["US", "DE"], 900)
+    won = rng.random(900) < 0.05 + 0.3 * (size > 250) + 0.2 * (country == "US")
+    table = pd.DataFrame({"id": range(900), "Size": size, "Country": country, "won": won.astype(int)})
+    table.to_csv(folder / "leads.csv", index=False)
+    (folder / "mqlml.yml").write_text(
+        "name: flat\ndata: {flat: {path: leads.csv, lead_id: id, label: won, positive: 1, order: id}}\n"
+        "labels: {sql: {policy: min_recall, value: 0.4}}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--config", str(folder / "mqlml.yml"), "--json"])
+    assert ended.value.code == 0
+    return folder
+
+
+def test_a_flat_table_has_points_and_is_told_what_does_not_apply(
+    flat: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(flat)
+    _, out, _ = run(["points", "--json"], capsys)
+    found = json.loads(out)
+    conditions = [row["condition"] for row in found["rows"]]
+    assert any(text.startswith("Size: ") for text in conditions)
+    assert any(text.startswith("Country is ") for text in conditions)
+    assert found["evaluation"]["beside_base_rate"]["log_loss_difference"]["high"] < 0
+    code, _, _ = run(["report", "--insight", "--out", "report.html"], capsys)
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert code == 0
+    assert "Which points for a CRM?" in page
+    assert "needs tables of leads, events and outcomes" in page

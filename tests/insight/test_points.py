@@ -24,6 +24,8 @@ FEATURES = (
     Feature("undesirables", "silence", "days", Last("activity"), "days"),
     Feature("profile", "lead", "age", Since("the lead was created"), "age"),
     Feature("profile", "employees", "value", Named("Employees"), "number", missing="not_given"),
+    Feature("actions", "visits", "value", Named("TotalVisits"), "number", "presence", missing="not_given"),
+    Feature("actions", "value", "sum", Named("total value of events"), "amount", window="all"),
     Feature("profile", "country", "value", Named("Country"), "category", missing="not_given"),
     Feature("channel", "email", "share", Share("touches through “email”"), "share"),
 )
@@ -42,8 +44,10 @@ def make_table(n: int = N) -> pd.DataFrame:
             FEATURES[4].name: rng.uniform(0, 40, n),
             FEATURES[5].name: np.repeat([0, 30], n // 2),
             FEATURES[6].name: np.where(rng.random(n) < 0.2, np.nan, rng.integers(1, 5000, n)),
-            FEATURES[7].name: pd.Series(rng.choice(["US", "de_at", "other", None], n), dtype="str"),
-            FEATURES[8].name: rng.random(n),
+            FEATURES[7].name: rng.integers(0, 9, n),
+            FEATURES[8].name: rng.integers(0, 9, n),
+            FEATURES[9].name: pd.Series(rng.choice(["US", "de_at", "other", None], n), dtype="str"),
+            FEATURES[10].name: rng.random(n),
         }
     )
 
@@ -63,8 +67,9 @@ def test_conditions_read_as_a_crm_asks_them() -> None:
         "Country not given",
     ):
         assert text in texts
-    assert any(text.startswith("Employees: ") and text.endswith(" or more") for text in texts)
-    assert not [text for text in texts if "touches" in text or "other" in text]
+    for name in ("Employees", "TotalVisits"):
+        assert any(text.startswith(f"{name}: ") and text.endswith(" or more") for text in texts)
+    assert not [text for text in texts if any(word in text for word in ("touches", "other", "total value"))]
 
 
 def test_conditions_are_kept_once_and_only_where_both_sides_have_rows() -> None:
@@ -78,6 +83,18 @@ def test_conditions_are_kept_once_and_only_where_both_sides_have_rows() -> None:
     assert (~found.held).sum(axis=0).min() >= 20
     for place, condition in enumerate(found.conditions):
         assert (hold(condition, table) == found.held[:, place]).all()
+
+
+def test_a_number_that_everyone_reaches_who_has_one_asks_whether_it_is_given() -> None:
+    table = make_table()
+    table[FEATURES[6].name] = np.where(np.arange(N) < 100, np.nan, np.where(np.arange(N) < 350, 0.0, 7.0))
+    found = find_conditions(FEATURES, table)
+    asked = [one for one in found.conditions if one.signal.what == "employees"]
+    assert [(one.text, one.at_least) for one in asked] == [
+        ("Employees given", 0.0),
+        ("Employees: 7 or more", 7.0),
+    ]
+    assert hold(asked[0], table).sum() == 300
 
 
 def test_a_missing_number_meets_no_condition() -> None:

@@ -40,6 +40,7 @@ def test_losses_and_overlap_by_hand() -> None:
     assert found.beside_model.roc_auc == 1.0
     # The winner with 7 points beats three others and ties with one; the one with 3 beats two, ties with one of four.
     assert found.roc_auc.value == pytest.approx((3.5 + 2.5) / 8)
+    assert found.beside_model.roc_auc_difference.value == pytest.approx(6 / 8 - 1)
     # The model calls leads 0, 1 and 3 MQL. Three with the most points: 0 and 2 with 7, then 1 or 3 by lot.
     mql, sql = found.labels["mql"], found.labels["sql"]
     assert (mql.leads, mql.converted, mql.points_converted) == (3, 2, 1.5)

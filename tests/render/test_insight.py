@@ -52,6 +52,13 @@ def test_the_sentence_counts_the_methods_that_agree() -> None:
     assert "disagree most about b: first touch gives it 7.0 , last touch 13 ." in page.text
 
 
+def test_the_sentence_names_the_channel_of_most_disagreement() -> None:
+    paths = touches_from_paths([("a", "c", "b"), ("b", "c", "a"), ("c",)], won=[12, 6, 30], lost=[5, 5, 5])
+    page = Page(render_report(normal(), insight=InsightResults(attribution=attribute_sales(paths))))
+    assert "c gets the most sales by every method" in page.text
+    assert "disagree most about c: Markov gives it 25 , linear 36 ." in page.text
+
+
 def test_the_chart_has_a_mark_for_each_method_and_channel() -> None:
     page = render_report(normal(), insight=FOUND)
     legend, channels = 6, 2  # without times there is no time decay
