@@ -8,6 +8,7 @@ from mqlml.commands.demo import make_demo
 from mqlml.commands.explain import Earlier, explain_one_lead, write_lead_page
 from mqlml.commands.features import format_features, list_features, list_version_features
 from mqlml.commands.learn import Trained
+from mqlml.commands.personas import describe_buyers
 from mqlml.commands.promote import promote_version, roll_back, show_history
 from mqlml.commands.report import ReportOptions, write_report
 from mqlml.commands.reproduce import reproduce
@@ -28,6 +29,7 @@ __all__ = [
     "check_data",
     "check_score",
     "compare_versions",
+    "describe_buyers",
     "explain_one_lead",
     "format_features",
     "list_features",

@@ -1,4 +1,4 @@
-"""Room 10, why: what one lead did and what moved its score, and which channels sales go with."""
+"""Room 10, why: what one lead did and what moved its score, which channels sales go with, and who buys."""
 
 from mqlml.insight.attribution import Attribution, ChannelCredit
 from mqlml.insight.impact import Impact, measure_impact
@@ -23,6 +23,7 @@ from mqlml.insight.open_leads import (
     ProbabilityBand,
     summarize_open_leads,
 )
+from mqlml.insight.personas import Persona, Personas
 from mqlml.insight.pieces import InsightResults, Piece
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "OpenLeads",
     "OpenLeadsGroup",
     "OpenLeadsSplit",
+    "Persona",
+    "Personas",
     "Piece",
     "PointsPercentile",
     "ProbabilityBand",

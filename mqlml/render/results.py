@@ -13,7 +13,7 @@ from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
 from mqlml.features.catalogue import Unit
-from mqlml.insight import Attribution, Explanation
+from mqlml.insight import Attribution, Explanation, Personas
 from mqlml.journeys.quarantine import Notice, QuarantineGroup, TableCount
 from mqlml.results import Result
 from mqlml.training import (
@@ -41,6 +41,7 @@ __all__ = [
     "FeaturesResult",
     "LearnedFrom",
     "NoFeature",
+    "PersonasResult",
     "ReportResult",
     "ScoreCheckResult",
     "ScoreResult",
@@ -405,3 +406,13 @@ class AttributeResult(Attribution):
     """The config's name."""
     outcome: str
     """The stage that counts as a sale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonasResult(Personas):
+    """``personas``: the kinds of buyers among won leads."""
+
+    model: str
+    """The config's name."""
+    outcome: str | None
+    """The stage that counts as a sale; null for a flat table."""
