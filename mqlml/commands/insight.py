@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mqlml.commands.check import read_data
+from mqlml.commands.personas import compute_personas
 from mqlml.config import Config
 from mqlml.errors import PopulationError, UsageError
-from mqlml.insight import InsightResults
+from mqlml.insight import InsightResults, Personas
 from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
 from mqlml.insight.pieces import Piece
 from mqlml.journeys import FlatTable, Journeys
@@ -59,7 +60,14 @@ def _attribution(inputs: InsightInputs) -> Attribution:
     return attribute_sales(touches_from_journeys(journeys, inputs.config.problem))
 
 
-_PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (("attribution", _attribution),)
+def _personas(inputs: InsightInputs) -> Personas:
+    return compute_personas(inputs.data, inputs.config)
+
+
+_PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
+    ("attribution", _attribution),
+    ("personas", _personas),
+)
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""
 
 

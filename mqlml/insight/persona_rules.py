@@ -60,7 +60,7 @@ class PersonaCondition(Result):
         if self.in_ is not None:
             return {"in": list(self.in_)}
         ends = {"min": self.min, "max": self.max}
-        return {key: _plain(value) for key, value in ends.items() if value is not None}
+        return {key: _plain(float(value)) for key, value in ends.items() if value is not None}
 
 
 def _plain(number: float) -> float | int:

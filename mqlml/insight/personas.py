@@ -309,8 +309,7 @@ def _first_touches(journeys: Journeys, sold: Micros) -> tuple[Codes, tuple[str, 
     code = channel.map({name: at for at, name in enumerate(names)}).fillna(-1).to_numpy(np.int32)
     lead = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(events["lead_id"]))
     when = column_to_microseconds(events["occurred_at"], missing=NEVER)
-    known = (lead >= 0) & (code >= 0) & (when <= to_microseconds(journeys.observed_until))
-    touch = np.flatnonzero(known & (when < sold[lead]))
+    touch = np.flatnonzero((lead >= 0) & (code >= 0) & (when < sold[lead]))
     order = touch[np.lexsort((code[touch], when[touch], lead[touch]))]
     leads, first = np.unique(lead[order], return_index=True)
     found = np.full(len(journeys.leads), -1, dtype=np.int32)

@@ -50,7 +50,7 @@ def write_company(folder: Path, *, order: np.ndarray | None = None) -> None:
         for level, function in zip(text["seniority"], text["function"], strict=True)
     ]
     (size,) = (one.column for one in profiles.columns if isinstance(one.column, Measure))
-    created = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(3000) * 2, unit="h")
+    created = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(3000) * 2.9, unit="h")
     leads = pd.DataFrame(
         {
             "id": np.arange(3000) + 1,
@@ -72,7 +72,8 @@ def write_company(folder: Path, *, order: np.ndarray | None = None) -> None:
     late = leads.assign(
         at=leads["created"] + pd.Timedelta(days=1), action="visit", channel=np.where(kind == 1, "ads", "mail")
     )
-    events = pd.concat([first[kind != 1], late, after])[["id", "at", "action", "channel"]]
+    seen = leads["id"] % 10 > 0  # one in ten is first seen after the sale
+    events = pd.concat([first[seen & (kind != 1)], late[seen], after])[["id", "at", "action", "channel"]]
     events.to_csv(folder / "events.csv", index=False)
     (folder / "mqlml.yml").write_text(CONFIG, encoding="utf-8")
 
@@ -99,6 +100,9 @@ def test_text_json_and_yaml_say_the_same_and_the_config_takes_it(
     found = json.loads(out)
     assert (code, found["model"], found["outcome"], found["finding"]) == (0, "kinds", "closed_won", "found")
     assert len(found["personas"]) == 3
+    assert found["leads"] == int((336 * 24 / 2.9) // 1) + 1, (
+        "created 30 days or more before the end of the data"
+    )
     assert set(found["attributes"]) == {"employees", "seniority", "function", "industry", "region"}, (
         "no gender"
     )
@@ -137,7 +141,9 @@ def test_text_json_and_yaml_say_the_same_and_the_config_takes_it(
         )
 
 
-def test_neither_the_order_of_rows_nor_what_comes_after_the_end_matters(folder: Path, tmp_path: Path) -> None:
+def test_neither_order_nor_copies_of_rows_nor_what_comes_after_the_end_matters(
+    folder: Path, tmp_path: Path
+) -> None:
     def compute(at: Path) -> object:
         config = read_config(at / "mqlml.yml")
         data = read_data(config, Silent(), now=NOW)
@@ -146,8 +152,9 @@ def test_neither_the_order_of_rows_nor_what_comes_after_the_end_matters(folder: 
 
     write_company(tmp_path, order=np.random.default_rng(0).permutation(3000))
     events = pd.read_csv(tmp_path / "events.csv")
-    later = events.head(50).assign(at="2025-03-01", channel="later")
-    pd.concat([later, events, events.head(99)]).to_csv(tmp_path / "events.csv", index=False)
+    pd.concat([events.sample(frac=1, random_state=1), events.head(99)]).to_csv(
+        tmp_path / "events.csv", index=False
+    )
     deals = pd.read_csv(tmp_path / "deals.csv")
     lost = sorted(set(range(1, 200)) - set(deals["id"]))
     pd.concat([deals, pd.DataFrame({"id": lost, "won_at": "2025-02-01"})]).to_csv(

@@ -6,24 +6,11 @@ import yaml
 
 from mqlml.evaluation import Estimate
 from mqlml.insight.personas import Persona, Personas, personas_as_written
+from mqlml.render.report.personas import BUYERS, NONE_FOUND
 from mqlml.render.results import PersonasResult
 from mqlml.texts import format_number, format_percent, join_texts, pluralize
 
-__all__ = ["BUYERS", "NONE_FOUND", "format_persona_yaml", "format_personas"]
-
-BUYERS = (
-    "Personas say who buys, not why: leads that sales did not pursue were not won either, and what no column "
-    "holds cannot tell buyers apart."
-)
-"""What personas cannot say."""
-
-NONE_FOUND = {
-    "found": "",
-    "unstable": "No stable segments: other won leads of the same kind would give other segments.",
-    "not_beyond_chance": "No stable segments: buyers do not fall into groups. Their attributes go together no more "
-    "than by chance and smooth differences.",
-}
-"""Why there are none."""
+__all__ = ["format_persona_yaml", "format_personas"]
 
 
 def format_personas(result: PersonasResult) -> str:
@@ -52,7 +39,7 @@ def _persona(persona: Persona) -> list[str]:
             f"{trait.text} ({format_percent(trait.share)}, all leads {format_percent(trait.share_of_all)})"
             for trait in persona.traits[:4]
         )
-        lines.append(f"  More often than all leads: {'; '.join(traits)}")
+        lines.append(f"  More often than among all leads: {'; '.join(traits)}")
     if persona.channels:
         channels = (
             f"{one.channel} {format_percent(one.share)} (all won {format_percent(one.share_of_won)})"
@@ -75,8 +62,9 @@ def format_persona_yaml(result: Personas) -> str:
     lines = ["personas:"]
     for persona in result.personas:
         if persona.key in written:
+            name = " ".join(persona.name.split())
             lines.append(
-                f"  # {persona.name}. Met by {format_percent(persona.met_inside)} of its won leads, and by "
+                f"  # {name}. Met by {format_percent(persona.met_inside)} of its won leads, and by "
                 f"{format_percent(persona.met_outside)} of the others"
             )
             text = yaml.safe_dump(

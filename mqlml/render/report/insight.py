@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.render.report.attribution import AttributionSection, describe_attribution, write_attribution
+from mqlml.render.report.personas import PersonasSection, describe_personas, list_personas, write_personas
 from mqlml.render.report.rows import Row, escape_markdown, list_rows
 
 __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_insight"]
 
-_TITLES: dict[Piece, str] = {"attribution": "Which channels do sales go with?"}
+_TITLES: dict[Piece, str] = {
+    "attribution": "Which channels do sales go with?",
+    "personas": "Who buys?",
+}
 """What each piece answers."""
 
 
@@ -26,6 +30,7 @@ class InsightChapter:
     """
 
     attribution: AttributionSection | None
+    personas: PersonasSection | None
     missing: tuple[tuple[str, str], ...]
 
 
@@ -35,6 +40,7 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
         return None
     return InsightChapter(
         attribution=None if found.attribution is None else describe_attribution(found.attribution),
+        personas=None if found.personas is None else describe_personas(found.personas),
         missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
     )
 
@@ -45,6 +51,7 @@ def write_insight(found: InsightResults | None) -> list[str]:
     if chapter is None:
         return []
     sections = [write_attribution(chapter.attribution)] if chapter.attribution else []
+    sections += [write_personas(chapter.personas)] if chapter.personas else []
     lines = ["", "## What pays"]
     for section in sections:
         lines += ["", *section]
@@ -58,4 +65,7 @@ def list_insight_tables(found: InsightResults | None) -> dict[str, Iterable[Row]
     """The tables of the pieces by name."""
     if found is None:
         return {}
-    return {"attribution": list_rows(found.attribution.channels if found.attribution else ())}
+    return {
+        "attribution": list_rows(found.attribution.channels if found.attribution else ()),
+        **list_personas(found.personas),
+    }
