@@ -7,11 +7,12 @@ from typing import Literal, get_args
 
 from mqlml.insight.attribution import Attribution
 from mqlml.insight.personas import Personas
+from mqlml.insight.points import PointsTable
 from mqlml.results import Result
 
 __all__ = ["PIECES", "InsightResults", "Piece"]
 
-Piece = Literal["attribution", "personas"]
+Piece = Literal["attribution", "personas", "points"]
 """A piece is named as its field in `InsightResults`."""
 
 PIECES: tuple[Piece, ...] = get_args(Piece)
@@ -25,5 +26,7 @@ class InsightResults(Result):
     """How sales divide among channels."""
     personas: Personas | None = None
     """The kinds of buyers among won leads."""
+    points: PointsTable | None = None
+    """A points table for a CRM."""
     missing: dict[Piece, str] = field(default_factory=dict)
     """Pieces that do not apply, each with the reason as one sentence for people."""

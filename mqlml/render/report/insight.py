@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.render.report.attribution import AttributionSection, describe_attribution, write_attribution
 from mqlml.render.report.personas import PersonasSection, describe_personas, list_personas, write_personas
+from mqlml.render.report.points import PointsSection, describe_points, write_points
 from mqlml.render.report.rows import Row, escape_markdown, list_rows
 
 __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_insight"]
@@ -15,6 +16,7 @@ __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_i
 _TITLES: dict[Piece, str] = {
     "attribution": "Which channels do sales go with?",
     "personas": "Who buys?",
+    "points": "Which points for a CRM?",
 }
 """What each piece answers."""
 
@@ -31,6 +33,7 @@ class InsightChapter:
 
     attribution: AttributionSection | None
     personas: PersonasSection | None
+    points: PointsSection | None
     missing: tuple[tuple[str, str], ...]
 
 
@@ -41,6 +44,7 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
     return InsightChapter(
         attribution=None if found.attribution is None else describe_attribution(found.attribution),
         personas=None if found.personas is None else describe_personas(found.personas),
+        points=None if found.points is None else describe_points(found.points),
         missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
     )
 
@@ -48,10 +52,11 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
 def write_insight(found: InsightResults | None) -> list[str]:
     """The chapter as lines of Markdown; none without results."""
     chapter = describe_insight(found)
-    if chapter is None:
+    if found is None or chapter is None:
         return []
     sections = [write_attribution(chapter.attribution)] if chapter.attribution else []
     sections += [write_personas(chapter.personas)] if chapter.personas else []
+    sections += [write_points(found.points)] if found.points else []
     lines = ["", "## What pays"]
     for section in sections:
         lines += ["", *section]
@@ -68,4 +73,6 @@ def list_insight_tables(found: InsightResults | None) -> dict[str, Iterable[Row]
     return {
         "attribution": list_rows(found.attribution.channels if found.attribution else ()),
         **list_personas(found.personas),
+        "points": list_rows(found.points.rows if found.points else ()),
+        "points_scale": list_rows(found.points.scale if found.points else ()),
     }
