@@ -65,6 +65,7 @@ RESULTS: dict[str, type[Result]] = {
     "sources": results.SourcesResult,
     "funnel": funnel_results.FunnelResult,
     "plan": funnel_results.PlanResult,
+    "personas": results.PersonasResult,
     "points": results.PointsResult,
     "compare": version_results.CompareResult,
     "promote": version_results.ChampionResult,

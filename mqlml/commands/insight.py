@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mqlml.commands.check import make_table, read_data
+from mqlml.commands.personas import compute_personas
 from mqlml.commands.points import compute_points
 from mqlml.commands.sources import choose_source_column, read_spend_rows
 from mqlml.config import Config
 from mqlml.errors import PopulationError, UsageError
-from mqlml.insight import InsightResults, PointsTable, Sources, value_sources
+from mqlml.insight import InsightResults, Personas, PointsTable, Sources, value_sources
 from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
 from mqlml.insight.funnel import Funnel, measure_funnel
 from mqlml.insight.pieces import Piece
@@ -81,6 +82,10 @@ def _plan(inputs: InsightInputs) -> Targets:
     return plan_quarters(require_journeys(inputs.data, "plan"), config.problem, zone=config.data.timezone)
 
 
+def _personas(inputs: InsightInputs) -> Personas:
+    return compute_personas(inputs.data, inputs.config)
+
+
 def _points(inputs: InsightInputs) -> PointsTable:
     table = make_table(inputs.data, inputs.config, Silent())
     return compute_points(inputs.config, inputs.data, table, inputs.bundle, Silent())
@@ -91,6 +96,7 @@ _PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
     ("sources", _sources),
     ("funnel", _funnel),
     ("plan", _plan),
+    ("personas", _personas),
     ("points", _points),
 )
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""

@@ -36,6 +36,7 @@ __all__ = [
     "find_group_column",
     "find_slices",
     "find_source_column",
+    "tells_source",
     "warn_of_slices",
 ]
 
@@ -94,6 +95,11 @@ def find_source_column(leads: pd.DataFrame) -> str | None:
         if words and _SOURCES.search(normalize_name(column)) and 2 <= leads[column].nunique() <= MOST_WORDS:
             return str(column)
     return None
+
+
+def tells_source(name: str) -> bool:
+    """Whether an attribute of this name tells where leads came from."""
+    return _SOURCES.search(normalize_name(name)) is not None
 
 
 def check_slices(data: Journeys | FlatTable, table: TrainingTable, config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Room 10, why: what one lead did and what moved its score, which channels sales go with, which sources pay."""
+"""Room 10, why: what moved a lead's score, what goes with sales, which sources pay, how far leads get, who buys."""
 
 from mqlml.insight.attribution import Attribution, ChannelCredit
 from mqlml.insight.impact import Impact, measure_impact
@@ -24,6 +24,7 @@ from mqlml.insight.open_leads import (
     ProbabilityBand,
     summarize_open_leads,
 )
+from mqlml.insight.personas import Persona, Personas
 from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.insight.points import PointsRow, PointsTable, ScaleStep
 from mqlml.insight.points_evaluation import PointsEvaluation, PointsLabel, PointsLoss
@@ -42,6 +43,8 @@ __all__ = [
     "OpenLeads",
     "OpenLeadsGroup",
     "OpenLeadsSplit",
+    "Persona",
+    "Personas",
     "Piece",
     "PointsEvaluation",
     "PointsLabel",

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from mqlml.insight.attribution import Attribution
 from mqlml.insight.funnel import Funnel
+from mqlml.insight.personas import Personas
 from mqlml.insight.points import PointsTable
 from mqlml.insight.sources import Sources
 from mqlml.insight.targets import Targets
@@ -14,7 +15,7 @@ from mqlml.results import Result
 
 __all__ = ["PIECES", "InsightResults", "Piece"]
 
-Piece = Literal["attribution", "sources", "points", "funnel", "plan"]
+Piece = Literal["attribution", "sources", "points", "funnel", "plan", "personas"]
 """A piece is named as its field in `InsightResults`."""
 
 PIECES: tuple[Piece, ...] = get_args(Piece)
@@ -32,6 +33,8 @@ class InsightResults(Result):
     """How far leads get, by the quarter in which they were created."""
     plan: Targets | None = None
     """How many leads and MQLs more customers take by the ends of the coming quarters."""
+    personas: Personas | None = None
+    """The kinds of buyers among won leads."""
     points: PointsTable | None = None
     """A points table for a CRM."""
     missing: dict[Piece, str] = field(default_factory=dict)
