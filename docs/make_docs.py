@@ -62,6 +62,7 @@ RESULTS: dict[str, type[Result]] = {
     "recalibrate": RecalibrateResult,
     "thresholds": ThresholdsResult,
     "attribute": results.AttributeResult,
+    "paths": results.PathsResult,
     "compare": version_results.CompareResult,
     "promote": version_results.ChampionResult,
     "rollback": version_results.ChampionResult,

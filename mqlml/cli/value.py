@@ -1,8 +1,8 @@
-"""Commands about what pays: how sales divide among channels."""
+"""Commands about what pays: how sales divide among channels, and which paths go with them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,3 +31,34 @@ def attribute(
 
     result = attribute_channels(config, half_life=half_life, now=now(), progress=Terminal())
     show(result, format_attribution(result), as_json)
+
+
+@app.command(
+    short_help="Find the paths that go with sales.", epilog="Example: mqlml paths --within 7d --step channel"
+)
+def paths(
+    config: ConfigPath = DEFAULT,
+    within: Annotated[
+        str,
+        typer.Option(
+            "--within", metavar="TIME", help="Compare leads by what they did this long after creation."
+        ),
+    ] = "14d",
+    step: Annotated[
+        Literal["action", "channel"] | None,
+        typer.Option(
+            "--step",
+            help="What a step is; by default the action, or the channel if there is one action only.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find steps, one after the other, of leads that win more or less often than leads with as many steps.
+
+    It shows which paths go with sales. It does not show that they cause them.
+    """
+    from mqlml.commands import find_journey_paths
+    from mqlml.render import format_paths
+
+    result = find_journey_paths(config, within=within, step=step, now=now(), progress=Terminal())
+    show(result, format_paths(result), as_json)

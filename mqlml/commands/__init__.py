@@ -8,6 +8,7 @@ from mqlml.commands.demo import make_demo
 from mqlml.commands.explain import Earlier, explain_one_lead, write_lead_page
 from mqlml.commands.features import format_features, list_features, list_version_features
 from mqlml.commands.learn import Trained
+from mqlml.commands.paths import find_journey_paths
 from mqlml.commands.promote import promote_version, roll_back, show_history
 from mqlml.commands.report import ReportOptions, write_report
 from mqlml.commands.reproduce import reproduce
@@ -29,6 +30,7 @@ __all__ = [
     "check_score",
     "compare_versions",
     "explain_one_lead",
+    "find_journey_paths",
     "format_features",
     "list_features",
     "list_version_features",

@@ -12,6 +12,7 @@ from mqlml.config import Config
 from mqlml.errors import PopulationError, UsageError
 from mqlml.insight import InsightResults
 from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
+from mqlml.insight.paths import JourneyPaths, study_paths
 from mqlml.insight.pieces import Piece
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.progress import Progress
@@ -59,7 +60,14 @@ def _attribution(inputs: InsightInputs) -> Attribution:
     return attribute_sales(touches_from_journeys(journeys, inputs.config.problem))
 
 
-_PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (("attribution", _attribution),)
+def _paths(inputs: InsightInputs) -> JourneyPaths:
+    return study_paths(require_journeys(inputs.data, "paths"), inputs.config.problem)
+
+
+_PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
+    ("attribution", _attribution),
+    ("paths", _paths),
+)
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""
 
 

@@ -1,4 +1,4 @@
-"""Room 10, why: what one lead did and what moved its score, and which channels sales go with."""
+"""Room 10, why: what one lead did and what moved its score, and which channels and paths sales go with."""
 
 from mqlml.insight.attribution import Attribution, ChannelCredit
 from mqlml.insight.impact import Impact, measure_impact
@@ -23,6 +23,7 @@ from mqlml.insight.open_leads import (
     ProbabilityBand,
     summarize_open_leads,
 )
+from mqlml.insight.paths import JourneyPaths
 from mqlml.insight.pieces import InsightResults, Piece
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Explanation",
     "Impact",
     "InsightResults",
+    "JourneyPaths",
     "LogOdds",
     "OpenLeads",
     "OpenLeadsGroup",

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from mqlml.insight.attribution import Attribution
+from mqlml.insight.paths import JourneyPaths
 from mqlml.results import Result
 
 __all__ = ["PIECES", "InsightResults", "Piece"]
 
-Piece = Literal["attribution"]
+Piece = Literal["attribution", "paths"]
 """A piece is named as its field in `InsightResults`."""
 
 PIECES: tuple[Piece, ...] = get_args(Piece)
@@ -22,5 +23,7 @@ class InsightResults(Result):
 
     attribution: Attribution | None = None
     """How sales divide among channels."""
+    paths: JourneyPaths | None = None
+    """Which steps in a lead's first days go with a later sale."""
     missing: dict[Piece, str] = field(default_factory=dict)
     """Pieces that do not apply, each with the reason as one sentence for people."""

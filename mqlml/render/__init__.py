@@ -9,6 +9,7 @@ from mqlml.render.console.common import (
     format_table,
 )
 from mqlml.render.console.explain import format_backtest, format_explain
+from mqlml.render.console.paths import format_paths
 from mqlml.render.console.train import format_train
 from mqlml.render.console.value import format_attribution
 from mqlml.render.console.versions import (
@@ -57,6 +58,7 @@ __all__ = [
     "format_explain",
     "format_history",
     "format_leak_test",
+    "format_paths",
     "format_report",
     "format_reproduce",
     "format_retrain",

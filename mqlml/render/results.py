@@ -13,7 +13,7 @@ from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
 from mqlml.features.catalogue import Unit
-from mqlml.insight import Attribution, Explanation
+from mqlml.insight import Attribution, Explanation, JourneyPaths
 from mqlml.journeys.quarantine import Notice, QuarantineGroup, TableCount
 from mqlml.results import Result
 from mqlml.training import (
@@ -41,6 +41,7 @@ __all__ = [
     "FeaturesResult",
     "LearnedFrom",
     "NoFeature",
+    "PathsResult",
     "ReportResult",
     "ScoreCheckResult",
     "ScoreResult",
@@ -400,6 +401,16 @@ class TrainedVersion(TrainingResult):
 @dataclass(frozen=True, kw_only=True)
 class AttributeResult(Attribution):
     """``attribute``: how sales divide among channels."""
+
+    model: str
+    """The config's name."""
+    outcome: str
+    """The stage that counts as a sale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathsResult(JourneyPaths):
+    """``paths``: which steps in a lead's first days go with a later sale."""
 
     model: str
     """The config's name."""

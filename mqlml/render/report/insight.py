@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.render.report.attribution import AttributionSection, describe_attribution, write_attribution
+from mqlml.render.report.paths import PathsSection, describe_paths, paths_rows, write_paths
 from mqlml.render.report.rows import Row, escape_markdown, list_rows
 
 __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_insight"]
 
-_TITLES: dict[Piece, str] = {"attribution": "Which channels do sales go with?"}
+_TITLES: dict[Piece, str] = {
+    "attribution": "Which channels do sales go with?",
+    "paths": "Which paths do sales go with?",
+}
 """What each piece answers."""
 
 
@@ -26,6 +30,7 @@ class InsightChapter:
     """
 
     attribution: AttributionSection | None
+    paths: PathsSection | None
     missing: tuple[tuple[str, str], ...]
 
 
@@ -35,6 +40,7 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
         return None
     return InsightChapter(
         attribution=None if found.attribution is None else describe_attribution(found.attribution),
+        paths=None if found.paths is None else describe_paths(found.paths),
         missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
     )
 
@@ -45,6 +51,7 @@ def write_insight(found: InsightResults | None) -> list[str]:
     if chapter is None:
         return []
     sections = [write_attribution(chapter.attribution)] if chapter.attribution else []
+    sections += [write_paths(chapter.paths)] if chapter.paths else []
     lines = ["", "## What pays"]
     for section in sections:
         lines += ["", *section]
@@ -58,4 +65,8 @@ def list_insight_tables(found: InsightResults | None) -> dict[str, Iterable[Row]
     """The tables of the pieces by name."""
     if found is None:
         return {}
-    return {"attribution": list_rows(found.attribution.channels if found.attribution else ())}
+    return {
+        "attribution": list_rows(found.attribution.channels if found.attribution else ()),
+        "paths": paths_rows(found.paths) if found.paths else (),
+        "stages": list_rows(found.paths.stages if found.paths else ()),
+    }
