@@ -74,7 +74,7 @@ def compare_groups(
     random_state : int
     """
     n, m = len(won), len(holders)
-    start = np.concatenate([[0], np.cumsum([len(leads) for leads in holders])])
+    start = np.cumsum([0, *(len(leads) for leads in holders)])
     held = sparse.csr_array(
         (np.ones(start[-1], dtype=np.int8), np.concatenate([np.empty(0, np.int32), *holders]), start),
         shape=(m, n),

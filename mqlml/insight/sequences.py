@@ -137,8 +137,8 @@ def mine_paths(
     found: list[tuple[int, ...]] = []
     holders: list[Codes] = []
     known: set[bytes] = set()
-    # Of each path in the queue: minus its journeys, its number of steps, the steps, then the journeys of the path that
-    # it prolongs and where they go on. A longer path is never more frequent, so the most frequent leaves first.
+    # Of each path in the queue: minus its journeys, its number of steps, the steps, then the journeys of the path it
+    # prolongs and where they go on. A longer path is never more frequent, so the most frequent leaves first.
     queue: list[tuple[int, int, tuple[int, ...], tuple[Codes, Ints]]] = []
 
     def prolong(path: tuple[int, ...], journeys: Codes, after: Ints) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,7 +21,7 @@ from mqlml.insight.stage_times import measure_stage_times
 from mqlml.insight.step_flows import count_flows
 from mqlml.journeys import Journeys
 from mqlml.simulate import simulate
-from mqlml.times import DAY
+from mqlml.times import DAY, column_to_microseconds
 from tests.insight.walks import STEPS, holds, make_company, make_patient_buyers
 
 START = pd.Timestamp("2025-01-01", tz="UTC")
@@ -104,8 +102,15 @@ def test_days_and_touches_to_each_stage_by_hand() -> None:
     journeys = make_journeys(
         dict.fromkeys(("a", "b", "c", "d"), 0.0) | {"young": 75},
         [("a", 1, "x"), ("a", 3, "x"), ("b", 2, "x"), ("b", 9, "x"), ("young", 76, "x")],
-        [("a", 3, "mql"), ("a", 9, "mql"), ("b", 5, "mql"), ("c", 7, "mql"), ("d", 30, "mql"), ("young", 76, "mql")]
-        + [("a", 10, "closed_won")],
+        [
+            ("a", 3, "mql"),
+            ("a", 9, "mql"),
+            ("b", 5, "mql"),
+            ("c", 7, "mql"),
+            ("d", 30, "mql"),
+            ("young", 76, "mql"),
+            ("a", 10, "closed_won"),
+        ],
     )
     mql, won = measure_stage_times(journeys, make_problem())
     assert (mql.stage, mql.leads, won.stage, won.leads) == ("mql", 3, "closed_won", 1)
@@ -206,7 +211,7 @@ def test_winners_who_stay_longer_make_no_path() -> None:
         everything = make_sequences(
             tuple(steps.cat.categories),
             lead,
-            journeys.events["occurred_at"].to_numpy().astype(np.int64),
+            column_to_microseconds(journeys.events["occurred_at"]),
             steps.cat.codes.to_numpy(),
             n_journeys=1200,
         )
@@ -257,7 +262,9 @@ def test_neither_the_order_of_leads_nor_what_is_later_matters() -> None:
         occurred_at=end + pd.Timedelta(days=1), recorded_at=end + pd.Timedelta(days=1)
     )
     events = pd.concat([journeys.events, after], ignore_index=True)
-    assert study_paths(Journeys(**{**vars(journeys), "events": events}), Problem(), n_permutations=200) == found
+    assert (
+        study_paths(Journeys(**{**vars(journeys), "events": events}), Problem(), n_permutations=200) == found
+    )
 
 
 def test_flows_by_hand() -> None:
@@ -291,9 +298,7 @@ def test_what_cannot_be_compared_is_said() -> None:
     with pytest.raises(PopulationError, match="still open 80d after creation"):
         study_paths(COMPANY, problem, within=80 * DAY)
     with pytest.raises(PopulationError, match="none of 4 leads that were open 21d after creation won"):
-        study_paths(
-            make_journeys(dict.fromkeys("abcd", 0.0), [("a", 1, "x")], []), problem, within=21 * DAY
-        )
+        study_paths(make_journeys(dict.fromkeys("abcd", 0.0), [("a", 1, "x")], []), problem, within=21 * DAY)
 
 
 def test_few_leads_try_no_path() -> None:
@@ -302,13 +307,17 @@ def test_few_leads_try_no_path() -> None:
     assert json.dumps(found.step) == '"action"'
 
 
-SHARED = Path(os.environ.get("MQLML_REAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
-
-
-def test_an_interval_of_large_accounts_is_wider() -> None:
-    company, _ = make_company(4000, 2, effect=1.5)
-    alone = ObservedSteps(company.sequences, company.won, np.arange(4000), 0)
-    shared = ObservedSteps(company.sequences, company.won, np.arange(4000) // 400, 0)
-    one, other = (find_paths(given, n_permutations=50) for given in (alone, shared))
-    assert one.tried == other.tried
-    assert [path.steps for path in one.paths][:1] == [("webinar", "demo")]
+def test_copies_of_a_lead_in_its_account_tell_nothing_new() -> None:
+    company, _ = make_company(6000, 2, effect=1.5)
+    one_by_one = ObservedSteps(company.sequences, company.won, np.arange(6000), 0)
+    start, length = company.sequences.start[:-1], company.sequences.length
+    step = np.concatenate(
+        [company.sequences.step[at : at + n] for at, n in zip(start, length, strict=True) for _ in range(3)]
+    )
+    tripled = Sequences(STEPS, step, np.cumsum([0, *np.repeat(length, 3)]))
+    copies = ObservedSteps(tripled, np.repeat(company.won, 3), np.repeat(np.arange(6000), 3), 0)
+    single, several = (find_paths(given, n_permutations=200) for given in (one_by_one, copies))
+    assert single.paths[0].steps == several.paths[0].steps == ("webinar", "demo")
+    assert several.paths[0].leads == 3 * single.paths[0].leads
+    assert several.paths[0].lift.low == pytest.approx(single.paths[0].lift.low, rel=0.02)
+    assert several.paths[0].lift.high == pytest.approx(single.paths[0].lift.high, rel=0.02)
