@@ -63,6 +63,7 @@ RESULTS: dict[str, type[Result]] = {
     "thresholds": ThresholdsResult,
     "attribute": results.AttributeResult,
     "paths": results.PathsResult,
+    "points": results.PointsResult,
     "compare": version_results.CompareResult,
     "promote": version_results.ChampionResult,
     "rollback": version_results.ChampionResult,

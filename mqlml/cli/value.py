@@ -1,12 +1,13 @@
-"""Commands about what pays: how sales divide among channels, and which paths go with them."""
+"""Commands about what pays: how sales divide among channels, which paths go with them, and points for a CRM."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from mqlml.cli.app import DEFAULT, ConfigPath, Json, Terminal, app, now, show
+from mqlml.cli.app import DEFAULT, ConfigPath, Json, Model, Terminal, app, now, show
 
 
 @app.command(
@@ -62,3 +63,27 @@ def paths(
 
     result = find_journey_paths(config, within=within, step=step, now=now(), progress=Terminal())
     show(result, format_paths(result), as_json)
+
+
+@app.command(short_help="Make a points table for a CRM.", epilog="Example: mqlml points --out points.csv")
+def points(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Write the rows as .csv, or everything as Markdown (.md)."
+        ),
+    ] = None,
+    config: ConfigPath = DEFAULT,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Give a few conditions whole points, distilled from the model, and test them on later leads.
+
+    With too few conversions for a model, points come from your own conversion rates, and it says when there will be
+    enough.
+    """
+    from mqlml.commands import make_points
+    from mqlml.render import format_points
+
+    result = make_points(config, model=model, out=out, now=now(), progress=Terminal())
+    show(result, format_points(result), as_json)

@@ -9,6 +9,7 @@ from mqlml.commands.explain import Earlier, explain_one_lead, write_lead_page
 from mqlml.commands.features import format_features, list_features, list_version_features
 from mqlml.commands.learn import Trained
 from mqlml.commands.paths import find_journey_paths
+from mqlml.commands.points import make_points
 from mqlml.commands.promote import promote_version, roll_back, show_history
 from mqlml.commands.report import ReportOptions, write_report
 from mqlml.commands.reproduce import reproduce
@@ -35,6 +36,7 @@ __all__ = [
     "list_features",
     "list_version_features",
     "make_demo",
+    "make_points",
     "promote_version",
     "register",
     "reproduce",

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mqlml.commands.check import read_data
+from mqlml.commands.check import make_table, read_data
+from mqlml.commands.points import compute_points
 from mqlml.config import Config
 from mqlml.errors import PopulationError, UsageError
-from mqlml.insight import InsightResults
+from mqlml.insight import InsightResults, PointsTable
 from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
 from mqlml.insight.paths import JourneyPaths, study_paths
 from mqlml.insight.pieces import Piece
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.progress import Progress
+from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle
 
 __all__ = ["InsightInputs", "compute_insight", "read_insight", "require_journeys"]
@@ -64,9 +65,15 @@ def _paths(inputs: InsightInputs) -> JourneyPaths:
     return study_paths(require_journeys(inputs.data, "paths"), inputs.config.problem)
 
 
+def _points(inputs: InsightInputs) -> PointsTable:
+    table = make_table(inputs.data, inputs.config, Silent())
+    return compute_points(inputs.config, inputs.data, table, inputs.bundle, Silent())
+
+
 _PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
     ("attribution", _attribution),
     ("paths", _paths),
+    ("points", _points),
 )
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""
 

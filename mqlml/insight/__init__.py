@@ -16,6 +16,7 @@ from mqlml.insight.lead import (
     explain_lead,
     read_timeline,
 )
+from mqlml.insight.more_wins import MoreWins
 from mqlml.insight.open_leads import (
     OpenLeads,
     OpenLeadsGroup,
@@ -25,6 +26,8 @@ from mqlml.insight.open_leads import (
 )
 from mqlml.insight.paths import JourneyPaths
 from mqlml.insight.pieces import InsightResults, Piece
+from mqlml.insight.points import PointsRow, PointsTable, ScaleStep
+from mqlml.insight.points_evaluation import PointsEvaluation, PointsLabel, PointsLoss
 
 __all__ = [
     "Attribution",
@@ -36,13 +39,20 @@ __all__ = [
     "InsightResults",
     "JourneyPaths",
     "LogOdds",
+    "MoreWins",
     "OpenLeads",
     "OpenLeadsGroup",
     "OpenLeadsSplit",
     "Piece",
+    "PointsEvaluation",
+    "PointsLabel",
+    "PointsLoss",
     "PointsPercentile",
+    "PointsRow",
+    "PointsTable",
     "ProbabilityBand",
     "Reason",
+    "ScaleStep",
     "TimelineEvent",
     "TrendPoint",
     "compare_moments",

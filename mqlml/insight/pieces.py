@@ -7,11 +7,12 @@ from typing import Literal, get_args
 
 from mqlml.insight.attribution import Attribution
 from mqlml.insight.paths import JourneyPaths
+from mqlml.insight.points import PointsTable
 from mqlml.results import Result
 
 __all__ = ["PIECES", "InsightResults", "Piece"]
 
-Piece = Literal["attribution", "paths"]
+Piece = Literal["attribution", "paths", "points"]
 """A piece is named as its field in `InsightResults`."""
 
 PIECES: tuple[Piece, ...] = get_args(Piece)
@@ -25,5 +26,7 @@ class InsightResults(Result):
     """How sales divide among channels."""
     paths: JourneyPaths | None = None
     """Which steps in a lead's first days go with a later sale."""
+    points: PointsTable | None = None
+    """A points table for a CRM."""
     missing: dict[Piece, str] = field(default_factory=dict)
     """Pieces that do not apply, each with the reason as one sentence for people."""

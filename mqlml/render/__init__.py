@@ -11,7 +11,7 @@ from mqlml.render.console.common import (
 from mqlml.render.console.explain import format_backtest, format_explain
 from mqlml.render.console.paths import format_paths
 from mqlml.render.console.train import format_train
-from mqlml.render.console.value import format_attribution
+from mqlml.render.console.value import format_attribution, format_points
 from mqlml.render.console.versions import (
     format_champion,
     format_compare,
@@ -20,6 +20,7 @@ from mqlml.render.console.versions import (
     format_retrain,
 )
 from mqlml.render.report.page import render_lead, render_report
+from mqlml.render.report.points import write_points
 from mqlml.render.report.tables import list_tables, render_markdown
 from mqlml.render.report.text import describe_policy, describe_question, format_leak_test
 from mqlml.render.results import (
@@ -28,6 +29,7 @@ from mqlml.render.results import (
     DemoResult,
     ExplainResult,
     FeaturesResult,
+    PointsResult,
     ReportResult,
     ScoreCheckResult,
     ScoreResult,
@@ -41,6 +43,7 @@ __all__ = [
     "DemoResult",
     "ExplainResult",
     "FeaturesResult",
+    "PointsResult",
     "ReportResult",
     "ScoreCheckResult",
     "ScoreResult",
@@ -59,6 +62,7 @@ __all__ = [
     "format_history",
     "format_leak_test",
     "format_paths",
+    "format_points",
     "format_report",
     "format_reproduce",
     "format_retrain",
@@ -71,4 +75,5 @@ __all__ = [
     "render_lead",
     "render_markdown",
     "render_report",
+    "write_points",
 ]

@@ -13,7 +13,7 @@ from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
 from mqlml.features.catalogue import Unit
-from mqlml.insight import Attribution, Explanation, JourneyPaths
+from mqlml.insight import Attribution, Explanation, JourneyPaths, PointsTable
 from mqlml.journeys.quarantine import Notice, QuarantineGroup, TableCount
 from mqlml.results import Result
 from mqlml.training import (
@@ -42,6 +42,7 @@ __all__ = [
     "LearnedFrom",
     "NoFeature",
     "PathsResult",
+    "PointsResult",
     "ReportResult",
     "ScoreCheckResult",
     "ScoreResult",
@@ -416,3 +417,15 @@ class PathsResult(JourneyPaths):
     """The config's name."""
     outcome: str
     """The stage that counts as a sale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointsResult(PointsTable):
+    """``points``: a points table for a CRM without a model of its own."""
+
+    model: str
+    """The config's name."""
+    version: int | None
+    """The version that it was distilled from; null without one."""
+    out: str | None
+    """The file that was written, if any."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.render.report.attribution import AttributionSection, describe_attribution, write_attribution
 from mqlml.render.report.paths import PathsSection, describe_paths, paths_rows, write_paths
+from mqlml.render.report.points import PointsSection, describe_points, write_points
 from mqlml.render.report.rows import Row, escape_markdown, list_rows
 
 __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_insight"]
@@ -15,6 +16,7 @@ __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_i
 _TITLES: dict[Piece, str] = {
     "attribution": "Which channels do sales go with?",
     "paths": "Which paths do sales go with?",
+    "points": "Which points for a CRM?",
 }
 """What each piece answers."""
 
@@ -31,6 +33,7 @@ class InsightChapter:
 
     attribution: AttributionSection | None
     paths: PathsSection | None
+    points: PointsSection | None
     missing: tuple[tuple[str, str], ...]
 
 
@@ -41,6 +44,7 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
     return InsightChapter(
         attribution=None if found.attribution is None else describe_attribution(found.attribution),
         paths=None if found.paths is None else describe_paths(found.paths),
+        points=None if found.points is None else describe_points(found.points),
         missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
     )
 
@@ -48,10 +52,11 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
 def write_insight(found: InsightResults | None) -> list[str]:
     """The chapter as lines of Markdown; none without results."""
     chapter = describe_insight(found)
-    if chapter is None:
+    if found is None or chapter is None:
         return []
     sections = [write_attribution(chapter.attribution)] if chapter.attribution else []
     sections += [write_paths(chapter.paths)] if chapter.paths else []
+    sections += [write_points(found.points)] if found.points else []
     lines = ["", "## What pays"]
     for section in sections:
         lines += ["", *section]
@@ -69,4 +74,6 @@ def list_insight_tables(found: InsightResults | None) -> dict[str, Iterable[Row]
         "attribution": list_rows(found.attribution.channels if found.attribution else ()),
         "paths": paths_rows(found.paths) if found.paths else (),
         "stages": list_rows(found.paths.stages if found.paths else ()),
+        "points": list_rows(found.points.rows if found.points else ()),
+        "points_scale": list_rows(found.points.scale if found.points else ()),
     }

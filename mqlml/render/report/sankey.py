@@ -90,7 +90,7 @@ def draw_sankey(
             for number, line in enumerate(one.lines)
         )
         parts.append(f"<g><title>{escape(node.name)}</title>{label}</g>")
-    return draw_chart(key, max(ends) + 4, title, desc, parts)
+    return draw_chart(key, max(ends, default=_TOP) + 4, title, desc, parts)
 
 
 def _ribbon(placed: Sequence[_Placed], link: Link, leaving: list[float], coming: list[float]) -> str:
