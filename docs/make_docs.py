@@ -66,6 +66,7 @@ RESULTS: dict[str, type[Result]] = {
     "funnel": funnel_results.FunnelResult,
     "plan": funnel_results.PlanResult,
     "personas": results.PersonasResult,
+    "paths": results.PathsResult,
     "points": results.PointsResult,
     "compare": version_results.CompareResult,
     "promote": version_results.ChampionResult,

@@ -1,9 +1,9 @@
-"""Commands about what pays: channels, sources, and points for a CRM."""
+"""Commands about what pays: channels, sources, paths, and points for a CRM."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -63,6 +63,37 @@ def sources(
 
     result = value_lead_sources(config, by=by, scores=scores, now=now(), progress=Terminal())
     show(result, format_sources(result), as_json)
+
+
+@app.command(
+    short_help="Find the paths that go with sales.", epilog="Example: mqlml paths --within 7d --step channel"
+)
+def paths(
+    config: ConfigPath = DEFAULT,
+    within: Annotated[
+        str,
+        typer.Option(
+            "--within", metavar="TIME", help="Compare leads by what they did this long after creation."
+        ),
+    ] = "14d",
+    step: Annotated[
+        Literal["action", "channel"] | None,
+        typer.Option(
+            "--step",
+            help="What a step is; by default the action, or the channel if there is one action only.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find steps, one after the other, of leads that win more or less often than leads with as many steps.
+
+    It shows which paths go with sales. It does not show that they cause them.
+    """
+    from mqlml.commands import find_journey_paths
+    from mqlml.render import format_paths
+
+    result = find_journey_paths(config, within=within, step=step, now=now(), progress=Terminal())
+    show(result, format_paths(result), as_json)
 
 
 @app.command(short_help="Make a points table for a CRM.", epilog="Example: mqlml points --out points.csv")

@@ -9,6 +9,7 @@ from mqlml.commands.explain import Earlier, explain_one_lead, write_lead_page
 from mqlml.commands.features import format_features, list_features, list_version_features
 from mqlml.commands.funnel import show_funnel
 from mqlml.commands.learn import Trained
+from mqlml.commands.paths import find_journey_paths
 from mqlml.commands.personas import describe_buyers
 from mqlml.commands.plan import plan_customers
 from mqlml.commands.points import make_points
@@ -35,6 +36,7 @@ __all__ = [
     "compare_versions",
     "describe_buyers",
     "explain_one_lead",
+    "find_journey_paths",
     "format_features",
     "list_features",
     "list_version_features",

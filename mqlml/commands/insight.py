@@ -16,6 +16,7 @@ from mqlml.errors import PopulationError, UsageError
 from mqlml.insight import InsightResults, Personas, PointsTable, Sources, value_sources
 from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
 from mqlml.insight.funnel import Funnel, measure_funnel
+from mqlml.insight.paths import JourneyPaths, study_paths
 from mqlml.insight.pieces import Piece
 from mqlml.insight.stages import read_stages
 from mqlml.insight.targets import Targets, plan_quarters
@@ -86,6 +87,10 @@ def _personas(inputs: InsightInputs) -> Personas:
     return compute_personas(inputs.data, inputs.config)
 
 
+def _paths(inputs: InsightInputs) -> JourneyPaths:
+    return study_paths(require_journeys(inputs.data, "paths"), inputs.config.problem)
+
+
 def _points(inputs: InsightInputs) -> PointsTable:
     table = make_table(inputs.data, inputs.config, Silent())
     return compute_points(inputs.config, inputs.data, table, inputs.bundle, Silent())
@@ -97,6 +102,7 @@ _PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
     ("funnel", _funnel),
     ("plan", _plan),
     ("personas", _personas),
+    ("paths", _paths),
     ("points", _points),
 )
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""

@@ -24,6 +24,7 @@ from mqlml.insight.open_leads import (
     ProbabilityBand,
     summarize_open_leads,
 )
+from mqlml.insight.paths import JourneyPaths
 from mqlml.insight.personas import Persona, Personas
 from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.insight.points import PointsRow, PointsTable, ScaleStep
@@ -38,6 +39,7 @@ __all__ = [
     "Explanation",
     "Impact",
     "InsightResults",
+    "JourneyPaths",
     "LogOdds",
     "MoreWins",
     "OpenLeads",

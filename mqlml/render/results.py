@@ -13,7 +13,7 @@ from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
 from mqlml.features.catalogue import Unit
-from mqlml.insight import Attribution, Explanation, Personas, PointsTable, Sources
+from mqlml.insight import Attribution, Explanation, JourneyPaths, Personas, PointsTable, Sources
 from mqlml.journeys.quarantine import Notice, QuarantineGroup, TableCount
 from mqlml.results import Result
 from mqlml.training import (
@@ -41,6 +41,7 @@ __all__ = [
     "FeaturesResult",
     "LearnedFrom",
     "NoFeature",
+    "PathsResult",
     "PersonasResult",
     "PointsResult",
     "ReportResult",
@@ -418,6 +419,16 @@ class SourcesResult(Sources):
     """The config's name."""
     outcome: str
     """The stage that makes a customer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathsResult(JourneyPaths):
+    """``paths``: which steps in a lead's first days go with a later sale."""
+
+    model: str
+    """The config's name."""
+    outcome: str
+    """The stage that counts as a sale."""
 
 
 @dataclass(frozen=True, kw_only=True)

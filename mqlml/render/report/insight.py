@@ -13,6 +13,7 @@ from mqlml.render.report.funnel_section import (
     list_funnel_rows,
     write_funnel,
 )
+from mqlml.render.report.paths import PathsSection, describe_paths, paths_rows, write_paths
 from mqlml.render.report.personas import PersonasSection, describe_personas, list_personas, write_personas
 from mqlml.render.report.plan_section import PlanSection, describe_plan, list_plan_rows, write_plan
 from mqlml.render.report.points import PointsSection, describe_points, write_points
@@ -27,6 +28,7 @@ _TITLES: dict[Piece, str] = {
     "funnel": "How far do leads get?",
     "plan": "How many leads do more customers take?",
     "personas": "Who buys?",
+    "paths": "Which paths do sales go with?",
     "points": "Which points for a CRM?",
 }
 """What each piece answers."""
@@ -47,6 +49,7 @@ class InsightChapter:
     funnel: FunnelSection | None
     plan: PlanSection | None
     personas: PersonasSection | None
+    paths: PathsSection | None
     points: PointsSection | None
     missing: tuple[tuple[str, str], ...]
 
@@ -61,6 +64,7 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
         funnel=None if found.funnel is None else describe_funnel(found.funnel),
         plan=None if found.plan is None else describe_plan(found.plan),
         personas=None if found.personas is None else describe_personas(found.personas),
+        paths=None if found.paths is None else describe_paths(found.paths),
         points=None if found.points is None else describe_points(found.points),
         missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
     )
@@ -76,6 +80,7 @@ def write_insight(found: InsightResults | None) -> list[str]:
     sections += [write_funnel(chapter.funnel)] if chapter.funnel else []
     sections += [write_plan(chapter.plan)] if chapter.plan else []
     sections += [write_personas(chapter.personas)] if chapter.personas else []
+    sections += [write_paths(chapter.paths)] if chapter.paths else []
     sections += [write_points(found.points)] if found.points else []
     lines = ["", "## What pays"]
     for section in sections:
@@ -96,6 +101,8 @@ def list_insight_tables(found: InsightResults | None) -> dict[str, Iterable[Row]
         "funnel": list_funnel_rows(found.funnel) if found.funnel else (),
         "plan": list_plan_rows(found.plan) if found.plan else (),
         **list_personas(found.personas),
+        "paths": paths_rows(found.paths) if found.paths else (),
+        "stages": list_rows(found.paths.stages if found.paths else ()),
         "points": list_rows(found.points.rows if found.points else ()),
         "points_scale": list_rows(found.points.scale if found.points else ()),
     }
