@@ -82,7 +82,7 @@ def choose_numbers(low: float, high: float) -> tuple[int, ...]:
     """Round numbers of customers around what today's pace brings: from a little below to half as many more.
 
     >>> choose_numbers(8, 19), choose_numbers(130, 190), choose_numbers(0, 2)
-    ((10, 15, 20, 25), (150, 200, 250), (1, 2, 3))
+    ((10, 15, 20, 25), (150, 175, 200, 225, 250, 275), (1, 2, 3))
     """
     top = max(1.5 * high, 3.0)
     rough = max((top - low) / _NUMBERS * 0.8, 1.0)
