@@ -19,7 +19,7 @@ from mqlml.config import Config, make_config
 from mqlml.config.features import Groups
 from mqlml.features import FAMILIES, plan_features
 from mqlml.monitoring import MonitorResult, RecalibrateResult, ThresholdsResult
-from mqlml.render import results, version_results
+from mqlml.render import funnel_results, results, version_results
 from mqlml.render.results import CatalogEntry, TrainedVersion
 from mqlml.results import ErrorResult, Number, Result, describe_fields
 from mqlml.simulate import simulate
@@ -63,6 +63,9 @@ RESULTS: dict[str, type[Result]] = {
     "thresholds": ThresholdsResult,
     "attribute": results.AttributeResult,
     "personas": results.PersonasResult,
+    "sources": results.SourcesResult,
+    "funnel": funnel_results.FunnelResult,
+    "plan": funnel_results.PlanResult,
     "points": results.PointsResult,
     "compare": version_results.CompareResult,
     "promote": version_results.ChampionResult,

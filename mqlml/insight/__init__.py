@@ -1,4 +1,4 @@
-"""Room 10, why: what one lead did and what moved its score, which channels sales go with, and who buys."""
+"""Room 10, why: what one lead did and what moved its score, which channels and sources pay, and who buys."""
 
 from mqlml.insight.attribution import Attribution, ChannelCredit
 from mqlml.insight.impact import Impact, measure_impact
@@ -28,6 +28,7 @@ from mqlml.insight.personas import Persona, Personas
 from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.insight.points import PointsRow, PointsTable, ScaleStep
 from mqlml.insight.points_evaluation import PointsEvaluation, PointsLabel, PointsLoss
+from mqlml.insight.sources import Sources, SourceValue, value_sources
 
 __all__ = [
     "Attribution",
@@ -54,6 +55,8 @@ __all__ = [
     "ProbabilityBand",
     "Reason",
     "ScaleStep",
+    "SourceValue",
+    "Sources",
     "TimelineEvent",
     "TrendPoint",
     "compare_moments",
@@ -62,4 +65,5 @@ __all__ = [
     "measure_impact",
     "read_timeline",
     "summarize_open_leads",
+    "value_sources",
 ]

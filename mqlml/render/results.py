@@ -13,7 +13,7 @@ from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
 from mqlml.features.catalogue import Unit
-from mqlml.insight import Attribution, Explanation, Personas, PointsTable
+from mqlml.insight import Attribution, Explanation, Personas, PointsTable, Sources
 from mqlml.journeys.quarantine import Notice, QuarantineGroup, TableCount
 from mqlml.results import Result
 from mqlml.training import (
@@ -46,6 +46,7 @@ __all__ = [
     "ReportResult",
     "ScoreCheckResult",
     "ScoreResult",
+    "SourcesResult",
     "TableResult",
     "TrainedVersion",
 ]
@@ -417,6 +418,16 @@ class PersonasResult(Personas):
     """The config's name."""
     outcome: str | None
     """The stage that counts as a sale; null for a flat table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourcesResult(Sources):
+    """``sources``: what a lead is worth, by source."""
+
+    model: str
+    """The config's name."""
+    outcome: str
+    """The stage that makes a customer."""
 
 
 @dataclass(frozen=True, kw_only=True)
