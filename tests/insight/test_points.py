@@ -136,7 +136,14 @@ def test_what_tells_nothing_gets_no_points() -> None:
     held = np.tile([[0], [1]], (100, 1))
     rule = fit_points(two(held), np.full(200, 0.2), ridge=0.0)
     assert rule.conditions == ()
-    assert rule.probability(np.zeros(1)) == pytest.approx([0.2])
+    assert rule.probability(np.zeros(1)) == pytest.approx([0.2], rel=1e-12)
+
+
+def test_what_hardly_moves_the_odds_gets_no_points() -> None:
+    held = np.repeat([[0], [1]], 100, axis=0)
+    for log_odds, rows in ((0.09, 0), (0.11, 1)):
+        rule = fit_points(two(held), expit(-2 + log_odds * held[:, 0]), ridge=0.0)
+        assert len(rule.conditions) == rows
 
 
 def test_no_more_than_two_rows_are_about_one_signal() -> None:
