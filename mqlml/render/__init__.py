@@ -9,6 +9,10 @@ from mqlml.render.console.common import (
     format_table,
 )
 from mqlml.render.console.explain import format_backtest, format_explain
+from mqlml.render.console.funnel import format_funnel, format_plan
+from mqlml.render.console.paths import format_paths
+from mqlml.render.console.personas import format_persona_yaml, format_personas
+from mqlml.render.console.sources import format_sources
 from mqlml.render.console.train import format_train
 from mqlml.render.console.value import format_attribution, format_points
 from mqlml.render.console.versions import (
@@ -58,14 +62,20 @@ __all__ = [
     "format_compare",
     "format_demo",
     "format_explain",
+    "format_funnel",
     "format_history",
     "format_leak_test",
+    "format_paths",
+    "format_persona_yaml",
+    "format_personas",
+    "format_plan",
     "format_points",
     "format_report",
     "format_reproduce",
     "format_retrain",
     "format_score",
     "format_score_check",
+    "format_sources",
     "format_table",
     "format_train",
     "list_tables",
