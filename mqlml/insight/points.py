@@ -44,6 +44,9 @@ _SAME_SIGNAL = 2
 _LEAST_GAIN = 0.003
 """A row must add at least this share to what the rows before it gained."""
 
+_LEAST_WEIGHT = 0.1
+"""Log-odds. Where no condition changes the odds by a tenth, there is no table: whole points would magnify nothing."""
+
 _SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
 
@@ -154,8 +157,9 @@ def fit_points(found: ConditionTable, target: Floats, *, ridge: float, most: int
     if not 0 < base < 1:
         raise ValueError(f"the mean target must lie between 0 and 1; found {base}")
     chosen, weights = _choose(found, target, ridge, most)
-    unit = max(map(abs, weights), default=0.0) / HIGHEST
-    whole = [round(weight / unit) if unit > 0 else 0 for weight in weights]
+    largest = max(map(abs, weights), default=0.0)
+    unit = largest / HIGHEST
+    whole = [round(weight / unit) if largest >= _LEAST_WEIGHT else 0 for weight in weights]
     kept = [(found.conditions[place], points) for place, points in zip(chosen, whole, strict=True) if points]
     used = [place for place, points in zip(chosen, whole, strict=True) if points]
     points = np.array([points for _, points in kept], dtype=np.float64)
@@ -225,6 +229,8 @@ def _fit(held: Floats, target: Floats, ridge: float) -> tuple[Floats, Floats]:
 def _level(added: Floats, base: float) -> float:
     """The log-odds of a lead with 0 points, so that the mean probability is the base rate."""
     start = float(logit(base))
+    if not added.any():
+        return start
     reach = float(np.abs(added).max(initial=0.0)) + 1.0
     return float(
         brentq(lambda level: float(expit(level + added).mean()) - base, start - reach, start + reach)

@@ -39,6 +39,9 @@ POINTS_LIMIT = (
 
 _SIGNALS = 8
 
+_LONG = 60
+"""Months; nobody plans further ahead."""
+
 
 def format_points_count(points: int) -> str:
     """``+8``, ``−3``."""
@@ -68,13 +71,15 @@ def describe_labels(found: PointsTable) -> list[str]:
         f"{format_number(one.points_converted)}. {format_percent(one.overlap.value)} "
         f"({format_percent(one.overlap.low)} to {format_percent(one.overlap.high)}) are the same leads."
         for label, one in found.evaluation.labels.items()
-        if one.leads
+        if one.leads and found.rows
     ]
 
 
 def describe_evaluation(found: PointsTable) -> list[str]:
-    """How good the points are on later leads beside the average rate and the model, sentence by sentence."""
+    """How good the points are on later leads beside the average rate and the model; nothing where there are none."""
     tested = found.evaluation
+    if not found.rows:
+        return []
     lines = [
         f"Tested on {pluralize(tested.snapshots, 'later snapshot')} of {pluralize(tested.leads, 'lead')}, of which "
         f"{format_number(tested.converted)} converted. Beside the average rate the points are "
@@ -116,8 +121,8 @@ def _kept(base: PointsLoss, model: PointsLoss) -> str:
 
 
 def _signed(value: float) -> str:
-    text = format_number(abs(value), 4)
-    return text if not is_known(value) or value == 0 else f"{'+' if value > 0 else '−'}{text}"
+    text = format_number(value, 4)
+    return f"+{text}" if value > 0 and text[0].isdigit() else text
 
 
 def _points(difference: Estimate) -> str:
@@ -139,15 +144,19 @@ def describe_wait(found: MoreWins) -> str:
     """About when there will be enough, as a sentence; empty where nobody can tell."""
     if not is_known(found.months.low):
         return ""
-    return (
-        f"At {_span(found.leads_per_month)} converting leads a month, that takes about {_span(found.months)} months "
-        "more."
-    )
+    low, high = found.months.low, found.months.high
+    wait = f"more than {_LONG // 12} years" if low > _LONG else f"about {_span(found.months)} months more"
+    if low <= _LONG < high:
+        wait = f"{_few(low)} months to more than {_LONG // 12} years more"
+    return f"At {_span(found.leads_per_month)} converting leads a month, that takes {wait}."
 
 
 def _span(found: Estimate) -> str:
-    low, high = (format_number(end, 0 if end >= 10 else 1) for end in (found.low, found.high))
-    return f"{low} to {high}"
+    return f"{_few(found.low)} to {_few(found.high)}"
+
+
+def _few(value: float) -> str:
+    return format_number(value, 0 if value >= 10 else 1)
 
 
 def few_wins_signals(report: SignalReport) -> list[SignalLevel]:
@@ -216,7 +225,7 @@ def describe_points(found: PointsTable) -> PointsSection:
 
 def write_points(found: PointsTable) -> list[str]:
     """The table and all that is known of it as lines of Markdown."""
-    lines = ["### Points for a CRM", "", escape_markdown(describe_use(found)), ""]
+    lines = ["### Which points for a CRM?", "", escape_markdown(describe_use(found)), ""]
     if found.more_wins is not None:
         lines += [escape_markdown(describe_more_wins(found.more_wins)), ""]
     if found.rows:
