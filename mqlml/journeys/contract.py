@@ -53,6 +53,11 @@ class MergedLeads:
         place = (np.cumsum(~out) - 1).astype(np.int32)
         return MergedLeads(place[self.old[stay]], place[self.new[stay]], self.at[stay], self.direct[stay])
 
+    def until(self, moment: int) -> MergedLeads:
+        """The merges up to a moment in microseconds."""
+        stay = self.at <= moment
+        return MergedLeads(self.old[stay], self.new[stay], self.at[stay], self.direct[stay])
+
     def copy_events(self, events: pd.DataFrame, lead_id: pd.Series) -> pd.DataFrame:
         """The events, those of merged leads once more for the lead that stays."""
         copies = self._copy(events, lead_id, self.old, self.new)
