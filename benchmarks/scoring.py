@@ -1,7 +1,8 @@
 """CPU seconds and memory of the nightly job, from files to labeled and explained scores, beside its peers.
 
     python benchmarks/scoring.py                                  # a million open leads, about 19 million events
-    python benchmarks/scoring.py --old ../before --rounds 3       # beside b1f688a, checked out there, in pairs
+    python benchmarks/scoring.py --leads 100000 --old ../before   # beside another checkout, in the same run
+    python benchmarks/scoring.py --old ../before --repeats 3 --only old "in memory"   # medians of pairs
     python benchmarks/scoring.py --leads 100000 --only parts "parts, event_id"
     PYTHONPATH=. python benchmarks/scoring.py --leads 100000 --postgres   # from and to a server on this machine
 
@@ -9,8 +10,7 @@ A version is trained on a simulated company. Its leads that are open on the last
 accounts and events, up to the size asked for. Each run is a process of its own; CPU seconds are those of all its
 threads, the peak is that of its resident memory. ``bare`` reads the columns, sorts by lead and time, predicts with
 trees and writes the result, with no check and no reason: what no job of this kind can avoid. ``pandas`` does the same
-work on a tenth of the leads by merge and group, scikit-learn and shap. With ``--rounds`` all runs take turns; their
-medians follow, beside that of ``old``.
+work on a tenth of the leads by merge and group, scikit-learn and shap.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import argparse
 import contextlib
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -36,32 +37,29 @@ import pyarrow.parquet as pq
 
 from mqlml.simulate import simulate
 
-OLD_STORE = "models-old"
-"""The folder of the older code's version; each code trains its own."""
+HERE = Path(__file__).resolve().parents[1]
+"""The checkout that is measured."""
 
 BASE_LEADS = 8_000
 """Leads of the company that is simulated; its open leads are replicated."""
 
-ONLY_THIS_TREE = """
+OWN = """
 import sys
-# The finder of an editable install answers for modules that only its own checkout has.
-sys.meta_path[:] = [finder for finder in sys.meta_path if not str(finder.__module__).startswith("__editable__")]
+# An installed checkout must not stand in for a module that the measured one does not have.
+installed = [finder for finder in sys.meta_path if getattr(finder, "__module__", "").startswith("__editable__")]
+for finder in installed:
+    sys.meta_path.remove(finder)
 """
 
-OLD_JOB = """
-import datetime as dt, json, sys, time
-from mqlml.pipeline import Silent, score_leads
-now = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
-steps = {"start-up": round(time.process_time(), 1)}
-result = score_leads(sys.argv[1], as_of=sys.argv[2], out=sys.argv[3], now=now, progress=Silent())
-print(json.dumps({"leads": result["leads"], "steps": steps}))
-"""
-"""The same in b1f688a, the code that the batch job is compared with."""
-
-JOB = """
-import contextlib, datetime as dt, json, resource, sys, time
-from mqlml.commands import ScoreOptions, score_leads
-from mqlml.progress import Silent
+JOB = (
+    OWN
+    + """
+import contextlib, datetime as dt, json, time
+try:
+    from mqlml.commands import score_leads
+    from mqlml.progress import Silent
+except ModuleNotFoundError:  # a checkout of before these modules
+    from mqlml.pipeline import Silent, score_leads
 steps = {"start-up": time.process_time()}
 class Steps(Silent):
     @contextlib.contextmanager
@@ -70,11 +68,16 @@ class Steps(Silent):
         yield
         steps[name] = steps.get(name, 0) + time.process_time() - start
 config, as_of, out = sys.argv[1:4]
-options = ScoreOptions(**json.loads(sys.argv[4]))
+more = json.loads(sys.argv[4])
+if more:
+    from mqlml.commands import ScoreOptions
+    more = {"options": ScoreOptions(**more)}
 now = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
-result = score_leads(config, as_of=as_of, out=out, now=now, progress=Steps(), options=options)
-print(json.dumps({"leads": result.leads, "steps": {k: round(v, 1) for k, v in steps.items()}}))
+result = score_leads(config, as_of=as_of, out=out, now=now, progress=Steps(), **more)
+leads = result["leads"] if isinstance(result, dict) else result.leads
+print(json.dumps({"leads": leads, "steps": {k: round(v, 1) for k, v in steps.items()}}))
 """
+)
 
 BARE = """
 import json, sys
@@ -193,9 +196,16 @@ def train_version(world: World, store: str, tree: Path | None) -> None:
     write_config(folder / f"{store}-train.yml", until, "history", "history/events.parquet", store)
     write_config(folder / f"{store}-plain.yml", until, ".", "events", store)
     write_config(folder / f"{store}-ids.yml", until, ".", "events_with_ids", store)
-    program = ONLY_THIS_TREE + "from mqlml.cli import main; sys.exit(main())"
-    config = str(folder / f"{store}-train.yml")
-    command = [sys.executable, "-c", program, "train", "--config", config, "--json"]
+    program = OWN + "from mqlml.cli import main; sys.exit(main())"
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "train",
+        "--config",
+        str(folder / f"{store}-train.yml"),
+        "--json",
+    ]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=tree, env=environment_of(tree)
     )
@@ -204,7 +214,10 @@ def train_version(world: World, store: str, tree: Path | None) -> None:
 
 
 def environment_of(tree: Path | None) -> dict[str, str]:
-    return {**os.environ} | ({} if tree is None else {"PYTHONPATH": str(tree.absolute())})
+    """Of a run from a checkout; modules are compiled once and kept, as where mqlml is installed."""
+    found = {**os.environ, "PYTHONPATH": str((tree or HERE).absolute())}
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return {"PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "mqlml-benchmark-modules")} | found
 
 
 def write_config(
@@ -289,13 +302,13 @@ def print_run(run: str, done: dict[str, Any]) -> None:
     )
 
 
-def print_medians(spent: dict[str, list[float]]) -> None:
-    """The median CPU seconds of each run, and the median of its ratios to the old code in the same round."""
-    print("\n| run | CPU s, median of rounds | of the old code's |\n|---|---|---|")
+def print_ratios(spent: dict[str, list[float]]) -> None:
+    """The median over the repeats of each run's CPU seconds, and of their ratio to the old checkout's."""
     for run, seconds in spent.items():
         old = spent.get("old, event_id" if run.endswith("event_id") else "old")
-        ratio = "" if old is None else f"{np.median(np.divide(seconds, old)):.2f}"
-        print(f"| {run} | {np.median(seconds):.1f} | {ratio} |")
+        pairs = None if old is None else [one / other for one, other in zip(seconds, old, strict=True)]
+        ratio = "" if pairs is None else f", {statistics.median(pairs):.2f} of old"
+        print(f"{run}: median {statistics.median(seconds):.1f} CPU s{ratio}", flush=True)
 
 
 def main() -> None:
@@ -304,8 +317,8 @@ def main() -> None:
     )
     parser.add_argument("--leads", type=int, default=1_000_000)
     parser.add_argument("--old", type=Path, help="a checkout of another version, run in the same way")
+    parser.add_argument("--repeats", type=int, default=1, help="rounds, each of all runs one after another")
     parser.add_argument("--only", nargs="+", help="names of runs")
-    parser.add_argument("--rounds", type=int, default=1, help="how often all runs take turns")
     parser.add_argument(
         "--postgres", action="store_true", help="also from a PostgreSQL server and back to it"
     )
@@ -327,21 +340,20 @@ def main() -> None:
         print("| run | leads | CPU s | CPU s a million leads | wall s | peak GB | CPU s of the steps |")
         print("|---|---|---|---|---|---|---|")
         spent: dict[str, list[float]] = {}
-        for _ in range(options.rounds):
+        for number in range(options.repeats):
             for run, (command, tree) in runs(world, options.old).items():
                 if options.only is None or run in options.only:
                     done = measure(command, tree)
-                    print_run(run, done)
                     spent.setdefault(run, []).append(done["cpu"])
-        if options.rounds > 1:
-            print_medians(spent)
+                    print_run(f"{run}, {number + 1}" if options.repeats > 1 else run, done)
+        print_ratios(spent)
         if options.postgres:
             with server_of(world) as (url, stat):
                 for night in ("first night", "the same night again"):
                     before = server_seconds(stat)
                     more = json.dumps({"memory_limit": "1.5GB"})
                     arguments = [str(folder / "models-postgres.yml"), world.as_of, url, more]
-                    done = measure([sys.executable, "-c", ONLY_THIS_TREE + JOB, *arguments])
+                    done = measure([sys.executable, "-c", JOB, *arguments])
                     name = f"PostgreSQL to PostgreSQL, {night}"
                     print_run(f"{name} (server {server_seconds(stat) - before:.1f} CPU s)", done)
 
@@ -353,14 +365,14 @@ def runs(world: World, old: Path | None) -> dict[str, tuple[list[str], Path | No
     def job(config: str, store: str = "models", **more: object) -> list[str]:
         target = folder / f"{store}-{config}.scores.parquet"
         arguments = [str(folder / f"{store}-{config}.yml"), world.as_of, str(target), json.dumps(more)]
-        return [sys.executable, "-c", ONLY_THIS_TREE + (OLD_JOB if store == OLD_STORE else JOB), *arguments]
+        return [sys.executable, "-c", JOB, *arguments]
 
     found: dict[str, tuple[list[str], Path | None]] = {}
     if old is not None:
-        train_version(world, OLD_STORE, old)
+        train_version(world, "models-old", old)
         found |= {
-            "old": (job("plain", OLD_STORE), old.absolute()),
-            "old, event_id": (job("ids", OLD_STORE), old.absolute()),
+            "old": (job("plain", "models-old"), old.absolute()),
+            "old, event_id": (job("ids", "models-old"), old.absolute()),
         }
     train_version(world, "models", None)
     found |= {

@@ -19,7 +19,7 @@ from mqlml.config import Config, make_config
 from mqlml.config.features import Groups
 from mqlml.features import FAMILIES, plan_features
 from mqlml.monitoring import MonitorResult, RecalibrateResult, ThresholdsResult
-from mqlml.render import results, version_results
+from mqlml.render import funnel_results, results, version_results
 from mqlml.render.results import CatalogEntry, TrainedVersion
 from mqlml.results import ErrorResult, Number, Result, describe_fields
 from mqlml.simulate import simulate
@@ -62,6 +62,12 @@ RESULTS: dict[str, type[Result]] = {
     "recalibrate": RecalibrateResult,
     "thresholds": ThresholdsResult,
     "attribute": results.AttributeResult,
+    "sources": results.SourcesResult,
+    "funnel": funnel_results.FunnelResult,
+    "plan": funnel_results.PlanResult,
+    "personas": results.PersonasResult,
+    "paths": results.PathsResult,
+    "points": results.PointsResult,
     "compare": version_results.CompareResult,
     "promote": version_results.ChampionResult,
     "rollback": version_results.ChampionResult,

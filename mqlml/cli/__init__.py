@@ -1,7 +1,7 @@
 """The front door: each command parses its options, calls one function and prints the result."""
 
-from mqlml.cli import data, model, scores, value, versions, watch
+from mqlml.cli import buyers, data, funnel, model, scores, value, versions, watch
 from mqlml.cli.app import app
 from mqlml.cli.run import main
 
-__all__ = ["app", "data", "main", "model", "scores", "value", "versions", "watch"]
+__all__ = ["app", "buyers", "data", "funnel", "main", "model", "scores", "value", "versions", "watch"]

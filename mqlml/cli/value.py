@@ -1,12 +1,13 @@
-"""Commands about what pays: how sales divide among channels."""
+"""Commands about what pays: channels, sources, paths, and points for a CRM."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
-from mqlml.cli.app import DEFAULT, ConfigPath, Json, Terminal, app, now, show
+from mqlml.cli.app import DEFAULT, ConfigPath, Json, Model, Terminal, app, now, show
 
 
 @app.command(
@@ -31,3 +32,89 @@ def attribute(
 
     result = attribute_channels(config, half_life=half_life, now=now(), progress=Terminal())
     show(result, format_attribution(result), as_json)
+
+
+@app.command(
+    short_help="Show what a lead from each source is worth.",
+    epilog="Example: mqlml sources --by lead_source --scores scores.parquet",
+)
+def sources(
+    config: ConfigPath = DEFAULT,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="COLUMN",
+            help="The column of the leads that holds the source; the first that is called like one if left out.",
+        ),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option("--scores", metavar="PATH", help="Scores of open leads, to value those of each source."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a lead from each source brings in, and, where the config names spend, what it costs.
+
+    Small sources are drawn towards the others, so that none wins by luck.
+    """
+    from mqlml.commands import value_lead_sources
+    from mqlml.render import format_sources
+
+    result = value_lead_sources(config, by=by, scores=scores, now=now(), progress=Terminal())
+    show(result, format_sources(result), as_json)
+
+
+@app.command(
+    short_help="Find the paths that go with sales.", epilog="Example: mqlml paths --within 7d --step channel"
+)
+def paths(
+    config: ConfigPath = DEFAULT,
+    within: Annotated[
+        str,
+        typer.Option(
+            "--within", metavar="TIME", help="Compare leads by what they did this long after creation."
+        ),
+    ] = "14d",
+    step: Annotated[
+        Literal["action", "channel"] | None,
+        typer.Option(
+            "--step",
+            help="What a step is; by default the action, or the channel if there is one action only.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find steps, one after the other, of leads that win more or less often than leads with as many steps.
+
+    It shows which paths go with sales. It does not show that they cause them.
+    """
+    from mqlml.commands import find_journey_paths
+    from mqlml.render import format_paths
+
+    result = find_journey_paths(config, within=within, step=step, now=now(), progress=Terminal())
+    show(result, format_paths(result), as_json)
+
+
+@app.command(short_help="Make a points table for a CRM.", epilog="Example: mqlml points --out points.csv")
+def points(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Write the rows as .csv, or everything as Markdown (.md)."
+        ),
+    ] = None,
+    config: ConfigPath = DEFAULT,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Give a few conditions whole points, distilled from the model, and test them on later leads.
+
+    With too few conversions for a model, points come from your own conversion rates, and it says when there will be
+    enough.
+    """
+    from mqlml.commands import make_points
+    from mqlml.render import format_points
+
+    result = make_points(config, model=model, out=out, now=now(), progress=Terminal())
+    show(result, format_points(result), as_json)

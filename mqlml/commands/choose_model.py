@@ -37,6 +37,7 @@ from mqlml.types import Floats
 __all__ = [
     "BUDGETS",
     "Chosen",
+    "PastFolds",
     "Trial",
     "calibrate",
     "choose_model",
@@ -145,7 +146,7 @@ class Chosen:
     stopped: bool
 
 
-class _Folds:
+class PastFolds:
     """Out-of-time predictions of the past by any scorer, on the same folds each time."""
 
     def __init__(self, table: TrainingTable, *, random_state: int) -> None:
@@ -214,7 +215,7 @@ def choose_model(
     measure : Measure, optional
         Called with the fold models of the chosen settings and the rows that they predicted: `OutOfTime.measured`.
     """
-    folds = _Folds(table, random_state=random_state)
+    folds = PastFolds(table, random_state=random_state)
     start = start_settings(table, random_state)
     settings = make_trials(tune, random_state=random_state)
     trials: list[Trial] = []

@@ -101,7 +101,7 @@ def make_demo(folder: str | Path, *, n_leads: int, now: dt.datetime, progress: P
     if not trained.gate.passed:
         raise GateRefused(few)
     scored = score_leads(config, as_of=until, out=folder / "scores.csv", now=now, progress=progress)
-    options = ReportOptions(scores=scored.out)
+    options = ReportOptions(scores=scored.out, insight=True)
     reported = write_report(config, folder / "report.html", options=options, now=now, progress=progress)
     return DemoResult(
         folder=str(folder),

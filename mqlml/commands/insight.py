@@ -7,14 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mqlml.commands.check import read_data
+from mqlml.commands.check import make_table, read_data
+from mqlml.commands.personas import compute_personas
+from mqlml.commands.points import compute_points
+from mqlml.commands.sources import choose_source_column, read_spend_rows
 from mqlml.config import Config
 from mqlml.errors import PopulationError, UsageError
-from mqlml.insight import InsightResults
+from mqlml.insight import InsightResults, Personas, PointsTable, Sources, value_sources
 from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
+from mqlml.insight.funnel import Funnel, measure_funnel
+from mqlml.insight.paths import JourneyPaths, study_paths
 from mqlml.insight.pieces import Piece
+from mqlml.insight.stages import read_stages
+from mqlml.insight.targets import Targets, plan_quarters
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.progress import Progress
+from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle
 
 __all__ = ["InsightInputs", "compute_insight", "read_insight", "require_journeys"]
@@ -59,7 +66,45 @@ def _attribution(inputs: InsightInputs) -> Attribution:
     return attribute_sales(touches_from_journeys(journeys, inputs.config.problem))
 
 
-_PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (("attribution", _attribution),)
+def _sources(inputs: InsightInputs) -> Sources:
+    journeys = require_journeys(inputs.data, "sources")
+    column = choose_source_column(journeys, None)
+    return value_sources(journeys, inputs.config.problem, column=column, spend=read_spend_rows(inputs.config))
+
+
+def _funnel(inputs: InsightInputs) -> Funnel:
+    config = inputs.config
+    stages = read_stages(require_journeys(inputs.data, "funnel"), config.problem)
+    return measure_funnel(stages, soon=config.monitoring.soon, zone=config.data.timezone)
+
+
+def _plan(inputs: InsightInputs) -> Targets:
+    config = inputs.config
+    return plan_quarters(require_journeys(inputs.data, "plan"), config.problem, zone=config.data.timezone)
+
+
+def _personas(inputs: InsightInputs) -> Personas:
+    return compute_personas(inputs.data, inputs.config)
+
+
+def _paths(inputs: InsightInputs) -> JourneyPaths:
+    return study_paths(require_journeys(inputs.data, "paths"), inputs.config.problem)
+
+
+def _points(inputs: InsightInputs) -> PointsTable:
+    table = make_table(inputs.data, inputs.config, Silent())
+    return compute_points(inputs.config, inputs.data, table, inputs.bundle, Silent())
+
+
+_PIECES: tuple[tuple[Piece, Callable[[InsightInputs], Any]], ...] = (
+    ("attribution", _attribution),
+    ("sources", _sources),
+    ("funnel", _funnel),
+    ("plan", _plan),
+    ("personas", _personas),
+    ("paths", _paths),
+    ("points", _points),
+)
 """How each piece is computed; PopulationError and UsageError say that it does not apply."""
 
 

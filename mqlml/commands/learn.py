@@ -72,6 +72,7 @@ from mqlml.evaluation.holdout import (
     fit_past,
 )
 from mqlml.evaluation.slices import check_slices, find_slices
+from mqlml.insight.more_wins import expect_more_wins
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import Drift, LeadScorer, PeriodLevels, SigmoidCalibrator, measure_levels
 from mqlml.model.signals import report_signals
@@ -80,6 +81,7 @@ from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
 from mqlml.registry.holdout_log import warn_of_holdout_access
 from mqlml.render import describe_policy, describe_question
+from mqlml.render.report.points import describe_wait
 from mqlml.training import (
     TrainingTable,
     build_open,
@@ -264,10 +266,12 @@ def _check_past(past: TrainingTable, task: _Task) -> None:
     check_slices(task.data, past, task.config)
     positives, needed = _positives(past), task.config.gate.min_positives
     if positives < needed:
+        wait = describe_wait(expect_more_wins(past, needed=needed, holdout=task.config.problem.holdout))
         raise GateRefused(
-            f"{positives} conversions can be learned from before the held-out period, and "
-            f"{needed} are needed (gate.min_positives). Bring a longer history, or predict an "
-            "earlier stage, which more leads reach"
+            f"{positives} conversions can be learned from before the held-out period, and {needed} are needed "
+            f"(gate.min_positives).{f' {wait}' if wait else ''} Until then, mqlml points makes a points table from "
+            "your own conversion rates. For a model, bring a longer history, or predict an earlier stage, which more "
+            "leads reach"
         )
 
 

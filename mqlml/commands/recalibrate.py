@@ -22,7 +22,7 @@ from mqlml.evaluation.metrics import log_losses
 from mqlml.features import build_features
 from mqlml.journeys import Journeys
 from mqlml.model import SigmoidCalibrator
-from mqlml.monitoring import RecalibrateResult
+from mqlml.monitoring import CalibrationState, RecalibrateResult
 from mqlml.policy import GateInputs, LabelPolicy, choose_policy, make_threshold_data
 from mqlml.progress import Progress
 from mqlml.registry import Bundle, Version
@@ -46,6 +46,11 @@ class _Recent:
     time: Ints
     group: Ints
     gate_inputs: GateInputs
+
+    @property
+    def positives(self) -> int:
+        """Those of them that converted."""
+        return int(self.label.sum())
 
 
 def recalibrate_version(
@@ -79,19 +84,7 @@ def recalibrate_version(
         )
     with progress.step("recent outcomes"):
         recent = _read_recent(bundle, data, config, parse_instant(until, "UTC"))
-    positives, needed = int(recent.label.sum()), config.gate.min_positives
-    if min(positives, len(recent.label) - positives) < needed:
-        raise GateRefused(
-            f"{positives} conversions are known since the training of {bundle.name} version {version.version}, and "
-            f"{needed} are needed (gate.min_positives); wait for more, move data.observed_until, or train"
-        )
-    calibrator = SigmoidCalibrator().fit(recent.raw, recent.label)
-    if calibrator.slope_ <= 0:
-        raise GateRefused(
-            f"among {len(recent.label):,} recent snapshots likely leads converted no more often than others, so no "
-            "calibration helps; train a new version"
-        )
-    calibrator = SigmoidCalibrator.from_dict(calibrator.to_dict())
+    calibrator = _learn(recent, f"{bundle.name} version {version.version}", config.gate.min_positives)
     with progress.step("labels"):
         policy = _choose(recent, calibrator, config)
     made: Version | None = None
@@ -109,7 +102,7 @@ def recalibrate_version(
                 version,
                 config,
                 change="calibration",
-                reason=f"fitted to {positives} conversions among {len(recent.label):,} recent snapshots",
+                reason=f"fitted to {recent.positives} conversions among {len(recent.label):,} recent snapshots",
                 now=now,
                 progress=progress,
             )
@@ -119,18 +112,12 @@ def recalibrate_version(
         model=bundle.name,
         version=version.version,
         snapshots=len(recent.label),
-        positives=positives,
+        positives=recent.positives,
         start=format_instant(times.iloc[0].to_pydatetime()),
         until=format_instant(times.iloc[-1].to_pydatetime()),
-        slope=calibrator.slope_,
-        intercept=calibrator.intercept_,
-        slope_before=bundle.calibrator.slope_,
-        intercept_before=bundle.calibrator.intercept_,
-        log_loss_before=before,
-        log_loss_after=after,
+        before=_describe(bundle.calibrator, bundle.policy, before),
+        after=_describe(calibrator, policy, after),
         log_loss_difference=difference,
-        thresholds=policy.thresholds,
-        thresholds_before=bundle.policy.thresholds,
         new_version=None if made is None else made.version,
         aliases=() if made is None else made.aliases,
     )
@@ -159,6 +146,31 @@ def _read_recent(bundle: Bundle, journeys: Journeys, config: Config, until: dt.d
         time=time,
         group=group_leads(journeys.leads)[place],
         gate_inputs=make_gate_inputs(journeys, table["lead_id"], config, points),
+    )
+
+
+def _learn(recent: _Recent, version: str, needed: int) -> SigmoidCalibrator:
+    """Level and slope by recent outcomes; refused where these are too few or likely leads convert no more often."""
+    if min(recent.positives, len(recent.label) - recent.positives) < needed:
+        raise GateRefused(
+            f"{recent.positives} conversions are known since the training of {version}, and {needed} are needed "
+            "(gate.min_positives); wait for more, move data.observed_until, or train"
+        )
+    calibrator = SigmoidCalibrator().fit(recent.raw, recent.label)
+    if calibrator.slope_ <= 0:
+        raise GateRefused(
+            f"among {len(recent.label):,} recent snapshots likely leads converted no more often than others, so no "
+            "calibration helps; train a new version"
+        )
+    return SigmoidCalibrator.from_dict(calibrator.to_dict())
+
+
+def _describe(calibrator: SigmoidCalibrator, policy: LabelPolicy, log_loss: float) -> CalibrationState:
+    return CalibrationState(
+        slope=calibrator.slope_,
+        intercept=calibrator.intercept_,
+        thresholds=policy.thresholds,
+        log_loss=log_loss,
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from mqlml.config.features import Condition, Features
 from mqlml.config.labels import Gate, LabelRule, Labels, Rules
 from mqlml.config.problem import Problem, Profile
-from mqlml.config.tables import Data
+from mqlml.config.tables import Data, Spend
 from mqlml.config.values import Duration, InvalidValueError, Name, Section, Tune, Window, check_windows
 from mqlml.errors import ConfigError
 from mqlml.times import DAY
@@ -102,6 +102,7 @@ class Config(Section):
     monitoring: Monitoring = Monitoring()
     tracking: Tracking = Tracking()
     promotion: PromotionRule = PromotionRule()
+    spend: Spend | None = None
     folder: Path = Field(default=Path("."), exclude=True)
     written: dict[str, Any] = Field(default={}, exclude=True, repr=False)
 

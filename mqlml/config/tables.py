@@ -35,7 +35,7 @@ from mqlml.config.values import (
     read_instant,
 )
 
-__all__ = ["MISSING_WORDS", "Data", "Flat", "Leads", "Merges", "Outcomes", "Table"]
+__all__ = ["MISSING_WORDS", "Data", "Flat", "Leads", "Merges", "Outcomes", "Spend", "Table"]
 
 
 class Table(Section):
@@ -143,6 +143,19 @@ class Outcomes(Table):
 
 class Merges(Table):
     """Leads that turned out to be one: ``from`` went into ``into``, ``at`` some moment."""
+
+
+class Spend(Table):
+    """What each source costs: one row a source and day, or week or month, with its ``cost``."""
+
+    @model_validator(mode="after")
+    def _no_database(self) -> Spend:
+        if self.url is not None:
+            raise InvalidValueError(
+                "'spend' is read from files only",
+                remedy="write it to a file, and name that as path, or in sql without 'url'",
+            )
+        return self
 
 
 class Flat(Section):

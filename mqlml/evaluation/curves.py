@@ -116,8 +116,8 @@ def make_decile_table(y: npt.ArrayLike, score: npt.ArrayLike) -> tuple[Decile, .
     return tuple(table)
 
 
-def wilson_interval(successes: float, n: float) -> tuple[float, float]:
-    """95% interval of a share; unlike the normal one it stays within 0 and 1 and holds for few successes.
+def wilson_interval(successes: float, n: float, *, z: float = _Z) -> tuple[float, float]:
+    """Interval of a share, 95% by default; unlike the normal one it stays within 0 and 1 and holds for few successes.
 
     Numbers need not be whole, as scipy's ``binomtest`` has them: rows that share their fate are worth fewer
     independent ones.
@@ -127,9 +127,9 @@ def wilson_interval(successes: float, n: float) -> tuple[float, float]:
     if n == 0:
         return 0.0, 1.0
     share = successes / n
-    middle = share + _Z**2 / (2 * n)
-    half_width = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    scale = 1 + _Z**2 / n
+    middle = share + z**2 / (2 * n)
+    half_width = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    scale = 1 + z**2 / n
     # At the ends the formula gives 0 and 1 exactly; rounding must not put the share outside its own interval.
     return max(0.0, min((middle - half_width) / scale, share)), min(
         1.0, max((middle + half_width) / scale, share)

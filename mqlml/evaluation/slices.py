@@ -23,6 +23,7 @@ from mqlml.evaluation.metrics import Ranking, log_losses
 from mqlml.features import Feature
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.results import Number, Result
+from mqlml.texts import normalize_name
 from mqlml.training import TrainingTable
 from mqlml.types import Floats, Objects, Rows
 
@@ -34,6 +35,8 @@ __all__ = [
     "evaluate_slices",
     "find_group_column",
     "find_slices",
+    "find_source_column",
+    "tells_source",
     "warn_of_slices",
 ]
 
@@ -83,6 +86,20 @@ def find_group_column(features: Sequence[Feature], of: Literal["source", "region
     words = _SOURCES if of == "source" else _REGIONS
     found = (one for one in features if one.kind == "category" and _is_attribute(words, one))
     return next(found, None)
+
+
+def find_source_column(leads: pd.DataFrame) -> str | None:
+    """The first column of words in a table of leads whose name says that it holds sources."""
+    for column in leads.columns.drop("lead_id"):
+        words = pd.api.types.is_string_dtype(leads[column].dtype) or leads[column].dtype == "category"
+        if words and _SOURCES.search(normalize_name(column)) and 2 <= leads[column].nunique() <= MOST_WORDS:
+            return str(column)
+    return None
+
+
+def tells_source(name: str) -> bool:
+    """Whether an attribute of this name tells where leads came from."""
+    return _SOURCES.search(normalize_name(name)) is not None
 
 
 def check_slices(data: Journeys | FlatTable, table: TrainingTable, config: Config) -> None:

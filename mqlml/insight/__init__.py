@@ -1,4 +1,4 @@
-"""Room 10, why: what one lead did and what moved its score, and which channels sales go with."""
+"""Room 10, why: what moved a lead's score, what goes with sales, which sources pay, how far leads get, who buys."""
 
 from mqlml.insight.attribution import Attribution, ChannelCredit
 from mqlml.insight.impact import Impact, measure_impact
@@ -16,6 +16,7 @@ from mqlml.insight.lead import (
     explain_lead,
     read_timeline,
 )
+from mqlml.insight.more_wins import MoreWins
 from mqlml.insight.open_leads import (
     OpenLeads,
     OpenLeadsGroup,
@@ -23,7 +24,12 @@ from mqlml.insight.open_leads import (
     ProbabilityBand,
     summarize_open_leads,
 )
+from mqlml.insight.paths import JourneyPaths
+from mqlml.insight.personas import Persona, Personas
 from mqlml.insight.pieces import InsightResults, Piece
+from mqlml.insight.points import PointsRow, PointsTable, ScaleStep
+from mqlml.insight.points_evaluation import PointsEvaluation, PointsLabel, PointsLoss
+from mqlml.insight.sources import Sources, SourceValue, value_sources
 
 __all__ = [
     "Attribution",
@@ -33,14 +39,26 @@ __all__ = [
     "Explanation",
     "Impact",
     "InsightResults",
+    "JourneyPaths",
     "LogOdds",
+    "MoreWins",
     "OpenLeads",
     "OpenLeadsGroup",
     "OpenLeadsSplit",
+    "Persona",
+    "Personas",
     "Piece",
+    "PointsEvaluation",
+    "PointsLabel",
+    "PointsLoss",
     "PointsPercentile",
+    "PointsRow",
+    "PointsTable",
     "ProbabilityBand",
     "Reason",
+    "ScaleStep",
+    "SourceValue",
+    "Sources",
     "TimelineEvent",
     "TrendPoint",
     "compare_moments",
@@ -49,4 +67,5 @@ __all__ = [
     "measure_impact",
     "read_timeline",
     "summarize_open_leads",
+    "value_sources",
 ]

@@ -33,6 +33,7 @@ __all__ = [
     "Method",
     "Touches",
     "attribute_sales",
+    "sale_amounts",
     "touches_from_journeys",
     "touches_from_paths",
 ]
@@ -391,16 +392,18 @@ def touches_from_journeys(journeys: Journeys, problem: Problem) -> Touches:
         days=(np.where(won, sold, until)[lead] - when) / DAY,
         won=won[touched].astype(np.float64),
         lost=(~won[touched]).astype(np.float64),
-        amount=_amounts(journeys, problem, ids, sold)[touched] if "amount" in journeys.outcomes else None,
+        amount=np.nan_to_num(sale_amounts(journeys, problem, sold))[touched]
+        if "amount" in journeys.outcomes
+        else None,
         untouched=float((won & counted).sum() - won[touched].sum()),
     )
 
 
-def _amounts(journeys: Journeys, problem: Problem, ids: pd.Index, sold: Micros) -> Floats:
-    """The amount of each lead's first sale; 0 where it is unknown."""
+def sale_amounts(journeys: Journeys, problem: Problem, sold: Micros) -> Floats:
+    """The amount of each lead's first sale, which was at ``sold``, in the order of the leads; NaN where unknown."""
     wins = journeys.outcomes[journeys.outcomes["stage"] == problem.outcome]
-    lead = ids.get_indexer(pd.Index(wins["lead_id"]))
+    lead = pd.Index(journeys.leads["lead_id"]).get_indexer(pd.Index(wins["lead_id"]))
     own = (lead >= 0) & (column_to_microseconds(wins["occurred_at"], missing=NEVER) == sold[lead])
-    amount = np.zeros(len(ids))
-    np.maximum.at(amount, lead[own], wins["amount"].fillna(0).to_numpy(np.float64)[own])
+    amount = np.full(len(sold), np.nan)
+    np.fmax.at(amount, lead[own], wins["amount"].to_numpy(np.float64)[own])
     return amount

@@ -6,11 +6,17 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from mqlml.insight.attribution import Attribution
+from mqlml.insight.funnel import Funnel
+from mqlml.insight.paths import JourneyPaths
+from mqlml.insight.personas import Personas
+from mqlml.insight.points import PointsTable
+from mqlml.insight.sources import Sources
+from mqlml.insight.targets import Targets
 from mqlml.results import Result
 
 __all__ = ["PIECES", "InsightResults", "Piece"]
 
-Piece = Literal["attribution"]
+Piece = Literal["attribution", "sources", "points", "funnel", "plan", "personas", "paths"]
 """A piece is named as its field in `InsightResults`."""
 
 PIECES: tuple[Piece, ...] = get_args(Piece)
@@ -22,5 +28,17 @@ class InsightResults(Result):
 
     attribution: Attribution | None = None
     """How sales divide among channels."""
+    sources: Sources | None = None
+    """What a lead from each source is worth."""
+    funnel: Funnel | None = None
+    """How far leads get, by the quarter in which they were created."""
+    plan: Targets | None = None
+    """How many leads and MQLs more customers take by the ends of the coming quarters."""
+    personas: Personas | None = None
+    """The kinds of buyers among won leads."""
+    paths: JourneyPaths | None = None
+    """Which steps in a lead's first days go with a later sale."""
+    points: PointsTable | None = None
+    """A points table for a CRM."""
     missing: dict[Piece, str] = field(default_factory=dict)
     """Pieces that do not apply, each with the reason as one sentence for people."""

@@ -53,6 +53,11 @@ class MergedLeads:
         place = (np.cumsum(~out) - 1).astype(np.int32)
         return MergedLeads(place[self.old[stay]], place[self.new[stay]], self.at[stay], self.direct[stay])
 
+    def until(self, moment: int) -> MergedLeads:
+        """The merges up to a moment in microseconds."""
+        stay = self.at <= moment
+        return MergedLeads(self.old[stay], self.new[stay], self.at[stay], self.direct[stay])
+
     def copy_events(self, events: pd.DataFrame, lead_id: pd.Series) -> pd.DataFrame:
         """The events, those of merged leads once more for the lead that stays."""
         copies = self._copy(events, lead_id, self.old, self.new)
@@ -163,6 +168,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "outcomes": ("lead_id", "stage", "occurred_at"),
     "history": ("lead_id", "field", "value", "valid_from"),
     "merges": ("from", "into", "at"),
+    "spend": ("source", "day", "cost"),
 }
 """The columns each table must have."""
 
@@ -181,12 +187,13 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
     "outcomes": ("recorded_at", "amount", "reason"),
     "history": ("valid_to", "recorded_at"),
     "merges": (),
+    "spend": (),
 }
 """The columns each table may have and mqlml knows. Every further column of ``leads`` is an attribute."""
 
-TIMES = ("created_at", "occurred_at", "recorded_at", "valid_from", "valid_to", "at")
-WORDS = ("action", "channel", "campaign", "content", "initiated_by", "user_agent", "stage", "field")
-NUMBERS = ("value", "amount")
+TIMES = ("created_at", "occurred_at", "recorded_at", "valid_from", "valid_to", "at", "day")
+WORDS = ("action", "channel", "campaign", "content", "initiated_by", "user_agent", "stage", "field", "source")
+NUMBERS = ("value", "amount", "cost")
 IDS = ("lead_id", "account_id", "event_id", "from", "into")
 
 

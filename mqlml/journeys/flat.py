@@ -130,6 +130,41 @@ def _refuse(ledger: Ledger, column: str, parsed: Parsed, *, required: bool) -> N
         ledger.refuse(mask, column=column, reason=reason, remedy=remedy)
 
 
+def _read_order(
+    source: Source, order: Sequence[tuple[str, ColumnFormat | None]], ledger: Ledger, config: Config
+) -> tuple[list[npt.NDArray[Any]], npt.NDArray[np.int64] | None]:
+    """The values that order the rows, the first column first, and the times where that column holds times."""
+    ranked: list[npt.NDArray[Any]] = [] if order else [np.arange(len(ledger.bad))]
+    timed = []
+    for column, hint in order:
+        if column in source.names:
+            where = f"{column!r} of {source.where}"
+            parsed, is_time = _order_values(source.column(column), hint, config, where)
+            timed.append(is_time)
+            _refuse(ledger, column, parsed, required=True)
+            ranked.append(parsed.data)
+    return ranked, ranked[0] if timed and timed[0] else None
+
+
+def _read_attributes(
+    source: Source, spec: Flat, missing: Collection[str], named: Collection[str], ledger: Ledger
+) -> tuple[dict[str, pd.Series], list[Notice]]:
+    """The account and every column without a role, by name, and what must be said of them."""
+    columns: dict[str, pd.Series] = {}
+    notices: list[Notice] = []
+    if spec.account_id is not None:
+        account = parse_ids(source.column(spec.account_id))
+        _refuse(ledger, spec.account_id, account, required=False)
+        columns["account_id"] = pc.cast(account.data, pa.string()).to_pandas().astype("str")
+    for name in source.names:
+        if name not in named:
+            attribute = parse_attribute(source.column(name), missing_words=missing, decimal=spec.decimal)
+            _refuse(ledger, name, attribute, required=False)
+            notices += doubt_notice(attribute, "flat", name)
+            columns[f"{name}_in_source" if name in ("lead_id", "account_id") else name] = attribute.data
+    return columns, notices
+
+
 def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
     """Read a table with one row per lead and its label.
 
@@ -171,28 +206,8 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
     if spec.lead_id is not None:
         ids = parse_ids(require_plain(source, spec.lead_id, "ids"), verbatim=True)
         _refuse(ledger, spec.lead_id, ids, required=True)
-    ranked: list[npt.NDArray[Any]] = [] if order else [np.arange(len(ledger.bad))]
-    timed = []
-    for column, hint in order:
-        if column in source.names:
-            parsed, is_time = _order_values(
-                source.column(column), hint, config, f"{column!r} of {source.where}"
-            )
-            timed.append(is_time)
-            _refuse(ledger, column, parsed, required=True)
-            ranked.append(parsed.data)
-    columns: dict[str, pd.Series] = {}
-    notices: list[Notice] = []
-    if spec.account_id is not None:
-        account = parse_ids(source.column(spec.account_id))
-        _refuse(ledger, spec.account_id, account, required=False)
-        columns["account_id"] = pc.cast(account.data, pa.string()).to_pandas().astype("str")
-    for name in source.names:
-        if name not in named:
-            attribute = parse_attribute(source.column(name), missing_words=missing, decimal=spec.decimal)
-            _refuse(ledger, name, attribute, required=False)
-            notices += doubt_notice(attribute, "flat", name)
-            columns[f"{name}_in_source" if name in ("lead_id", "account_id") else name] = attribute.data
+    ranked, times = _read_order(source, order, ledger, config)
+    columns, notices = _read_attributes(source, spec, missing, named, ledger)
     if spec.lead_id is not None:
         ledger.refuse(later_duplicates(ids.data, ~ledger.bad), column=spec.lead_id, reason=DUPLICATE)
     ledger.check(config.data.max_quarantined)
@@ -214,6 +229,6 @@ def read_flat(config: Config, path: str | Path | None = None) -> FlatTable:
         order=pd.Series(rank),
         quarantine=ledger.to_frame(),
         rows_read={"flat": ledger.rows_read},
-        times=microseconds_to_column(ranked[0][good]) if timed and timed[0] else None,
+        times=None if times is None else microseconds_to_column(times[good]),
         notices=(*notices, *find_duplicates(table, config.profile).notices(merged=False)),
     )

@@ -28,7 +28,7 @@ from mqlml.journeys.parse import parse_ids
 from mqlml.journeys.quarantine import Ledger, Tally, empty_quarantine
 from mqlml.journeys.read import EVENT_WORDS, ParsedEvents, parse_events
 from mqlml.journeys.sources import Source, estimate_rows
-from mqlml.journeys.stream import Stream, open_stream
+from mqlml.journeys.stream import Stream, StreamColumns, open_stream
 from mqlml.journeys.tables import (
     DUPLICATE,
     TableReader,
@@ -209,15 +209,18 @@ def _open_events(where: str, spec: Table, config: Config, folder: Path) -> Strea
     quantities = [column for column in known if column in (*NUMBERS, *TIMES)]
     hints = {column: spec.format(column) for column in quantities}
     folder.mkdir(parents=True, exist_ok=True)
-    stream = open_stream(
-        spec,
-        where=where,
-        base=config.folder,
-        zone=config.data.timezone,
+    columns = StreamColumns(
         wanted=[spec.column(column) for column in known],
         words=[spec.column(column) for column in known if column in WORDS],
         ids=[spec.column(column) for column in known if column in IDS],
         quantities=[spec.column(name) for name, hint in hints.items() if hint is None or hint.format is None],
+    )
+    stream = open_stream(
+        spec,
+        columns,
+        where=where,
+        base=config.folder,
+        zone=config.data.timezone,
         folder=folder,
         missing=config.data.missing,
     )

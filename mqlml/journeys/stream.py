@@ -45,7 +45,7 @@ from mqlml.journeys.sources import (
     running_sql,
 )
 
-__all__ = ["Stream", "fingerprint_query", "open_stream"]
+__all__ = ["Stream", "StreamColumns", "fingerprint_query", "open_stream"]
 
 BATCH = 1 << 17
 """Rows in a batch: enough for vectorized functions, few enough for a dozen copies of each column."""
@@ -105,25 +105,38 @@ class Stream:
                 start += table.num_rows
 
 
+@dataclass(frozen=True)
+class StreamColumns:
+    """The source's names of the columns that a stream has.
+
+    Attributes
+    ----------
+    wanted, words, ids : as for `mqlml.journeys.sources.read_source`.
+    quantities : columns whose form matters only if they are text, such as numbers and times.
+    """
+
+    wanted: Sequence[str]
+    words: Sequence[str]
+    ids: Sequence[str]
+    quantities: Sequence[str]
+
+
 def open_stream(
     spec: Table,
+    columns: StreamColumns,
     *,
     where: str,
     base: Path,
     zone: str,
-    wanted: Collection[str],
-    words: Sequence[str],
-    quantities: Collection[str],
     folder: Path,
-    ids: Collection[str] = (),
     missing: Collection[str] = (),
 ) -> Stream:
     """Read a table once and prepare its batches.
 
     Parameters
     ----------
-    spec, where, base, zone, wanted, words, ids : as for `mqlml.journeys.sources.read_source`, with the same rows.
-    quantities : the source's names of columns whose form matters only if they are text, such as numbers and times.
+    spec, where, base, zone : as for `mqlml.journeys.sources.read_source`, with the same rows.
+    columns : what is read of it.
     missing : the words for a missing value.
     folder : for copies that the batches are read from: a query's result, or a CSV file in UTF-8.
 
@@ -135,12 +148,12 @@ def open_stream(
     if spec.path is None:
         if spec.url is not None:
             raise no_database(where)
-        files = [_run_once(spec, where, base, zone, wanted, ids, folder / "query.arrow")]
+        files = [_run_once(spec, where, base, zone, columns.wanted, columns.ids, folder / "query.arrow")]
         shown = f"{where} (sql)"
     else:
         with blaming(where):
             files = [
-                _open_file(name, path, spec, wanted, words, folder / f"copy{number}.csv", missing)
+                _open_file(name, path, spec, columns, folder / f"copy{number}.csv", missing)
                 for number, (name, path) in enumerate(find_files(spec, base))
             ]
         shown = name_source(spec, where, [file.shown for file in files])
@@ -148,7 +161,7 @@ def open_stream(
     parts = [Part(file.shown, file.names, file.schema.empty_table(), nothing) for file in files]
     schema = parts[0].table.schema if len(parts) == 1 else join_parts(parts, where).schema
     with blaming(where):
-        forms = _find_forms(files, schema, quantities, missing)
+        forms = _find_forms(files, schema, columns.quantities, missing)
     return Stream(shown, files[0].names, forms, schema, tuple(files))
 
 
@@ -201,13 +214,13 @@ def _open_file(
     shown: str,
     path: Path,
     spec: Table,
-    wanted: Collection[str],
-    words: Sequence[str],
+    columns: StreamColumns,
     copy: Path,
     missing: Collection[str],
 ) -> _File:
+    wanted = columns.wanted
     if is_parquet(path):
-        return _open_parquet(shown, path, wanted, words)
+        return _open_parquet(shown, path, wanted, columns.words)
     if is_excel(path):
         return _hold_excel(shown, read_excel_file(path, sheet=spec.sheet, wanted=wanted), missing)
     layout = find_layout(path, delimiter=spec.delimiter, encoding=spec.encoding)

@@ -7,6 +7,7 @@ the one code after the last; a missing one is NaN, which is another value.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import numbers
 from collections.abc import Hashable, Sequence
 from decimal import Decimal
@@ -160,7 +161,9 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
     feature_names_ : list of str
         The columns learned from, in their order.
     kinds_ : list of {"number", "category", "unused"}
-        One per column; a column with one value throughout is unused.
+        One per column; a column with one value throughout is unused, and one that equals a later column in every
+        row. Feature tables go from short windows to long ones, so that of windows that no training row can tell
+        apart the longest is used: the only one that stays the same as a lead grows older than those learned from.
     levels_ : dict of str to list of str
         For each category in use, the words with a code, most frequent first.
     matrix_names_ : list of str
@@ -189,6 +192,7 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
         self.feature_names_ = [str(name) for name in X.columns]
         self.kinds_: list[str] = []
         self.levels_: dict[str, list[str]] = {}
+        seen: dict[bytes, int] = {}
         for name, column in zip(self.feature_names_, (X[label] for label in X.columns), strict=True):
             kind = _kind(column, name)
             if kind == "number":
@@ -202,6 +206,11 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
             if not _varies(values[present]):
                 kind = "unused"
                 self.levels_.pop(name, None)
+            elif kind == "number":
+                earlier = seen.get(key := _digest(values[present]))
+                if earlier is not None:
+                    self.kinds_[earlier] = "unused"
+                seen[key] = len(self.kinds_)
             self.kinds_.append(kind)
         self.matrix_names_ = [
             n for n, kind in zip(self.feature_names_, self.kinds_, strict=True) if kind != "unused"
@@ -289,3 +298,11 @@ def _varies(values: Floats) -> bool:
         return False
     present = values[~missing]
     return bool(missing.any() or (present != present[0]).any())
+
+
+def _digest(values: Floats) -> bytes:
+    """A short name of a column's values, NaN included: two columns have the same only if they are equal."""
+    # Adding 0 makes −0 a 0; the rewritten NaN has one bit pattern.
+    return hashlib.blake2b(
+        np.where(np.isnan(values), np.nan, values + 0.0).tobytes(), digest_size=16
+    ).digest()

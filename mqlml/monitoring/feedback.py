@@ -16,10 +16,10 @@ import pandas as pd
 from mqlml.journeys import Journeys
 from mqlml.policy import UNQUALIFIED
 from mqlml.results import Result
-from mqlml.times import MISSING_TIME, NEVER, column_to_microseconds
+from mqlml.times import DAY, MISSING_TIME, NEVER, column_to_microseconds
 from mqlml.types import Ints, Micros, Objects
 
-__all__ = ["Feedback", "Handover", "LabelFeedback", "measure_feedback"]
+__all__ = ["Feedback", "Handover", "LabelFeedback", "count_handover", "measure_feedback"]
 
 ACCEPTED = ("sql", "opportunity", "closed_won")
 REJECTED = ("disqualified", "closed_lost")
@@ -58,7 +58,7 @@ class Handover(Result):
     soon_days: float
     """``monitoring.soon`` in days."""
     accepted: int
-    """Leads that sales took up since they were first scored."""
+    """Leads that sales took up; with scores, since they were first scored."""
     too_late: int
     """Those of them that had the label only after sales had taken them up."""
     never: int
@@ -129,21 +129,33 @@ def measure_feedback(
             waiting=int((~took & ~refused).sum()),
             reasons={str(text): int(some) for text, some in counts.head(_REASONS).items()},
         )
+    return Feedback(
+        labels=found, handover=count_handover(handed_label, handed, accepted, rejected, soon=soon)
+    )
+
+
+def count_handover(label: str, handed: Micros, accepted: Micros, rejected: Micros, *, soon: int) -> Handover:
+    """Count the leads that were handed over too early, too late or never.
+
+    Parameters
+    ----------
+    label : from which on a lead is handed over
+    handed, accepted, rejected : microseconds of shape (n_leads,), `NEVER` where it was not; a lead that sales first
+        took up counts as accepted, not as rejected
+    soon : microseconds within which a rejection shows that a lead was handed over too early
+    """
     was, took = handed < NEVER, accepted < NEVER
     gone = was & (rejected < NEVER)
-    early = np.zeros(n, dtype=bool)
+    early = np.zeros(len(handed), dtype=bool)
     early[gone] = rejected[gone] - handed[gone] <= soon
-    return Feedback(
-        labels=found,
-        handover=Handover(
-            label=handed_label,
-            handed_over=int(was.sum()),
-            too_early=int(early.sum()),
-            soon_days=soon / 86_400_000_000,
-            accepted=int(took.sum()),
-            too_late=int((took & was & (handed > accepted)).sum()),
-            never=int((took & ~was).sum()),
-        ),
+    return Handover(
+        label=label,
+        handed_over=int(was.sum()),
+        too_early=int(early.sum()),
+        soon_days=soon / DAY,
+        accepted=int(took.sum()),
+        too_late=int((took & was & (handed > accepted)).sum()),
+        never=int((took & ~was).sum()),
     )
 
 

@@ -106,6 +106,20 @@ class ThresholdsResult(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CalibrationState(Result):
+    """How raw log-odds become probabilities, and which of these get a label."""
+
+    slope: float
+    """By which raw log-odds are multiplied."""
+    intercept: float
+    """What is added to them."""
+    thresholds: dict[str, float]
+    """Probability from which a lead has each label."""
+    log_loss: Number
+    """Measured on later snapshots."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecalibrateResult(Result):
     """The same trees with a new level and slope, and thresholds chosen by them."""
 
@@ -121,24 +135,12 @@ class RecalibrateResult(Result):
     """ISO time of the first of them."""
     until: str
     """ISO time of the last."""
-    slope: float
-    """By which raw log-odds are multiplied now."""
-    intercept: float
-    """What is added to them now."""
-    slope_before: float
-    """By which they were multiplied."""
-    intercept_before: float
-    """What was added to them."""
-    log_loss_before: Number
-    """Of the version, on the later half of the snapshots."""
-    log_loss_after: Number
-    """Of a calibration learned on the earlier half, on the later half."""
+    before: CalibrationState
+    """Of the version; its log loss is measured on the later half of the snapshots."""
+    after: CalibrationState
+    """Now; its log loss on the later half is that of a calibration learned on the earlier half."""
     log_loss_difference: Estimate
     """After less before, paired by snapshot; below 0 is better."""
-    thresholds: dict[str, float]
-    """The new thresholds."""
-    thresholds_before: dict[str, float]
-    """Those of the version."""
     new_version: int | None
     """The version that was registered; null with ``--dry-run``."""
     aliases: tuple[str, ...]

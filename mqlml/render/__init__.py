@@ -9,8 +9,12 @@ from mqlml.render.console.common import (
     format_table,
 )
 from mqlml.render.console.explain import format_backtest, format_explain
+from mqlml.render.console.funnel import format_funnel, format_plan
+from mqlml.render.console.paths import format_paths
+from mqlml.render.console.personas import format_persona_yaml, format_personas
+from mqlml.render.console.sources import format_sources
 from mqlml.render.console.train import format_train
-from mqlml.render.console.value import format_attribution
+from mqlml.render.console.value import format_attribution, format_points
 from mqlml.render.console.versions import (
     format_champion,
     format_compare,
@@ -19,6 +23,7 @@ from mqlml.render.console.versions import (
     format_retrain,
 )
 from mqlml.render.report.page import render_lead, render_report
+from mqlml.render.report.points import write_points
 from mqlml.render.report.tables import list_tables, render_markdown
 from mqlml.render.report.text import describe_policy, describe_question, format_leak_test
 from mqlml.render.results import (
@@ -27,6 +32,7 @@ from mqlml.render.results import (
     DemoResult,
     ExplainResult,
     FeaturesResult,
+    PointsResult,
     ReportResult,
     ScoreCheckResult,
     ScoreResult,
@@ -40,6 +46,7 @@ __all__ = [
     "DemoResult",
     "ExplainResult",
     "FeaturesResult",
+    "PointsResult",
     "ReportResult",
     "ScoreCheckResult",
     "ScoreResult",
@@ -55,13 +62,20 @@ __all__ = [
     "format_compare",
     "format_demo",
     "format_explain",
+    "format_funnel",
     "format_history",
     "format_leak_test",
+    "format_paths",
+    "format_persona_yaml",
+    "format_personas",
+    "format_plan",
+    "format_points",
     "format_report",
     "format_reproduce",
     "format_retrain",
     "format_score",
     "format_score_check",
+    "format_sources",
     "format_table",
     "format_train",
     "list_tables",
@@ -69,4 +83,5 @@ __all__ = [
     "render_lead",
     "render_markdown",
     "render_report",
+    "write_points",
 ]

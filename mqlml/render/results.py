@@ -13,7 +13,7 @@ from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.periods import FoldEvaluation, PeriodEvaluation
 from mqlml.features import Family
 from mqlml.features.catalogue import Unit
-from mqlml.insight import Attribution, Explanation
+from mqlml.insight import Attribution, Explanation, JourneyPaths, Personas, PointsTable, Sources
 from mqlml.journeys.quarantine import Notice, QuarantineGroup, TableCount
 from mqlml.results import Result
 from mqlml.training import (
@@ -41,9 +41,13 @@ __all__ = [
     "FeaturesResult",
     "LearnedFrom",
     "NoFeature",
+    "PathsResult",
+    "PersonasResult",
+    "PointsResult",
     "ReportResult",
     "ScoreCheckResult",
     "ScoreResult",
+    "SourcesResult",
     "TableResult",
     "TrainedVersion",
 ]
@@ -405,3 +409,45 @@ class AttributeResult(Attribution):
     """The config's name."""
     outcome: str
     """The stage that counts as a sale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourcesResult(Sources):
+    """``sources``: what a lead is worth, by source."""
+
+    model: str
+    """The config's name."""
+    outcome: str
+    """The stage that makes a customer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathsResult(JourneyPaths):
+    """``paths``: which steps in a lead's first days go with a later sale."""
+
+    model: str
+    """The config's name."""
+    outcome: str
+    """The stage that counts as a sale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonasResult(Personas):
+    """``personas``: the kinds of buyers among won leads."""
+
+    model: str
+    """The config's name."""
+    outcome: str | None
+    """The stage that counts as a sale; null for a flat table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointsResult(PointsTable):
+    """``points``: a points table for a CRM without a model of its own."""
+
+    model: str
+    """The config's name."""
+    version: int | None
+    """The version that it was distilled from; null without one."""
+    out: str | None
+    """The file that was written, if any."""

@@ -112,7 +112,8 @@ JOURNEYS = [
     Bad(
         "too-few-conversions",
         setting("gate.min_positives", 500),
-        r"\d+ conversions can be learned from .*, and 500 are needed \(gate\.min_positives\)\. Bring a longer",
+        r"\d+ conversions can be learned from .*, and 500 are needed \(gate\.min_positives\)\. At \d+ to .* "
+        r"mqlml points .* bring a longer",
         "GateRefused",
         3,
     ),

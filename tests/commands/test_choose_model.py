@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from mqlml.commands.choose_model import _Folds, choose_model, start_settings
+from mqlml.commands.choose_model import PastFolds, choose_model, start_settings
 from mqlml.commands.summarize import describe_choice
 from mqlml.config.values import Tune
 from mqlml.evaluation import measure_curve
@@ -97,11 +97,11 @@ def test_out_of_time_predictions_are_those_of_the_scorer_chosen() -> None:
 @pytest.mark.parametrize("n", [600, 130], ids=["in time", "across"])
 def test_a_logistic_part_fitted_once_serves_other_trees(n: int) -> None:
     """To the bit: neither part of a blend uses the other while it learns."""
-    folds = _Folds(table(n, seed=5), random_state=0)
+    folds = PastFolds(table(n, seed=5), random_state=0)
     start = start_settings(folds.table, 0)
     folds.predict(start)
     other = clone(start).set_params(n_trees=30)
-    shared, alone = folds.predict(other), _Folds(folds.table, random_state=0).predict(other)
+    shared, alone = folds.predict(other), PastFolds(folds.table, random_state=0).predict(other)
     np.testing.assert_array_equal(shared.raw, alone.raw)
     np.testing.assert_array_equal(
         [model.scorer.linear_weight for model in shared.models], [0.5] * len(shared.models)

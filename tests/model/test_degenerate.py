@@ -29,6 +29,17 @@ def test_a_constant_column_changes_nothing(scorer: LeadScorer) -> None:
     np.testing.assert_allclose(scorer.decision_function(later), plain, atol=1e-9)
 
 
+def test_a_window_that_never_differed_from_a_longer_one_does_not_move_later_leads(scorer: LeadScorer) -> None:
+    """Leads of at most a week have the same events in 7 days as in all time; older ones have none in 7 days."""
+    table, label, _ = make_table(300, seed=1)
+    visits = np.random.default_rng(0).poisson(2, 300) + 2.0 * np.asarray(label)
+    wider = table.assign(visits_7d=visits, visits_all=visits)
+    scorer.fit(wider, label)
+    older = wider.assign(visits_7d=0.0)
+    np.testing.assert_array_equal(scorer.decision_function(older), scorer.decision_function(wider))
+    assert "visits_all" in scorer.used_features_
+
+
 def test_a_column_without_a_value_changes_nothing_even_where_it_has_one_tomorrow(scorer: LeadScorer) -> None:
     table, label, _ = make_table(300, seed=1)
     plain = scorer.fit(table, label).decision_function(table)

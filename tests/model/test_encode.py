@@ -80,6 +80,24 @@ def test_columns_that_do_not_vary_are_left_out_of_the_matrix() -> None:
     assert encoder.transform(table).shape == (3, 2)
 
 
+def test_of_columns_that_no_row_tells_apart_the_last_is_used() -> None:
+    table = pd.DataFrame(
+        {
+            "week": [0.0, 2.0, np.nan, 1.0],
+            "other": [0.0, 2.0, np.nan, 3.0],
+            "month": [-0.0, 2.0, np.nan, 1.0],
+            "all": [0, 2, None, 1],
+            "word": pd.Series(["a", "b", "c", "a"], dtype="str"),
+            "same_word": pd.Series(["a", "b", "c", "a"], dtype="str"),
+        }
+    )
+    encoder = TableEncoder(min_count=1).fit(table)
+    assert encoder.matrix_names_ == ["other", "all", "word", "same_word"]
+    assert encoder.kinds_ == ["unused", "number", "unused", "number", "category", "category"]
+    weighed = TableEncoder(min_count=1).fit(table, sample_weight=[1, 1, 1, 0])
+    assert weighed.matrix_names_ == ["all", "word", "same_word"], "only rows with a weight tell columns apart"
+
+
 def test_a_table_in_which_nothing_varies_is_refused() -> None:
     with pytest.raises(
         ScorerError, match=r"at least one column must vary over the 2 training rows.*'a', 'b'"

@@ -123,7 +123,7 @@ def test_a_recalibrated_version_predicts_as_many_conversions_as_happen(tmp_path:
     old, new = (one.calibrator.predict_proba(raw)[:, 1] for one in (before, after))
     assert (np.diff(new) > 0).all()
     assert new.mean() < 0.75 * old.mean()
-    assert found.log_loss_after < found.log_loss_before
+    assert found.after.log_loss < found.before.log_loss
     assert "The same trees as version 1, with other calibration" in after.result.gate.warnings[0]
     # A lead's percentile score does not move with the level.
     assert np.searchsorted(before.reference, old).tolist() == pytest.approx(

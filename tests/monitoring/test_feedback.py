@@ -6,14 +6,16 @@ import datetime as dt
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mqlml.config import Problem, make_config
 from mqlml.journeys import Journeys, read_journeys
+from mqlml.journeys.contract import MergedLeads
 from mqlml.monitoring.feedback import Handover, LabelFeedback, measure_feedback
 from mqlml.monitoring.snapshots import known_by, match_scores
 from mqlml.simulate import simulate
-from mqlml.times import DAY
+from mqlml.times import DAY, column_to_microseconds
 from mqlml.training import assign_labels, build_snapshots
 
 LABELS = ["mql", "sql"]
@@ -131,6 +133,22 @@ def test_what_was_recorded_later_is_not_known_yet() -> None:
     assert set(journeys.outcomes["lead_id"]) == {"d", "f"}
     found = match_scores(SCORES, journeys, PROBLEM, trained_until=day(-60).to_pydatetime())
     assert not found.table["mature"].any()
+
+
+def test_merges_keep_their_leads_among_those_known_by_a_moment() -> None:
+    """Lead a comes only on day 20, so those after it move up; a merge of day 30 is not known on day 10."""
+    whole = company(OUTCOMES)
+    created = whole.leads["created_at"].mask(whole.leads["lead_id"] == "a", day(20))
+    merged = MergedLeads(
+        old=np.array([1, 3], dtype=np.int32),
+        new=np.array([2, 4], dtype=np.int32),
+        at=column_to_microseconds(pd.Series([day(5), day(30)], dtype="datetime64[us, UTC]")),
+        direct=np.array([True, True]),
+    )
+    whole = replace(whole, leads=whole.leads.assign(created_at=created), merged=merged)
+    known = known_by(whole, day(10).to_pydatetime())
+    ids = known.leads["lead_id"]
+    assert list(zip(ids.iloc[known.merged.old], ids.iloc[known.merged.new], strict=True)) == [("b", "c")]
 
 
 def test_scores_that_training_learned_from_are_left_out() -> None:

@@ -32,7 +32,7 @@ def test_without_results_there_is_no_chapter() -> None:
 
 def test_the_page_holds_every_number_of_the_table() -> None:
     page = Page(render_report(normal(), insight=FOUND))
-    assert "Google goes with the most sales: 20.0 to 30.0 of 40 sales, depending on the method." in page.text
+    assert "Google gets the most sales by every method: 20 to 30 of 40 sales." in page.text
     assert "only an experiment shows that." in page.text
     numbers = [shown for _, shown in page.numbers]
     for channel in CREDIT.channels:
@@ -41,6 +41,22 @@ def test_the_page_holds_every_number_of_the_table() -> None:
     assert set(page.references) <= set(page.ids)
     assert max(page.ids.values()) == 1
     assert "<b>" not in render_report(normal(), insight=FOUND).split('id="pays"')[1].split("</section>")[0]
+
+
+def test_the_sentence_counts_the_methods_that_agree() -> None:
+    paths = touches_from_paths([("a", "b"), ("b", "a"), ("b",)], won=[12, 6, 1], lost=[5, 5, 5])
+    page = Page(render_report(normal(), insight=InsightResults(attribution=attribute_sales(paths))))
+    assert (
+        "b gets the most sales by 5 of 6 methods: 7.0 to 13 of 19 sales." in page.text
+    )  # not by the first touch
+    assert "disagree most about b: first touch gives it 7.0 , last touch 13 ." in page.text
+
+
+def test_the_sentence_names_the_channel_of_most_disagreement() -> None:
+    paths = touches_from_paths([("a", "c", "b"), ("b", "c", "a"), ("c",)], won=[12, 6, 30], lost=[5, 5, 5])
+    page = Page(render_report(normal(), insight=InsightResults(attribution=attribute_sales(paths))))
+    assert "c gets the most sales by every method" in page.text
+    assert "disagree most about c: Markov gives it 25 , linear 36 ." in page.text
 
 
 def test_the_chart_has_a_mark_for_each_method_and_channel() -> None:

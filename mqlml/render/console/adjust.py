@@ -51,16 +51,16 @@ def format_recalibrate(result: RecalibrateResult) -> str:
     """What ``mqlml recalibrate`` prints."""
     rows = [("", "before", "now")]
     rows += [
-        ("slope", f"{result.slope_before:.3f}", f"{result.slope:.3f}"),
-        ("level", f"{result.intercept_before:+.3f}", f"{result.intercept:+.3f}"),
+        ("slope", f"{result.before.slope:.3f}", f"{result.after.slope:.3f}"),
+        ("level", f"{result.before.intercept:+.3f}", f"{result.after.intercept:+.3f}"),
     ]
     rows += [
         (
             f"threshold of {format_label(name)}",
-            f"{result.thresholds_before.get(name, float('nan')):.4f}",
+            f"{result.before.thresholds.get(name, float('nan')):.4f}",
             f"{now:.4f}",
         )
-        for name, now in result.thresholds.items()
+        for name, now in result.after.thresholds.items()
     ]
     difference = ranged(result.log_loss_difference, 4, sign="+")
     lines = [
@@ -68,8 +68,8 @@ def format_recalibrate(result: RecalibrateResult) -> str:
         f"{pluralize(result.positives, 'conversion')}, from {result.start[:10]} until "
         f"{result.until[:10]}; the trees are the same",
         *columns(rows),
-        f"Log loss on the later half, learned from the earlier: {result.log_loss_before:.4f} before, "
-        f"{result.log_loss_after:.4f} now, difference {difference}",
+        f"Log loss on the later half, learned from the earlier: {result.before.log_loss:.4f} before, "
+        f"{result.after.log_loss:.4f} now, difference {difference}",
     ]
     if result.new_version is None:
         lines.append("Nothing was registered")

@@ -40,6 +40,9 @@ CAUSES = "Credit says which channels leads saw before a sale, not that they caus
 _SHOWN = 8
 """Channels in the chart; the table has all."""
 
+_AGREE = 0.1
+"""Methods agree about a channel if they differ by at most this share of what the most generous gives."""
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -100,14 +103,15 @@ def describe_attribution(found: Attribution) -> AttributionSection:
 
 
 def _sentence(found: Attribution, methods: Sequence[Method]) -> Markup:
-    first = found.channels[0]
+    leaders = [max(found.channels, key=lambda one: one.credit[method].value) for method in methods]
+    first = max(found.channels, key=leaders.count)  # of equals the one with most sales by the Markov chain
     low, high = _ends(first, methods)
-    text = Markup("{} goes with the most sales: {} to {} of {}, depending on the method.").format(
-        first.channel, mark(low, format_number(low, 1)), mark(high, format_number(high, 1)), _sales(found)
+    text = Markup("{} gets the most sales by {}: {} to {} of {}.").format(
+        first.channel, _how_many(leaders.count(first), len(methods)), _few(low), _few(high), _sales(found)
     )
     unsure = max(found.channels, key=lambda channel: _gap(channel, methods))
     low, high = _ends(unsure, methods)
-    if _gap(unsure, methods) <= 0.1 * high:
+    if _gap(unsure, methods) <= _AGREE * high:
         return text + " The methods agree about every channel to a tenth."
     return text + Markup(
         " The methods disagree most about {}: {} gives it {}, {} {}. Do not move budget for such a channel "
@@ -115,10 +119,19 @@ def _sentence(found: Attribution, methods: Sequence[Method]) -> Markup:
     ).format(
         unsure.channel,
         METHOD_NAMES[min(methods, key=lambda method: unsure.credit[method].value)],
-        mark(low, format_number(low, 1)),
+        _few(low),
         METHOD_NAMES[max(methods, key=lambda method: unsure.credit[method].value)],
-        mark(high, format_number(high, 1)),
+        _few(high),
     )
+
+
+def _how_many(methods: int, of: int) -> str:
+    return "every method" if methods == of else f"{methods} of {of} methods"
+
+
+def _few(sales: float) -> Markup:
+    """Sales with about two digits, as a sentence shows them."""
+    return mark(sales, format_number(sales, 0 if sales >= 10 else 1))
 
 
 def _ends(channel: ChannelCredit, methods: Sequence[Method]) -> tuple[float, float]:

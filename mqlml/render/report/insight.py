@@ -7,11 +7,30 @@ from dataclasses import dataclass
 
 from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.render.report.attribution import AttributionSection, describe_attribution, write_attribution
+from mqlml.render.report.funnel_section import (
+    FunnelSection,
+    describe_funnel,
+    list_funnel_rows,
+    write_funnel,
+)
+from mqlml.render.report.paths import PathsSection, describe_paths, paths_rows, write_paths
+from mqlml.render.report.personas import PersonasSection, describe_personas, list_personas, write_personas
+from mqlml.render.report.plan_section import PlanSection, describe_plan, list_plan_rows, write_plan
+from mqlml.render.report.points import PointsSection, describe_points, write_points
 from mqlml.render.report.rows import Row, escape_markdown, list_rows
+from mqlml.render.report.sources import SourcesSection, describe_sources, write_sources
 
 __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_insight"]
 
-_TITLES: dict[Piece, str] = {"attribution": "Which channels do sales go with?"}
+_TITLES: dict[Piece, str] = {
+    "attribution": "Which channels do sales go with?",
+    "sources": "Which sources pay?",
+    "funnel": "How far do leads get?",
+    "plan": "How many leads do more customers take?",
+    "personas": "Who buys?",
+    "paths": "Which paths do sales go with?",
+    "points": "Which points for a CRM?",
+}
 """What each piece answers."""
 
 
@@ -26,6 +45,12 @@ class InsightChapter:
     """
 
     attribution: AttributionSection | None
+    sources: SourcesSection | None
+    funnel: FunnelSection | None
+    plan: PlanSection | None
+    personas: PersonasSection | None
+    paths: PathsSection | None
+    points: PointsSection | None
     missing: tuple[tuple[str, str], ...]
 
 
@@ -35,6 +60,12 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
         return None
     return InsightChapter(
         attribution=None if found.attribution is None else describe_attribution(found.attribution),
+        sources=None if found.sources is None else describe_sources(found.sources),
+        funnel=None if found.funnel is None else describe_funnel(found.funnel),
+        plan=None if found.plan is None else describe_plan(found.plan),
+        personas=None if found.personas is None else describe_personas(found.personas),
+        paths=None if found.paths is None else describe_paths(found.paths),
+        points=None if found.points is None else describe_points(found.points),
         missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
     )
 
@@ -42,9 +73,15 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
 def write_insight(found: InsightResults | None) -> list[str]:
     """The chapter as lines of Markdown; none without results."""
     chapter = describe_insight(found)
-    if chapter is None:
+    if found is None or chapter is None:
         return []
     sections = [write_attribution(chapter.attribution)] if chapter.attribution else []
+    sections += [write_sources(chapter.sources)] if chapter.sources else []
+    sections += [write_funnel(chapter.funnel)] if chapter.funnel else []
+    sections += [write_plan(chapter.plan)] if chapter.plan else []
+    sections += [write_personas(chapter.personas)] if chapter.personas else []
+    sections += [write_paths(chapter.paths)] if chapter.paths else []
+    sections += [write_points(found.points)] if found.points else []
     lines = ["", "## What pays"]
     for section in sections:
         lines += ["", *section]
@@ -58,4 +95,14 @@ def list_insight_tables(found: InsightResults | None) -> dict[str, Iterable[Row]
     """The tables of the pieces by name."""
     if found is None:
         return {}
-    return {"attribution": list_rows(found.attribution.channels if found.attribution else ())}
+    return {
+        "attribution": list_rows(found.attribution.channels if found.attribution else ()),
+        "sources": list_rows(found.sources.sources if found.sources else ()),
+        "funnel": list_funnel_rows(found.funnel) if found.funnel else (),
+        "plan": list_plan_rows(found.plan) if found.plan else (),
+        **list_personas(found.personas),
+        "paths": paths_rows(found.paths) if found.paths else (),
+        "stages": list_rows(found.paths.stages if found.paths else ()),
+        "points": list_rows(found.points.rows if found.points else ()),
+        "points_scale": list_rows(found.points.scale if found.points else ()),
+    }

@@ -1,0 +1,307 @@
+"""The report's section on paths: which stand out, the flow of first steps, what it takes to reach each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from mqlml.insight.paths import JourneyPaths, Path
+from mqlml.insight.stage_times import Quartiles
+from mqlml.insight.step_flows import StepFlows, StepNode
+from mqlml.render.report.rows import Row, escape_markdown, flatten, markdown_table, to_markdown
+from mqlml.render.report.sankey import Link, Node, draw_sankey
+from mqlml.render.report.text import mark, mark_count, mark_number, mark_percent
+from mqlml.results import to_json_safe
+from mqlml.texts import format_label, format_number, format_percent, pluralize
+
+__all__ = [
+    "CAUSES",
+    "PathsSection",
+    "days_text",
+    "describe_early",
+    "describe_paths",
+    "describe_tried",
+    "path_text",
+    "paths_rows",
+    "sentence",
+    "write_paths",
+]
+
+CAUSES = (
+    "Paths say what leads did before a sale, not why they bought: who buys anyway takes some of these steps."
+)
+"""What paths cannot say."""
+
+_SHOWN = 8
+"""Paths in the table; the file of tables has all."""
+
+
+@dataclass(frozen=True)
+class _PathRow:
+    path: str
+    leads: Markup
+    won: Markup
+    rate: Markup
+    expected: Markup
+    lift: Markup
+    interval: Markup
+
+
+@dataclass(frozen=True)
+class _StageRow:
+    stage: str
+    leads: Markup
+    days: Markup
+    touches: Markup
+
+
+@dataclass(frozen=True)
+class _NodeRow:
+    place: int
+    step: str
+    won: Markup
+    others: Markup
+
+
+@dataclass(frozen=True)
+class PathsSection:
+    """What the section shows.
+
+    Attributes
+    ----------
+    sentence : Markup
+        What a marketer takes from it.
+    rows : tuple
+        A row for each path, clearest first.
+    more : str
+        How many further paths stand out; empty if none.
+    chart : Markup
+        The flow of the first steps of won leads.
+    nodes : tuple
+        The same as rows.
+    stages : tuple
+        A row for each stage.
+    rests_on, tried, early, causes : str
+        What was compared, by which standard, what was left out, and what it cannot say.
+    """
+
+    sentence: Markup
+    rows: tuple[_PathRow, ...]
+    more: str
+    chart: Markup
+    nodes: tuple[_NodeRow, ...]
+    stages: tuple[_StageRow, ...]
+    rests_on: str
+    tried: str
+    early: str
+    causes: str = CAUSES
+
+
+def describe_paths(found: JourneyPaths) -> PathsSection:
+    """The texts, the chart and the rows of the section."""
+    hidden = len(found.paths) - _SHOWN
+    flows = found.flows
+    return PathsSection(
+        sentence=sentence(found),
+        rows=tuple(map(_path_row, found.paths[:_SHOWN])),
+        more=pluralize(hidden, "more path") if hidden > 0 else "",
+        chart=Markup(flow_chart(flows)),
+        nodes=tuple(
+            _NodeRow(
+                node.place,
+                node.step or "other steps",
+                mark_percent(node.won / flows.won),
+                mark_percent(node.others / flows.others),
+            )
+            for node in flows.nodes
+        ),
+        stages=tuple(
+            _StageRow(
+                format_label(stage.stage),
+                mark_count(stage.leads),
+                _quartiles(stage.days, 1),
+                _quartiles(stage.touches, 0),
+            )
+            for stage in found.stages
+        ),
+        rests_on=(
+            f"Compared are {pluralize(found.leads, 'lead')} still open {days_text(found.within_days)} after creation "
+            f"by what they had done until then; {format_percent(found.won / found.leads)} of them won in the "
+            f"{days_text(found.horizon_days)} after."
+        ),
+        tried=describe_tried(found),
+        early=describe_early(found),
+    )
+
+
+def days_text(days: float) -> str:
+    """``14 days``; below one day in hours."""
+    return pluralize(days, "day") if days >= 1 else pluralize(24 * days, "hour")
+
+
+def path_text(steps: Iterable[str]) -> str:
+    """``webinar > demo``."""
+    return " > ".join(steps)
+
+
+def sentence(found: JourneyPaths) -> Markup:
+    """What a marketer takes from the paths."""
+    more = next((path for path in found.paths if path.lift.value > 1), None)
+    less = next((path for path in found.paths if path.lift.value < 1), None)
+    if found.tried == 0:
+        return Markup("No path is taken by the {} leads that a comparison needs.").format(
+            mark_count(found.min_leads)
+        )
+    if more is None and less is None:
+        return Markup(
+            "No path stands out: leads that take one of the {} most frequent paths win about as often as leads with "
+            "as many steps."
+        ).format(mark_count(found.tried))
+    parts = []
+    if more is not None:
+        parts.append(
+            Markup(
+                "Leads with {} in their first {} win {} times as often ({} to {}) as leads with about as many "
+                "steps: {} against {}. Test whether more of them win when you lead more of them there."
+            ).format(*_compare(more, found))
+        )
+    if less is not None:
+        parts.append(
+            Markup(
+                "Leads with {} in their first {} win only {} times as often ({} to {}): {} against {}."
+            ).format(*_compare(less, found))
+        )
+    return Markup(" ").join(parts)
+
+
+def _compare(path: Path, found: JourneyPaths) -> tuple[str | Markup, ...]:
+    lift = path.lift
+    return (
+        path_text(path.steps),
+        days_text(found.within_days),
+        *(mark(value, format_number(value, 1)) for value in (lift.value, lift.low, lift.high)),
+        mark_percent(path.rate),
+        mark_percent(path.expected_rate),
+    )
+
+
+def describe_tried(found: JourneyPaths) -> str:
+    """How many paths were tried, and the standard for showing one."""
+    text = (
+        f"Tried were the {pluralize(found.tried, 'path')} that at least {pluralize(found.min_leads, 'lead')} took. "
+        f"Without any effect of paths, one is shown in at most {format_percent(found.error_rate, 0)} of companies."
+    )
+    if not found.nested:
+        return text
+    one = found.nested == 1
+    return (
+        f"{text} {pluralize(found.nested, 'further path')} that {'stands' if one else 'stand'} out "
+        f"{'contains' if one else 'contain'} a shown one or {'is' if one else 'are'} part of it."
+    )
+
+
+def describe_early(found: JourneyPaths) -> str:
+    """How many sales came too early to be compared; empty if none did."""
+    if not found.early:
+        return ""
+    return (
+        f"{pluralize(found.early, 'lead')} won before and {'is' if found.early == 1 else 'are'} left out: "
+        f"{'its' if found.early == 1 else 'their'} steps ended sooner, so no fair comparison is possible."
+    )
+
+
+def _path_row(path: Path) -> _PathRow:
+    return _PathRow(
+        path_text(path.steps),
+        mark_count(path.leads),
+        mark_count(path.won),
+        mark_percent(path.rate),
+        mark_percent(path.expected_rate),
+        mark_number(path.lift.value, 1),
+        Markup("{} to {}").format(mark_number(path.lift.low, 1), mark_number(path.lift.high, 1)),
+    )
+
+
+def _quartiles(found: Quartiles, decimals: int) -> Markup:
+    return Markup("{} ({} to {})").format(
+        *(mark_number(value, decimals) for value in (found.median, found.low, found.high))
+    )
+
+
+def flow_chart(flows: StepFlows, *, key: str = "paths-chart") -> str:
+    """The first steps of won leads, as a Sankey diagram."""
+    nodes = [
+        Node(
+            node.place - 1,
+            node.step or "other steps",
+            format_percent(node.won / flows.won),
+            node.won / flows.won,
+            plain=node.kind == "other",
+        )
+        for node in flows.nodes
+    ]
+    links = [Link(flow.source, flow.target, flow.won / flows.won) for flow in flows.flows if flow.won]
+    text = " ".join(
+        f"Step {place}: {_list_nodes([node for node in flows.nodes if node.place == place], flows)}."
+        for place in sorted({node.place for node in flows.nodes})
+    )
+    return draw_sankey(
+        nodes,
+        links,
+        heads=[f"Step {place}" for place in sorted({node.place for node in flows.nodes})],
+        key=key,
+        title="The first steps of won leads",
+        desc=f"Shares of won leads, and of the others. {text}",
+    )
+
+
+def _list_nodes(nodes: list[StepNode], flows: StepFlows) -> str:
+    return ", ".join(
+        f"{node.step or 'other steps'} {format_percent(node.won / flows.won)} against "
+        f"{format_percent(node.others / flows.others)}"
+        for node in nodes
+    )
+
+
+def paths_rows(found: JourneyPaths) -> Iterable[Row]:
+    """A row for each path."""
+    return ({"path": path_text(path.steps), **flatten(to_json_safe(path))} for path in found.paths)
+
+
+def write_paths(section: PathsSection) -> list[str]:
+    """The section as lines of Markdown."""
+    lines = ["### Which paths do sales go with?", "", to_markdown(section.sentence), ""]
+    if section.rows:
+        rows = (
+            (
+                escape_markdown(row.path),
+                *map(to_markdown, (row.leads, row.won, row.rate, row.expected, row.lift, row.interval)),
+            )
+            for row in section.rows
+        )
+        heads = ("Path", "Leads", "Won", "Rate", "Like leads", "Times as often", "90% interval")
+        lines += [*markdown_table(heads, rows), ""]
+    if section.nodes:
+        nodes = (
+            (
+                str(node.place),
+                escape_markdown(node.step),
+                to_markdown(node.won),
+                to_markdown(node.others),
+            )
+            for node in section.nodes
+        )
+        lines += [*markdown_table(("Place", "Step", "Of won leads", "Of other leads"), nodes), ""]
+    if section.stages:
+        stages = (
+            (
+                escape_markdown(row.stage),
+                *map(to_markdown, (row.leads, row.days, row.touches)),
+            )
+            for row in section.stages
+        )
+        lines += [*markdown_table(("To reach", "Leads", "Days", "Touches"), stages), ""]
+    notes = (section.rests_on, section.tried, section.early, section.causes)
+    return [*lines, escape_markdown(" ".join(note for note in notes if note))]
