@@ -13,6 +13,7 @@ from typing import TypeGuard
 __all__ = [
     "UNKNOWN",
     "format_label",
+    "format_name",
     "format_number",
     "format_percent",
     "is_known",
@@ -79,6 +80,15 @@ def pluralize(number: float, one: str, many: str | None = None) -> str:
 def join_texts(parts: Sequence[str], last: str = "and") -> str:
     """``a, b and c``."""
     return f"{', '.join(parts[:-1])} {last} {parts[-1]}" if len(parts) > 1 else "".join(parts)
+
+
+def format_name(name: str) -> str:
+    """A name in the data as people write it.
+
+    >>> format_name("paid_search")
+    'paid search'
+    """
+    return " ".join(name.replace("_", " ").split())
 
 
 def format_label(label: str) -> str:

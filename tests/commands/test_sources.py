@@ -92,11 +92,11 @@ def test_spend_gives_costs_and_a_verdict(folder: Path, capsys: pytest.CaptureFix
     assert costs["paid_search"]["spent"] == 900_005
     assert (costs["paid_search"]["verdict"], costs["partner"]["verdict"]) == ("loses", "pays")
     code, text, _ = run(["sources", "--config", config], capsys)
-    assert "Cut paid_search, or make it cheaper: a lead from it is worth" in text
-    assert "partner pays: a lead from it is worth" in text
+    assert "Cut paid search, or make it cheaper: a lead from it is worth" in text
+    assert "Partner pays: a lead from it is worth" in text
     assert "Money was spent without a single lead on billboards (5,000)." in text
     assert (
-        "Nothing was spent on direct, email, event, organic_search, paid_social and referral, which" in text
+        "Nothing was spent on direct, email, event, organic search, paid social and referral, which" in text
     )
 
 

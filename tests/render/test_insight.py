@@ -47,7 +47,7 @@ def test_the_sentence_counts_the_methods_that_agree() -> None:
     paths = touches_from_paths([("a", "b"), ("b", "a"), ("b",)], won=[12, 6, 1], lost=[5, 5, 5])
     page = Page(render_report(normal(), insight=InsightResults(attribution=attribute_sales(paths))))
     assert (
-        "b gets the most sales by 5 of 6 methods: 7.0 to 13 of 19 sales." in page.text
+        "B gets the most sales by 5 of 6 methods: 7.0 to 13 of 19 sales." in page.text
     )  # not by the first touch
     assert "disagree most about b: first touch gives it 7.0 , last touch 13 ." in page.text
 
@@ -55,7 +55,7 @@ def test_the_sentence_counts_the_methods_that_agree() -> None:
 def test_the_sentence_names_the_channel_of_most_disagreement() -> None:
     paths = touches_from_paths([("a", "c", "b"), ("b", "c", "a"), ("c",)], won=[12, 6, 30], lost=[5, 5, 5])
     page = Page(render_report(normal(), insight=InsightResults(attribution=attribute_sales(paths))))
-    assert "c gets the most sales by every method" in page.text
+    assert "C gets the most sales by every method" in page.text
     assert "disagree most about c: Markov gives it 25 , linear 36 ." in page.text
 
 

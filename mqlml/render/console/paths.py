@@ -5,9 +5,10 @@ from __future__ import annotations
 from mqlml.insight.paths import Path
 from mqlml.insight.stage_times import Quartiles
 from mqlml.render.console.common import columns
+from mqlml.render.report.funnel import name_stage
 from mqlml.render.report.paths import CAUSES, days_text, describe_early, describe_tried, path_text, sentence
 from mqlml.render.results import PathsResult
-from mqlml.texts import format_label, format_number, format_percent, pluralize
+from mqlml.texts import format_number, format_percent, pluralize
 
 __all__ = ["format_paths"]
 
@@ -28,7 +29,7 @@ def format_paths(result: PathsResult) -> str:
         for stage in result.stages:
             rows.append(
                 (
-                    format_label(stage.stage),
+                    name_stage(stage.stage),
                     format_number(stage.leads),
                     *_quartiles(stage.days, 1),
                     *_quartiles(stage.touches, 0),

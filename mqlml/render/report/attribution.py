@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup, escape
 
@@ -19,7 +19,7 @@ from mqlml.render.report.svg import (
     nice_ticks,
 )
 from mqlml.render.report.text import mark, mark_count, mark_number
-from mqlml.texts import format_number, format_percent, pluralize
+from mqlml.texts import format_name, format_number, format_percent, pluralize
 
 __all__ = ["CAUSES", "METHOD_NAMES", "AttributionSection", "describe_attribution", "write_attribution"]
 
@@ -82,6 +82,9 @@ class AttributionSection:
 
 def describe_attribution(found: Attribution) -> AttributionSection:
     """The texts, the chart and the rows of the section."""
+    found = replace(
+        found, channels=tuple(replace(one, channel=format_name(one.channel)) for one in found.channels)
+    )
     methods = tuple(method for method in METHODS if method in found.channels[0].credit)
     hidden = len(found.channels) - _SHOWN
     return AttributionSection(
@@ -107,7 +110,11 @@ def _sentence(found: Attribution, methods: Sequence[Method]) -> Markup:
     first = max(found.channels, key=leaders.count)  # of equals the one with most sales by the Markov chain
     low, high = _ends(first, methods)
     text = Markup("{} gets the most sales by {}: {} to {} of {}.").format(
-        first.channel, _how_many(leaders.count(first), len(methods)), _few(low), _few(high), _sales(found)
+        first.channel[:1].upper() + first.channel[1:],
+        _how_many(leaders.count(first), len(methods)),
+        _few(low),
+        _few(high),
+        _sales(found),
     )
     unsure = max(found.channels, key=lambda channel: _gap(channel, methods))
     low, high = _ends(unsure, methods)

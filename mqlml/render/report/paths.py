@@ -10,11 +10,12 @@ from markupsafe import Markup
 from mqlml.insight.paths import JourneyPaths, Path
 from mqlml.insight.stage_times import Quartiles
 from mqlml.insight.step_flows import StepFlows, StepNode
+from mqlml.render.report.funnel import name_stage
 from mqlml.render.report.rows import Row, escape_markdown, flatten, markdown_table, to_markdown
 from mqlml.render.report.sankey import Link, Node, draw_sankey
 from mqlml.render.report.text import mark, mark_count, mark_number, mark_percent
 from mqlml.results import to_json_safe
-from mqlml.texts import format_label, format_number, format_percent, pluralize
+from mqlml.texts import format_name, format_number, format_percent, pluralize
 
 __all__ = [
     "CAUSES",
@@ -111,7 +112,7 @@ def describe_paths(found: JourneyPaths) -> PathsSection:
         nodes=tuple(
             _NodeRow(
                 node.place,
-                node.step or "other steps",
+                _name_step(node),
                 mark_percent(node.won / flows.won),
                 mark_percent(node.others / flows.others),
             )
@@ -119,7 +120,7 @@ def describe_paths(found: JourneyPaths) -> PathsSection:
         ),
         stages=tuple(
             _StageRow(
-                format_label(stage.stage),
+                name_stage(stage.stage),
                 mark_count(stage.leads),
                 _quartiles(stage.days, 1),
                 _quartiles(stage.touches, 0),
@@ -141,9 +142,13 @@ def days_text(days: float) -> str:
     return pluralize(days, "day") if days >= 1 else pluralize(24 * days, "hour")
 
 
+def _name_step(node: StepNode) -> str:
+    return format_name(node.step) if node.step else "other steps"
+
+
 def path_text(steps: Iterable[str]) -> str:
     """``webinar > demo``."""
-    return " > ".join(steps)
+    return " > ".join(map(format_name, steps))
 
 
 def sentence(found: JourneyPaths) -> Markup:
@@ -235,7 +240,7 @@ def flow_chart(flows: StepFlows, *, key: str = "paths-chart") -> str:
     nodes = [
         Node(
             node.place - 1,
-            node.step or "other steps",
+            _name_step(node),
             format_percent(node.won / flows.won),
             node.won / flows.won,
             plain=node.kind == "other",
@@ -259,7 +264,7 @@ def flow_chart(flows: StepFlows, *, key: str = "paths-chart") -> str:
 
 def _list_nodes(nodes: list[StepNode], flows: StepFlows) -> str:
     return ", ".join(
-        f"{node.step or 'other steps'} {format_percent(node.won / flows.won)} against "
+        f"{_name_step(node)} {format_percent(node.won / flows.won)} against "
         f"{format_percent(node.others / flows.others)}"
         for node in nodes
     )

@@ -14,7 +14,7 @@ from mqlml.insight.spend import SourceCost, SpendPeriod
 from mqlml.render.report.rows import escape_markdown, markdown_table, to_markdown
 from mqlml.render.report.svg import WIDTH, Scale, coord, draw_chart, draw_line, draw_text, nice_ticks
 from mqlml.render.report.text import mark, mark_count, mark_percent
-from mqlml.texts import format_number, format_percent, is_known, join_texts, pluralize
+from mqlml.texts import format_name, format_number, format_percent, is_known, join_texts, pluralize
 
 __all__ = [
     "LIMITS",
@@ -46,7 +46,7 @@ _LONGEST_NAME = 44
 
 def name_source(source: str | None) -> str:
     """The source as people read it."""
-    return "(source not known)" if source is None else source
+    return "(source not known)" if source is None else format_name(source)
 
 
 def format_money(value: float | None) -> str:
@@ -108,10 +108,10 @@ def describe_verdicts(found: Sources) -> list[Markup]:
     if alike:
         lines.append(
             Markup("No clear difference from the average lead: {}.").format(
-                _listed([one.source for one in alike])
+                _listed([name_source(one.source) for one in alike])
             )
         )
-    young = [one.source for one in found.sources if not one.leads]
+    young = [name_source(one.source) for one in found.sources if not one.leads]
     if young:
         lines.append(
             Markup("No lead is old enough yet to tell what one is worth: {}.").format(_listed(young))
@@ -128,7 +128,7 @@ def _describe_cost(source: str | None, cost: SourceCost) -> Markup:
         ).format(name, worth, per_lead)
     if cost.verdict == "pays":
         return Markup("{} pays: a lead from it is worth {}, more than the {} it costs.").format(
-            name, worth, per_lead
+            name[:1].upper() + name[1:], worth, per_lead
         )
     return Markup("Whether {} pays cannot be told yet: a lead from it is worth {} and costs {}.").format(
         name, worth, per_lead
@@ -138,12 +138,13 @@ def _describe_cost(source: str | None, cost: SourceCost) -> Markup:
 def _describe_difference(one: SourceValue, found: Sources) -> Markup:
     text = "a lead from it is worth {}" if found.in_revenue else "{} of its leads become customers"
     worth = Markup(text).format(_worth(one.value, found))
-    return Markup("{} is {} average: {}.").format(name_source(one.source), one.against_average, worth)
+    name = name_source(one.source)
+    return Markup("{} is {} average: {}.").format(name[:1].upper() + name[1:], one.against_average, worth)
 
 
-def _listed(names: Sequence[str | None]) -> str:
+def _listed(names: Sequence[str]) -> str:
     more = [f"{len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
-    return join_texts([*map(name_source, names[:_NAMED]), *more])
+    return join_texts([*names[:_NAMED], *more])
 
 
 def describe_period(period: SpendPeriod) -> list[Markup]:
@@ -168,12 +169,12 @@ def describe_period(period: SpendPeriod) -> list[Markup]:
             )
         )
     if period.in_vain:
-        names = [f"{one.source} ({format_money(one.spent)})" for one in period.in_vain]
+        names = [f"{name_source(one.source)} ({format_money(one.spent)})" for one in period.in_vain]
         lines.append(Markup("Money was spent without a single lead on {}.").format(_listed(names)))
     if period.free:
         lines.append(
             Markup("Nothing was spent on {}, which {} leads came from.").format(
-                _listed(period.free), mark_count(period.free_leads)
+                _listed([name_source(one) for one in period.free]), mark_count(period.free_leads)
             )
         )
     if period.later:
