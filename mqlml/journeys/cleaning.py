@@ -15,9 +15,9 @@ from mqlml.types import Mask
 __all__ = [
     "MACHINE_ACTION",
     "choose_spellings",
+    "find_crowded",
     "find_machine_events",
     "join_spellings",
-    "sort_events",
     "spelling_key",
     "treat_machine_events",
 ]
@@ -33,7 +33,8 @@ _BURST, _BURST_SPAN = 20, 10 * _SECOND
 _LINKS, _LINKS_SPAN = 5, 2 * _SECOND
 """So many different links within two seconds: a scanner that follows all of a mail."""
 
-_LARGEST_KEY = 2**63 - 1
+_SPREAD = 0x9E3779B97F4A7C1
+"""Leads follow on each other in a table by this step, so that their slots do not fall together."""
 
 _FINE = 0.01
 """Share of events with seconds above which times are fine enough to find bursts."""
@@ -69,6 +70,7 @@ def find_machine_events(events: pd.DataFrame, lead: npt.NDArray[np.int32]) -> Ma
     if "content" in events:
         content = events["content"].cat.codes.to_numpy()
         linked = rows[content[rows] >= 0]
+        linked = linked[find_crowded(lead[linked], times[linked], _LINKS, _LINKS_SPAN)]
         found[linked] |= _many_links(lead[linked], times[linked], content[linked])
     return found
 
@@ -76,9 +78,10 @@ def find_machine_events(events: pd.DataFrame, lead: npt.NDArray[np.int32]) -> Ma
 def _bursts(lead: npt.NDArray[np.int32], times: npt.NDArray[np.int64], size: int, span: int) -> Mask:
     """Which events are among ``size`` of one lead within ``span``."""
     found = np.zeros(len(lead), dtype=bool)
-    if len(lead) < size or np.bincount(lead).max() < size:
+    near = find_crowded(lead, times, size, span)
+    if len(near) < size:
         return found
-    order = sort_events(lead, times)
+    order = near[np.lexsort((times[near], lead[near]))]
     of, at = lead[order], times[order]
     last = size - 1
     starts = np.flatnonzero((of[last:] == of[: len(of) - last]) & (at[last:] - at[: len(at) - last] <= span))
@@ -89,14 +92,23 @@ def _bursts(lead: npt.NDArray[np.int32], times: npt.NDArray[np.int64], size: int
     return found
 
 
-def sort_events(lead: npt.NDArray[np.int32], times: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
-    """The events by lead, then by time; of equal ones any first. One key of both sorts several times as fast."""
-    at = times - times.min()
-    unit = next(unit for unit in (_SECOND, 1_000, 1) if not (at % unit).any())
-    moments = int(at.max()) // unit + 1
-    if moments * (int(lead.max()) + 1) > _LARGEST_KEY:
-        return np.lexsort((times, lead))
-    return np.argsort(lead.astype(np.int64) * moments + at // unit)
+def find_crowded(
+    lead: npt.NDArray[np.int32], times: npt.NDArray[np.int64], size: int, span: int
+) -> npt.NDArray[np.intp]:
+    """The events of the leads that may have ``size`` of them within ``span``; few others are among them.
+
+    Such a burst lies in one slot of time or in two neighboring ones, so one slot holds half of it. Slots are counted
+    in a table by a hash, which takes a tenth of the time of sorting; leads that share a place may be found, too.
+    """
+    if len(lead) < size:
+        return np.empty(0, dtype=np.intp)
+    slot = (times - times.min()) >> span.bit_length()
+    mask = (1 << (4 * len(lead)).bit_length()) - 1
+    place = (lead * np.int64(_SPREAD) + slot) & mask
+    crowded = np.bincount(place)[place] >= -(-size // 2)
+    leads = np.zeros(int(lead.max()) + 1, dtype=bool)
+    leads[lead[crowded]] = True
+    return np.flatnonzero(leads[lead])
 
 
 def _many_links(

@@ -354,7 +354,8 @@ def _write(
 ) -> npt.NDArray[np.int64]:
     """Append rows to the files of their partitions; the number added to each."""
     counts = np.bincount(part, minlength=parts)
-    rows = rows[np.argsort(part, kind="stable")]
+    # Numbers of 16 bits are sorted digit by digit, several times faster.
+    rows = rows[np.argsort(part.astype(np.int16) if parts < 2**15 else part, kind="stable")]
     edges = np.concatenate([[0], np.cumsum(counts)])
     for number in np.flatnonzero(counts).tolist():
         with _bucket(folder, number).open("ab") as file:

@@ -109,7 +109,10 @@ def count_exclusions(reasons: pd.Series, kind: NoticeKind = "excluded") -> tuple
 _MOST = 5
 """An address or number that more leads share is a placeholder or a switchboard, not one person's."""
 
-_ADDRESS = r"[^@\s]+@[^@\s]+\.[^@\s]+"
+SPACES = "\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""White space, written out: with its short form pandas compares one text after another in Python."""
+
+_ADDRESS = rf"[^@{SPACES}]+@[^@{SPACES}]+\.[^@{SPACES}]+"
 _NUMBER = r"\d{7,15}"
 _ONE_DIGIT = "|".join(f"{digit}+" for digit in range(10))
 

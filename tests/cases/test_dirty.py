@@ -12,7 +12,7 @@ import pytest
 from mqlml.commands.check import read_data
 from mqlml.config import Problem, make_config
 from mqlml.journeys import Journeys
-from mqlml.journeys.cleaning import MACHINE_ACTION, sort_events
+from mqlml.journeys.cleaning import MACHINE_ACTION, find_crowded
 from mqlml.progress import Silent
 from mqlml.training.snapshots import assign_labels, group_leads, open_leads
 from tests.cases.test_tables import rows
@@ -145,16 +145,18 @@ def test_bursts_scanners_and_whole_mails_are_left_out(tmp_path: Path) -> None:
     assert (told["machine_events"].rows, told["machine_events"].leads) == (31, 3)
 
 
-@pytest.mark.parametrize("unit", [1, 1_000, 1_000_000], ids=["microseconds", "milliseconds", "seconds"])
-@pytest.mark.parametrize("span", [10**9, 10**18], ids=["one key", "no key holds both"])
-def test_events_are_ordered_by_lead_and_time(unit: int, span: int) -> None:
+def test_no_lead_with_a_burst_is_passed_over() -> None:
     draw = np.random.default_rng(0)
-    lead = draw.integers(0, 50, 500).astype(np.int32)
-    times = draw.integers(-span // 2, span // 2, 500) // unit * unit
-    order = sort_events(lead, times)
-    expected = np.lexsort((times, lead))
-    np.testing.assert_array_equal(lead[order], lead[expected])
-    np.testing.assert_array_equal(times[order], times[expected])
+    lead = np.repeat(np.arange(2_000, dtype=np.int32), 7)
+    times = draw.integers(0, 60_000_000, len(lead))
+    sooner = times.reshape(-1, 7)
+    sooner.sort(axis=1)
+    burst = (sooner[:, 4:] - sooner[:, :3] <= 10_000_000).any(axis=1)  # five within ten seconds
+    found = find_crowded(lead, times, 5, 10_000_000)
+    assert 20 < burst.sum() < 200
+    assert set(np.flatnonzero(burst)) <= set(lead[found])
+    far = np.arange(len(lead)) * 60_000_000
+    assert len(find_crowded(lead, far, 5, 10_000_000)) == 0
 
 
 def test_machine_events_can_be_kept_and_flagged(tmp_path: Path) -> None:

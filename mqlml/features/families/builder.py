@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any, Literal
@@ -232,6 +232,7 @@ class Source:
     everyone : DataFrame, all leads; ``position`` is where each of ``keys.ids`` stands in it.
     lead_row : int64 array, each snapshot's row in ``leads``; -1 where the lead was created after the cutoff, so that
         nothing is known of it yet.
+    parsed : what attributes were parsed to so far: several features read the same one.
     """
 
     leads: pd.DataFrame
@@ -240,6 +241,7 @@ class Source:
     lead_row: Ints
     everyone: pd.DataFrame
     position: Ints
+    parsed: dict[Hashable, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,14 @@ def read_parsed_attribute(
     source: Source, attribute: Attribute, parsed: ParsedAttribute, parsing: Parsing
 ) -> CodedTexts:
     """A parsed attribute of each snapshot's lead, as known at the cutoff: codes (-1 not known) and their texts."""
+    key = (attribute, parsed, parsing)
+    if key not in source.parsed:
+        source.parsed[key] = _parse(source, attribute, parsed, parsing)
+    found: CodedTexts = source.parsed[key]
+    return found
+
+
+def _parse(source: Source, attribute: Attribute, parsed: ParsedAttribute, parsing: Parsing) -> CodedTexts:
     if parsed in ("mail_kind", "mail_domain"):
         parse = normalize_domain if parsed == "mail_domain" else partial(mail_kind, added=parsing.mail)
         return parse_known(source, attribute, parse, read=read_domains)
