@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mqlml.config import Config, Table
 from mqlml.journeys.cleaning import choose_spellings, treat_machine_events
@@ -385,6 +384,7 @@ class _EventIds:
         self._column, self._stream, self._folder = column, stream, folder
         self._files = max(1, -(-stream.rows_read // _IDS_AT_ONCE))
         self._writers: dict[int, Any] = {}
+        self._shown: list[str] = []  # the file of each batch, as messages name it
         self._open = ExitStack()
 
     def __enter__(self) -> _EventIds:
@@ -405,9 +405,10 @@ class _EventIds:
                 "key": keys,
                 "place": place + np.arange(len(good)),
                 "row": batch.rows,
-                "file": pa.DictionaryArray.from_arrays(np.zeros(len(good), np.int32), [batch.files[0][0]]),
+                "file": np.full(len(good), len(self._shown), np.int32),
             }
         )
+        self._shown.append(batch.files[0][0])
         bucket = np.where(good & np.asarray(ids.is_valid()), keys % np.uint64(self._files), self._files)
         for number in range(self._files):
             own = np.flatnonzero(bucket == number)
@@ -416,26 +417,26 @@ class _EventIds:
             rows = table if len(own) == len(table) else table.take(pa.array(own))
             if number not in self._writers:
                 sink = self._open.enter_context(pa.OSFile(str(self._path(number)), "wb"))
-                self._writers[number] = self._open.enter_context(pa.ipc.new_stream(sink, rows.schema))
+                self._writers[number] = self._open.enter_context(pa.ipc.new_file(sink, rows.schema))
             self._writers[number].write_table(rows)
 
     def find_repeated(self, tally: Tally) -> npt.NDArray[np.int64]:
         """Sorted places of the rows that repeat an earlier row's id; they are quarantined."""
         found = [np.empty(0, np.int64)]
         for number in sorted(self._writers):
-            table = _read_stream(self._path(number))
+            table = _map_table(self._path(number))
             repeated = repeats(table["key"].to_numpy(), functools.partial(self._ids_at, table["raw"]))
             self._path(number).unlink()
             if not repeated.any():
                 continue
-            files = pc.fill_null(table["file"].cast(pa.string()), "").to_numpy()
+            files = table["file"].to_numpy()
             changes = [0, *(np.flatnonzero(files[1:] != files[:-1]) + 1).tolist()]
             source = Source(
                 where=self._stream.where,
                 names=self._stream.names,
                 table=table.select(["raw"]).rename_columns([self._column]),
                 rows=table["row"].to_numpy(),
-                files=tuple((str(files[start]), start) for start in changes),
+                files=tuple((self._shown[files[start]], start) for start in changes),
                 misfits=(),
             )
             ledger = Ledger("events", source)
@@ -448,6 +449,7 @@ class _EventIds:
         return parse_ids(raw.take(pa.array(rows)), self._stream.forms.get(self._column)).data
 
 
-def _read_stream(path: Path) -> pa.Table:
-    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as stream:
-        return stream.read_all()
+def _map_table(path: Path) -> pa.Table:
+    """A table in a file; of its columns only those are read that are used."""
+    with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as opened:
+        return opened.read_all()
