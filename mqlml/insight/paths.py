@@ -42,6 +42,8 @@ __all__ = [
     "ObservedSteps",
     "Path",
     "StepKind",
+    "compare_paths",
+    "describe_path",
     "find_paths",
     "observe_steps",
     "study_paths",
@@ -263,15 +265,7 @@ def find_paths(observed: ObservedSteps, *, n_permutations: int = 1000, random_st
     # At least three wins are expected: with fewer, a path would have to win several times as often to stand out.
     min_leads = max(30, math.ceil(0.01 * n), math.ceil(3 * n / won))
     tried = mine_paths(observed.sequences, min_journeys=min_leads, at_most=_MOST)
-    tested = compare_groups(
-        tried.holders,
-        observed.won,
-        families=np.array([len(path) for path in tried.paths], dtype=np.int64),
-        strata=np.searchsorted(_LENGTH_BANDS, observed.sequences.length, side="right").astype(np.int64),
-        clusters=observed.clusters,
-        n_permutations=n_permutations,
-        random_state=random_state,
-    )
+    tested = compare_paths(observed, tried, n_permutations=n_permutations, random_state=random_state)
     order = np.argsort(-np.abs(tested.statistic), kind="stable").tolist()
     apart = [one for one in order if tested.p_value[one] <= _ERROR_RATE]
     shown: list[int] = []
@@ -280,11 +274,26 @@ def find_paths(observed: ObservedSteps, *, n_permutations: int = 1000, random_st
         if not any(_nest(tried.paths[one], tried.paths[other]) for other in alike):
             shown.append(one)
     return FoundPaths(
-        paths=tuple(_describe(observed, tried, tested, one) for one in shown),
+        paths=tuple(describe_path(observed, tried, tested, one) for one in shown),
         nested=len(apart) - len(shown),
         tried=len(tried.paths),
         # Where there are more paths than can be tried, the rarest one tried says how many leads a path must have.
         min_leads=len(tried.holders[-1]) if len(tried.paths) == _MOST else min_leads,
+    )
+
+
+def compare_paths(
+    observed: ObservedSteps, paths: FrequentPaths, *, n_permutations: int, random_state: int
+) -> GroupComparison:
+    """The leads of each path against leads with about as many steps; paths of equal length are a family."""
+    return compare_groups(
+        paths.holders,
+        observed.won,
+        families=np.array([len(path) for path in paths.paths], dtype=np.int64),
+        strata=np.searchsorted(_LENGTH_BANDS, observed.sequences.length, side="right").astype(np.int64),
+        clusters=observed.clusters,
+        n_permutations=n_permutations,
+        random_state=random_state,
     )
 
 
@@ -295,7 +304,8 @@ def _nest(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return all(step in rest for step in short)
 
 
-def _describe(observed: ObservedSteps, paths: FrequentPaths, tested: GroupComparison, one: int) -> Path:
+def describe_path(observed: ObservedSteps, paths: FrequentPaths, tested: GroupComparison, one: int) -> Path:
+    """One path with its rates, and the interval of its lift."""
     holders, won = paths.holders[one], float(tested.won[one])
     n, expected = len(holders), float(tested.expected[one])
     low, high = _share_interval(observed, holders)

@@ -1,10 +1,10 @@
 """Which of many groups of leads win more or less often than like leads, with one error rate for all groups together.
 
 Outcomes are permuted: those of leads without company among leads of the same stratum, those of an account's leads as
-a whole among accounts with as many leads of about the same strata. The largest statistic over all groups in each
-permutation says how extreme chance alone gets (maxT: P. Westfall, S. Young, "Resampling-based multiple testing",
-1993), so that the more groups are tried, the more each of them must show. Families of groups share the error rate
-equally, so that few short paths need not pay for many long ones.
+a whole among accounts with as many leads. What is expected is counted again in each permutation, since accounts mix
+strata. The largest statistic over all groups in each permutation says how extreme chance alone gets (maxT:
+P. Westfall, S. Young, "Resampling-based multiple testing", 1993), so that the more groups are tried, the more each of
+them must show. Families of groups share the error rate equally, so that a small family need not pay for a large one.
 """
 
 from __future__ import annotations
@@ -125,14 +125,9 @@ def _distance(won: Ints, expected: Floats, spread: Floats) -> Floats:
     return np.where((spread > 1e-9) & (expected > 0), root, 0.0)
 
 
-_ACCOUNTS = 40
-"""Accounts that swap outcomes with each other: enough of them, yet alike."""
-
-
 def _make_blocks(won: Mask, strata: Ints, clusters: Rows) -> list[_Block]:
-    """Leads without company by stratum, accounts by their number of leads and by the sum of their strata."""
+    """Leads without company by stratum, accounts by their number of leads; blocks without a win are left out."""
     account, number = np.unique(clusters, return_inverse=True, return_counts=True)[1:]
-    total = np.bincount(account, weights=strata)
     together = number[account]
     found: list[Rows] = []
     for stratum in np.unique(strata[together == 1]).tolist():
@@ -140,7 +135,5 @@ def _make_blocks(won: Mask, strata: Ints, clusters: Rows) -> list[_Block]:
     for many in np.unique(together[together > 1]).tolist():
         leads = np.flatnonzero(together == many)
         # Within an account by stratum, so that leads of like strata swap outcomes.
-        leads = leads[np.lexsort((leads, strata[leads], account[leads], total[account[leads]]))]
-        by_account = leads.reshape(-1, many)
-        found += np.array_split(by_account, max(1, len(by_account) // _ACCOUNTS))
+        found.append(leads[np.lexsort((leads, strata[leads], account[leads]))].reshape(-1, many))
     return [_Block(leads, won[leads][won[leads].any(axis=1)]) for leads in found if won[leads].any()]

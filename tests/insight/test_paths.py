@@ -186,7 +186,7 @@ def test_a_group_by_hand() -> None:
 
 def test_leads_of_an_account_swap_outcomes_as_a_whole() -> None:
     """Ten accounts of 6 leads, all won in two of them: that a group of one such account wins is no surprise."""
-    clusters = np.repeat(np.arange(10), 6)
+    clusters = np.tile(np.arange(10), 6)  # leads of an account need not stand together
     won = clusters < 2
     group = (np.flatnonzero(clusters == 0).astype(np.int32),)
     zeros = np.zeros(60, np.int64)
@@ -283,6 +283,8 @@ def test_flows_by_hand() -> None:
         (0, 3, 0, 1),
         (2, 4, 1, 0),
     ]
+    first = count_flows(sequences_of([[0], [1], [1], [2]]), np.array([1, 0, 0, 0], dtype=np.bool_), shown=1)
+    assert [node.step for node in first.nodes] == ["a", ""]  # by won leads, not by all
     many = count_flows(sequences_of([[0], [1], [2], [3]]), np.array([1, 1, 1, 0], dtype=np.bool_), shown=2)
     assert [(node.step, node.kind, node.won, node.others) for node in many.nodes] == [
         ("a", "step", 1, 0),

@@ -65,6 +65,8 @@ def test_the_section_says_what_stands_out_both_ways() -> None:
     assert "Without any effect of paths, one is shown in at most 5% of companies." in page.text
     assert "3 further paths that stand out contain a shown one or are part of it." in page.text
     assert "12 leads won before and are left out" in page.text
+    assert "those that stand out are in part lucky" in page.text
+    assert "in part lucky" not in show(make())[0].text
     assert "19.4 ( 7.4 to 37.4 )" in page.text
     assert "<b>" not in html.split('id="pays"')[1].split("</section>")[0]
     assert set(page.references) <= set(page.ids)
@@ -76,6 +78,12 @@ def test_the_diagram_has_a_ribbon_a_flow_and_a_text() -> None:
     assert html.count('class="ribbon"') == 2
     assert len(re.findall(r'class="node( plain)?"', html)) == 3
     assert "Step 2: demo 50% against 10%." in html
+    unseen = StepNode(2, "step", "jobs", 0, 9)
+    html = show(
+        make(MORE, flows=StepFlows(40, 360, (*FLOWS.nodes, unseen), (*FLOWS.flows, Flow(0, 3, 0, 9))))
+    )[1]
+    assert len(re.findall(r'class="node( plain)?"', html)) == 3  # no won lead took it
+    assert "jobs 0% against 2.5%." in html
     for share in ("75%", "25%", "50%"):
         assert share in page.text
 
@@ -107,6 +115,9 @@ def test_labels_of_the_diagram_never_meet_and_stay_inside() -> None:
 
 def test_without_a_path_it_says_so() -> None:
     assert "No path stands out: leads that take one of the 99 most frequent paths" in show(make())[0].text
+    only = show(make(tried=1))[0].text
+    assert "leads that take the only frequent path win about as often as leads with as many steps." in only
+    assert "Tried was the 1 path that at least 30 leads took." in only
     few = show(make(tried=0, flows=StepFlows(40, 360, (), ()), stages=()))[0].text
     assert "No path is taken by the 30 leads that a comparison needs." in few
 

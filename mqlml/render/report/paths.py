@@ -160,10 +160,12 @@ def sentence(found: JourneyPaths) -> Markup:
             mark_count(found.min_leads)
         )
     if more is None and less is None:
+        which = Markup("the only frequent path")
+        if found.tried > 1:
+            which = Markup("one of the {} most frequent paths").format(mark_count(found.tried))
         return Markup(
-            "No path stands out: leads that take one of the {} most frequent paths win about as often as leads with "
-            "as many steps."
-        ).format(mark_count(found.tried))
+            "No path stands out: leads that take {} win about as often as leads with as many steps."
+        ).format(which)
     parts = []
     if more is not None:
         parts.append(
@@ -194,10 +196,13 @@ def _compare(path: Path, found: JourneyPaths) -> tuple[str | Markup, ...]:
 
 def describe_tried(found: JourneyPaths) -> str:
     """How many paths were tried, and the standard for showing one."""
+    verb = "was" if found.tried == 1 else "were"
     text = (
-        f"Tried were the {pluralize(found.tried, 'path')} that at least {pluralize(found.min_leads, 'lead')} took. "
+        f"Tried {verb} the {pluralize(found.tried, 'path')} that at least {pluralize(found.min_leads, 'lead')} took. "
         f"Without any effect of paths, one is shown in at most {format_percent(found.error_rate, 0)} of companies."
     )
+    if found.paths:
+        text += " Of so many, those that stand out are in part lucky: expect somewhat less of them."
     if not found.nested:
         return text
     one = found.nested == 1
@@ -236,7 +241,8 @@ def _quartiles(found: Quartiles, decimals: int) -> Markup:
 
 
 def flow_chart(flows: StepFlows, *, key: str = "paths-chart") -> str:
-    """The first steps of won leads, as a Sankey diagram."""
+    """The first steps of won leads, as a Sankey diagram; steps that only other leads took are in the table."""
+    drawn = [place for place, node in enumerate(flows.nodes) if node.won]
     nodes = [
         Node(
             node.place - 1,
@@ -245,9 +251,13 @@ def flow_chart(flows: StepFlows, *, key: str = "paths-chart") -> str:
             node.won / flows.won,
             plain=node.kind == "other",
         )
-        for node in flows.nodes
+        for node in (flows.nodes[place] for place in drawn)
     ]
-    links = [Link(flow.source, flow.target, flow.won / flows.won) for flow in flows.flows if flow.won]
+    links = [
+        Link(drawn.index(flow.source), drawn.index(flow.target), flow.won / flows.won)
+        for flow in flows.flows
+        if flow.won
+    ]
     text = " ".join(
         f"Step {place}: {_list_nodes([node for node in flows.nodes if node.place == place], flows)}."
         for place in sorted({node.place for node in flows.nodes})
@@ -255,7 +265,7 @@ def flow_chart(flows: StepFlows, *, key: str = "paths-chart") -> str:
     return draw_sankey(
         nodes,
         links,
-        heads=[f"Step {place}" for place in sorted({node.place for node in flows.nodes})],
+        heads=[f"Step {place + 1}" for place in sorted({node.column for node in nodes})],
         key=key,
         title="The first steps of won leads",
         desc=f"Shares of won leads, and of the others. {text}",
