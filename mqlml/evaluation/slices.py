@@ -88,18 +88,18 @@ def find_group_column(features: Sequence[Feature], of: Literal["source", "region
     return next(found, None)
 
 
+def tells_source(name: str) -> bool:
+    """Whether an attribute of this name tells where leads came from."""
+    return _SOURCES.search(normalize_name(name)) is not None
+
+
 def find_source_column(leads: pd.DataFrame) -> str | None:
     """The first column of words in a table of leads whose name says that it holds sources."""
     for column in leads.columns.drop("lead_id"):
         words = pd.api.types.is_string_dtype(leads[column].dtype) or leads[column].dtype == "category"
-        if words and _SOURCES.search(normalize_name(column)) and 2 <= leads[column].nunique() <= MOST_WORDS:
+        if words and tells_source(column) and 2 <= leads[column].nunique() <= MOST_WORDS:
             return str(column)
     return None
-
-
-def tells_source(name: str) -> bool:
-    """Whether an attribute of this name tells where leads came from."""
-    return _SOURCES.search(normalize_name(name)) is not None
 
 
 def check_slices(data: Journeys | FlatTable, table: TrainingTable, config: Config) -> None:

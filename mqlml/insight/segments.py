@@ -227,7 +227,7 @@ def _nearest(points: Floats, centers: Floats) -> Rows:
 class _Null:
     """Tables of the same columns without segments.
 
-    Each column's known values are dealt out among its known rows: words independently of all other columns, numbers
+    Each column's known values are shuffled among its known rows: words independently of all other columns, numbers
     together, so that they rise and fall with one another as they do, but smoothly, as a normal distribution does.
     """
 
@@ -249,9 +249,9 @@ class _Null:
             drawn = points.copy()
             if at in self._numbers:
                 order = np.argsort(together[self._numbers.index(at)][known])
-                dealt = np.empty_like(own)
-                dealt[order] = np.sort(own, axis=0)
-                drawn[known] = dealt
+                shuffled = np.empty_like(own)
+                shuffled[order] = np.sort(own, axis=0)
+                drawn[known] = shuffled
             else:
                 drawn[known] = rng.permutation(own, axis=0)
             parts.append(drawn)

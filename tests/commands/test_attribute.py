@@ -7,27 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mqlml.cli import main
-from mqlml.commands.demo import DEMO_CONFIG
-from mqlml.simulate import simulate
-from mqlml.times import format_instant
+from tests.bad_input.front_door import run
+from tests.commands.company import write_company
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("company")
-    company = simulate(800, random_state=3)
-    company.write(made / "data")
-    text = DEMO_CONFIG.format(observed_until=format_instant(company.observed_until))
-    (made / "mqlml.yml").write_text(text, encoding="utf-8")
-    return made
-
-
-def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
+    return write_company(tmp_path_factory.mktemp("company"), 800)
 
 
 def test_text_and_json_say_the_same(

@@ -8,37 +8,25 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mqlml.cli import main
-from mqlml.commands.demo import DEMO_CONFIG
-from mqlml.simulate import simulate
-from mqlml.times import format_instant
+from tests.bad_input.front_door import run
+from tests.commands.company import write_company
 
 
 def make_folder(folder: Path, *, careers: bool = False) -> Path:
     """A simulated company; with ``careers`` nobody is won who visited the page of jobs."""
-    company = simulate(2500, random_state=3)
-    company.write(folder / "data")
+    write_company(folder, 2500)
     if careers:
         events = pd.read_csv(folder / "data" / "events.csv")
         outcomes = pd.read_csv(folder / "data" / "outcomes.csv")
         seekers = events.loc[events["action"].isin(["blog_view", "careers_page_visit"]), "lead_id"]
         outcomes = outcomes[~((outcomes["stage"] == "closed_won") & outcomes["lead_id"].isin(seekers))]
         outcomes.to_csv(folder / "data" / "outcomes.csv", index=False)
-    text = DEMO_CONFIG.format(observed_until=format_instant(company.observed_until))
-    (folder / "mqlml.yml").write_text(text, encoding="utf-8")
     return folder
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_folder(tmp_path_factory.mktemp("company"), careers=True)
-
-
-def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 def test_text_and_json_say_the_same(

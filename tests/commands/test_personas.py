@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import yaml
 
-from mqlml.cli import main
 from mqlml.commands.check import read_data
 from mqlml.commands.features import learn_features
 from mqlml.config import read_config
@@ -20,6 +19,7 @@ from mqlml.insight.segments import Category, Measure
 from mqlml.journeys import Journeys
 from mqlml.progress import Silent
 from mqlml.times import parse_instant
+from tests.bad_input.front_door import run
 from tests.insight.buyers import WORDS, three_kinds
 
 NOW = parse_instant("2025-06-01", "UTC")
@@ -83,13 +83,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("kinds")
     write_company(made)
     return made
-
-
-def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 def test_text_json_and_yaml_say_the_same_and_the_config_takes_it(

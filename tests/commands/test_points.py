@@ -13,30 +13,21 @@ import pytest
 
 from mqlml.cli import main
 from mqlml.commands.check import make_table, read_data
-from mqlml.commands.demo import DEMO_CONFIG
 from mqlml.commands.inputs import load_model
 from mqlml.commands.points import compute_points
 from mqlml.config import read_config
 from mqlml.insight.points import PointsTable
 from mqlml.progress import Silent
-from mqlml.simulate import simulate
-from mqlml.times import format_instant
 from mqlml.training import TrainingTable
+from tests.bad_input.front_door import run
+from tests.commands.company import write_company
 
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 
 
-def make_folder(folder: Path, leads: int) -> Path:
-    company = simulate(leads, random_state=5)
-    company.write(folder / "data")
-    text = DEMO_CONFIG.format(observed_until=format_instant(company.observed_until))
-    (folder / "mqlml.yml").write_text(text, encoding="utf-8")
-    return folder
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = make_folder(tmp_path_factory.mktemp("company"), 2000)
+    folder = write_company(tmp_path_factory.mktemp("company"), 2000, seed=5)
     with pytest.raises(SystemExit) as ended:
         main(["train", "--config", str(folder / "mqlml.yml"), "--json"])
     assert ended.value.code == 0
@@ -45,14 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_folder(tmp_path_factory.mktemp("small"), 450)
-
-
-def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
+    return write_company(tmp_path_factory.mktemp("small"), 450, seed=5)
 
 
 def compute(folder: Path, change: object = None) -> PointsTable:

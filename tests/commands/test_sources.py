@@ -8,35 +8,21 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mqlml.cli import main
-from mqlml.commands.demo import DEMO_CONFIG
-from mqlml.simulate import simulate
-from mqlml.times import format_instant
+from tests.bad_input.front_door import run
+from tests.commands.company import write_company
 
 SPEND = "spend: {path: spend.csv, columns: {source: Channel, day: Month, cost: Cost}}\n"
 
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("company")
-    world = simulate(1500, random_state=3, activity=0.1)
-    world.write(made / "data")
-    text = DEMO_CONFIG.format(observed_until=format_instant(world.observed_until))
-    (made / "mqlml.yml").write_text(text, encoding="utf-8")
-    return made
+    return write_company(tmp_path_factory.mktemp("company"), 1500, activity=0.1)
 
 
 @pytest.fixture
 def folder(company: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(company)
     return company
-
-
-def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 def write_spend(folder: Path, rows: list[tuple[str, str, str]]) -> str:

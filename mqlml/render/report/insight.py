@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.render.report.attribution import AttributionSection, describe_attribution, write_attribution
-from mqlml.render.report.funnel_section import (
+from mqlml.render.report.funnel import (
     FunnelSection,
     describe_funnel,
     list_funnel_rows,
@@ -15,7 +15,7 @@ from mqlml.render.report.funnel_section import (
 )
 from mqlml.render.report.paths import PathsSection, describe_paths, paths_rows, write_paths
 from mqlml.render.report.personas import PersonasSection, describe_personas, list_personas, write_personas
-from mqlml.render.report.plan_section import PlanSection, describe_plan, list_plan_rows, write_plan
+from mqlml.render.report.plan import PlanSection, describe_plan, list_plan_rows, write_plan
 from mqlml.render.report.points import PointsSection, describe_points, write_points
 from mqlml.render.report.rows import Row, escape_markdown, list_rows
 from mqlml.render.report.sources import SourcesSection, describe_sources, write_sources
