@@ -40,7 +40,7 @@ def test_text_and_json_say_the_same(
         f"{leads['high']:,.0f}), of which {need['mqls']['value']:,.0f} become MQLs by then: "
     )
     more = need["leads_per_month"] - found["leads_per_month"]
-    assert f": {abs(more):.0f} {'more' if more > 0 else 'fewer'} a month than now." in lines[0]
+    assert f": {abs(more):.0f} {'more' if more > 0 else 'fewer'} leads a month than now." in lines[0]
     expected = found["expected"]
     assert (
         f"At today's pace you will have {expected['value']:.0f} new customers ({expected['low']:.0f} to "

@@ -55,7 +55,7 @@ def without_mqls() -> Targets:
 def test_the_first_number_above_todays_pace_is_said_in_a_sentence() -> None:
     text = Page(render_report(normal(), insight=INSIGHT)).text
     assert "For 20 customers by 30 June 2026 you need about 310 new leads (240 to 420), of which 62" in text
-    assert "24 more a month than now" in text
+    assert "24 more leads a month than now" in text
     assert "At today's pace you will have 13 new customers (8 to 19) by 30 June 2026" in text
     assert "the range held the number of customers in 1 of 2" in text
 

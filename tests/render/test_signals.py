@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ from mqlml.model.signals import (
     SignalResult,
 )
 from mqlml.render import render_report
-from mqlml.render.report.signals import describe_signals, format_explanation, format_level
+from mqlml.render.report.signals import SignalSection, describe_signals, format_explanation, format_level
 from tests.render.report_samples import SIGNALS, normal
 
 
@@ -49,6 +50,24 @@ def test_rows_by_hand() -> None:
     assert [row.title for row in profile.shown] == ["Seniority: C-level"]
     assert [row.title for row in profile.folded] == ["Region: b76ef3…"]
     assert [row.title for row in section.rare] == ["Demo request"]
+
+
+def test_a_level_that_all_leads_have_is_no_row() -> None:
+    result = normal()
+    signal = SIGNALS.signals[0]
+    level = signal.levels[0]
+    unknown = replace(level, raw=replace(level.raw, with_rate=math.nan, without_rate=math.nan))
+    signals = replace(SIGNALS, signals=(replace(signal, levels=(unknown,)), *SIGNALS.signals[1:]))
+    before, after = describe_signals(result), describe_signals(replace(result, signals=signals))
+    assert before is not None
+    assert after is not None
+
+    def titles(section: SignalSection) -> list[str]:
+        rows = [row for group in section.groups for row in (*group.shown, *group.folded)]
+        return [row.title for row in (*rows, *section.rare)]
+
+    lost = [title for title in titles(before) if title not in titles(after)]
+    assert len(titles(before)) - len(titles(after)) == len(lost) == 1
 
 
 def test_the_page_says_more_of_what_goes_with_converting() -> None:
@@ -117,7 +136,10 @@ def test_no_row_contradicts_its_numbers(drawn: list[SignalLevel]) -> None:
     )
     assert section is not None
     rows = [row for group in section.groups for row in (*group.shown, *group.folded)] + list(section.rare)
-    assert len(rows) == len(drawn)
+    unknown = [
+        level for level in drawn if math.isnan(level.raw.with_rate) and math.isnan(level.raw.without_rate)
+    ]
+    assert len(rows) == len(drawn) - len(unknown)
     for row in rows:
         points = [float(value) for value in re.findall(r'<data value="(.*?)">', row.difference)]
         value, low, high = points

@@ -39,8 +39,9 @@ __all__ = [
 ]
 
 FUNNEL_LIMITS = (
-    "Stages count as they are dated in the data: a stage that sales enters late or never is missing here, and young "
-    "leads are expected to move on as older ones did in the last year."
+    "MQL and SQL are stages in the data here, not the model's labels. Stages count as they are dated: a stage that "
+    "sales enters late or never is missing here, and young leads are expected to move on as older ones did in the "
+    "last year."
 )
 """What the funnel cannot know."""
 
@@ -104,9 +105,10 @@ def describe_handover(handover: Handover | None) -> tuple[str, ...]:
     """Leads handed over too early and too late, and those that never were MQLs."""
     if handover is None:
         return ()
+    share = f" ({format_percent(handover.too_early / handover.handed_over)})" if handover.handed_over else ""
     early = (
-        f"Too early: sales rejected or lost {handover.too_early:,} of {pluralize(handover.handed_over, 'MQL')} "
-        f"within {handover.soon_days:g} days."
+        f"Too early: sales rejected or lost {handover.too_early:,} of {pluralize(handover.handed_over, 'MQL')}"
+        f"{share} within {handover.soon_days:g} days."
     )
     late = (
         f"Too late: of {pluralize(handover.accepted, 'lead')} that sales took up, {handover.too_late:,} became MQL "

@@ -296,7 +296,7 @@ def write_paths(section: PathsSection) -> list[str]:
             )
             for row in section.rows
         )
-        heads = ("Path", "Leads", "Won", "Rate", "Like leads", "Times as often", "90% interval")
+        heads = ("Path", "Leads", "Won", "Rate", "Equally active", "Times as often", "90% interval")
         lines += [*markdown_table(heads, rows), ""]
     if section.nodes:
         nodes = (

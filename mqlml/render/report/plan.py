@@ -29,8 +29,8 @@ __all__ = [
 ]
 
 PLAN_LIMITS = (
-    "The plan expects new leads to be like those of the last months; leads from another source, or many more of "
-    "them, may convert less."
+    "MQLs are leads with that stage in the data. The plan expects new leads to be like those of the last months; "
+    "leads from another source, or many more of them, may convert less."
 )
 """What the plan cannot know."""
 
@@ -63,7 +63,7 @@ def describe_need(need: Need, found: Outlook, by: str) -> str:
         mqls = f", of which {format_number(need.mqls.value)} become MQLs by then"
     change = need.leads_per_month - found.leads_per_month
     pace = (
-        f"{format_number(abs(change))} {'more' if change > 0 else 'fewer'} a month than now"
+        f"{format_number(abs(change))} {'more' if change > 0 else 'fewer'} leads a month than now"
         if abs(change) >= 0.5
         else "as many as now"
     )

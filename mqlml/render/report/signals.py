@@ -116,6 +116,8 @@ def describe_signals(result: TrainingResult) -> SignalSection | None:
             if signal.signal.family != family:
                 continue
             for level in _clearest_first(signal):
+                if not _rates(level):
+                    continue  # all leads are alike in it
                 row = _row(level, top=top, most=most)
                 if level.rare_but_telling and not level.pooled:
                     rare.append(row)
