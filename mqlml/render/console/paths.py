@@ -22,7 +22,7 @@ def format_paths(result: PathsResult) -> str:
         str(sentence(result).striptags()),
     ]
     if result.paths:
-        heads = ("path", "leads", "won", "rate", "like leads", "times as often", "90% interval")
+        heads = ("path", "leads", "won", "rate", "equally active", "times as often", "90% interval")
         lines += ["", *columns([heads, *map(_row, result.paths)])]
     if result.stages:
         rows = [("to reach", "leads", "days", "from .. to", "touches", "from .. to")]

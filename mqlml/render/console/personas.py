@@ -8,7 +8,7 @@ from mqlml.evaluation import Estimate
 from mqlml.insight.personas import Persona, Personas, personas_as_written
 from mqlml.render.report.personas import BUYERS, NONE_FOUND
 from mqlml.render.results import PersonasResult
-from mqlml.texts import format_number, format_percent, join_texts, pluralize
+from mqlml.texts import format_name, format_number, format_percent, join_texts, pluralize
 
 __all__ = ["format_persona_yaml", "format_personas"]
 
@@ -17,7 +17,7 @@ def format_personas(result: PersonasResult) -> str:
     """The personas in words, and what they cannot say."""
     head = (
         f"{pluralize(result.won, 'won lead')} of {pluralize(result.leads, 'lead')} "
-        f"({_share(result.conversion)}), compared by {join_texts(result.attributes)}"
+        f"({_share(result.conversion)}), compared by {join_texts([format_name(name) for name in result.attributes])}"
     )
     if not result.personas:
         return "\n".join([head, NONE_FOUND[result.finding], BUYERS])

@@ -13,7 +13,7 @@ from mqlml.render.report.rows import Row, escape_markdown, flatten, markdown_tab
 from mqlml.render.report.svg import WIDTH, Scale, coord, draw_chart, draw_line, draw_text, nice_ticks
 from mqlml.render.report.text import mark, mark_count, mark_interval, mark_percent
 from mqlml.results import to_json_safe
-from mqlml.texts import format_percent, join_texts, pluralize
+from mqlml.texts import format_name, format_percent, join_texts, pluralize
 
 __all__ = ["BUYERS", "NONE_FOUND", "PersonasSection", "describe_personas", "list_personas", "write_personas"]
 
@@ -117,7 +117,7 @@ def _row(persona: Persona) -> _Row:
 def _rests_on(found: Personas) -> str:
     text = (
         f"Computed from {pluralize(found.won, 'won lead')} of {pluralize(found.leads, 'lead')}, compared by "
-        f"{join_texts(found.attributes)}. Of each account the first won lead counts for the groups."
+        f"{join_texts([format_name(name) for name in found.attributes])}. Of each account the first won lead counts for the groups."
     )
     if found.undescribed:
         text += f" Of {pluralize(found.undescribed, 'won lead')} too little is known."
