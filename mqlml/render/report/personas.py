@@ -117,7 +117,8 @@ def _row(persona: Persona) -> _Row:
 def _rests_on(found: Personas) -> str:
     text = (
         f"Computed from {pluralize(found.won, 'won lead')} of {pluralize(found.leads, 'lead')}, compared by "
-        f"{join_texts([format_name(name) for name in found.attributes])}. Of each account the first won lead counts for the groups."
+        f"{join_texts([format_name(name) for name in found.attributes])}. "
+        "Of each account the first won lead counts for the groups."
     )
     if found.undescribed:
         text += f" Of {pluralize(found.undescribed, 'won lead')} too little is known."
