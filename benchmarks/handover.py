@@ -4,9 +4,9 @@
 
 Each company is cut 90 days before its end. A version learns from what was known then, with capacities of 15 MQLs and
 4 SQLs a week; the ten weeks after are scored every night, and a lead counts on the first night on which it has the
-label. Printed: the ratio of leads a week to those ordered (median, 5% to 95% of companies), beside the same counted at
-the ages that the version learned from; how often the forecast's 90% interval holds; and how many arrived for each one
-of the eight weeks before, which is no fault of a threshold's.
+label. Printed: the ratio of leads a week to those ordered (median, 5% to 95% of companies), beside the same counted
+at the ages that the version learned from; how often the forecast's 90% interval holds; and how many arrived for each
+one of the eight weeks before, which is no fault of a threshold's.
 """
 
 from __future__ import annotations
