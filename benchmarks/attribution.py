@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from mqlml.insight.attribution import Touches, attribute_sales
+from mqlml.insight.channels.attribution import Touches, attribute_sales
 
 
 def main() -> None:

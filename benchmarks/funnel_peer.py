@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mqlml.insight.funnel import measure_funnel
-from mqlml.insight.stages import LeadStages
-from mqlml.insight.survival import FROM_START, Spells, estimate_incidence
+from mqlml.insight.funnel.cohorts import measure_funnel
+from mqlml.insight.funnel.stages import LeadStages
+from mqlml.insight.funnel.survival import FROM_START, Spells, estimate_incidence
 from mqlml.times import DAY, NEVER
 from mqlml.types import Floats
 

@@ -19,9 +19,16 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from mqlml.config import Problem
 from mqlml.errors import PopulationError
-from mqlml.insight.paths import ObservedSteps, Path, compare_paths, describe_path, find_paths, study_paths
-from mqlml.insight.sequences import FrequentPaths, make_sequences
-from mqlml.insight.step_flows import count_flows
+from mqlml.insight.paths.flows import count_flows
+from mqlml.insight.paths.sequences import FrequentPaths, make_sequences
+from mqlml.insight.paths.steps import (
+    ObservedSteps,
+    Path,
+    compare_paths,
+    describe_path,
+    find_paths,
+    study_paths,
+)
 from mqlml.times import DAY
 from tests.insight.walks import STEPS, holds, make_company, make_patient_buyers
 

@@ -18,8 +18,8 @@ from typing import get_args
 
 import numpy as np
 
-from mqlml.insight.personas import find_personas
-from mqlml.insight.segments import find_segments
+from mqlml.insight.personas.buyers import find_personas
+from mqlml.insight.personas.segments import find_segments
 from tests.insight.buyers import Kind, no_kinds, similarity, three_kinds
 
 LEADS = 4_000

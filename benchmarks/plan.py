@@ -28,8 +28,8 @@ from mqlml.commands.check import read_data
 from mqlml.commands.insight import require_journeys
 from mqlml.config import Problem, read_config
 from mqlml.evaluation import Estimate
-from mqlml.insight.plan import forecast_customers, forecast_past
-from mqlml.insight.stages import LeadStages, read_stages
+from mqlml.insight.funnel.stages import LeadStages, read_stages
+from mqlml.insight.plan.forecast import forecast_customers, forecast_past
 from mqlml.monitoring import known_by
 from mqlml.progress import Silent
 from mqlml.simulate import simulate

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mqlml.config import Problem
-from mqlml.insight.sources import Sources, value_sources
+from mqlml.insight.channels.sources import Sources, value_sources
 from mqlml.journeys import Journeys
 from mqlml.journeys.contract import empty_table
 from mqlml.simulate import simulate

@@ -10,7 +10,7 @@ from mqlml.commands.check import read_data
 from mqlml.commands.insight import require_journeys
 from mqlml.config import read_config
 from mqlml.errors import ConfigError, UsageError
-from mqlml.insight.attribution import attribute_sales, touches_from_journeys
+from mqlml.insight.channels.attribution import attribute_sales, touches_from_journeys
 from mqlml.progress import Progress
 from mqlml.render.results import AttributeResult
 from mqlml.times import parse_duration

@@ -9,8 +9,8 @@ from pathlib import Path
 from mqlml.commands.check import read_data
 from mqlml.commands.insight import require_journeys
 from mqlml.config import read_config
-from mqlml.insight.funnel import Period, measure_funnel
-from mqlml.insight.stages import read_stages
+from mqlml.insight.funnel.cohorts import Period, measure_funnel
+from mqlml.insight.funnel.stages import read_stages
 from mqlml.progress import Progress
 from mqlml.render.funnel_results import FunnelResult
 from mqlml.times import format_instant

@@ -14,12 +14,12 @@ from mqlml.commands.sources import choose_source_column, read_spend_rows
 from mqlml.config import Config
 from mqlml.errors import PopulationError, UsageError
 from mqlml.insight import InsightResults, Personas, PointsTable, Sources, value_sources
-from mqlml.insight.attribution import Attribution, attribute_sales, touches_from_journeys
-from mqlml.insight.funnel import Funnel, measure_funnel
-from mqlml.insight.paths import JourneyPaths, study_paths
+from mqlml.insight.channels.attribution import Attribution, attribute_sales, touches_from_journeys
+from mqlml.insight.funnel.cohorts import Funnel, measure_funnel
+from mqlml.insight.funnel.stages import read_stages
+from mqlml.insight.paths.steps import JourneyPaths, study_paths
 from mqlml.insight.pieces import Piece
-from mqlml.insight.stages import read_stages
-from mqlml.insight.targets import Targets, plan_quarters
+from mqlml.insight.plan.targets import Targets, plan_quarters
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle

@@ -72,7 +72,7 @@ from mqlml.evaluation.holdout import (
     fit_past,
 )
 from mqlml.evaluation.slices import check_slices, find_slices
-from mqlml.insight.more_wins import expect_more_wins
+from mqlml.insight.points.more_wins import expect_more_wins
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import Drift, LeadScorer, PeriodLevels, SigmoidCalibrator, measure_levels
 from mqlml.model.signals import report_signals
@@ -81,7 +81,7 @@ from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
 from mqlml.registry.holdout_log import warn_of_holdout_access
 from mqlml.render import describe_policy, describe_question
-from mqlml.render.report.points import describe_wait
+from mqlml.render.report.value.points import describe_wait
 from mqlml.training import (
     TrainingTable,
     build_open,

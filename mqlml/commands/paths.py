@@ -10,7 +10,7 @@ from mqlml.commands.check import read_data
 from mqlml.commands.insight import require_journeys
 from mqlml.config import read_config
 from mqlml.errors import ConfigError, UsageError
-from mqlml.insight.paths import StepKind, study_paths
+from mqlml.insight.paths.steps import StepKind, study_paths
 from mqlml.progress import Progress
 from mqlml.render.results import PathsResult
 from mqlml.times import parse_duration

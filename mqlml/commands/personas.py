@@ -9,7 +9,7 @@ from pathlib import Path
 from mqlml.commands.check import read_data
 from mqlml.commands.features import learn_features
 from mqlml.config import Config, read_config
-from mqlml.insight.personas import Personas, find_personas, read_leads
+from mqlml.insight.personas.buyers import Personas, find_personas, read_leads
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.progress import Progress
 from mqlml.render.results import PersonasResult

@@ -10,8 +10,8 @@ from mqlml.commands.check import read_data
 from mqlml.commands.insight import require_journeys
 from mqlml.config import read_config
 from mqlml.errors import UsageError
-from mqlml.insight.plan import forecast_customers, forecast_past
-from mqlml.insight.stages import read_stages
+from mqlml.insight.funnel.stages import read_stages
+from mqlml.insight.plan.forecast import forecast_customers, forecast_past
 from mqlml.progress import Progress
 from mqlml.render.funnel_results import PlanResult
 from mqlml.times import parse_instant, to_microseconds

@@ -17,9 +17,10 @@ from mqlml.commands.inputs import load_model
 from mqlml.config import Config, read_config
 from mqlml.errors import PopulationError, UsageError
 from mqlml.evaluation.holdout import RANDOM_STATE, fit_past
-from mqlml.insight.conditions import find_conditions
-from mqlml.insight.more_wins import expect_more_wins
-from mqlml.insight.points import (
+from mqlml.insight.points.conditions import find_conditions
+from mqlml.insight.points.evaluation import LaterRows, choose_total, evaluate_points
+from mqlml.insight.points.more_wins import expect_more_wins
+from mqlml.insight.points.table import (
     PointsRule,
     PointsTable,
     describe_rows,
@@ -27,7 +28,6 @@ from mqlml.insight.points import (
     make_scale,
     total_points,
 )
-from mqlml.insight.points_evaluation import LaterRows, choose_total, evaluate_points
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model.signals import report_signals
 from mqlml.progress import Progress

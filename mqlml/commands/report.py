@@ -18,7 +18,7 @@ from mqlml.errors import UsageError
 from mqlml.evaluation.slices import find_group_column
 from mqlml.features import Feature
 from mqlml.insight import summarize_open_leads
-from mqlml.insight.open_leads import SPLITS, Split
+from mqlml.insight.leads.open_leads import SPLITS, Split
 from mqlml.journeys import read_flat
 from mqlml.monitoring import MonitorResult
 from mqlml.progress import Progress

@@ -11,8 +11,8 @@ from mqlml.commands.check import read_leads, require_past
 from mqlml.config import Config, read_config
 from mqlml.errors import UsageError
 from mqlml.evaluation.slices import find_source_column
-from mqlml.insight.sources import value_sources
-from mqlml.insight.spend import SpendRows
+from mqlml.insight.channels.sources import value_sources
+from mqlml.insight.channels.spend import SpendRows
 from mqlml.journeys import Journeys
 from mqlml.journeys.databases import AROUND_EVENTS, copied_tables
 from mqlml.journeys.spend import read_spend

@@ -1,8 +1,9 @@
 """Room 10, why: what moved a lead's score, what goes with sales, which sources pay, how far leads get, who buys."""
 
-from mqlml.insight.attribution import Attribution, ChannelCredit
-from mqlml.insight.impact import Impact, measure_impact
-from mqlml.insight.lead import (
+from mqlml.insight.channels.attribution import Attribution, ChannelCredit
+from mqlml.insight.channels.sources import Sources, SourceValue, value_sources
+from mqlml.insight.leads.impact import Impact, measure_impact
+from mqlml.insight.leads.lead import (
     Change,
     EarlierMoment,
     Explanation,
@@ -16,20 +17,19 @@ from mqlml.insight.lead import (
     explain_lead,
     read_timeline,
 )
-from mqlml.insight.more_wins import MoreWins
-from mqlml.insight.open_leads import (
+from mqlml.insight.leads.open_leads import (
     OpenLeads,
     OpenLeadsGroup,
     OpenLeadsSplit,
     ProbabilityBand,
     summarize_open_leads,
 )
-from mqlml.insight.paths import JourneyPaths
-from mqlml.insight.personas import Persona, Personas
+from mqlml.insight.paths.steps import JourneyPaths
+from mqlml.insight.personas.buyers import Persona, Personas
 from mqlml.insight.pieces import InsightResults, Piece
-from mqlml.insight.points import PointsRow, PointsTable, ScaleStep
-from mqlml.insight.points_evaluation import PointsEvaluation, PointsLabel, PointsLoss
-from mqlml.insight.sources import Sources, SourceValue, value_sources
+from mqlml.insight.points.evaluation import PointsEvaluation, PointsLabel, PointsLoss
+from mqlml.insight.points.more_wins import MoreWins
+from mqlml.insight.points.table import PointsRow, PointsTable, ScaleStep
 
 __all__ = [
     "Attribution",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from mqlml.insight.attribution import Attribution
-from mqlml.insight.funnel import Funnel
-from mqlml.insight.paths import JourneyPaths
-from mqlml.insight.personas import Personas
-from mqlml.insight.points import PointsTable
-from mqlml.insight.sources import Sources
-from mqlml.insight.targets import Targets
+from mqlml.insight.channels.attribution import Attribution
+from mqlml.insight.channels.sources import Sources
+from mqlml.insight.funnel.cohorts import Funnel
+from mqlml.insight.paths.steps import JourneyPaths
+from mqlml.insight.personas.buyers import Personas
+from mqlml.insight.plan.targets import Targets
+from mqlml.insight.points.table import PointsTable
 from mqlml.results import Result
 
 __all__ = ["PIECES", "InsightResults", "Piece"]

@@ -23,9 +23,9 @@ from mqlml.render.console.versions import (
     format_retrain,
 )
 from mqlml.render.report.page import render_lead, render_report
-from mqlml.render.report.points import write_points
 from mqlml.render.report.tables import list_tables, render_markdown
 from mqlml.render.report.text import describe_policy, describe_question, format_leak_test
+from mqlml.render.report.value.points import write_points
 from mqlml.render.results import (
     BacktestResult,
     CheckResult,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mqlml.insight.funnel import Funnel
-from mqlml.insight.plan import Outlook, PastForecast
+from mqlml.insight.funnel.cohorts import Funnel
+from mqlml.insight.plan.forecast import Outlook, PastForecast
 
 __all__ = ["FunnelResult", "PlanResult"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from mqlml.evaluation.paired import PairedComparison
 from mqlml.evaluation.promotion import Decision, Evidence
-from mqlml.insight.impact import Impact
+from mqlml.insight.leads.impact import Impact
 from mqlml.registry.promotions import ChampionChange
 from mqlml.results import Number, Result
 

@@ -14,8 +14,8 @@ from mqlml.commands.check import read_data
 from mqlml.commands.features import learn_features
 from mqlml.config import read_config
 from mqlml.features import build_features
-from mqlml.insight.personas import find_personas, read_leads
-from mqlml.insight.segments import Category, Measure
+from mqlml.insight.personas.buyers import find_personas, read_leads
+from mqlml.insight.personas.segments import Category, Measure
 from mqlml.journeys import Journeys
 from mqlml.progress import Silent
 from mqlml.times import parse_instant

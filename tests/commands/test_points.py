@@ -16,7 +16,7 @@ from mqlml.commands.check import make_table, read_data
 from mqlml.commands.inputs import load_model
 from mqlml.commands.points import compute_points
 from mqlml.config import read_config
-from mqlml.insight.points import PointsTable
+from mqlml.insight.points.table import PointsTable
 from mqlml.progress import Silent
 from mqlml.training import TrainingTable
 from tests.bad_input.front_door import run

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from mqlml.insight.personas import Profiles
-from mqlml.insight.profiles import ProfileColumn
-from mqlml.insight.segments import Category, Measure
+from mqlml.insight.personas.buyers import Profiles
+from mqlml.insight.personas.profiles import ProfileColumn
+from mqlml.insight.personas.segments import Category, Measure
 from mqlml.types import Floats, Rows
 
 WORDS = {

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mqlml.errors import PopulationError
-from mqlml.insight.attribution import (
+from mqlml.insight.channels.attribution import (
     METHODS,
     Attribution,
     Method,

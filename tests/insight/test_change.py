@@ -7,7 +7,7 @@ import pandas as pd
 
 from mqlml.features import Feature
 from mqlml.features.wording import Named, counted_events, last_event
-from mqlml.insight.lead import Change, compare_moments
+from mqlml.insight.leads.lead import Change, compare_moments
 from mqlml.model import Contributions, map_features
 
 FEATURES = (

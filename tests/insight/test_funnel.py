@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mqlml.errors import PopulationError
-from mqlml.insight.funnel import Funnel, measure_funnel
-from mqlml.insight.stages import LeadStages, read_stages
+from mqlml.insight.funnel.cohorts import Funnel, measure_funnel
+from mqlml.insight.funnel.stages import LeadStages, read_stages
 from mqlml.journeys.contract import chain_merges
 from mqlml.monitoring import known_by
 from mqlml.simulate import simulate

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from mqlml.config import Problem
 from mqlml.errors import PopulationError
-from mqlml.insight.paths import ObservedSteps, find_paths, observe_steps, study_paths
-from mqlml.insight.permutation import compare_groups
-from mqlml.insight.sequences import Sequences, make_sequences, mine_paths
-from mqlml.insight.stage_times import measure_stage_times
-from mqlml.insight.step_flows import count_flows
+from mqlml.insight.paths.flows import count_flows
+from mqlml.insight.paths.permutation import compare_groups
+from mqlml.insight.paths.sequences import Sequences, make_sequences, mine_paths
+from mqlml.insight.paths.stage_times import measure_stage_times
+from mqlml.insight.paths.steps import ObservedSteps, find_paths, observe_steps, study_paths
 from mqlml.journeys import Journeys
 from mqlml.simulate import simulate
 from mqlml.times import DAY, column_to_microseconds

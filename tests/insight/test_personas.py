@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mqlml.errors import PopulationError
-from mqlml.insight.persona_rules import find_rule, find_traits
-from mqlml.insight.personas import Personas, Profiles, find_personas, personas_as_written
-from mqlml.insight.profiles import ProfileColumn
-from mqlml.insight.segments import Category, Measure, Space, find_segments
+from mqlml.insight.personas.buyers import Personas, Profiles, find_personas, personas_as_written
+from mqlml.insight.personas.profiles import ProfileColumn
+from mqlml.insight.personas.rules import find_rule, find_traits
+from mqlml.insight.personas.segments import Category, Measure, Space, find_segments
 from mqlml.types import Rows
 from tests.insight.buyers import Kind, no_kinds, similarity, three_kinds
 

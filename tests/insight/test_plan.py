@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from mqlml.errors import PopulationError, UsageError
-from mqlml.insight.pace import BLOCK, Draws, draw_future, learn_pace
-from mqlml.insight.plan import Outlook, forecast_customers, forecast_past
-from mqlml.insight.stages import LeadStages, read_stages
+from mqlml.insight.funnel.stages import LeadStages, read_stages
+from mqlml.insight.plan.forecast import Outlook, forecast_customers, forecast_past
+from mqlml.insight.plan.pace import BLOCK, Draws, draw_future, learn_pace
 from mqlml.simulate import simulate
 from mqlml.times import DAY, NEVER, from_microseconds
 from mqlml.types import Micros

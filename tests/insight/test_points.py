@@ -12,8 +12,8 @@ from scipy.special import expit, logit
 from mqlml.features import Feature
 from mqlml.features.catalogue import Signal
 from mqlml.features.wording import Counted, Flag, Last, Named, Share, Since, Times
-from mqlml.insight.conditions import Condition, ConditionTable, find_conditions, hold
-from mqlml.insight.points import describe_rows, fit_points, make_scale, total_points
+from mqlml.insight.points.conditions import Condition, ConditionTable, find_conditions, hold
+from mqlml.insight.points.table import describe_rows, fit_points, make_scale, total_points
 
 DEMO = Counted("demo request", "demo requests")
 FEATURES = (

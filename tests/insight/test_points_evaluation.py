@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from mqlml.insight.more_wins import MONTH, expect_more_wins
-from mqlml.insight.points_evaluation import LaterRows, choose_total, evaluate_points
+from mqlml.insight.points.evaluation import LaterRows, choose_total, evaluate_points
+from mqlml.insight.points.more_wins import MONTH, expect_more_wins
 from mqlml.simulate import simulate
 from mqlml.training import build_table
 from tests.features.worlds import make_config_of

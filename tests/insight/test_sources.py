@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mqlml.errors import PopulationError
-from mqlml.insight.pooling import draw_amounts, draw_rates
-from mqlml.insight.sources import Sources, SourceValue, value_sources
-from mqlml.insight.spend import SpendRows, match_spend
+from mqlml.insight.channels.pooling import draw_amounts, draw_rates
+from mqlml.insight.channels.sources import Sources, SourceValue, value_sources
+from mqlml.insight.channels.spend import SpendRows, match_spend
 from mqlml.journeys import Journeys
 from mqlml.journeys.contract import empty_table
 from mqlml.results import to_json_safe

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mqlml.insight.survival import (
+from mqlml.insight.funnel.survival import (
     FROM_START,
     Spells,
     estimate_incidence,

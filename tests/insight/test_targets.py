@@ -8,9 +8,9 @@ import itertools
 import pytest
 
 from mqlml.errors import PopulationError
-from mqlml.insight.plan import forecast_customers
-from mqlml.insight.stages import read_stages
-from mqlml.insight.targets import choose_numbers, plan_quarters, quarter_ends
+from mqlml.insight.funnel.stages import read_stages
+from mqlml.insight.plan.forecast import forecast_customers
+from mqlml.insight.plan.targets import choose_numbers, plan_quarters, quarter_ends
 from mqlml.simulate import simulate
 from mqlml.times import parse_instant, to_microseconds
 from tests.by_hand import journeys, problem

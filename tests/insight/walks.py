@@ -7,8 +7,8 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from mqlml.insight.paths import ObservedSteps
-from mqlml.insight.sequences import Sequences, make_sequences
+from mqlml.insight.paths.sequences import Sequences, make_sequences
+from mqlml.insight.paths.steps import ObservedSteps
 from mqlml.journeys import Journeys
 from mqlml.simulate import simulate
 

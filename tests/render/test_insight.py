@@ -7,7 +7,7 @@ import re
 import pytest
 
 from mqlml.insight import InsightResults
-from mqlml.insight.attribution import attribute_sales, touches_from_paths
+from mqlml.insight.channels.attribution import attribute_sales, touches_from_paths
 from mqlml.render import list_tables, render_markdown, render_report
 from tests.render.report_samples import normal
 from tests.render.test_page import Page

@@ -9,11 +9,11 @@ import pytest
 
 from mqlml.evaluation import Estimate
 from mqlml.insight import InsightResults
-from mqlml.insight.paths import JourneyPaths, Path
-from mqlml.insight.stage_times import Quartiles, StageTime
-from mqlml.insight.step_flows import Flow, StepFlows, StepNode
+from mqlml.insight.paths.flows import Flow, StepFlows, StepNode
+from mqlml.insight.paths.stage_times import Quartiles, StageTime
+from mqlml.insight.paths.steps import JourneyPaths, Path
 from mqlml.render import list_tables, render_markdown, render_report
-from mqlml.render.report.sankey import Link, Node, draw_sankey
+from mqlml.render.report.value.sankey import Link, Node, draw_sankey
 from tests.render.report_samples import normal
 from tests.render.test_page import Page
 

@@ -9,8 +9,8 @@ import pytest
 
 from mqlml.evaluation import Estimate
 from mqlml.insight import InsightResults, Persona, Personas
-from mqlml.insight.persona_rules import PersonaCondition, PersonaTrait
-from mqlml.insight.personas import PersonaChannel
+from mqlml.insight.personas.buyers import PersonaChannel
+from mqlml.insight.personas.rules import PersonaCondition, PersonaTrait
 from mqlml.render import list_tables, render_markdown, render_report
 from mqlml.render.console.personas import format_persona_yaml
 from tests.render.report_samples import normal

@@ -10,8 +10,8 @@ import pytest
 
 from mqlml.evaluation import Estimate
 from mqlml.insight import InsightResults
-from mqlml.insight.plan import Need, Outlook, PastForecast
-from mqlml.insight.targets import Targets, TargetsBy
+from mqlml.insight.plan.forecast import Need, Outlook, PastForecast
+from mqlml.insight.plan.targets import Targets, TargetsBy
 from mqlml.render import list_tables, render_markdown, render_report
 from tests.render.report_samples import normal
 from tests.render.test_page import Page

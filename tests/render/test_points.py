@@ -18,7 +18,12 @@ from mqlml.insight import (
 )
 from mqlml.insight.pieces import InsightResults
 from mqlml.render import render_report, write_points
-from mqlml.render.report.points import describe_evaluation, describe_labels, describe_more_wins, describe_use
+from mqlml.render.report.value.points import (
+    describe_evaluation,
+    describe_labels,
+    describe_more_wins,
+    describe_use,
+)
 from mqlml.training import HoldoutPeriod
 from tests.render.report_samples import normal
 from tests.render.test_page import Page

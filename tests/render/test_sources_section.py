@@ -9,10 +9,10 @@ import pytest
 
 from mqlml.evaluation import Estimate
 from mqlml.insight import InsightResults
-from mqlml.insight.sources import OpenValue, Sources, SourceValue
-from mqlml.insight.spend import SourceCost, SpendPeriod, SpentInVain
+from mqlml.insight.channels.sources import OpenValue, Sources, SourceValue
+from mqlml.insight.channels.spend import SourceCost, SpendPeriod, SpentInVain
 from mqlml.render import format_sources, list_tables, render_markdown, render_report
-from mqlml.render.report.sources import format_money
+from mqlml.render.report.value.sources import format_money
 from mqlml.render.results import SourcesResult
 from tests.render.report_samples import normal
 from tests.render.test_page import Page

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mqlml.evaluation import Estimate
-from mqlml.insight.funnel import Step
+from mqlml.insight.funnel.cohorts import Step
 from mqlml.render.console.common import columns
 from mqlml.render.funnel_results import FunnelResult, PlanResult
-from mqlml.render.report.funnel import (
+from mqlml.render.report.value.funnel import (
     FUNNEL_LIMITS,
     describe_handover,
     describe_missing,
@@ -14,7 +14,7 @@ from mqlml.render.report.funnel import (
     describe_reach,
     name_stage,
 )
-from mqlml.render.report.plan import PLAN_LIMITS, describe_need, describe_outlook, describe_past
+from mqlml.render.report.value.plan import PLAN_LIMITS, describe_need, describe_outlook, describe_past
 from mqlml.texts import format_number, format_percent, is_known
 
 __all__ = ["format_funnel", "format_plan"]

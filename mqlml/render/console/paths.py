@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from mqlml.insight.paths import Path
-from mqlml.insight.stage_times import Quartiles
+from mqlml.insight.paths.stage_times import Quartiles
+from mqlml.insight.paths.steps import Path
 from mqlml.render.console.common import columns
-from mqlml.render.report.funnel import name_stage
-from mqlml.render.report.paths import CAUSES, days_text, describe_early, describe_tried, path_text, sentence
+from mqlml.render.report.value.funnel import name_stage
+from mqlml.render.report.value.paths import (
+    CAUSES,
+    days_text,
+    describe_early,
+    describe_tried,
+    path_text,
+    sentence,
+)
 from mqlml.render.results import PathsResult
 from mqlml.texts import format_number, format_percent, pluralize
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import yaml
 
 from mqlml.evaluation import Estimate
-from mqlml.insight.personas import Persona, Personas, personas_as_written
-from mqlml.render.report.personas import BUYERS, NONE_FOUND
+from mqlml.insight.personas.buyers import Persona, Personas, personas_as_written
+from mqlml.render.report.value.personas import BUYERS, NONE_FOUND
 from mqlml.render.results import PersonasResult
 from mqlml.texts import format_name, format_number, format_percent, join_texts, pluralize
 

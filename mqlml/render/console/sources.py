@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from mqlml.render.console.common import columns
-from mqlml.render.report.sources import (
+from mqlml.render.report.value.sources import (
     LIMITS,
     describe_average,
     describe_cost_cells,

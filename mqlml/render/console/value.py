@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mqlml.insight.attribution import METHODS
+from mqlml.insight.channels.attribution import METHODS
 from mqlml.render.console.common import columns
-from mqlml.render.report.attribution import CAUSES, METHOD_NAMES
-from mqlml.render.report.points import (
+from mqlml.render.report.value.attribution import CAUSES, METHOD_NAMES
+from mqlml.render.report.value.points import (
     POINTS_LIMIT,
     describe_evaluation,
     describe_labels,

@@ -24,7 +24,6 @@ from mqlml.render.report.charts import (
     trend_chart,
 )
 from mqlml.render.report.groups import fit_engagement_grid, slice_groups
-from mqlml.render.report.insight import describe_insight
 from mqlml.render.report.monitoring import describe_monitoring
 from mqlml.render.report.periods import over_time
 from mqlml.render.report.signals import DIRECTIONS, describe_signals
@@ -47,6 +46,7 @@ from mqlml.render.report.text import (
     unit,
 )
 from mqlml.render.report.trust import verdict
+from mqlml.render.report.value.chapter import describe_insight
 from mqlml.render.results import ExplainResult
 from mqlml.render.version_results import CompareResult
 from mqlml.texts import format_label, format_number, format_percent, pluralize

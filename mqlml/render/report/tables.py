@@ -8,7 +8,6 @@ from markupsafe import Markup
 
 from mqlml.evaluation import TrainingResult
 from mqlml.insight import InsightResults, OpenLeads
-from mqlml.render.report.insight import list_insight_tables, write_insight
 from mqlml.render.report.parts import split_tables
 from mqlml.render.report.rows import (
     Row,
@@ -23,6 +22,7 @@ from mqlml.render.report.signals import DIRECTIONS, SignalRow, describe_signals
 from mqlml.render.report.text import format_date, format_leak_test, format_notice, headline
 from mqlml.render.report.thresholds import compare_with_company, compare_with_points, label_cards, what_if
 from mqlml.render.report.trust import verdict
+from mqlml.render.report.value.chapter import list_insight_tables, write_insight
 from mqlml.results import to_json_safe
 from mqlml.texts import format_label, format_number, format_percent
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mqlml.evaluation import Estimate
-from mqlml.insight.plan import Need, Outlook, PastForecast
-from mqlml.insight.targets import Targets, TargetsBy
+from mqlml.insight.plan.forecast import Need, Outlook, PastForecast
+from mqlml.insight.plan.targets import Targets, TargetsBy
 from mqlml.render.report.rows import Row, escape_markdown, flatten, markdown_table, to_markdown
 from mqlml.render.report.svg import WIDTH, Scale, coord, draw_chart, draw_line, draw_text, nice_ticks
 from mqlml.render.report.text import format_date, mark_count, mark_percent

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from mqlml.insight.paths import JourneyPaths, Path
-from mqlml.insight.stage_times import Quartiles
-from mqlml.insight.step_flows import StepFlows, StepNode
-from mqlml.render.report.funnel import name_stage
+from mqlml.insight.paths.flows import StepFlows, StepNode
+from mqlml.insight.paths.stage_times import Quartiles
+from mqlml.insight.paths.steps import JourneyPaths, Path
 from mqlml.render.report.rows import Row, escape_markdown, flatten, markdown_table, to_markdown
-from mqlml.render.report.sankey import Link, Node, draw_sankey
 from mqlml.render.report.text import mark, mark_count, mark_number, mark_percent
+from mqlml.render.report.value.funnel import name_stage
+from mqlml.render.report.value.sankey import Link, Node, draw_sankey
 from mqlml.results import to_json_safe
 from mqlml.texts import format_name, format_number, format_percent, pluralize
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mqlml.evaluation import Estimate
-from mqlml.insight.sources import Sources, SourceValue
-from mqlml.insight.spend import SourceCost, SpendPeriod
+from mqlml.insight.channels.sources import Sources, SourceValue
+from mqlml.insight.channels.spend import SourceCost, SpendPeriod
 from mqlml.render.report.rows import escape_markdown, markdown_table, to_markdown
 from mqlml.render.report.svg import WIDTH, Scale, coord, draw_chart, draw_line, draw_text, nice_ticks
 from mqlml.render.report.text import mark, mark_count, mark_percent

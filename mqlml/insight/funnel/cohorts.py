@@ -11,8 +11,8 @@ import numpy as np
 
 from mqlml.config import Stage
 from mqlml.evaluation import Estimate
-from mqlml.insight.stages import LeadStages
-from mqlml.insight.survival import FROM_START, Spells, measure_median, measure_share, wilson
+from mqlml.insight.funnel.stages import LeadStages
+from mqlml.insight.funnel.survival import FROM_START, Spells, measure_median, measure_share, wilson
 from mqlml.monitoring import Handover, count_handover
 from mqlml.results import Number, Result
 from mqlml.times import DAY, NEVER, months_since_1970, to_clock

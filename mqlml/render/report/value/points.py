@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from mqlml.evaluation import Estimate
 from mqlml.evaluation.metrics import compare_losses
-from mqlml.insight.more_wins import MoreWins
-from mqlml.insight.points import PointsTable
-from mqlml.insight.points_evaluation import PointsLoss
+from mqlml.insight.points.evaluation import PointsLoss
+from mqlml.insight.points.more_wins import MoreWins
+from mqlml.insight.points.table import PointsTable
 from mqlml.model.signals import SignalLevel, SignalReport
 from mqlml.render.report.rows import escape_markdown, markdown_table
 from mqlml.render.report.text import mark, mark_percent

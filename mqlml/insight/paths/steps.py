@@ -19,10 +19,10 @@ from mqlml.errors import PopulationError
 from mqlml.evaluation import Estimate
 from mqlml.evaluation.bootstrap import cluster_inflation
 from mqlml.evaluation.curves import wilson_interval
-from mqlml.insight.permutation import GroupComparison, compare_groups
-from mqlml.insight.sequences import FrequentPaths, Sequences, make_sequences, mine_paths
-from mqlml.insight.stage_times import StageTime, measure_stage_times
-from mqlml.insight.step_flows import StepFlows, count_flows
+from mqlml.insight.paths.flows import StepFlows, count_flows
+from mqlml.insight.paths.permutation import GroupComparison, compare_groups
+from mqlml.insight.paths.sequences import FrequentPaths, Sequences, make_sequences, mine_paths
+from mqlml.insight.paths.stage_times import StageTime, measure_stage_times
 from mqlml.journeys import Journeys
 from mqlml.results import Number, Result
 from mqlml.times import DAY, column_to_microseconds, format_duration, format_instant, to_microseconds

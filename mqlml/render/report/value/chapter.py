@@ -6,19 +6,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mqlml.insight.pieces import InsightResults, Piece
-from mqlml.render.report.attribution import AttributionSection, describe_attribution, write_attribution
-from mqlml.render.report.funnel import (
+from mqlml.render.report.rows import Row, escape_markdown, list_rows
+from mqlml.render.report.value.attribution import AttributionSection, describe_attribution, write_attribution
+from mqlml.render.report.value.funnel import (
     FunnelSection,
     describe_funnel,
     list_funnel_rows,
     write_funnel,
 )
-from mqlml.render.report.paths import PathsSection, describe_paths, paths_rows, write_paths
-from mqlml.render.report.personas import PersonasSection, describe_personas, list_personas, write_personas
-from mqlml.render.report.plan import PlanSection, describe_plan, list_plan_rows, write_plan
-from mqlml.render.report.points import PointsSection, describe_points, write_points
-from mqlml.render.report.rows import Row, escape_markdown, list_rows
-from mqlml.render.report.sources import SourcesSection, describe_sources, write_sources
+from mqlml.render.report.value.paths import PathsSection, describe_paths, paths_rows, write_paths
+from mqlml.render.report.value.personas import (
+    PersonasSection,
+    describe_personas,
+    list_personas,
+    write_personas,
+)
+from mqlml.render.report.value.plan import PlanSection, describe_plan, list_plan_rows, write_plan
+from mqlml.render.report.value.points import PointsSection, describe_points, write_points
+from mqlml.render.report.value.sources import SourcesSection, describe_sources, write_sources
 
 __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_insight"]
 

@@ -12,9 +12,16 @@ from mqlml.config import Problem
 from mqlml.errors import PopulationError
 from mqlml.evaluation import Estimate
 from mqlml.evaluation.bootstrap import cluster_inflation, make_estimate
-from mqlml.insight.attribution import sale_amounts
-from mqlml.insight.pooling import draw_amounts, draw_rates
-from mqlml.insight.spend import PeriodDraws, SourceCost, SpendPeriod, SpendRows, compare_costs, match_spend
+from mqlml.insight.channels.attribution import sale_amounts
+from mqlml.insight.channels.pooling import draw_amounts, draw_rates
+from mqlml.insight.channels.spend import (
+    PeriodDraws,
+    SourceCost,
+    SpendPeriod,
+    SpendRows,
+    compare_costs,
+    match_spend,
+)
 from mqlml.journeys import Journeys
 from mqlml.results import Number, Result
 from mqlml.times import DAY, NEVER, format_duration, format_instant, to_clock, to_microseconds

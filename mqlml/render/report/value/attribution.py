@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup, escape
 
-from mqlml.insight.attribution import METHODS, Attribution, ChannelCredit, Method
+from mqlml.insight.channels.attribution import METHODS, Attribution, ChannelCredit, Method
 from mqlml.render.report.rows import escape_markdown, markdown_table, to_markdown
 from mqlml.render.report.svg import (
     WIDTH,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from mqlml.insight.sequences import Sequences
+from mqlml.insight.paths.sequences import Sequences
 from mqlml.results import Result
 from mqlml.types import Ints, Mask
 

@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from mqlml.insight.conditions import Condition, ConditionTable, hold
-from mqlml.insight.more_wins import MoreWins
-from mqlml.insight.points_evaluation import PointsEvaluation
+from mqlml.insight.points.conditions import Condition, ConditionTable, hold
+from mqlml.insight.points.evaluation import PointsEvaluation
+from mqlml.insight.points.more_wins import MoreWins
 from mqlml.model.signals import SignalReport
 from mqlml.results import Number, Result
 from mqlml.training import HoldoutPeriod

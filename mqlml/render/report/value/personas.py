@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from mqlml.evaluation import Estimate
-from mqlml.insight.personas import Persona, Personas
+from mqlml.insight.personas.buyers import Persona, Personas
 from mqlml.render.report.rows import Row, escape_markdown, flatten, markdown_table, to_markdown
 from mqlml.render.report.svg import WIDTH, Scale, coord, draw_chart, draw_line, draw_text, nice_ticks
 from mqlml.render.report.text import mark, mark_count, mark_interval, mark_percent

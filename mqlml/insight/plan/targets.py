@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 
 from mqlml.config import Problem
-from mqlml.insight.plan import Outlook, PastForecast, forecast_customers, forecast_past
-from mqlml.insight.stages import read_stages
+from mqlml.insight.funnel.stages import read_stages
+from mqlml.insight.plan.forecast import Outlook, PastForecast, forecast_customers, forecast_past
 from mqlml.journeys import Journeys
 from mqlml.results import Result
 from mqlml.times import DAY, format_instant, from_microseconds, parse_instant, to_microseconds

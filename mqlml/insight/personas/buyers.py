@@ -16,7 +16,8 @@ from mqlml.evaluation import Estimate
 from mqlml.evaluation.bootstrap import cluster_inflation
 from mqlml.evaluation.curves import wilson_interval
 from mqlml.features import FeaturePlan
-from mqlml.insight.persona_rules import (
+from mqlml.insight.personas.profiles import ProfileColumn, read_profiles, read_source
+from mqlml.insight.personas.rules import (
     PersonaCondition,
     PersonaTrait,
     find_rule,
@@ -24,8 +25,7 @@ from mqlml.insight.persona_rules import (
     make_key,
     name_persona,
 )
-from mqlml.insight.profiles import ProfileColumn, read_profiles, read_source
-from mqlml.insight.segments import find_segments
+from mqlml.insight.personas.segments import find_segments
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.results import Number, Result
 from mqlml.times import NEVER, column_to_microseconds, format_duration, format_instant, to_microseconds

@@ -11,8 +11,8 @@ import numpy as np
 from mqlml.config import Problem
 from mqlml.errors import PopulationError, UsageError
 from mqlml.evaluation import Estimate
-from mqlml.insight.pace import Draws, draw_future, learn_pace
-from mqlml.insight.stages import LeadStages, read_stages
+from mqlml.insight.funnel.stages import LeadStages, read_stages
+from mqlml.insight.plan.pace import Draws, draw_future, learn_pace
 from mqlml.journeys import Journeys
 from mqlml.monitoring import known_by
 from mqlml.results import Number, Result
@@ -103,7 +103,7 @@ def forecast_customers(
     leads : LeadStages
     until : microseconds since 1970, after the end of the data
     customers : numbers of new customers, each at least 1
-    n_draws : possible futures, see `mqlml.insight.pace.draw_future`
+    n_draws : possible futures, see `mqlml.insight.plan.pace.draw_future`
     random_state : int
 
     Raises
@@ -111,7 +111,7 @@ def forecast_customers(
     UsageError
         If the date is not after the end of the data.
     PopulationError
-        As `mqlml.insight.pace.learn_pace`.
+        As `mqlml.insight.plan.pace.learn_pace`.
     """
     if until <= leads.until:
         raise UsageError(

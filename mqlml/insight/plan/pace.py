@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from mqlml.errors import PopulationError
-from mqlml.insight.stages import LeadStages
+from mqlml.insight.funnel.stages import LeadStages
 from mqlml.times import DAY, NEVER
 from mqlml.types import Floats, Ints, Micros
 

@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from mqlml.features.wording import format_word, upper_first
-from mqlml.insight.profiles import ProfileColumn
-from mqlml.insight.segments import Category
+from mqlml.insight.personas.profiles import ProfileColumn
+from mqlml.insight.personas.segments import Category
 from mqlml.results import Number, Result
 from mqlml.texts import normalize_name
 from mqlml.types import Mask

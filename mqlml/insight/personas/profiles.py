@@ -13,7 +13,7 @@ from mqlml.features.families.flat import flat_source
 from mqlml.features.parsers.attributes import Attribute, Attributes, read_numbers, read_text
 from mqlml.features.parsers.conditions import ParsedAttribute, Parsing, read_parsed_attribute
 from mqlml.features.parsers.job_title import Roles
-from mqlml.insight.segments import Category, Column, Measure
+from mqlml.insight.personas.segments import Category, Column, Measure
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.types import Codes, Floats
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mqlml.evaluation import Estimate
-from mqlml.insight.funnel import Cohort, Funnel, FunnelStage, Step
+from mqlml.insight.funnel.cohorts import Cohort, Funnel, FunnelStage, Step
 from mqlml.monitoring import Handover
 from mqlml.render.report.rows import Row, escape_markdown, markdown_table, to_markdown
 from mqlml.render.report.svg import (

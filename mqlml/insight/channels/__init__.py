@@ -1,0 +1,1 @@
+"""What channels and sources go with, are worth, and cost."""

@@ -1,0 +1,1 @@
+"""How far leads get, and how long it takes."""

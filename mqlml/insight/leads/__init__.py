@@ -1,0 +1,1 @@
+"""One lead explained, and open leads summed up."""

@@ -1,0 +1,1 @@
+"""The kinds of buyers among won leads."""

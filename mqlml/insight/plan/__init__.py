@@ -1,0 +1,1 @@
+"""How many leads and MQLs more customers take."""

@@ -1,0 +1,1 @@
+"""A points table for a CRM, and what helps before there is a model."""
