@@ -1,9 +1,9 @@
 """How good probabilities are: mqlml against plain models and AutoML, on simulated and real leads, evaluated later.
 
-Everyone learns from the very table that ``mqlml table`` writes. On real leads that is the table before the held-out
-period, which then evaluates, and so it is in the worlds that move. On simulated leads it is the whole table, as for the version that ships, and leads of
-the time after it evaluate; the true probability of each is known as well: how far predictions are from it, and which
-share of the oracle's gain over the base rate a model reaches.
+Everyone learns from the very table that ``mqlml table`` writes. On real leads, and in worlds that move, that is the
+table before the held-out period, which then evaluates. On simulated leads it is the whole table, as for the version
+that ships, and leads of the time after it evaluate; the true probability of each is known as well: how far
+predictions are from it, and which share of the oracle's gain over the base rate a model reaches.
 The options: ``python benchmarks/quality.py --help``.
 """
 
