@@ -238,6 +238,4 @@ def test_a_merge_of_a_later_day_joins_nobody_before_it(tmp_path: Path) -> None:
     assert len(after.merged) == 1
     assert len(set(after.leads["account_id"])) == 1
     assert after.history["value"].tolist() == ["4", "7"]
-    assert after.history["recorded_at"].dt.day.tolist() == [1, DAY], (
-        "lead 1 has its size since the merge"
-    )
+    assert after.history["recorded_at"].dt.day.tolist() == [1, DAY], "lead 1 has its size since the merge"

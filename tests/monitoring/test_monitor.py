@@ -23,6 +23,7 @@ from mqlml.progress import Silent
 from mqlml.registry.store import connected
 from mqlml.render.console.monitor import format_monitor
 from mqlml.results import from_json_safe, to_json_safe
+from mqlml.texts import format_percent
 from tests.monitoring.company import NOW, TRAINED_UNTIL, make_watched, write_company
 
 WEEKS = [TRAINED_UNTIL + pd.Timedelta(7 * week, "D") for week in range(9)]
@@ -82,6 +83,12 @@ def test_nothing_recorded_later_changes_the_result(quiet: Path, tmp_path: Path) 
 def test_the_outcomes_decide_once_they_are_known(quiet: Path) -> None:
     early = monitor(quiet, "2025-04-25")
     assert early.realized is None
+    assert "no outcome is known yet, the first on 2025-05-01" in format_monitor(early)
+    assert early.estimated is not None
+    share = early.estimated.labels["sql"].precision
+    assert share is not None
+    low, high = format_percent(share.low), format_percent(share.high)
+    assert f"{format_percent(share.value)} ({low} to {high})" in format_monitor(early)
     assert early.estimated is not None
     later = monitor(quiet, "2025-10-01")
     assert later.realized is not None
