@@ -187,7 +187,7 @@ def _read_merges(reader: TableReader, leads: LeadIds) -> _Merges:
     gone = old.strange & ~leads.among_excluded(reader.plain_ids("from"))
     reader.leave_out(old.strange & ~gone)
     if new.strange.any():
-        _follow(reader, gone, new, at)
+        _follow(reader, gone, new, at, leads.among_excluded(reader.plain_ids("into")))
     leads.refuse(reader, "into", new.strange & (new.place < 0))
     ids = reader.plain_ids("from")
     into_excluded = ids.filter(pa.array(gone & reader.ledger.left_out & ~reader.ledger.bad))
@@ -203,8 +203,11 @@ def _read_merges(reader: TableReader, leads: LeadIds) -> _Merges:
     )
 
 
-def _follow(reader: TableReader, gone: Mask, new: OwnIds, at: Micros) -> None:
-    """Lead merges into a lead that is gone, too, on to the one that it went into in turn."""
+def _follow(reader: TableReader, gone: Mask, new: OwnIds, at: Micros, into_excluded: Mask) -> None:
+    """Lead merges into a lead that is gone, too, on to the one that it went into in turn.
+
+    Where that one is left out (``into_excluded``), so is the merge.
+    """
     names, targets = (reader.plain_ids(column).to_pylist() for column in ("from", "into"))
     onward = {names[row]: row for row in np.flatnonzero(gone)[::-1].tolist()}
     for row in np.flatnonzero(new.strange).tolist():
@@ -214,6 +217,7 @@ def _follow(reader: TableReader, gone: Mask, new: OwnIds, at: Micros) -> None:
             step = onward[targets[step]]
             at[row] = max(at[row], at[step])
         new.place[row] = new.place[step]
+        reader.ledger.left_out[row] |= into_excluded[step]
 
 
 def read_journeys(config: Config) -> Journeys:

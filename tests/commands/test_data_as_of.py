@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mqlml.commands.check import read_data
@@ -208,6 +208,15 @@ def read_tables(folder: Path, tables: dict[str, list[tuple[Any, ...]]], **data: 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tables=exports())
+@example(
+    tables={
+        "leads": [("1", 1, ""), ("3", DAY, "")],
+        "events": [("9", 2, None, "call"), ("8", 3, DAY, "call")],
+        "outcomes": [],
+        "history": [],
+        "merges": [("1", "9", 1), ("9", "8", 2), ("8", "3", 1)],
+    }
+)
 def test_reading_as_of_a_day_gives_what_an_export_of_that_day_would_have_held(
     tmp_path: Path, tables: dict[str, list[tuple[Any, ...]]]
 ) -> None:
