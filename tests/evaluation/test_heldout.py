@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pandas as pd
 import pytest
 
 from mqlml.errors import HeldOutError
-from mqlml.evaluation.holdout import HeldOut
+from mqlml.evaluation.holdout import HeldOut, count_on
+from mqlml.policy import make_volume_data
 from mqlml.simulate import simulate
 from mqlml.training import TrainingTable, build_table
 from tests.commands.test_learn import config
@@ -45,6 +47,13 @@ def test_the_past_holds_nothing_of_the_period(grid: bool) -> None:
     assert [len(test) for _, test in past.holdout.parts] == [0] * len(whole.holdout.parts)
     assert whole.holdout.test.min() >= n
     assert held.open() is whole
+
+
+def test_nights_of_a_part_of_the_accounts_stand_for_all() -> None:
+    nights = make_volume_data([0.2, 0.9], lead=[0, 1], time=[0.0, 1.0], period=(0.0, 4.0), share=0.25)
+    counted = count_on(replace(nights, label=np.zeros(2)))
+    assert counted.rows.weeks == 1.0
+    assert counted.probability.tolist() == [0.2, 0.9]
 
 
 def test_it_is_opened_once() -> None:

@@ -547,6 +547,8 @@ def test_a_lead_that_met_a_threshold_before_does_not_come_again() -> None:
         rules = {"sql": LabelRule(policy="fixed", value=threshold)}
         return choose_policy(known, rules, recent=data).outcomes[0].per_week
 
+    half = replace(recent, share=0.5)
+    assert [per_week(t, half) for t in (0.9, 0.7)] == pytest.approx([2 * one, 2 * one])
     everyone = replace(recent, before=None)
     assert [per_week(t) for t in (0.9, 0.8, 0.7, 0.5)] == pytest.approx([one, 0.0, one, one])
     assert [per_week(t, everyone) for t in (0.9, 0.8, 0.7, 0.5)] == pytest.approx(

@@ -213,13 +213,13 @@ def test_the_company_s_own_rule_stands_beside_mqlml_at_the_same_leads_a_week() -
     said = compare_with_company(own)
     assert said is not None
     assert plain(said) == (
-        "At the same 18 leads a week your own MQL rule finds 33 of the 100 leads that converted in the test period, "
+        "With the same 198 leads your own MQL rule finds 33 of the 100 leads that converted in the test period, "
         "mqlml 45 (33 to 60)."
     )
     assert said in render_report(dataclasses.replace(normal(), by_lead=own))
     undated = compare_with_company(dataclasses.replace(own, weeks=None))
     assert undated is not None
-    assert plain(undated).startswith("At the same 198 leads your own MQL rule")
+    assert plain(undated).startswith("With the same 198 leads your own MQL rule")
     assert compare_with_company(BY_LEAD) is None
     assert "your own MQL rule" not in render_report(normal())
 

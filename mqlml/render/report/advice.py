@@ -13,7 +13,8 @@ from mqlml.insight import InsightResults
 from mqlml.model.signals import Direction, SignalLevel
 from mqlml.monitoring import Handover
 from mqlml.render.report.signals import format_level
-from mqlml.render.report.text import format_date, mark_number, mark_percent
+from mqlml.render.report.text import format_date, mark_number, mark_percent, period_zone
+from mqlml.render.report.trust import is_old
 from mqlml.render.report.value.plan import describe_need, next_number
 from mqlml.render.report.value.sources import name_source
 from mqlml.texts import format_label, join_texts
@@ -32,10 +33,18 @@ def list_advice(result: TrainingResult, insight: InsightResults | None) -> tuple
     if not result.gate.passed:
         return ()
     return (
+        *_age(result),
         *_signals(result),
         *_labels(result),
         *(() if insight is None else (*_sources(insight), *_plan(insight), *_handover(insight))),
     )
+
+
+def _age(result: TrainingResult) -> Iterator[Markup]:
+    if is_old(result):
+        yield Markup(
+            "First export newer data and train again: the data ends on {}, and “now” on this page is that day."
+        ).format(format_date(result.data.observed_until or "", period_zone(result)))
 
 
 def _signals(result: TrainingResult) -> Iterator[Markup]:
@@ -44,6 +53,11 @@ def _signals(result: TrainingResult) -> Iterator[Markup]:
         yield Markup(
             "As a test, lead more people to these: {}. Leads with one of them convert more often than like leads."
         ).format(join_texts(lead_there))
+    aim = _name_levels(result, "profile", "more")
+    if aim:
+        yield Markup("Aim at these leads: {}. They convert more often than like leads.").format(
+            join_texts(aim)
+        )
     who = _name_levels(result, "profile", "less")
     if who:
         yield Markup("Spend less on these leads: {}. They convert less often than like leads.").format(

@@ -287,19 +287,13 @@ def compare_with_company(by_lead: ByLead | None) -> Markup | None:
     if by_lead is None or by_lead.company_mqls is None:
         return None
     own = by_lead.company_mqls
-    same = Markup("{} leads").format(mark_count(own.leads))
-    if by_lead.weeks is not None:
-        per_week = own.leads / by_lead.weeks
-        same = Markup("{} leads a week").format(
-            mark(per_week, format_number(per_week, 1 if per_week < 9.95 else 0))
-        )
     low, high = (format_number(end) for end in (own.model_converted.low, own.model_converted.high))
     text = Markup(
-        "At the same {} your own MQL rule finds {} of the {} leads that converted in the test period, mqlml {} "
-        "({} to {})."
+        "With the same {} leads your own MQL rule finds {} of the {} leads that converted in the test period, "
+        "mqlml {} ({} to {})."
     )
     return text.format(
-        same,
+        mark_count(own.leads),
         mark_count(own.converted),
         mark_count(by_lead.converted),
         mark(own.model_converted.value, format_number(own.model_converted.value)),
@@ -395,12 +389,13 @@ def _weekly_texts(by_lead: ByLead, wanted: Sequence[int]) -> Iterator[Markup]:
         if abs(weekly - number) > _NEAR * number:
             continue
         yield Markup(
-            "If sales takes {} leads a week, the threshold is {}: {} of them convert, and {} of the {} conversions "
-            "of the test period are caught."
+            "If sales takes {} leads a week, the threshold is {}: {} of them convert, against {} of all leads, and "
+            "{} of the {} conversions of the test period are caught."
         ).format(
             mark(weekly, f"about {number}"),
             mark_percent(point.threshold, 1),
             _with_range("precision", point.precision),
+            mark_percent(by_lead.base_rate),
             mark_count(point.converted),
             mark_count(by_lead.converted),
         )

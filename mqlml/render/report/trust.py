@@ -17,7 +17,7 @@ from mqlml.render.report.text import format_date, has_interval, mark, mark_perce
 from mqlml.texts import format_label, format_percent, is_known, join_texts, pluralize
 from mqlml.times import parse_instant
 
-__all__ = ["Check", "Verdict", "verdict"]
+__all__ = ["Check", "Verdict", "is_old", "verdict"]
 
 State = Literal["good", "care", "bad", "unknown"]
 
@@ -230,19 +230,27 @@ _OLD = 90
 """Days after which data counts as old."""
 
 
-def _age(result: TrainingResult) -> tuple[Check, ...]:
-    """A caution where the data ended long before the version was made."""
+def _days_behind(result: TrainingResult) -> int:
+    """Days from the end of the data to the making of the version."""
     until = result.data.observed_until
-    if not until:
-        return ()
-    days = (parse_instant(result.created, "UTC") - parse_instant(until, "UTC")).days
-    if days <= _OLD:
+    return (parse_instant(result.created, "UTC") - parse_instant(until, "UTC")).days if until else 0
+
+
+def is_old(result: TrainingResult) -> bool:
+    """Whether the data ended long before the version was made."""
+    return _days_behind(result) > _OLD
+
+
+def _age(result: TrainingResult) -> tuple[Check, ...]:
+    """A caution where the data is old."""
+    if not is_old(result):
         return ()
     answer = Markup(
         "The data ends on {}, {} before this version was made. Export newer data and train again."
     )
-    ago = pluralize(round(days / 30.4), "month")
-    return (Check("care", "Is it up to date?", answer.format(format_date(until, period_zone(result)), ago)),)
+    until = format_date(result.data.observed_until or "", period_zone(result))
+    ago = pluralize(round(_days_behind(result) / 30.4), "month")
+    return (Check("care", "Is it up to date?", answer.format(until, ago)),)
 
 
 def verdict(result: TrainingResult) -> Verdict:
