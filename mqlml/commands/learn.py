@@ -32,6 +32,7 @@ from mqlml.commands.choose_thresholds import (
     with_rows,
 )
 from mqlml.commands.summarize import (
+    calibrate_accounts,
     describe_calibration,
     describe_choice,
     evaluate_over_time,
@@ -467,6 +468,7 @@ def _summarize(
         signals=report_signals(task.data, table, random_state=RANDOM_STATE),
         importance=None if release is None else release.importance,
         baselines=evaluated.baselines,
+        accounts=calibrate_accounts(task.data, choices.chosen, evaluated, table),
         labels={} if release is None else release.labels,
         by_lead=None if release is None else release.by_lead,
         promoted=() if release is None else release.promoted,

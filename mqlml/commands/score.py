@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from mqlml import __version__
+from mqlml.commands.accounts import check_accounts, write_accounts
 from mqlml.commands.check import check_rules, read_leads, require_past
 from mqlml.commands.inputs import find_cutoff, load_model, with_memory_limit
 from mqlml.commands.partitioned_table import fingerprint_file, fingerprint_values, working_in
@@ -64,6 +65,7 @@ class ScoreOptions:
     changed : write only leads whose label is another one than in ``previous``, new leads included.
     exact : write a CSV as data, not for people.
     max_change : write nothing if more than this share of the leads scored before changes its label.
+    accounts : a file that gets one row per account; see `summarize_accounts`.
     wait : wait for another job on the same target instead of ending.
     memory_limit : a size, as ``1.5GB``, in place of ``data.memory_limit``.
     job_id : the run's own text in the logs and in ``score_runs``; a new one if None.
@@ -77,6 +79,7 @@ class ScoreOptions:
     changed: bool = False
     exact: bool = False
     max_change: float | None = None
+    accounts: str | Path | None = None
     wait: bool = False
     memory_limit: str | None = None
     job_id: str | None = None
@@ -84,7 +87,8 @@ class ScoreOptions:
 
 @dataclass(frozen=True)
 class _Scored:
-    """Finished scores in files, and what the record of the run says of them."""
+    """Finished scores in files, and what the record of the run says of them; the tables but the events, if asked for
+    accounts."""
 
     files: tuple[Path, ...]
     leads: int
@@ -93,6 +97,7 @@ class _Scored:
     rows_read: int
     quarantined: int
     newest: dt.datetime | None
+    data: Journeys | FlatTable | None = None
 
 
 def score_leads(
@@ -128,6 +133,10 @@ def score_leads(
     config, target, moment = read_score_options(config_path, as_of, out, now=now, options=options)
     with progress.step("load"):
         bundle, version = load_model(config, options.model)
+    accounts = None
+    if options.accounts is not None:
+        style = None if options.exact else CsvStyle(config.data.timezone)
+        accounts = check_accounts(options.accounts, bundle, style=style)
     attributes = tuple(name for name in options.columns or () if name not in SCORE_COLUMNS)
     run = ScoringRun(config, moment, now, version, attributes=attributes)
     with target.holding(wait=options.wait):
@@ -154,7 +163,11 @@ def score_leads(
             )
             with progress.step("write"):
                 target.publish(Batch(scored.files, scored.skipped, record, whole=options.leads is None))
-    return _result(target, run, scored, record)
+            written = None
+            if accounts is not None and scored.data is not None:
+                with progress.step("accounts"):
+                    written = write_accounts(accounts, scored.files, scored.data, bundle)
+    return replace(_result(target, run, scored, record), accounts=written)
 
 
 def read_score_options(
@@ -167,6 +180,8 @@ def read_score_options(
     require_past(config, now)
     if options.changed and options.previous is None:
         raise UsageError("--changed needs the last scores to compare with: add --previous FILE")
+    if options.accounts is not None and options.leads is not None and config.data.flat is None:
+        raise UsageError("--accounts needs all open leads of an account; leave --leads out")
     style = None if options.exact else CsvStyle(config.data.timezone)
     target = make_target(
         expand_text(str(out), "--out"),
@@ -226,6 +241,7 @@ def _score(
         rows_read=sum(whole.rows_read.values()),
         quarantined=len(whole.quarantine),
         newest=find_newest(journeys, run.as_of),
+        data=None if options.accounts is None else journeys,
     )
 
 
@@ -240,7 +256,16 @@ def _score_flat(
     file = write_part(table, work)
     labeled = flat.leads.loc[flat.label.notna().to_numpy(), ["lead_id"]].reset_index(drop=True)
     skipped = labeled.assign(cutoff_time=pd.Timestamp(run.as_of).as_unit("us"), reason="label known already")
-    return _Scored((file,), len(table), skipped, 0, sum(flat.rows_read.values()), len(flat.quarantine), None)
+    return _Scored(
+        files=(file,),
+        leads=len(table),
+        skipped=skipped,
+        older=0,
+        rows_read=sum(flat.rows_read.values()),
+        quarantined=len(flat.quarantine),
+        newest=None,
+        data=None if options.accounts is None else flat,
+    )
 
 
 def _with_previous(

@@ -25,17 +25,19 @@ from mqlml.evaluation import (
     TriedSettings,
     evaluate_losses,
 )
+from mqlml.evaluation.accounts import AccountCalibration, AccountRows, evaluate_accounts, latest_rows
 from mqlml.evaluation.holdout import RANDOM_STATE, Evaluated, PriorAccess
 from mqlml.evaluation.metrics import log_losses
 from mqlml.evaluation.periods import Forecast
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.journeys.quarantine import count_rows, group_quarantine
-from mqlml.model import FEWEST_PERIODS, Drift, SigmoidCalibrator
-from mqlml.times import format_instant
+from mqlml.model import FEWEST_PERIODS, Drift, SigmoidCalibrator, measure_levels
+from mqlml.times import NEVER, format_instant
 from mqlml.training import TrainingTable, describe_holdout, describe_place
-from mqlml.types import Floats
+from mqlml.types import Floats, Labels, Rows
 
 __all__ = [
+    "calibrate_accounts",
     "describe_calibration",
     "describe_choice",
     "evaluate_over_time",
@@ -110,6 +112,35 @@ def describe_choice(chosen: Chosen, table: TrainingTable) -> Choice:
         trials=tuple(TriedSettings(trial.settings, trial.loss, trial.chosen) for trial in chosen.trials),
         stopped=chosen.stopped,
     )
+
+
+def calibrate_accounts(
+    data: Journeys | FlatTable, chosen: Chosen, evaluated: Evaluated, table: TrainingTable
+) -> AccountCalibration | None:
+    """How the leads of an account combine; None where leads have no accounts."""
+    if "account_id" not in data.leads:
+        return None
+    found, last = chosen.out_of_time, table.holdout.test
+    span = table.label_span if isinstance(data, Journeys) else NEVER // 2
+
+    def gather(probability: Floats, rows: Rows, period: Rows) -> AccountRows:
+        kept, unit = latest_rows(table.time[rows], table.lead[rows], table.group[rows], period, span)
+        return AccountRows(probability[kept], table.label[rows[kept]], unit)
+
+    together = np.zeros(len(last), dtype=np.intp)
+    past = _at_own_level(found.raw, found.prior, table.label[found.rows], found.period)
+    later = _at_own_level(evaluated.raw, evaluated.prior, table.label[last], together)
+    return evaluate_accounts(
+        gather(past, found.rows, found.period),
+        gather(evaluated.probability, last, together),
+        gather(later, last, together),
+    )
+
+
+def _at_own_level(raw: Floats, prior: Floats, label: Labels, period: Rows) -> Floats:
+    """Probabilities, each period at the level that fits it best."""
+    levels = measure_levels(raw, prior, label.astype(np.float64), period)
+    return np.asarray(expit(raw + levels.shift[np.unique(period, return_inverse=True)[1]]))
 
 
 def describe_calibration(

@@ -14,11 +14,43 @@ from mqlml.errors import ContractError
 from mqlml.features.families.builder import Builder, Columns, Given, Piece, Source, features_of, lay_out
 from mqlml.features.families.flat import choose_flat, flat_pieces, flat_source
 from mqlml.features.kernels.windows import Events, SnapshotKeys, read_snapshot_keys, scan_windows
+from mqlml.features.parsers.conditions import count_met
 from mqlml.features.plan import FeaturePlan, owned_pieces
 from mqlml.features.vocabulary import read_words, respell
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.times import NEVER, column_to_microseconds
 from mqlml.types import Floats32
+
+
+def _make_source(journeys: Journeys, snapshots: pd.DataFrame) -> Source:
+    keys, position = read_snapshot_keys(snapshots, journeys.leads)
+    leads = journeys.leads.take(position)
+    created = column_to_microseconds(leads["created_at"], missing=NEVER)[keys.lead]
+    lead_row = np.where(created <= keys.cutoff, keys.lead, -1)
+    return Source(leads, journeys.history, keys, lead_row, journeys.leads, position)
+
+
+def match_personas(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
+    """Which of the plan's personas each lead is, by all that they require.
+
+    Parameters
+    ----------
+    journeys : Journeys, the events of which are not read
+    snapshots : as for `build_features`
+    plan : FeaturePlan
+
+    Returns
+    -------
+    DataFrame of bool
+        A row per snapshot with its index, a column per persona; none where the plan has no personas.
+    """
+    found = pd.DataFrame(index=snapshots.index)
+    if plan.profile is not None and plan.profile.derived.personas:
+        source, derived = _make_source(journeys, snapshots), plan.profile.derived
+        for persona in derived.personas:
+            met = count_met(source, persona.wanted, derived.parsing) == len(persona.wanted)
+            found[persona.name] = met & (source.lead_row >= 0)
+    return found
 
 
 def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
@@ -48,11 +80,8 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
         raise ContractError(
             "this feature plan was made from a flat table; use build_flat, or plan with plan_features"
         )
-    keys, position = read_snapshot_keys(snapshots, journeys.leads)
-    leads = journeys.leads.take(position)
-    created = column_to_microseconds(leads["created_at"], missing=NEVER)[keys.lead]
-    lead_row = np.where(created <= keys.cutoff, keys.lead, -1)
-    source = Source(leads, journeys.history, keys, lead_row, journeys.leads, position)
+    source = _make_source(journeys, snapshots)
+    keys = source.keys
     owned = owned_pieces(plan)
     numbers, columns = lay_out([piece for _, piece in owned], len(snapshots))
     tasks: dict[Given, list[_Task]] = {"scan": [], "leads": [], "journeys": []}

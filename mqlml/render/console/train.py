@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mqlml.evaluation import Comparison, Estimate, LabelEvaluation, LabelPrediction, Metrics, Promotion
+from mqlml.evaluation.accounts import AccountCalibration
 from mqlml.render.console.common import (
     _leaks,
     _notices,
@@ -56,6 +57,8 @@ def format_train(result: TrainedVersion) -> str:
             f"  Disqualified, {rule.reason}: {rule.selected:,} snapshots, {rule.converted:,} of them convert"
             for rule in result.disqualified
         ]
+    if result.accounts is not None and result.accounts.accounts:
+        lines.append(_accounts(result.accounts))
     gate = result.gate
     lines += [f"Note: {warning}" for warning in gate.warnings]
     if not gate.passed:
@@ -66,6 +69,13 @@ def format_train(result: TrainedVersion) -> str:
         alias = f" as {', '.join(result.aliases)}" if result.aliases else ""
         lines.append(f"Registered {result.model} version {result.version}{alias}")
     return "\n".join(lines)
+
+
+def _accounts(found: AccountCalibration) -> str:
+    return (
+        f"Accounts with several open leads, held-out period: {found.converted:,} of {found.accounts:,} convert; "
+        f"predicted {found.predicted:,.1f}, and {found.predicted_independent:,.1f} if their leads were independent"
+    )
 
 
 def _metrics(holdout: Metrics, base_rate: Estimate) -> list[str]:
