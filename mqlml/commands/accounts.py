@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from mqlml.commands.calibrate_accounts import find_accounts
+from mqlml.config import expand_text
 from mqlml.errors import UsageError
 from mqlml.features import match_personas
 from mqlml.journeys import FlatTable, Journeys
@@ -17,75 +20,94 @@ from mqlml.scoring import check_target, write_table
 from mqlml.scoring.accounts import read_account_scores, summarize_accounts
 from mqlml.scoring.sinks import TABLE_SUFFIXES, CsvStyle
 
-__all__ = ["AccountsJob", "check_accounts", "write_accounts"]
+__all__ = ["AccountTable", "check_accounts", "make_accounts", "read_accounts", "write_accounts"]
 
 
 @dataclass(frozen=True)
-class AccountsJob:
-    """Where the table of accounts goes, and how it is made.
+class AccountTable:
+    """The accounts of one run.
 
     Attributes
     ----------
-    path : a ``.parquet`` or ``.csv`` file.
-    dependence : how the leads of an account combine, as the version learned.
-    style : how a CSV is written for people; as data if None.
+    rows : DataFrame, as by `summarize_accounts`.
+    without_account : number of open leads that are in no row.
     """
 
-    path: str
-    dependence: float
-    style: CsvStyle | None
+    rows: pd.DataFrame
+    without_account: int
 
 
-def check_accounts(path: str | Path, bundle: Bundle, *, style: CsvStyle | None) -> AccountsJob:
-    """Refuse what cannot be written, before leads are scored.
+def check_accounts(path: str | Path, out: str | Path, bundle: Bundle) -> str:
+    """Refuse what cannot be written, before leads are scored; the path, with ``${NAME}`` read.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
     UsageError
-        If the version was not trained for accounts.
+        If it is the file of the scores, or the version was not trained for accounts.
     """
-    check_target(path, suffixes=TABLE_SUFFIXES)
-    calibration = bundle.result.accounts
-    if calibration is None:
+    path = expand_text(str(path), "--accounts")
+    target = check_target(path, suffixes=TABLE_SUFFIXES)
+    if os.path.realpath(expand_text(str(out), "--out")) == os.path.realpath(target):
+        raise UsageError(f"--accounts and --out name the same file, {path!r}; name another for the accounts")
+    if bundle.result.accounts is None:
         raise UsageError(
-            "--accounts needs a version that learned how the leads of an account combine; this one was trained by an "
-            "earlier release, or without data.leads.columns: account_id. Train a new version"
+            "--accounts needs a version that has learned how the leads of an account combine; this one was trained "
+            "by an earlier release, or on leads without account_id. Train a new version"
         )
-    return AccountsJob(str(path), calibration.dependence, style)
+    return path
 
 
-def write_accounts(
-    job: AccountsJob,
-    files: Sequence[Path],
-    data: Journeys | FlatTable,
-    bundle: Bundle,
-) -> AccountsWritten:
-    """Put the scores of the open leads of each account together and write them, the likeliest account first.
+def read_accounts(data: Journeys | FlatTable) -> pd.Series:
+    """The account of each lead, before leads are scored.
 
     Raises
     ------
     UsageError
-        If the leads have no accounts.
+        If no lead has one.
+    """
+    account = find_accounts(data)
+    if account.isna().all():
+        key = "data.leads.columns: {account_id: …}" if data.dated else "data.flat: {account_id: …}"
+        raise UsageError(f"--accounts needs the accounts of leads, and none has one; map them, as {key}")
+    return account
+
+
+def make_accounts(
+    files: Sequence[Path], data: Journeys | FlatTable, account: pd.Series, bundle: Bundle
+) -> AccountTable:
+    """Put the scores of the open leads of each account together.
+
+    Parameters
+    ----------
+    files : the finished parts of the run.
+    data : the leads and what is known of them; the events of journeys are not read.
+    account : of each of these leads, from `read_accounts`.
+    bundle : a version that `check_accounts` let pass.
+    """
+    calibration = bundle.result.accounts
+    assert calibration is not None
+    scores = read_account_scores(files)
+    place = pd.Index(data.leads["lead_id"]).get_indexer(pd.Index(scores["lead_id"]))
+    own = account.iloc[place].reset_index(drop=True)
+    personas = match_personas(data, scores[["lead_id", "cutoff_time"]], bundle.plan)
+    rows = summarize_accounts(scores, own, calibration.dependence, personas)
+    return AccountTable(rows, int(own.isna().sum()))
+
+
+def write_accounts(table: AccountTable, path: str, *, style: CsvStyle | None) -> AccountsWritten:
+    """Write the accounts; a CSV for people with a style, else as data.
+
+    Raises
+    ------
     OutputError
         If the file cannot be written; an earlier one stays whole.
     """
-    if "account_id" not in data.leads:
-        raise UsageError(
-            "--accounts needs the account of each lead; map it, as data.leads.columns: {account_id: …}"
-        )
-    scores = read_account_scores(files)
-    account = data.leads["account_id"].set_axis(pd.Index(data.leads["lead_id"]))
-    personas = None
-    if isinstance(data, Journeys):
-        found = match_personas(data, scores[["lead_id", "cutoff_time"]], bundle.plan)
-        personas = found.set_axis(pd.Index(scores["lead_id"]))
-    table = summarize_accounts(scores, account, job.dependence, personas)
-    write_table(table, job.path, style=job.style)
+    write_table(table.rows, path, style=style)
     return AccountsWritten(
-        out=job.path,
-        accounts=len(table),
-        leads_without_account=int(account.reindex(scores["lead_id"]).isna().sum()),
-        expected=float(table["probability"].sum()),
+        out=path,
+        accounts=len(table.rows),
+        leads_without_account=table.without_account,
+        expected=float(table.rows["probability"].sum()),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,6 +37,7 @@ from mqlml.training.splits import Fold
 from mqlml.types import Floats, Ints, Rows
 
 __all__ = [
+    "Learned",
     "ask_interest",
     "choose_labels",
     "count_disqualified",
@@ -46,6 +47,7 @@ __all__ = [
     "make_gate_inputs",
     "measure_interest",
     "out_of_time_periods",
+    "predict_others",
     "read_recent_weeks",
     "with_rows",
 ]
@@ -276,16 +278,12 @@ def read_recent_weeks(
             )
         if quiet:
             return None  # what is left is too short to measure a volume on
-    evaluator = _choose_evaluators(fitted, table, recent)
-    raw = np.empty(len(recent.time))
-    points = None if measure is None else np.empty((len(raw), 2))
-    for number, (model, _) in enumerate(fitted):
-        rows = np.flatnonzero(evaluator == number)
-        if len(rows):
-            features = recent.features.iloc[rows]
-            raw[rows] = model.decision_function(features)
-            if measure is not None and points is not None:
-                points[rows] = measure(model, features)
+    raw = predict_others(fitted, table, recent.features, recent.group)
+    points = None
+    if measure is not None:
+        points = np.empty((len(raw), 2))
+        for model, rows in _share_rows(fitted, table, recent.group):
+            points[rows] = measure(model, recent.features.iloc[rows])
     start, end = recent.start, recent.end
     if table.every:  # each date of a grid covers the time until the next
         start, end = int(recent.time.min()), int(recent.time.max()) + table.every
@@ -373,9 +371,31 @@ def _with_mature(table: TrainingTable, recent: ImmatureSnapshots) -> ImmatureSna
     )
 
 
-def _choose_evaluators(fitted: Sequence[Learned], table: TrainingTable, recent: ImmatureSnapshots) -> Rows:
-    """For each snapshot the first model that was not fitted on its account, else the first model."""
-    evaluator = np.full(len(recent.time), -1, dtype=np.intp)
-    for number, (_, rows) in enumerate(fitted):
-        evaluator[(evaluator < 0) & ~np.isin(recent.group, table.group[rows])] = number
-    return np.maximum(evaluator, 0)
+def predict_others(
+    fitted: Sequence[Learned], table: TrainingTable, features: pd.DataFrame, group: Rows
+) -> Floats:
+    """Raw scores of snapshots, each by the first model that was not fitted on its account, else by the first model.
+
+    Parameters
+    ----------
+    fitted : models, each with the rows of the table it was fitted on.
+    features, group : of the snapshots; ``group`` as in the table.
+    """
+    raw = np.empty(len(group))
+    for model, rows in _share_rows(fitted, table, group):
+        raw[rows] = model.decision_function(features.iloc[rows])
+    return raw
+
+
+def _share_rows(
+    fitted: Sequence[Learned], table: TrainingTable, group: Rows
+) -> Iterator[tuple[LeadScorer, Rows]]:
+    """The models that score any of these snapshots, each with those that it scores."""
+    number = np.full(len(group), -1, dtype=np.intp)
+    for place, (_, rows) in enumerate(fitted):
+        number[(number < 0) & ~np.isin(group, table.group[rows])] = place
+    number = np.maximum(number, 0)
+    for place, (model, _) in enumerate(fitted):
+        rows = np.flatnonzero(number == place)
+        if len(rows):
+            yield model, rows

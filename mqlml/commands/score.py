@@ -14,7 +14,13 @@ from pathlib import Path
 import pandas as pd
 
 from mqlml import __version__
-from mqlml.commands.accounts import check_accounts, write_accounts
+from mqlml.commands.accounts import (
+    AccountTable,
+    check_accounts,
+    make_accounts,
+    read_accounts,
+    write_accounts,
+)
 from mqlml.commands.check import check_rules, read_leads, require_past
 from mqlml.commands.inputs import find_cutoff, load_model, with_memory_limit
 from mqlml.commands.partitioned_table import fingerprint_file, fingerprint_values, working_in
@@ -87,8 +93,7 @@ class ScoreOptions:
 
 @dataclass(frozen=True)
 class _Scored:
-    """Finished scores in files, and what the record of the run says of them; the tables but the events, if asked for
-    accounts."""
+    """Finished scores in files, and what the record of the run says of them; the accounts if they are asked for."""
 
     files: tuple[Path, ...]
     leads: int
@@ -97,7 +102,7 @@ class _Scored:
     rows_read: int
     quarantined: int
     newest: dt.datetime | None
-    data: Journeys | FlatTable | None = None
+    accounts: AccountTable | None
 
 
 def score_leads(
@@ -133,10 +138,7 @@ def score_leads(
     config, target, moment = read_score_options(config_path, as_of, out, now=now, options=options)
     with progress.step("load"):
         bundle, version = load_model(config, options.model)
-    accounts = None
-    if options.accounts is not None:
-        style = None if options.exact else CsvStyle(config.data.timezone)
-        accounts = check_accounts(options.accounts, bundle, style=style)
+    accounts = None if options.accounts is None else check_accounts(options.accounts, out, bundle)
     attributes = tuple(name for name in options.columns or () if name not in SCORE_COLUMNS)
     run = ScoringRun(config, moment, now, version, attributes=attributes)
     with target.holding(wait=options.wait):
@@ -163,10 +165,9 @@ def score_leads(
             )
             with progress.step("write"):
                 target.publish(Batch(scored.files, scored.skipped, record, whole=options.leads is None))
-            written = None
-            if accounts is not None and scored.data is not None:
-                with progress.step("accounts"):
-                    written = write_accounts(accounts, scored.files, scored.data, bundle)
+                written = None
+                if accounts is not None and scored.accounts is not None:
+                    written = write_accounts(scored.accounts, accounts, style=_csv_style(config, options))
     return replace(_result(target, run, scored, record), accounts=written)
 
 
@@ -182,14 +183,17 @@ def read_score_options(
         raise UsageError("--changed needs the last scores to compare with: add --previous FILE")
     if options.accounts is not None and options.leads is not None and config.data.flat is None:
         raise UsageError("--accounts needs all open leads of an account; leave --leads out")
-    style = None if options.exact else CsvStyle(config.data.timezone)
     target = make_target(
         expand_text(str(out), "--out"),
         config.folder,
         table=options.table,
-        options=FileOptions(options.columns, options.changed, style),
+        options=FileOptions(options.columns, options.changed, _csv_style(config, options)),
     )
     return config, target, find_cutoff(config, as_of, command="score", now=now)
+
+
+def _csv_style(config: Config, options: ScoreOptions) -> CsvStyle | None:
+    return None if options.exact else CsvStyle(config.data.timezone)
 
 
 def _score(
@@ -206,6 +210,7 @@ def _score(
             if copies is not None:
                 config = copies.copy(AROUND_EVENTS)
             journeys, ids = read_leads(config)
+        account = None if options.accounts is None else read_accounts(journeys)
         lead_ids = None if options.leads is None else read_lead_ids(config, options.leads)
         snapshots = find_open(bundle, journeys, replace(run, config=config), lead_ids)
         if copies is not None:
@@ -241,7 +246,7 @@ def _score(
         rows_read=sum(whole.rows_read.values()),
         quarantined=len(whole.quarantine),
         newest=find_newest(journeys, run.as_of),
-        data=None if options.accounts is None else journeys,
+        accounts=None if account is None else make_accounts(files, journeys, account, bundle),
     )
 
 
@@ -250,6 +255,7 @@ def _score_flat(
 ) -> _Scored:
     with progress.step("read"):
         flat: FlatTable = exclude_leads(read_flat(run.config, options.leads), run.config)
+    account = None if options.accounts is None else read_accounts(flat)
     run = _with_previous(run, target, options, flat.leads["lead_id"], bundle.name)
     with progress.step("score"):
         table = score_flat_rows(bundle, flat, run)
@@ -264,7 +270,7 @@ def _score_flat(
         rows_read=sum(flat.rows_read.values()),
         quarantined=len(flat.quarantine),
         newest=None,
-        data=None if options.accounts is None else flat,
+        accounts=None if account is None else make_accounts((file,), flat, account, bundle),
     )
 
 
@@ -384,8 +390,12 @@ def check_score(
         raise UsageError("--check is for journeys; a flat table is read whole by mqlml check")
     with progress.step("load"):
         bundle, version = load_model(config, options.model)
+    if options.accounts is not None:
+        check_accounts(options.accounts, out, bundle)
     with progress.step("read"), copied_tables(config, AROUND_EVENTS) as copied:
         journeys, _ = read_leads(copied)
+    if options.accounts is not None:
+        read_accounts(journeys)
     check_rules(journeys.leads, config)
     snapshots = find_open(bundle, journeys, ScoringRun(config, moment, now, version), None)
     with target.holding(wait=options.wait):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from scipy.special import expit
 
 from mqlml.commands.choose_model import Chosen
-from mqlml.config import Config
+from mqlml.config import Config, Problem
 from mqlml.evaluation import (
     CalibrationBand,
     CalibrationPeriod,
@@ -25,22 +27,22 @@ from mqlml.evaluation import (
     TriedSettings,
     evaluate_losses,
 )
-from mqlml.evaluation.accounts import AccountCalibration, AccountRows, evaluate_accounts, latest_rows
+from mqlml.evaluation.by_lead import find_company_mqls
 from mqlml.evaluation.holdout import RANDOM_STATE, Evaluated, PriorAccess
 from mqlml.evaluation.metrics import log_losses
 from mqlml.evaluation.periods import Forecast
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.journeys.quarantine import count_rows, group_quarantine
-from mqlml.model import FEWEST_PERIODS, Drift, SigmoidCalibrator, measure_levels
-from mqlml.times import NEVER, format_instant
+from mqlml.model import FEWEST_PERIODS, Drift, SigmoidCalibrator
+from mqlml.times import format_instant
 from mqlml.training import TrainingTable, describe_holdout, describe_place
-from mqlml.types import Floats, Labels, Rows
+from mqlml.types import Floats
 
 __all__ = [
-    "calibrate_accounts",
     "describe_calibration",
     "describe_choice",
     "evaluate_over_time",
+    "mark_company_mqls",
     "summarize_data",
     "summarize_holdout",
     "warn_of_drift",
@@ -114,33 +116,15 @@ def describe_choice(chosen: Chosen, table: TrainingTable) -> Choice:
     )
 
 
-def calibrate_accounts(
-    data: Journeys | FlatTable, chosen: Chosen, evaluated: Evaluated, table: TrainingTable
-) -> AccountCalibration | None:
-    """How the leads of an account combine; None where leads have no accounts."""
-    if "account_id" not in data.leads:
+def mark_company_mqls(
+    data: Journeys | FlatTable, table: TrainingTable, problem: Problem
+) -> npt.NDArray[np.int8] | None:
+    """Which leads of the held-out period the company itself made MQLs; None where the data does not tell."""
+    if not isinstance(data, Journeys):
         return None
-    found, last = chosen.out_of_time, table.holdout.test
-    span = table.label_span if isinstance(data, Journeys) else NEVER // 2
-
-    def gather(probability: Floats, rows: Rows, period: Rows) -> AccountRows:
-        kept, unit = latest_rows(table.time[rows], table.lead[rows], table.group[rows], period, span)
-        return AccountRows(probability[kept], table.label[rows[kept]], unit)
-
-    together = np.zeros(len(last), dtype=np.intp)
-    past = _at_own_level(found.raw, found.prior, table.label[found.rows], found.period)
-    later = _at_own_level(evaluated.raw, evaluated.prior, table.label[last], together)
-    return evaluate_accounts(
-        gather(past, found.rows, found.period),
-        gather(evaluated.probability, last, together),
-        gather(later, last, together),
-    )
-
-
-def _at_own_level(raw: Floats, prior: Floats, label: Labels, period: Rows) -> Floats:
-    """Probabilities, each period at the level that fits it best."""
-    levels = measure_levels(raw, prior, label.astype(np.float64), period)
-    return np.asarray(expit(raw + levels.shift[np.unique(period, return_inverse=True)[1]]))
+    last = table.holdout.test
+    snapshots = pd.DataFrame({"lead_id": table.lead_id, "cutoff_time": table.cutoff_time}).iloc[last]
+    return find_company_mqls(data, snapshots, table.label[last], problem)
 
 
 def describe_calibration(

@@ -1,34 +1,53 @@
-"""Accounts: how likely it is that any of an account's open leads converts, learned from later leads.
+"""Accounts: how likely it is that any of an account's open leads converts, and whether later accounts bore that out.
 
-Leads of one account share its fate, so their probabilities do not multiply as if they were independent. With
-dependence d, the probability that any converts lies between that of independent leads, 1 - (1 - p1)(1 - p2)…, at
-d = 0, and a bound of Fréchet's: the largest p at d = 1 (whenever one converts, the likeliest does too), or the sum
-of all p, at most 1, at d = -1 (at most one converts). An account with one open lead has that lead's probability.
+If leads converted independently, that would be 1 - (1 - p1)(1 - p2)…, the noisy-or. They need not: a company may
+mark all contacts of an account as won with its one deal, and then an account converts as often as its likeliest lead.
+The dependence, one number between 0 and 1, says how far the probability lies from the noisy-or to the highest p. It
+is 0 unless outcomes of the past show it beyond noise. An account with one open lead has that lead's probability.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.stats import norm
 
+from mqlml.evaluation.metrics import log_losses
 from mqlml.results import Number, Result
-from mqlml.types import Floats, Ints, Labels, Rows
+from mqlml.types import Floats, Labels, Mask, Rows
 
 __all__ = [
     "AccountCalibration",
+    "AccountFigures",
     "AccountRows",
     "evaluate_accounts",
     "fit_dependence",
     "join_probabilities",
-    "latest_rows",
 ]
 
-_SPREAD = 0.5
-"""Standard deviation of the prior of the dependence: with hardly any accounts to learn from it stays near 0."""
+_NOISE = 0.05
+"""What accounts with independent leads show with at most this probability is beyond noise."""
 
-_CLOSEST = 1e-9
+_LEAST = 1e-12
+"""Of a variance: many likely leads make a noisy-or that rounds to 1."""
+
+
+@dataclass(frozen=True)
+class AccountFigures(Result):
+    """Predicted and actual conversions of some accounts."""
+
+    accounts: int
+    """Accounts with an open lead; an account counts once on each date."""
+    converted: int
+    """Those of them of which a lead converts within the horizon."""
+    predicted: Number
+    """How many the model of the past predicts."""
+    log_loss: Number
+    """Log loss of these predictions, nats per account."""
 
 
 @dataclass(frozen=True)
@@ -36,52 +55,59 @@ class AccountCalibration(Result):
     """How the probabilities of an account's leads combine, and how that held on the held-out period."""
 
     dependence: float
-    """How much leads of one account share their fate: 0 not at all, 1 as far as they can; below 0, they exclude each
-    other. Of the version that ships."""
+    """How far leads of one account share their fate: 0 not at all, 1 entirely. Of the version that ships."""
     learned_from: int
-    """Accounts with several open leads that it was learned from."""
-    accounts: int
-    """Accounts with several open leads in the held-out period."""
-    converted: int
-    """Those of them of which a lead converts."""
-    predicted: Number
-    """How many the model of the past predicts, with the dependence learned before the period."""
-    predicted_independent: Number
-    """How many it predicts if leads of one account are taken for independent."""
-    log_loss: Number
-    """Log loss of the predictions, nats per account."""
-    log_loss_independent: Number
-    """Log loss if leads are taken for independent."""
+    """Accounts with several open leads that it was learned from; an account counts once on each date."""
+    all: AccountFigures
+    """All accounts of the held-out period, by the dependence learned before it."""
+    several: AccountFigures
+    """Those with several open leads."""
+    several_independent: AccountFigures
+    """The same, predicted as if their leads were independent."""
 
 
 @dataclass(frozen=True)
 class AccountRows:
-    """Leads of accounts at one time each.
+    """Leads that were open at some moments.
 
     Attributes
     ----------
-    probability : ndarray of float64, of each lead
-    label : ndarray, 1 where it converts
-    unit : ndarray of int, 0, 1, …: the account, and the period if there are several, of each lead
+    probability : ndarray of float64
+    label : ndarray, 1 where the lead converts.
+    account : ndarray of int
+    moment : ndarray of int
     """
 
     probability: Floats
     label: Labels
-    unit: Rows
+    account: Rows
+    moment: Rows
+
+    @classmethod
+    def join(cls, parts: Sequence[AccountRows]) -> AccountRows:
+        """The leads of all parts."""
+        columns = zip(
+            *((part.probability, part.label, part.account, part.moment) for part in parts), strict=True
+        )
+        return cls(*(np.concatenate(column) for column in columns))
 
     @property
-    def outcome(self) -> Floats:
-        """1 for each unit of which a lead converts."""
-        return (np.bincount(self.unit, self.label) > 0).astype(np.float64)
+    def unit(self) -> Rows:
+        """A number for each account at each moment: 0, 1, …"""
+        moment = np.unique(self.moment, return_inverse=True)[1]
+        pair = moment * (int(self.account.max(initial=0)) + 1) + self.account
+        unit: Rows = np.unique(pair, return_inverse=True)[1]
+        return unit
 
-    def only_several(self) -> AccountRows:
-        """The units of more than one lead."""
-        several = np.bincount(self.unit)[self.unit] > 1 if len(self.unit) else np.zeros(0, np.bool_)
-        return AccountRows(
-            self.probability[several],
-            self.label[several],
-            np.unique(self.unit[several], return_inverse=True)[1],
-        )
+    def several(self) -> Mask:
+        """Which leads are of an account with several open leads at the moment."""
+        unit = self.unit
+        found: Mask = np.bincount(unit)[unit] > 1
+        return found
+
+    def take(self, rows: Rows | Mask) -> AccountRows:
+        """Some of the leads."""
+        return AccountRows(self.probability[rows], self.label[rows], self.account[rows], self.moment[rows])
 
 
 def join_probabilities(probability: Floats, unit: Rows, dependence: float) -> Floats:
@@ -91,103 +117,86 @@ def join_probabilities(probability: Floats, unit: Rows, dependence: float) -> Fl
     ----------
     probability : array of shape (n,), calibrated, of each lead.
     unit : array of shape (n,), the unit of each lead: 0, 1, …, each with a lead.
-    dependence : float between -1 and 1
+    dependence : float between 0 and 1
 
     Examples
     --------
     >>> import numpy as np
     >>> chances, unit = np.array([0.5, 0.2, 0.3]), np.array([0, 0, 1])
-    >>> [join_probabilities(chances, unit, d).round(3).tolist() for d in (0, 1, -1)]
-    [[0.6, 0.3], [0.5, 0.3], [0.7, 0.3]]
+    >>> [join_probabilities(chances, unit, d).round(3).tolist() for d in (0, 0.5, 1)]
+    [[0.6, 0.3], [0.55, 0.3], [0.5, 0.3]]
     """
-    n = int(unit.max()) + 1 if len(unit) else 0
-    independent = -np.expm1(np.bincount(unit, np.log1p(-probability), n))
-    if dependence >= 0:
-        bound = np.zeros(n)
-        np.maximum.at(bound, unit, probability)
-    else:
-        bound = np.minimum(np.bincount(unit, probability, n), 1.0)
-    joined: Floats = independent + abs(dependence) * (bound - independent)
+    independent, highest = _bounds(probability, unit)
+    joined: Floats = independent + dependence * (highest - independent)
     return joined
 
 
+def _bounds(probability: Floats, unit: Rows) -> tuple[Floats, Floats]:
+    """The noisy-or and the highest probability of each unit."""
+    highest = np.zeros(int(unit.max(initial=-1)) + 1)
+    np.maximum.at(highest, unit, probability)
+    return -np.expm1(np.bincount(unit, np.log1p(-probability), len(highest))), highest
+
+
 def fit_dependence(rows: AccountRows) -> float:
-    """The dependence under which the outcomes of accounts with several leads are likeliest; 0 without any."""
-    rows = rows.only_several()
-    if not len(rows.unit):
-        return 0.0
-    outcome = rows.outcome
-
-    def loss(dependence: float) -> float:
-        joined = join_probabilities(rows.probability, rows.unit, dependence)
-        return float(_log_losses(outcome, joined).sum()) + (dependence / _SPREAD) ** 2 / 2
-
-    # The likelihood has a bend at 0, so each side is searched for itself.
-    sides = [minimize_scalar(loss, bounds=side, method="bounded") for side in ((-1.0, 0.0), (0.0, 1.0))]
-    best = min(sides, key=lambda side: float(side.fun))
-    return float(best.x) if best.fun < loss(0.0) else 0.0
-
-
-def latest_rows(time: Ints, lead: Ints, group: Ints, period: Rows, span: int) -> tuple[Rows, Rows]:
-    """The last snapshot of each lead in each period, as far as it lies within ``span`` of its account's last one.
+    """The dependence under which the outcomes are likeliest; 0 unless they show one beyond noise.
 
     Parameters
     ----------
-    time, lead, group, period : of each snapshot; the group is the account, or the lead where it has none.
+    rows : AccountRows
+        With probabilities that add up to as many conversions as there were: a level that is wrong is no dependence.
 
-    Returns
-    -------
-    rows : positions of these snapshots.
-    unit : of each of them, its account and period: 0, 1, …
+    Notes
+    -----
+    The test is that of the score at 0, one-sided, with the accounts as the independent units: an account that is
+    open at several moments tells hardly more than at one.
     """
-    order = np.lexsort((time, lead, period))
-    last = np.ones(len(time), dtype=np.bool_)
-    same = (lead[order][1:] == lead[order][:-1]) & (period[order][1:] == period[order][:-1])
-    last[:-1] = ~same
-    kept = order[last]
-    _, unit = np.unique(np.stack([group[kept], period[kept]]), axis=1, return_inverse=True)
-    unit = unit.ravel()
-    newest = np.full(int(unit.max()) + 1 if len(unit) else 0, np.iinfo(time.dtype).min)
-    np.maximum.at(newest, unit, time[kept])
-    near = time[kept] > newest[unit] - span
-    return kept[near], np.unique(unit[near], return_inverse=True)[1]
+    rows = rows.take(rows.several())
+    independent, highest = _bounds(rows.probability, rows.unit)
+    outcome = _outcome(rows)
+    _, first = np.unique(rows.unit, return_index=True)
+    variance = np.maximum(independent * (1 - independent), _LEAST)
+    slope = (highest - independent) * (outcome - independent) / variance
+    per_account = np.bincount(rows.account[first], slope)
+    if per_account.sum() <= norm.isf(_NOISE) * math.sqrt(float(per_account @ per_account)):
+        return 0.0
+
+    def loss(dependence: float) -> float:
+        return float(log_losses(outcome, independent + dependence * (highest - independent)).sum())
+
+    # The loss is convex, so the search finds its least value.
+    return float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded").x)
 
 
-def evaluate_accounts(past: AccountRows, held_out: AccountRows, later: AccountRows) -> AccountCalibration:
+def evaluate_accounts(
+    past: Sequence[AccountRows], held_out: AccountRows, later: AccountRows
+) -> AccountCalibration:
     """Learn the dependence on the past, evaluate it on the held-out period, and learn it from both for the version.
 
     Parameters
     ----------
-    past : out-of-time predictions, each period at its own level, which is no matter of dependence.
+    past : at least one, out-of-time predictions, each period at its own level.
     held_out : as the model of the past predicts it.
-    later : the held-out period at its own level, to learn from.
+    later : the same leads at the period's own level, to learn from.
     """
-    rows = held_out.only_several()
-    together = AccountRows(
-        np.concatenate([past.probability, later.probability]),
-        np.concatenate([past.label, later.label]),
-        np.concatenate([past.unit, later.unit + (int(past.unit.max()) + 1 if len(past.unit) else 0)]),
-    )
-    outcome = rows.outcome
-    joined = join_probabilities(rows.probability, rows.unit, fit_dependence(past))
-    independent = join_probabilities(rows.probability, rows.unit, 0.0)
+    several = held_out.take(held_out.several())
+    dependence = fit_dependence(AccountRows.join(past))
+    together = AccountRows.join([*past, later])
     return AccountCalibration(
         dependence=fit_dependence(together),
-        learned_from=len(together.only_several().outcome),
-        accounts=len(outcome),
-        converted=int(outcome.sum()),
-        predicted=float(joined.sum()),
-        predicted_independent=float(independent.sum()),
-        log_loss=_mean_loss(outcome, joined),
-        log_loss_independent=_mean_loss(outcome, independent),
+        learned_from=len(np.unique(together.unit[together.several()])),
+        all=_evaluate(held_out, dependence),
+        several=_evaluate(several, dependence),
+        several_independent=_evaluate(several, 0.0),
     )
 
 
-def _mean_loss(outcome: Floats, probability: Floats) -> float:
-    return float(_log_losses(outcome, probability).mean()) if len(outcome) else float("nan")
+def _evaluate(rows: AccountRows, dependence: float) -> AccountFigures:
+    outcome, chance = _outcome(rows), join_probabilities(rows.probability, rows.unit, dependence)
+    loss = float(log_losses(outcome, chance).mean()) if len(outcome) else math.nan
+    return AccountFigures(len(outcome), int(outcome.sum()), float(chance.sum()), loss)
 
 
-def _log_losses(outcome: Floats, probability: Floats) -> Floats:
-    chance = np.clip(probability, _CLOSEST, 1 - _CLOSEST)
-    losses: Floats = -(outcome * np.log(chance) + (1 - outcome) * np.log1p(-chance))
-    return losses
+def _outcome(rows: AccountRows) -> Floats:
+    """1 for each unit of which a lead converts."""
+    return (np.bincount(rows.unit, rows.label) > 0).astype(np.float64)

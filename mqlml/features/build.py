@@ -30,29 +30,6 @@ def _make_source(journeys: Journeys, snapshots: pd.DataFrame) -> Source:
     return Source(leads, journeys.history, keys, lead_row, journeys.leads, position)
 
 
-def match_personas(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
-    """Which of the plan's personas each lead is, by all that they require.
-
-    Parameters
-    ----------
-    journeys : Journeys, the events of which are not read
-    snapshots : as for `build_features`
-    plan : FeaturePlan
-
-    Returns
-    -------
-    DataFrame of bool
-        A row per snapshot with its index, a column per persona; none where the plan has no personas.
-    """
-    found = pd.DataFrame(index=snapshots.index)
-    if plan.profile is not None and plan.profile.derived.personas:
-        source, derived = _make_source(journeys, snapshots), plan.profile.derived
-        for persona in derived.personas:
-            met = count_met(source, persona.wanted, derived.parsing) == len(persona.wanted)
-            found[persona.name] = met & (source.lead_row >= 0)
-    return found
-
-
 def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
     """Make the features of each snapshot from what was known before its cutoff.
 
@@ -182,6 +159,35 @@ def build_flat(flat: FlatTable, plan: FeaturePlan) -> pd.DataFrame:
     for piece, own in zip(pieces, columns, strict=True):
         piece.write(source, own)
     return _make_frame(numbers, columns, flat.leads.index)
+
+
+def match_personas(data: Journeys | FlatTable, snapshots: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
+    """Which of the plan's personas each lead is, by all that they require.
+
+    Parameters
+    ----------
+    data : the events of journeys are not read.
+    snapshots : DataFrame with ``lead_id``, and ``cutoff_time`` as for `build_features`, which a flat table ignores.
+    plan : FeaturePlan
+
+    Returns
+    -------
+    DataFrame of bool
+        A row per snapshot with its index, a column per persona; none where the plan has no personas.
+    """
+    found = pd.DataFrame(index=snapshots.index)
+    family = plan.profile if plan.flat is None else plan.flat
+    if family is None or not family.derived.personas:
+        return found
+    if isinstance(data, Journeys):
+        source = _make_source(data, snapshots)
+    else:
+        rows = pd.Index(data.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
+        source = flat_source(data.leads.iloc[rows].reset_index(drop=True))
+    for persona in family.derived.personas:
+        met = count_met(source, persona.wanted, family.derived.parsing) == len(persona.wanted)
+        found[persona.name] = met & (source.lead_row >= 0)
+    return found
 
 
 def _make_frame(numbers: Floats32, columns: Sequence[Columns], index: pd.Index) -> pd.DataFrame:

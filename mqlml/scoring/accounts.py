@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from mqlml.evaluation.accounts import join_probabilities
+from mqlml.scoring.labels import DISQUALIFIED
 from mqlml.texts import format_label
+from mqlml.types import Mask, Rows
 
 __all__ = ["ACCOUNT_COLUMNS", "read_account_scores", "summarize_accounts"]
 
@@ -18,17 +20,22 @@ ACCOUNT_COLUMNS = (
     "cutoff_time",
     "probability",
     "open_leads",
+    "best_lead",
+    "best_label",
+    "engaged_leads",
     "engaged",
     "roles",
     "missing_roles",
     "model_name",
     "model_version",
 )
+"""The columns of the table of accounts, in their order."""
 
 _NEEDED = (
-    *("lead_id", "cutoff_time", "probability", "label", "channel_points", "actions_points"),
+    *("lead_id", "cutoff_time", "probability", "raw_score", "label", "channel_points", "actions_points"),
     *("model_name", "model_version"),
 )
+
 _NAMED = 10
 """Leads that a row names; an account may have thousands."""
 
@@ -39,72 +46,80 @@ def read_account_scores(files: Sequence[Path]) -> pd.DataFrame:
 
 
 def summarize_accounts(
-    scores: pd.DataFrame, account: pd.Series, dependence: float, personas: pd.DataFrame | None = None
+    scores: pd.DataFrame, account: pd.Series, dependence: float, personas: pd.DataFrame
 ) -> pd.DataFrame:
     """Put the open leads of each account together.
 
     Parameters
     ----------
-    scores : DataFrame of one run, with at least the columns that `read_account_scores` reads, one row per lead
-    account : Series of text
-        The account of each lead by ``lead_id``; leads without one are left out.
+    scores : DataFrame
+        The columns that `read_account_scores` reads, one row per open lead.
+    account : Series, the account of each row of ``scores``; rows without one are left out.
     dependence : float, see `mqlml.evaluation.accounts`
-    personas : DataFrame of bool, optional
-        Which personas each lead is, by ``lead_id``, one column a persona.
+    personas : DataFrame of bool
+        Which personas the lead of each row is, one column a persona.
 
     Returns
     -------
     DataFrame of `ACCOUNT_COLUMNS`, the likeliest account first.
-        ``probability``: that any of its open leads converts within the horizon. ``engaged``: its leads with their
-        labels, most engaged first (``101 (SQL), 104 (MQL)``), at most ten. ``roles``, ``missing_roles``: the personas
-        that some open lead is, and that none is; missing without personas.
+        ``probability``: that any of its open leads converts within the horizon, disqualified ones included.
+        ``best_lead``: the likeliest, of those that are not disqualified where there are any. ``engaged``: the leads
+        whose channels and actions speak for them, most engaged first with their labels (``101 (SQL), 104 (MQL)``),
+        at most ten. ``roles``, ``missing_roles``: the personas that some open lead is, and that none is; missing
+        without personas. A disqualified lead is neither engaged nor in a role.
     """
-    own = account.reindex(scores["lead_id"]).to_numpy(dtype=object)
-    known = ~pd.isna(own)
-    rows = scores[known].assign(
-        account_id=own[known], engagement=scores["channel_points"] + scores["actions_points"]
-    )
-    rows = rows.sort_values(
-        ["engagement", "lead_id"], ascending=[False, True], kind="stable", ignore_index=True
-    )
-    unit, names = pd.factorize(rows["account_id"], sort=True)
-    number = np.bincount(unit, minlength=len(names))
-    shown = rows["lead_id"].astype("str") + " (" + rows["label"].astype("str").map(format_label) + ")"
-    place = rows.groupby(unit).cumcount()
-    first = place.to_numpy() < _NAMED
-    engaged = shown[first].groupby(unit[first]).agg(", ".join).reindex(range(len(names)))
-    more = pd.Series(number - _NAMED)
-    engaged = engaged.where(more <= 0, engaged + " and " + more.astype("str") + " more")
+    known = np.flatnonzero(account.notna())
+    rows = scores.iloc[known].reset_index(drop=True)
+    unit, names = pd.factorize(account.iloc[known], sort=True)
+    n = len(names)
+    counts = (rows["label"] != DISQUALIFIED).to_numpy(dtype=bool)
+    engagement = rows["channel_points"] + rows["actions_points"]
+    rows = rows.assign(unit=unit, counts=counts, engagement=engagement)
+    best = rows.sort_values(
+        ["unit", "counts", "raw_score", "lead_id"], ascending=[True, False, False, True]
+    ).drop_duplicates("unit")
+    chosen = rows[counts & (engagement > 0).to_numpy()]
+    chosen = chosen.sort_values(["engagement", "lead_id"], ascending=[False, True])
+    is_role = personas.to_numpy(dtype=bool)[known] & counts[:, None]
     table = pd.DataFrame(
         {
-            "account_id": pd.Series(names, dtype="str"),
-            "cutoff_time": rows["cutoff_time"].iloc[0]
-            if len(rows)
-            else pd.Series([], dtype="datetime64[us, UTC]"),
+            "account_id": pd.Series(names),
             "probability": join_probabilities(rows["probability"].to_numpy(np.float64), unit, dependence),
-            "open_leads": number,
-            "engaged": engaged.astype("str"),
-            **_roles(personas, rows["lead_id"], unit, len(names)),
-            "model_name": rows["model_name"].iloc[0] if len(rows) else pd.Series([], dtype="str"),
-            "model_version": rows["model_version"].iloc[0] if len(rows) else pd.Series([], dtype="int64"),
+            "open_leads": np.bincount(unit, minlength=n),
+            "best_lead": best["lead_id"].reset_index(drop=True),
+            "best_label": best["label"].reset_index(drop=True),
+            "engaged_leads": np.bincount(chosen["unit"], minlength=n),
+            "engaged": _name(chosen, n),
+            **_name_roles(is_role, unit, n, list(map(str, personas.columns))),
+            **{
+                name: best[name].reset_index(drop=True)
+                for name in ("cutoff_time", "model_name", "model_version")
+            },
         }
     )
-    order = np.lexsort((np.arange(len(table)), -table["probability"].to_numpy()))
-    return table.iloc[order].reset_index(drop=True)
+    likeliest = np.argsort(-table["probability"].to_numpy(), kind="stable")
+    return table.iloc[likeliest][list(ACCOUNT_COLUMNS)].reset_index(drop=True)
 
 
-def _roles(
-    personas: pd.DataFrame | None, lead_id: pd.Series, unit: np.ndarray, n_accounts: int
-) -> dict[str, pd.Series]:
+def _name(chosen: pd.DataFrame, n: int) -> pd.Series:
+    """The first of the chosen leads of each account with their labels, as one text."""
+    text = chosen["lead_id"].astype("str") + " (" + chosen["label"].astype("str").map(format_label) + ")"
+    first = chosen.groupby("unit").cumcount() < _NAMED
+    named = text[first].groupby(chosen.loc[first, "unit"]).agg(", ".join).reindex(range(n), fill_value="")
+    more = pd.Series(np.bincount(chosen["unit"], minlength=n) - _NAMED)
+    named = named.where(more <= 0, named + " and " + more.astype("str") + " more")
+    return named.astype("str")
+
+
+def _name_roles(is_role: Mask, unit: Rows, n: int, names: list[str]) -> dict[str, pd.Series]:
     """The personas that some lead of each account is, and those that none is."""
-    if personas is None or personas.empty:
-        missing = pd.Series([None] * n_accounts, dtype="str")
-        return {"roles": missing, "missing_roles": missing}
-    are = personas.reindex(lead_id).to_numpy(dtype=bool)
-    has = np.zeros((n_accounts, are.shape[1]), dtype=bool)
-    np.logical_or.at(has, unit, are)
-    names = np.array(list(map(str, personas.columns)), dtype=object)
+    if not names:
+        nothing = pd.Series([None] * n, dtype="str")
+        return {"roles": nothing, "missing_roles": nothing}
+    has = np.zeros((n, len(names)), dtype=bool)
+    np.logical_or.at(has, unit, is_role)
+    each = np.array(names, dtype=object)
     return {
-        "roles": pd.Series([", ".join(names[row]) for row in has], dtype="str"),
-        "missing_roles": pd.Series([", ".join(names[~row]) for row in has], dtype="str"),
+        "roles": pd.Series([", ".join(each[row]) for row in has], dtype="str"),
+        "missing_roles": pd.Series([", ".join(each[~row]) for row in has], dtype="str"),
     }

@@ -57,7 +57,7 @@ def format_train(result: TrainedVersion) -> str:
             f"  Disqualified, {rule.reason}: {rule.selected:,} snapshots, {rule.converted:,} of them convert"
             for rule in result.disqualified
         ]
-    if result.accounts is not None and result.accounts.accounts:
+    if result.accounts is not None and result.accounts.all.accounts:
         lines.append(_accounts(result.accounts))
     gate = result.gate
     lines += [f"Note: {warning}" for warning in gate.warnings]
@@ -72,9 +72,12 @@ def format_train(result: TrainedVersion) -> str:
 
 
 def _accounts(found: AccountCalibration) -> str:
+    several = found.several
+    shared = f"; their leads share their fate ({found.dependence:.2f} of 1)" if found.dependence else ""
     return (
-        f"Accounts with several open leads, held-out period: {found.converted:,} of {found.accounts:,} convert; "
-        f"predicted {found.predicted:,.1f}, and {found.predicted_independent:,.1f} if their leads were independent"
+        f"Accounts, held-out period every four weeks: {found.all.predicted:,.1f} predicted to convert, "
+        f"{found.all.converted:,} of {found.all.accounts:,} do; of those with several open leads "
+        f"{several.predicted:,.1f} predicted, {several.converted:,} of {several.accounts:,} do{shared}"
     )
 
 
