@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +74,7 @@ def read_accounts(data: Journeys | FlatTable) -> pd.Series:
 
 
 def make_accounts(
-    files: Sequence[Path], data: Journeys | FlatTable, account: pd.Series, bundle: Bundle
+    files: tuple[Path, ...], data: Journeys | FlatTable, account: pd.Series, bundle: Bundle
 ) -> AccountTable:
     """Put the scores of the open leads of each account together.
 

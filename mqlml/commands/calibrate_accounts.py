@@ -130,11 +130,12 @@ def _draw_accounts(journeys: Journeys, account: pd.Series, problem: Problem) -> 
     leads = journeys.leads
     low, high = problem.age_limits
     expected = len(leads) * ((high - low) / _EVERY + 1)
-    drawn = account.notna().to_numpy(dtype=bool)
+    drawn = account.notna().to_numpy(dtype=bool, copy=True)
     if expected > _MOST:
         # By the account's place among all, sorted, so that the order of the rows is no matter.
         code, names = pd.factorize(account, sort=True)
-        chance = np.random.default_rng(RANDOM_STATE).random(len(names) + 1)
+        rng = np.random.default_rng(RANDOM_STATE)
+        chance = rng.random(len(names) + 1)
         drawn &= chance[code] < _MOST / expected
     return take_leads(journeys, leads.loc[drawn, ["lead_id"]])
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from mqlml.evaluation.accounts import join_probabilities
+from mqlml.scoring.batches import read_batches
 from mqlml.scoring.labels import DISQUALIFIED
 from mqlml.texts import format_label
 from mqlml.types import Mask, Rows
@@ -40,9 +40,10 @@ _NAMED = 10
 """Leads that a row names; an account may have thousands."""
 
 
-def read_account_scores(files: Sequence[Path]) -> pd.DataFrame:
+def read_account_scores(files: tuple[Path, ...]) -> pd.DataFrame:
     """What accounts are made from, out of the finished parts of a run."""
-    return pd.concat([pd.read_parquet(file, columns=list(_NEEDED)) for file in files], ignore_index=True)
+    scores: pd.DataFrame = read_batches(files, _NEEDED).read_pandas()
+    return scores
 
 
 def summarize_accounts(

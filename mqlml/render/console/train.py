@@ -72,12 +72,14 @@ def format_train(result: TrainedVersion) -> str:
 
 
 def _accounts(found: AccountCalibration) -> str:
-    several = found.several
-    shared = f"; their leads share their fate ({found.dependence:.2f} of 1)" if found.dependence else ""
+    every, several = found.all, found.several
+    shared = (
+        f"; leads of one account share their fate ({found.dependence:.2f} of 1)" if found.dependence else ""
+    )
     return (
-        f"Accounts, held-out period every four weeks: {found.all.predicted:,.1f} predicted to convert, "
-        f"{found.all.converted:,} of {found.all.accounts:,} do; of those with several open leads "
-        f"{several.predicted:,.1f} predicted, {several.converted:,} of {several.accounts:,} do{shared}"
+        f"Accounts on the held-out period: {every.predicted:,.1f} of {every.accounts:,} predicted to convert, "
+        f"{every.converted:,} do; with several open leads {several.predicted:,.1f} of {several.accounts:,}, "
+        f"{several.converted:,} do{shared}"
     )
 
 
