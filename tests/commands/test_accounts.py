@@ -193,8 +193,10 @@ def test_ids_and_texts_of_all_kinds(company: Path, tmp_path: Path) -> None:
     """Leading zeros stay, formulas are neutralized, and a rule's lead is neither best nor engaged."""
     leads = pd.read_csv(company.parent / "leads.csv")
     account = leads["account_id"].dropna().unique()
-    names = {name: f"{number:05}" for number, name in enumerate(account)}
-    names[account[0]] = "=cmd|' /C calc'!A0"
+    names = {
+        name: f"{number:05}" if number % 3 else f"=cmd|' /C calc'!A{number}"
+        for number, name in enumerate(account)
+    }
     renamed = leads.assign(
         account_id=leads["account_id"].map(names), lead_id="00" + leads["lead_id"].astype("str")
     )
@@ -214,6 +216,7 @@ def test_ids_and_texts_of_all_kinds(company: Path, tmp_path: Path) -> None:
     own = table["account_id"].dropna()
     assert own.str.fullmatch(r"\d{5}|'=cmd.*").all()
     assert own.str.match("00").any()
+    assert own.str.startswith("'=").any()
     scores = pd.read_parquet(tmp_path / "s.parquet").set_index("lead_id")
     disqualified = scores.index[scores["label"] == "disqualified"]
     assert len(disqualified) > 20
