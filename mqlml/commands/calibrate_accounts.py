@@ -15,17 +15,17 @@ import pandas as pd
 from scipy.special import expit
 
 from mqlml.commands.choose_model import Chosen
-from mqlml.commands.choose_thresholds import Learned, predict_others, with_rows
+from mqlml.commands.count_nights import Learned, predict_others, with_rows
 from mqlml.config import Problem
 from mqlml.evaluation.accounts import AccountCalibration, AccountRows, evaluate_accounts
-from mqlml.evaluation.holdout import RANDOM_STATE, Evaluated
+from mqlml.evaluation.holdout import Evaluated
 from mqlml.features import build_features
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.model import LeadScorer, SigmoidCalibrator
 from mqlml.model.level import solve_shift
-from mqlml.times import DAY, column_to_microseconds, from_microseconds
-from mqlml.training import TrainingTable, assign_labels, take_leads
-from mqlml.training.snapshots import find_snapshots
+from mqlml.times import DAY, microseconds_to_column
+from mqlml.training import TrainingTable, assign_labels
+from mqlml.training.nights import find_open_on
 from mqlml.training.table import group_rows
 from mqlml.types import Floats, Labels, Mask, Rows
 
@@ -34,7 +34,7 @@ __all__ = ["calibrate_accounts", "find_accounts"]
 _EVERY = 28 * DAY
 
 _MOST = 20_000
-"""About as many leads are taken on all dates together; of a larger company, those of accounts drawn at random."""
+"""On all dates together at most about as many leads are taken; of a larger company, those of some accounts."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def calibrate_accounts(
         return None
     if isinstance(data, Journeys):
         stretches = [*_stretches(chosen, table), _held_out(fitted, table)]
-        *past, held_out = _predict(_draw_accounts(data, account, problem), data, problem, stretches, table)
+        *past, held_out = _predict(data, account, problem, stretches, table)
     else:
         past, held_out = _of_flat(data, account, chosen, evaluated, table)
     return evaluate_accounts(
@@ -125,54 +125,29 @@ def _held_out(fitted: Sequence[LeadScorer], table: TrainingTable) -> _Stretch:
     return _Stretch(fold.start, fold.end, with_rows(fitted, fold))
 
 
-def _draw_accounts(journeys: Journeys, account: pd.Series, problem: Problem) -> Journeys:
-    """The leads with an account, of as many accounts as `_MOST` allows, and what is known of them."""
-    leads = journeys.leads
-    low, high = problem.age_limits
-    expected = len(leads) * ((high - low) / _EVERY + 1)
-    drawn = account.notna().to_numpy(dtype=bool, copy=True)
-    if expected > _MOST:
-        # By the account's place among all, sorted, so that the order of the rows is no matter.
-        code, names = pd.factorize(account, sort=True)
-        rng = np.random.default_rng(RANDOM_STATE)
-        chance = rng.random(len(names) + 1)
-        drawn &= chance[code] < _MOST / expected
-    return take_leads(journeys, leads.loc[drawn, ["lead_id"]])
-
-
 def _predict(
-    drawn: Journeys,
     journeys: Journeys,
+    account: pd.Series,
     problem: Problem,
     stretches: Sequence[_Stretch],
     table: TrainingTable,
 ) -> list[_Predicted]:
-    """The open leads of the accounts drawn, every four weeks of each stretch, predicted by its models."""
-    tables = [_find_open(drawn, problem, stretch) for stretch in stretches]
-    snapshots = pd.concat(tables, ignore_index=True)
-    features = build_features(drawn, snapshots, table.plan)
-    label = assign_labels(drawn, snapshots, problem)
-    _, group = group_rows(journeys.leads, snapshots["lead_id"])
-    time = column_to_microseconds(snapshots["cutoff_time"])
-    ends = np.cumsum([len(found) for found in tables])
+    """The open leads with an account, every four weeks of each stretch, predicted by its models."""
+    moments = np.concatenate([np.arange(one.start, one.end + 1, _EVERY, dtype=np.int64) for one in stretches])
+    lead, time, _ = find_open_on(journeys, problem, moments, most=_MOST)
+    kept = account.notna().to_numpy(dtype=bool)[lead]
+    lead, time = lead[kept], time[kept]
+    ids = journeys.leads["lead_id"].iloc[lead].reset_index(drop=True)
+    snapshots = pd.DataFrame({"lead_id": ids, "cutoff_time": microseconds_to_column(time)})
+    features = build_features(journeys, snapshots, table.plan)
+    label = assign_labels(journeys, snapshots, problem)
+    _, group = group_rows(journeys.leads, ids)
     predicted = []
-    for stretch, rows in zip(stretches, np.split(np.arange(len(time)), ends[:-1]), strict=True):
+    for stretch in stretches:
+        rows = np.flatnonzero((time >= stretch.start) & (time <= stretch.end))
         raw = predict_others(stretch.learned, table, features.iloc[rows], group[rows])
         predicted.append(_Predicted(raw, label[rows], group[rows], time[rows]))
     return predicted
-
-
-def _find_open(journeys: Journeys, problem: Problem, stretch: _Stretch) -> pd.DataFrame:
-    policy = problem.snapshots.model_copy(
-        update={
-            "ages": None,
-            "every": _EVERY,
-            "from_": from_microseconds(stretch.start),
-            "until": from_microseconds(stretch.end),
-        }
-    )
-    found = find_snapshots(journeys, problem.model_copy(update={"snapshots": policy}))
-    return found.table[["lead_id", "cutoff_time"]]
 
 
 def _of_flat(

@@ -231,7 +231,7 @@ def test_training_prints_a_line(seen: dict[str, Any]) -> None:
 def test_of_a_large_company_whole_accounts_are_drawn(
     journeys: Journeys, seen: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calibrate_accounts, "_MOST", 1500)
+    monkeypatch.setattr(calibrate_accounts, "_MOST", 500)
     with watched(monkeypatch) as drawn:
         again(seen, journeys)
     some, every = units_of(drawn["held_out"]), units_of(seen["held_out"])
