@@ -77,6 +77,15 @@ def score(
             help="Write nothing if a larger share of the leads changes its label.",
         ),
     ] = None,
+    accounts: Annotated[
+        str | None,
+        typer.Option(
+            "--accounts",
+            metavar="FILE",
+            help="Also write one row per account (.parquet or .csv): how likely any of its leads converts, who is "
+            "engaged, which personas are missing.",
+        ),
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for another job on the same target instead of ending.")
     ] = False,
@@ -112,6 +121,7 @@ def score(
         changed=changed,
         exact=exact,
         max_change=max_change,
+        accounts=accounts,
         wait=wait,
         memory_limit=memory_limit,
         job_id=None if lines is None else lines.run_id,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
 
 from mqlml.commands.choose_model import FOLD_POSITIVES, Chosen
@@ -28,6 +29,7 @@ __all__ = [
     "find_window",
     "last_fold",
     "learn_from_others",
+    "predict_others",
     "read_later_nights",
     "read_recent_nights",
     "score_nights",
@@ -140,19 +142,14 @@ def score_nights(
     measure : of fit and engagement, where a label has a gate
     scored : the rows of the table with out-of-time raw scores, and these
     """
-    evaluator = _choose_evaluators(fitted, table, nights.group)
-    probability = np.empty(len(nights.time))
+    raw = predict_others(fitted, table, nights.features, nights.group)
+    probability = calibrator.predict_proba(raw)[:, 1]
     inside = np.flatnonzero(nights.time >= nights.start)
-    points = None if measure is None else np.empty((len(inside), 2))
-    for number, (model, _) in enumerate(fitted):
-        rows = np.flatnonzero(evaluator == number)
-        if not len(rows):
-            continue
-        raw = model.decision_function(nights.features.iloc[rows])
-        probability[rows] = calibrator.predict_proba(raw)[:, 1]
-        if measure is not None and points is not None:
-            places = np.flatnonzero(evaluator[inside] == number)
-            points[places] = measure(model, nights.features.iloc[inside[places]])
+    points = None
+    if measure is not None:
+        points = np.empty((len(inside), 2))
+        for model, rows in _share_rows(fitted, table, nights.group[inside]):
+            points[rows] = measure(model, nights.features.iloc[inside[rows]])
     volume = make_volume_data(
         probability[inside],
         lead=nights.lead[inside],
@@ -218,9 +215,31 @@ def find_end(time: Ints, end: int) -> int:
     return min(end, last + DAY) if end - last > max(_WEEK, 2 * pause * DAY) else end
 
 
-def _choose_evaluators(fitted: Sequence[Learned], table: TrainingTable, group: Rows) -> Rows:
-    """For each account the first model that was not fitted on it, else the first model."""
-    evaluator = np.full(len(group), -1, dtype=np.intp)
-    for number, (_, rows) in enumerate(fitted):
-        evaluator[(evaluator < 0) & ~np.isin(group, table.group[rows])] = number
-    return np.maximum(evaluator, 0)
+def predict_others(
+    fitted: Sequence[Learned], table: TrainingTable, features: pd.DataFrame, group: Rows
+) -> Floats:
+    """Raw scores of snapshots, each by the first model that was not fitted on its account, else by the first model.
+
+    Parameters
+    ----------
+    fitted : models, each with the rows of the table it was fitted on.
+    features, group : of the snapshots; ``group`` as in the table.
+    """
+    raw = np.empty(len(group))
+    for model, rows in _share_rows(fitted, table, group):
+        raw[rows] = model.decision_function(features.iloc[rows])
+    return raw
+
+
+def _share_rows(
+    fitted: Sequence[Learned], table: TrainingTable, group: Rows
+) -> Iterator[tuple[LeadScorer, Rows]]:
+    """The models that score any of these snapshots, each with those that it scores."""
+    number = np.full(len(group), -1, dtype=np.intp)
+    for place, (_, rows) in enumerate(fitted):
+        number[(number < 0) & ~np.isin(group, table.group[rows])] = place
+    number = np.maximum(number, 0)
+    for place, (model, _) in enumerate(fitted):
+        rows = np.flatnonzero(number == place)
+        if len(rows):
+            yield model, rows

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 from sklearn.base import clone
 
 from mqlml import __version__
+from mqlml.commands.calibrate_accounts import calibrate_accounts
 from mqlml.commands.check import make_table, read_data
 from mqlml.commands.choose_model import Chosen, calibrate, choose_model, find_drift, find_levels
 from mqlml.commands.choose_thresholds import (
@@ -33,6 +32,7 @@ from mqlml.commands.summarize import (
     describe_calibration,
     describe_choice,
     evaluate_over_time,
+    mark_company_mqls,
     summarize_data,
     summarize_holdout,
     warn_of_drift,
@@ -56,7 +56,7 @@ from mqlml.evaluation import (
     warn_of_slices,
 )
 from mqlml.evaluation.backtest import Measure
-from mqlml.evaluation.by_lead import ByLead, evaluate_by_lead, find_company_mqls
+from mqlml.evaluation.by_lead import ByLead, evaluate_by_lead
 from mqlml.evaluation.holdout import (
     RANDOM_STATE,
     Evaluated,
@@ -370,17 +370,9 @@ def _release(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task
         )
         for outcome in shipped.policy.outcomes
     }
-    by_lead = evaluate_by_lead(policy, evaluated, table, gate_inputs, nights, _company_mqls(task, table))
+    company_mqls = mark_company_mqls(data, table, config.problem)
+    by_lead = evaluate_by_lead(policy, evaluated, table, gate_inputs, nights, company_mqls)
     return _Release(shipped, labels, by_lead, promoted, disqualified, importance)
-
-
-def _company_mqls(task: _Task, table: TrainingTable) -> npt.NDArray[np.int8] | None:
-    """Which leads of the held-out period the company itself made MQLs; None where the data does not tell."""
-    if not isinstance(task.data, Journeys):
-        return None
-    last = table.holdout.test
-    snapshots = pd.DataFrame({"lead_id": table.lead_id, "cutoff_time": table.cutoff_time}).iloc[last]
-    return find_company_mqls(task.data, snapshots, table.label[last], task.config.problem)
 
 
 def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _Task) -> _Shipped:
@@ -457,6 +449,9 @@ def _summarize(
         signals=report_signals(task.data, table, random_state=RANDOM_STATE),
         importance=None if release is None else release.importance,
         baselines=evaluated.baselines,
+        accounts=calibrate_accounts(
+            task.data, config.problem, choices.chosen, choices.fitted, choices.calibrator, evaluated, table
+        ),
         labels={} if release is None else release.labels,
         by_lead=None if release is None else release.by_lead,
         promoted=() if release is None else release.promoted,

@@ -14,6 +14,13 @@ from pathlib import Path
 import pandas as pd
 
 from mqlml import __version__
+from mqlml.commands.accounts import (
+    AccountTable,
+    check_accounts,
+    make_accounts,
+    read_accounts,
+    write_accounts,
+)
 from mqlml.commands.check import check_rules, read_leads, require_past
 from mqlml.commands.inputs import find_cutoff, load_model, with_memory_limit
 from mqlml.commands.partitioned_table import fingerprint_file, fingerprint_values, working_in
@@ -64,6 +71,7 @@ class ScoreOptions:
     changed : write only leads whose label is another one than in ``previous``, new leads included.
     exact : write a CSV as data, not for people.
     max_change : write nothing if more than this share of the leads scored before changes its label.
+    accounts : a file that gets one row per account; see `summarize_accounts`.
     wait : wait for another job on the same target instead of ending.
     memory_limit : a size, as ``1.5GB``, in place of ``data.memory_limit``.
     job_id : the run's own text in the logs and in ``score_runs``; a new one if None.
@@ -77,6 +85,7 @@ class ScoreOptions:
     changed: bool = False
     exact: bool = False
     max_change: float | None = None
+    accounts: str | Path | None = None
     wait: bool = False
     memory_limit: str | None = None
     job_id: str | None = None
@@ -84,7 +93,7 @@ class ScoreOptions:
 
 @dataclass(frozen=True)
 class _Scored:
-    """Finished scores in files, and what the record of the run says of them."""
+    """Finished scores in files, and what the record of the run says of them; the accounts if they are asked for."""
 
     files: tuple[Path, ...]
     leads: int
@@ -93,6 +102,7 @@ class _Scored:
     rows_read: int
     quarantined: int
     newest: dt.datetime | None
+    accounts: AccountTable | None
 
 
 def score_leads(
@@ -128,6 +138,7 @@ def score_leads(
     config, target, moment = read_score_options(config_path, as_of, out, now=now, options=options)
     with progress.step("load"):
         bundle, version = load_model(config, options.model)
+    accounts = None if options.accounts is None else check_accounts(options.accounts, out, bundle)
     attributes = tuple(name for name in options.columns or () if name not in SCORE_COLUMNS)
     run = ScoringRun(config, moment, now, version, attributes=attributes)
     with target.holding(wait=options.wait):
@@ -154,7 +165,10 @@ def score_leads(
             )
             with progress.step("write"):
                 target.publish(Batch(scored.files, scored.skipped, record, whole=options.leads is None))
-    return _result(target, run, scored, record)
+                written = None
+                if accounts is not None and scored.accounts is not None:
+                    written = write_accounts(scored.accounts, accounts, style=_csv_style(config, options))
+    return replace(_result(target, run, scored, record), accounts=written)
 
 
 def read_score_options(
@@ -167,14 +181,19 @@ def read_score_options(
     require_past(config, now)
     if options.changed and options.previous is None:
         raise UsageError("--changed needs the last scores to compare with: add --previous FILE")
-    style = None if options.exact else CsvStyle(config.data.timezone)
+    if options.accounts is not None and options.leads is not None and config.data.flat is None:
+        raise UsageError("--accounts needs all open leads of an account; leave --leads out")
     target = make_target(
         expand_text(str(out), "--out"),
         config.folder,
         table=options.table,
-        options=FileOptions(options.columns, options.changed, style),
+        options=FileOptions(options.columns, options.changed, _csv_style(config, options)),
     )
     return config, target, find_cutoff(config, as_of, command="score", now=now)
+
+
+def _csv_style(config: Config, options: ScoreOptions) -> CsvStyle | None:
+    return None if options.exact else CsvStyle(config.data.timezone)
 
 
 def _score(
@@ -191,6 +210,7 @@ def _score(
             if copies is not None:
                 config = copies.copy(AROUND_EVENTS)
             journeys, ids = read_leads(config)
+        account = None if options.accounts is None else read_accounts(journeys)
         lead_ids = None if options.leads is None else read_lead_ids(config, options.leads)
         snapshots = find_open(bundle, journeys, replace(run, config=config), lead_ids)
         if copies is not None:
@@ -226,6 +246,7 @@ def _score(
         rows_read=sum(whole.rows_read.values()),
         quarantined=len(whole.quarantine),
         newest=find_newest(journeys, run.as_of),
+        accounts=None if account is None else make_accounts(files, journeys, account, bundle),
     )
 
 
@@ -234,13 +255,23 @@ def _score_flat(
 ) -> _Scored:
     with progress.step("read"):
         flat: FlatTable = exclude_leads(read_flat(run.config, options.leads), run.config)
+    account = None if options.accounts is None else read_accounts(flat)
     run = _with_previous(run, target, options, flat.leads["lead_id"], bundle.name)
     with progress.step("score"):
         table = score_flat_rows(bundle, flat, run)
     file = write_part(table, work)
     labeled = flat.leads.loc[flat.label.notna().to_numpy(), ["lead_id"]].reset_index(drop=True)
     skipped = labeled.assign(cutoff_time=pd.Timestamp(run.as_of).as_unit("us"), reason="label known already")
-    return _Scored((file,), len(table), skipped, 0, sum(flat.rows_read.values()), len(flat.quarantine), None)
+    return _Scored(
+        files=(file,),
+        leads=len(table),
+        skipped=skipped,
+        older=0,
+        rows_read=sum(flat.rows_read.values()),
+        quarantined=len(flat.quarantine),
+        newest=None,
+        accounts=None if account is None else make_accounts((file,), flat, account, bundle),
+    )
 
 
 def _with_previous(
@@ -359,8 +390,12 @@ def check_score(
         raise UsageError("--check is for journeys; a flat table is read whole by mqlml check")
     with progress.step("load"):
         bundle, version = load_model(config, options.model)
+    if options.accounts is not None:
+        check_accounts(options.accounts, out, bundle)
     with progress.step("read"), copied_tables(config, AROUND_EVENTS) as copied:
         journeys, _ = read_leads(copied)
+    if options.accounts is not None:
+        read_accounts(journeys)
     check_rules(journeys.leads, config)
     snapshots = find_open(bundle, journeys, ScoringRun(config, moment, now, version), None)
     with target.holding(wait=options.wait):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from scipy.special import expit
 
 from mqlml.commands.choose_model import Chosen
-from mqlml.config import Config
+from mqlml.config import Config, Problem
 from mqlml.evaluation import (
     CalibrationBand,
     CalibrationPeriod,
@@ -25,6 +27,7 @@ from mqlml.evaluation import (
     TriedSettings,
     evaluate_losses,
 )
+from mqlml.evaluation.by_lead import find_company_mqls
 from mqlml.evaluation.holdout import RANDOM_STATE, Evaluated, PriorAccess
 from mqlml.evaluation.metrics import log_losses
 from mqlml.evaluation.periods import Forecast
@@ -39,6 +42,7 @@ __all__ = [
     "describe_calibration",
     "describe_choice",
     "evaluate_over_time",
+    "mark_company_mqls",
     "summarize_data",
     "summarize_holdout",
     "warn_of_drift",
@@ -110,6 +114,17 @@ def describe_choice(chosen: Chosen, table: TrainingTable) -> Choice:
         trials=tuple(TriedSettings(trial.settings, trial.loss, trial.chosen) for trial in chosen.trials),
         stopped=chosen.stopped,
     )
+
+
+def mark_company_mqls(
+    data: Journeys | FlatTable, table: TrainingTable, problem: Problem
+) -> npt.NDArray[np.int8] | None:
+    """Which leads of the held-out period the company itself made MQLs; None where the data does not tell."""
+    if not isinstance(data, Journeys):
+        return None
+    last = table.holdout.test
+    snapshots = pd.DataFrame({"lead_id": table.lead_id, "cutoff_time": table.cutoff_time}).iloc[last]
+    return find_company_mqls(data, snapshots, table.label[last], problem)
 
 
 def describe_calibration(

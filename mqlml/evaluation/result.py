@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from mqlml.evaluation.accounts import AccountCalibration
 from mqlml.evaluation.ageing import LearningPoint
 from mqlml.evaluation.by_lead import ByLead
 from mqlml.evaluation.curves import CalibrationBand, Decile, FitEngagementCell
@@ -242,6 +243,8 @@ class HoldoutFindings(Result):
     """Of the held-out period, highest rank first."""
     baselines: dict[str, Baseline]
     """``base_rate``, ``points`` and ``logistic``, on the held-out period."""
+    accounts: AccountCalibration | None = None
+    """How the leads of an account combine; None without accounts, and in versions of earlier releases."""
 
 
 @dataclass(frozen=True, kw_only=True)

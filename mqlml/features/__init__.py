@@ -1,6 +1,6 @@
 """Room 2, what was known: one row of features per snapshot, from nothing recorded at or after its cutoff."""
 
-from mqlml.features.build import build_features, build_flat, plan_flat
+from mqlml.features.build import build_features, build_flat, match_personas, plan_flat
 from mqlml.features.catalogue import FAMILIES, Family, Feature, feature_name
 from mqlml.features.checks import check_own
 from mqlml.features.families.builder import EventFacts, gather_facts
@@ -22,6 +22,7 @@ __all__ = [
     "feature_name",
     "gather_facts",
     "match_exclusions",
+    "match_personas",
     "plan_features",
     "plan_flat",
 ]

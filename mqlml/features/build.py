@@ -14,11 +14,20 @@ from mqlml.errors import ContractError
 from mqlml.features.families.builder import Builder, Columns, Given, Piece, Source, features_of, lay_out
 from mqlml.features.families.flat import choose_flat, flat_pieces, flat_source
 from mqlml.features.kernels.windows import Events, SnapshotKeys, read_snapshot_keys, scan_windows
+from mqlml.features.parsers.conditions import count_met
 from mqlml.features.plan import FeaturePlan, owned_pieces
 from mqlml.features.vocabulary import read_words, respell
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.times import NEVER, column_to_microseconds
 from mqlml.types import Floats32
+
+
+def _make_source(journeys: Journeys, snapshots: pd.DataFrame) -> Source:
+    keys, position = read_snapshot_keys(snapshots, journeys.leads)
+    leads = journeys.leads.take(position)
+    created = column_to_microseconds(leads["created_at"], missing=NEVER)[keys.lead]
+    lead_row = np.where(created <= keys.cutoff, keys.lead, -1)
+    return Source(leads, journeys.history, keys, lead_row, journeys.leads, position)
 
 
 def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
@@ -48,11 +57,8 @@ def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePla
         raise ContractError(
             "this feature plan was made from a flat table; use build_flat, or plan with plan_features"
         )
-    keys, position = read_snapshot_keys(snapshots, journeys.leads)
-    leads = journeys.leads.take(position)
-    created = column_to_microseconds(leads["created_at"], missing=NEVER)[keys.lead]
-    lead_row = np.where(created <= keys.cutoff, keys.lead, -1)
-    source = Source(leads, journeys.history, keys, lead_row, journeys.leads, position)
+    source = _make_source(journeys, snapshots)
+    keys = source.keys
     owned = owned_pieces(plan)
     numbers, columns = lay_out([piece for _, piece in owned], len(snapshots))
     tasks: dict[Given, list[_Task]] = {"scan": [], "leads": [], "journeys": []}
@@ -153,6 +159,35 @@ def build_flat(flat: FlatTable, plan: FeaturePlan) -> pd.DataFrame:
     for piece, own in zip(pieces, columns, strict=True):
         piece.write(source, own)
     return _make_frame(numbers, columns, flat.leads.index)
+
+
+def match_personas(data: Journeys | FlatTable, snapshots: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
+    """Which of the plan's personas each lead is, by all that they require.
+
+    Parameters
+    ----------
+    data : the events of journeys are not read.
+    snapshots : DataFrame with ``lead_id``, and ``cutoff_time`` as for `build_features`, which a flat table ignores.
+    plan : FeaturePlan
+
+    Returns
+    -------
+    DataFrame of bool
+        A row per snapshot with its index, a column per persona; none where the plan has no personas.
+    """
+    found = pd.DataFrame(index=snapshots.index)
+    family = plan.profile if plan.flat is None else plan.flat
+    if family is None or not family.derived.personas:
+        return found
+    if isinstance(data, Journeys):
+        source = _make_source(data, snapshots)
+    else:
+        rows = pd.Index(data.leads["lead_id"]).get_indexer(pd.Index(snapshots["lead_id"]))
+        source = flat_source(data.leads.iloc[rows].reset_index(drop=True))
+    for persona in family.derived.personas:
+        met = count_met(source, persona.wanted, family.derived.parsing) == len(persona.wanted)
+        found[persona.name] = met & (source.lead_row >= 0)
+    return found
 
 
 def _make_frame(numbers: Floats32, columns: Sequence[Columns], index: pd.Index) -> pd.DataFrame:

@@ -114,7 +114,7 @@ class MergedLeads:
         ids = leads["lead_id"].to_numpy()
         for old, new in zip(self.old.tolist(), self.new.tolist(), strict=True):
             kept = next(
-                (account[lead] for lead in (new, old) if isinstance(account[lead], str)), f"merged:{ids[new]}"
+                (account[lead] for lead in (new, old) if isinstance(account[lead], str)), _shared(ids[new])
             )
             account[old] = account[new] = kept
         shared = pd.Series(account, index=leads.index, dtype="str")
@@ -123,6 +123,17 @@ class MergedLeads:
         leads = leads.copy()
         leads.insert(list(leads.columns).index("created_at") + 1, "account_id", shared)
         return leads
+
+    def named_accounts(self, leads: pd.DataFrame) -> pd.Series:
+        """The accounts that the source names; missing for leads that share one because they were merged only."""
+        account = leads.get("account_id", pd.Series(np.nan, index=leads.index, dtype="str"))
+        ids = leads["lead_id"].to_numpy()
+        return account.mask(account.isin([_shared(ids[new]) for new in self.new.tolist()]))
+
+
+def _shared(lead_id: object) -> str:
+    """The account of merged leads that have none."""
+    return f"merged:{lead_id}"
 
 
 NO_MERGES = MergedLeads(

@@ -15,7 +15,7 @@ from mqlml.features import Family
 from mqlml.features.catalogue import Unit
 from mqlml.insight import Attribution, Explanation, JourneyPaths, Personas, PointsTable, Sources
 from mqlml.journeys.quarantine import Notice, QuarantineGroup, TableCount
-from mqlml.results import Result
+from mqlml.results import Number, Result
 from mqlml.training import (
     ColumnQuestion,
     DataWarning,
@@ -27,6 +27,7 @@ from mqlml.training import (
 )
 
 __all__ = [
+    "AccountsWritten",
     "AttributeResult",
     "BacktestPeriod",
     "BacktestResult",
@@ -259,6 +260,20 @@ class BacktestResult(Result):
     """How a model ages and when to retrain, as sentences for people."""
 
 
+@dataclass(frozen=True)
+class AccountsWritten(Result):
+    """The accounts that ``score --accounts`` wrote."""
+
+    out: str
+    """The file."""
+    accounts: int
+    """Accounts with an open lead, one a row."""
+    leads_without_account: int
+    """Open leads without an account, which are in no row."""
+    expected: Number
+    """Accounts to expect of which a lead converts: the sum of their probabilities."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoreResult(Result):
     """Scores that were written."""
@@ -295,6 +310,8 @@ class ScoreResult(Result):
     """The run that made the version."""
     newest_fact: str | None
     """ISO time in UTC of the last lead created or outcome recorded before ``as_of``; None where there is none."""
+    accounts: AccountsWritten | None = None
+    """The table of accounts; None without ``--accounts``."""
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each step took."""
 

@@ -132,7 +132,13 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-def write_table(frame: pd.DataFrame, path: str | Path, *, rows_in_group: int | None = None) -> None:
+def write_table(
+    frame: pd.DataFrame,
+    path: str | Path,
+    *,
+    rows_in_group: int | None = None,
+    style: CsvStyle | None = None,
+) -> None:
     """Write a table as Parquet or CSV, by the path's suffix, without its index.
 
     The same table gives the same bytes. In a CSV, times are ISO 8601 in UTC (``2018-11-14T08:30:00Z``, with
@@ -145,6 +151,7 @@ def write_table(frame: pd.DataFrame, path: str | Path, *, rows_in_group: int | N
         Time columns must carry a time zone.
     path : path ending in ``.parquet`` or ``.csv``
     rows_in_group : rows in a row group of Parquet; pyarrow's default if None.
+    style : how a CSV is written for people; as data if None.
 
     Raises
     ------
@@ -156,7 +163,8 @@ def write_table(frame: pd.DataFrame, path: str | Path, *, rows_in_group: int | N
     if target.suffix.lower() == ".parquet":
         _replace(target, lambda file: _write_parquet(frame, file, rows_in_group))
     else:
-        _replace(target, lambda file: _write_csv(frame, file))
+        shown = frame if style is None else _for_people(frame, style)
+        _replace(target, lambda file: _write_csv(shown, file))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from mqlml.training.snapshots import calendar_grid, creation_times, exit_times, 
 from mqlml.training.table import group_rows
 from mqlml.types import Micros, Rows
 
-__all__ = ["MOST_ROWS", "WINDOW", "Nights", "build_nights"]
+__all__ = ["MOST_ROWS", "WINDOW", "Nights", "build_nights", "find_open_on"]
 
 WINDOW = 8 * 7 * DAY
 """A volume is measured on so much time: in fewer weeks too few leads reach a high threshold."""
@@ -85,7 +85,7 @@ def build_nights(
         if not len(inside):
             return None
         start, end = int(inside[0]), int(inside[-1]) + step
-    lead, time, parts = _open_on(journeys, problem, moments)
+    lead, time, parts = find_open_on(journeys, problem, moments, most=MOST_ROWS)
     if not (time >= start).any():
         return None
     ids = journeys.leads["lead_id"].iloc[lead].reset_index(drop=True)
@@ -95,16 +95,24 @@ def build_nights(
     return Nights(snapshots, features, time, codes, group, start, end, 1 / parts)
 
 
-def _open_on(journeys: Journeys, problem: Problem, moments: Micros) -> tuple[Rows, Micros, int]:
+def find_open_on(
+    journeys: Journeys, problem: Problem, moments: Micros, *, most: int
+) -> tuple[Rows, Micros, int]:
     """Rows of ``journeys.leads`` and the moments on which they are open, in order of time; and of how many equal
-    parts of all accounts this is one."""
+    parts of all accounts this is one.
+
+    Parameters
+    ----------
+    moments : ascending, in microseconds.
+    most : where there were more rows, one of several parts of the accounts stands for all.
+    """
     created, low, high = creation_times(journeys.leads), *problem.age_limits
     dated = created < NEVER
     born = np.where(dated, created, 0)
     first = np.searchsorted(moments, born + max(low, 0), side="left")
     last = np.searchsorted(moments, np.minimum(born + high, exit_times(journeys, problem)), side="right")
     count = np.where(dated, np.maximum(last - first, 0), 0)
-    parts = -(-int(count.sum()) // MOST_ROWS) or 1
+    parts = -(-int(count.sum()) // most) or 1
     if parts > 1:
         count[assign_partitions(journeys.leads, parts) != 0] = 0
     lead = np.repeat(np.arange(len(count)), count)

@@ -35,6 +35,7 @@ from mqlml.evaluation import (
     evaluate_baselines,
     evaluate_probabilities,
 )
+from mqlml.evaluation.accounts import AccountCalibration, AccountFigures
 from mqlml.render import describe_policy, describe_question, format_leak_test, render_report
 from mqlml.render.report.text import (
     caught_by_top,
@@ -287,6 +288,17 @@ def _state(data: Any, question: str) -> tuple[str, str]:
 def test_all_well_is_a_yes() -> None:
     assert {check.state for check in verdict(normal()).checks} == {"good"}
     assert verdict(normal()).title == "Yes"
+
+
+def test_accounts_stand_beside_the_percentages_of_leads() -> None:
+    figures = AccountFigures(accounts=1730, converted=51, predicted=52.9, log_loss=0.2)
+    accounts = AccountCalibration(0.0, 443, figures, figures, figures)
+    state, answer = _state(dataclasses.replace(normal(), accounts=accounts), "percentages")
+    assert state == "good"
+    assert answer.endswith(" Counted by account, 53 of 1,730 were forecast to convert, and 51 did.")
+    nobody = dataclasses.replace(accounts, all=dataclasses.replace(figures, accounts=0))
+    for without in (None, nobody):
+        assert "account" not in _state(dataclasses.replace(normal(), accounts=without), "percentages")[1]
 
 
 def test_a_warning_is_never_a_plain_yes() -> None:

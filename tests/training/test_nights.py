@@ -46,7 +46,7 @@ def test_each_night_has_the_leads_that_the_job_would_find_open(
     data = journeys(leads, outcomes=outcomes)
     asked = problem(age_limits=[f"{limit}d" for limit in limits])
     moments = moment("01-01") + DAY * np.arange(days[0], days[0] + days[1])
-    lead, time, parts = nights._open_on(data, asked, moments)
+    lead, time, parts = nights.find_open_on(data, asked, moments, most=nights.MOST_ROWS)
     found = [(data.leads["lead_id"].iloc[row], at) for row, at in zip(lead, time.tolist(), strict=True)]
     expected = [
         (number, at)
@@ -126,5 +126,5 @@ def test_of_too_many_rows_whole_accounts_stand_for_all(
 def test_a_lead_without_a_creation_time_is_open_on_no_night() -> None:
     leads = [{"lead_id": 1, "created_at": "03-01"}, {"lead_id": 2, "created_at": None}]
     moments = moment("03-02") + DAY * np.arange(3)
-    lead, _, _ = nights._open_on(journeys(leads), problem(), moments)
+    lead, _, _ = nights.find_open_on(journeys(leads), problem(), moments, most=nights.MOST_ROWS)
     assert lead.tolist() == [0, 0, 0]

@@ -192,6 +192,13 @@ def format_score(result: ScoreResult) -> str:
             f"Note: {result.older_than_learned:,} of them are over a week older than any age this version learned "
             "from; narrow problem.age_limits, or learn from older ages too (problem.snapshots)"
         )
+    if result.accounts is not None:
+        found = result.accounts
+        without = pluralize(found.leads_without_account, "open lead")
+        lines.append(
+            f"{found.out}: {pluralize(found.accounts, 'account')}, {found.expected:,.1f} of which are expected to "
+            f"convert" + (f"; {without} without an account" if found.leads_without_account else "")
+        )
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mqlml.evaluation import Comparison, Estimate, LabelEvaluation, LabelPrediction, Metrics, Promotion
+from mqlml.evaluation.accounts import AccountCalibration
 from mqlml.render.console.common import (
     _leaks,
     _notices,
@@ -56,6 +57,8 @@ def format_train(result: TrainedVersion) -> str:
             f"  Disqualified, {rule.reason}: {rule.selected:,} snapshots, {rule.converted:,} of them convert"
             for rule in result.disqualified
         ]
+    if result.accounts is not None and result.accounts.all.accounts:
+        lines.append(_accounts(result.accounts))
     gate = result.gate
     lines += [f"Note: {warning}" for warning in gate.warnings]
     if not gate.passed:
@@ -66,6 +69,18 @@ def format_train(result: TrainedVersion) -> str:
         alias = f" as {', '.join(result.aliases)}" if result.aliases else ""
         lines.append(f"Registered {result.model} version {result.version}{alias}")
     return "\n".join(lines)
+
+
+def _accounts(found: AccountCalibration) -> str:
+    every, several = found.all, found.several
+    shared = (
+        f"; leads of one account share their fate ({found.dependence:.2f} of 1)" if found.dependence else ""
+    )
+    return (
+        f"Accounts on the held-out period: {every.predicted:,.1f} of {every.accounts:,} predicted to convert, "
+        f"{every.converted:,} do; with several open leads {several.predicted:,.1f} of {several.accounts:,}, "
+        f"{several.converted:,} do{shared}"
+    )
 
 
 def _metrics(holdout: Metrics, base_rate: Estimate) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Literal
 from markupsafe import Markup
 
 from mqlml.evaluation import Baseline, CalibrationBand, CalibrationSummary, Metrics, TrainingResult, worst_of
+from mqlml.evaluation.accounts import AccountCalibration
 from mqlml.render.report.text import format_date, has_interval, mark, mark_percent, period_zone, value_of
 from mqlml.texts import format_label, format_percent, is_known, join_texts, pluralize
 from mqlml.times import parse_instant
@@ -114,7 +115,7 @@ def _whole(bands: tuple[CalibrationBand, ...]) -> tuple[float, float] | None:
     return predicted, sum(band.observed.value * band.n for band in known) / n
 
 
-def _calibration(calibration: CalibrationSummary) -> Check:
+def _calibration(calibration: CalibrationSummary, accounts: AccountCalibration | None) -> Check:
     question = "Are its percentages right?"
     places = [place for band in calibration.bands if (place := _place(band)) is not None]
     whole = _whole(calibration.bands)
@@ -147,7 +148,17 @@ def _calibration(calibration: CalibrationSummary) -> Check:
             "leads that converted changed more than chance explains."
         )
         state = "care" if state == "good" else state
-    return Check(state, question, answer)
+    return Check(state, question, answer + _accounts(accounts))
+
+
+def _accounts(accounts: AccountCalibration | None) -> Markup:
+    """How the forecasts of accounts held; nothing without accounts."""
+    if accounts is None or not accounts.all.accounts:
+        return Markup("")
+    found = accounts.all
+    return Markup(" Counted by account, {} of {} were forecast to convert, and {} did.").format(
+        mark(found.predicted, f"{found.predicted:,.0f}"), f"{found.accounts:,}", f"{found.converted:,}"
+    )
 
 
 _BASELINES = {
@@ -258,7 +269,7 @@ def verdict(result: TrainingResult) -> Verdict:
     checks = (
         _ranking(result.holdout),
         _probabilities(result.holdout),
-        _calibration(result.calibration),
+        _calibration(result.calibration, result.accounts),
         _simpler(result.baselines),
         *_delivery(result),
         *_age(result),
