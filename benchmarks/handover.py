@@ -4,9 +4,8 @@
 
 Each company is cut 90 days before its end. A version learns from what was known then, with capacities of 15 MQLs and
 4 SQLs a week; the ten weeks after are scored every night, and a lead counts on the first night on which it has the
-label. Printed: the ratio of leads a week to those ordered (median, 5% to 95% of companies), beside the same counted
-at the ages that the version learned from; how often the forecast's 90% interval holds; and how many arrived for each
-one of the eight weeks before, which is no fault of a threshold's.
+label. Printed: the ratio of leads a week to those ordered (median, 5% to 95% of companies); how often the forecast's
+90% interval holds; and how many arrived for each one of the eight weeks before, which is no fault of a threshold's.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from mqlml.journeys import Journeys
 from mqlml.journeys.read import known_by
 from mqlml.registry import Bundle
 from mqlml.simulate import simulate
-from mqlml.training import build_snapshots, open_leads
+from mqlml.training import open_leads
 
 NOW = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
 ORDERED = {"mql": 15.0, "sql": 4.0}
@@ -83,9 +82,7 @@ def evaluate(seed: int) -> list[dict[str, object]]:
         return []
     days = [cut + pd.Timedelta(days=day) for day in range(-RUN_IN, 7 * WEEKS)]
     nights = pd.concat([open_leads(whole, day.to_pydatetime(), config.problem) for day in days])
-    ages = build_snapshots(whole, config.problem).table
-    ages = ages[ages["cutoff_time"].between(days[0], days[-1])]
-    every_night, at_ages = (count_new(bundle, whole, some, cut) for some in (nights, ages))
+    every_night = count_new(bundle, whole, nights, cut)
     created = whole.leads["created_at"]
     before = created.between(cut - pd.Timedelta(weeks=8), cut).sum() / 8
     after = created.between(cut, cut + pd.Timedelta(weeks=WEEKS)).sum() / WEEKS
@@ -97,7 +94,6 @@ def evaluate(seed: int) -> list[dict[str, object]]:
             {
                 "label": name,
                 "nightly": count / ORDERED[name],
-                "at ages": at_ages[name] / ORDERED[name],
                 "arrivals": after / before,
                 "within": None if interval is None else bool(interval.low <= count <= interval.high),
             }
@@ -128,7 +124,7 @@ def main() -> None:
             file.write_text(json.dumps(found))
     frame = pd.DataFrame(rows)
     for name, group in frame.groupby("label"):
-        for what in ("nightly", "at ages", "arrivals"):
+        for what in ("nightly", "arrivals"):
             low, middle, high = np.quantile(group[what].astype(float), [0.05, 0.5, 0.95])
             print(f"{name}, {what}: {middle:.2f} ({low:.2f} to {high:.2f})")
         known = group["within"].dropna()
