@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import datetime as dt
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from mqlml.config import Config, read_config
 from mqlml.errors import ConfigError
@@ -37,6 +40,7 @@ __all__ = [
     "read_data",
     "read_leads",
     "require_past",
+    "return_memory",
 ]
 
 
@@ -72,6 +76,15 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
             return read_events(copied, *read_leads(copied))
 
 
+def return_memory() -> None:
+    """Give the system back what was freed: allocators keep most of it, and what follows would come on top."""
+    pa.default_memory_pool().release_unused()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc; other C libraries have none
+        if trim is not None:
+            trim(0)
+
+
 def read_leads(config: Config) -> tuple[Journeys, LeadIds]:
     """All tables but the events, without the leads that ``rules.exclude`` or ``data.data_as_of`` leaves out.
 
@@ -98,7 +111,9 @@ def make_table(data: Journeys | FlatTable, config: Config, progress: Progress) -
     """The training table that the config describes."""
     check_rules(data.leads, config)
     with progress.step("features"):
-        return build_table(data, config)
+        table = build_table(data, config)
+        return_memory()
+        return table
 
 
 def _over_time(table: TrainingTable, zone: str) -> tuple[BaseRatePeriod, ...]:

@@ -169,23 +169,28 @@ class LogisticBaseline(Baseline):
         self.regression_ = LogisticRegression(max_iter=2_000)
         # Sums over rows that BLAS shares out among threads end in other last digits.
         with limit_threads(1):
-            self.regression_.fit((columns - self.mean_) / self.spread_, target)
+            self.regression_.fit(self._standardize(columns), target)
 
     def _rate(self, table: pd.DataFrame) -> Floats:
-        columns = (self._expand(self.encoder_.transform(table)) - self.mean_) / self.spread_
+        columns = self._standardize(self._expand(self.encoder_.transform(table)))
         with limit_threads(1):
             probability: Floats = self.regression_.predict_proba(columns)[:, 1]
         return probability
 
+    def _standardize(self, columns: Floats) -> Floats:
+        # In place: a second design would be the largest table of a whole training.
+        columns -= self.mean_
+        columns /= self.spread_
+        return columns
+
     def _expand(self, matrix: Floats) -> Floats:
         columns: list[npt.NDArray[Any]] = []
-        compressed = compress(matrix)
         for position, name in enumerate(self.encoder_.matrix_names_):
             levels = self.encoder_.levels_.get(name)
             values = matrix[:, position]
             if levels is None:
                 missing = np.isnan(values)
-                columns.append(np.where(missing, self.medians_[position], compressed[:, position]))
+                columns.append(np.where(missing, self.medians_[position], compress(values)))
                 if self.has_missing_[position]:
                     columns.append(missing)
             else:
@@ -193,7 +198,7 @@ class LogisticBaseline(Baseline):
                 columns += [values == code for code in range(len(levels))]
                 if self.has_missing_[position]:
                     columns.append(np.isnan(values))
-        return np.column_stack(columns).astype(np.float64)
+        return np.stack(columns, axis=1, dtype=np.float64)
 
 
 class PointsBaseline(Baseline):

@@ -134,7 +134,8 @@ def fit_linear(
         rows = np.sort(rng.choice(len(matrix), _MOST_ROWS, replace=False))
         matrix, y, weight = matrix[rows], y[rows], weight[rows]
     used = weight > 0
-    matrix, y, weight = matrix[used], y[used], weight[used]
+    if not used.all():
+        matrix, y, weight = matrix[used], y[used], weight[used]
     columns = [
         _Words(len(encoder.levels_[name]) + 2) if name in encoder.levels_ else _measure(values, weight)
         for name, values in zip(encoder.matrix_names_, matrix.T, strict=True)
