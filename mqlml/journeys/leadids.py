@@ -108,8 +108,8 @@ class LeadIds:
                 low, table = self._dense
                 places = table.take(numbers - low + 1, mode="clip")
             else:  # the index keeps its table of hashes, which Arrow rebuilds for every batch of a long table
-                places = self._numbers.get_indexer(pd.Index(numbers))
-            return np.where(np.asarray(pc.is_valid(ids)), places, -1).astype(np.int32)
+                places = self._numbers.get_indexer(pd.Index(numbers)).astype(np.int32)
+            return np.where(np.asarray(pc.is_valid(ids)), places, np.int32(-1))
         return _place_in(ids, self.kept)
 
     def leave_out(self, reasons: pd.Series) -> LeadIds:
