@@ -14,9 +14,8 @@ from mqlml.features import match_exclusions
 from mqlml.journeys import FlatTable, Journeys, read_flat
 from mqlml.journeys.databases import copied_tables
 from mqlml.journeys.leadids import LeadIds
-from mqlml.journeys.people import leave_out
 from mqlml.journeys.quarantine import count_rows, group_quarantine
-from mqlml.journeys.read import known_by, read_around_events, read_events
+from mqlml.journeys.read import read_around_events, read_events
 from mqlml.policy import match_rules
 from mqlml.progress import Progress
 from mqlml.render.results import BaseRatePeriod, CheckResult, CheckWarnings, DataNeed
@@ -70,9 +69,7 @@ def read_data(config: Config, progress: Progress, *, now: dt.datetime) -> Journe
         if config.data.flat is not None:
             return exclude_leads(read_flat(config), config)
         with copied_tables(config) as copied:
-            journeys = read_events(copied, *read_leads(copied))
-        as_of = config.data.data_as_of
-        return journeys if as_of is None else known_by(journeys, as_of)
+            return read_events(copied, *read_leads(copied))
 
 
 def read_leads(config: Config) -> tuple[Journeys, LeadIds]:
@@ -83,13 +80,7 @@ def read_leads(config: Config) -> tuple[Journeys, LeadIds]:
     ContractError, ConfigError
         As reading, and as `match_exclusions`.
     """
-    journeys, ids = read_around_events(config, match_exclusions)
-    as_of = config.data.data_as_of
-    if as_of is None:
-        return journeys, ids
-    later = journeys.leads["created_at"] >= pd.Timestamp(as_of)
-    reasons = pd.Series("data.data_as_of", index=later.index, dtype="object").where(later)
-    return leave_out(known_by(journeys, as_of), reasons, kind="not_yet_known"), ids.leave_out(reasons)
+    return read_around_events(config, match_exclusions)
 
 
 def check_rules(leads: pd.DataFrame, config: Config) -> None:

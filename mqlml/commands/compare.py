@@ -172,7 +172,7 @@ def _find_later(
     since = max(_to_time(_learned_until(contender.bundle)) for contender in (champion, challenger))
     table = build_later(data, problem_of(challenger.bundle), challenger.bundle.plan, since=since)
     if table is None:
-        return _nothing(since, held_out=False)
+        return _nothing(since, challenger.bundle, data, held_out=False)
     return _Later(
         _describe(table, since),
         table,
@@ -190,7 +190,7 @@ def _find_held_out(champion: Bundle, past: PastModel, data: Journeys | FlatTable
     order = np.flatnonzero(late)
     order = order[np.argsort(times[test][order], kind="stable")]
     if len(order) == 0:
-        return _nothing(since, held_out=True)
+        return _nothing(since, champion, data, held_out=True)
     rows = test[order]
     part = replace(
         table,
@@ -213,9 +213,14 @@ def _find_held_out(champion: Bundle, past: PastModel, data: Journeys | FlatTable
     )
 
 
-def _nothing(since: int, *, held_out: bool) -> _Later:
-    at = None if since == NEVER else format_instant(from_microseconds(since))
-    return _Later(LaterSnapshots(at, None, 0, 0, held_out))
+def _nothing(since: int, bundle: Bundle, data: Journeys | FlatTable, *, held_out: bool) -> _Later:
+    if since == NEVER or not isinstance(data, Journeys):
+        at = None if since == NEVER else format_instant(from_microseconds(since))
+        return _Later(LaterSnapshots(at, None, 0, 0, None, held_out))
+    problem = problem_of(bundle)
+    known = from_microseconds(since + problem.gap + problem.horizon)
+    later = format_instant(known) if known > data.observed_until else None
+    return _Later(LaterSnapshots(format_instant(from_microseconds(since)), None, 0, 0, later, held_out))
 
 
 def _describe(table: TrainingTable, since: int, *, held_out: bool = False) -> LaterSnapshots:
@@ -224,6 +229,7 @@ def _describe(table: TrainingTable, since: int, *, held_out: bool = False) -> La
         until=format_instant(from_microseconds(int(table.time[-1]))),
         n=len(table.label),
         positives=int(table.label.sum()),
+        first_known=None,
         held_out=held_out,
     )
 
@@ -331,4 +337,5 @@ def _measure_impact(champion: Contender, challenger: Contender, task: _Task) -> 
         except PopulationError:  # nobody is open
             return None
         tables.append(found)
-    return measure_impact(*tables, as_of=format_instant(at))
+    thresholds = champion.bundle.policy.thresholds, challenger.bundle.policy.thresholds
+    return measure_impact(*tables, thresholds=thresholds, as_of=format_instant(at))

@@ -240,6 +240,9 @@ def _evaluate(
             runs=len(snapshots.runs),
             snapshots=len(snapshots.table),
             mature=len(mature),
+            first_known=format_instant(
+                from_microseconds(int(snapshots.runs[0]) + watched.problem.gap + watched.problem.horizon)
+            ),
             unknown_leads=snapshots.unknown,
             learned_from=snapshots.learned,
             converted_before=snapshots.late,

@@ -14,7 +14,7 @@ from mqlml.commands.compare import Contender, compare_contenders
 from mqlml.commands.inputs import find_store, load_model, read_moment
 from mqlml.config import Config, read_config
 from mqlml.errors import UsageError
-from mqlml.evaluation.promotion import Decision, Evidence
+from mqlml.evaluation.promotion import Evidence
 from mqlml.progress import Progress
 from mqlml.registry import (
     CHALLENGER,
@@ -28,7 +28,7 @@ from mqlml.registry import (
 )
 from mqlml.registry.holdout_log import find_user
 from mqlml.registry.promotions import Action
-from mqlml.render.version_results import ChampionResult, HistoryResult
+from mqlml.render.version_results import ChampionResult, CompareResult, HistoryResult
 from mqlml.results import to_json_safe
 from mqlml.times import format_instant, parse_instant
 
@@ -75,24 +75,42 @@ def promote_version(
         raise UsageError(
             f"{config.name} version {version.version} is the champion already; name another version"
         )
-    challenger, decision = Contender(bundle, version), None
+    challenger, compared = Contender(bundle, version), None
     found = Reason("forced", reason or "")
     if not force and history.champion is not None:
         champion = Contender(*load_model(config, f"{config.name}@{history.champion.version}"))
         data = read_data(config, progress, now=now)
         compared = compare_contenders(champion, challenger, data, config, now=now, progress=progress)
-        decision = compared.decision
-        if not decision.promote:
-            return _kept(config, version.version, history, decision)
+        if not compared.decision.promote:
+            return _kept(config, version.version, history, compared)
         text = reason or "it predicts later leads better than the champion"
         found = Reason("promoted", text, compared.evidence)
     change, notified = crown(config, version.version, history, found, now=now, progress=progress)
-    return ChampionResult(config.name, version.version, change.version, True, decision, change, notified)
+    return ChampionResult(
+        model=config.name,
+        version=version.version,
+        champion=change.version,
+        changed=True,
+        decision=None if compared is None else compared.decision,
+        change=change,
+        notified=notified,
+        later=None if compared is None else compared.later,
+        timezone=config.data.timezone,
+    )
 
 
-def _kept(config: Config, version: int, history: History, decision: Decision) -> ChampionResult:
-    champion = None if history.champion is None else history.champion.version
-    return ChampionResult(config.name, version, champion, False, decision, None, None)
+def _kept(config: Config, version: int, history: History, compared: CompareResult) -> ChampionResult:
+    return ChampionResult(
+        model=config.name,
+        version=version,
+        champion=None if history.champion is None else history.champion.version,
+        changed=False,
+        decision=compared.decision,
+        change=None,
+        notified=None,
+        later=compared.later,
+        timezone=config.data.timezone,
+    )
 
 
 def roll_back(
@@ -112,7 +130,17 @@ def roll_back(
     load_version(store, config.name, str(version))  # a version that cannot be loaded cannot score
     found = Reason("rolled_back", reason or "taken back")
     change, notified = crown(config, version, history, found, now=now, progress=progress)
-    return ChampionResult(config.name, version, change.version, True, None, change, notified)
+    return ChampionResult(
+        model=config.name,
+        version=version,
+        champion=change.version,
+        changed=True,
+        decision=None,
+        change=change,
+        notified=notified,
+        later=None,
+        timezone=config.data.timezone,
+    )
 
 
 def crown(
@@ -172,7 +200,7 @@ def _notify(config: Config, change: ChampionChange) -> str | None:
 
 
 def show_history(config_path: str | Path, *, at: str | None = None) -> HistoryResult:
-    """All changes of the champion, or those up to a moment, with the champion then.
+    """All changes of the champion, or those up to a moment, with the champion then; a date means its start.
 
     Raises
     ------
@@ -184,8 +212,20 @@ def show_history(config_path: str | Path, *, at: str | None = None) -> HistoryRe
     history = read_history(find_store(config), config.name)
     if at is None:
         champion = None if history.champion is None else history.champion.version
-        return HistoryResult(config.name, zone, None, champion, history.changes, history.moved_by_hand)
+        return HistoryResult(config.name, zone, None, champion, history.changes, (), history.moved_by_hand)
     moment = read_moment(at, zone, option="--at")
-    changes = tuple(change for change in history.changes if parse_instant(change.at, "UTC") <= moment)
+    end = _end_of_day(at, moment, zone)
+    dated = [(parse_instant(change.at, "UTC"), change) for change in history.changes]
+    changes = tuple(change for when, change in dated if when <= moment)
+    day = tuple(change for when, change in dated if moment < when < end)
     champion = changes[-1].version if changes else None
-    return HistoryResult(config.name, zone, format_instant(moment), champion, changes, None)
+    return HistoryResult(config.name, zone, format_instant(moment), champion, changes, day, None)
+
+
+def _end_of_day(at: str, moment: dt.datetime, zone: str) -> dt.datetime:
+    """When the day ends that a date without a time means; of a time, that moment."""
+    try:
+        day = dt.date.fromisoformat(at.strip())
+    except ValueError:
+        return moment
+    return parse_instant(day + dt.timedelta(days=1), zone)

@@ -46,7 +46,7 @@ class ReportOptions:
     tables : path, optional
         A folder that gets a CSV file for each table; it is made where it does not exist.
     monitoring : path, optional
-        What ``mqlml monitor --json`` printed about the version, for a section of the HTML page.
+        What ``mqlml monitor --json`` printed about the version, for a section.
     insight : bool
         Whether to read the config's tables and add what pays.
     """
@@ -87,7 +87,7 @@ def write_report(
         if scores is not None:
             open_leads = summarize_open_leads(scores, _read_sources(config, bundle.plan.features))
     insight = read_insight(config, bundle, now=now, progress=progress) if options.insight else None
-    monitored = None if options.monitoring is None else _read_monitoring(options, version)
+    monitored = None if options.monitoring is None else _read_monitoring(Path(options.monitoring), version)
     if options.format == "html":
         text = render_report(
             bundle.result,
@@ -102,6 +102,7 @@ def write_report(
             bundle.result,
             version=str(version.version),
             run_id=version.run_id,
+            monitored=monitored,
             open_leads=open_leads,
             insight=insight,
         )
@@ -121,10 +122,7 @@ def write_report(
     )
 
 
-def _read_monitoring(options: ReportOptions, version: Version) -> MonitorResult:
-    path = Path(str(options.monitoring))
-    if options.format != "html":
-        raise UsageError("--monitoring adds a section to the HTML page; leave it out, or take --format html")
+def _read_monitoring(path: Path, version: Version) -> MonitorResult:
     found = read_json(path, option="--monitoring")
     result = from_json_safe(MonitorResult, found, where=f"--monitoring {str(path)!r}")
     if (result.model, result.version) != (version.name, version.version):

@@ -61,6 +61,7 @@ class LeadIds:
     kept, aside, excluded : Arrow arrays of one type, int64 or text as it is written.
     excluded_reasons : why each of ``excluded`` is left out, in the same order.
     aliases : further ids of kept leads.
+    gone : further ids of excluded leads; None without any.
     """
 
     kept: Any
@@ -68,6 +69,7 @@ class LeadIds:
     excluded: Any = None
     excluded_reasons: tuple[str, ...] = ()
     aliases: Aliases | None = None
+    gone: Any = None
 
     @property
     def left_out(self) -> pd.DataFrame:
@@ -142,9 +144,11 @@ class LeadIds:
 
     def among_excluded(self, plain: Any) -> Mask:
         """Which ids are those of leads that a rule leaves out."""
-        if self.excluded is None:
-            return np.zeros(len(plain), dtype=bool)
-        return _place_in(plain, parse_ids(self.excluded).data) >= 0
+        found = np.zeros(len(plain), dtype=bool)
+        for ids in (self.excluded, self.gone):
+            if ids is not None:
+                found |= _place_in(plain, parse_ids(ids).data) >= 0
+        return found
 
     def resolve(self, reader: TableReader, column: str = "lead_id") -> OwnRows:
         """The leads of another table's rows. Rows without a kept lead are set aside, those of a lead that is left out
@@ -161,7 +165,8 @@ class LeadIds:
         return OwnRows(place, since)
 
     def refuse(self, reader: TableReader, column: str, strange: Mask) -> None:
-        """Set rows aside that name no lead, and leave those out whose lead is left out."""
+        """Set rows aside that name no lead, and leave those out whose lead is left out; others left out stay so."""
+        strange = strange & ~reader.ledger.left_out
         if not strange.any():
             return
         plain = reader.plain_ids(column)

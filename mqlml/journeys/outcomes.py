@@ -96,11 +96,14 @@ def read_outcomes(
     else:
         stage = _categorical(np.zeros(reader.source.table.num_rows, dtype=np.int8), [spec.stage])
     happened = reader.times("occurred_at")
+    known = reader.recorded(happened)
+    reader.leave_out_later(happened, known)
     rows = leads.resolve(reader)
+    reader.leave_out_later(rows.since)
     columns: dict[str, Any] = {
         "stage": stage,
         "occurred_at": microseconds_to_column(happened),
-        "recorded_at": microseconds_to_column(np.maximum(reader.recorded(happened), rows.since)),
+        "recorded_at": microseconds_to_column(np.maximum(known, rows.since)),
         **_further(reader),
     }
     table = reader.keep(columns)
@@ -133,15 +136,17 @@ def _read_stage_dates(reader: TableReader, leads: LeadIds, spec: Outcomes) -> pd
     recorded = reader.times("recorded_at", required=False) if reader.has("recorded_at") else None
     tables = []
     for stage, happened in dates:
-        reached = happened[usable] != MISSING_TIME
+        known = np.maximum(happened, rows.since)
+        if recorded is not None:
+            known = np.maximum(known, recorded)
+        reached = ((happened != MISSING_TIME) & (known < reader.known_before))[usable]
         when = happened[usable][reached]
-        known = when if recorded is None else np.maximum(recorded[usable][reached], when)
         table = pd.DataFrame(
             {
                 "lead_id": ids[reached].reset_index(drop=True),
                 "stage": stage,
                 "occurred_at": microseconds_to_column(when),
-                "recorded_at": microseconds_to_column(np.maximum(known, rows.since[usable][reached])),
+                "recorded_at": microseconds_to_column(known[usable][reached]),
             }
         )
         for name in further:

@@ -42,18 +42,15 @@ PHONE_NAMES = frozenset(
 
 
 @overload
-def leave_out(data: Journeys, reasons: pd.Series, *, kind: NoticeKind = "excluded") -> Journeys: ...
+def leave_out(data: Journeys, reasons: pd.Series) -> Journeys: ...
 @overload
-def leave_out(data: FlatTable, reasons: pd.Series, *, kind: NoticeKind = "excluded") -> FlatTable: ...
-def leave_out(
-    data: Journeys | FlatTable, reasons: pd.Series, *, kind: NoticeKind = "excluded"
-) -> Journeys | FlatTable:
+def leave_out(data: FlatTable, reasons: pd.Series) -> FlatTable: ...
+def leave_out(data: Journeys | FlatTable, reasons: pd.Series) -> Journeys | FlatTable:
     """The data without some leads and all their rows.
 
     Parameters
     ----------
     reasons : why each lead is left out, aligned with ``data.leads``; missing for those that stay.
-    kind : of the notice that tells of it.
 
     Raises
     ------
@@ -63,7 +60,7 @@ def leave_out(
     out = reasons.notna().to_numpy()
     if not out.any():
         return data
-    notices = (*data.notices, *count_exclusions(reasons, kind))
+    notices = (*data.notices, *count_exclusions(reasons))
     if isinstance(data, FlatTable):
         return replace(
             data,

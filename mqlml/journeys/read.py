@@ -6,7 +6,6 @@ come first, since a row of another table counts only if its lead is known.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,17 +33,16 @@ from mqlml.journeys.leadids import Aliases, LeadIds, OwnIds
 from mqlml.journeys.outcomes import read_outcomes
 from mqlml.journeys.parse import parse_ids
 from mqlml.journeys.people import count_exclusions, find_duplicates
-from mqlml.journeys.quarantine import Notice, empty_quarantine
+from mqlml.journeys.quarantine import Notice, NoticeKind, empty_quarantine
 from mqlml.journeys.sources import read_source
 from mqlml.journeys.tables import DUPLICATE, TableReader, later_duplicates, missing_column, read_table
-from mqlml.times import MISSING_TIME, NEVER, column_to_microseconds, microseconds_to_column, to_microseconds
+from mqlml.times import MISSING_TIME, column_to_microseconds, microseconds_to_column
 from mqlml.types import Mask, Micros
 
 __all__ = [
     "LeadIds",
     "add_events",
     "finish_events",
-    "known_by",
     "parse_events",
     "read_around_events",
     "read_events",
@@ -126,10 +124,13 @@ class ParsedEvents:
 def parse_events(reader: TableReader, leads: LeadIds) -> ParsedEvents:
     """Parse all columns of events; what is wrong with a row goes to the reader's ledger."""
     happened = reader.times("occurred_at")
+    known = reader.recorded(happened)
+    reader.leave_out_later(happened, known)
     rows = leads.resolve(reader)
+    reader.leave_out_later(rows.since)
     columns: dict[str, Any] = {
         "occurred_at": happened,
-        "recorded_at": np.maximum(reader.recorded(happened), rows.since),
+        "recorded_at": np.maximum(known, rows.since),
         "action": reader.words("action", required=True),
     }
     for word in EVENT_WORDS:
@@ -145,7 +146,7 @@ def _read_events(reader: TableReader, leads: LeadIds) -> tuple[pd.DataFrame, npt
     """The good rows without ``lead_id``, and the place of each one's lead."""
     parsed = parse_events(reader, leads)
     if parsed.event_ids is not None:
-        repeated = later_duplicates(parsed.event_ids, ~reader.ledger.bad)
+        repeated = later_duplicates(parsed.event_ids, reader.ledger.usable)
         reader.refuse(repeated, "event_id", DUPLICATE)
     columns = {
         name: microseconds_to_column(values) if name in TIMES else values
@@ -162,14 +163,18 @@ def _read_history(reader: TableReader, leads: LeadIds) -> pd.DataFrame:
         else np.full(len(since), MISSING_TIME)
     )
     reader.refuse((until != MISSING_TIME) & (until < since), "valid_to", "valid_to is before valid_from")
+    known = reader.recorded(since)
+    reader.leave_out_later(since, known)
+    field, value = reader.words("field", required=True), reader.text("value")
+    rows = leads.resolve(reader)
+    reader.leave_out_later(rows.since)
     columns = {
-        "field": reader.words("field", required=True),
-        "value": reader.text("value"),
+        "field": field,
+        "value": value,
         "valid_from": microseconds_to_column(since),
         "valid_to": microseconds_to_column(until),
-        "recorded_at": microseconds_to_column(reader.recorded(since)),
+        "recorded_at": microseconds_to_column(np.maximum(known, rows.since)),
     }
-    rows = leads.resolve(reader)
     table = reader.keep(columns)
     table.insert(0, "lead_id", leads.column(rows.place, reader))
     return table
@@ -177,12 +182,14 @@ def _read_history(reader: TableReader, leads: LeadIds) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Merges:
-    """Merges of two leads that are there, and the ids of leads that are gone, merged into one that is."""
+    """Merges of two leads that are there; ids of leads that are gone, merged into one that is there, or (``gone``)
+    into one that is left out."""
 
     old: list[int]
     new: list[int]
     at: list[int]
     aliases: Aliases
+    gone: Any
 
 
 def _read_merges(reader: TableReader, leads: LeadIds) -> _Merges:
@@ -191,15 +198,27 @@ def _read_merges(reader: TableReader, leads: LeadIds) -> _Merges:
     gone = old.strange & ~leads.among_excluded(reader.plain_ids("from"))
     reader.leave_out(old.strange & ~gone)
     if new.strange.any():
-        _follow(reader, gone, new, at)
+        _follow(reader, gone, new, at, leads.among_excluded(reader.plain_ids("into")))
     leads.refuse(reader, "into", new.strange & (new.place < 0))
+    ids = reader.plain_ids("from")
+    into_excluded = ids.filter(pa.array(gone & reader.ledger.left_out & ~reader.ledger.bad))
+    # A lead that is gone keeps its place whenever it was merged: its rows are known from then on.
     there, gone = reader.ledger.usable & (old.place >= 0), reader.ledger.usable & gone
-    aliases = Aliases(reader.plain_ids("from").filter(pa.array(gone)), new.place[gone], at[gone])
-    return _Merges(old.place[there].tolist(), new.place[there].tolist(), at[there].tolist(), aliases)
+    there &= at < reader.known_before
+    return _Merges(
+        old=old.place[there].tolist(),
+        new=new.place[there].tolist(),
+        at=at[there].tolist(),
+        aliases=Aliases(ids.filter(pa.array(gone)), new.place[gone], at[gone]),
+        gone=into_excluded if len(into_excluded) else None,
+    )
 
 
-def _follow(reader: TableReader, gone: Mask, new: OwnIds, at: Micros) -> None:
-    """Lead merges into a lead that is gone, too, on to the one that it went into in turn."""
+def _follow(reader: TableReader, gone: Mask, new: OwnIds, at: Micros, into_excluded: Mask) -> None:
+    """Lead merges into a lead that is gone, too, on to the one that it went into in turn.
+
+    Where that one is left out (``into_excluded``), so is the merge.
+    """
     names, targets = (reader.plain_ids(column).to_pylist() for column in ("from", "into"))
     onward = {names[row]: row for row in np.flatnonzero(gone)[::-1].tolist()}
     for row in np.flatnonzero(new.strange).tolist():
@@ -209,6 +228,7 @@ def _follow(reader: TableReader, gone: Mask, new: OwnIds, at: Micros) -> None:
             step = onward[targets[step]]
             at[row] = max(at[row], at[step])
         new.place[row] = new.place[step]
+        reader.ledger.left_out[row] |= into_excluded[step]
 
 
 def read_journeys(config: Config) -> Journeys:
@@ -274,6 +294,12 @@ def read_around_events(
     ----------
     exclude : says why leads are left out with all their rows, missing for those that stay.
 
+    Notes
+    -----
+    With ``data.data_as_of``, rows that had not happened or were not recorded by then, leads that came in later and
+    later merges are left out, as if the export were of that moment. An attribute of a lead has no time of recording
+    and stays as it is now; what changes belongs into ``history``.
+
     Returns
     -------
     Journeys without events, and the ids by which those are matched.
@@ -293,19 +319,22 @@ def read_around_events(
     leads, ids = _read_leads(reader)
     close(reader)
     notices = [*reader.notices]
-    reasons = None if exclude is None else exclude(leads, config)
-    if reasons is not None and reasons.notna().any():
-        out = reasons.notna().to_numpy()
-        leads, ids = leads[~out].reset_index(drop=True), ids.leave_out(reasons)
-        notices += count_exclusions(reasons)
+    if exclude is not None:
+        leads, ids, told = _leave_out(leads, ids, exclude(leads, config), "excluded")
+        notices += told
+    if data.data_as_of is not None:
+        later = leads["created_at"] >= pd.Timestamp(data.data_as_of)
+        reasons = pd.Series("data.data_as_of", index=leads.index, dtype="object").where(later)
+        leads, ids, told = _leave_out(leads, ids, reasons, "not_yet_known")
+        notices += told
     merges = None
     if data.merges is not None:
         reader = read_table("merges", data.merges, config)
         merges = _read_merges(reader, ids)
-        ids = replace(ids, aliases=merges.aliases)
+        ids = replace(ids, aliases=merges.aliases, gone=merges.gone)
         close(reader)
-    merged, told = _merge(leads, merges, config)
-    notices += told
+    merged, told_of_merges = _merge(leads, merges, config)
+    notices += told_of_merges
     events, history = (empty_table(name, leads["lead_id"].dtype) for name in ("events", "history"))
     spec = data.outcomes
     given = ("stage", "occurred_at") if spec.stage_dates else ("stage",) if spec.stage else ()
@@ -331,6 +360,15 @@ def read_around_events(
     return journeys, ids
 
 
+def _leave_out(
+    leads: pd.DataFrame, ids: LeadIds, reasons: pd.Series, kind: NoticeKind
+) -> tuple[pd.DataFrame, LeadIds, tuple[Notice, ...]]:
+    out = reasons.notna().to_numpy()
+    if not out.any():
+        return leads, ids, ()
+    return leads[~out].reset_index(drop=True), ids.leave_out(reasons), count_exclusions(reasons, kind)
+
+
 def _merge(leads: pd.DataFrame, merges: _Merges | None, config: Config) -> tuple[MergedLeads, list[Notice]]:
     """The merges that the config's table holds, and those of duplicates if it asks for them; what to tell people."""
     old, new, at, notices = [], [], [], []
@@ -350,25 +388,6 @@ def _merge(leads: pd.DataFrame, merges: _Merges | None, config: Config) -> tuple
         # Just before its creation, or the newer lead would be open at that very moment.
         at += (column_to_microseconds(leads["created_at"])[found.newer] - 1).tolist()
     return chain_merges(old, new, at), notices
-
-
-def known_by(journeys: Journeys, moment: dt.datetime) -> Journeys:
-    """The journeys without the rows that had not happened or were not recorded by a moment; leads stay.
-
-    An attribute of a lead has no time of recording and stays as it is now; what changes belongs into ``history``.
-    """
-    at = to_microseconds(moment)
-
-    def known(table: pd.DataFrame, happened: str) -> pd.DataFrame:
-        times = (column_to_microseconds(table[name], missing=NEVER) for name in (happened, "recorded_at"))
-        return table[np.maximum(*times) < at].reset_index(drop=True)
-
-    return replace(
-        journeys,
-        events=known(journeys.events, "occurred_at"),
-        outcomes=known(journeys.outcomes, "occurred_at"),
-        history=known(journeys.history, "valid_from"),
-    )
 
 
 def read_events(config: Config, journeys: Journeys, leads: LeadIds) -> Journeys:

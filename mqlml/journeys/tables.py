@@ -30,8 +30,8 @@ from mqlml.journeys.parse import (
 from mqlml.journeys.quarantine import Ledger, Notice
 from mqlml.journeys.sources import Source, read_source
 from mqlml.journeys.times import OUT_OF_RANGE, guess_format, guess_unit, parse_times
-from mqlml.times import MISSING_TIME
-from mqlml.types import Mask, Rows
+from mqlml.times import MISSING_TIME, NEVER, to_microseconds
+from mqlml.types import Mask, Micros, Rows
 
 __all__ = [
     "DUPLICATE",
@@ -265,6 +265,7 @@ class TableReader:
     Attributes
     ----------
     notices : what to tell people about it.
+    known_before : ``data.data_as_of`` in microseconds, or `NEVER`; what was known only later is left out.
     """
 
     def __init__(
@@ -279,6 +280,8 @@ class TableReader:
     ) -> None:
         self.name, self.spec, self.where = name, spec, where or f"data.{name}"
         self.zone = config.data.zone
+        as_of = config.data.data_as_of
+        self.known_before = NEVER if as_of is None else to_microseconds(as_of)
         self.missing = tuple(config.data.missing)
         self.source = source
         self.ledger = Ledger(name, source)
@@ -302,6 +305,11 @@ class TableReader:
     def leave_out(self, mask: Mask) -> None:
         """Leave rows out that nothing is wrong with."""
         self.ledger.left_out |= mask
+
+    def leave_out_later(self, *times: Micros) -> None:
+        """Leave out the rows of which one of these times is not before ``data.data_as_of``."""
+        for moment in times:
+            self.leave_out(moment >= self.known_before)
 
     def _enter(self, column: str, parsed: Parsed, *, required: bool, remedy: str = "") -> None:
         if required:

@@ -39,6 +39,8 @@ class ScoredPeriod(Result):
     """Snapshots of these runs."""
     mature: int
     """Those of them whose outcome is known."""
+    first_known: str
+    """ISO time at which the outcomes of the first run are known."""
     unknown_leads: int
     """Snapshots left out because their lead is not in the data."""
     learned_from: int

@@ -45,6 +45,8 @@ class LaterSnapshots(Result):
     """Snapshots."""
     positives: int
     """Of these, those that convert."""
+    first_known: str | None
+    """ISO time at which the first outcome from ``since`` on will be known; None where one is, or nobody was open."""
     held_out: bool
     """Whether the challenger is represented by its model of the past, on the period held out from that: there is no
     later data yet when it has just been trained."""
@@ -92,6 +94,10 @@ class ChampionResult(Result):
     """The entry in the history; None if nothing changed."""
     notified: str | None
     """What went wrong with ``promotion.notify``; None if it ran, or none is set."""
+    later: LaterSnapshots | None
+    """What the two were compared on; None where the rule was not asked."""
+    timezone: str
+    """``data.timezone``, in which times are shown to people."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,8 @@ class HistoryResult(Result):
     """The champion at that time, or now; None if there was none."""
     changes: tuple[ChampionChange, ...]
     """Up to that time, oldest first."""
+    changed_that_day: tuple[ChampionChange, ...]
+    """Where a date without a time was asked for, which means its start: the changes of that day."""
     moved_by_hand: int | None
     """The version that the alias ``champion`` means, where that is not the last one of the history; else None."""
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from mqlml.commands.check import read_data
 from mqlml.commands.inputs import find_cutoff
@@ -112,3 +114,137 @@ def test_nobody_is_scored_at_a_moment_of_which_nothing_is_read(tmp_path: Path) -
     assert find_cutoff(config, "2026-02-15", command="score", now=NOW).day == 15
     with pytest.raises(UsageError, match=r"--as-of must not come after data\.data_as_of"):
         find_cutoff(config, "2026-02-16", command="score", now=NOW)
+
+
+DAY = 15
+"""The day of which history is read."""
+
+HERE, GONE = ("1", "2", "3", "4"), ("8", "9")
+DAYS = st.integers(1, 30)
+KNOWN = st.one_of(st.none(), DAYS)
+
+
+def _rows(draw: Any, *columns: st.SearchStrategy[Any], most: int = 6) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = draw(st.lists(st.tuples(*columns), max_size=most))
+    return found
+
+
+@st.composite
+def exports(draw: Any) -> dict[str, list[tuple[Any, ...]]]:
+    """Tables of four leads, and rows and merges of two that are gone; days as numbers, recorded late or not said."""
+    lead = st.sampled_from(HERE + GONE)
+    merges = [(old, into, day) for old, into, day in _rows(draw, st.sampled_from(HERE), lead, DAYS, most=3)]
+    # Every lead that is gone went into one that comes before it in this order, so that no circle is closed.
+    merges += [
+        ("9", draw(st.sampled_from((*HERE, "8"))), draw(DAYS)),
+        ("8", draw(st.sampled_from(HERE)), draw(DAYS)),
+    ]
+    mail = st.sampled_from(("a@x.com", "b@x.com", ""))
+    return {
+        "leads": [("1", 1, draw(mail)), *((name, draw(DAYS), draw(mail)) for name in HERE[1:])],
+        "events": _rows(draw, lead, DAYS, KNOWN, st.sampled_from(("visit", "call"))),
+        "outcomes": _rows(draw, lead, DAYS, KNOWN, st.just("closed_won"), most=3),
+        "history": _rows(draw, lead, DAYS, KNOWN, st.just("size"), st.sampled_from(("5", "6")), most=3),
+        "merges": merges,
+    }
+
+
+def export_of_that_day(tables: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
+    """Row by row, what an export made as `DAY` began would have held; of a lead that is gone now, if its merge is."""
+    there = {row[0] for row in tables["leads"] if row[1] < DAY}
+
+    def whose(name: str, since: int) -> tuple[str, int]:
+        while name in GONE:
+            name, day = next(row[1:] for row in tables["merges"] if row[0] == name)
+            since = max(since, day)
+        return name, since
+
+    def known(name: str, *days: int | None) -> bool:
+        lead, since = whose(name, 0)
+        return lead in there and max(since, *(day or 0 for day in days)) < DAY
+
+    kept = {
+        name: [row for row in tables[name] if known(row[0], row[1], row[2])]
+        for name in ("events", "outcomes", "history")
+    }
+    leads = [row for row in tables["leads"] if row[1] < DAY]
+    merges = [row for row in tables["merges"] if known(row[0], row[2]) and known(row[1], row[2])]
+    return {"leads": leads, **kept, "merges": merges}
+
+
+def read_tables(folder: Path, tables: dict[str, list[tuple[Any, ...]]], **data: Any) -> Journeys:
+    heads = {
+        "leads": "lead_id,created_at,email",
+        "events": "lead_id,occurred_at,recorded_at,action",
+        "outcomes": "lead_id,occurred_at,recorded_at,stage",
+        "history": "lead_id,valid_from,recorded_at,field,value",
+        "merges": "from,into,at",
+    }
+    folder.mkdir(exist_ok=True)
+    # A row that says nothing, so that no table is empty: of the first lead, on its first day.
+    first = {
+        "events": ("1", 1, 1, "first"),
+        "outcomes": ("1", 1, 1, "mql"),
+        "history": ("1", 1, 1, "size", "4"),
+        "merges": ("0", "1", 1),
+    }
+    for name, rows in tables.items():
+        lines = [heads[name]]
+        for row in (*((first[name],) if name in first else ()), *rows):
+            lines.append(
+                ",".join(
+                    "" if value is None else f"2026-01-{value:02d}" if isinstance(value, int) else value
+                    for value in row
+                )
+            )
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    settings: dict[str, Any] = {name: {"path": f"{name}.csv"} for name in tables}
+    settings["leads"]["duplicates"] = "merge"
+    values = {"name": "leads", "data": {**settings, "observed_until": f"2026-01-{DAY}", **data}}
+    found = read_data(make_config(values, folder=folder), Silent(), now=NOW)
+    assert isinstance(found, Journeys)
+    return found
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tables=exports())
+@example(
+    tables={
+        "leads": [("1", 1, ""), ("3", DAY, "")],
+        "events": [("9", 2, None, "call"), ("8", 3, DAY, "call")],
+        "outcomes": [],
+        "history": [],
+        "merges": [("1", "9", 1), ("9", "8", 2), ("8", "3", 1)],
+    }
+)
+def test_reading_as_of_a_day_gives_what_an_export_of_that_day_would_have_held(
+    tmp_path: Path, tables: dict[str, list[tuple[Any, ...]]]
+) -> None:
+    found = read_tables(tmp_path / "now", tables, data_as_of=f"2026-01-{DAY}")
+    then = read_tables(tmp_path / "then", export_of_that_day(tables))
+    for name in ("leads", "events", "outcomes", "history"):
+        left, right = (getattr(data, name).astype("str") for data in (found, then))
+        pd.testing.assert_frame_equal(left, right, obj=name)
+    assert found.quarantine.empty
+    assert [notice for notice in found.notices if notice.kind != "not_yet_known"] == list(then.notices)
+    for column in ("old", "new", "at", "direct"):
+        assert getattr(found.merged, column).tolist() == getattr(then.merged, column).tolist()
+
+
+def test_a_merge_of_a_later_day_joins_nobody_before_it(tmp_path: Path) -> None:
+    tables: dict[str, list[tuple[Any, ...]]] = {
+        "leads": [("1", 1, ""), ("2", 2, "")],
+        "events": [("2", 3, None, "call")],
+        "outcomes": [("2", 5, None, "closed_won")],
+        "history": [("9", 4, None, "size", "7")],
+        "merges": [("2", "1", DAY), ("9", "1", DAY)],
+    }
+    before = read_tables(tmp_path, tables, data_as_of=f"2026-01-{DAY}")
+    assert len(before.merged) == 0
+    assert "account_id" not in before.leads
+    assert before.history["value"].tolist() == ["4"]
+    after = read_tables(tmp_path, tables, data_as_of=f"2026-01-{DAY + 1}", observed_until=f"2026-01-{DAY}")
+    assert len(after.merged) == 1
+    assert len(set(after.leads["account_id"])) == 1
+    assert after.history["value"].tolist() == ["4", "7"]
+    assert after.history["recorded_at"].dt.day.tolist() == [1, DAY], "lead 1 has its size since the merge"

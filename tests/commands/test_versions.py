@@ -19,6 +19,7 @@ from mqlml.errors import PromotionConflict, UsageError
 from mqlml.progress import Silent
 from mqlml.registry import find_version, make_store
 from mqlml.render import format_champion, format_compare, format_history, format_reproduce, format_retrain
+from mqlml.render.report.against import SAME_PROBABILITY
 from mqlml.results import to_json_safe
 from tests.bad_input.front_door import Desk
 from tests.bad_input.worlds import journeys_company
@@ -93,7 +94,25 @@ def test_without_later_outcomes_it_says_that_there_are_none(desk: Desk) -> None:
     found = compare_versions(config_of(desk), now=NOW, progress=Silent())
     assert (found.later.n, found.comparison, found.decision.promote) == (0, None, False)
     assert [reason.kind for reason in found.decision.reasons] == ["nothing_to_compare"]
+    assert found.later.first_known == "2024-03-03", "a horizon of a week after the end of the data"
     assert "no later snapshots to compare on" in format_compare(found)
+    assert "; the first is known on 2024-03-03" in format_compare(found)
+    kept = promote_version(config_of(desk), now=NOW, progress=Silent())
+    assert "the first of them is known on 2024-03-03; then compare again" in format_champion(kept)
+
+
+def test_leads_that_only_another_threshold_moves_are_told_as_such(desk: Desk) -> None:
+    lower = {"mql": {"policy": "fixed", "value": 0.01}, "sql": {"policy": "fixed", "value": 0.02}}
+    known_until(desk, EARLY, labels=lower)
+    third = train_version(desk.path("mqlml.yml"), now=NOW, progress=Silent())
+    found = compare_versions(config_of(desk), "2", str(third.version), now=NOW, progress=Silent())
+    assert found.impact is not None
+    assert found.impact.thresholds["mql"][1] == 0.01 < found.impact.thresholds["mql"][0]
+    assert {max(map(abs, lead.points.values())) for lead in found.impact.leads} == {0.0}
+    text = format_compare(found)
+    assert f"thresholds of the two: MQL from {found.impact.thresholds['mql'][0]:.1%} and 1.0%" in text
+    assert f"to SQL: {SAME_PROBABILITY}" in text
+    assert "+0.00" not in text
 
 
 def test_a_version_is_not_compared_with_itself_or_with_another_question(desk: Desk) -> None:
@@ -135,7 +154,16 @@ def test_promote_roll_back_and_look_back(desk: Desk) -> None:
     text = format_history(history)
     assert "rolled back by" in text
     assert "too many MQLs" in text
-    assert "version 2 was the champion" in format_history(show_history(config_of(desk), at="2024-04-07"))
+    day = show_history(config_of(desk), at="2024-04-07")
+    assert [change.version for change in day.changed_that_day] == [1]
+    text = format_history(day)
+    assert "When 2024-04-07 began, version 2 was the champion of leads. Changed that day:" in text
+    assert text.splitlines()[-1].startswith(
+        "  2024-04-07T08:00:00Z  version 1 (before: version 2), rolled back"
+    )
+    moment = show_history(config_of(desk), at="2024-04-07T07:59:59")
+    assert (moment.champion, moment.changed_that_day) == (2, ())
+    assert "On 2024-04-07T07:59:59Z, version 2 was the champion of leads" in format_history(moment)
 
 
 def test_a_better_challenger_is_promoted_with_its_evidence_and_told_of(

@@ -140,6 +140,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "other lines": ({"events.csv": MESSY.replace("\n", "\r\n", 9)}, {}),
     "latin": ({"events.csv": MESSY.replace("demo", "d\xe9mo").encode("latin-1")},
               {"events": {"path": "events.csv", "encoding": "latin-1"}}),
+    "known on a day": ({"events.csv": MESSY}, {"data_as_of": "2024-01-06", "observed_until": "2024-01-06"}),
     "many files": ({"events/b.csv": MESSY, "events/a.csv": MESSY.replace("e", "E", 3).replace("E", "e", 3),
                     "events/c/d.csv": MESSY.replace("e1", "e9")}, {"events": {"path": "events"}}),
     "sql": ({"raw.csv": MESSY.replace("e5,9,2024-01-05\n", "").replace(",too many", "")},

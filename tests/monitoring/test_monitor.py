@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from mqlml.progress import Silent
 from mqlml.registry.store import connected
 from mqlml.render.console.monitor import format_monitor
 from mqlml.results import from_json_safe, to_json_safe
+from mqlml.texts import format_percent
 from tests.monitoring.company import NOW, TRAINED_UNTIL, make_watched, write_company
 
 WEEKS = [TRAINED_UNTIL + pd.Timedelta(7 * week, "D") for week in range(9)]
@@ -80,6 +83,12 @@ def test_nothing_recorded_later_changes_the_result(quiet: Path, tmp_path: Path) 
 def test_the_outcomes_decide_once_they_are_known(quiet: Path) -> None:
     early = monitor(quiet, "2025-04-25")
     assert early.realized is None
+    assert "no outcome is known yet, the first on 2025-05-01" in format_monitor(early)
+    assert early.estimated is not None
+    share = early.estimated.labels["sql"].precision
+    assert share is not None
+    low, high = format_percent(share.low), format_percent(share.high)
+    assert f"{format_percent(share.value)} ({low} to {high})" in format_monitor(early)
     assert early.estimated is not None
     later = monitor(quiet, "2025-10-01")
     assert later.realized is not None
@@ -138,6 +147,11 @@ def test_the_command_prints_one_object_and_fails_where_asked(
     assert ended.value.code == 0
 
 
+def words_of(section: str) -> list[str]:
+    """The words and numbers of a section of the page or of the Markdown report, without tags and marks."""
+    return re.sub(r"<[^>]*>|---|^- |^#+ |[|*\\]", " ", html.unescape(section), flags=re.MULTILINE).split()
+
+
 def test_the_report_has_a_section_on_what_was_found(
     broken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,6 +167,23 @@ def test_the_report_has_a_section_on_what_was_found(
     assert "Stop, as of 20 May 2025." in text
     assert 'href="#monitoring"' in text
     assert "hardly any lead has this signal any more (0% of leads," in text
+    written = tmp_path / "report.md"
+    with pytest.raises(SystemExit):
+        main(
+            [
+                *report[:3],
+                "--out",
+                str(written),
+                "--format",
+                "md",
+                "--monitoring",
+                str(tmp_path / "found.json"),
+            ]
+        )
+    page_says = words_of(text.partition('<h2 id="monitoring-title">')[2].partition("</section>")[0])
+    text_says = words_of(written.read_text(encoding="utf-8").partition("## Is it")[2].partition("\n## ")[0])
+    assert page_says == ["Is", "it", *text_says]
+    assert len([word for word in text_says if any(map(str.isdigit, word))]) > 60
     other = json.loads((tmp_path / "found.json").read_text(encoding="utf-8")) | {"version": 7}
     (tmp_path / "other.json").write_text(json.dumps(other), encoding="utf-8")
     with pytest.raises(SystemExit) as ended:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -57,14 +58,30 @@ class Impact(Result):
     """Of these, those with another label."""
     by_one_only: int
     """Leads that only one of the versions scores, since their age limits or outcomes differ."""
+    thresholds: dict[str, tuple[float, float]]
+    """By label that both have: the probability from which a lead has it, the champion's and the challenger's; the
+    lowest one where teams differ."""
     moves: tuple[LabelMove, ...]
     """By pair of labels, most leads first."""
     leads: tuple[ChangedLead, ...]
     """The twenty whose probability changes most."""
 
 
-def measure_impact(champion: pd.DataFrame, challenger: pd.DataFrame, *, as_of: str) -> Impact:
-    """Compare the scores of two versions, as by `mqlml.scoring.score`, lead by lead."""
+def measure_impact(
+    champion: pd.DataFrame,
+    challenger: pd.DataFrame,
+    *,
+    thresholds: tuple[Mapping[str, float], Mapping[str, float]],
+    as_of: str,
+) -> Impact:
+    """Compare the scores of two versions, as by `mqlml.scoring.score`, lead by lead.
+
+    Parameters
+    ----------
+    champion, challenger : their scores
+    thresholds : theirs, by label, lowest first
+    as_of : ISO time at which the leads are open
+    """
     both = champion.merge(challenger, on="lead_id", suffixes=("_a", "_b"), validate="one_to_one")
     changed = both[both["label_a"] != both["label_b"]].copy()
     for part in _PARTS:
@@ -80,6 +97,11 @@ def measure_impact(champion: pd.DataFrame, challenger: pd.DataFrame, *, as_of: s
         open_leads=len(both),
         changed=len(changed),
         by_one_only=len(champion) + len(challenger) - 2 * len(both),
+        thresholds={
+            label: (value, thresholds[1][label])
+            for label, value in thresholds[0].items()
+            if label in thresholds[1]
+        },
         moves=tuple(sorted(moves, key=lambda move: -move.leads)),
         leads=tuple(
             ChangedLead(

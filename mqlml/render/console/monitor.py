@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from mqlml.evaluation import Estimate
 from mqlml.monitoring import MonitorResult
+from mqlml.monitoring.drift import PSI_SHIFT
 from mqlml.monitoring.realized import RealizedGroup
 from mqlml.render.console.common import columns, local_day, ranged
 from mqlml.render.monitoring import describe_reason, describe_verdict, format_evidence
@@ -42,8 +44,8 @@ def _inputs(result: MonitorResult) -> list[str]:
     lines = [
         f"Leads: {volume.new_leads:,} new in the last week ({volume.new_leads_before:.0f} a week before, "
         f"{volume.low:.0f} to {volume.high:.0f}), {volume.open_leads:,} open",
-        f"Mean probability: {format_percent(score.mean)} ({format_percent(score.mean_before)} before); stability of "
-        f"the score {score.stability.value:.2f}",
+        f"Mean probability: {format_percent(score.mean)} ({format_percent(score.mean_before)} before); stability "
+        f"index {score.stability.value:.2f} (above {PSI_SHIFT:g} is a shift)",
     ]
     shifted = [one for one in result.inputs.signals if one.stability.shifted]
     if not shifted:
@@ -74,10 +76,16 @@ def _estimated(result: MonitorResult) -> list[str]:
     ]
     rows = [("", "leads", "convert")]
     rows += [
-        (format_label(name), f"{label.leads:,}", ranged(label.precision, 2))
+        (format_label(name), f"{label.leads:,}", _share(label.precision))
         for name, label in found.labels.items()
     ]
     return [*lines, *columns(rows)]
+
+
+def _share(found: Estimate | None) -> str:
+    if found is None:
+        return "-"
+    return f"{format_percent(found.value)} ({format_percent(found.low)} to {format_percent(found.high)})"
 
 
 def _group(name: str, group: RealizedGroup) -> tuple[str, ...]:
@@ -89,7 +97,8 @@ def _group(name: str, group: RealizedGroup) -> tuple[str, ...]:
 def _realized(result: MonitorResult) -> list[str]:
     found = result.realized
     if found is None:
-        return ["Realized: no outcome is known yet"]
+        first = local_day(result.scored.first_known, result.timezone)
+        return [f"Realized: no outcome is known yet, the first on {first}"]
     rows = [("Realized", "snapshots", "predicted", "observed", "within range"), _group("all", found.total)]
     rows += [_group(format_label(name), group) for name, group in found.labels.items()]
     lines = [row.removeprefix("  ") if place == 0 else row for place, row in enumerate(columns(rows))]
@@ -121,11 +130,11 @@ def _feedback(result: MonitorResult) -> list[str]:
     over = result.feedback.handover
     label = format_label(over.label)
     lines.append(
-        f"{label} or higher: {over.handed_over:,} leads; {over.too_early:,} too early (rejected or lost within "
+        f"Ever {label} or higher: {over.handed_over:,} leads; {over.too_early:,} too early (rejected or lost within "
         f"{over.soon_days:g} days)"
     )
     lines.append(
-        f"Accepted by sales: {over.accepted:,} leads; {over.never:,} never {label}, {over.too_late:,} {label} too "
-        "late"
+        f"Accepted by sales: {over.accepted:,} leads; {over.never:,} of them never were {label}, {over.too_late:,} "
+        "only afterwards"
     )
     return lines

@@ -9,7 +9,8 @@ from mqlml.evaluation.paired import LabelValue, PairedComparison, SliceDifferenc
 from mqlml.evaluation.promotion import Decision, Evidence
 from mqlml.insight import Impact
 from mqlml.registry import ChampionChange
-from mqlml.render.console.common import columns, local_moment, ranged
+from mqlml.render.console.common import columns, local_day, local_moment, ranged
+from mqlml.render.report.against import SAME_PROBABILITY, SHOWN_POINTS
 from mqlml.render.version_results import (
     ChampionResult,
     CompareResult,
@@ -60,7 +61,12 @@ def _later(later: LaterSnapshots, zone: str) -> str:
         return "There are no later leads to compare on: the table's order does not say which rows are later"
     since = local_moment(later.since, zone)
     if later.until is None:
-        return f"There are no later snapshots to compare on: none from {since} on has its outcome yet"
+        first = (
+            ""
+            if later.first_known is None
+            else f"; the first is known on {local_day(later.first_known, zone)}"
+        )
+        return f"There are no later snapshots to compare on: none from {since} on has its outcome yet{first}"
     kind = (
         "the new version's model of the past, on held-out snapshots" if later.held_out else "later snapshots"
     )
@@ -124,6 +130,8 @@ def _impact(impact: Impact, zone: str) -> list[str]:
     ]
     if impact.by_one_only:
         lines.append(f"  {pluralize(impact.by_one_only, 'lead')} are open for one of the versions only")
+    if impact.changed:
+        lines += _thresholds(impact.thresholds)
     lines += [
         f"  {move.leads:,} from {format_label(move.before)} to {format_label(move.after)}: {_points(move.points)}"
         for move in impact.moves
@@ -137,9 +145,20 @@ def _impact(impact: Impact, zone: str) -> list[str]:
     return lines
 
 
+def _thresholds(thresholds: Mapping[str, tuple[float, float]]) -> list[str]:
+    if not thresholds:
+        return []
+    texts = [
+        f"{format_label(name)} from {format_percent(before, 1)} and {format_percent(after, 1)}"
+        for name, (before, after) in thresholds.items()
+    ]
+    return [f"  thresholds of the two: {', '.join(texts)}"]
+
+
 def _points(points: Mapping[str, float]) -> str:
     ranked = sorted(points.items(), key=lambda item: -abs(item[1]))
-    return ", ".join(f"{name} {value:+.2f}" for name, value in ranked).replace("-", "−")
+    shown = [f"{name} {value:+.2f}" for name, value in ranked if abs(value) >= SHOWN_POINTS]
+    return ", ".join(shown).replace("-", "−") or SAME_PROBABILITY
 
 
 def _evidence(evidence: Evidence, decision: Decision) -> list[str]:
@@ -168,6 +187,9 @@ def format_champion(result: ChampionResult) -> str:
     else:
         lines.append(f"Kept version {result.champion} as the champion of {result.model}")
         lines += [f"  {reason.text}" for reason in (result.decision.reasons if result.decision else ())]
+        if result.later is not None and result.later.first_known is not None:
+            first = local_day(result.later.first_known, result.timezone)
+            lines.append(f"  the first of them is known on {first}; then compare again")
         lines.append('To promote it all the same: add --force --reason "why"')
     return "\n".join([*lines, *([f"Note: {result.notified}"] if result.notified else [])])
 
@@ -176,11 +198,7 @@ def format_history(result: HistoryResult) -> str:
     """What ``mqlml history`` prints."""
     lines = [line for change in result.changes for line in _change(change, result.timezone)]
     if result.at is not None:
-        moment = local_moment(result.at, result.timezone)
-        was = "there was no champion"
-        if result.champion is not None:
-            was = f"version {result.champion} was the champion"
-        lines.append(f"On {moment}, {was} of {result.model}")
+        lines += _champion_at(result, local_moment(result.at, result.timezone))
     elif not result.changes:
         lines.append(f"{result.model} has no history yet; the next change of its champion begins it")
     if result.moved_by_hand is not None:
@@ -189,6 +207,19 @@ def format_history(result: HistoryResult) -> str:
             "rollback goes back to the last one of the history"
         )
     return "\n".join(lines)
+
+
+def _champion_at(result: HistoryResult, moment: str) -> list[str]:
+    was = "there was no champion"
+    if result.champion is not None:
+        was = f"version {result.champion} was the champion"
+    if not result.changed_that_day:
+        return [f"On {moment}, {was} of {result.model}"]
+    changes = (line for change in result.changed_that_day for line in _change(change, result.timezone))
+    return [
+        f"When {moment} began, {was} of {result.model}. Changed that day:",
+        *(f"  {line}" for line in changes),
+    ]
 
 
 def _change(change: ChampionChange, zone: str) -> list[str]:
@@ -220,6 +251,8 @@ def format_retrain(result: RetrainResult) -> str:
     if result.outcome == "promoted":
         why = f" ({because})" if because else ""
         return f"Promoted: {result.model} version {result.version} is the champion{why}{report}{note}"
+    if result.compared is not None and result.compared.later.first_known is not None:
+        because += f"; the first is known on {local_day(result.compared.later.first_known, result.compared.timezone)}"
     return (
         f"Kept: {result.model} version {result.champion} stays the champion; version {result.version} is the "
         f"challenger ({because}){report}"

@@ -11,7 +11,13 @@ from mqlml.render.report.text import format_date, mark, mark_percent
 from mqlml.render.version_results import CompareResult
 from mqlml.texts import format_label, format_number, format_percent, join_texts, pluralize
 
-__all__ = ["Against", "describe_against"]
+__all__ = ["SAME_PROBABILITY", "SHOWN_POINTS", "Against", "describe_against"]
+
+SHOWN_POINTS = 0.005
+"""Differences of log-odds below this are shown as none."""
+
+SAME_PROBABILITY = "the probability is the same, what the label takes is not"
+"""Why leads get another label though their probability stays."""
 
 _FAMILIES = {
     "profile": "who they are",
@@ -151,6 +157,9 @@ def _moves(found: CompareResult) -> list[_Move]:
 def _why(points: dict[str, float]) -> str:
     """The two families that move these leads most."""
     ranked = sorted(points.items(), key=lambda item: -abs(item[1]))[:2]
-    return join_texts(
-        [f"{'more' if value > 0 else 'less'} for {_FAMILIES[name]}" for name, value in ranked if value]
-    )
+    texts = [
+        f"{'more' if value > 0 else 'less'} for {_FAMILIES[name]}"
+        for name, value in ranked
+        if abs(value) >= SHOWN_POINTS
+    ]
+    return join_texts(texts) if texts else SAME_PROBABILITY

@@ -1,20 +1,23 @@
-"""The report's section on monitoring: whether the version still holds, ready to be shown."""
+"""The report's section on monitoring: whether the version still holds, ready to be shown, and as Markdown."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
 
 from markupsafe import Markup
 
 from mqlml.monitoring import MonitorResult
 from mqlml.monitoring.realized import RealizedGroup
 from mqlml.render.monitoring import describe_reason, describe_verdict, format_evidence
+from mqlml.render.report.rows import escape_markdown, markdown_table, to_markdown
 from mqlml.render.report.text import format_date, mark_count, mark_number, mark_percent
 from mqlml.texts import format_label, format_percent, pluralize
 
-__all__ = ["Monitored", "describe_monitoring"]
+__all__ = ["Monitored", "describe_monitoring", "write_monitoring"]
 
 _STATES = {"fine": "good", "recalibrate": "care", "retrain": "care", "stop": "bad"}
+_RANGE = "The likely range holds 95% of what happens while the percentages are right."
 _SIGNALS = 8
 _REASONS = 3
 
@@ -56,9 +59,11 @@ class Monitored:
     Attributes
     ----------
     state : {"good", "care", "bad"}
-    title, sentence, evidence, inputs, expected, ranking, handover : str
-        Texts; ``expected`` and ``ranking`` are empty where there is nothing to say.
+    title, sentence, evidence, inputs, expected, unknown, ranking, handover : str
+        Texts; ``expected`` and ``ranking`` are empty where there is nothing to say; ``unknown`` is said where no
+        outcome is known.
     reasons : tuple of str
+    range : what the likely ranges of ``realized`` are
     realized, shifted, answered : rows of the tables
     """
 
@@ -69,8 +74,10 @@ class Monitored:
     evidence: str
     inputs: str
     expected: str
+    unknown: str
     ranking: str
     handover: str
+    range: str
     realized: tuple[_Realized, ...]
     shifted: tuple[_Shifted, ...]
     answered: tuple[_Answered, ...]
@@ -89,8 +96,10 @@ def describe_monitoring(result: MonitorResult | None) -> Monitored | None:
         evidence=_evidence(result),
         inputs=_inputs(result),
         expected=_expected(result),
+        unknown=_unknown(result),
         ranking=_ranking(result),
         handover=_handover(result),
+        range=_RANGE,
         realized=_realized(result),
         shifted=tuple(
             _Shifted(
@@ -151,6 +160,11 @@ def _expected(result: MonitorResult) -> str:
     )
 
 
+def _unknown(result: MonitorResult) -> str:
+    first = format_date(result.scored.first_known, result.timezone, time=False)
+    return f"No outcome of its scores is known yet; the first is known on {first}."
+
+
 def _ranking(result: MonitorResult) -> str:
     if result.realized is None or result.realized.metrics is None:
         return ""
@@ -189,3 +203,48 @@ def _handover(result: MonitorResult) -> str:
         f"within {over.soon_days:g} days, so they were too early. Sales took up {pluralize(over.accepted, 'lead')}; "
         f"{over.never:,} of these never were {label}, and {over.too_late:,} only afterwards."
     )
+
+
+def write_monitoring(section: Monitored) -> list[str]:
+    """The section as lines of Markdown."""
+    lines = [
+        "## Is it still true?",
+        "",
+        f"**{escape_markdown(section.title)}.** {escape_markdown(section.sentence)}",
+        "",
+        *(("### Why", "") if section.reasons else ()),
+        *(f"- {escape_markdown(reason)}" for reason in section.reasons),
+        "",
+        escape_markdown(f"{section.inputs} {section.expected}"),
+        "",
+    ]
+    if section.realized:
+        heads = ("Label", "Snapshots", "Predicted", "Likely range", "Converted", "Within range")
+        lines += [
+            *_write_table(heads, section.realized),
+            "",
+            escape_markdown(f"{section.ranking} {section.range}"),
+        ]
+    else:
+        lines += [escape_markdown(section.unknown)]
+    if section.shifted:
+        heads = (
+            "Signals that shifted",
+            "Stability index",
+            "Have it",
+            "Before",
+            "Missing",
+            "Missing before",
+        )
+        lines += ["", *_write_table(heads, section.shifted)]
+    heads = ("What sales did", "Leads", "Accepted", "Rejected", "No answer", "Most frequent reasons")
+    lines += ["", *_write_table(heads, section.answered)]
+    return [*lines, "", escape_markdown(section.handover), "", escape_markdown(section.evidence)]
+
+
+def _write_table(heads: Sequence[str], rows: Iterable[_Realized | _Shifted | _Answered]) -> list[str]:
+    cells = (
+        [to_markdown(cell) if isinstance(cell, Markup) else escape_markdown(cell) for cell in astuple(row)]
+        for row in rows
+    )
+    return markdown_table(heads, cells)
