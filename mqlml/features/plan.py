@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -112,14 +112,15 @@ def _adapter() -> TypeAdapter[FeaturePlan]:
     return TypeAdapter(FeaturePlan)
 
 
-def owned_pieces(plan: FeaturePlan) -> list[tuple[Builder, Piece]]:
+@lru_cache(maxsize=4)
+def owned_pieces(plan: FeaturePlan) -> tuple[tuple[Builder, Piece], ...]:
     """The pieces of a plan for journeys in the order of the columns, each with its builder."""
-    return [
+    return tuple(
         (builder, piece)
         for builder in BUILDERS
         if plan.settings(builder) is not None
         for piece in builder.pieces(plan.settings(builder))
-    ]
+    )
 
 
 def _describe(plan: FeaturePlan) -> tuple[Feature, ...]:

@@ -85,15 +85,33 @@ class LeadIds:
         return numbers
 
     @cached_property
+    def _dense(self) -> tuple[int, Codes] | None:
+        """Of numbers that lie close together, as most ids do, the least, and the places of all from it on.
+
+        Before and behind these stands -1, which is the place of what is less and what is more.
+        """
+        numbers = np.asarray(self.kept)
+        low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, -1)
+        if high - low > 4 * len(numbers) + 1_000_000:
+            return None
+        places = np.full(high - low + 3, -1, np.int32)
+        places[numbers - low + 1] = np.arange(len(numbers), dtype=np.int32)
+        return low, places
+
+    @cached_property
     def _plain(self) -> Any:
         return parse_ids(self.kept).data
 
     def find(self, ids: Any) -> Codes:
         """The place of each id among the kept leads, -1 where it is not among them or missing."""
         if pa.types.is_int64(ids.type) and pa.types.is_int64(self.kept.type):
-            # The index keeps its table of hashes, which Arrow rebuilds for every batch of a long table.
-            places = self._numbers.get_indexer(pd.Index(np.asarray(pc.fill_null(ids, 0))))
-            return np.where(np.asarray(pc.is_valid(ids)), places, -1).astype(np.int32)
+            numbers = np.asarray(pc.fill_null(ids, 0))
+            if self._dense is not None:
+                low, table = self._dense
+                places = table.take(numbers - low + 1, mode="clip")
+            else:  # the index keeps its table of hashes, which Arrow rebuilds for every batch of a long table
+                places = self._numbers.get_indexer(pd.Index(numbers)).astype(np.int32)
+            return np.where(np.asarray(pc.is_valid(ids)), places, np.int32(-1))
         return _place_in(ids, self.kept)
 
     def leave_out(self, reasons: pd.Series) -> LeadIds:

@@ -274,6 +274,8 @@ def _trimmed(column: Any, missing: Collection[str] = ()) -> Any:
     if missing:
         words = pa.array(sorted({word.strip().lower() for word in missing}), pa.string())
         absent = pc.or_(absent, pc.is_in(pc.utf8_lower(text), value_set=words))
+    if not _any(absent):
+        return text
     return pc.if_else(absent, pa.scalar(None, pa.string()), text)
 
 

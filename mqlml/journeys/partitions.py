@@ -38,7 +38,7 @@ from mqlml.journeys.tables import (
     share_key,
 )
 from mqlml.times import microseconds_to_column
-from mqlml.types import Rows
+from mqlml.types import Mask, Rows
 
 __all__ = [
     "EventRules",
@@ -54,6 +54,12 @@ _QUARANTINE = "quarantine.parquet"
 _REPEATED = "repeated.npy"
 _IDS_AT_ONCE = 2_000_000
 """Event ids compared in memory at a time."""
+
+_READ_AT_ONCE = 1 << 14
+"""Rows of a part that are read at a time."""
+
+_Fields = dict[str, npt.NDArray[Any]]
+"""The fields of some rows, each as one array."""
 
 
 @dataclass(frozen=True)
@@ -100,30 +106,36 @@ class PartitionedEvents:
         merged = self.rules.merged
         joined = chosen.copy()
         joined[merged.old[chosen[merged.new]]] = True  # their events are those of the chosen lead, too
-        found = [np.empty(0, _record(self.columns))]
-        for part in range(len(self.rows)):
-            rows = self._rows(part)
-            found.append(rows[joined[rows["lead"]]])
-        rows = np.concatenate(found)
-        events = self._finish(rows[np.argsort(rows["place"], kind="stable")], lead_id)
+        found = [self._rows(part, joined) for part in range(len(self.rows))]
+        rows = {name: np.concatenate([own[name] for own in found]) for name in found[0]}
+        order = np.argsort(rows["place"], kind="stable")
+        events = self._finish({name: values[order] for name, values in rows.items()}, lead_id)
         kept = events["lead_id"].isin(lead_id[chosen])
         return events if kept.all() else events[kept].reset_index(drop=True)
 
-    def _rows(self, part: int) -> npt.NDArray[Any]:
-        record = _record(self.columns)
-        path = _bucket(self.folder, part)
-        rows = np.fromfile(path, record) if path.exists() else np.empty(0, record)
-        return rows[~np.isin(rows["place"], self.repeated, kind="sort")] if len(self.repeated) else rows
+    def _rows(self, part: int, chosen: Mask | None = None) -> _Fields:
+        """The fields of a part's rows; without events that repeat an id, and of some leads only if they are named."""
+        record, path = _record(self.columns), _bucket(self.folder, part)
+        size = path.stat().st_size // record.itemsize if path.exists() else 0
+        found: _Fields = {name: np.empty(size, record[name]) for name in record.names or ()}
+        for start in range(0, size, _READ_AT_ONCE):  # few enough for the cache
+            rows = np.fromfile(path, record, _READ_AT_ONCE, offset=start * record.itemsize)
+            for name, values in found.items():
+                values[start : start + len(rows)] = rows[name]
+        kept = np.ones(size, dtype=bool) if chosen is None else chosen[found["lead"]]
+        if len(self.repeated):
+            kept &= ~np.isin(found["place"], self.repeated, kind="sort")
+        return found if kept.all() else {name: values[kept] for name, values in found.items()}
 
-    def _finish(self, rows: npt.NDArray[Any], lead_id: pd.Series) -> pd.DataFrame:
+    def _finish(self, rows: _Fields, lead_id: pd.Series) -> pd.DataFrame:
         events, lead, _ = treat_machine_events(self._table(rows), rows["lead"], self.rules.bots)
         events.insert(0, "lead_id", lead_id.take(lead).reset_index(drop=True))
         return self.rules.merged.copy_events(events, lead_id)
 
-    def _table(self, rows: npt.NDArray[Any]) -> pd.DataFrame:
+    def _table(self, rows: _Fields) -> pd.DataFrame:
         columns: dict[str, Any] = {}
         for column in self.columns:
-            values = np.ascontiguousarray(rows[column])
+            values = rows[column]
             if column in TIMES:
                 columns[column] = microseconds_to_column(values)
             elif column in WORDS:

@@ -119,15 +119,21 @@ class Contributor:
         return scorer.blend(parts), Contributions(self._base, added.T, self._names)
 
 
-def calibrate(contributions: Contributions, calibrator: SigmoidCalibrator) -> Contributions:
+def calibrate(
+    contributions: Contributions, calibrator: SigmoidCalibrator, *, overwrite: bool = False
+) -> Contributions:
     """The contributions to the calibrated log-odds: scaled by the slope, the intercept added to the base.
 
     Base and contributions then sum to ``calibrator.decision_function(raw)``, whose sigmoid is the probability.
+
+    Parameters
+    ----------
+    overwrite : whether the array of the given contributions, which are no longer needed, may hold the result.
     """
-    slope = calibrator.slope_
+    slope, added = calibrator.slope_, contributions.added
     return Contributions(
         slope * contributions.base + calibrator.intercept_,
-        slope * contributions.added,
+        np.multiply(slope, added, out=added if overwrite else None),
         contributions.names,
     )
 

@@ -23,7 +23,7 @@ from mqlml.policy import GateInputs, percentile
 from mqlml.policy.rules import match_promotions, match_rules
 from mqlml.registry import Bundle, Version
 from mqlml.scoring.earlier import NO_SCORES, first_reached, last_labels, trends
-from mqlml.scoring.explain import REASON_COLUMNS, Explainer
+from mqlml.scoring.explain import REASON_COLUMNS, REASON_SENTENCES, Explainer
 from mqlml.scoring.labels import DISQUALIFIED, label_leads, team_values
 from mqlml.times import TIME_DTYPE, format_instant, microseconds_to_column, to_microseconds
 from mqlml.training import exclude_leads, open_leads
@@ -193,8 +193,14 @@ def score_open(
 
 
 def sort_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores with the highest raw score first, then by ``lead_id``."""
-    return scores.sort_values(["raw_score", "lead_id"], ascending=[False, True], ignore_index=True)
+    """Scores with the highest raw score first, then by ``lead_id``; sentences as text."""
+    order = np.lexsort((pd.factorize(scores["lead_id"], sort=True)[0], -scores["raw_score"].to_numpy()))
+    ordered = scores.take(order).reset_index(drop=True)
+    for name in REASON_SENTENCES:
+        words = ordered[name].array
+        # Ten times faster than astype, which goes by way of Python's texts.
+        ordered[name] = words.categories.array.take(words.codes, allow_fill=True)
+    return ordered
 
 
 def score_flat(

@@ -226,8 +226,9 @@ def first_reached(last: pd.DataFrame, labels: Objects, levels: Sequence[str], no
     row = np.zeros(len(last), np.int64)
     for column in range(len(levels)):
         row = pd.factorize(row * (len(last) + 1) + pd.factorize(times[:, column])[0])[0]
-    _, places_of_rows, row = np.unique(row, return_index=True, return_inverse=True)
-    return np.array([_format(times[place], levels) for place in places_of_rows], dtype=object)[row]
+    place = np.empty(row.max(initial=-1) + 1, np.int64)
+    place[row] = np.arange(len(row))  # any row of each kind
+    return np.array([_format(times[one], levels) for one in place], dtype=object)[row]
 
 
 def _parse(text: str) -> dict[str, int]:

@@ -25,6 +25,7 @@ from mqlml.types import Floats
 
 __all__ = [
     "REASON_COLUMNS",
+    "REASON_SENTENCES",
     "SERVED_MODEL",
     "ExplainedScores",
     "Explainer",
@@ -37,7 +38,8 @@ _REASONS = 3
 _FOR = tuple(f"reason_{number + 1}" for number in range(_REASONS))
 _AGAINST = tuple(f"against_{number + 1}" for number in range(_REASONS))
 _POINTS = (*(f"{family}_points" for family in FAMILIES), "base_points")
-REASON_COLUMNS = (*_FOR, *_AGAINST, *_POINTS)
+REASON_SENTENCES = (*_FOR, *_AGAINST)
+REASON_COLUMNS = (*REASON_SENTENCES, *_POINTS)
 """Reasons for and against a lead, strongest first, and the points of each family and of the base rate."""
 
 
@@ -52,8 +54,8 @@ class ExplainedScores:
     interest : ndarray of float64, shape (n, 2), or None
         Fit and engagement in uncalibrated log-odds; None where no label has a gate.
     reasons : DataFrame of n rows
-        `REASON_COLUMNS`, numbered from 0. The five columns of points sum to the log-odds of the calibrated
-        probability, unless that was clipped near 0 or 1.
+        `REASON_COLUMNS`, numbered from 0; sentences as categories. The five columns of points sum to the log-odds of
+        the calibrated probability, unless that was clipped near 0 or 1.
     """
 
     raw: Floats
@@ -97,7 +99,7 @@ class Explainer:
                     points[:, FAMILIES.index(name)] for name in ("profile", "channel", "actions")
                 )
                 interest.append(np.column_stack([profile, channel + actions]))
-            calibrated = calibrate(added, calibrator)
+            calibrated = calibrate(added, calibrator, overwrite=True)
             families.append(family_points(calibrated, self._families))
             done = find_done(rows, self._signals)
             chosen.append(choose_signal_reasons(calibrated, self._signals, done, number=_REASONS))
@@ -112,20 +114,21 @@ class Explainer:
             ),
         )
 
-    def _format(self, chosen: SignalReasons, features: pd.DataFrame) -> dict[str, pd.Series]:
+    def _format(self, chosen: SignalReasons, features: pd.DataFrame) -> dict[str, pd.Categorical]:
         """The columns of reasons, each sentence written once for all rows."""
         found = format_reasons(chosen, self.bundle.plan.features, features, formatted=self._sentences)
-        sentences = pd.array([*found.sentences, ""], dtype="str")[:-1]
+        sentences = pd.Index(found.sentences, dtype="str")
         codes = (*found.speaks_for.T, *found.speaks_against.T)
         return {
-            name: pd.Series(sentences.take(column, allow_fill=True))
-            for name, column in zip((*_FOR, *_AGAINST), codes, strict=True)
+            name: pd.Categorical.from_codes(column, categories=sentences)
+            for name, column in zip(REASON_SENTENCES, codes, strict=True)
         }
 
 
 def explain_scores(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
     """The reasons and points of each row of features; see `ExplainedScores`."""
-    return Explainer(bundle).explain(features).reasons
+    reasons = Explainer(bundle).explain(features).reasons
+    return reasons.astype(dict.fromkeys(REASON_SENTENCES, "str"))
 
 
 SERVED_MODEL = '''"""Loads the bundle beside this script and scores with it; nothing is pickled."""

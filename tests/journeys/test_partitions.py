@@ -36,6 +36,7 @@ N = 40
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "BATCH", 7)
     monkeypatch.setattr(partitioned, "_IDS_AT_ONCE", 20)
+    monkeypatch.setattr(partitioned, "_READ_AT_ONCE", 5)
 
 
 def leads(ids: Any) -> pa.Table:
@@ -123,7 +124,7 @@ def codes(values: list[Any]) -> str:
 
 def coded(values: list[str]) -> pa.Table:
     """As `codes`, in Parquet, whose forms are found batch by batch."""
-    days = [f"2024-01-{i % 27 + 1:02d}" for i in range(len(values))]
+    days = pa.array([i * 86_400 for i in range(len(values))], pa.timestamp("s"))
     return pa.table(
         {
             "lead_id": [i % N for i in range(len(values))],

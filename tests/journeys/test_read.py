@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from mqlml.errors import ConfigError, ContractError, MqlmlError, QuarantineError
 from mqlml.journeys import Journeys, read_flat, read_journeys
 from mqlml.journeys.contract import empty_table
+from mqlml.journeys.leadids import LeadIds
 
 from .files import config, findings, read, write
 
@@ -523,3 +524,10 @@ def test_every_row_is_kept_or_in_quarantine(leads: list[tuple[str, ...]], events
         assert kept[required].notna().all(axis=None)
         assert kept["lead_id"].isin(journeys.leads["lead_id"]).all()
     assert journeys.leads["lead_id"].is_unique
+
+
+@pytest.mark.parametrize("far", [8, 2**62, -(2**63)], ids=["close together", "far above", "far below"])
+def test_numbers_are_found_among_ids_close_together_and_far_apart(far: int) -> None:
+    ids = LeadIds(kept=pa.array([5, 7, 6, far]), aside=pa.array([], pa.int64()))
+    asked = pa.array([6, 5, 9, 4, None, 7, far, 2**63 - 1, -(2**63) + 1])
+    assert ids.find(asked).tolist() == [2, 0, -1, -1, -1, 1, 3, -1, -1]

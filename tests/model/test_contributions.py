@@ -123,9 +123,14 @@ def test_calibrated_contributions_sum_to_the_log_odds_of_the_probability() -> No
     scorer, table = fit(linear_weight=0.5)
     raw = scorer.decision_function(table)
     calibrator = SigmoidCalibrator().fit(raw, make_table(600, 1)[1])
-    found = calibrate(contribute(scorer, table), calibrator)
+    given = contribute(scorer, table)
+    found = calibrate(given, calibrator)
     np.testing.assert_allclose(found.total, calibrator.decision_function(raw), rtol=0, atol=1e-9)
     np.testing.assert_allclose(found.total, logit(calibrator.predict_proba(raw)[:, 1]), rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(given.added, contribute(scorer, table).added, "what was given is as it was")
+    in_place = calibrate(given, calibrator, overwrite=True)
+    assert in_place.added is given.added
+    np.testing.assert_array_equal(in_place.added, found.added)
 
 
 def test_points_of_the_families_sum_to_the_log_odds() -> None:

@@ -31,7 +31,7 @@ from tests.registry.versions import make_version
 NOW = dt.datetime(2026, 1, 1, 3, 30, tzinfo=dt.UTC)
 AS_OF = "2025-03-01"
 TABLES = ("leads", "events", "outcomes")
-SMALL = "8MB"
+SMALL = "4MB"
 """Far below what the job takes, so that the leads are cut into many parts."""
 
 

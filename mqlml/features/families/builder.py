@@ -327,6 +327,8 @@ class Columns:
         """
         widths = [1 if part.ndim == 1 else part.shape[1] for part in values]
         self._check(sum(widths))
+        if not isinstance(rows, slice) and len(rows) == len(self._numbers) and (np.diff(rows) == 1).all():
+            rows = slice(None)  # all in order, as where each lead has one snapshot: several times faster
         edges = pairwise(accumulate(widths, initial=self.place.start))
         for part, (low, high) in zip(values, edges, strict=True):
             self._numbers[rows, low:high] = part[:, np.newaxis] if part.ndim == 1 else part
