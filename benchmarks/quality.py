@@ -1,9 +1,9 @@
 """How good probabilities are: mqlml against plain models and AutoML, on simulated and real leads, evaluated later.
 
-Everyone learns from the very table that ``mqlml table`` writes. On real leads that is the table before the held-out
-period, which then evaluates. On simulated leads it is the whole table, as for the version that ships, and leads of
-the time after it evaluate; the true probability of each is known as well: how far predictions are from it, and which
-share of the oracle's gain over the base rate a model reaches.
+Everyone learns from the very table that ``mqlml table`` writes. On real leads, and in worlds that move, that is the
+table before the held-out period, which then evaluates. On simulated leads it is the whole table, as for the version
+that ships, and leads of the time after it evaluate; the true probability of each is known as well: how far
+predictions are from it, and which share of the oracle's gain over the base rate a model reaches.
 The options: ``python benchmarks/quality.py --help``.
 """
 
@@ -14,6 +14,7 @@ import datetime as dt
 import hashlib
 import json
 import os
+import runpy
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -44,6 +45,9 @@ from mqlml.training import TrainingTable, build_table
 from mqlml.types import Floats
 
 FitPredict = Callable[[pd.DataFrame, Any, pd.DataFrame], Floats]
+
+WORLDS = Path(__file__).resolve().parents[2] / "shared" / "cases" / "make_worlds.py"
+"""Writes the worlds that move: see `moving_worlds.py`."""
 
 REAL = ("olist", "relax", "xeducation", "codecademy", "dbt_crm")
 HORIZON = 60
@@ -130,7 +134,18 @@ def simulated(n_leads: int, seed: int, drift: float, ages: list[str]) -> Case:
 
 
 def real(name: str) -> Case:
-    config = read_config(Path(__file__).parent.parent / "examples" / f"{name}.yml")
+    return held_out(name, read_config(Path(__file__).parent.parent / "examples" / f"{name}.yml"))
+
+
+def world(kind: str, seed: int) -> Case:
+    """A made-up company whose levels or effects change, up to its last day."""
+    with tempfile.TemporaryDirectory() as folder:
+        runpy.run_path(str(WORLDS))["write"](kind, seed, folder)
+        return held_out(f"world {kind}, seed {seed}", read_config(Path(folder) / "mqlml.yml"))
+
+
+def held_out(name: str, config: Config) -> Case:
+    """Those before the held-out period are learned from, and those of it evaluate."""
     table = make_table(read_data(config, Silent(), now=dt.datetime.now(dt.UTC)), config, Silent())
     last = table.holdout.test
     return Case(
@@ -296,6 +311,8 @@ def main() -> None:
     parser.add_argument("--drift", type=float, default=0.0, help="of the simulated worlds, per year")
     parser.add_argument("--ages", nargs="*", default=["0d", "7d", "30d"], help="at which leads are scored")
     parser.add_argument("--real", nargs="*", default=list(REAL), choices=REAL, help="needs MQLML_REAL_DATA")
+    parser.add_argument("--worlds", nargs="*", default=[], metavar="KIND", help="of worlds that move")
+    parser.add_argument("--world-seed", type=int, default=900)
     parser.add_argument("--tune", default="none", choices=["none", "quick", "thorough"])
     parser.add_argument("--flaml", metavar="PYTHON", help="the Python of an environment with flaml[automl]")
     parser.add_argument("--flaml-seconds", type=float, default=600.0)
@@ -307,6 +324,7 @@ def main() -> None:
     if chosen.flaml:
         peers[f"FLAML, {chosen.flaml_seconds:g} s"] = flaml(chosen.flaml, chosen.flaml_seconds)
     makers: list[Callable[[], Case]] = [lambda name=name: real(name) for name in chosen.real]  # type: ignore[misc]
+    makers += [lambda kind=kind: world(kind, chosen.world_seed) for kind in chosen.worlds]  # type: ignore[misc]
     makers += [
         lambda n=n, seed=seed: simulated(n, seed, chosen.drift, chosen.ages)  # type: ignore[misc]
         for n in chosen.simulated

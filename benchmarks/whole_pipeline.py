@@ -29,16 +29,14 @@ from scipy.stats import norm
 from mqlml.commands.choose_model import calibrate, choose_model, find_drift, find_levels
 from mqlml.commands.choose_thresholds import (
     choose_labels,
-    last_fold,
     make_gate_inputs,
     out_of_time_periods,
-    read_recent_weeks,
-    with_rows,
 )
+from mqlml.commands.count_nights import last_fold, read_later_nights, read_recent_nights, with_rows
 from mqlml.config import Config, make_config
 from mqlml.errors import LabelPolicyError, MqlmlError
 from mqlml.evaluation import Estimate, LabelRows, evaluate_policy
-from mqlml.evaluation.holdout import HeldOut, fit_past, holdout_weeks
+from mqlml.evaluation.holdout import HeldOut, count_on, fit_past, holdout_weeks
 from mqlml.evaluation.metrics import log_losses
 from mqlml.journeys import Journeys
 from mqlml.progress import Silent
@@ -146,7 +144,7 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
     learned = [*with_rows(fitted, past.holdout), *last_fold(chosen)]
     first = next(iter(configs.values()))
     scored = (out_of_time.rows, out_of_time.raw)
-    recent = read_recent_weeks(learned, past, held.recent, calibrator, data, first, None, scored)
+    recent = read_recent_nights(data, first, learned, past, past.holdout.start, calibrator, None, scored)
     policies = {}
     for name, config in configs.items():
         try:
@@ -171,11 +169,13 @@ def learn(held: HeldOut, data: Journeys, configs: dict[str, Config]) -> Learned:
     )
     probability = calibrator.predict_proba(raw)[:, 1]
     labels = {}
+    nights = read_later_nights(data, first, fitted, table, calibrator, None, scored)
     for name, policy in policies.items():
         observed = evaluate_policy(
             policy,
             probability,
             LabelRows(table.label[last], table.group[last], table.lead[last], holdout_weeks(table)),
+            volume=None if nights is None else count_on(nights),
             n_bootstrap=2,
             random_state=0,
         )["mql"]

@@ -8,16 +8,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import clone
 
-from mqlml.commands.choose_model import FOLD_POSITIVES, Chosen
 from mqlml.config import Config
 from mqlml.evaluation import Disqualification, Promotion, evaluate_selection
 from mqlml.evaluation.backtest import Measure, OutOfTime
 from mqlml.evaluation.holdout import RANDOM_STATE
 from mqlml.features import FeaturePlan
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.model import LeadScorer, SigmoidCalibrator
 from mqlml.policy import (
     GateInputs,
     LabelPolicy,
@@ -27,35 +24,26 @@ from mqlml.policy import (
     forecast_arrivals,
     interest_points,
     make_threshold_data,
-    make_volume_data,
     match_promotions,
     match_rules,
 )
 from mqlml.times import DAY
-from mqlml.training import ImmatureSnapshots, TrainingTable
-from mqlml.training.splits import Fold
-from mqlml.types import Floats, Ints, Rows
+from mqlml.training import TrainingTable
+from mqlml.types import Floats, Rows
 
 __all__ = [
     "ask_interest",
     "choose_labels",
     "count_disqualified",
     "evaluate_promotions",
-    "find_end",
-    "last_fold",
     "make_gate_inputs",
     "measure_interest",
     "out_of_time_periods",
-    "read_recent_weeks",
-    "with_rows",
 ]
 
 Periods = Sequence[tuple[int, int]]
 
 _WEEK = 7 * DAY
-
-_PAUSES = 50
-"""The number of latest pauses between days with snapshots that show how long a pause can be."""
 
 
 def out_of_time_periods(table: TrainingTable, out_of_time: OutOfTime) -> Periods:
@@ -117,7 +105,7 @@ def choose_labels(
     probability : calibrated and out-of-time, of ``rows`` of the table
     periods : first and last cutoff of each stretch that ``rows`` cover
     gate_inputs : of ``rows``
-    recent : the latest snapshots, see `read_recent_weeks`; None to measure volumes on ``rows``
+    recent : the latest nights, see `read_recent_nights`; None to measure volumes on ``rows``
     """
     snapshots = _threshold_data(probability, table, rows, periods, gate_inputs)
     held = (table.holdout.start, table.holdout.end)
@@ -224,158 +212,3 @@ def _threshold_data(
         gate_inputs=gate_inputs,
     )
     return replace(snapshots, learned=learned)
-
-
-LEAST_TIME = 8 * _WEEK
-"""A volume is measured on at least this much time: in fewer weeks too few leads meet a high threshold."""
-
-Learned = tuple[LeadScorer, Rows]
-Scored = tuple[Rows, Floats]
-
-
-def read_recent_weeks(
-    fitted: Sequence[Learned],
-    table: TrainingTable,
-    recent: ImmatureSnapshots,
-    calibrator: SigmoidCalibrator,
-    data: Journeys | FlatTable,
-    config: Config,
-    measure: Measure | None,
-    scored: Scored,
-) -> ThresholdData | None:
-    """The latest snapshots, scored by models that were not fitted on them; None where there are none.
-
-    Parameters
-    ----------
-    fitted : sequence of (LeadScorer, rows of the table)
-        The models that ship, and the rows each was fitted on; after them others, for the leads that those learned
-        from. Where fewer than eight weeks are immature, another model is fitted on what was known eight weeks ago
-        and scores everything since.
-    table : TrainingTable, up to where ``recent`` begins.
-    recent : ImmatureSnapshots
-    calibrator, data, config
-    measure : of fit and engagement, where a label has a gate
-    scored : the rows of the table with out-of-time raw scores, and these
-    """
-    if not table.dated or len(recent.time) == 0:
-        return None
-    end = find_end(np.concatenate([table.time, recent.time]), recent.end)
-    quiet, recent = end < recent.end, replace(recent, end=end)
-    if recent.end - recent.start < LEAST_TIME:
-        earlier = _before(table, recent.end - LEAST_TIME)
-        if earlier is not None:
-            return read_recent_weeks(
-                _learn(fitted, table, earlier),
-                table,
-                _with_mature(table, recent),
-                calibrator,
-                data,
-                config,
-                measure,
-                scored,
-            )
-        if quiet:
-            return None  # what is left is too short to measure a volume on
-    evaluator = _choose_evaluators(fitted, table, recent)
-    raw = np.empty(len(recent.time))
-    points = None if measure is None else np.empty((len(raw), 2))
-    for number, (model, _) in enumerate(fitted):
-        rows = np.flatnonzero(evaluator == number)
-        if len(rows):
-            features = recent.features.iloc[rows]
-            raw[rows] = model.decision_function(features)
-            if measure is not None and points is not None:
-                points[rows] = measure(model, features)
-    start, end = recent.start, recent.end
-    if table.every:  # each date of a grid covers the time until the next
-        start, end = int(recent.time.min()), int(recent.time.max()) + table.every
-    snapshots = make_volume_data(
-        calibrator.predict_proba(raw)[:, 1],
-        lead=recent.lead,
-        time=recent.time / _WEEK,
-        period=(start / _WEEK, end / _WEEK),
-        account=recent.group,
-        gate_inputs=make_gate_inputs(data, recent.lead_id, config, points),
-        before=_highest_before(start, scored, table, recent, calibrator),
-    )
-    return replace(snapshots, learned=(float(table.label[fitted[0][1]].sum()),))
-
-
-def _highest_before(
-    start: int, scored: Scored, table: TrainingTable, recent: ImmatureSnapshots, calibrator: SigmoidCalibrator
-) -> Floats:
-    """The highest out-of-time probability of each row's lead before ``start``; 0 where there is none."""
-    rows, raw = scored
-    earlier = np.flatnonzero(table.time[rows] < start)
-    highest = np.zeros(max(int(table.lead.max(initial=0)), int(recent.lead.max())) + 1)
-    if len(earlier):
-        np.maximum.at(highest, table.lead[rows[earlier]], calibrator.predict_proba(raw[earlier])[:, 1])
-    found: Floats = highest[recent.lead]
-    return found
-
-
-def with_rows(models: Sequence[LeadScorer], fold: Fold) -> list[Learned]:
-    """The models of a fold's parts, each with the rows it was fitted on."""
-    return [(model, rows) for model, (rows, _) in zip(models, fold.parts, strict=True)]
-
-
-def last_fold(chosen: Chosen) -> list[Learned]:
-    """The models of the last out-of-time fold; none where folds ignored time."""
-    if not chosen.folds:
-        return []
-    fold = chosen.folds[-1]
-    models = chosen.out_of_time.models[-len(fold.parts) :]
-    return with_rows([model.scorer for model in models], fold)
-
-
-def find_end(time: Ints, end: int) -> int:
-    """The end of the time in which leads arrive, at most ``end``: exports often end with weeks of outcomes alone.
-
-    Time without snapshots at the end is cut off where it is longer than a week and twice the longest of the latest
-    pauses between days with snapshots.
-
-    Parameters
-    ----------
-    time : array of shape (n,), microseconds, in any order; at least one.
-    end : the latest time a snapshot could have, in microseconds.
-    """
-    days = np.unique(time[time <= end] // DAY)
-    if not len(days):
-        return end
-    pause = int(np.diff(days[-_PAUSES - 1 :]).max()) if len(days) > 1 else 0
-    last = int(time[time <= end].max())
-    return min(end, last + DAY) if end - last > max(_WEEK, 2 * pause * DAY) else end
-
-
-def _before(table: TrainingTable, moment: int) -> Rows | None:
-    """The rows with outcomes known at a moment; None if they are too few to fit a model."""
-    rows = np.flatnonzero(table.time + table.label_span <= moment)
-    positives = int(table.label[rows].sum())
-    return rows if min(positives, len(rows) - positives) >= FOLD_POSITIVES else None
-
-
-def _learn(fitted: Sequence[Learned], table: TrainingTable, rows: Rows) -> list[Learned]:
-    return [(clone(fitted[0][0]).fit(table.features.iloc[rows], table.label[rows]), rows)]
-
-
-def _with_mature(table: TrainingTable, recent: ImmatureSnapshots) -> ImmatureSnapshots:
-    """All snapshots of the last eight weeks, mature or not, without outcomes."""
-    start = recent.end - LEAST_TIME
-    rows = slice(int(np.searchsorted(table.time, start, side="right")), len(table.time))
-    return ImmatureSnapshots(
-        lead_id=pd.concat([table.lead_id.iloc[rows], recent.lead_id], ignore_index=True),
-        features=pd.concat([table.features.iloc[rows], recent.features], ignore_index=True),
-        time=np.concatenate([table.time[rows], recent.time]),
-        group=np.concatenate([table.group[rows], recent.group]),
-        lead=np.concatenate([table.lead[rows], recent.lead]),
-        start=start,
-        end=recent.end,
-    )
-
-
-def _choose_evaluators(fitted: Sequence[Learned], table: TrainingTable, recent: ImmatureSnapshots) -> Rows:
-    """For each snapshot the first model that was not fitted on its account, else the first model."""
-    evaluator = np.full(len(recent.time), -1, dtype=np.intp)
-    for number, (_, rows) in enumerate(fitted):
-        evaluator[(evaluator < 0) & ~np.isin(recent.group, table.group[rows])] = number
-    return np.maximum(evaluator, 0)

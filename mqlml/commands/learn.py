@@ -24,13 +24,11 @@ from mqlml.commands.choose_thresholds import (
     choose_labels,
     count_disqualified,
     evaluate_promotions,
-    last_fold,
     make_gate_inputs,
     measure_interest,
     out_of_time_periods,
-    read_recent_weeks,
-    with_rows,
 )
+from mqlml.commands.count_nights import last_fold, read_later_nights, read_recent_nights, with_rows
 from mqlml.commands.summarize import (
     describe_calibration,
     describe_choice,
@@ -82,9 +80,9 @@ from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_ref
 from mqlml.registry.holdout_log import warn_of_holdout_access
 from mqlml.render import describe_policy, describe_question
 from mqlml.render.report.value.points import describe_wait
+from mqlml.times import to_microseconds
 from mqlml.training import (
     TrainingTable,
-    build_open,
     describe_population,
     exclude_leads,
     list_left_out,
@@ -301,6 +299,7 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
     with progress.step("labels"):
         # Snapshots of leads that these models learned from are scored by those of the last fold, which did not.
         learned = [*with_rows(fitted, past.holdout), *last_fold(chosen)]
+        scored = out_of_time.rows, out_of_time.raw
         policy = choose_labels(
             calibrator.predict_proba(out_of_time.raw)[:, 1],
             past,
@@ -308,15 +307,8 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
             out_of_time_periods(past, out_of_time),
             make_gate_inputs(task.data, past.lead_id.iloc[out_of_time.rows], config, out_of_time.measured),
             config,
-            recent=read_recent_weeks(
-                learned,
-                past,
-                held.recent,
-                calibrator,
-                task.data,
-                config,
-                interest,
-                (out_of_time.rows, out_of_time.raw),
+            recent=read_recent_nights(
+                task.data, config, learned, past, past.holdout.start, calibrator, interest, scored
             ),
         )
     return _Choices(chosen, curve, calibrator, levels, drift, fitted, policy, interest)
@@ -358,7 +350,12 @@ def _release(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task
     config, data, policy = task.config, task.data, choices.policy
     gated = None if choices.interest is None else evaluated.interest
     gate_inputs = make_gate_inputs(data, table.lead_id.iloc[table.holdout.test], config, gated)
-    found = evaluate_labels(policy, evaluated, table, gate_inputs)
+    out_of_time = choices.chosen.out_of_time
+    scored = out_of_time.rows, out_of_time.raw
+    nights = read_later_nights(
+        data, config, choices.fitted, table, choices.calibrator, choices.interest, scored
+    )
+    found = evaluate_labels(policy, evaluated, table, gate_inputs, nights)
     promoted = evaluate_promotions(
         data, table, policy.meets_thresholds(evaluated.probability, gate_inputs), config
     )
@@ -373,7 +370,7 @@ def _release(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task
         )
         for outcome in shipped.policy.outcomes
     }
-    by_lead = evaluate_by_lead(policy, evaluated, table, gate_inputs, _company_mqls(task, table))
+    by_lead = evaluate_by_lead(policy, evaluated, table, gate_inputs, nights, _company_mqls(task, table))
     return _Release(shipped, labels, by_lead, promoted, disqualified, importance)
 
 
@@ -403,17 +400,10 @@ def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _
     probability = calibrator.predict_proba(raw)[:, 1]
     recent = None
     if isinstance(data, Journeys):
-        everything = np.arange(len(table.label))
-        snapshots = build_open(data, config, table.plan)
-        recent = read_recent_weeks(
-            [(scorer, everything), *with_rows(choices.fitted, table.holdout)],
-            table,
-            snapshots,
-            calibrator,
-            data,
-            config,
-            choices.interest,
-            (rows, raw),
+        learned = [(scorer, np.arange(len(table.label))), *with_rows(choices.fitted, table.holdout)]
+        until = to_microseconds(data.observed_until)
+        recent = read_recent_nights(
+            data, config, learned, table, until, calibrator, choices.interest, (rows, raw)
         )
     policy = choose_labels(
         probability,

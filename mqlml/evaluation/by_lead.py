@@ -7,7 +7,7 @@ converted if a conversion followed within the horizon of such a date.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from mqlml.evaluation.curves import wilson_interval
 from mqlml.evaluation.holdout import Evaluated, holdout_weeks
 from mqlml.journeys import Journeys
 from mqlml.model import PointsBaseline
-from mqlml.policy import GateInputs, LabelPolicy
+from mqlml.policy import GateInputs, LabelPolicy, ThresholdData
 from mqlml.results import Number, Result
 from mqlml.times import column_to_microseconds
 from mqlml.training import TrainingTable
@@ -71,6 +71,9 @@ class ThresholdPoint(Result):
     points_converted: Number
     """Leads that convert among as many picked by the points rule, ties drawn at random; null where it gives all
     leads the same points."""
+    per_week: Number | None = None
+    """Leads a week that reach it in a run every night, each counted once; null without dates, and in versions of
+    earlier releases."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +107,7 @@ class ByLead(Result):
     converted: int
     """Those that convert."""
     weeks: float | None
-    """Length of the period; None without dates."""
+    """Length of the period in weeks; None without dates."""
     labels: dict[str, LabelByLead]
     """By label, lowest first, at the thresholds chosen before the period."""
     curve: tuple[ThresholdPoint, ...]
@@ -116,6 +119,12 @@ class ByLead(Result):
     def base_rate(self) -> float:
         """The share of the leads that converts."""
         return self.converted / self.leads if self.leads else float("nan")
+
+    def weekly(self, point: ThresholdPoint) -> float | None:
+        """Leads a week at one threshold; None without dates. Versions of earlier releases counted at few ages."""
+        if point.per_week is not None or self.weeks is None:
+            return point.per_week
+        return point.leads / self.weeks
 
 
 @dataclass(frozen=True)
@@ -189,7 +198,13 @@ class LabelRows:
     asked: Asked | None
 
 
-def count_leads(rows: LeadRows, labels: Mapping[str, LabelRows], *, weeks: float | None) -> ByLead:
+def count_leads(
+    rows: LeadRows,
+    labels: Mapping[str, LabelRows],
+    *,
+    weeks: float | None,
+    nights: ThresholdData | None = None,
+) -> ByLead:
     """Count leads for labels and for a curve of thresholds.
 
     Parameters
@@ -199,8 +214,11 @@ def count_leads(rows: LeadRows, labels: Mapping[str, LabelRows], *, weeks: float
         By label, lowest first.
     weeks : float or None
         Length of the period; None without dates.
+    nights : ThresholdData, optional
+        Those of the period, to count leads a week on.
     """
     found = _group_by_lead(rows)
+    weekly = _WeeklyLeads(nights)
     best, best_won = _highest(rows.score, found)
     rule = _rank(*_highest(rows.points, found)) if np.ptp(rows.points) > 0 else None
     counted, below = {}, None
@@ -210,7 +228,9 @@ def count_leads(rows: LeadRows, labels: Mapping[str, LabelRows], *, weeks: float
         point = found.point(label.threshold, n, wins_n, _at(rule, n))
         same = below is not None and bool((has == below[1]).all())
         counted[name] = LabelByLead(
-            **vars(point), asked=label.asked, same_as=below[0] if below is not None and same else None
+            **{**vars(point), "per_week": weekly.above(label.threshold)},
+            asked=label.asked,
+            same_as=below[0] if below is not None and same else None,
         )
         below = name, has
     order, wins = np.sort(best)[::-1], np.sort(best_won[~np.isnan(best_won)])
@@ -219,9 +239,34 @@ def count_leads(rows: LeadRows, labels: Mapping[str, LabelRows], *, weeks: float
     levels = np.concatenate([order[ranks - 1], np.array([label.threshold for label in labels.values()])])
     for threshold in np.unique(levels)[::-1].tolist():
         n = int((order >= threshold).sum())
-        curve.append(found.point(threshold, n, int((wins >= threshold).sum()), _at(rule, n)))
+        point = found.point(threshold, n, int((wins >= threshold).sum()), _at(rule, n))
+        curve.append(replace(point, per_week=weekly.above(threshold)))
     company = None if rows.company is None else _beside_company(rows.company, found, _rank(best, best_won))
     return ByLead(found.number, found.converted, weeks, counted, tuple(curve), company)
+
+
+class _WeeklyLeads:
+    """How many leads a week reach each threshold on some night for the first time."""
+
+    def __init__(self, nights: ThresholdData | None) -> None:
+        self.length = None
+        if nights is not None and nights.weeks is not None:
+            self.length = nights.weeks * nights.share
+            last = np.full(int(nights.lead.max()) + 1, -np.inf)
+            np.maximum.at(last, nights.lead, nights.probability)
+            first = np.zeros_like(last) if nights.before is None else np.full_like(last, -np.inf)
+            if nights.before is not None:
+                np.maximum.at(first, nights.lead, nights.before)
+            new = last > first
+            self.last, self.first = np.sort(last[new]), np.sort(first[new])
+
+    def above(self, threshold: float) -> float | None:
+        """None without nights."""
+        if self.length is None:
+            return None
+        reached = len(self.last) - int(np.searchsorted(self.last, threshold, side="left"))
+        before = len(self.first) - int(np.searchsorted(self.first, threshold, side="left"))
+        return (reached - before) / self.length
 
 
 def _group_by_lead(rows: LeadRows) -> _Leads:
@@ -306,11 +351,13 @@ def evaluate_by_lead(
     evaluated: Evaluated,
     table: TrainingTable,
     gate_inputs: GateInputs,
+    nights: ThresholdData | None,
     company: npt.NDArray[np.int8] | None,
 ) -> ByLead:
     """The held-out period counted in leads, at the thresholds that were chosen before it.
 
-    ``company`` tells which leads the company made MQLs, as `find_company_mqls` finds it.
+    ``nights`` are those of the period, to count leads a week on; ``company`` tells which leads the company made MQLs,
+    as `find_company_mqls` finds it.
     """
     last = table.holdout.test
     meets = policy.meets_thresholds(evaluated.probability, gate_inputs)
@@ -326,7 +373,7 @@ def evaluate_by_lead(
         outcome.label: LabelRows(outcome.threshold, meets[:, place], _asked(outcome.rule))
         for place, outcome in enumerate(policy.outcomes)
     }
-    return count_leads(rows, labels, weeks=holdout_weeks(table))
+    return count_leads(rows, labels, weeks=holdout_weeks(table), nights=nights)
 
 
 def _asked(rule: Mapping[str, object]) -> Asked | None:

@@ -27,14 +27,14 @@ from mqlml.evaluation.importance import (
     measure_importance,
     measure_shapes,
 )
-from mqlml.evaluation.labels import LabelRows, ThresholdEvaluation, evaluate_policy
+from mqlml.evaluation.labels import LabelRows, ThresholdEvaluation, VolumeRows, evaluate_policy
 from mqlml.evaluation.metrics import Baseline, Metrics, evaluate_baselines, evaluate_probabilities
 from mqlml.model import LeadScorer, SigmoidCalibrator, make_baselines
 from mqlml.model.contributions import PartialScores
-from mqlml.policy import GateInputs, LabelPolicy
+from mqlml.policy import GateInputs, LabelPolicy, ThresholdData
 from mqlml.times import parse_duration
-from mqlml.training import ImmatureSnapshots, TrainingTable, describe_holdout
-from mqlml.types import Floats, Rows
+from mqlml.training import TrainingTable, describe_holdout
+from mqlml.types import Floats
 
 __all__ = [
     "RANDOM_STATE",
@@ -42,6 +42,7 @@ __all__ = [
     "HeldOut",
     "Period",
     "PriorAccess",
+    "count_on",
     "evaluate_fit_by_engagement",
     "evaluate_importance",
     "evaluate_labels",
@@ -107,8 +108,6 @@ class HeldOut:
     past : TrainingTable
         The rows whose outcomes were known when the held-out period began, at the same positions as in the whole
         table; its ``holdout`` has the rows to learn from and none to evaluate on.
-    recent : ImmatureSnapshots
-        The snapshots between that past and the held-out period, without their outcomes, which were not yet known.
     period : Period
     dates : HoldoutPeriod
         The same for people.
@@ -121,7 +120,6 @@ class HeldOut:
         self._record = record
         self.prior_access = PriorAccess()
         self.past = _before(table)
-        self.recent = _since(table, len(self.past.label))
         self.period = _describe(table)
         self.dates = describe_holdout(table)
 
@@ -163,21 +161,6 @@ def _before(table: TrainingTable) -> TrainingTable:
     )
 
 
-def _since(table: TrainingTable, first: int) -> ImmatureSnapshots:
-    """The rows from ``first`` on that came before the held-out period."""
-    start = table.holdout.start
-    rows = slice(first, int(np.searchsorted(table.time, start, side="left")))
-    return ImmatureSnapshots(
-        lead_id=table.lead_id.iloc[rows],
-        features=table.features.iloc[rows],
-        time=table.time[rows],
-        group=table.group[rows],
-        lead=table.lead[rows],
-        start=start - table.label_span,
-        end=start,
-    )
-
-
 def _describe(table: TrainingTable) -> Period:
     fold = table.holdout
     rows = fold.test
@@ -204,7 +187,7 @@ class Evaluated:
     """The model of the past on the held-out period.
 
     ``prior`` is the log-odds of the base rate that each row's model knew; ``interest`` the fit and engagement of the
-    rows; ``before`` the highest probability of each row's lead before the period, 0 where it had no snapshot then.
+    rows.
     """
 
     metrics: Metrics
@@ -214,7 +197,6 @@ class Evaluated:
     raw: Floats
     prior: Floats
     interest: Floats
-    before: Floats
 
 
 def fit_past(scorer: LeadScorer, table: TrainingTable) -> tuple[LeadScorer, ...]:
@@ -272,27 +254,7 @@ def evaluate_model(
                 for model, (_, test) in zip(fitted, parts, strict=True)
             ]
         ),
-        before=np.concatenate(
-            [
-                _highest_before(model, calibrator, table, test)
-                for model, (_, test) in zip(fitted, parts, strict=True)
-            ]
-        ),
     )
-
-
-def _highest_before(
-    model: LeadScorer, calibrator: SigmoidCalibrator, table: TrainingTable, rows: Rows
-) -> Floats:
-    """The highest probability of each row's lead before the held-out period. The model did not learn from these
-    leads."""
-    highest = np.zeros(int(table.lead.max()) + 1)
-    earlier = np.flatnonzero((table.time < table.holdout.start) & np.isin(table.lead, table.lead[rows]))
-    if len(earlier):
-        raw = model.decision_function(table.features.iloc[earlier])
-        np.maximum.at(highest, table.lead[earlier], calibrator.predict_proba(raw)[:, 1])
-    found: Floats = highest[table.lead[rows]]
-    return found
 
 
 def _evaluate_by_age(
@@ -332,16 +294,34 @@ def evaluate_fit_by_engagement(evaluated: Evaluated, table: TrainingTable) -> tu
 
 
 def evaluate_labels(
-    policy: LabelPolicy, evaluated: Evaluated, table: TrainingTable, gate_inputs: GateInputs
+    policy: LabelPolicy,
+    evaluated: Evaluated,
+    table: TrainingTable,
+    gate_inputs: GateInputs,
+    nights: ThresholdData | None,
 ) -> dict[str, ThresholdEvaluation]:
-    """What each label's threshold, chosen on the past, brings on the held-out period, beside what was predicted."""
+    """What each label's threshold, chosen on the past, brings on the held-out period, beside what was predicted.
+
+    ``nights`` are those of the period, with outcomes; volumes are measured on them. None for a flat table.
+    """
     last = table.holdout.test
-    rows = LabelRows(
-        table.label[last], table.group[last], table.lead[last], holdout_weeks(table), evaluated.before
-    )
+    rows = LabelRows(table.label[last], table.group[last], table.lead[last], holdout_weeks(table))
     return evaluate_policy(
-        policy, evaluated.probability, rows, gate_inputs=gate_inputs, random_state=RANDOM_STATE
+        policy,
+        evaluated.probability,
+        rows,
+        gate_inputs=gate_inputs,
+        volume=None if nights is None else count_on(nights),
+        random_state=RANDOM_STATE,
     )
+
+
+def count_on(nights: ThresholdData) -> VolumeRows:
+    """Nights with outcomes as rows to measure volumes on. Where they are of some accounts only, the leads of one week
+    count for that share of a week."""
+    weeks = (nights.weeks or 0.0) * nights.share
+    rows = LabelRows(nights.label, nights.account, nights.lead, weeks, nights.before)
+    return VolumeRows(nights.probability, rows, nights.gate_inputs)
 
 
 def evaluate_importance(

@@ -24,6 +24,7 @@ __all__ = [
     "Promotion",
     "Selection",
     "ThresholdEvaluation",
+    "VolumeRows",
     "WithinRange",
     "describe_shipped",
     "evaluate_policy",
@@ -166,6 +167,33 @@ class LabelRows:
     before: npt.ArrayLike | None = None
 
 
+@dataclass(frozen=True)
+class VolumeRows:
+    """The snapshots of many nights, on which ``per_week`` and ``value`` are measured.
+
+    Attributes
+    ----------
+    probability : ndarray of float64, shape (n,)
+    rows : LabelRows
+    gate_inputs : GateInputs
+    """
+
+    probability: Floats
+    rows: LabelRows
+    gate_inputs: GateInputs
+
+
+@dataclass(frozen=True)
+class _Handover:
+    """Rows by which leads are counted once each: ``first`` of shape (n, number of labels) is 1 where a lead newly
+    has the label."""
+
+    first: Floats
+    y: Floats
+    weeks: float | None
+    bootstrap: ClusterBootstrap
+
+
 class _Interval(Protocol):
     """A prediction of a label policy."""
 
@@ -184,6 +212,7 @@ def evaluate_policy(
     *,
     random_state: int,
     gate_inputs: GateInputs | None = None,
+    volume: VolumeRows | None = None,
     n_bootstrap: int = 500,
 ) -> dict[str, ThresholdEvaluation]:
     """Precision, recall, volume and value of each label on leads that did not choose it, by label.
@@ -195,21 +224,40 @@ def evaluate_policy(
     rows : LabelRows
     gate_inputs : GateInputs, optional
         Needed where thresholds differ by team, or a label has a gate.
+    volume : VolumeRows, optional
+        Snapshots to measure volume and value on; ``rows`` if left out.
     random_state, n_bootstrap : int
         Intervals are percentiles of the bootstrap over clusters; that of a volume takes the number of weeks as fixed.
     """
     target, chance = check_rows(rows.y, probability)
     bootstrap = ClusterBootstrap(rows.clusters, n_bootstrap=n_bootstrap, random_state=random_state)
     meets = policy.meets_thresholds(chance, gate_inputs).astype(np.float64)
+    if volume is None:
+        handover = _find_handover(policy, meets, target, rows, gate_inputs, bootstrap)
+    else:
+        y, chance = check_rows(volume.rows.y, volume.probability)
+        drawn = ClusterBootstrap(volume.rows.clusters, n_bootstrap=n_bootstrap, random_state=random_state)
+        seen = policy.meets_thresholds(chance, volume.gate_inputs).astype(np.float64)
+        handover = _find_handover(policy, seen, y, volume.rows, volume.gate_inputs, drawn)
+    return {
+        outcome.label: _evaluate(outcome, level, meets[:, level], target, bootstrap, handover)
+        for level, outcome in enumerate(policy.outcomes)
+    }
+
+
+def _find_handover(
+    policy: LabelPolicy,
+    meets: Floats,
+    y: Floats,
+    rows: LabelRows,
+    gate_inputs: GateInputs | None,
+    bootstrap: ClusterBootstrap,
+) -> _Handover:
     comes = meets
     if rows.before is not None:
         comes = meets * ~policy.meets_thresholds(rows.before, gate_inputs)
-    return {
-        outcome.label: _evaluate(
-            outcome, meets[:, level], _once(comes[:, level], rows.leads), target, rows, bootstrap
-        )
-        for level, outcome in enumerate(policy.outcomes)
-    }
+    first = np.column_stack([_once(column, rows.leads) for column in comes.T])
+    return _Handover(first, y, rows.weeks, bootstrap)
 
 
 def evaluate_selection(
@@ -245,25 +293,23 @@ def describe_shipped(found: ThresholdEvaluation, shipped: LabelOutcome, *, polic
 
 def _evaluate(
     outcome: LabelOutcome,
+    level: int,
     meets: Floats,
-    handed: Floats,
     target: Floats,
-    rows: LabelRows,
     bootstrap: ClusterBootstrap,
+    handover: _Handover,
 ) -> ThresholdEvaluation:
-    weeks = rows.weeks
+    weeks, handed = handover.weeks, handover.first[:, level]
     by_value = outcome.rule["policy"] == "value"
-    worth = handed * payoff(LabelRule.model_validate(outcome.rule), target) if by_value else handed
-    ones = np.ones_like(target)
-    selected, converted, positives, handed_over, total, size = bootstrap.sums(
-        meets, meets * target, target, handed, worth, ones
-    )
+    worth = handed * payoff(LabelRule.model_validate(outcome.rule), handover.y) if by_value else handed
+    selected, converted, positives = bootstrap.sums(meets, meets * target, target)
+    handed_over, total, size = handover.bootstrap.sums(handed, worth, np.ones_like(handed))
     n_selected, n_converted = int(meets.sum()), int((meets * target).sum())
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = make_estimate(n_converted / n_selected, converted / selected) if n_selected else None
         recall = make_estimate(n_converted / target.sum(), converted / positives)
         per_week = make_estimate(handed.sum() / weeks, handed_over / weeks) if weeks else None
-        value = make_estimate(worth.sum() / (weeks or ones.sum()), total / (weeks or size))
+        value = make_estimate(worth.sum() / (weeks or len(handed)), total / (weeks or size))
     predicted = _describe_prediction(outcome.predictions)
     observed = LabelPrediction(precision, recall, per_week, value if by_value else None)
     return ThresholdEvaluation(

@@ -54,6 +54,9 @@ def worst_of(verdicts: Iterable[Comparison]) -> Comparison | None:
     return min(verdicts, key=_FROM_WORST.index, default=None)
 
 
+_CELLS_AT_ONCE = 100_000  # of a few weightings, so that what is made of them stays in the cache
+
+
 class Ranking:
     """Scores in falling order, with the first row of each step of equal scores.
 
@@ -82,6 +85,12 @@ class Ranking:
         Two ndarrays of shape (weightings,); NaN where one class has no weight. Both as scikit-learn defines them: the
         AUC counts a tie as half, the average precision is the step-wise sum without interpolation.
         """
+        size = max(1, _CELLS_AT_ONCE // len(self.order))
+        parts = [self._measure(weight[low : low + size]) for low in range(0, len(weight), size)]
+        auc, average_precision = zip(*parts, strict=True)
+        return np.concatenate(auc), np.concatenate(average_precision)
+
+    def _measure(self, weight: Floats) -> tuple[Floats, Floats]:
         ordered = weight[:, self.order]
         rows = np.add.reduceat(ordered, self._starts, axis=1)
         wins = np.add.reduceat(ordered * self._converted, self._starts, axis=1)

@@ -103,9 +103,11 @@ def find_crowded(
     if len(lead) < size:
         return np.empty(0, dtype=np.intp)
     slot = (times - times.min()) >> span.bit_length()
-    mask = (1 << (4 * len(lead)).bit_length()) - 1
+    half = -(-size // 2)
+    # The more events it takes, the seldomer others share their place, and the smaller, so faster, the table.
+    mask = (1 << (12 * len(lead) // half).bit_length()) - 1
     place = (lead * np.int64(_SPREAD) + slot) & mask
-    crowded = np.bincount(place)[place] >= -(-size // 2)
+    crowded = np.bincount(place)[place] >= half
     leads = np.zeros(int(lead.max()) + 1, dtype=bool)
     leads[lead[crowded]] = True
     return np.flatnonzero(leads[lead])

@@ -60,6 +60,8 @@ class MergedLeads:
 
     def copy_events(self, events: pd.DataFrame, lead_id: pd.Series) -> pd.DataFrame:
         """The events, those of merged leads once more for the lead that stays."""
+        if not len(self):
+            return events
         copies = self._copy(events, lead_id, self.old, self.new)
         return pd.concat([events, copies], ignore_index=True) if len(copies) else events
 

@@ -150,6 +150,7 @@ def find_number_evidence(text: Any, known: NumberEvidence | None = None) -> Numb
     first = text[0]  # spares nearly every column of words the search
     if not pc.match_substring_regex(first, _LOOSE).as_py() or not _all(text, _LOOSE):
         return known & nothing
+    text = pc.unique(text)
     symbols = frozenset(pc.unique(pc.replace_substring_regex(text, _DIGITS, "")).to_pylist())
     if len(symbols) > 3:
         return known & nothing

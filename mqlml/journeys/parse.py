@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -209,6 +210,11 @@ class Form:
     numbers: NumberEvidence = field(default_factory=NumberEvidence)
     dates: DateEvidence = field(default_factory=DateEvidence)
 
+    @property
+    def free(self) -> bool:
+        """Whether words or ids of this form stand as they are, whatever the further batches hold."""
+        return not (self.whole or self.truth or self.integer or self.verbatim)
+
     def __and__(self, other: Form) -> Form:
         return Form(
             self.whole and other.whole,
@@ -294,6 +300,7 @@ def plain_text(column: Any, form: Form | None = None, missing: Collection[str] =
     return text
 
 
+@lru_cache(maxsize=1 << 16)
 def plain_word(text: str) -> str:
     """The form that a text takes in a column of its kind: ``1.0`` is ``1``, ``True`` is ``true``.
 
@@ -406,7 +413,7 @@ def parse_words(column: Any, form: Form | None = None, missing: Collection[str] 
     encoded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(as_text(column))
     array = encoded.unify_dictionaries().combine_chunks()
     words = plain_text(pa.chunked_array([array.dictionary]), form, missing).to_pylist()
-    codes = np.asarray(pc.fill_null(pc.cast(array.indices, pa.int64()), len(words)))
+    codes = np.asarray(pc.fill_null(pc.cast(array.indices, pa.int32()), len(words)))
     occurring = np.zeros(len(words) + 1, dtype=bool)
     occurring[codes] = True
     distinct = sorted(
@@ -414,7 +421,8 @@ def parse_words(column: Any, form: Form | None = None, missing: Collection[str] 
     )
     place = {word: code for code, word in enumerate(distinct)}
     lookup = np.array([*(place.get(word, -1) for word in words), -1], dtype=np.int32)
-    values = pd.Categorical.from_codes(lookup[codes], categories=pd.Index(distinct, dtype="str"))
+    categories = pd.Index(distinct, dtype="str")
+    values = pd.Categorical.from_codes(lookup[codes], categories=categories, validate=False)
     return Parsed(values, np.asarray(values.codes == -1))
 
 

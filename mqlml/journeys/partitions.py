@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +25,7 @@ from mqlml.journeys.leadids import LeadIds
 from mqlml.journeys.parse import parse_ids
 from mqlml.journeys.quarantine import Ledger, Tally, empty_quarantine
 from mqlml.journeys.read import EVENT_WORDS, ParsedEvents, parse_events
-from mqlml.journeys.sources import Source, estimate_rows
+from mqlml.journeys.sources import estimate_rows
 from mqlml.journeys.stream import Stream, StreamColumns, open_stream
 from mqlml.journeys.tables import (
     DUPLICATE,
@@ -36,10 +35,10 @@ from mqlml.journeys.tables import (
     check_rows,
     known_columns,
     make_keys,
-    repeats,
+    share_key,
 )
-from mqlml.times import column_to_microseconds, microseconds_to_column
-from mqlml.types import Ints
+from mqlml.times import microseconds_to_column
+from mqlml.types import Rows
 
 __all__ = [
     "EventRules",
@@ -257,15 +256,14 @@ def partition_events(
     quarantine, repeated = [empty_quarantine()], []
     for (where, spec), stream in zip(config.data.event_tables, streams, strict=True):
         tally = Tally("events", stream.where, rows_read=stream.rows_read, allowed=config.data.max_quarantined)
-        ids = _EventIds(spec.column("event_id"), stream, folder)
-        with ids:
-            for batch in stream.batches():
-                reader = TableReader("events", spec, config, batch, forms=stream.forms, where=where)
-                parsed = parse_events(reader, leads)
-                tally.add(reader.ledger)
-                if parsed.event_ids is not None:
-                    ids.add(batch, parsed.event_ids, reader.ledger.usable, records.place)
-                records.write(parsed, reader.ledger.usable)
+        ids = _EventIds(spec.column("event_id"), stream, folder, records.place)
+        for batch in stream.batches():
+            reader = TableReader("events", spec, config, batch, forms=stream.forms, where=where)
+            parsed = parse_events(reader, leads)
+            tally.add(reader.ledger)
+            if parsed.event_ids is not None:
+                ids.add(parsed.event_ids, reader.ledger.usable, records.place)
+            records.write(parsed, reader.ledger.usable)
         repeated.append(ids.find_repeated(tally))
         tally.check()
         quarantine.append(tally.to_frame())
@@ -313,31 +311,31 @@ class _Records:
     place: int = 0
 
     def write(self, parsed: ParsedEvents, usable: npt.NDArray[np.bool_]) -> None:
-        kept = usable & (self.part[parsed.lead] >= 0)
-        lead = parsed.lead[kept]
-        rows = np.empty(len(lead), _record(self.columns))
-        rows["lead"], rows["place"] = lead, self.place + np.flatnonzero(kept)
+        kept = np.flatnonzero(usable & (self.part[parsed.lead] >= 0))
+        order, counts = _sort_by(self.part[parsed.lead[kept]], len(self.counts))
+        kept = kept[order]
+        rows = np.empty(len(kept), _record(self.columns))
+        rows["lead"], rows["place"] = parsed.lead[kept], self.place + kept
         for column in self.columns:
-            if column in parsed.columns:
-                rows[column] = self._numbers(column, parsed.columns[column][kept])
-            else:
+            if column not in parsed.columns:
                 rows[column] = -1 if column in WORDS else np.nan
-        self.counts += _write(rows, self.part[lead], len(self.counts), self.folder)
+            elif column in WORDS:
+                rows[column] = self._codes(column, parsed.columns[column], kept)
+            else:
+                rows[column] = parsed.columns[column][kept]
+        _append(rows, counts, functools.partial(_bucket, self.folder))
+        self.counts += counts
         self.place += len(usable)
 
-    def _numbers(self, column: str, values: Any) -> npt.NDArray[Any]:
-        """A parsed column as it is written: microseconds, codes or values; new words join the vocabulary."""
-        if column in TIMES:
-            return column_to_microseconds(values)
-        if column not in WORDS:
-            return np.asarray(values)
+    def _codes(self, column: str, words: pd.Categorical, kept: Rows) -> npt.NDArray[np.int32]:
+        """The kept words as numbers; new ones join the vocabulary."""
         known = self.vocabulary.setdefault(column, {})
-        values = values.remove_unused_categories()
-        codes: npt.NDArray[np.int32] = np.array(
-            [*(known.setdefault(text, len(known)) for text in values.categories), -1], np.int32
-        )
-        found: npt.NDArray[np.int32] = codes[np.asarray(values.codes)]
-        return found
+        codes = np.asarray(words.codes)[kept].astype(np.intp)
+        number = np.full(len(words.categories) + 1, -1, np.int32)
+        occurs = range(len(words.categories)) if len(kept) == len(words) else np.unique(codes[codes >= 0])
+        for code in occurs:
+            number[code] = known.setdefault(words.categories[code], len(known))
+        return number[codes]
 
     def joined_words(self) -> dict[str, tuple[str, ...]]:
         """The text behind each number; spellings of one action or channel have the same."""
@@ -348,18 +346,19 @@ class _Records:
         return words
 
 
-def _write(
-    rows: npt.NDArray[Any], part: npt.NDArray[np.int32], parts: int, folder: Path
-) -> npt.NDArray[np.int64]:
-    """Append rows to the files of their partitions; the number added to each."""
-    counts = np.bincount(part, minlength=parts)
+def _sort_by(part: npt.NDArray[np.integer], parts: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    """The rows in the order of their parts, and the number of each part."""
     # Numbers of 16 bits are sorted digit by digit, several times faster.
-    rows = rows[np.argsort(part.astype(np.int16) if parts < 2**15 else part, kind="stable")]
+    order = np.argsort(part.astype(np.int16) if parts < 2**15 else part, kind="stable")
+    return order, np.bincount(part, minlength=parts)
+
+
+def _append(rows: npt.NDArray[Any], counts: npt.NDArray[np.int64], path: Callable[[int], Path]) -> None:
+    """Append rows, which lie in the order of their parts, to the files of these."""
     edges = np.concatenate([[0], np.cumsum(counts)])
     for number in np.flatnonzero(counts).tolist():
-        with _bucket(folder, number).open("ab") as file:
-            file.write(rows[edges[number] : edges[number + 1]].tobytes())
-    return counts
+        with path(number).open("ab") as file:
+            rows[edges[number] : edges[number + 1]].tofile(file)
 
 
 def _write_index(partitioned: PartitionedEvents) -> None:
@@ -377,79 +376,60 @@ def _write_index(partitioned: PartitionedEvents) -> None:
     unfinished.replace(partitioned.folder / _INDEX)
 
 
+_KEYS = np.dtype([("key", "<u8"), ("place", "<i8")])
+
+
 class _EventIds:
-    """Event ids on the disk, equal ones in one file, so that duplicates are found a file at a time."""
+    """Hashes of event ids on the disk, equal ones in one file, so that duplicates are found a file at a time.
 
-    def __init__(self, column: str, stream: Stream, folder: Path) -> None:
-        self._column, self._stream, self._folder = column, stream, folder
+    The ids themselves are read again where hashes are equal, which is rare, and not kept.
+
+    Parameters
+    ----------
+    column : the source's name of the column.
+    start : the place of the stream's first row.
+    """
+
+    def __init__(self, column: str, stream: Stream, folder: Path, start: int) -> None:
+        self._column, self._stream, self._folder, self._start = column, stream, folder, start
         self._files = max(1, -(-stream.rows_read // _IDS_AT_ONCE))
-        self._writers: dict[int, Any] = {}
-        self._shown: list[str] = []  # the file of each batch, as messages name it
-        self._open = ExitStack()
-
-    def __enter__(self) -> _EventIds:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"ids-{number:04d}.arrow"
+        return self._folder / f"ids-{number:04d}.bin"
 
-    def add(self, batch: Source, ids: Any, good: npt.NDArray[np.bool_], place: int) -> None:
-        """Store the ids of the good rows of a batch that begins at ``place``, as they are written in the source."""
-        keys = make_keys(ids)
-        table = pa.table(
-            {
-                "raw": batch.column(self._column),
-                "key": keys,
-                "place": place + np.arange(len(good)),
-                "row": batch.rows,
-                "file": np.full(len(good), len(self._shown), np.int32),
-            }
-        )
-        self._shown.append(batch.files[0][0])
-        bucket = np.where(good & np.asarray(ids.is_valid()), keys % np.uint64(self._files), self._files)
-        for number in range(self._files):
-            own = np.flatnonzero(bucket == number)
-            if not len(own):
-                continue
-            rows = table if len(own) == len(table) else table.take(pa.array(own))
-            if number not in self._writers:
-                sink = self._open.enter_context(pa.OSFile(str(self._path(number)), "wb"))
-                self._writers[number] = self._open.enter_context(pa.ipc.new_file(sink, rows.schema))
-            self._writers[number].write_table(rows)
+    def add(self, ids: Any, good: npt.NDArray[np.bool_], place: int) -> None:
+        """Store the hashes of the good rows of a batch that begins at ``place``."""
+        there = np.flatnonzero(good & np.asarray(ids.is_valid()))
+        keys = make_keys(ids)[there]
+        order, counts = _sort_by((keys % np.uint64(self._files)).astype(np.int64), self._files)
+        rows = np.empty(len(there), _KEYS)
+        rows["key"], rows["place"] = keys[order], place + there[order]
+        _append(rows, counts, self._path)
 
     def find_repeated(self, tally: Tally) -> npt.NDArray[np.int64]:
         """Sorted places of the rows that repeat an earlier row's id; they are quarantined."""
-        found = [np.empty(0, np.int64)]
-        for number in sorted(self._writers):
-            table = _map_table(self._path(number))
-            repeated = repeats(table["key"].to_numpy(), functools.partial(self._ids_at, table["raw"]))
-            self._path(number).unlink()
-            if not repeated.any():
-                continue
-            files = table["file"].to_numpy()
-            changes = [0, *(np.flatnonzero(files[1:] != files[:-1]) + 1).tolist()]
-            source = Source(
-                where=self._stream.where,
-                names=self._stream.names,
-                table=table.select(["raw"]).rename_columns([self._column]),
-                rows=table["row"].to_numpy(),
-                files=tuple((self._shown[files[start]], start) for start in changes),
-                misfits=(),
+        shared = [np.empty(0, np.int64)]
+        for path in filter(Path.exists, map(self._path, range(self._files))):
+            rows = np.fromfile(path, _KEYS)
+            path.unlink()
+            shared.append(rows["place"][share_key(rows["key"])])
+        places = np.sort(np.concatenate(shared))
+        found, seen, start = [places[:0]], set[object](), self._start
+        for batch in self._stream.batches([self._column]) if len(places) else ():
+            own = places[slice(*np.searchsorted(places, [start, start + batch.table.num_rows]))] - start
+            ids = parse_ids(
+                batch.column(self._column).take(pa.array(own)), self._stream.forms.get(self._column)
             )
-            ledger = Ledger("events", source)
-            ledger.refuse(repeated, column=self._column, reason=DUPLICATE)
-            tally.add(ledger)
-            found.append(table["place"].to_numpy()[repeated])
-        return np.sort(np.concatenate(found))
-
-    def _ids_at(self, raw: Any, rows: Ints) -> Any:
-        return parse_ids(raw.take(pa.array(rows)), self._stream.forms.get(self._column)).data
-
-
-def _map_table(path: Path) -> pa.Table:
-    """A table in a file; of its columns only those are read that are used."""
-    with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as opened:
-        return opened.read_all()
+            again = np.zeros(len(own), dtype=bool)
+            for row, name in enumerate(ids.data.to_pylist()):
+                again[row] = name in seen
+                seen.add(name)
+            if again.any():
+                repeated = np.zeros(batch.table.num_rows, dtype=bool)
+                repeated[own[again]] = True
+                ledger = Ledger("events", batch)
+                ledger.refuse(repeated, column=self._column, reason=DUPLICATE)
+                tally.add(ledger)
+                found.append(start + own[again])
+            start += batch.table.num_rows
+        return np.concatenate(found)

@@ -22,6 +22,7 @@ from mqlml.errors import ConfigError, ContractError
 from mqlml.journeys.cleaning import join_spellings, treat_machine_events
 from mqlml.journeys.contract import (
     REQUIRED,
+    TIMES,
     WORDS,
     Journeys,
     MergedLeads,
@@ -106,8 +107,14 @@ def _read_leads(reader: TableReader) -> tuple[pd.DataFrame, LeadIds]:
 
 @dataclass(frozen=True)
 class ParsedEvents:
-    """Events as they were parsed, good rows and bad ones: our columns but ``lead_id``; the place of each event's lead
-    among the kept ones; the event ids, None where the source has none."""
+    """Events as they were parsed, good rows and bad ones.
+
+    Attributes
+    ----------
+    columns : ours but ``lead_id``; times as microseconds.
+    lead : the place of each event's lead among the kept ones.
+    event_ids : None where the source has none.
+    """
 
     columns: dict[str, Any]
     lead: npt.NDArray[np.int32]
@@ -122,8 +129,8 @@ def parse_events(reader: TableReader, leads: LeadIds) -> ParsedEvents:
     rows = leads.resolve(reader)
     reader.leave_out_later(rows.since)
     columns: dict[str, Any] = {
-        "occurred_at": microseconds_to_column(happened),
-        "recorded_at": microseconds_to_column(np.maximum(known, rows.since)),
+        "occurred_at": happened,
+        "recorded_at": np.maximum(known, rows.since),
         "action": reader.words("action", required=True),
     }
     for word in EVENT_WORDS:
@@ -141,7 +148,11 @@ def _read_events(reader: TableReader, leads: LeadIds) -> tuple[pd.DataFrame, npt
     if parsed.event_ids is not None:
         repeated = later_duplicates(parsed.event_ids, reader.ledger.usable)
         reader.refuse(repeated, "event_id", DUPLICATE)
-    return reader.keep(parsed.columns), parsed.lead[reader.ledger.usable]
+    columns = {
+        name: microseconds_to_column(values) if name in TIMES else values
+        for name, values in parsed.columns.items()
+    }
+    return reader.keep(columns), parsed.lead[reader.ledger.usable]
 
 
 def _read_history(reader: TableReader, leads: LeadIds) -> pd.DataFrame:

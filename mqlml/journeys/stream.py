@@ -91,17 +91,25 @@ class Stream:
         """All rows, malformed lines included."""
         return sum(file.rows + len(file.misfits) for file in self.files)
 
-    def batches(self) -> Iterator[Source]:
-        """The rows in order, each batch from one file; malformed lines come before the rows of their file."""
+    def batches(self, columns: Collection[str] | None = None) -> Iterator[Source]:
+        """The rows in order, each batch from one file; malformed lines come before the rows of their file.
+
+        Parameters
+        ----------
+        columns : the source's names of those to read, all that are wanted if None.
+        """
+        schema = self.schema
+        if columns is not None:
+            schema = pa.schema([field for field in schema if field.name in columns])
         for file in self.files:
             source = functools.partial(Source, self.where, self.names, files=((file.shown, 0),))
             if file.misfits:
                 aside = tuple((file.shown, misfit) for misfit in file.misfits)
-                yield source(table=self.schema.empty_table(), rows=np.array([], np.int64), misfits=aside)
+                yield source(table=schema.empty_table(), rows=np.array([], np.int64), misfits=aside)
             start = 0
-            for table in file.batches(self.schema.names):
+            for table in file.batches(schema.names):
                 rows = number_rows(start, table.num_rows, file.misfits)
-                yield source(table=table.select(self.schema.names).cast(self.schema), rows=rows, misfits=())
+                yield source(table=table.select(schema.names).cast(schema), rows=rows, misfits=())
                 start += table.num_rows
 
 
@@ -182,7 +190,7 @@ def fingerprint_query(spec: Table, *, where: str, base: Path, zone: str) -> str:
 def _find_forms(
     files: Sequence[_File], schema: pa.Schema, quantities: Collection[str], missing: Collection[str]
 ) -> Forms:
-    """The forms of the columns over all files; columns of known form are not read."""
+    """The forms of the columns over all files; nothing is read once no further row can change one."""
     forms = {field.name: Form(truth=False) for field in schema if pa.types.is_signed_integer(field.type)}
     unknown = [
         field.name
@@ -193,14 +201,14 @@ def _find_forms(
         if file.forms is not None:
             for name in unknown:
                 forms[name] = forms.get(name, Form()) & file.forms.get(name, Form())
-        elif unknown:
-            for table in file.batches(unknown):
-                forms |= {
-                    name: find_form(
-                        table.column(name).cast(schema.field(name).type), forms.get(name), missing
-                    )
-                    for name in unknown
-                }
+            continue
+        unsettled = [name for name in unknown if name in quantities or not forms.get(name, Form()).free]
+        for table in file.batches(unsettled) if unsettled else ():
+            for name in unsettled:
+                column = table.column(name).cast(schema.field(name).type)
+                forms[name] = find_form(column, forms.get(name), missing)
+            if all(name not in quantities and forms[name].free for name in unsettled):
+                break
     return forms
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ from mqlml.journeys.quarantine import Ledger, Notice
 from mqlml.journeys.sources import Source, read_source
 from mqlml.journeys.times import OUT_OF_RANGE, guess_format, guess_unit, parse_times
 from mqlml.times import MISSING_TIME, NEVER, to_microseconds
-from mqlml.types import Ints, Mask, Micros
+from mqlml.types import Mask, Micros, Rows
 
 __all__ = [
     "DUPLICATE",
@@ -46,8 +46,8 @@ __all__ = [
     "make_keys",
     "missing_column",
     "read_table",
-    "repeats",
     "require_plain",
+    "share_key",
 ]
 
 MISSING = "required value is missing"
@@ -62,7 +62,9 @@ def later_duplicates(ids: Any, usable: Mask) -> Mask:
     """
     repeated = np.zeros(len(ids), dtype=bool)
     places = np.flatnonzero(usable & np.asarray(ids.is_valid()))
-    repeated[places] = repeats(make_keys(ids)[places], lambda rows: ids.take(pa.array(places[rows])))
+    places = places[share_key(make_keys(ids)[places])]
+    same = pd.Series(ids.take(pa.array(places)).to_pylist(), dtype="object")
+    repeated[places] = same.duplicated().to_numpy()
     return repeated
 
 
@@ -73,22 +75,11 @@ def make_keys(ids: Any) -> npt.NDArray[np.uint64]:
     return hash_texts(ids)
 
 
-def repeats(keys: npt.NDArray[np.uint64], ids_at: Callable[[Ints], Any]) -> Mask:
-    """Which rows repeat the id of an earlier row.
-
-    Parameters
-    ----------
-    keys : of each row's id, from `make_keys`.
-    ids_at : the ids of some rows; asked only for those that share a key.
-    """
-    repeated = np.zeros(len(keys), dtype=bool)
+def share_key(keys: npt.NDArray[np.uint64]) -> Rows:
+    """The rows whose key another row has, too, in their order."""
     ordered = np.sort(keys)
     shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    if len(shared):
-        rows = np.flatnonzero(np.isin(keys, shared))
-        same = pd.Series(ids_at(rows).to_pylist(), dtype="object")
-        repeated[rows] = same.duplicated().to_numpy()
-    return repeated
+    return np.flatnonzero(np.isin(keys, shared)) if len(shared) else np.empty(0, np.intp)
 
 
 def require_plain(source: Source, column: str, what: str) -> Any:

@@ -103,7 +103,9 @@ def parse_times(
     proven = evidence.formats()
     if len(proven) == 1:
         return _formatted(text, proven[0], zone, where)
-    if len(text) > text.null_count and _all_excel_days(text, form, missing):
+    known = text.drop_null()
+    # No number holds a colon; one value spares most columns of times the search for numbers.
+    if len(known) and ":" not in known[0].as_py() and _all_excel_days(text, form, missing):
         return _excel(text, zone, form, missing)
     return _iso(text, zone)
 

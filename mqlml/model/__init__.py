@@ -19,7 +19,15 @@ from mqlml.model.level import (
     measure_drift,
     measure_levels,
 )
-from mqlml.model.reasons import Reasons, ReasonSignals, choose_reasons, map_features, sum_signals
+from mqlml.model.reasons import (
+    Reasons,
+    ReasonSignals,
+    choose_signal_reasons,
+    find_done,
+    format_reasons,
+    map_features,
+    sum_signals,
+)
 from mqlml.model.scorer import LeadScorer
 from mqlml.model.signals import SignalReport
 
@@ -41,11 +49,13 @@ __all__ = [
     "SignalReport",
     "TableEncoder",
     "calibrate",
-    "choose_reasons",
+    "choose_signal_reasons",
     "contribute",
     "contribute_in_parts",
     "family_points",
+    "find_done",
     "forecast_shift",
+    "format_reasons",
     "make_baselines",
     "map_features",
     "measure_drift",

@@ -106,14 +106,17 @@ class Contributor:
 
     def predict_and_contribute(self, matrix: Floats) -> tuple[Floats, Contributions]:
         """The raw log-odds, as by ``scorer.predict_matrix`` to the bit, and the contributions to them."""
-        scorer, trees = self._scorer, self._trees
-        added = np.zeros((len(self._names), len(matrix))) if trees is None else trees.values(matrix).T
-        linear = None
+        scorer = self._scorer
+        parts = np.full((len(matrix), 2), scorer.prior_, order="F")
+        if self._trees is None:
+            added = np.zeros((len(self._names), len(matrix)))
+        else:
+            parts[:, 0], values = self._trees.predict_and_explain(matrix)
+            added = values.T
         if scorer.linear_ is not None:
-            linear = np.empty(len(matrix))
-            for position, values in scorer.linear_.share_and_predict(matrix, linear):
+            for position, values in scorer.linear_.share_and_predict(matrix, parts[:, 1]):
                 added[self._used[position]] += scorer.linear_weight * values
-        return scorer.predict_matrix(matrix, linear), Contributions(self._base, added.T, self._names)
+        return scorer.blend(parts), Contributions(self._base, added.T, self._names)
 
 
 def calibrate(contributions: Contributions, calibrator: SigmoidCalibrator) -> Contributions:

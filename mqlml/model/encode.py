@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import hashlib
 import numbers
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -136,6 +137,16 @@ def _numbers(column: pd.Series, name: Hashable) -> Floats:
     return values
 
 
+def _read_floats(X: pd.DataFrame) -> Iterator[tuple[list[str], Floats]]:
+    """The columns of floats, those that stand side by side as one array, which is much faster than one by one."""
+    names = X.columns.tolist()
+    floats = [isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in X.dtypes]
+    edges = [at for at in range(len(names) + 1) if at in (0, len(names)) or floats[at] != floats[at - 1]]
+    for low, high in pairwise(edges):
+        if floats[low]:
+            yield names[low:high], X.iloc[:, low:high].to_numpy()
+
+
 def _words(column: pd.Series) -> tuple[Ints, list[str]]:
     """Each row's word as a position in the list of different words; −1 for missing."""
     codes, found = pd.factorize(column)
@@ -230,7 +241,10 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
         the trees do learn, takes it along.
         """
         levels = {word: code for code, word in enumerate(self.levels_[name])}
-        positions, words = _words(column)
+        if isinstance(column.dtype, pd.CategoricalDtype):  # the words were told apart already
+            positions, words = column.cat.codes.to_numpy(), [*map(str, column.cat.categories.tolist())]
+        else:
+            positions, words = _words(column)
         # Missing is position −1, which picks the last entry.
         code_of = np.array([levels.get(word, len(levels)) for word in words] + [np.nan], dtype=np.float64)
         codes: Floats = code_of[positions]
@@ -252,9 +266,17 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
         self.check_columns(X)
         # Fortran order: scikit-learn's trees read one column at a time when they bin, and predict faster from it.
         matrix = np.empty((len(X), len(self.matrix_names_)), dtype=np.float64, order="F")
-        position = 0
-        for name, kind in zip(self.feature_names_, self.kinds_, strict=True):
-            if kind == "unused":
+        kinds = dict(zip(self.feature_names_, self.kinds_, strict=True))
+        place = {name: position for position, name in enumerate(self.matrix_names_)}
+        done = set()
+        for names, values in _read_floats(X):
+            for name, column in zip(names, values.T, strict=True):
+                if kinds[name] == "number":
+                    matrix[:, place[name]] = column
+                    done.add(name)
+        for position, name in enumerate(self.matrix_names_):
+            kind = kinds[name]
+            if name in done:
                 continue
             column = X[name]
             found = _kind(column, name)
@@ -266,13 +288,16 @@ class TableEncoder(BaseEstimator):  # type: ignore[misc]
                 matrix[:, position] = _numbers(column, name) if found == kind else np.nan
             else:
                 matrix[:, position] = self._codes(column, name)
-            position += 1
+        if np.isinf(matrix).any():
+            for name in done:
+                _numbers(X[name], name)
         return matrix
 
     def check_columns(self, X: pd.DataFrame) -> None:
         """Refuse a table whose column names are not those of the training, and show the difference."""
-        missing = [name for name in self.feature_names_ if name not in X.columns]
-        unexpected = [str(name) for name in X.columns if name not in set(self.feature_names_)]
+        given, known = X.columns.tolist(), set(self.feature_names_)
+        missing = sorted(known.difference(given), key=self.feature_names_.index)
+        unexpected = [str(name) for name in given if name not in known]
         if not missing and not unexpected:
             return
         parts = []

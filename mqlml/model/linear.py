@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from mqlml.features.kernels.sorting import compiled
 from mqlml.model.encode import TableEncoder
 from mqlml.types import Floats, Ints
 
@@ -146,8 +147,8 @@ class NumberEffect:
 
     def add(self, values: Floats) -> Floats:
         """The effect of each value of the matrix's column, shape (n,)."""
-        present = self.slope * (np.clip(compress(values), self.low, self.high) - self.centre)
-        effect: Floats = np.where(np.isnan(values), self.missing, present) - self.offset
+        effect = compress(values)
+        _add_line(effect, self.low, self.high, self.centre, self.slope, self.missing, self.offset)
         return effect
 
     @property
@@ -265,5 +266,16 @@ class LinearPart:
 
 def compress(values: Floats) -> Floats:
     """``sign(x) · log(1 + |x|)``: most numbers are counts and days with long tails."""
-    compressed: Floats = np.sign(values) * np.log1p(np.abs(values))
-    return compressed
+    compressed: Floats = np.log1p(np.abs(values))
+    return np.copysign(compressed, values, out=compressed)
+
+
+@compiled
+def _add_line(
+    values: Floats, low: float, high: float, centre: float, slope: float, missing: float, offset: float
+) -> None:
+    """Turn each value, in place, into its effect; see `NumberEffect`."""
+    for row in range(len(values)):
+        value = values[row]
+        present = slope * (min(max(value, low), high) - centre)
+        values[row] = (missing if np.isnan(value) else present) - offset

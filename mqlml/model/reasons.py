@@ -30,9 +30,9 @@ __all__ = [
     "ReasonSignals",
     "Reasons",
     "SignalReasons",
-    "choose_reasons",
     "choose_signal_reasons",
     "find_done",
+    "format_reasons",
     "map_features",
     "sum_signals",
 ]
@@ -89,6 +89,19 @@ class SignalReasons:
     speaks_against: Ints
     feature_for: Ints
     feature_against: Ints
+
+    @classmethod
+    def join(cls, parts: Sequence[SignalReasons]) -> SignalReasons:
+        """Those of consecutive rows as one."""
+        return cls(
+            *(
+                np.concatenate(columns)
+                for columns in zip(
+                    *((p.speaks_for, p.speaks_against, p.feature_for, p.feature_against) for p in parts),
+                    strict=True,
+                )
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -209,34 +222,26 @@ def choose_signal_reasons(
     return SignalReasons(chosen[:number].T, chosen[number:].T, strongest[:number].T, strongest[number:].T)
 
 
-def choose_reasons(
-    contributions: Contributions,
+def format_reasons(
+    found: SignalReasons,
     features: Sequence[Feature],
     table: pd.DataFrame,
-    signals: ReasonSignals,
     *,
-    number: int,
     formatted: Sentences | None = None,
 ) -> Reasons:
-    """The ``number`` strongest signals each way, as sentences.
+    """The strongest signals of each row as sentences.
 
     Parameters
     ----------
-    contributions : Contributions
-        Calibrated.
+    found : SignalReasons, from `choose_signal_reasons`
     features : sequence of Feature
         What the columns mean, in their order.
     table : DataFrame of shape (n, features)
         The values behind the contributions.
-    signals : ReasonSignals
-        Of these features.
-    number : int
-        Reasons each way.
     formatted : dict, optional
         Sentences of earlier tables of the same features, which are reused and added to.
     """
     formatted = {} if formatted is None else formatted
-    found = choose_signal_reasons(contributions, signals, find_done(table, signals), number=number)
     sentences: dict[str, int] = {}
     ways = [
         _to_sentences(found.feature_for, features, table, True, formatted, sentences),
@@ -283,20 +288,14 @@ def _format(
 ) -> Ints:
     """The position of each row's sentence, which is written once for all rows of the same rounded value."""
     held = column.iloc[rows]
-    different: Sequence[float | str | None]
-    which: npt.NDArray[np.intp]
     if feature.kind == "number":
-        values, which = np.unique(round_values(feature, held), return_inverse=True)
-        different = values.tolist()
-    else:
-        which, texts = pd.factorize(held)  # missing is -1, so the last
-        different = [*texts, None]
+        held = pd.Series(round_values(feature, held))
+    which, different = pd.factorize(held)  # missing is -1, so the last
     position = []
-    for value in different:
-        key = None if value != value else value  # NaN would never be found again
-        text = known.get(key)
+    for value in [*different.tolist(), None]:
+        text = known.get(value)
         if text is None:
-            text = known[key] = format_value(feature, value, speaks_for=speaks_for)
+            text = known[value] = format_value(feature, value, speaks_for=speaks_for)
         position.append(sentences.setdefault(text, len(sentences)))
     return np.array(position, dtype=np.int64)[which]
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -29,7 +30,7 @@ __all__ = ["LeadScorer"]
 # Trees predict a matrix in Fortran order five times faster than one in C order, and in slices that fit the cache a
 # tenth faster still (20,000 rows, 150 columns). Encoding takes larger steps, since its cost is per column; with still
 # larger ones the system must hand over new memory for each matrix, which costs up to a third of explaining.
-_ENCODED_ROWS = 16_384
+_ENCODED_ROWS = 8_192
 _PREDICTED_ROWS = 4_096
 
 
@@ -227,21 +228,26 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "prior_")
         table = check_new_rows(self, X)
+        # The different words of a column are found once, not once for each matrix.
+        texts = {
+            str(name): table[name].astype("category")
+            for name, dtype in table.dtypes.items()
+            if isinstance(dtype, pd.StringDtype)
+        }
+        table = table.assign(**texts)
         for start in range(0, len(table), _ENCODED_ROWS):
             yield self.encoder_.transform(table.iloc[start : start + _ENCODED_ROWS])
 
-    def predict_matrix(self, matrix: Floats, linear: Floats | None = None) -> Floats:
+    def predict_matrix(self, matrix: Floats) -> Floats:
         """Raw log-odds of rows that are encoded already; see `TableEncoder.transform`.
 
         Parameters
         ----------
         matrix : ndarray of float64, shape (n, columns of `get_feature_names_out`), Fortran order for speed.
-        linear : ndarray of shape (n,), optional
-            The log-odds of the logistic regression, where they are known already.
         """
-        return self.blend(self._parts_of(matrix, linear))
+        return self.blend(self._parts_of(matrix))
 
-    def _parts_of(self, matrix: Floats, linear: Floats | None = None) -> Floats:
+    def _parts_of(self, matrix: Floats) -> Floats:
         parts = np.full((len(matrix), 2), self.prior_, order="F")
         with limit_threads(self.n_threads):
             for low in range(0, len(matrix), _PREDICTED_ROWS):
@@ -249,9 +255,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 if self.trees_ is not None:
                     parts[rows, 0] = self.trees_.decision_function(matrix[rows])
                 if self.linear_ is not None:
-                    parts[rows, 1] = (
-                        self.linear_.predict_matrix(matrix[rows]) if linear is None else linear[rows]
-                    )
+                    parts[rows, 1] = self.linear_.predict_matrix(matrix[rows])
         return parts
 
     @property

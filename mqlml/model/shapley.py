@@ -22,7 +22,7 @@ __all__ = ["TreeShapley"]
 _MOST_QUESTIONS = 10
 """A table of all patterns of ten answers, 80 kB at most, still lies in a processor's second cache."""
 
-_ROWS = 4096
+_ROWS = 2048
 """Rows at a time, so that the columns of one tree, and the sums for them, stay in the cache."""
 
 
@@ -35,11 +35,15 @@ class _Questions(NamedTuple):
 
 
 class _Table(NamedTuple):
-    """What each of ``players`` adds for every pattern of answers (bit ``q`` set: left of question ``q``)."""
+    """What each of ``players`` adds for every pattern of answers (bit ``q`` set: left of question ``q``).
+
+    ``leaf`` is the value of the leaf that a row with that pattern ends in, 0 if it is none of the table's.
+    """
 
     questions: _Questions
     players: Ints
     values: Floats
+    leaf: Floats
 
 
 class _Leaf(NamedTuple):
@@ -59,6 +63,7 @@ class _Way(NamedTuple):
     player : for each question, the place of its column among ``players``.
     factors, terms : float64, shape (points, players, 2); for a row that follows all splits of the player, and for
         one that does not.
+    leaf : the value of the leaf.
     """
 
     questions: _Questions
@@ -67,6 +72,7 @@ class _Way(NamedTuple):
     players: Ints
     factors: Floats
     terms: Floats
+    leaf: float
 
 
 class TreeShapley:
@@ -111,25 +117,25 @@ class TreeShapley:
         width: int | None = None,
     ) -> None:
         grown = [predictor.nodes for (predictor,) in trees._predictors]
-        self.expected = weight * (float(trees._baseline_prediction[0, 0]) + sum(map(_mean, grown)))
+        self._baseline = float(trees._baseline_prediction[0, 0])
+        self.expected = weight * (self._baseline + sum(map(_mean, grown)))
         self._width = trees.n_features_in_ if width is None else width
         place = np.arange(trees.n_features_in_) if places is None else np.array(places, dtype=np.int64)
-        self._tables: list[_Table] = []
-        self._deep: list[_Way] = []
-        for nodes in (tree for tree in grown if len(tree) > 1):
+        self._parts: list[_Table | _Way] = []
+        for nodes in grown:
             for leaves in _groups(nodes):
                 questions = sorted({question for leaf in leaves for question in leaf.questions})
                 if len(questions) <= _MOST_QUESTIONS:
                     table = _make_table(nodes, leaves, questions)
-                    self._tables.append(
+                    self._parts.append(
                         table._replace(players=place[table.players], values=weight * table.values)
                     )
                 else:
                     for way in (_make_way(nodes, leaf) for leaf in leaves):
-                        self._deep.append(way._replace(players=place[way.players], terms=weight * way.terms))
+                        self._parts.append(way._replace(players=place[way.players], terms=weight * way.terms))
 
     def values(self, matrix: Floats) -> Floats:
-        """What each column adds to ``expected``; with it, each row sums to the trees' log-odds.
+        """What each column adds to ``expected``; with it, each row sums to the trees' weighted log-odds.
 
         Parameters
         ----------
@@ -139,18 +145,26 @@ class TreeShapley:
         -------
         ndarray of float64, shape (n, width), Fortran order.
         """
+        return self.predict_and_explain(matrix)[1]
+
+    def predict_and_explain(self, matrix: Floats) -> tuple[Floats, Floats]:
+        """The log-odds without the weight, to the bit those of the trees' ``decision_function``, and `values`.
+
+        The answers that choose from the tables also tell the leaf, so a prediction of its own would ask all again.
+        """
         columns = np.ascontiguousarray(matrix.T)
-        out = np.zeros((self._width, len(matrix)))
+        log_odds, out = np.full(len(matrix), self._baseline), np.zeros((self._width, len(matrix)))
         for low in range(0, len(matrix), _ROWS):
             rows = low, min(low + _ROWS, len(matrix))
-            for (feature, threshold, missing_left), players, found in self._tables:
-                _add_table(columns, rows, feature, threshold, missing_left, players, found, out)
-            for way in self._deep:
-                feature, threshold, missing_left = way.questions
-                inside = np.ones((len(way.players), rows[1] - low), np.bool_)
-                _follow(columns, rows, feature, threshold, missing_left, way.left, way.player, inside)
-                _add_way(rows, inside, way.players, way.factors, way.terms, out)
-        return out.T
+            for part in self._parts:
+                if isinstance(part, _Table):
+                    _add_table(columns, rows, *part.questions, *part[1:], log_odds, out)
+                    continue
+                inside = np.ones((len(part.players), rows[1] - low), np.bool_)
+                _follow(columns, rows, *part.questions, part.left, part.player, inside)
+                _add_way(rows, inside, part.players, part.factors, part.terms, out)
+                log_odds[slice(*rows)] += np.where(inside.all(axis=0), part.leaf, 0.0)
+        return log_odds, out.T
 
 
 def _mean(nodes: Nodes) -> float:
@@ -198,18 +212,22 @@ def _make_table(nodes: Nodes, leaves: list[_Leaf], questions: list[int]) -> _Tab
     patterns = np.arange(1 << len(questions))
     goes_left = (patterns >> np.arange(len(questions))[:, None]) & 1 == 1
     columns = np.unique(asked.feature)
-    table = np.zeros((len(columns), len(patterns)))
+    table, value = np.zeros((len(columns), len(patterns))), np.zeros(len(patterns))
     for leaf in leaves:
+        if not leaf.questions:  # a tree without a split
+            value[:] = leaf.value
+            continue
         way = _make_way(nodes, leaf)
         inside = np.ones((len(way.players), len(patterns)), np.bool_)
         follows = goes_left[np.searchsorted(questions, leaf.questions)] == way.left[:, None]
         np.logical_and.at(inside, way.player, follows)
+        value[inside.all(axis=0)] = leaf.value
         for factors, terms in zip(way.factors, way.terms, strict=True):
             product = np.where(inside, factors[:, :1], factors[:, 1:]).prod(axis=0)
             table[np.searchsorted(columns, way.players)] += product * np.where(
                 inside, terms[:, :1], terms[:, 1:]
             )
-    return _Table(asked, columns, table)
+    return _Table(asked, columns, table, value)
 
 
 def _make_way(nodes: Nodes, leaf: _Leaf) -> _Way:
@@ -224,7 +242,7 @@ def _make_way(nodes: Nodes, leaf: _Leaf) -> _Way:
     point, weight = (points[:, None] + 1) / 2, weights[:, None] / 2
     factors = np.stack([point + (1 - point) * share, (1 - point) * share], axis=2)
     terms = leaf.value * weight[:, :, None] * np.stack([1 - share, -share], axis=1) / factors
-    return _Way(asked, np.array(leaf.left, np.bool_), player, players, factors, terms)
+    return _Way(asked, np.array(leaf.left, np.bool_), player, players, factors, terms, leaf.value)
 
 
 @cache
@@ -244,9 +262,12 @@ def _add_table(
     missing_left: Mask,
     players: Ints,
     values: Floats,
+    leaf: Floats,
+    log_odds: Floats,
     out: Floats,
 ) -> None:
-    """Add to ``rows`` (first, past the last) of ``out``, shape (columns, n), what the table holds for them."""
+    """Add to ``rows`` (first, past the last) of ``out``, shape (columns, n), and of ``log_odds`` what the table holds
+    for them."""
     low, high = rows
     n = high - low
     pattern = np.zeros(n, np.int64)
@@ -264,6 +285,8 @@ def _add_table(
         total, found = out[players[at], low:high], values[at]
         for row in range(n):
             total[row] += found[pattern[row]]
+    for row in range(n):
+        log_odds[low + row] += leaf[pattern[row]]
 
 
 @compiled

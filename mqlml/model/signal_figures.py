@@ -153,7 +153,7 @@ Z = 1.959964
 """Half the width of a 95% interval, in standard errors."""
 
 _DRAWS = 200
-_ROWS_OF_DRAWS = 2_048  # rows times draws stay in the cache
+_ROWS_OF_DRAWS = 256  # rows times draws stay in the cache
 
 
 class Estimates(NamedTuple):
@@ -288,6 +288,7 @@ def compare_like_leads(
     sums = np.zeros((width, len(weights)))
     blocks = _attribute_blocks(design)
     shares = design.held.mean(axis=0)
+    factors, divisors = np.exp(weights.T), np.exp(-weights.T)  # of the odds against converting
     for rows in row_blocks(len(offset), _ROWS_OF_DRAWS):
         part = design.held[rows]
         log_odds = part.astype(np.float64) @ weights.T + offset[rows, None]
@@ -296,15 +297,16 @@ def compare_like_leads(
         for block in blocks:
             if block.stop - block.start == 1:  # an event type
                 has = part[:, block.start]
-                without = 1 / (1 + odds_against[has] * np.exp(weights[:, block.start]))
+                without = 1 / (1 + odds_against[has] * factors[block.start])
                 sums[block.start] += (chance[has] - without).sum(axis=0)
                 continue
-            own = weights[:, block][:, part[:, block].argmax(axis=1)].T
-            against = odds_against * np.exp(own)
-            mixed = np.zeros_like(chance)
+            against = odds_against * factors[block.start + part[:, block].argmax(axis=1)]
+            apart, one = chance.copy(), np.empty_like(chance)
             for column in range(block.start, block.stop):
-                mixed += shares[column] / (1 + against * np.exp(-weights[:, column]))
-            sums[block] += part[:, block].T.astype(np.float64) @ (chance - mixed)
+                np.multiply(against, divisors[column], out=one)
+                one += 1
+                apart -= np.divide(shares[column], one, out=one)
+            sums[block] += part[:, block].T.astype(np.float64) @ apart
     effects = sums / design.held.sum(axis=0)[:, None]
     effects[~comparable] = np.nan
     errors = np.sqrt(np.einsum("ij,ik,kj->j", mix, covariance, mix))

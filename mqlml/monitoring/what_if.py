@@ -33,7 +33,7 @@ class ThresholdRow(Result):
     leads: int
     """Leads selected."""
     per_week: float | None
-    """The same a week; null without dates."""
+    """Leads a week that reach it in a run every night, each counted once; null without dates."""
     converted: int
     """Those of them that converted."""
     precision: Estimate
@@ -62,14 +62,14 @@ def tabulate_thresholds(by_lead: ByLead) -> tuple[ThresholdRow, ...]:
     curve = by_lead.curve
     chosen = set(np.unique(np.linspace(0, len(curve) - 1, _ROWS).round().astype(int)).tolist())
     return tuple(
-        _row(point, labels.get(point.threshold), by_lead.weeks)
+        _row(point, labels.get(point.threshold), by_lead)
         for place, point in enumerate(curve)
         if place in chosen or point.threshold in labels
     )
 
 
-def _row(point: ThresholdPoint, label: str | None, weeks: float | None) -> ThresholdRow:
-    per_week = point.leads / weeks if weeks else None
+def _row(point: ThresholdPoint, label: str | None, by_lead: ByLead) -> ThresholdRow:
+    per_week = by_lead.weekly(point)
     return ThresholdRow(
         point.threshold, label, point.leads, per_week, point.converted, point.precision, point.recall
     )
@@ -79,7 +79,7 @@ def nearest_row(by_lead: ByLead, threshold: float, label: str) -> ThresholdRow:
     """What a threshold brings: of the curve, the lowest point that is not below it, else the highest one."""
     above = [point for point in by_lead.curve if point.threshold >= threshold]
     point = min(above, key=lambda one: one.threshold) if above else by_lead.curve[0]
-    return replace(_row(point, label, by_lead.weeks), threshold=threshold)
+    return replace(_row(point, label, by_lead), threshold=threshold)
 
 
 def set_thresholds(policy: LabelPolicy, values: Mapping[str, float], by_lead: ByLead | None) -> LabelPolicy:

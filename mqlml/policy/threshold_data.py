@@ -245,6 +245,8 @@ class ThresholdData:
     before : ndarray of float64 or None
         The highest probability of each row's lead before these periods, 0 where there is none: a lead that met a
         threshold then does not come again. None for no earlier snapshots.
+    share : float
+        The share of all leads that these rows are of, where only some were taken.
     """
 
     probability: Floats
@@ -258,6 +260,7 @@ class ThresholdData:
     learned: tuple[float, ...] | None = None
     arrivals: ArrivalForecast = STEADY
     before: Floats | None = None
+    share: float = 1.0
 
     @property
     def length(self) -> float:
@@ -279,7 +282,7 @@ class ThresholdData:
             (math.exp(-rate * (last - end)) - math.exp(-rate * (last - start))) / rate
             for start, end in self.periods
         )
-        return self.arrivals.factor * np.exp(-rate * (last - self.time)), weeks
+        return self.arrivals.factor / self.share * np.exp(-rate * (last - self.time)), weeks
 
 
 def make_threshold_data(
@@ -350,6 +353,7 @@ def make_volume_data(
     account: npt.ArrayLike | None = None,
     gate_inputs: GateInputs | None = None,
     before: Floats | None = None,
+    share: float = 1.0,
 ) -> ThresholdData:
     """Recent snapshots without outcomes: they show the volume of a threshold only.
 
@@ -361,6 +365,7 @@ def make_volume_data(
     account : array of shape (n,), optional
     gate_inputs : GateInputs, optional
     before : array of shape (n,), optional
+    share : float
         See `ThresholdData`.
     """
     start, end = period
@@ -375,7 +380,7 @@ def make_volume_data(
         periods=[period],
         gate_inputs=gate_inputs,
     )
-    return replace(snapshots, label=np.full_like(known, math.nan), before=before)
+    return replace(snapshots, label=np.full_like(known, math.nan), before=before, share=share)
 
 
 def check_probabilities(probability: npt.ArrayLike) -> Floats:

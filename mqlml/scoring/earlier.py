@@ -183,6 +183,8 @@ def _latest(scores: pd.DataFrame, ids: pd.Series, last: int, first: int) -> pd.D
     """Each lead's last scores from one moment to another (microseconds, both included)."""
     cutoff = column_to_microseconds(scores["cutoff_time"])
     within = scores[(first <= cutoff) & (cutoff <= last)].sort_values("cutoff_time", kind="stable")
+    if within.empty:
+        return within.reset_index(drop=True).reindex(range(len(ids)))
     return within.drop_duplicates("lead_id", keep="last").set_index("lead_id").reindex(ids)
 
 

@@ -9,8 +9,15 @@ import pandas as pd
 
 from mqlml.errors import ContractError
 from mqlml.features import FAMILIES
-from mqlml.model import Contributor, calibrate, choose_reasons, family_points
-from mqlml.model.reasons import Sentences
+from mqlml.model import (
+    Contributor,
+    calibrate,
+    choose_signal_reasons,
+    family_points,
+    find_done,
+    format_reasons,
+)
+from mqlml.model.reasons import Sentences, SignalReasons
 from mqlml.policy import GateInputs, interest_points, percentile
 from mqlml.registry import Bundle
 from mqlml.scoring.labels import team_values
@@ -77,8 +84,8 @@ class Explainer:
         ScorerError
             If the columns are not those of the training.
         """
-        raw, interest, tables, start = [], [], [], 0
-        scorer = self.bundle.scorer
+        raw, interest, families, chosen, start = [], [], [], [], 0
+        scorer, calibrator = self.bundle.scorer, self.bundle.calibrator
         for matrix in scorer.encode_in_parts(features):
             rows = features.iloc[start : start + len(matrix)]
             start += len(matrix)
@@ -90,29 +97,30 @@ class Explainer:
                     points[:, FAMILIES.index(name)] for name in ("profile", "channel", "actions")
                 )
                 interest.append(np.column_stack([profile, channel + actions]))
-            calibrated = calibrate(added, self.bundle.calibrator)
-            chosen = choose_reasons(
-                calibrated,
-                self.bundle.plan.features,
-                rows,
-                self._signals,
-                number=_REASONS,
-                formatted=self._sentences,
-            )
-            sentences = pd.array([*chosen.sentences, ""], dtype="str")[:-1]
-            codes = np.column_stack([chosen.speaks_for, chosen.speaks_against])
-            texts = {
-                name: pd.Series(sentences.take(column, allow_fill=True))
-                for name, column in zip((*_FOR, *_AGAINST), codes.T, strict=True)
-            }
-            points = family_points(calibrated, self._families)
-            points = np.column_stack([points, np.full(len(rows), calibrated.base)])
-            tables.append(pd.DataFrame({**texts, **dict(zip(_POINTS, points.T, strict=True))}))
+            calibrated = calibrate(added, calibrator)
+            families.append(family_points(calibrated, self._families))
+            done = find_done(rows, self._signals)
+            chosen.append(choose_signal_reasons(calibrated, self._signals, done, number=_REASONS))
+        points = np.concatenate(families)
+        base = np.full(len(points), calibrated.base)
         return ExplainedScores(
             np.concatenate(raw),
             np.concatenate(interest) if interest else None,
-            pd.concat(tables, ignore_index=True),
+            pd.DataFrame(
+                self._format(SignalReasons.join(chosen), features)
+                | dict(zip(_POINTS, (*points.T, base), strict=True))
+            ),
         )
+
+    def _format(self, chosen: SignalReasons, features: pd.DataFrame) -> dict[str, pd.Series]:
+        """The columns of reasons, each sentence written once for all rows."""
+        found = format_reasons(chosen, self.bundle.plan.features, features, formatted=self._sentences)
+        sentences = pd.array([*found.sentences, ""], dtype="str")[:-1]
+        codes = (*found.speaks_for.T, *found.speaks_against.T)
+        return {
+            name: pd.Series(sentences.take(column, allow_fill=True))
+            for name, column in zip((*_FOR, *_AGAINST), codes, strict=True)
+        }
 
 
 def explain_scores(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:

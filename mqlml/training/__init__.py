@@ -13,6 +13,7 @@ from mqlml.training.leakage.perturbation import (
     sample_snapshots,
     take_leads,
 )
+from mqlml.training.nights import Nights, build_nights
 from mqlml.training.snapshots import (
     Snapshots,
     Step,
@@ -24,11 +25,9 @@ from mqlml.training.snapshots import (
 from mqlml.training.splits import Fold, holdout_split, rolling_folds
 from mqlml.training.table import (
     HoldoutPeriod,
-    ImmatureSnapshots,
     LeftOut,
     Population,
     TrainingTable,
-    build_open,
     build_table,
     describe_holdout,
     describe_place,
@@ -45,8 +44,8 @@ __all__ = [
     "Finding",
     "Fold",
     "HoldoutPeriod",
-    "ImmatureSnapshots",
     "LeftOut",
+    "Nights",
     "PerturbationTest",
     "Population",
     "Snapshots",
@@ -58,7 +57,7 @@ __all__ = [
     "audit_flat",
     "audit_journeys",
     "build_later",
-    "build_open",
+    "build_nights",
     "build_snapshots",
     "build_table",
     "count_events",

@@ -40,9 +40,9 @@ __all__ = [
     "StepRule",
     "assign_labels",
     "build_snapshots",
+    "calendar_grid",
     "exclude_leads",
     "exit_times",
-    "find_open",
     "find_snapshots",
     "fix_grid",
     "open_leads",
@@ -166,7 +166,7 @@ def conversion_times(journeys: Journeys, problem: Problem) -> Micros:
     return _first_per_lead(journeys, wins, column_to_microseconds(wins["occurred_at"], missing=NEVER))
 
 
-def _grid(problem: Problem, created: Micros, last_mature: int) -> tuple[int, int, int]:
+def calendar_grid(problem: Problem, created: Micros, last_mature: int) -> tuple[int, int, int]:
     """First point, step and number of points of the calendar grid."""
     policy = problem.snapshots
     assert policy.every is not None
@@ -204,7 +204,7 @@ def fix_grid(problem: Problem, leads: pd.DataFrame) -> Problem:
     created = creation_times(leads)
     if policy.every is None or policy.from_ is not None or created.min(initial=NEVER) == NEVER:
         return problem
-    first, _, _ = _grid(problem, created, 0)
+    first, _, _ = calendar_grid(problem, created, 0)
     start = from_microseconds(first)
     return problem.model_copy(update={"snapshots": policy.model_copy(update={"from_": start})})
 
@@ -247,19 +247,6 @@ def find_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     return Snapshots(table=_tabulate(journeys, problem, lead, cutoff), waterfall=tuple(steps))
 
 
-def find_open(journeys: Journeys, problem: Problem) -> pd.DataFrame:
-    """Find the snapshots of the population that are not mature yet: their outcome is still to come.
-
-    Returns
-    -------
-    DataFrame as `Snapshots.table`; empty where the configured snapshots end earlier.
-    """
-    observed_until = to_microseconds(journeys.observed_until)
-    lead, cutoff, _ = _population(journeys, problem, last=observed_until)
-    unknown = (cutoff + problem.gap + problem.horizon > observed_until) & (cutoff <= observed_until)
-    return _tabulate(journeys, problem, lead[unknown], cutoff[unknown])
-
-
 def _population(
     journeys: Journeys, problem: Problem, *, last: int
 ) -> tuple[npt.NDArray[np.int64], Micros, list[Step]]:
@@ -274,7 +261,7 @@ def _population(
         lead, cutoff = _at_ages(policy.ages, created[dated])
         steps = [Step("snapshots", "snapshots at the configured ages", len(lead), len(dated))]
     else:
-        first, every, points = _grid(problem, created, last)
+        first, every, points = calendar_grid(problem, created, last)
         lead, cutoff, n, n_leads = _at_grid(created[dated], first, every, points, problem.age_limits)
         steps = [Step("snapshots", "snapshots on the calendar grid", n, n_leads)]
     lead = dated[lead]

@@ -31,7 +31,6 @@ from mqlml.times import (
     column_to_microseconds,
     format_instant,
     from_microseconds,
-    to_microseconds,
 )
 from mqlml.training.leakage.audit import ask_flat, ask_journeys, audit_flat, audit_journeys
 from mqlml.training.leakage.events import EventCounts, audit_events, count_events
@@ -49,7 +48,6 @@ from mqlml.training.snapshots import (
     build_snapshots,
     creation_times,
     exclude_leads,
-    find_open,
     group_leads,
     rank_ids,
 )
@@ -58,12 +56,10 @@ from mqlml.training.warnings import check_creation_days
 
 __all__ = [
     "HoldoutPeriod",
-    "ImmatureSnapshots",
     "LeftOut",
     "Population",
     "Rows",
     "TrainingTable",
-    "build_open",
     "build_table",
     "choose_rows",
     "describe_holdout",
@@ -176,43 +172,6 @@ class TrainingTable(Rows):
             {"lead_id": self.lead_id, "cutoff_time": self.cutoff_time, "label": pd.Series(self.label)}
         )
         return pd.concat([keys, self.features], axis=1)
-
-
-@dataclass(frozen=True)
-class ImmatureSnapshots:
-    """Immature (unlabeled) snapshots, one per row in order of time; attributes as in `TrainingTable`.
-
-    They show who comes in and how a model scores them, not who converts.
-
-    Attributes
-    ----------
-    start, end : int
-        The time that they cover, without omissions.
-    """
-
-    lead_id: pd.Series
-    features: pd.DataFrame
-    time: npt.NDArray[np.int64]
-    group: npt.NDArray[np.intp]
-    lead: npt.NDArray[np.intp]
-    start: int
-    end: int
-
-
-def build_open(journeys: Journeys, config: Config, plan: FeaturePlan) -> ImmatureSnapshots:
-    """Build the snapshots that are too recent for a training table, with the features of a plan."""
-    snapshots = find_open(journeys, config.problem)
-    lead, group = group_rows(journeys.leads, snapshots["lead_id"])
-    end = to_microseconds(journeys.observed_until)
-    return ImmatureSnapshots(
-        lead_id=snapshots["lead_id"],
-        features=build_features(journeys, snapshots[["lead_id", "cutoff_time"]], plan),
-        time=column_to_microseconds(snapshots["cutoff_time"]),
-        group=group,
-        lead=lead,
-        start=end - config.problem.gap - config.problem.horizon,
-        end=end,
-    )
 
 
 def group_rows(leads: pd.DataFrame, lead_id: pd.Series) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -43,7 +43,7 @@ def test_text_and_json_say_the_same(
     code, text, _ = run(["paths"], capsys)
     lines = text.splitlines()
     assert lines[0].startswith(f"{found['leads']:,} leads still open 14 days after creation")
-    assert "Leads with blog view in their first 14 days win only 0.0 times as often" in lines[1]
+    assert "Leads with blog view in their first 14 days win less often: 0% against" in lines[1]
     assert any(line.split()[:3] == ["blog", "view", str(first["leads"])] for line in lines)
     mql = next(stage for stage in found["stages"] if stage["stage"] == "mql")
     row = next(line for line in lines if line.split()[:1] == ["MQL"])

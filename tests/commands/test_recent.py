@@ -1,4 +1,4 @@
-"""The recent weeks: which model scores them, and that a capacity holds in the next weeks."""
+"""The nights of the latest weeks: which model scores them, and that a capacity holds in the next weeks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from markupsafe import escape
-from sklearn.base import clone
 
 from mqlml.commands import Trained
-from mqlml.commands.choose_thresholds import read_recent_weeks
+from mqlml.commands.count_nights import find_window, learn_from_others, score_nights
 from mqlml.commands.learn import train
 from mqlml.config import Config, LabelRule
 from mqlml.evaluation.holdout import HeldOut, fit_past
@@ -19,7 +18,8 @@ from mqlml.policy import choose_policy, make_threshold_data
 from mqlml.render import render_report
 from mqlml.simulate import Simulation, simulate
 from mqlml.times import DAY
-from mqlml.training import ImmatureSnapshots, TrainingTable, build_open, build_table
+from mqlml.training import Nights, TrainingTable, build_nights, build_table
+from mqlml.training.snapshots import creation_times
 from tests.commands.test_learn import NOW, config
 
 WEEK = 7 * DAY
@@ -39,106 +39,102 @@ def calibrator() -> SigmoidCalibrator:
     return found
 
 
-def parted(world: Simulation, settings: Config) -> tuple[TrainingTable, ImmatureSnapshots]:
-    held = HeldOut(build_table(world.journeys(), settings))
-    return held.past, held.recent
+def latest(world: Simulation, settings: Config) -> tuple[TrainingTable, Nights]:
+    """The past of a table, and the nights of the eight weeks before its held-out period."""
+    past = HeldOut(build_table(world.journeys(), settings)).past
+    start, end = find_window(world.journeys(), past.holdout.start)
+    found = build_nights(world.journeys(), settings, past.plan, start=start, end=end)
+    assert found is not None
+    return past, found
 
 
-def test_the_model_of_the_past_scores_later_leads(world: Simulation, calibrator: SigmoidCalibrator) -> None:
-    settings = config()
-    past, recent = parted(world, settings)
-    (model,) = fit_past(SCORER, past)
-    learned = [(model, past.holdout.train)]
-    snapshots = read_recent_weeks(learned, past, recent, calibrator, world.journeys(), settings, None, NOBODY)
-    assert snapshots is not None
-    np.testing.assert_array_equal(snapshots.probability, model.predict_proba(recent.features)[:, 1])
-    assert snapshots.weeks == pytest.approx(60 / 7)
-    assert np.isnan(snapshots.label).all()
-    assert len(np.unique(snapshots.lead)) == len(np.unique(recent.lead))
-
-
-def test_a_lead_that_met_a_threshold_before_the_latest_weeks_is_not_counted_again(
+def test_the_model_of_the_past_scores_nights_of_later_leads(
     world: Simulation, calibrator: SigmoidCalibrator
 ) -> None:
     settings = config()
-    past, recent = parted(world, settings)
+    past, nights = latest(world, settings)
+    (model,) = fit_past(SCORER, past)
+    learned = [(model, past.holdout.train)]
+    volume = score_nights(nights, learned, past, calibrator, world.journeys(), settings, None, NOBODY)
+    inside = nights.time >= nights.start
+    expected = model.predict_proba(nights.features[inside])[:, 1]
+    np.testing.assert_array_equal(volume.probability, expected)
+    assert volume.weeks == pytest.approx(8)
+    assert volume.share == 1
+    assert np.isnan(volume.label).all()
+
+
+def test_a_lead_that_met_a_threshold_before_the_window_is_not_counted_again(
+    world: Simulation, calibrator: SigmoidCalibrator
+) -> None:
+    settings = config()
+    past, nights = latest(world, settings)
     (model,) = fit_past(SCORER, past)
     rows = np.flatnonzero(past.time >= past.time.max() - 8 * WEEK)
     raw = model.decision_function(past.features.iloc[rows])
-    snapshots = read_recent_weeks(
-        [(model, past.holdout.train)], past, recent, calibrator, world.journeys(), settings, None, (rows, raw)
-    )
-    assert snapshots is not None
-    probability = model.predict_proba(past.features.iloc[rows])[:, 1]
-    expected = [max(probability[past.lead[rows] == lead], default=0.0) for lead in recent.lead]
-    np.testing.assert_allclose(snapshots.before, expected)
-    again = snapshots.before > 0
-    assert again.any()
-    assert not again.all()
-    threshold = float(np.median(probability))
+    learned = [(model, past.holdout.train)]
+    volume = score_nights(nights, learned, past, calibrator, world.journeys(), settings, None, (rows, raw))
+    by_age = model.predict_proba(past.features.iloc[rows])[:, 1]
+    by_night = model.predict_proba(nights.features)[:, 1]
+    earlier, inside = nights.time < nights.start, np.flatnonzero(nights.time >= nights.start)
+    expected = [
+        max(
+            max(by_age[past.lead[rows] == lead], default=0.0),
+            max(by_night[earlier & (nights.lead == lead)], default=0.0),
+        )
+        for lead in nights.lead[inside]
+    ]
+    np.testing.assert_allclose(volume.before, expected)
+    assert volume.before is not None
+    assert 0 < (volume.before > 0).mean() < 1
+    threshold = float(np.quantile(volume.probability, 0.9))
     rules = {"sql": LabelRule(policy="fixed", value=threshold)}
-    known = make_threshold_data(probability, past.label[rows], weeks=8.0)
-    policy = choose_policy(known, rules, recent=snapshots)
-    counted = replace(snapshots, before=None)
-    everyone = choose_policy(known, rules, recent=counted)
-    met = set(snapshots.lead[snapshots.probability >= threshold])
-    new = met - set(snapshots.lead[snapshots.before >= threshold])
+    known = make_threshold_data(by_age, past.label[rows], weeks=8.0)
+    policy = choose_policy(known, rules, recent=volume)
+    everyone = choose_policy(known, rules, recent=replace(volume, before=None))
+    met = set(volume.lead[volume.probability >= threshold])
+    new = met - set(volume.lead[volume.before >= threshold])
     assert 0 < len(new) < len(met)
     assert policy.outcomes[0].per_week < everyone.outcomes[0].per_week
 
 
-def test_with_a_short_horizon_a_model_of_eight_weeks_ago_scores_later_leads(
+def test_leads_that_the_model_learned_from_are_scored_by_one_that_did_not(
     calibrator: SigmoidCalibrator,
 ) -> None:
     world = simulate(1500, random_state=5)
     settings = config(problem={"horizon": "28d", "snapshots": {"ages": ["0d", "7d"]}})
-    past, recent = parted(world, settings)
-    start = recent.end - 8 * WEEK
-    known = np.flatnonzero(past.time + past.label_span <= start)
-    model = clone(SCORER).fit(past.features.iloc[known], past.label[known])
-    since = past.time > start
-    snapshots = read_recent_weeks(
-        [(model, past.holdout.train)], past, recent, calibrator, world.journeys(), settings, None, NOBODY
-    )
-    assert snapshots is not None
-    assert snapshots.weeks == pytest.approx(8)
-    mature = model.predict_proba(past.features[since])[:, 1]
-    np.testing.assert_array_equal(snapshots.probability[: len(mature)], mature)
-    assert len(snapshots.probability) == since.sum() + len(recent.time)
-
-
-def test_a_date_of_a_grid_covers_the_time_until_the_next(
-    world: Simulation, calibrator: SigmoidCalibrator
-) -> None:
-    settings = config(problem={"horizon": "60d", "snapshots": {"every": "14d"}, "age_limits": ["0d", "365d"]})
-    past, recent = parted(world, settings)
-    parts = past.holdout.parts
-    assert len(parts) == 3
-    learned = [(model, rows) for model, (rows, _) in zip(fit_past(SCORER, past), parts, strict=True)]
-    snapshots = read_recent_weeks(learned, past, recent, calibrator, world.journeys(), settings, None, NOBODY)
-    assert snapshots is not None
-    days = len(np.unique(recent.time))
-    assert snapshots.weeks == pytest.approx(2 * days)
-    for place in range(0, len(recent.time), 50):
-        strangers = [model for model, rows in learned if recent.group[place] not in past.group[rows]]
+    past, nights = latest(world, settings)
+    (model,) = fit_past(SCORER, past)
+    learned = learn_from_others([(model, past.holdout.train)], past, nights.group)
+    assert learned[0] == (model, past.holdout.train)
+    assert len(learned) == 3
+    of_window = np.isin(past.group[past.holdout.train], nights.group)
+    for _, rows in learned[1:]:
+        left_out = np.setdiff1d(past.holdout.train, rows)
+        assert set(past.group[left_out]) <= set(nights.group)
+        assert len(left_out) == pytest.approx(of_window.sum() / 2, rel=0.2)
+    volume = score_nights(nights, learned, past, calibrator, world.journeys(), settings, None, NOBODY)
+    inside = np.flatnonzero(nights.time >= nights.start)
+    seen = np.random.default_rng(0).choice(len(inside), 60, replace=False)
+    for place in seen:
+        row = inside[place]
+        strangers = [one for one, rows in learned if nights.group[row] not in past.group[rows]]
         assert strangers
-        found = strangers[0].predict_proba(recent.features.iloc[[place]])[0, 1]
-        assert snapshots.probability[place] == found
+        assert volume.probability[place] == strangers[0].predict_proba(nights.features.iloc[[row]])[0, 1]
 
 
-def test_without_recent_snapshots_there_is_no_volume(
-    world: Simulation, calibrator: SigmoidCalibrator
-) -> None:
-    grid = {"every": "14d", "until": "2025-03-01"}
-    settings = config(problem={"horizon": "60d", "snapshots": grid, "age_limits": ["0d", "90d"]})
-    table = build_table(world.journeys(), settings)
-    snapshots = build_open(world.journeys(), settings, table.plan)
-    assert len(snapshots.time) == 0
-    learned = [(SCORER, np.arange(0))]
-    assert (
-        read_recent_weeks(learned, table, snapshots, calibrator, world.journeys(), settings, None, NOBODY)
-        is None
-    )
+def test_without_leads_known_before_no_further_model_is_fitted(world: Simulation) -> None:
+    past, _ = latest(world, config())
+    learned = [(SCORER, past.holdout.train)]
+    assert learn_from_others(learned, past, np.array([past.group.max() + 1])) == learned
+
+
+def test_a_window_ends_with_the_arrivals_and_begins_with_the_period(world: Simulation) -> None:
+    data = world.journeys()
+    last = int(creation_times(data.leads).max())
+    until = last + 300 * DAY
+    assert find_window(data, until) == (last + DAY - 8 * WEEK, last + DAY)
+    assert find_window(data, last + 1, last - 2 * WEEK) == (last - 2 * WEEK, last + 1)
 
 
 @pytest.fixture(scope="module")

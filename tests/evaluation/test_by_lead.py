@@ -19,6 +19,7 @@ from mqlml.evaluation.by_lead import (
     count_leads,
     find_company_mqls,
 )
+from mqlml.policy import make_volume_data
 from tests.by_hand import instant, journeys, problem
 
 #            lead 1      lead 2      lead 3  lead 4      lead 5
@@ -47,6 +48,25 @@ def test_labels_by_hand() -> None:
     assert sql.precision.low < 1 / 3 < sql.precision.high
     assert (mql.asked, sql.asked) == (Asked("recall", 0.6), None)
     assert mql.same_as is sql.same_as is None
+
+
+def test_leads_a_week_are_those_that_reach_a_threshold_first_in_these_nights() -> None:
+    """Leads 1 and 2 had reached 0.3 before, lead 2 also 0.6; the rows are of half the accounts."""
+    volume = make_volume_data(
+        [0.2, 0.7, 0.9, 0.4, 0.8, 0.1],
+        lead=[1, 1, 2, 3, 4, 5],
+        time=[0.0, 1.0, 1.5, 1.0, 0.5, 0.5],
+        period=(0.0, 2.0),
+        before=np.array([0.5, 0.5, 0.8, 0.0, 0.0, 0.0]),
+        share=0.5,
+    )
+    found = count_leads(ROWS, LABELS, weeks=2.0, nights=volume)
+    assert (found.labels["mql"].per_week, found.labels["sql"].per_week) == (2.0, 2.0)
+    curve = {point.threshold: point.per_week for point in found.curve}
+    assert (curve[0.3], curve[0.6]) == (2.0, 2.0)
+    assert found.weekly(found.labels["mql"]) == 2.0
+    assert counted().weekly(counted().labels["mql"]) == 4 / 2
+    assert [point.per_week for point in counted().curve] == [None] * len(counted().curve)
 
 
 def test_the_points_rule_picks_as_many_and_shares_its_ties() -> None:

@@ -47,26 +47,6 @@ def test_the_past_holds_nothing_of_the_period(grid: bool) -> None:
     assert held.open() is whole
 
 
-@pytest.mark.parametrize("grid", [False, True], ids=["by age", "on a grid"])
-def test_between_past_and_period_are_looks_without_their_outcomes(grid: bool) -> None:
-    whole = table(problem=WEEKLY) if grid else by_age()
-    held = HeldOut(whole)
-    n, start = len(held.past.label), whole.holdout.start
-    between = np.flatnonzero((whole.time + whole.label_span > start) & (whole.time < start))
-    assert len(between) > 20
-    assert between[0] == n
-    recent = held.recent
-    assert (recent.start, recent.end) == (start - whole.label_span, start)
-    assert recent.time.tolist() == whole.time[between].tolist()
-    assert recent.lead_id.tolist() == whole.lead_id.iloc[between].tolist()
-    pd.testing.assert_frame_equal(recent.features, whole.features.iloc[between])
-    assert (recent.group.tolist(), recent.lead.tolist()) == (
-        whole.group[between].tolist(),
-        whole.lead[between].tolist(),
-    )
-    assert not hasattr(recent, "label")
-
-
 def test_it_is_opened_once() -> None:
     held = HeldOut(by_age())
     held.open()

@@ -12,12 +12,13 @@ from mqlml.evaluation import (
     Estimate,
     LabelPrediction,
     LabelRows,
+    VolumeRows,
     WithinRange,
     describe_shipped,
     evaluate_policy,
     evaluate_selection,
 )
-from mqlml.policy import LabelOutcome, choose_thresholds
+from mqlml.policy import GateInputs, LabelOutcome, choose_thresholds
 from mqlml.policy.labels import PredictionInterval
 
 
@@ -64,6 +65,22 @@ def test_a_lead_that_met_a_threshold_before_the_period_is_not_counted_again() ->
     found = evaluate_policy(_policy(0.4, 0.55), [0.5, 0.6, 0.7, 0.1], rows, random_state=0)
     assert (found["mql"].per_week.value, found["sql"].per_week.value) == (1.0, 2.0)
     assert (found["mql"].selected, found["sql"].selected) == (3, 2)
+
+
+def test_volume_and_value_are_measured_on_nights_where_there_are_some() -> None:
+    rules = {"mql": LabelRule(policy="value", gain=10, cost=4)}
+    policy = choose_thresholds([0.1, 0.9], [0, 1], rules, weeks=1)
+    by_age = LabelRows([0, 1, 1, 0], [1, 2, 3, 4], weeks=1)
+    nights = LabelRows(
+        [0, 1, 0, 1, 0], [1, 1, 2, 3, 4], ["a", "a", "b", "c", "d"], 2.0, [0.0, 0.0, 0.0, 0.9, 0.0]
+    )
+    volume = VolumeRows(np.array([0.5, 0.6, 0.7, 0.8, 0.1]), nights, GateInputs())
+    found = evaluate_policy(policy, [0.5, 0.6, 0.7, 0.1], by_age, volume=volume, random_state=0)["mql"]
+    assert (found.selected, found.converted) == (3, 2)
+    assert found.per_week is not None
+    assert found.value is not None
+    # Leads a and b come, neither converts from the night on which it is called; c came before.
+    assert (found.per_week.value, found.value.value) == (1.0, -4.0)
 
 
 def test_a_label_nobody_has_makes_no_claim_of_precision() -> None:

@@ -53,6 +53,15 @@ def test_a_weighting_of_one_class_is_undefined_not_wrong() -> None:
     assert np.isnan(precision).all()
 
 
+def test_many_weightings_are_measured_as_each_one_alone() -> None:
+    label, chance = _judged(1_000)
+    ranking = Ranking(label.astype(float), chance)
+    weight = np.random.default_rng(1).poisson(1.0, (250, 1_000)).astype(float)  # more than one piece
+    alone = [ranking.measure(one[None, :]) for one in weight]
+    for found, parts in zip(ranking.measure(weight), zip(*alone, strict=True), strict=True):
+        np.testing.assert_array_equal(found, np.concatenate(parts))
+
+
 def test_values_equal_scikit_learns() -> None:
     label, chance = _judged()
     found = _evaluate(label, chance)

@@ -121,6 +121,19 @@ def codes(values: list[Any]) -> str:
     return "lead_id,occurred_at,action,event_id\n" + "\n".join(rows) + "\n"
 
 
+def coded(values: list[str]) -> pa.Table:
+    """As `codes`, in Parquet, whose forms are found batch by batch."""
+    days = [f"2024-01-{i % 27 + 1:02d}" for i in range(len(values))]
+    return pa.table(
+        {
+            "lead_id": [i % N for i in range(len(values))],
+            "occurred_at": days,
+            "action": values,
+            "event_id": values,
+        }
+    )
+
+
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "messy": ({"events.csv": MESSY}, {}),
     "other lines": ({"events.csv": MESSY.replace("\n", "\r\n", 9)}, {}),
@@ -137,6 +150,13 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "no truths": ({"events.csv": codes(["True", "FALSE", "true"] * 8 + ["perhaps"])}, {}),
     "beyond int64": ({"events.csv": codes([str(i) for i in range(20)] + ["9223372036854775808"])}, {}),
     "a code": ({"events.csv": codes([str(i) for i in range(20)] + ["007"])}, {}),
+    "numbers in the first batch": ({"events.parquet": coded(["1", "2", "3.0", "4", "1.0"] * 8 + ["1.5"])},
+                                   {"events": {"path": "events.parquet"}}),
+    "numbers in the last batch": ({"events.parquet": coded(["x", *(["1", "2", "3.0", "4", "1.0"] * 8)])},
+                                  {"events": {"path": "events.parquet"}}),
+    "truths in the first batch": ({"events.parquet": coded(["True", "FALSE", "true"] * 8 + ["perhaps"])},
+                                  {"events": {"path": "events.parquet"}}),
+    "all truths": ({"events.parquet": coded(["True", "FALSE", "true"] * 8)}, {"events": {"path": "events.parquet"}}),
     "days": ({"events.csv": "lead_id,ts,action\n" + "".join(f"{i % N},{i * 86400}.0,a\n" for i in range(30))},
              {"events": MAPPED}),
     "a format": ({"events.csv": "lead_id,ts,action\n"

@@ -141,6 +141,11 @@ def test_an_infinity_is_refused_with_its_column_and_rows() -> None:
         ScorerError, match=r"'rate' must be finite .* 2 of 4 rows hold an infinity.*first at row 1"
     ):
         TableEncoder().fit(table)
+    good = table.assign(rate=[0.5, 1.5, 1.0, 2.0])
+    encoder = TableEncoder().fit(good)
+    for kind in ("float32", "float64"):
+        with pytest.raises(ScorerError, match=r"'rate' must be finite .* 2 of 4 rows hold an infinity"):
+            encoder.transform(table.astype(kind))
 
 
 @pytest.mark.parametrize(

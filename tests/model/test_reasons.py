@@ -10,7 +10,14 @@ import pandas as pd
 from mqlml.features import Feature
 from mqlml.features.catalogue import over_windows
 from mqlml.features.wording import Counted, Last, Named, counted_events, last_event
-from mqlml.model import Contributions, choose_reasons, map_features, sum_signals
+from mqlml.model import (
+    Contributions,
+    choose_signal_reasons,
+    find_done,
+    format_reasons,
+    map_features,
+    sum_signals,
+)
 from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
 from mqlml.times import DAY
 
@@ -39,7 +46,8 @@ def table_of(*rows: tuple[object, ...]) -> pd.DataFrame:
 def say(added: list[list[float]], table: pd.DataFrame, number: int = 3) -> list[tuple[list[str], list[str]]]:
     """What is said for and against each row."""
     contributions = Contributions(-2.0, np.array(added), NAMES)
-    found = choose_reasons(contributions, FEATURES, table, SIGNALS, number=number)
+    chosen = choose_signal_reasons(contributions, SIGNALS, find_done(table, SIGNALS), number=number)
+    found = format_reasons(chosen, FEATURES, table)
     return [
         ([found.sentences[at] for at in good if at >= 0], [found.sentences[at] for at in bad if at >= 0])
         for good, bad in zip(found.speaks_for, found.speaks_against, strict=True)

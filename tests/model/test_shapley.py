@@ -90,9 +90,14 @@ def test_a_way_too_long_for_a_table_gives_the_same_values(monkeypatch: pytest.Mo
     usual = TreeShapley(trees)
     monkeypatch.setattr(shapley, "_MOST_QUESTIONS", 2)
     without = TreeShapley(trees)
-    assert len(usual._deep) < len(without._deep)
-    assert without._tables, "leaves near the root still have one"
+    tables, deep = (
+        [sum(isinstance(part, kind) for part in each._parts) for each in (usual, without)]
+        for kind in (shapley._Table, shapley._Way)
+    )
+    assert deep[0] < deep[1]
+    assert tables[1], "leaves near the root still have one"
     np.testing.assert_allclose(without.values(rows), usual.values(rows), rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(without.predict_and_explain(rows)[0], trees.decision_function(rows))
 
 
 @settings(max_examples=25, deadline=None)
@@ -113,13 +118,16 @@ def test_expected_and_values_sum_to_the_log_odds(
     explained = TreeShapley(trees)
     total = explained.expected + explained.values(rows).sum(axis=1)
     np.testing.assert_allclose(total, trees.decision_function(rows), rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(explained.predict_and_explain(rows)[0], trees.decision_function(rows))
 
 
 def test_trees_without_a_split_add_nothing() -> None:
     matrix = make_matrix(30, 2, 7)
     trees = grow(matrix, 8, min_samples_leaf=30)
     explained = TreeShapley(trees)
-    assert not explained.values(matrix).any()
+    log_odds, values = explained.predict_and_explain(matrix)
+    assert not values.any()
+    np.testing.assert_array_equal(log_odds, trees.decision_function(matrix))
     np.testing.assert_allclose(explained.expected, trees.decision_function(matrix), rtol=0, atol=1e-12)
 
 

@@ -200,7 +200,8 @@ def test_sliders_start_at_the_labels_and_the_curve_stands_on_the_page() -> None:
         assert others[start] == min(others)
     data = json.loads(found.data)
     assert [point["leads"] for point in data["points"]] == [point.leads for point in BY_LEAD.curve]
-    assert (data["weeks"], data["converted"], found.weekly) == (11.0, 100, (30, 60))
+    assert [point["per_week"] for point in data["points"]] == [point.leads / 11 for point in BY_LEAD.curve]
+    assert (data["converted"], found.weekly) == (100, (30, 60))
     page = render_report(normal())
     assert page.count('<input type="range"') == 2
     assert what_if(None) is None

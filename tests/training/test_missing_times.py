@@ -20,7 +20,7 @@ from mqlml.training import build_snapshots, open_leads
 from mqlml.training.leakage.events import count_events
 from mqlml.training.leakage.perturbation import perturb
 from mqlml.training.leakage.times import Moments, audit_creation, count_changes
-from mqlml.training.snapshots import conversion_times, creation_times, find_open, first_known, fix_grid
+from mqlml.training.snapshots import conversion_times, creation_times, first_known, fix_grid
 from tests.by_hand import instant, journeys, problem
 from tests.features.worlds import make_config_of
 
@@ -117,7 +117,6 @@ def test_a_lead_without_a_creation_time_is_looked_at_nowhere(snapshots: dict[str
         found = build_snapshots(data, asked)
         pd.testing.assert_frame_equal(found.table, build_snapshots(alone, asked).table)
         assert found.waterfall == build_snapshots(alone, asked).waterfall
-        pd.testing.assert_frame_equal(find_open(data, asked), find_open(alone, asked))
         moment = instant("03-15").to_pydatetime()
         assert open_leads(data, moment, asked)["lead_id"].tolist() == [1]
 

@@ -14,7 +14,7 @@ from mqlml.errors import PopulationError
 from mqlml.features import build_features, gather_facts, plan_features
 from mqlml.times import DAY, NEVER, to_microseconds
 from mqlml.training import assign_labels, build_snapshots, open_leads
-from mqlml.training.snapshots import find_open, first_known
+from mqlml.training.snapshots import first_known
 from tests.by_hand import instant, journeys, problem
 from tests.features.worlds import make_config_of
 
@@ -82,37 +82,6 @@ def test_immature_snapshots_are_dropped_by_date_both_classes() -> None:
     data = journeys([*leads, {"lead_id": 3, "created_at": "03-11"}], outcomes=won, observed_until="03-20")
     assert cutoffs(data) == [(1, "03-01"), (2, "03-10")]  # 03-10 + 10 days is just observed; 03-11 is not
     assert cutoffs(data, gap="1d") == [(1, "03-01")]
-
-
-@pytest.mark.parametrize(
-    ("keys", "expected"),
-    [
-        ({}, [(3, "03-11"), (4, "03-20")]),
-        ({"gap": "1d"}, [(2, "03-10"), (3, "03-11"), (4, "03-20")]),
-        (
-            {"snapshots": {"every": "3d"}},
-            [(1, "03-10"), (2, "03-10"), (1, "03-13"), (3, "03-13"), (1, "03-16"), (3, "03-16")],
-        ),
-        ({"snapshots": {"every": "3d", "until": "2024-03-12"}}, [(1, "03-10"), (2, "03-10")]),
-        ({"snapshots": {"every": "3d", "until": "2024-03-08"}}, []),
-    ],
-    ids=["by age", "with a gap", "on a grid", "a grid that ends", "a grid that ended"],
-)
-def test_whose_outcome_is_still_to_come_is_open(keys: dict[str, object], expected: list[object]) -> None:
-    """The mature ones and these are all; nobody is here who had left, was not known yet, or is yet to come."""
-    created = ["03-01", "03-10", "03-11", "03-20", "03-21"]
-    leads = [{"lead_id": number, "created_at": day} for number, day in enumerate(created, 1)]
-    won = [{"lead_id": 2, "stage": "closed_won", "occurred_at": "03-12"}]
-    data = journeys(leads, outcomes=won, observed_until="03-20")
-    if "snapshots" in keys:
-        data = journeys(leads[:3], outcomes=won, observed_until="03-18")
-    asked = problem(**keys)
-    found = find_open(data, asked)
-    named = [(int(row.lead_id), f"{row.cutoff_time:%m-%d}") for row in found.itertuples()]
-    assert named == expected
-    mature = build_snapshots(data, asked).table
-    assert found.columns.tolist() == mature.columns.tolist()
-    assert len(found.merge(mature, on=["lead_id", "cutoff_time"])) == 0
 
 
 def test_age_limits_are_inclusive() -> None:

@@ -248,9 +248,9 @@ def read_text(table: pd.DataFrame, column: str) -> tuple[Codes, tuple[str, ...]]
     ContractError
         If the column is not there.
     """
-    values = _column(table, column)
-    codes, texts = _factorize((values.astype("str").str.strip()) if is_text(values) else values)
-    written, different = pd.factorize(np.array([*map(plain_word, texts)], dtype=object))
+    codes, found = pd.factorize(_column(table, column))
+    texts = [plain_word(str(value).strip()) for value in found]  # of each different value once
+    written, different = pd.factorize(np.array([text or None for text in texts], dtype=object))
     return np.append(written, -1)[codes].astype(np.int32), tuple(different)
 
 

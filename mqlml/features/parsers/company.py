@@ -94,6 +94,7 @@ _ABOVE = re.compile(
 _SELF_EMPLOYED = re.compile(r"\b(self[- ]?employed|freelance\w*|sole trader|just me|solo)\b", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1 << 16)
 def read_employees(text: str) -> float | None:
     """The number of employees in a text; None where it holds none.
 

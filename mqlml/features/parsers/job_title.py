@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -222,6 +222,7 @@ def _normalize(title: str) -> str:
     return _OTHER.sub(" ", "".join(c for c in letters if not unicodedata.combining(c))).strip().lower()
 
 
+@lru_cache(maxsize=1 << 16)
 def _look_up(title: str, what: What, added: tuple[TitleRow, ...]) -> str:
     words = _normalize(title).split()
     phrases, longest = _phrases(what, added)

@@ -15,6 +15,7 @@ from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
 from mqlml.monitoring import MonitorResult
 from mqlml.render.report import parts, thresholds
 from mqlml.render.report import periods as history
+from mqlml.render.report.advice import list_advice
 from mqlml.render.report.against import describe_against
 from mqlml.render.report.charts import (
     calibration_chart,
@@ -133,6 +134,7 @@ def render_report(
             directions=DIRECTIONS,
             against=describe_against(compared),
             insight=describe_insight(insight),
+            advice=list_advice(result, insight),
             leak_kinds=_KINDS,
             confidence=format_percent(CONFIDENCE),
             **_dates(result),

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from mqlml.evaluation import TrainingResult
 from mqlml.insight import InsightResults, OpenLeads
 from mqlml.monitoring import MonitorResult
+from mqlml.render.report.advice import list_advice
 from mqlml.render.report.monitoring import describe_monitoring, write_monitoring
 from mqlml.render.report.parts import split_tables
 from mqlml.render.report.rows import (
@@ -94,6 +95,14 @@ def render_markdown(
         f"{result.question.sentence}. {to_markdown(head.rests_on)}",
         "",
     ]
+    advice = list_advice(result, insight)
+    if advice:
+        lines += [
+            "## What to do next",
+            "",
+            *(f"{n}. {to_markdown(item)}" for n, item in enumerate(advice, 1)),
+            "",
+        ]
     lines += ["## Can it be trusted?", "", f"**{trust.title}.** {trust.sentence}", ""]
     lines += [f"- {escape_markdown(text)}" for text in (*result.gate.reasons, *result.gate.warnings)]
     lines += [f"- **{check.question}** {to_markdown(check.answer)}" for check in trust.checks]

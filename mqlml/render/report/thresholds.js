@@ -6,7 +6,8 @@
   const format = (value, digits = 0) =>
     value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const percent = (value) => `${format(100 * value, 100 * value < 9.95 ? 1 : 0)}%`;
-  const weekly = (leads) => leads / data.weeks;
+  const byWeeks = data.points.every((point) => point.per_week !== null);
+  const followed = (at) => (byWeeks ? at.per_week : at.leads);
   const number = (name) => Math.max(0, Number(form.elements[name].value) || 0);
   const between = (show, at) => (at.low === null ? "" : ` (${show(at.low)} to ${show(at.high)})`);
   const put = (row, name, text) => { row.querySelector(`[data-part="${name}"]`).textContent = text; };
@@ -16,18 +17,15 @@
     for (const slider of form.querySelectorAll("input[type=range]")) {
       const at = data.points[Number(slider.value)];
       const row = document.getElementById(`what-if-${slider.name}`);
-      const leads = data.weeks ? `${format(weekly(at.leads), 1)} a week` : `${format(at.leads)} in all`;
+      const leads = byWeeks ? `${format(at.per_week, 1)} a week` : `${format(at.leads)} in all`;
       slider.setAttribute("aria-valuetext", `from a probability of ${percent(at.threshold)}: ${leads}`);
       put(row, "threshold", percent(at.threshold));
       put(row, "leads", leads);
       put(row, "precision", at.precision === null ? "–" : percent(at.precision) + between(percent, at));
       put(row, "caught", `${format(at.converted)} of ${format(data.converted)}`);
       put(row, "missed", format(data.converted - at.converted));
-      put(row, "hours", format((data.weeks ? weekly(at.leads) : at.leads) * hours, 1));
-      const worth = (share) => {
-        const all = at.leads * (share * gain - cost);
-        return format(data.weeks ? all / data.weeks : all);
-      };
+      put(row, "hours", format(followed(at) * hours, 1));
+      const worth = (share) => format(followed(at) * (share * gain - cost));
       put(row, "value", at.precision !== null && (gain || cost) ? worth(at.precision) + between(worth, at) : "–");
     }
   }
@@ -50,7 +48,7 @@
     const wanted = Number(event.target.dataset.perWeek);
     if (!wanted) return;
     const slider = form.querySelector(`input[name="${event.target.dataset.label}"]`);
-    const near = data.points.map((point) => Math.abs(weekly(point.leads) - wanted));
+    const near = data.points.map((point) => Math.abs(point.per_week - wanted));
     slider.value = String(near.indexOf(Math.min(...near)));
     keepOrder(slider);
     show();

@@ -341,6 +341,7 @@ def what_if(by_lead: ByLead | None) -> WhatIf | None:
         {
             "threshold": point.threshold,
             "leads": point.leads,
+            "per_week": by_lead.weekly(point),
             "converted": point.converted,
             "precision": value_of(point.precision),  # null where nobody is selected
             "low": point.precision.low if has_interval(point.precision) else None,
@@ -348,9 +349,7 @@ def what_if(by_lead: ByLead | None) -> WhatIf | None:
         }
         for point in curve
     ]
-    text = json.dumps(
-        {"weeks": by_lead.weeks, "converted": by_lead.converted, "points": points}, allow_nan=False
-    )
+    text = json.dumps({"converted": by_lead.converted, "points": points}, allow_nan=False)
     starts = [
         (
             name,
@@ -359,7 +358,7 @@ def what_if(by_lead: ByLead | None) -> WhatIf | None:
         )
         for name, label in reversed(by_lead.labels.items())
     ]
-    most = 0.0 if by_lead.weeks is None else curve[-1].leads / by_lead.weeks
+    most = by_lead.weekly(curve[-1]) or 0.0
     step = max(1, len(curve) // _TABLE_ROWS)
     return WhatIf(
         sliders=tuple(starts),
@@ -371,31 +370,35 @@ def what_if(by_lead: ByLead | None) -> WhatIf | None:
             CurveRow(
                 threshold=mark_percent(point.threshold, 1),
                 leads=mark_count(point.leads),
-                per_week=Markup("–")
-                if by_lead.weeks is None
-                else mark_number(point.leads / by_lead.weeks, 1),
+                per_week=_per_week(by_lead.weekly(point)),
                 precision=_with_range("precision", point.precision),
                 caught=Markup("{} of {}").format(mark_count(point.converted), mark_count(by_lead.converted)),
             )
             for point in curve[step - 1 :: step]
         ),
-        by_weeks=by_lead.weeks is not None,
+        by_weeks=by_lead.weekly(curve[-1]) is not None,
         weekly_texts=tuple(_weekly_texts(by_lead, [number for number in _WEEKLY if number <= most])),
     )
 
 
+def _per_week(weekly: float | None) -> Markup:
+    return Markup("–") if weekly is None else mark_number(weekly, 1)
+
+
 def _weekly_texts(by_lead: ByLead, wanted: Sequence[int]) -> Iterator[Markup]:
     """What happens if sales takes so many leads a week, at the nearest threshold of the curve."""
-    for number in wanted if by_lead.weeks else ():
-        weeks = by_lead.weeks or 1.0
-        point = min(by_lead.curve, key=lambda one: abs(one.leads / weeks - number))
-        if abs(point.leads / weeks - number) > _NEAR * number:
+    for number in wanted:
+        weekly, point = min(
+            ((by_lead.weekly(point) or 0.0, point) for point in by_lead.curve),
+            key=lambda one: abs(one[0] - number),
+        )
+        if abs(weekly - number) > _NEAR * number:
             continue
         yield Markup(
             "If sales takes {} leads a week, the threshold is {}: {} of them convert, and {} of the {} conversions "
             "of the test period are caught."
         ).format(
-            mark(point.leads / weeks, f"about {number}"),
+            mark(weekly, f"about {number}"),
             mark_percent(point.threshold, 1),
             _with_range("precision", point.precision),
             mark_count(point.converted),

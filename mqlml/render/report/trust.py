@@ -13,8 +13,9 @@ from typing import Literal
 from markupsafe import Markup
 
 from mqlml.evaluation import Baseline, CalibrationBand, CalibrationSummary, Metrics, TrainingResult, worst_of
-from mqlml.render.report.text import has_interval, mark, mark_percent, value_of
-from mqlml.texts import format_percent, is_known, join_texts
+from mqlml.render.report.text import format_date, has_interval, mark, mark_percent, period_zone, value_of
+from mqlml.texts import format_label, format_percent, is_known, join_texts, pluralize
+from mqlml.times import parse_instant
 
 __all__ = ["Check", "Verdict", "verdict"]
 
@@ -183,6 +184,67 @@ def _simpler(baselines: Mapping[str, Baseline]) -> Check:
     return Check("care", question, answer)
 
 
+def _delivery(result: TrainingResult) -> tuple[Check, ...]:
+    """Whether each label brought on the test period what was asked of it; nothing where nothing was asked."""
+    asked = {} if result.by_lead is None else {name: one.asked for name, one in result.by_lead.labels.items()}
+    states: list[State] = []
+    answers = []
+    for name, wanted in reversed(asked.items()):
+        label = result.labels.get(name)
+        if label is None or wanted is None:
+            continue
+        measured = {"precision": label.precision, "recall": label.recall, "per_week": label.per_week}[
+            wanted.what
+        ]
+        if measured is None or not has_interval(measured):
+            continue
+        if wanted.what == "per_week":
+            missed = measured.low > wanted.value
+            text, found = (
+                f"at most {wanted.value:,g} leads a week",
+                mark(measured.value, f"{measured.value:,.1f}"),
+            )
+            ends = f"{measured.low:,.1f} to {measured.high:,.1f}"
+        else:
+            missed = measured.high < wanted.value
+            what = "of leads to convert" if wanted.what == "precision" else "of conversions caught"
+            text, found = f"at least {format_percent(wanted.value)} {what}", mark_percent(measured.value)
+            ends = f"{format_percent(measured.low)} to {format_percent(measured.high)}"
+        states.append("care" if missed else "good")
+        answers.append(
+            Markup("{}: you asked for {}, the test period delivered {} ({}){}.").format(
+                format_label(name),
+                text,
+                found,
+                ends,
+                ", which chance alone does not explain" if missed else "",
+            )
+        )
+    if not answers:
+        return ()
+    state: State = "care" if "care" in states else "good"
+    return (Check(state, "Do the labels deliver what was asked?", Markup(" ").join(answers)),)
+
+
+_OLD = 90
+"""Days after which data counts as old."""
+
+
+def _age(result: TrainingResult) -> tuple[Check, ...]:
+    """A caution where the data ended long before the version was made."""
+    until = result.data.observed_until
+    if not until:
+        return ()
+    days = (parse_instant(result.created, "UTC") - parse_instant(until, "UTC")).days
+    if days <= _OLD:
+        return ()
+    answer = Markup(
+        "The data ends on {}, {} before this version was made. Export newer data and train again."
+    )
+    ago = pluralize(round(days / 30.4), "month")
+    return (Check("care", "Is it up to date?", answer.format(format_date(until, period_zone(result)), ago)),)
+
+
 def verdict(result: TrainingResult) -> Verdict:
     """Whether the version can be trusted. A refused gate outweighs every check; a warning is never passed over."""
     checks = (
@@ -190,13 +252,15 @@ def verdict(result: TrainingResult) -> Verdict:
         _probabilities(result.holdout),
         _calibration(result.calibration),
         _simpler(result.baselines),
+        *_delivery(result),
+        *_age(result),
     )
     states = [check.state for check in checks]
     if not result.gate.passed:
         return Verdict(
             "bad", "No", "It did not pass the checks that every version must pass before it is used.", checks
         )
-    if states.count("unknown") == len(states):
+    if all(check.state == "unknown" for check in checks[:4]):
         return Verdict("unknown", "Not known yet", "Nothing was measured on new leads.", checks)
     if checks[0].state == "bad":
         return Verdict(

@@ -47,6 +47,8 @@ class InsightChapter:
     ----------
     missing : tuple of (title, reason)
         The pieces that do not apply.
+    contents : tuple of (piece, title)
+        The pieces that are shown.
     """
 
     attribution: AttributionSection | None
@@ -57,6 +59,7 @@ class InsightChapter:
     paths: PathsSection | None
     points: PointsSection | None
     missing: tuple[tuple[str, str], ...]
+    contents: tuple[tuple[Piece, str], ...]
 
 
 def describe_insight(found: InsightResults | None) -> InsightChapter | None:
@@ -72,6 +75,9 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
         paths=None if found.paths is None else describe_paths(found.paths),
         points=None if found.points is None else describe_points(found.points),
         missing=tuple((_TITLES[piece], reason) for piece, reason in found.missing.items()),
+        contents=tuple(
+            (piece, title) for piece, title in _TITLES.items() if getattr(found, piece) is not None
+        ),
     )
 
 

@@ -177,10 +177,15 @@ def sentence(found: JourneyPaths) -> Markup:
     if less is not None:
         parts.append(
             Markup(
-                "Leads with {} in their first {} win only {} times as often ({} to {}): {} against {}."
-            ).format(*_compare(less, found))
+                "Leads with {} in their first {} win less often: {} against {} of leads with about as many steps."
+            ).format(*_win_rates(less, found))
         )
     return Markup(" ").join(parts)
+
+
+def _win_rates(path: Path, found: JourneyPaths) -> tuple[str | Markup, ...]:
+    within = days_text(found.within_days)
+    return path_text(path.steps), within, mark_percent(path.rate), mark_percent(path.expected_rate)
 
 
 def _compare(path: Path, found: JourneyPaths) -> tuple[str | Markup, ...]:

@@ -24,6 +24,7 @@ __all__ = [
     "describe_past",
     "describe_plan",
     "list_plan_rows",
+    "next_number",
     "plan_chart",
     "write_plan",
 ]
@@ -40,8 +41,8 @@ def describe_outlook(found: Outlook, by: str) -> str:
     others = format_number(max(found.expected.value - found.from_open.value, 0))
     return (
         f"At today's pace you will have {_ranged(found.expected, 'new customers')} by {by}: "
-        f"about {format_number(found.from_open.value)} from the {pluralize(found.open_leads, 'lead')} that are open "
-        f"now, about {others} from {format_number(found.new_leads.value)} new ones "
+        f"about {format_number(found.from_open.value)} from the {pluralize(found.open_leads, 'lead')} of any age "
+        f"that are open now, about {others} from {format_number(found.new_leads.value)} new ones "
         f"({format_number(found.leads_per_month)} a month)."
     )
 
@@ -154,7 +155,7 @@ def _quarter(found: TargetsBy, place: int) -> _Quarter:
     return _Quarter(
         by=by,
         outlook=describe_outlook(outlook, by),
-        need=describe_need(_next_number(outlook), outlook, by),
+        need=describe_need(next_number(outlook), outlook, by),
         chart=Markup(plan_chart(outlook, key=f"plan-chart-{place}")),
         rows=tuple(
             _NeedRow(
@@ -169,7 +170,7 @@ def _quarter(found: TargetsBy, place: int) -> _Quarter:
     )
 
 
-def _next_number(outlook: Outlook) -> Need:
+def next_number(outlook: Outlook) -> Need:
     """The first number that is more than today's pace brings."""
     more = [need for need in outlook.needs if need.customers > outlook.expected.value]
     return more[0] if more else outlook.needs[-1]

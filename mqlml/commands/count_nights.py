@@ -1,0 +1,226 @@
+"""Training counts whom a nightly job would hand over: which model scores which night, and in which weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from sklearn.base import clone
+
+from mqlml.commands.choose_model import FOLD_POSITIVES, Chosen
+from mqlml.commands.choose_thresholds import make_gate_inputs
+from mqlml.config import Config
+from mqlml.evaluation.backtest import Measure
+from mqlml.journeys import FlatTable, Journeys
+from mqlml.model import LeadScorer, SigmoidCalibrator
+from mqlml.policy import ThresholdData, make_volume_data
+from mqlml.times import DAY
+from mqlml.training import Fold, Nights, TrainingTable, assign_labels, build_nights
+from mqlml.training.nights import WINDOW
+from mqlml.training.snapshots import creation_times
+from mqlml.types import Floats, Ints, Rows
+
+__all__ = [
+    "Learned",
+    "Scored",
+    "find_end",
+    "find_window",
+    "last_fold",
+    "learn_from_others",
+    "read_later_nights",
+    "read_recent_nights",
+    "score_nights",
+    "with_rows",
+]
+
+_WEEK = 7 * DAY
+
+_PAUSES = 50
+"""The number of latest pauses between days with new leads that show how long a pause can be."""
+
+
+Learned = tuple[LeadScorer, Rows]
+Scored = tuple[Rows, Floats]
+
+
+def read_recent_nights(
+    data: Journeys | FlatTable,
+    config: Config,
+    learned: Sequence[Learned],
+    table: TrainingTable,
+    until: int,
+    calibrator: SigmoidCalibrator,
+    measure: Measure | None,
+    scored: Scored,
+) -> ThresholdData | None:
+    """The latest eight weeks before a moment, to choose thresholds on; None for a flat table.
+
+    The other parameters are those of `score_nights`; ``learned`` are its models. Where the first of them learned from
+    snapshots of these weeks, others are fitted for its leads, see `learn_from_others`.
+    """
+    if not isinstance(data, Journeys):
+        return None
+    start, end = find_window(data, until)
+    nights = build_nights(data, config, table.plan, start=start, end=end)
+    if nights is None:
+        return None
+    rows = learned[0][1]
+    if len(rows) and int(table.time[rows].max()) > nights.start:
+        learned = learn_from_others(learned, table, nights.group)
+    return score_nights(nights, learned, table, calibrator, data, config, measure, scored)
+
+
+def read_later_nights(
+    data: Journeys | FlatTable,
+    config: Config,
+    fitted: Sequence[LeadScorer],
+    table: TrainingTable,
+    calibrator: SigmoidCalibrator,
+    measure: Measure | None,
+    scored: Scored,
+) -> ThresholdData | None:
+    """The latest eight weeks of the held-out period with their outcomes, to evaluate thresholds on; None for a flat
+    table."""
+    if not isinstance(data, Journeys):
+        return None
+    fold = table.holdout
+    start, end = find_window(data, fold.end + 1, fold.start)
+    nights = build_nights(data, config, table.plan, start=start, end=end)
+    if nights is None:
+        return None
+    models = with_rows(fitted, fold)
+    volume = score_nights(nights, models, table, calibrator, data, config, measure, scored)
+    inside = nights.snapshots[nights.time >= nights.start]
+    return replace(volume, label=assign_labels(data, inside, config.problem).astype(np.float64))
+
+
+def find_window(journeys: Journeys, until: int, since: int = 0) -> tuple[int, int]:
+    """The latest eight weeks in which leads arrived, up to one moment and not before another."""
+    created = creation_times(journeys.leads)
+    created = created[(created >= since) & (created < until)]
+    end = find_end(created, until) if len(created) else until
+    return max(end - WINDOW, since), end
+
+
+def learn_from_others(fitted: Sequence[Learned], table: TrainingTable, group: Rows) -> list[Learned]:
+    """The models with two more, second in line: each learned from all rows of the first but those of half of the
+    accounts in ``group``, and so can score these."""
+    scorer, rows = fitted[0]
+    known = np.intersect1d(group, table.group[rows])
+    found = []
+    for half in (known[::2], known[1::2]):
+        others = rows[~np.isin(table.group[rows], half)]
+        positives = int(table.label[others].sum())
+        if len(half) and min(positives, len(others) - positives) >= FOLD_POSITIVES:
+            model: LeadScorer = clone(scorer).fit(table.features.iloc[others], table.label[others])
+            found.append((model, others))
+    return [fitted[0], *found, *fitted[1:]]
+
+
+def score_nights(
+    nights: Nights,
+    fitted: Sequence[Learned],
+    table: TrainingTable,
+    calibrator: SigmoidCalibrator,
+    data: Journeys,
+    config: Config,
+    measure: Measure | None,
+    scored: Scored,
+) -> ThresholdData:
+    """The nights of a window with probabilities by models that did not learn from their leads, without outcomes.
+
+    Parameters
+    ----------
+    nights : Nights
+    fitted : sequence of (LeadScorer, rows of the table)
+        The models that ship, and the rows each was fitted on; after them others, for the leads that those learned
+        from; see `learn_from_others`.
+    table, calibrator, data, config
+    measure : of fit and engagement, where a label has a gate
+    scored : the rows of the table with out-of-time raw scores, and these
+    """
+    evaluator = _choose_evaluators(fitted, table, nights.group)
+    probability = np.empty(len(nights.time))
+    inside = np.flatnonzero(nights.time >= nights.start)
+    points = None if measure is None else np.empty((len(inside), 2))
+    for number, (model, _) in enumerate(fitted):
+        rows = np.flatnonzero(evaluator == number)
+        if not len(rows):
+            continue
+        raw = model.decision_function(nights.features.iloc[rows])
+        probability[rows] = calibrator.predict_proba(raw)[:, 1]
+        if measure is not None and points is not None:
+            places = np.flatnonzero(evaluator[inside] == number)
+            points[places] = measure(model, nights.features.iloc[inside[places]])
+    volume = make_volume_data(
+        probability[inside],
+        lead=nights.lead[inside],
+        time=nights.time[inside] / _WEEK,
+        period=(nights.start / _WEEK, nights.end / _WEEK),
+        account=nights.group[inside],
+        gate_inputs=make_gate_inputs(data, nights.snapshots["lead_id"].iloc[inside], config, points),
+        before=_highest_before(nights, probability, scored, table, calibrator)[inside],
+        share=nights.share,
+    )
+    return replace(volume, learned=(float(table.label[fitted[0][1]].sum()),))
+
+
+def _highest_before(
+    nights: Nights,
+    probability: Floats,
+    scored: Scored,
+    table: TrainingTable,
+    calibrator: SigmoidCalibrator,
+) -> Floats:
+    """The highest probability of each row's lead before the window; 0 where it was not scored."""
+    rows, raw = scored
+    highest = np.zeros(max(int(table.lead.max(initial=0)), int(nights.lead.max())) + 1)
+    earlier = np.flatnonzero(table.time[rows] < nights.start)
+    if len(earlier):
+        np.maximum.at(highest, table.lead[rows[earlier]], calibrator.predict_proba(raw[earlier])[:, 1])
+    first = nights.time < nights.start
+    np.maximum.at(highest, nights.lead[first], probability[first])
+    found: Floats = highest[nights.lead]
+    return found
+
+
+def with_rows(models: Sequence[LeadScorer], fold: Fold) -> list[Learned]:
+    """The models of a fold's parts, each with the rows it was fitted on."""
+    return [(model, rows) for model, (rows, _) in zip(models, fold.parts, strict=True)]
+
+
+def last_fold(chosen: Chosen) -> list[Learned]:
+    """The models of the last out-of-time fold; none where folds ignored time."""
+    if not chosen.folds:
+        return []
+    fold = chosen.folds[-1]
+    models = chosen.out_of_time.models[-len(fold.parts) :]
+    return with_rows([model.scorer for model in models], fold)
+
+
+def find_end(time: Ints, end: int) -> int:
+    """The end of the time in which leads arrive, at most ``end``: exports often end with weeks of outcomes alone.
+
+    Time without new leads at the end is cut off where it is longer than a week and twice the longest of the latest
+    pauses between days with new leads.
+
+    Parameters
+    ----------
+    time : array of shape (n,), microseconds, in any order; at least one.
+    end : the latest time at which a lead could arrive, in microseconds.
+    """
+    days = np.unique(time[time <= end] // DAY)
+    if not len(days):
+        return end
+    pause = int(np.diff(days[-_PAUSES - 1 :]).max()) if len(days) > 1 else 0
+    last = int(time[time <= end].max())
+    return min(end, last + DAY) if end - last > max(_WEEK, 2 * pause * DAY) else end
+
+
+def _choose_evaluators(fitted: Sequence[Learned], table: TrainingTable, group: Rows) -> Rows:
+    """For each account the first model that was not fitted on it, else the first model."""
+    evaluator = np.full(len(group), -1, dtype=np.intp)
+    for number, (_, rows) in enumerate(fitted):
+        evaluator[(evaluator < 0) & ~np.isin(group, table.group[rows])] = number
+    return np.maximum(evaluator, 0)

@@ -1,0 +1,135 @@
+"""What to do next, as a short list: each item follows from a result that the page shows further down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from markupsafe import Markup
+
+from mqlml.evaluation import TrainingResult
+from mqlml.features import Family
+from mqlml.features.wording import lower_first
+from mqlml.insight import InsightResults
+from mqlml.model.signals import Direction, SignalLevel
+from mqlml.monitoring import Handover
+from mqlml.render.report.signals import format_level
+from mqlml.render.report.text import format_date, mark_number, mark_percent
+from mqlml.render.report.value.plan import describe_need, next_number
+from mqlml.render.report.value.sources import name_source
+from mqlml.texts import format_label, join_texts
+
+__all__ = ["list_advice"]
+
+_NAMED = 3
+"""Signals or sources that an item names."""
+
+_OFTEN = 0.1
+"""From this share on, leads that sales soon rejects are too many."""
+
+
+def list_advice(result: TrainingResult, insight: InsightResults | None) -> tuple[Markup, ...]:
+    """The items, most important first; none for a version that was refused."""
+    if not result.gate.passed:
+        return ()
+    return (
+        *_signals(result),
+        *_labels(result),
+        *(() if insight is None else (*_sources(insight), *_plan(insight), *_handover(insight))),
+    )
+
+
+def _signals(result: TrainingResult) -> Iterator[Markup]:
+    lead_there = _name_levels(result, "actions", "more")
+    if lead_there:
+        yield Markup(
+            "As a test, lead more people to these: {}. Leads with one of them convert more often than like leads."
+        ).format(join_texts(lead_there))
+    who = _name_levels(result, "profile", "less")
+    if who:
+        yield Markup("Spend less on these leads: {}. They convert less often than like leads.").format(
+            join_texts(who)
+        )
+
+
+def _name_levels(result: TrainingResult, family: Family, direction: Direction) -> list[str]:
+    """The signals of a family that differ most from like leads in one direction."""
+    report = result.signals
+    levels = [
+        level
+        for signal in (() if report is None else report.signals)
+        if signal.signal.family == family
+        for level in signal.levels
+        if level.direction == direction and not level.pooled
+    ]
+    levels.sort(key=lambda level: -abs(level.like_leads.value))
+    return [_name_level(level) for level in levels[:_NAMED]]
+
+
+def _name_level(level: SignalLevel) -> str:
+    title = lower_first(level.title)
+    return title if level.level is None else f"{title} “{format_level(level.level)}”"
+
+
+def _labels(result: TrainingResult) -> Iterator[Markup]:
+    volumes = [
+        Markup("{} a week as {}").format(mark_number(label.per_week.value, 0), format_label(name))
+        for name, label in reversed(result.labels.items())
+        if label.per_week is not None
+    ]
+    if volumes:
+        yield Markup(
+            "Agree with sales how many leads they follow up: expect about {} (each includes the higher labels). "
+            "“What if you moved a threshold?” shows other numbers."
+        ).format(Markup(" and ").join(volumes))
+
+
+def _sources(insight: InsightResults) -> Iterator[Markup]:
+    if insight.sources is None:
+        return
+    known = [one for one in insight.sources.sources if one.leads]
+    loses = [one.source for one in known if one.cost is not None and one.cost.verdict == "loses"]
+    below = [one.source for one in known if one.cost is None and one.against_average == "below"]
+    if loses:
+        yield Markup("Cut {}, or make it cheaper: its leads cost more than they bring in.").format(
+            _listed(loses)
+        )
+    elif below:
+        yield Markup("Look at what leads from {} cost: they bring in less than the average lead.").format(
+            _listed(below)
+        )
+    else:
+        reason = "no source clearly costs more than it brings in"
+        if all(one.cost is None for one in known):
+            reason = (
+                "no source’s leads are clearly worth less than the average lead (costs are not known here)"
+            )
+        yield Markup("Cut no source for now: {}.").format(reason)
+
+
+def _listed(names: Sequence[str | None]) -> str:
+    more = [f"{len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
+    return join_texts([*(name_source(name) for name in names[:_NAMED]), *more])
+
+
+def _plan(insight: InsightResults) -> Iterator[Markup]:
+    if insight.plan is not None and insight.plan.quarters:
+        first = insight.plan.quarters[0]
+        need = next_number(first.outlook)
+        yield Markup("{}").format(describe_need(need, first.outlook, format_date(first.by, "UTC")))
+
+
+def _handover(insight: InsightResults) -> Iterator[Markup]:
+    found: Handover | None = None if insight.funnel is None else insight.funnel.handover
+    if found is None or not found.handed_over:
+        return
+    share = found.too_early / found.handed_over
+    days = f"{found.soon_days:g} days"
+    if share >= _OFTEN:
+        yield Markup(
+            "Hand leads over later: sales rejected or lost {} of the MQLs within {}. Raise the threshold of MQL, or "
+            "ask sales for the reasons."
+        ).format(mark_percent(share), days)
+    else:
+        yield Markup(
+            "Keep the moment of the handover: sales rejected or lost only {} of the MQLs within {}."
+        ).format(mark_percent(share), days)
