@@ -69,6 +69,7 @@ RESULTS: dict[str, type[Result]] = {
     "paths": results.PathsResult,
     "points": results.PointsResult,
     "compare": version_results.CompareResult,
+    "compare won@champion sales@champion": version_results.OutcomesCompareResult,
     "promote": version_results.ChampionResult,
     "rollback": version_results.ChampionResult,
     "history": version_results.HistoryResult,

@@ -25,12 +25,17 @@ def compare(
     config: ConfigPath = DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Compare two versions on the same later snapshots that neither learned from, and on the open leads."""
+    """Compare two versions on the same later snapshots that neither learned from, and on the open leads.
+
+    Of two models that predict different outcomes, as NAME@champion OTHER@champion, it shows whom each would call.
+    """
     from mqlml.commands import compare_versions
-    from mqlml.render import format_compare
+    from mqlml.render import format_compare, format_outcomes
+    from mqlml.render.version_results import CompareResult
 
     result = compare_versions(config, first, second, now=now(), progress=Terminal())
-    show(result, format_compare(result), as_json)
+    text = format_compare(result) if isinstance(result, CompareResult) else format_outcomes(result)
+    show(result, text, as_json)
 
 
 @app.command(short_help="Make a version the champion.", epilog="Example: mqlml promote 3")

@@ -9,9 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mqlml.commands.check import read_data
+from mqlml.commands.compare_outcomes import compare_other_outcomes
+from mqlml.commands.contenders import (
+    Contender,
+    gate_inputs,
+    label_side,
+    learned_until,
+    make_side,
+    to_time,
+)
 from mqlml.commands.inputs import load_model
 from mqlml.commands.learn import PastModel
 from mqlml.config import Config, read_config
@@ -20,35 +28,27 @@ from mqlml.evaluation.holdout import RANDOM_STATE
 from mqlml.evaluation.paired import PairedComparison, PairedRows, Side, compare_rows
 from mqlml.evaluation.promotion import NO_EVIDENCE, decide_promotion, make_evidence
 from mqlml.evaluation.slices import choose_slices
-from mqlml.features import build_features, build_flat
 from mqlml.insight import Impact, measure_impact
 from mqlml.journeys import FlatTable, Journeys
-from mqlml.policy import GateInputs, LabelPolicy, interest_points
 from mqlml.progress import Progress
-from mqlml.registry import CHALLENGER, CHAMPION, Bundle, Version
-from mqlml.render.version_results import ComparedVersion, CompareResult, LaterSnapshots
+from mqlml.registry import CHALLENGER, CHAMPION, Bundle
+from mqlml.render.version_results import (
+    ComparedVersion,
+    CompareResult,
+    LaterSnapshots,
+    OutcomesCompareResult,
+)
 from mqlml.scoring import problem_of, score, score_flat
-from mqlml.scoring.labels import team_values
 from mqlml.times import (
     NEVER,
     column_to_microseconds,
     format_instant,
     from_microseconds,
-    parse_instant,
-    to_microseconds,
 )
 from mqlml.training import TrainingTable, build_later
-from mqlml.types import Floats, Objects
+from mqlml.types import Objects
 
-__all__ = ["Contender", "check_question", "compare_contenders", "compare_versions"]
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A version that is compared; its number is None before it is registered."""
-
-    bundle: Bundle
-    version: Version | None
+__all__ = ["check_question", "compare_contenders", "compare_versions"]
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,15 @@ def compare_versions(
     *,
     now: dt.datetime,
     progress: Progress,
-) -> CompareResult:
+) -> CompareResult | OutcomesCompareResult:
     """Compare two versions, by default the champion and the challenger; a single one is compared with the champion.
+
+    Versions that predict different outcomes, or the same within another time, are compared by both outcomes.
 
     Raises
     ------
     UsageError
-        If they are the same version, or predict different things.
+        If they are the same version, or predict different things and the data is a flat table.
     """
     config = read_config(config_path)
     names = (first, second) if second is not None else (CHAMPION, first or CHALLENGER)
@@ -93,9 +95,11 @@ def compare_versions(
         champion, challenger = (
             Contender(*load_model(config, _qualified(name or CHAMPION, config))) for name in names
         )
-    return compare_contenders(
-        champion, challenger, read_data(config, progress, now=now), config, now=now, progress=progress
-    )
+    _check_versions(champion, challenger)
+    data = read_data(config, progress, now=now)
+    if _question(champion.bundle.config["problem"]) != _question(challenger.bundle.config["problem"]):
+        return compare_other_outcomes(champion, challenger, data, config, now=now, progress=progress)
+    return compare_contenders(champion, challenger, data, config, now=now, progress=progress)
 
 
 def _qualified(name: str, config: Config) -> str:
@@ -118,6 +122,7 @@ def compare_contenders(
     it on the part of the held-out period that began after the champion knew its last outcome.
     """
     _check_versions(champion, challenger)
+    check_question(champion.bundle.config["problem"], challenger.bundle.config["problem"])
     with progress.step("compare"):
         if past is None:
             later = _find_later(champion, challenger, data, config)
@@ -134,12 +139,17 @@ def check_question(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
     UsageError
         If outcome, gap or horizon differ.
     """
-    asked = [{key: problem.get(key) for key in ("outcome", "gap", "horizon")} for problem in (first, second)]
+    asked = [_question(problem) for problem in (first, second)]
     if asked[0] != asked[1]:
         raise UsageError(
-            f"the versions must predict the same outcome within the same time; found {asked[0]} and {asked[1]}. Name "
-            "others, or train one with the other's problem"
+            "the versions must predict the same outcome within the same time, or neither can replace the other; "
+            f"found {asked[0]} and {asked[1]}. Give one of the models a name of its own in its config; mqlml compare "
+            "NAME@champion OTHER@champion then shows whom each would call"
         )
+
+
+def _question(problem: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: problem.get(key) for key in ("outcome", "gap", "horizon")}
 
 
 def _check_versions(champion: Contender, challenger: Contender) -> None:
@@ -148,43 +158,27 @@ def _check_versions(champion: Contender, challenger: Contender) -> None:
             f"compare needs two versions; both are version {champion.version.version}. Name another, as in "
             "mqlml compare 1 2"
         )
-    check_question(champion.bundle.config["problem"], challenger.bundle.config["problem"])
-
-
-def _learned_until(bundle: Bundle) -> str | None:
-    """Up to when a version knows outcomes; in a flat table whose order is one of times, its last row.
-
-    None for an order without times, which says of no row whether it is later.
-    """
-    if bundle.result.data.observed_until is not None:
-        return bundle.result.data.observed_until
-    until = bundle.result.holdout.until
-    return None if until.lstrip("-").isdigit() else until
-
-
-def _to_time(text: str | None) -> int:
-    return NEVER if text is None else to_microseconds(parse_instant(text, "UTC"))
 
 
 def _find_later(
     champion: Contender, challenger: Contender, data: Journeys | FlatTable, config: Config
 ) -> _Later:
-    since = max(_to_time(_learned_until(contender.bundle)) for contender in (champion, challenger))
+    since = max(to_time(learned_until(contender.bundle)) for contender in (champion, challenger))
     table = build_later(data, problem_of(challenger.bundle), challenger.bundle.plan, since=since)
     if table is None:
         return _nothing(since, challenger.bundle, data, held_out=False)
     return _Later(
         _describe(table, since),
         table,
-        _make_side(champion.bundle, table, data),
-        _make_side(challenger.bundle, table, data),
+        make_side(champion.bundle, table, data),
+        make_side(challenger.bundle, table, data),
         choose_slices(data, table, config),
     )
 
 
 def _find_held_out(champion: Bundle, past: PastModel, data: Journeys | FlatTable, config: Config) -> _Later:
     """The held-out period of the model of the past, from when the champion knew its last outcome."""
-    since, table, test = _to_time(_learned_until(champion)), past.table, past.table.holdout.test
+    since, table, test = to_time(learned_until(champion)), past.table, past.table.holdout.test
     times = column_to_microseconds(table.cutoff_time) if table.label_span == 0 else table.time
     late = times[test] >= since if table.dated else times[test] > since
     order = np.flatnonzero(late)
@@ -203,12 +197,12 @@ def _find_held_out(champion: Bundle, past: PastModel, data: Journeys | FlatTable
         lead=table.lead[rows],
     )
     evaluated = past.evaluated
-    inputs = _gate_inputs(past.policy, part, data, evaluated.interest[order])
+    inputs = gate_inputs(past.policy, part, data, evaluated.interest[order])
     return _Later(
         _describe(part, since, held_out=True),
         part,
-        _make_side(champion, part, data),
-        _label_side(past.policy, evaluated.probability[order], inputs),
+        make_side(champion, part, data),
+        label_side(past.policy, evaluated.probability[order], inputs),
         {title: values[order] for title, values in choose_slices(data, table, config).items()},
     )
 
@@ -234,48 +228,6 @@ def _describe(table: TrainingTable, since: int, *, held_out: bool = False) -> La
     )
 
 
-def _make_side(bundle: Bundle, table: TrainingTable, data: Journeys | FlatTable) -> Side:
-    """What a version gives the rows, from features of its own plan."""
-    features = table.features
-    if bundle.plan != table.plan:
-        features = _build(bundle, table, data)
-    raw = bundle.scorer.decision_function(features)
-    points = None
-    if bundle.policy.gated:
-        points = interest_points(bundle.scorer, features, [one.family for one in bundle.plan.features])
-    probability = bundle.calibrator.predict_proba(raw)[:, 1]
-    return _label_side(bundle.policy, probability, _gate_inputs(bundle.policy, table, data, points))
-
-
-def _build(bundle: Bundle, table: TrainingTable, data: Journeys | FlatTable) -> pd.DataFrame:
-    if isinstance(data, Journeys):
-        snapshots = pd.DataFrame({"lead_id": table.lead_id, "cutoff_time": table.cutoff_time})
-        return build_features(data, snapshots, bundle.plan)
-    rows = pd.Index(data.leads["lead_id"]).get_indexer(pd.Index(table.lead_id))
-    part = replace(
-        data,
-        leads=data.leads.iloc[rows].reset_index(drop=True),
-        label=data.label.iloc[rows].reset_index(drop=True),
-        order=data.order.iloc[rows].reset_index(drop=True),
-    )
-    return build_flat(part, bundle.plan)
-
-
-def _gate_inputs(
-    policy: LabelPolicy, table: TrainingTable, data: Journeys | FlatTable, points: Floats | None
-) -> GateInputs:
-    rows = pd.Index(data.leads["lead_id"]).get_indexer(pd.Index(table.lead_id))
-    teams = team_values(data.leads.iloc[rows], policy)
-    if points is None or not policy.gated:
-        return GateInputs(teams)
-    return GateInputs(teams, points[:, 0], points[:, 1])
-
-
-def _label_side(policy: LabelPolicy, probability: Floats, inputs: GateInputs) -> Side:
-    meets = policy.meets_thresholds(probability, inputs)
-    return Side(probability, dict(zip(policy.thresholds, meets.T, strict=True)), policy.thresholds)
-
-
 def _summarize(later: _Later, pair: tuple[Contender, Contender], task: _Task) -> CompareResult:
     champion, challenger = pair
     with task.progress.step("open leads"):
@@ -299,7 +251,7 @@ def _summarize(later: _Later, pair: tuple[Contender, Contender], task: _Task) ->
 
 def _name(contender: Contender) -> ComparedVersion:
     version = contender.version
-    return ComparedVersion(None if version is None else version.version, _learned_until(contender.bundle))
+    return ComparedVersion(None if version is None else version.version, learned_until(contender.bundle))
 
 
 def _pair_rows(later: _Later, champion: Bundle, config: Config) -> PairedRows | None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mqlml.commands.check import read_data
-from mqlml.commands.compare import Contender, compare_contenders
+from mqlml.commands.compare import compare_contenders
+from mqlml.commands.contenders import Contender
 from mqlml.commands.inputs import find_store, load_model, read_moment
 from mqlml.config import Config, read_config
 from mqlml.errors import UsageError

@@ -6,7 +6,8 @@ import datetime as dt
 from pathlib import Path
 
 from mqlml.commands.check import read_data
-from mqlml.commands.compare import Contender, check_question, compare_contenders
+from mqlml.commands.compare import check_question, compare_contenders
+from mqlml.commands.contenders import Contender
 from mqlml.commands.inputs import find_store
 from mqlml.commands.learn import Trained, train
 from mqlml.commands.promote import Reason, crown

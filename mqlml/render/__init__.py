@@ -10,6 +10,7 @@ from mqlml.render.console.common import (
 )
 from mqlml.render.console.explain import format_backtest, format_explain
 from mqlml.render.console.funnel import format_funnel, format_plan
+from mqlml.render.console.outcomes import format_outcomes
 from mqlml.render.console.paths import format_paths
 from mqlml.render.console.personas import format_persona_yaml, format_personas
 from mqlml.render.console.sources import format_sources
@@ -65,6 +66,7 @@ __all__ = [
     "format_funnel",
     "format_history",
     "format_leak_test",
+    "format_outcomes",
     "format_paths",
     "format_persona_yaml",
     "format_personas",

@@ -7,19 +7,26 @@ from typing import Literal
 
 from mqlml.evaluation.paired import PairedComparison
 from mqlml.evaluation.promotion import Decision, Evidence
+from mqlml.evaluation.two_outcomes import TwoOutcomes
 from mqlml.insight.leads.impact import Impact
 from mqlml.registry.promotions import ChampionChange
 from mqlml.results import Number, Result
 
 __all__ = [
+    "CalledLead",
+    "CalledNow",
     "ChampionResult",
     "CompareResult",
+    "ComparedQuestion",
     "ComparedVersion",
     "Difference",
     "HistoryResult",
     "LaterSnapshots",
+    "OpenByBoth",
+    "OutcomesCompareResult",
     "ReproduceResult",
     "RetrainResult",
+    "SharedSnapshots",
 ]
 
 
@@ -74,6 +81,105 @@ class CompareResult(Result):
     """The figures by which the promotion rule decides."""
     decision: Decision
     """What it says."""
+
+
+@dataclass(frozen=True)
+class ComparedQuestion(Result):
+    """One of two versions that predict different outcomes, or the same within another time."""
+
+    model: str
+    """The name of its model."""
+    version: int
+    """Its number."""
+    outcome: str
+    """The stage that it predicts, as in ``problem.outcome``."""
+    gap_days: Number
+    """``problem.gap`` in days."""
+    horizon_days: Number
+    """``problem.horizon`` in days."""
+    learned_until: str | None
+    """ISO time up to which it knew outcomes."""
+
+
+@dataclass(frozen=True)
+class SharedSnapshots(Result):
+    """The later snapshots that are open by both questions, with both outcomes known."""
+
+    since: str
+    """ISO time from which neither version knows outcomes."""
+    until: str | None
+    """ISO time of the last one; null where there is none."""
+    n: int
+    """Snapshots."""
+    leads: int
+    """Leads."""
+    first_known: str | None
+    """ISO time at which both outcomes of the first are known; null where that has passed."""
+
+
+@dataclass(frozen=True)
+class CalledLead(Result):
+    """One open lead that gets another label from each version."""
+
+    lead_id: int | str
+    """Its id."""
+    labels: tuple[str, str]
+    """From the first version, from the second."""
+    probability: tuple[float, float]
+    """Of the first version's outcome by the first version, of the second's by the second."""
+
+
+@dataclass(frozen=True)
+class CalledNow(Result):
+    """How many open leads have a label or a higher one from whom."""
+
+    both: int
+    """From both versions."""
+    first_only: int
+    """From the first alone."""
+    second_only: int
+    """From the second alone."""
+    neither: int
+    """From none."""
+
+
+@dataclass(frozen=True)
+class OpenByBoth(Result):
+    """The open leads, labeled by both versions."""
+
+    as_of: str
+    """ISO time at which they are open."""
+    leads: int
+    """Leads that both versions score."""
+    by_one_only: int
+    """Leads that one alone scores, as those that sales has accepted are closed for a version that predicts that."""
+    labels: dict[str, CalledNow]
+    """By label that both have, lowest first."""
+    first_higher: tuple[CalledLead, ...]
+    """Up to twenty that get a higher label from the first version, the likeliest by it first."""
+    second_higher: tuple[CalledLead, ...]
+    """Up to twenty that get a higher label from the second version, the likeliest by it first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutcomesCompareResult(Result):
+    """Two versions that predict different outcomes, on the same leads: whom each would call, and how each ranks both.
+
+    Neither can replace the other, so there is no decision.
+    """
+
+    timezone: str
+    """``data.timezone``, in which times are shown to people."""
+    first: ComparedQuestion
+    """The first version and what it predicts."""
+    second: ComparedQuestion
+    """The second."""
+    later: SharedSnapshots
+    """The snapshots that they are compared on."""
+    comparison: TwoOutcomes | None
+    """How each ranks both outcomes, and whom each selects; null without later snapshots of two accounts."""
+    open_leads: OpenByBoth | None
+    """Whom each would call now; null if nobody is open for both."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,13 @@ from mqlml.monitoring.evidence import (
     new_category_streams,
 )
 
-BEGINS = 1 / 26
+USED, WITHIN, LATER = 78, 0.85, 1 / 52
+
+
+def begins(runs: int) -> list[float]:
+    """The weight with which a product begins at each run."""
+    later = [(1 - WITHIN) * LATER * (1 - LATER) ** run for run in range(max(runs - USED, 0))]
+    return ([WITHIN / USED] * USED)[:runs] + later
 
 
 def combine(streams: list[Stream], alarm: float = 20.0) -> Evidence:
@@ -25,11 +31,11 @@ def combine(streams: list[Stream], alarm: float = 20.0) -> Evidence:
 
 
 def test_a_stream_is_the_mean_of_products_that_begin_at_each_run() -> None:
-    factors = np.array([0.5, 3.0, 2.0, 0.25])
-    by_hand = []
+    factors = np.array([0.5, 3.0, 2.0, 0.25] + [0.7, 1.6] * 50)
+    weights, by_hand = begins(len(factors)), []
     for last in range(1, len(factors) + 1):
-        begun = sum(BEGINS * (1 - BEGINS) ** begin * np.prod(factors[begin:last]) for begin in range(last))
-        by_hand.append(begun + (1 - BEGINS) ** last)
+        begun = sum(weights[begin] * np.prod(factors[begin:last]) for begin in range(last))
+        by_hand.append(begun + 1 - sum(weights[:last]))
     found = combine([Stream("fewer_conversions", "", 1.0, np.log(factors))])
     assert [point.evidence for point in found.path] == pytest.approx(by_hand)
     assert found.value == pytest.approx(by_hand[-1])
@@ -38,7 +44,12 @@ def test_a_stream_is_the_mean_of_products_that_begin_at_each_run() -> None:
 
 def test_weight_that_no_stream_has_stays_at_one() -> None:
     found = combine([Stream("fewer_conversions", "", 0.25, np.array([-50.0] * 100))])
-    assert found.value == pytest.approx(0.75 + 0.25 * (1 - BEGINS) ** 100, rel=1e-3)
+    assert found.value == pytest.approx(0.75 + 0.25 * (1 - sum(begins(100))), rel=1e-3)
+
+
+def test_something_is_left_to_begin_with_however_long_a_version_is_used() -> None:
+    found = combine([Stream("fewer_conversions", "", 1.0, np.array([-9.0] * 300 + [9.0, 9.0]))])
+    assert found.since == "run 301"
 
 
 def test_an_alarm_stays_and_names_its_first_run_and_what_raised_it() -> None:
