@@ -112,12 +112,16 @@ def _adapter() -> TypeAdapter[FeaturePlan]:
     return TypeAdapter(FeaturePlan)
 
 
-@lru_cache(maxsize=4)
 def owned_pieces(plan: FeaturePlan) -> tuple[tuple[Builder, Piece], ...]:
     """The pieces of a plan for journeys in the order of the columns, each with its builder."""
+    return _owned_by(BUILDERS, plan)
+
+
+@lru_cache(maxsize=4)
+def _owned_by(builders: tuple[Builder, ...], plan: FeaturePlan) -> tuple[tuple[Builder, Piece], ...]:
     return tuple(
         (builder, piece)
-        for builder in BUILDERS
+        for builder in builders
         if plan.settings(builder) is not None
         for piece in builder.pieces(plan.settings(builder))
     )

@@ -198,8 +198,9 @@ def sort_scores(scores: pd.DataFrame) -> pd.DataFrame:
     ordered = scores.take(order).reset_index(drop=True)
     for name in REASON_SENTENCES:
         words = ordered[name].array
-        # Ten times faster than astype, which goes by way of Python's texts.
-        ordered[name] = words.categories.array.take(words.codes, allow_fill=True)
+        if isinstance(words, pd.Categorical):  # else text already, as in scores that are sorted again
+            # Ten times faster than astype, which goes by way of Python's texts.
+            ordered[name] = words.categories.array.take(words.codes, allow_fill=True)
     return ordered
 
 
