@@ -188,7 +188,7 @@ def test_a_better_challenger_is_promoted_with_its_evidence_and_told_of(
 def _spoil_champion(monkeypatch: pytest.MonkeyPatch) -> None:
     from mqlml.commands import compare as room
 
-    whole = room._make_side
+    whole = room.make_side
 
     def spoiled(bundle: Any, table: Any, data: Any) -> Any:
         side = whole(bundle, table, data)
@@ -197,7 +197,7 @@ def _spoil_champion(monkeypatch: pytest.MonkeyPatch) -> None:
             return dataclasses.replace(side, probability=1 - side.probability)
         return side
 
-    monkeypatch.setattr(room, "_make_side", spoiled)
+    monkeypatch.setattr(room, "make_side", spoiled)
 
 
 @pytest.mark.parametrize(
