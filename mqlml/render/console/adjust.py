@@ -29,6 +29,10 @@ def format_thresholds(result: ThresholdsResult) -> str:
         f"{result.model} version {result.version}, thresholds by the held-out period:",
         *columns([_HEAD, *map(_row, result.rows)]),
     ]
+    if any(row.per_week is not None for row in result.rows):
+        lines.append(
+            "A week: leads that first reach it when scored every night; the others at the learned ages"
+        )
     if result.set_rows:
         lines += ["With --set:", *columns([_HEAD, *map(_row, result.set_rows)])]
     if result.moves is not None:
