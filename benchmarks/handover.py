@@ -1,11 +1,17 @@
 """How many leads a week a nightly job hands over for each one that a capacity allows, on simulated companies.
 
-    python benchmarks/handover.py --first 920 --companies 30 [--keep FOLDER]
+    python benchmarks/handover.py --first 1000 --companies 30 [--leads 4000] [--keep FOLDER]
 
-Each company is cut 90 days before its end. A version learns from what was known then, with capacities of 15 MQLs and
-4 SQLs a week; the ten weeks after are scored every night, and a lead counts on the first night on which it has the
-label. Printed: the ratio of leads a week to those ordered (median, 5% to 95% of companies); how often the forecast's
-90% interval holds; and how many arrived for each one of the eight weeks before, which is no fault of a threshold's.
+Each company starts in some month, so that all seasons are met, and is cut 180 days before its end, as a simulation
+crowds leads into its last weeks. A version learns from 510 days, with capacities that are the same share of the leads
+in companies of every size (of 4,000 leads: 15 MQLs and 4 SQLs a week). The ten weeks after are scored every night,
+and a lead counts on the first night on which it has the label. Printed, as median and 5% to 95% of companies:
+
+- ratio: leads a week for each one ordered; and the range that chance alone gives, with a threshold set by the leads
+  of eight weeks (the rate of later weeks is then Gamma distributed, and their number Poisson).
+- arrivals: leads a week that arrived for each one that was expected.
+- reached: the ratio for each such lead, so the share of arrivals that reached the label against the expected share.
+- how often the forecast's 90% interval held.
 """
 
 from __future__ import annotations
@@ -13,24 +19,33 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 
 from mqlml import train
+from mqlml.commands import choose_thresholds
 from mqlml.config import Config
 from mqlml.features import build_features
 from mqlml.journeys import Journeys
-from mqlml.journeys.read import known_by
+from mqlml.monitoring import known_by
+from mqlml.policy import ArrivalForecast, forecast_arrivals
+from mqlml.policy.threshold_data import HALF_LIFE
 from mqlml.registry import Bundle
 from mqlml.simulate import simulate
 from mqlml.training import open_leads
+from mqlml.types import Floats
 
 NOW = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
-ORDERED = {"mql": 15.0, "sql": 4.0}
-WEEKS, RUN_IN = 10, 42
+ORDERED = {"mql": 15 / 4000, "sql": 4 / 4000}
+"""A week, for each lead of the simulation."""
+DAYS, LATER = 690, 180
+WINDOW, WEEKS, RUN_IN = 8, 10, 42
 
 
 def known_at(journeys: Journeys, moment: pd.Timestamp) -> Journeys:
@@ -58,10 +73,20 @@ def count_new(
     return found
 
 
-def evaluate(seed: int) -> list[dict[str, object]]:
+def expect_arrivals(created: pd.Series, cut: pd.Timestamp, forecast: ArrivalForecast) -> float:
+    """Leads a week after the cut, by those of the weeks before, recent weeks weighted more as in a capacity."""
+    ago = (cut - created) / pd.Timedelta(weeks=1)
+    rate = math.log(2) / HALF_LIFE
+    weeks = (1 - math.exp(-rate * WINDOW)) / rate
+    return forecast.factor * float(np.exp(-rate * ago[(ago > 0) & (ago <= WINDOW)]).sum()) / weeks
+
+
+def evaluate(seed: int, leads: int) -> list[dict[str, object]]:
     """One row for each label; none for a company whose model is refused."""
-    whole = simulate(4000, random_state=seed, days=600).journeys()
-    cut = pd.Timestamp(whole.observed_until) - pd.Timedelta(days=90)
+    start = f"2023-{1 + seed % 12:02d}-01"
+    whole = simulate(leads, random_state=seed, days=DAYS, start=start).journeys()
+    cut = pd.Timestamp(whole.observed_until) - pd.Timedelta(days=LATER)
+    ordered = {name: max(1.0, round(share * leads)) for name, share in ORDERED.items()}
     config = Config(
         name="company",
         data={
@@ -75,61 +100,85 @@ def evaluate(seed: int) -> list[dict[str, object]]:
             "age_limits": ["0d", "37d"],
         },
         windows=["7d", "30d", "all"],
-        labels={name: {"policy": "capacity", "per_week": count} for name, count in ORDERED.items()},
+        labels={name: {"policy": "capacity", "per_week": count} for name, count in ordered.items()},
     )
-    bundle = train(config, known_at(whole, cut), now=NOW).bundle
+    forecasts = []
+
+    def record(*arguments: Any) -> ArrivalForecast:
+        forecasts.append(forecast_arrivals(*arguments))
+        return forecasts[-1]
+
+    with mock.patch.object(choose_thresholds, "forecast_arrivals", record):
+        bundle = train(config, known_at(whole, cut), now=NOW).bundle
     if bundle is None:
         return []
     days = [cut + pd.Timedelta(days=day) for day in range(-RUN_IN, 7 * WEEKS)]
     nights = pd.concat([open_leads(whole, day.to_pydatetime(), config.problem) for day in days])
     every_night = count_new(bundle, whole, nights, cut)
     created = whole.leads["created_at"]
-    before = created.between(cut - pd.Timedelta(weeks=8), cut).sum() / 8
-    after = created.between(cut, cut + pd.Timedelta(weeks=WEEKS)).sum() / WEEKS
+    arrived = created.between(cut, cut + pd.Timedelta(weeks=WEEKS)).sum() / WEEKS
+    arrivals = float(arrived / expect_arrivals(created, cut, forecasts[-1]))
     rows: list[dict[str, object]] = []
     for outcome in bundle.policy.outcomes:
         name, interval = outcome.label, outcome.predictions.get("per_week")
-        count = every_night[name]
+        ratio = every_night[name] / ordered[name]
         rows.append(
             {
                 "label": name,
-                "nightly": count / ORDERED[name],
-                "arrivals": after / before,
-                "within": None if interval is None else bool(interval.low <= count <= interval.high),
+                "ordered": ordered[name],
+                "ratio": ratio,
+                "arrivals": arrivals,
+                "reached": ratio / arrivals,
+                "factor": forecasts[-1].factor,
+                "interval": None if interval is None else [interval.low, interval.value, interval.high],
+                "within": None
+                if interval is None
+                else bool(interval.low <= every_night[name] <= interval.high),
             }
         )
     return rows
+
+
+def chance_alone(ordered: float) -> Floats:
+    """The 5, 50 and 95% quantiles of the ratio where nothing changes and leads come independently of each other."""
+    rng = np.random.default_rng(0)
+    rate = rng.gamma(WINDOW * ordered, 1 / (WINDOW * ordered), 100_000)
+    return np.quantile(rng.poisson(WEEKS * ordered * rate) / (WEEKS * ordered), [0.05, 0.5, 0.95])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--first", type=int, default=920, help="the first seed")
+    parser.add_argument("--first", type=int, default=1000, help="the first seed")
     parser.add_argument("--companies", type=int, default=30)
+    parser.add_argument("--leads", type=int, default=4000, help="of each company, in 690 days")
     parser.add_argument(
         "--keep", type=Path, help="a folder that keeps each company's figures for the next run"
     )
     chosen = parser.parse_args()
     rows: list[dict[str, object]] = []
     for seed in range(chosen.first, chosen.first + chosen.companies):
-        file = None if chosen.keep is None else chosen.keep / f"{seed}.json"
+        file = None if chosen.keep is None else chosen.keep / f"{chosen.leads}-{seed}.json"
         if file is not None and file.exists():
             rows += json.loads(file.read_text())
             continue
-        found = evaluate(seed)
+        found = evaluate(seed, chosen.leads)
         rows += found
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(found))
-    frame = pd.DataFrame(rows)
-    for name, group in frame.groupby("label"):
-        for what in ("nightly", "arrivals"):
+    for name, group in pd.DataFrame(rows).groupby("label"):
+        ordered = float(group["ordered"].iloc[0])
+        print(f"{name}: {ordered:g} a week ordered, {len(group)} companies")
+        for what in ("ratio", "arrivals", "reached"):
             low, middle, high = np.quantile(group[what].astype(float), [0.05, 0.5, 0.95])
-            print(f"{name}, {what}: {middle:.2f} ({low:.2f} to {high:.2f})")
+            print(f"  {what}: {middle:.2f} ({low:.2f} to {high:.2f})")
+        low, middle, high = chance_alone(ordered)
+        print(f"  chance alone: {middle:.2f} ({low:.2f} to {high:.2f})")
         known = group["within"].dropna()
         print(
-            f"{name}: within the interval {known.mean():.2f} of {len(known)}; no interval {len(group) - len(known)}"
+            f"  within the interval: {known.mean():.2f} of {len(known)}; no interval: {len(group) - len(known)}"
         )
 
 

@@ -361,9 +361,7 @@ def weekly_rate(snapshots: ThresholdData, meets: Mask) -> float | None:
     recency, weeks = snapshots.recency()
     if weeks is None:
         return None
-    rows = np.flatnonzero(meets)
-    rows = rows[np.argsort(-snapshots.probability[rows], kind="stable")]
-    once = rows[np.unique(snapshots.lead[rows], return_index=True)[1]]
+    once = first_snapshots(snapshots.lead, snapshots.time, np.flatnonzero(meets))
     return float(recency[once].sum() / weeks)
 
 

@@ -143,6 +143,9 @@ _YEAR = 52.0
 _WANDER = 0.03
 """Prior standard deviation by which the logarithm of a volume moves in a week, beyond chance."""
 
+_SEASON = 0.15
+"""Prior standard deviation of the logarithm of the ratio that a season makes."""
+
 _BELIEF = 4.0
 """Independent comparisons of past weeks that weigh as much as this prior."""
 
@@ -170,8 +173,8 @@ def forecast_arrivals(
 ) -> ArrivalForecast:
     """How arrivals in the period after ``latest`` relate to those in it.
 
-    The season is the same ratio a year before, moved towards 1 as far as chance may explain it (the positive-part
-    estimator of James and Stein, 1961); without a year before, it is 1.
+    The season is the same ratio a year before, moved towards 1 as far as chance explains it (the mean of its normal
+    posterior); without a year before, it is 1.
 
     Parameters
     ----------
@@ -193,7 +196,7 @@ def forecast_arrivals(
         found = _compare(time, start - _YEAR, end - _YEAR, until)
         if found is not None:
             ratio, chance = found
-            factor = ratio * max(0.0, 1 - design * chance / ratio**2) if ratio else 0.0
+            factor = ratio * _SEASON**2 / (_SEASON**2 + design * chance)
     moved = []
     split = float(time[-1]) - length
     while split - (end - start) >= time[0]:
@@ -426,22 +429,22 @@ class Curve:
 def make_curve(snapshots: ThresholdData, allowed: Mask) -> Curve:
     """What each threshold selects among the ``allowed`` rows; `Curve.positives` counts all rows.
 
-    A lead with several snapshots is handed over once: it counts at its most likely one, and for thresholds that it
-    did not meet before.
+    A lead with several snapshots is handed over once: it counts at the first that meets the threshold, and for
+    thresholds that it did not meet before.
     """
     rows = np.flatnonzero(allowed)
     rows = rows[np.argsort(-snapshots.probability[rows], kind="stable")]
     probability = snapshots.probability[rows]
-    recency, weeks = snapshots.recency()
-    leads = np.zeros(len(rows) + 1)
-    first = np.unique(snapshots.lead[rows], return_index=True)[1]
-    leads[first] = recency[rows[first]]
-    if snapshots.before is not None:
-        counted = np.searchsorted(
-            -probability, -snapshots.before[rows[first]]
-        )  # from here on it was met before
-        np.subtract.at(leads, np.maximum(counted, first), recency[rows[first]])
     ends = np.flatnonzero(np.append(probability[1:] != probability[:-1], True)) if len(rows) else rows
+    recency, weeks = snapshots.recency()
+    place = _records(snapshots, rows)
+    lead, weight = snapshots.lead[rows[place]], recency[rows[place]]
+    first, last = np.diff(lead, prepend=-1) != 0, np.diff(lead, append=-1) != 0
+    leads = np.zeros(len(rows) + 1)
+    leads[place] = weight - np.where(last, 0.0, np.roll(weight, -1))
+    if snapshots.before is not None:
+        met_before = np.searchsorted(-probability, -snapshots.before[rows[place[first]]])  # from here on
+        np.subtract.at(leads, met_before, weight[first])
     return Curve(
         threshold=probability[ends],
         selected=np.cumsum(np.ones(len(rows)))[ends],
@@ -450,3 +453,19 @@ def make_curve(snapshots: ThresholdData, allowed: Mask) -> Curve:
         positives=float(snapshots.label.sum()),
         weeks=weeks,
     )
+
+
+def _records(snapshots: ThresholdData, rows: Rows) -> Rows:
+    """The places in ``rows`` of snapshots that no earlier one of their lead reaches, by lead and time: each is the
+    first to meet every threshold between the one before it and its own probability."""
+    probability = snapshots.probability[rows]
+    place = np.arange(len(rows))
+    if snapshots.before is not None:
+        place = place[probability > snapshots.before[rows]]
+    time = place if snapshots.time is None else snapshots.time[rows[place]]
+    place = place[np.lexsort((time, snapshots.lead[rows[place]]))]
+    lead = snapshots.lead[rows[place]]
+    rank = np.unique(probability[place], return_inverse=True)[1]
+    highest = np.maximum.accumulate(lead * (len(rows) + 1) + rank)
+    found: Rows = place[np.diff(highest, prepend=-1) > 0]
+    return found

@@ -98,7 +98,8 @@ def _effect(table: tuple[tuple[str | None, float, float], ...], codes: Ints) -> 
 def _arrivals(rng: np.random.Generator, account: Ints, days: int, world: World) -> Ints:
     """Creation times: an account's first lead by the calendar, its colleagues in the weeks after.
 
-    The market plays no part, so when and whether colleagues appear shows nothing; what they then do does.
+    The market plays no part, so when and whether colleagues appear shows nothing; what they then do does. Colleagues
+    who would come after the end are spread over the time that is left, which crowds the last weeks.
     """
     weight = world.calendar(world.start, world.start + days - 1).activity * np.linspace(0.85, 1.15, days)
     passed = np.concatenate([[0.0], np.cumsum(weight) / weight.sum()])

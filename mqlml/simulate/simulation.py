@@ -156,7 +156,7 @@ def simulate(
         The same number gives the same tables, to the byte. ``drift`` and the options after it change the laws of
         the world, or what is written down, but not who the leads are.
     start : midnight in UTC at which the first lead can appear; a text is an ISO date.
-    days : int, length of the simulated time; leads appear through all of it.
+    days : int, length of the simulated time; leads appear through all of it, though not evenly: see the notes.
     drift : float
         Growth per year, from ``start`` on, of the log hazard of being won and of the log odds with which a new lead
         starts out evaluating. At 1 the share won within 60 days of a lead's first week rises from 6 to 11 percent
@@ -181,6 +181,11 @@ def simulate(
 
     Notes
     -----
+    Leads do not appear evenly: more in winter than in summer, and a third more at the end than at the start. An
+    account's other leads come about a month after its first, so the first month has some 0.6 times as many leads as
+    those in the middle; who would come after the end comes before it instead, so the last month has some 1.6 times
+    and the last week twice as many. To measure what comes after some moment, choose one months before the end.
+
     Badge scans, calls and no-shows (``event_attended``, ``call_connected``, ``no_show``) are uploaded at 06:00 UTC on
     the following Monday, so ``recorded_at`` is up to a week after ``occurred_at``; the truth counts them from then
     on. Exits are recorded as they happen, other stage moves hours later. Effects of a profile are those of the

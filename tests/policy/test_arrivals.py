@@ -27,15 +27,34 @@ def test_the_season_of_a_year_before_is_expected_again() -> None:
     assert found.factor == pytest.approx(after / before, rel=0.04)
 
 
-@pytest.mark.parametrize(
-    ("weeks", "per_week", "accounts"),
-    [(60, 400, None), (80, 3, None), (80, 400, 20)],
-    ids=["less than a year before", "as chance may have it", "a handful of accounts"],
-)
-def test_what_history_cannot_tell_is_no_season(weeks: int, per_week: float, accounts: int | None) -> None:
-    time = arrive(season(weeks, per_week, 0.3))
-    account = np.arange(len(time)) if accounts is None else np.arange(len(time)) % accounts
-    assert forecast_arrivals(time, account, (weeks - 10, weeks), 12).factor == 1.0
+def test_without_a_year_before_nothing_is_known_of_the_season() -> None:
+    time = arrive(season(60, 400, 0.3))
+    assert forecast_arrivals(time, np.arange(len(time)), (50, 60), 12).factor == 1.0
+
+
+def test_a_season_counts_as_far_as_chance_does_not_explain_it() -> None:
+    """Twenty accounts say next to nothing, and a few leads a week little, whatever their ratio was."""
+    time = arrive(season(80, 400, 0.3))
+    assert forecast_arrivals(time, np.arange(len(time)) % 20, (70, 80), 12).factor == pytest.approx(
+        1, abs=0.02
+    )
+    few = [arrive(season(80, 3, 0.3), seed) for seed in range(30)]
+    factors = [math.log(forecast_arrivals(time, np.arange(len(time)), (70, 80), 12).factor) for time in few]
+    assert np.std(factors) < 0.1  # their ratios differ by 0.26
+
+
+@pytest.mark.parametrize("size", [0.0, 0.12])
+def test_the_forecast_errs_less_than_either_extreme(size: float) -> None:
+    """A season as strong as a simulated company's, or none, in 300 companies of 50 leads a week: the ratio taken as
+    it is errs by 0.068 and 0.067, and none at all by 0.090 where there is one."""
+    errors = []
+    for seed in range(300):
+        phase = np.random.default_rng(1000 + seed).integers(52)
+        level = 50 * np.exp(size * np.sin(2 * np.pi * (np.arange(92) + phase) / 52))
+        time = arrive(level[:80], seed)
+        factor = forecast_arrivals(time, np.arange(len(time)), (72, 80), 12).factor
+        errors.append(math.log(factor * level[72:80].mean() / level[80:].mean()))
+    assert np.sqrt(np.mean(np.square(errors))) < 0.06
 
 
 def test_volumes_that_wander_are_expected_to_wander_on() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mqlml.config import LabelRule
 from mqlml.errors import LabelPolicyError
 from mqlml.policy import (
     GateInputs,
+    LabelOutcome,
     LabelPolicy,
     ThresholdData,
     choose_policy,
@@ -21,6 +23,7 @@ from mqlml.policy import (
     make_threshold_data,
     make_volume_data,
 )
+from mqlml.policy.threshold_data import make_curve
 
 FIVE = ([0.1, 0.2, 0.4, 0.4, 0.8], [0, 1, 0, 1, 1])
 rows_with_labels = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 1)), min_size=1, max_size=25).filter(
@@ -557,6 +560,45 @@ def test_a_lead_that_met_a_threshold_before_does_not_come_again() -> None:
     capacity = {"sql": LabelRule(policy="capacity", per_week=1.001 * one)}
     assert choose_policy(known, capacity, recent=recent).thresholds == {"sql": 0.5}
     assert choose_policy(known, capacity, recent=everyone).thresholds == {"sql": 0.8}
+
+
+def test_a_lead_counts_in_the_week_in_which_it_first_meets_a_threshold() -> None:
+    """Recent weeks weigh more, so a lead that is at its best later must not count as one that came later."""
+    time = np.array([8.5, 0.5, 8.5, 0.5])
+    recent = make_volume_data([0.9, 0.6, 0.7, 0.8], lead=[0, 0, 1, 1], time=time, period=(0, 9))
+    early, late = 0.5 ** (8.5 / 8), 0.5 ** (0.5 / 8)
+    weeks = recent.recency()[1]
+    known = make_threshold_data(FIVE[0], FIVE[1], weeks=1)
+
+    def choose(**rule: Any) -> LabelOutcome:
+        return choose_policy(known, {"sql": LabelRule(**rule)}, recent=recent).outcomes[0]
+
+    found = [choose(policy="fixed", value=threshold).per_week for threshold in (0.9, 0.8, 0.7, 0.6)]
+    expected = np.array([late, late + early, late + early, 2 * early]) / weeks
+    assert found == pytest.approx(expected)
+    # At 0.6 both count early again; that a higher threshold exceeds the capacity still decides.
+    assert choose(policy="capacity", per_week=1.01 * (late + early) / weeks).threshold == 0.6
+    assert choose(policy="capacity", per_week=1.4 * late / weeks).threshold == 0.9
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9), st.integers(0, 8)), min_size=1, max_size=25))
+def test_the_volume_of_every_threshold_is_that_of_the_leads_that_first_meet_it(
+    rows: list[tuple[int, int, int]],
+) -> None:
+    """Against a loop over thresholds and leads, with some leads that met a threshold before."""
+    lead, chance, time = (np.array(column) for column in zip(*rows, strict=True))
+    before = np.array([0.0, 0.05, 0.15, 0.35, 0.0, 0.85])[lead]
+    recent = make_volume_data(chance / 10, lead=lead, time=time + 0.5, period=(0, 9), before=before)
+    recency, _ = recent.recency()
+    curve = make_curve(recent, np.ones(len(rows), dtype=bool))
+    expected = []
+    for threshold in curve.threshold:
+        total = 0.0
+        for one in set(lead[before < threshold]):
+            met = np.flatnonzero((lead == one) & (chance / 10 >= threshold))
+            total += recency[met[np.argmin(time[met])]] if len(met) else 0.0
+        expected.append(total)
+    np.testing.assert_allclose(curve.leads, np.maximum.accumulate(expected), atol=1e-12)
 
 
 def _recent(probability: list[float], lead: list[int], **teams: list[str]) -> ThresholdData:
