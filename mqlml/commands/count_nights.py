@@ -82,8 +82,8 @@ def read_later_nights(
     measure: Measure | None,
     scored: Scored,
 ) -> ThresholdData | None:
-    """The latest eight weeks of the held-out period with their outcomes, to evaluate thresholds on; None for a flat
-    table."""
+    """The held-out period with its outcomes, to evaluate thresholds and their predictions for this period on; None for
+    a flat table."""
     if not isinstance(data, Journeys):
         return None
     fold = table.holdout
@@ -97,12 +97,12 @@ def read_later_nights(
     return replace(volume, label=assign_labels(data, inside, config.problem).astype(np.float64))
 
 
-def find_window(journeys: Journeys, until: int, since: int = 0) -> tuple[int, int]:
-    """The latest eight weeks in which leads arrived, up to one moment and not before another."""
+def find_window(journeys: Journeys, until: int, since: int | None = None) -> tuple[int, int]:
+    """The time in which leads arrived, up to one moment and since another: by default, the latest eight weeks of it."""
     created = creation_times(journeys.leads)
-    created = created[(created >= since) & (created < until)]
+    created = created[(created >= (since or 0)) & (created < until)]
     end = find_end(created, until) if len(created) else until
-    return max(end - WINDOW, since), end
+    return (end - WINDOW if since is None else since), end
 
 
 def learn_from_others(fitted: Sequence[Learned], table: TrainingTable, group: Rows) -> list[Learned]:

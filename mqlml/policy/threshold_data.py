@@ -140,8 +140,10 @@ def payoff(rule: LabelRule, label: npt.ArrayLike) -> Floats:
 _YEAR = 52.0
 """Weeks; a whole number, so that weekdays fall together."""
 
-_WANDER = 0.03
-"""Prior standard deviation by which the logarithm of a volume moves in a week, beyond chance."""
+_WANDER = 0.05
+"""Prior standard deviation by which the logarithm of a volume moves in a week, beyond chance: as many more leads
+arrive, and as many more of them reach a threshold. This and the next were chosen on the nights of 72 simulated
+companies, see benchmarks/README.md."""
 
 _SEASON = 0.15
 """Prior standard deviation of the logarithm of the ratio that a season makes."""

@@ -24,7 +24,7 @@ from mqlml.types import Micros, Rows
 __all__ = ["MOST_ROWS", "WINDOW", "Nights", "build_nights", "find_open_on"]
 
 WINDOW = 8 * 7 * DAY
-"""A volume is measured on so much time: in fewer weeks too few leads reach a high threshold."""
+"""Thresholds are chosen on so much time: in fewer weeks too few leads reach a high one."""
 
 MOST_ROWS = 150_000
 """Where the nights of a window have more rows, some accounts stand for all."""

@@ -134,7 +134,8 @@ def test_a_window_ends_with_the_arrivals_and_begins_with_the_period(world: Simul
     last = int(creation_times(data.leads).max())
     until = last + 300 * DAY
     assert find_window(data, until) == (last + DAY - 8 * WEEK, last + DAY)
-    assert find_window(data, last + 1, last - 2 * WEEK) == (last - 2 * WEEK, last + 1)
+    assert find_window(data, last + 1, last - 12 * WEEK) == (last - 12 * WEEK, last + 1)
+    assert find_window(data, until, last - 12 * WEEK) == (last - 12 * WEEK, last + DAY)
 
 
 @pytest.fixture(scope="module")
