@@ -140,13 +140,12 @@ def payoff(rule: LabelRule, label: npt.ArrayLike) -> Floats:
 _YEAR = 52.0
 """Weeks; a whole number, so that weekdays fall together."""
 
-_WANDER = 0.05
-"""Prior standard deviation by which the logarithm of a volume moves in a week, beyond chance: as many more leads
-arrive, and as many more of them reach a threshold. This and the next were chosen on the nights of 72 simulated
-companies, see benchmarks/README.md."""
+_WANDER = 0.03
+"""Prior standard deviation by which the logarithm of a volume moves in a week, beyond chance."""
 
-_SEASON = 0.15
-"""Prior standard deviation of the logarithm of the ratio that a season makes."""
+_SEASON = 0.12
+"""Prior standard deviation of the logarithm of the ratio that a season makes: of the leads that arrive, and of the
+share of them that reaches a label. Chosen on the nights of simulated companies, see benchmarks/README.md."""
 
 _BELIEF = 4.0
 """Independent comparisons of past weeks that weigh as much as this prior."""
@@ -175,8 +174,8 @@ def forecast_arrivals(
 ) -> ArrivalForecast:
     """How arrivals in the period after ``latest`` relate to those in it.
 
-    The season is the same ratio a year before, moved towards 1 as far as chance explains it (the mean of its normal
-    posterior); without a year before, it is 1.
+    The season is the same ratio a year before, moved towards 1 as far as chance explains it, and as uncertain as that
+    leaves it (its posterior where all is normal); without a year before, it is 1 and as uncertain as any season.
 
     Parameters
     ----------
@@ -192,13 +191,14 @@ def forecast_arrivals(
     per_account = np.unique(account, return_counts=True)[1].astype(np.float64)
     design = float(per_account @ per_account / per_account.sum())
     distance = (end - start + length) / 2
-    factor = 0.0
+    factor, unknown = 0.0, _SEASON**2
     if time[0] <= start - _YEAR and length <= _YEAR:
         until = min(end - _YEAR + length, float(time[-1]))
         found = _compare(time, start - _YEAR, end - _YEAR, until)
         if found is not None:
             ratio, chance = found
-            factor = ratio * _SEASON**2 / (_SEASON**2 + design * chance)
+            known = _SEASON**2 / (_SEASON**2 + design * chance)
+            factor, unknown = ratio * known, unknown * (1 - known)
     moved = []
     split = float(time[-1]) - length
     while split - (end - start) >= time[0]:
@@ -208,7 +208,7 @@ def forecast_arrivals(
         split -= max(end - start, length) / 2  # neighbors share half of their weeks
     seen = len(moved) / 2
     per_week = (_BELIEF * _WANDER**2 + seen * float(np.mean(moved or [0.0]))) / (_BELIEF + seen)
-    return ArrivalForecast(math.exp(factor), max(per_week, 0.0) * distance)
+    return ArrivalForecast(math.exp(factor), max(per_week, 0.0) * distance + unknown)
 
 
 def _compare(time: Floats, start: float, split: float, end: float) -> tuple[float, float] | None:
