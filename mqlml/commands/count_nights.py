@@ -82,8 +82,8 @@ def read_later_nights(
     measure: Measure | None,
     scored: Scored,
 ) -> ThresholdData | None:
-    """The held-out period with its outcomes, to evaluate thresholds and their predictions for this period on; None for
-    a flat table."""
+    """The held-out period with its outcomes, to evaluate thresholds and what was predicted for it; None for a flat
+    table."""
     if not isinstance(data, Journeys):
         return None
     fold = table.holdout
@@ -98,7 +98,7 @@ def read_later_nights(
 
 
 def find_window(journeys: Journeys, until: int, since: int | None = None) -> tuple[int, int]:
-    """The time in which leads arrived, up to one moment and since another: by default, the latest eight weeks of it."""
+    """The time in which leads arrived, up to one moment: the latest eight weeks of it, or since another moment."""
     created = creation_times(journeys.leads)
     created = created[(created >= (since or 0)) & (created < until)]
     end = find_end(created, until) if len(created) else until

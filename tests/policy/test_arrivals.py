@@ -58,8 +58,8 @@ def test_the_forecast_errs_less_than_either_extreme(size: float) -> None:
 
 
 def test_without_a_year_before_the_variance_allows_for_a_season() -> None:
-    """Leads with a season like that of simulated companies, and half as strong a one in the share that reaches a label:
-    the next ten weeks lie within the 90% interval in nine of ten."""
+    """Leads with a season like that of simulated companies, and half as strong a one in the share that reaches a
+    label: the next ten weeks lie within the 90% interval in nine of ten."""
     within = []
     for seed in range(300):
         rng = np.random.default_rng(seed)
