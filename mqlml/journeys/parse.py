@@ -291,8 +291,10 @@ def plain_text(column: Any, form: Form | None = None, missing: Collection[str] =
     if text.null_count == len(text):
         return text
     whole = form is None or form.whole  # spares nearly every batch the search
-    if whole and _any(pc.match_substring(text, ".0")) and (
-        form is not None or _all(pc.match_substring_regex(text, _WHOLE))
+    if (
+        whole
+        and _any(pc.match_substring(text, ".0"))
+        and (form is not None or _all(pc.match_substring_regex(text, _WHOLE)))
     ):
         return pc.replace_substring_regex(text, r"\.0+$", "")
     if form is not None:

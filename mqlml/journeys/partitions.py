@@ -415,9 +415,11 @@ class _EventIds:
         """Store the hashes of the good rows of a batch that begins at ``place``."""
         there = np.flatnonzero(good & np.asarray(ids.is_valid()))
         keys = make_keys(ids)[there]
-        # The upper half of a product with an odd number tells even consecutive ids apart, where a remainder is slower.
+        # The upper half of a product with an odd number tells even consecutive ids apart, sooner than a remainder.
         mixed = (keys * _MIXER) >> np.uint64(32)
-        order, counts = _sort_by(((mixed * np.uint64(self._files)) >> np.uint64(32)).astype(np.int64), self._files)
+        order, counts = _sort_by(
+            ((mixed * np.uint64(self._files)) >> np.uint64(32)).astype(np.int64), self._files
+        )
         rows = np.empty(len(there), _KEYS)
         rows["key"], rows["place"] = keys[order], place + there[order]
         _append(rows, counts, self._path)
