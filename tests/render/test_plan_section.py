@@ -12,7 +12,8 @@ from mqlml.evaluation import Estimate
 from mqlml.insight import InsightResults
 from mqlml.insight.plan.forecast import Need, Outlook, PastForecast
 from mqlml.insight.plan.targets import Targets, TargetsBy
-from mqlml.render import list_tables, render_markdown, render_report
+from mqlml.render.report.page import render_report
+from mqlml.render.report.tables import list_tables, render_markdown
 from tests.render.report_samples import normal
 from tests.render.test_page import Page
 

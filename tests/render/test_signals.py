@@ -19,7 +19,7 @@ from mqlml.model.signals import (
     SignalName,
     SignalResult,
 )
-from mqlml.render import render_report
+from mqlml.render.report.page import render_report
 from mqlml.render.report.signals import SignalSection, describe_signals, format_explanation, format_level
 from tests.render.report_samples import SIGNALS, normal
 

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from mqlml.insight import OpenLeads, ProbabilityBand, summarize_open_leads
-from mqlml.render import list_tables, render_markdown, render_report
+from mqlml.render.report.page import render_report
+from mqlml.render.report.tables import list_tables, render_markdown
 from tests.render.report_samples import BY_LEAD, SIGNALS, empty, flat, normal, refused, tiny
 
 OPEN = summarize_open_leads(
