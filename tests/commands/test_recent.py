@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from markupsafe import escape
 
-from mqlml.commands.count_nights import find_window, learn_from_others, score_nights
+from mqlml.commands.count_nights import find_window, learn_from_others, read_later_nights, score_nights
 from mqlml.commands.learn import Trained, train
 from mqlml.config import Config, LabelRule
 from mqlml.evaluation.holdout import HeldOut, fit_past
@@ -135,6 +135,22 @@ def test_a_window_ends_with_the_arrivals_and_begins_with_the_period(world: Simul
     assert find_window(data, until) == (last + DAY - 8 * WEEK, last + DAY)
     assert find_window(data, last + 1, last - 12 * WEEK) == (last - 12 * WEEK, last + 1)
     assert find_window(data, until, last - 12 * WEEK) == (last - 12 * WEEK, last + DAY)
+
+
+def test_volumes_of_the_held_out_period_are_counted_on_all_of_it(
+    world: Simulation, calibrator: SigmoidCalibrator
+) -> None:
+    """Their predictions are for a period as long as that."""
+    held = HeldOut(build_table(world.journeys(), config()))
+    fitted = fit_past(SCORER, held.past)
+    table = held.open()
+    volume = read_later_nights(world.journeys(), config(), fitted, table, calibrator, None, NOBODY)
+    assert volume is not None
+    assert table.holdout.end - table.holdout.start > 10 * WEEK
+    (period,) = volume.periods
+    assert period == pytest.approx((table.holdout.start / WEEK, table.holdout.end / WEEK), abs=1 / 7)
+    assert volume.time.min() < period[0] + 1 / 7
+    assert not np.isnan(volume.label).any()
 
 
 @pytest.fixture(scope="module")
