@@ -1,11 +1,13 @@
 """How many leads a week a nightly job hands over for each one that a capacity allows, on simulated companies.
 
-    python benchmarks/handover.py --first 1000 --companies 30 [--leads 4000] [--keep FOLDER]
+    python benchmarks/handover.py --first 1000 --companies 30 [--leads 4000] [--one-model] [--keep FOLDER]
 
 Each company starts in some month, so that all seasons are met, and is cut 180 days before its end, as a simulation
 crowds leads into its last weeks. A version learns from 510 days, with capacities that are the same share of the leads
 in companies of every size (of 4,000 leads: 15 MQLs and 4 SQLs a week). The ten weeks after are scored every night,
-and a lead counts on the first night on which it has the label. Printed, as median and 5% to 95% of companies:
+and a lead counts on the first night on which it has the label. With ``--one-model`` all companies are scored by the
+version of one, and only thresholds and forecasts are their own: counting without learning, in a tenth of the time.
+Printed, as median and 5% to 95% of companies:
 
 - ratio: leads a week for each one ordered; and the range that chance alone gives, with a threshold set by the leads
   of eight weeks (the rate of later weeks is then Gamma distributed, and their number Poisson).
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import functools
 import json
 import math
 from dataclasses import replace
@@ -34,11 +37,20 @@ from mqlml.config import Config
 from mqlml.features import build_features
 from mqlml.journeys import Journeys
 from mqlml.monitoring import known_by
-from mqlml.policy import ArrivalForecast, forecast_arrivals
+from mqlml.policy import (
+    ArrivalForecast,
+    LabelPolicy,
+    add_prediction_intervals,
+    choose_policy,
+    forecast_arrivals,
+    make_volume_data,
+)
 from mqlml.policy.threshold_data import HALF_LIFE
 from mqlml.registry import Bundle
 from mqlml.simulate import simulate
-from mqlml.training import open_leads
+from mqlml.times import DAY, to_microseconds
+from mqlml.training import assign_labels, build_nights, open_leads
+from mqlml.training.snapshots import creation_times
 from mqlml.types import Floats
 
 NOW = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
@@ -46,6 +58,7 @@ ORDERED = {"mql": 15 / 4000, "sql": 4 / 4000}
 """A week, for each lead of the simulation."""
 DAYS, LATER = 690, 180
 WINDOW, WEEKS, RUN_IN = 8, 10, 42
+WEEK = 7 * DAY
 
 
 def known_at(journeys: Journeys, moment: pd.Timestamp) -> Journeys:
@@ -81,8 +94,9 @@ def expect_arrivals(created: pd.Series, cut: pd.Timestamp, forecast: ArrivalFore
     return forecast.factor * float(np.exp(-rate * ago[(ago > 0) & (ago <= WINDOW)]).sum()) / weeks
 
 
-def evaluate(seed: int, leads: int) -> list[dict[str, object]]:
-    """One row for each label; none for a company whose model is refused."""
+@functools.lru_cache(maxsize=1)
+def make_company(seed: int, leads: int) -> tuple[Journeys, pd.Timestamp, Config]:
+    """All that happens, the moment at which a version learns, and what it is asked for."""
     start = f"2023-{1 + seed % 12:02d}-01"
     whole = simulate(leads, random_state=seed, days=DAYS, start=start).journeys()
     cut = pd.Timestamp(whole.observed_until) - pd.Timedelta(days=LATER)
@@ -102,6 +116,12 @@ def evaluate(seed: int, leads: int) -> list[dict[str, object]]:
         windows=["7d", "30d", "all"],
         labels={name: {"policy": "capacity", "per_week": count} for name, count in ordered.items()},
     )
+    return whole, cut, config
+
+
+def learn(seed: int, leads: int) -> tuple[Bundle | None, ArrivalForecast]:
+    """The version that a company trains, and its forecast of arrivals."""
+    whole, cut, config = make_company(seed, leads)
     forecasts = []
 
     def record(*arguments: Any) -> ArrivalForecast:
@@ -110,30 +130,71 @@ def evaluate(seed: int, leads: int) -> list[dict[str, object]]:
 
     with mock.patch.object(choose_thresholds, "forecast_arrivals", record):
         bundle = train(config, known_at(whole, cut), now=NOW).bundle
-    if bundle is None:
-        return []
+    return bundle, forecasts[-1]
+
+
+def order_from(bundle: Bundle, seed: int, leads: int) -> tuple[Bundle, ArrivalForecast]:
+    """A version of another company with thresholds from this one's nights, which it did not learn from."""
+    whole, cut, config = make_company(seed, leads)
+    end = to_microseconds(cut.to_pydatetime())
+    start = end - WINDOW * WEEK
+    nights = build_nights(known_at(whole, cut), config, bundle.plan, start=start, end=end)
+    assert nights is not None
+    raw = bundle.scorer.decision_function(nights.features)
+    probability = bundle.calibrator.predict_proba(raw)[:, 1]
+    inside = nights.time >= start
+    highest = np.zeros(nights.lead.max() + 1)
+    np.maximum.at(highest, nights.lead[~inside], probability[~inside])
+    latest = (start / WEEK, end / WEEK)
+    volume = make_volume_data(
+        probability[inside],
+        lead=nights.lead[inside],
+        time=nights.time[inside] / WEEK,
+        period=latest,
+        account=nights.group[inside],
+        before=highest[nights.lead[inside]],
+        share=nights.share,
+    )
+    created = whole.leads["created_at"]
+    account = whole.leads["account_id"].fillna(whole.leads["lead_id"].astype("str"))
+    arrived = creation_times(whole.leads)[created < cut] / WEEK
+    codes = np.unique(account[created < cut], return_inverse=True)[1]
+    volume = replace(volume, arrivals=forecast_arrivals(arrived, codes, latest, float(WEEKS)))
+    label = assign_labels(whole, nights.snapshots[inside], config.problem).astype(np.float64)
+    known = replace(volume, label=label, before=None)
+    policy: LabelPolicy = add_prediction_intervals(
+        choose_policy(known, config.labels, recent=volume),
+        known,
+        config.labels,
+        length=float(WEEKS),
+        learned=1.0,
+        recent=volume,
+    )
+    return replace(bundle, policy=policy), volume.arrivals
+
+
+def evaluate(bundle: Bundle, forecast: ArrivalForecast, seed: int, leads: int) -> list[dict[str, object]]:
+    """One row for each label."""
+    whole, cut, config = make_company(seed, leads)
     days = [cut + pd.Timedelta(days=day) for day in range(-RUN_IN, 7 * WEEKS)]
     nights = pd.concat([open_leads(whole, day.to_pydatetime(), config.problem) for day in days])
     every_night = count_new(bundle, whole, nights, cut)
     created = whole.leads["created_at"]
     arrived = created.between(cut, cut + pd.Timedelta(weeks=WEEKS)).sum() / WEEKS
-    arrivals = float(arrived / expect_arrivals(created, cut, forecasts[-1]))
+    arrivals = float(arrived / expect_arrivals(created, cut, forecast))
     rows: list[dict[str, object]] = []
     for outcome in bundle.policy.outcomes:
         name, interval = outcome.label, outcome.predictions.get("per_week")
-        ratio = every_night[name] / ordered[name]
+        ordered, came = config.labels[outcome.label].per_week or 1.0, every_night[name]
         rows.append(
             {
                 "label": name,
-                "ordered": ordered[name],
-                "ratio": ratio,
+                "ordered": ordered,
+                "ratio": came / ordered,
                 "arrivals": arrivals,
-                "reached": ratio / arrivals,
-                "factor": forecasts[-1].factor,
+                "reached": came / ordered / arrivals,
                 "interval": None if interval is None else [interval.low, interval.value, interval.high],
-                "within": None
-                if interval is None
-                else bool(interval.low <= every_night[name] <= interval.high),
+                "within": None if interval is None else bool(interval.low <= came <= interval.high),
             }
         )
     return rows
@@ -154,16 +215,26 @@ def main() -> None:
     parser.add_argument("--companies", type=int, default=30)
     parser.add_argument("--leads", type=int, default=4000, help="of each company, in 690 days")
     parser.add_argument(
+        "--one-model", action="store_true", help="score all companies by one version, of 8,000 leads"
+    )
+    parser.add_argument(
         "--keep", type=Path, help="a folder that keeps each company's figures for the next run"
     )
     chosen = parser.parse_args()
     rows: list[dict[str, object]] = []
+    one, kind = None, "one-" if chosen.one_model else ""
     for seed in range(chosen.first, chosen.first + chosen.companies):
-        file = None if chosen.keep is None else chosen.keep / f"{chosen.leads}-{seed}.json"
+        file = None if chosen.keep is None else chosen.keep / f"{kind}{chosen.leads}-{seed}.json"
         if file is not None and file.exists():
             rows += json.loads(file.read_text())
             continue
-        found = evaluate(seed, chosen.leads)
+        if chosen.one_model:
+            one = one or learn(1, 8000)[0]
+            assert one is not None
+            bundle, forecast = order_from(one, seed, chosen.leads)
+        else:
+            bundle, forecast = learn(seed, chosen.leads)
+        found = [] if bundle is None else evaluate(bundle, forecast, seed, chosen.leads)
         rows += found
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
