@@ -9,8 +9,8 @@ and a lead counts on the first night on which it has the label. With ``--one-mod
 version of one, and only thresholds and forecasts are their own: counting without learning, in a tenth of the time.
 Printed, as median and 5% to 95% of companies:
 
-- ratio: leads a week for each one ordered; and the range that chance alone gives, with a threshold set by the leads
-  of eight weeks (the rate of later weeks is then Gamma distributed, and their number Poisson).
+- ratio: leads a week for each one ordered; and the range that chance alone gives where nothing changes, with a
+  threshold set by the leads of eight weeks, and leads of one account that come together.
 - arrivals: leads a week that arrived for each one that was expected.
 - reached: the ratio for each such lead, so the share of arrivals that reached the label against the expected share.
 - how often the forecast's 90% interval held.
@@ -74,15 +74,19 @@ def known_at(journeys: Journeys, moment: pd.Timestamp) -> Journeys:
 
 def count_new(
     bundle: Bundle, journeys: Journeys, snapshots: pd.DataFrame, start: pd.Timestamp
-) -> dict[str, float]:
-    """Leads a week that first have each label, or a higher one, at or after ``start``."""
+) -> dict[str, tuple[float, float]]:
+    """Leads a week that first have each label, or a higher one, at or after ``start``; and how many times the variance
+    of as many independent leads that number has, as leads of an account come together."""
+    accounts = journeys.leads.set_index("lead_id")["account_id"]
     keys = snapshots[["lead_id", "cutoff_time"]].sort_values("cutoff_time", ignore_index=True)
     raw = bundle.scorer.decision_function(build_features(journeys, keys, bundle.plan))
     meets = bundle.policy.meets_thresholds(bundle.calibrator.predict_proba(raw)[:, 1])
     found = {}
     for place, name in enumerate(bundle.policy.thresholds):
         first = keys[meets[:, place]].groupby("lead_id")["cutoff_time"].min()
-        found[name] = float((first >= start).sum()) / WEEKS
+        new = first.index[first >= start]
+        per_account = accounts[new].fillna(pd.Series(new, new).astype("str")).value_counts().to_numpy()
+        found[name] = len(new) / WEEKS, float(per_account @ per_account / max(len(new), 1))
     return found
 
 
@@ -185,12 +189,13 @@ def evaluate(bundle: Bundle, forecast: ArrivalForecast, seed: int, leads: int) -
     rows: list[dict[str, object]] = []
     for outcome in bundle.policy.outcomes:
         name, interval = outcome.label, outcome.predictions.get("per_week")
-        ordered, came = config.labels[outcome.label].per_week or 1.0, every_night[name]
+        ordered, (came, design) = config.labels[name].per_week or 1.0, every_night[name]
         rows.append(
             {
                 "label": name,
                 "ordered": ordered,
                 "ratio": came / ordered,
+                "design": design,
                 "arrivals": arrivals,
                 "reached": came / ordered / arrivals,
                 "interval": None if interval is None else [interval.low, interval.value, interval.high],
@@ -200,11 +205,13 @@ def evaluate(bundle: Bundle, forecast: ArrivalForecast, seed: int, leads: int) -
     return rows
 
 
-def chance_alone(ordered: float) -> Floats:
-    """The 5, 50 and 95% quantiles of the ratio where nothing changes and leads come independently of each other."""
+def chance_alone(ordered: float, design: float) -> Floats:
+    """The 5, 50 and 95% quantiles of the ratio where nothing changes: the rate that a threshold lets through is Gamma
+    distributed, as it was set by a number of leads, and the number in the weeks after is Poisson."""
     rng = np.random.default_rng(0)
-    rate = rng.gamma(WINDOW * ordered, 1 / (WINDOW * ordered), 100_000)
-    return np.quantile(rng.poisson(WEEKS * ordered * rate) / (WEEKS * ordered), [0.05, 0.5, 0.95])
+    before, after = WINDOW * ordered / design, WEEKS * ordered / design
+    rate = rng.gamma(before, 1 / before, 100_000)
+    return np.quantile(rng.poisson(after * rate) / after, [0.05, 0.5, 0.95])
 
 
 def main() -> None:
@@ -245,7 +252,7 @@ def main() -> None:
         for what in ("ratio", "arrivals", "reached"):
             low, middle, high = np.quantile(group[what].astype(float), [0.05, 0.5, 0.95])
             print(f"  {what}: {middle:.2f} ({low:.2f} to {high:.2f})")
-        low, middle, high = chance_alone(ordered)
+        low, middle, high = chance_alone(ordered, float(group["design"].mean()))
         print(f"  chance alone: {middle:.2f} ({low:.2f} to {high:.2f})")
         known = group["within"].dropna()
         print(
