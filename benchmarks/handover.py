@@ -75,8 +75,8 @@ def known_at(journeys: Journeys, moment: pd.Timestamp) -> Journeys:
 def count_new(
     bundle: Bundle, journeys: Journeys, snapshots: pd.DataFrame, start: pd.Timestamp
 ) -> dict[str, tuple[float, float]]:
-    """Leads a week that first have each label, or a higher one, at or after ``start``; and how many times the variance
-    of as many independent leads that number has, as leads of an account come together."""
+    """Leads a week that first have each label, or a higher one, at or after ``start``; and how many times the
+    variance of as many independent leads that number has, as leads of an account come together."""
     accounts = journeys.leads.set_index("lead_id")["account_id"]
     keys = snapshots[["lead_id", "cutoff_time"]].sort_values("cutoff_time", ignore_index=True)
     raw = bundle.scorer.decision_function(build_features(journeys, keys, bundle.plan))
