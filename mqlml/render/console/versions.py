@@ -13,6 +13,7 @@ from mqlml.render.console.common import columns, local_day, local_moment, ranged
 from mqlml.render.report.against import SAME_PROBABILITY, SHOWN_POINTS
 from mqlml.render.version_results import (
     ChampionResult,
+    ComparedVersion,
     CompareResult,
     HistoryResult,
     LaterSnapshots,
@@ -40,8 +41,9 @@ _ACTIONS = {
 
 def format_compare(result: CompareResult) -> str:
     """What ``mqlml compare`` prints."""
-    a, b = (_named(found.version) for found in (result.champion, result.challenger))
-    lines = [f"{result.model}: {a} against {b}", _later(result.later, result.timezone)]
+    a, b = (_named(found, result) for found in (result.champion, result.challenger))
+    title = f"{result.champion.model}: {a} against {b}" if result.one_model else f"{a} against {b}"
+    lines = [title, _later(result.later, result.timezone)]
     if result.comparison is not None:
         lines += _metrics(result.comparison, a, b)
         lines += _labels(result.comparison.labels)
@@ -49,11 +51,19 @@ def format_compare(result: CompareResult) -> str:
     if result.impact is not None:
         lines += _impact(result.impact, result.timezone)
     lines += _evidence(result.evidence, result.decision)
-    return "\n".join([*lines, *_decision(result.decision, b)])
+    if result.one_model:
+        return "\n".join([*lines, *_decision(result.decision, b)])
+    found = "finds" if result.decision.promote else "does not find"
+    lines += [f"The rule {found} {b} better", *(f"  {reason.text}" for reason in result.decision.reasons)]
+    return "\n".join(
+        [*lines, "They are versions of different models, so neither can be promoted over the other"]
+    )
 
 
-def _named(version: int | None) -> str:
-    return "the new version" if version is None else f"version {version}"
+def _named(found: ComparedVersion, result: CompareResult) -> str:
+    if found.version is None:
+        return "the new version"
+    return f"version {found.version}" if result.one_model else f"{found.model} {found.version}"
 
 
 def _later(later: LaterSnapshots, zone: str) -> str:
