@@ -233,7 +233,7 @@ def _summarize(later: _Later, pair: tuple[Contender, Contender], task: _Task) ->
     champion, challenger = pair
     with task.progress.step("open leads"):
         impact = _measure_impact(champion, challenger, task)
-        gone = ()
+        gone: tuple[str, ...] = ()
         if isinstance(task.data, Journeys):
             gone = find_gone_signals(champion.bundle, task.data, task.config)
     people = (0, 0) if impact is None else (impact.open_leads, impact.changed)

@@ -116,7 +116,7 @@ def _realized(result: MonitorResult) -> list[str]:
 def _feedback(result: MonitorResult) -> list[str]:
     rows = [("Sales", "leads", "accepted", "rejected", "no answer", "most frequent reasons")]
     for name, found in result.feedback.labels.items():
-        reasons = ", ".join(f"{text} ({n:,})" for text, n in list(found.reasons.items())[:_REASONS])
+        reasons = "; ".join(f"{text} ({n:,})" for text, n in list(found.reasons.items())[:_REASONS])
         rows.append(
             (
                 format_label(name),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from mqlml.evaluation import Estimate, Metrics
 from mqlml.evaluation.paired import LabelValue, PairedComparison, SliceDifference
@@ -21,6 +22,7 @@ from mqlml.render.version_results import (
     RetrainResult,
 )
 from mqlml.texts import format_label, format_number, format_percent, pluralize
+from mqlml.times import parse_instant
 
 __all__ = [
     "format_champion",
@@ -207,14 +209,20 @@ def format_champion(result: ChampionResult) -> str:
 def format_history(result: HistoryResult) -> str:
     """What ``mqlml history`` prints."""
     lines = [line for change in result.changes for line in _change(change, result.timezone)]
+    lines += [
+        f"Note: the change to version {after.version} is dated before the one it follows, so a clock was wrong"
+        for before, after in pairwise(result.changes)
+        if parse_instant(after.at, "UTC") < parse_instant(before.at, "UTC")
+    ]
     if result.at is not None:
         lines += _champion_at(result, local_moment(result.at, result.timezone))
     elif not result.changes:
         lines.append(f"{result.model} has no history yet; the next change of its champion begins it")
     if result.moved_by_hand is not None:
         lines.append(
-            f"Note: the alias champion means version {result.moved_by_hand} now, and mqlml did not set that; mqlml "
-            "rollback goes back to the last one of the history"
+            f"Note: the alias champion means version {result.moved_by_hand} now, not the last one of the history. It "
+            "was set outside of mqlml, or that change was interrupted; mqlml rollback goes to the last one of the "
+            "history"
         )
     return "\n".join(lines)
 

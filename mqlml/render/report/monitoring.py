@@ -120,7 +120,7 @@ def describe_monitoring(result: MonitorResult | None) -> Monitored | None:
                 mark_count(found.accepted),
                 mark_count(found.rejected),
                 mark_count(found.waiting),
-                ", ".join(f"{text} ({n:,})" for text, n in list(found.reasons.items())[:_REASONS]),
+                "; ".join(f"{text} ({n:,})" for text, n in list(found.reasons.items())[:_REASONS]),
             )
             for name, found in result.feedback.labels.items()
         ),
