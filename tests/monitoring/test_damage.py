@@ -14,7 +14,7 @@ from mqlml.config import make_config
 from mqlml.journeys import Journeys
 from mqlml.monitoring.damage import find_gone_signals
 from mqlml.progress import Silent
-from mqlml.render import format_retrain
+from mqlml.render.console.versions import format_retrain
 from tests.monitoring.company import CONFIG, NOW, TRAINED_UNTIL, make_watched, write_company
 
 BREAK = TRAINED_UNTIL + dt.timedelta(days=35)
