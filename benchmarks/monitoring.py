@@ -116,11 +116,38 @@ def conversion_bets(found: Outcomes) -> list[Stream]:
     )
 
 
-def first_alarm(streams: Sequence[Stream]) -> int | None:
+@dataclass(frozen=True)
+class Alarms:
+    """The first run at which there is an alarm, and the one at which the e-process alone raises it."""
+
+    any: int | None
+    lasting: int | None
+
+
+def first_alarm(streams: Sequence[Stream]) -> Alarms:
     """The first run at which the evidence reaches the alarm."""
     names = [str(run) for run in range(RUNS)]
-    since = combine_streams(streams, names, alarm=ALARM, tolerance=TOLERANCE).since
-    return None if since is None else int(since)
+    found = combine_streams(streams, names, alarm=ALARM, tolerance=TOLERANCE)
+    reached = (int(one.as_of) for one in found.path if one.evidence >= ALARM)
+    return Alarms(None if found.since is None else int(found.since), next(reached, None))
+
+
+def best_possible(found: Outcomes, start: int, until: int) -> tuple[float, float]:
+    """The highest evidence up to a run of two e-processes that know that odds are halved, beside the null hypothesis.
+
+    The first knows since which run, and bets on the leads scored from it on alone. The second does not, and divides
+    its weight equally among all runs.
+    """
+    edge = 1 / (1 + TOLERANCE)
+    odds = found.probability / (1 - found.probability)
+    none = np.log1p(edge * odds) - np.log1p(0.5 * odds)
+    factor = np.where(found.converted > 0, np.log(0.5 / edge) + none, none)
+    sure = np.bincount(found.known, weights=factor * (found.run >= start), minlength=RUNS).cumsum()
+    begun, spread = 0.0, []
+    for run, more in enumerate(np.bincount(found.known, weights=factor, minlength=RUNS).tolist()):
+        begun = (begun + 1 / RUNS) * math.exp(more)
+        spread.append(begun + 1 - (run + 1) / RUNS)
+    return math.exp(sure[: until + 1].max()), max(spread[: until + 1])
 
 
 def z_alarm(found: Outcomes) -> int | None:
@@ -235,27 +262,33 @@ def run_company(seed: int, leads: int, *, outcomes_only: bool) -> dict[str, Any]
         outcomes.known, weights=outcomes.probability * (outcomes.run >= start), minlength=RUNS
     ).cumsum()
     reached = np.flatnonzero(expected >= 50)
-    alarm = first_alarm([*conversion_bets(halved), *gone, *new])
+    fifty = int(reached[0]) if len(reached) else None
+    alarm, before = (first_alarm([*bets, *gone, *new]) for bets in (conversion_bets(halved), quiet))
+    known, spread = (0.0, 0.0) if fifty is None else best_possible(halved, start, fifty + 2)
     row: dict[str, Any] = {
         "seed": seed,
         "leads": leads,
         "start": start,
         "per_week": float(outcomes.probability.sum() / (RUNS - HORIZON / WEEK)),
-        "quiet": first_alarm([*quiet, *gone, *new]),
+        "quiet": before.any,
+        "quiet_lasting": before.lasting,
         "z_quiet": z_alarm(outcomes),
-        "half": alarm,
+        "half": alarm.any,
+        "half_lasting": alarm.lasting,
         "z_half": z_alarm(halved),
-        "fifty": int(reached[0]) if len(reached) else None,
-        "expected_at_alarm": None if alarm is None else float(expected[alarm]),
+        "fifty": fifty,
+        "best_known": known,
+        "best_unknown": spread,
+        "expected_at_alarm": None if alarm.any is None else float(expected[alarm.any]),
     }
     if inputs:
         row["psi_quiet"], row["psi_weeks"] = inputs["psi"], inputs["psi_weeks"]
         row["gone"] = {
-            name: [*inputs["shares"][name], first_alarm([*quiet, *broken, *new])]
+            name: [*inputs["shares"][name], first_alarm([*quiet, *broken, *new]).any]
             for name, broken in inputs["gone"].items()
         }
         if "flood" in inputs:
-            row["flood"] = first_alarm([*quiet, *gone, *inputs["flood"]])
+            row["flood"] = first_alarm([*quiet, *gone, *inputs["flood"]]).any
             row["flooded_leads"] = inputs["flooded_leads"]
     return row
 
@@ -272,7 +305,11 @@ def show(files: Sequence[Path]) -> None:
         )
         alarms = sum(row["quiet"] is not None for row in own)
         z = sum(row["z_quiet"] is not None for row in own)
-        print(f"  no break: mqlml alarms in {alarms} of {n}, the weekly z test in {z}", end="")
+        alone = sum(row["quiet_lasting"] is not None for row in own)
+        print(
+            f"  no break: mqlml alarms in {alarms} of {n} (the e-process alone in {alone}), the weekly z test in {z}",
+            end="",
+        )
         inputs = [row for row in own if "psi_quiet" in row]
         if inputs:
             psi = sum(row["psi_quiet"] is not None for row in inputs)
@@ -283,11 +320,17 @@ def show(files: Sequence[Path]) -> None:
             )
         print()
         able = [row for row in own if row["fifty"] is not None and row["fifty"] + 2 < RUNS]
-        in_time = sum(row["half"] is not None and row["half"] <= row["fifty"] + 2 for row in able)
+        in_time = _in_time(able, "half")
         ever = [row["expected_at_alarm"] for row in able if row["half"] is not None]
         print(
             f"  half: found within two runs of 50 expected conversions in {in_time} of {len(able)}; ever in "
             f"{len(ever)}, at the middle one after {np.median(ever):.0f} expected conversions"
+        )
+        best = [sum(row[name] >= ALARM for row in able) for name in ("best_known", "best_unknown")]
+        print(
+            f"    the e-process alone in {_in_time(able, 'half_lasting')}, ever in "
+            f"{sum(row['half_lasting'] is not None for row in able)}; one that knows the halving and its run in "
+            f"{best[0]}, without the run in {best[1]}; the z test of eight weeks in {_in_time(able, 'z_half')}"
         )
         for least, most in ((0.05, 0.1), (0.1, 0.2), (0.2, 0.5), (0.5, 1.01)):
             cases = [
@@ -309,6 +352,11 @@ def show(files: Sequence[Path]) -> None:
             print(
                 f"  flood: {FLOOD:.0%} of {size:.0f} new leads a week: within two runs in {soon} of {len(floods)}"
             )
+
+
+def _in_time(rows: Sequence[dict[str, Any]], name: str) -> int:
+    """How often the first alarm comes in time; one before the break is false."""
+    return sum(row[name] is not None and row["start"] <= row[name] <= row["fifty"] + 2 for row in rows)
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ from mqlml.evaluation.promotion import NO_EVIDENCE, decide_promotion, make_evide
 from mqlml.evaluation.slices import choose_slices
 from mqlml.insight import Impact, measure_impact
 from mqlml.journeys import FlatTable, Journeys
+from mqlml.monitoring.damage import find_gone_signals
 from mqlml.progress import Progress
 from mqlml.registry import CHALLENGER, CHAMPION, Bundle
 from mqlml.render.version_results import (
@@ -232,6 +233,9 @@ def _summarize(later: _Later, pair: tuple[Contender, Contender], task: _Task) ->
     champion, challenger = pair
     with task.progress.step("open leads"):
         impact = _measure_impact(champion, challenger, task)
+        gone: tuple[str, ...] = ()
+        if isinstance(task.data, Journeys):
+            gone = find_gone_signals(champion.bundle, task.data, task.config)
     people = (0, 0) if impact is None else (impact.open_leads, impact.changed)
     rows = _pair_rows(later, champion.bundle, task.config)
     evidence = NO_EVIDENCE if rows is None else make_evidence(rows)
@@ -245,13 +249,14 @@ def _summarize(later: _Later, pair: tuple[Contender, Contender], task: _Task) ->
         comparison=None if rows is None else _compare(rows),
         impact=impact,
         evidence=evidence,
-        decision=decide_promotion(evidence, task.config.promotion),
+        decision=decide_promotion(evidence, task.config.promotion, gone=gone),
     )
 
 
 def _name(contender: Contender) -> ComparedVersion:
     version = contender.version
-    return ComparedVersion(None if version is None else version.version, learned_until(contender.bundle))
+    number = None if version is None else version.version
+    return ComparedVersion(contender.bundle.name, number, learned_until(contender.bundle))
 
 
 def _pair_rows(later: _Later, champion: Bundle, config: Config) -> PairedRows | None:

@@ -352,6 +352,7 @@ def _metrics(result: MonitorResult) -> dict[str, float]:
     found: dict[str, float | None] = {
         "monitor/verdict": VERDICTS.index(result.verdict),
         "monitor/evidence": min(result.evidence.value, 1e12),
+        "monitor/recent_break": min(result.evidence.recent, 1e12),
         "monitor/score_stability": result.inputs.score.stability.value,
         "monitor/open_leads": result.inputs.volume.open_leads,
         "monitor/new_leads": result.inputs.volume.new_leads,

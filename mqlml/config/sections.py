@@ -51,8 +51,9 @@ class Monitoring(Section):
     """When `mqlml monitor` raises an alarm.
 
     ``tolerance``: odds of converting within this share of the predicted ones are fine. ``alarm``: the evidence that
-    raises it; while all is fine, it is ever reached with a probability of at most one in this many. ``soon``: a lead
-    that sales rejects or loses within this time was handed over too early.
+    raises it; while all is fine, it is ever reached with a probability of at most one in this many, and that of a
+    recent break takes 13 times as many weekly runs or more, on average. ``soon``: a lead that sales rejects or
+    loses within this time was handed over too early.
     """
 
     tolerance: float = Field(default=0.15, ge=0, le=1)

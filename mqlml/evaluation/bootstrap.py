@@ -25,7 +25,7 @@ _TAIL = 0.025
 
 @dataclass(frozen=True)
 class Estimate(Result):
-    """A measured number with its 95% interval."""
+    """A measured number with its interval: of 95%, where the field names no other level."""
 
     value: Number
     """What was measured."""

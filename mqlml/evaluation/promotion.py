@@ -8,6 +8,7 @@ repeated with every new export.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -141,8 +142,19 @@ def _highest(stake: Floats) -> float:
     return float(min(stake.max(initial=1.0), np.finfo(np.float64).max))
 
 
-Keep = Literal["nothing_to_compare", "few_conversions", "not_shown_better", "shown_worse", "changes_labels"]
+Keep = Literal[
+    "damaged_data",
+    "nothing_to_compare",
+    "few_conversions",
+    "not_shown_better",
+    "shown_worse",
+    "changes_labels",
+]
 """Why a challenger is not promoted."""
+
+
+_NAMED = 3
+"""Signals that are gone and are named."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +179,13 @@ class Decision(Result):
     """``promotion.alpha``, by which it was decided."""
 
 
-def decide_promotion(evidence: Evidence, rule: PromotionRule) -> Decision:
+def decide_promotion(evidence: Evidence, rule: PromotionRule, *, gone: Sequence[str] = ()) -> Decision:
     """Apply the rule of the config's section ``promotion``.
+
+    Parameters
+    ----------
+    gone : signals, as sentences, that the champion learned from and that are gone from the data since: what is
+        measured on such data, or learned from it, is no reason for a change.
 
     Examples
     --------
@@ -180,6 +197,15 @@ def decide_promotion(evidence: Evidence, rule: PromotionRule) -> Decision:
     """
     reasons = []
     needed = 1 / rule.alpha
+    if gone:
+        more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
+        reasons.append(
+            KeepReason(
+                "damaged_data",
+                f"the data is damaged: hardly any lead has these signals any more: {'; '.join(gone[:_NAMED])}{more}. "
+                "Fix the data and train again",
+            )
+        )
     if evidence.snapshots == 0:
         reasons.append(
             KeepReason(

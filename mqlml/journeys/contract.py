@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 from mqlml.config import Stage
 from mqlml.journeys.quarantine import Notice
 from mqlml.times import TIME_DTYPE, column_to_microseconds, microseconds_to_column
-from mqlml.types import Codes, Mask, Micros
+from mqlml.types import Codes, Mask, Micros, Objects
 
 __all__ = [
     "NO_MERGES",
@@ -37,12 +37,15 @@ class MergedLeads:
     old, new : places of leads; one row for each pair of a lead and one that it went into, at once or later.
     at : when, in microseconds.
     direct : whether the row is a merge itself, not the end of a chain.
+    named : object of shape (rows, 2), the accounts that the source names of ``old`` and of ``new``, missing where it
+        names none; None until `share_accounts`.
     """
 
     old: Codes
     new: Codes
     at: Micros
     direct: Mask
+    named: Objects | None = None
 
     def __len__(self) -> int:
         return len(self.old)
@@ -51,12 +54,16 @@ class MergedLeads:
         """The merges among the leads that stay, at their new places."""
         stay = ~(out[self.old] | out[self.new])
         place = (np.cumsum(~out) - 1).astype(np.int32)
-        return MergedLeads(place[self.old[stay]], place[self.new[stay]], self.at[stay], self.direct[stay])
+        rest = self._take(stay)
+        return replace(rest, old=place[rest.old], new=place[rest.new])
 
-    def until(self, moment: int) -> MergedLeads:
-        """The merges up to a moment in microseconds."""
-        stay = self.at <= moment
-        return MergedLeads(self.old[stay], self.new[stay], self.at[stay], self.direct[stay])
+    def before(self, moment: int) -> MergedLeads:
+        """The merges before a moment in microseconds."""
+        return self._take(self.at < moment)
+
+    def _take(self, stay: Mask) -> MergedLeads:
+        named = None if self.named is None else self.named[stay]
+        return MergedLeads(self.old[stay], self.new[stay], self.at[stay], self.direct[stay], named)
 
     def copy_events(self, events: pd.DataFrame, lead_id: pd.Series) -> pd.DataFrame:
         """The events, those of merged leads once more for the lead that stays."""
@@ -105,30 +112,43 @@ class MergedLeads:
             recorded_at=microseconds_to_column(known),
         )
 
-    def share_accounts(self, leads: pd.DataFrame) -> pd.DataFrame:
-        """The leads, merged ones in one account, so that both stand on one side of every split."""
+    def share_accounts(self, leads: pd.DataFrame) -> tuple[MergedLeads, pd.DataFrame]:
+        """The leads, merged ones in one account, so that both stand on one side of every split.
+
+        The merges remember the accounts that the source names.
+        """
         if not len(self):
-            return leads
+            return self, leads
         none = pd.Series(np.nan, index=leads.index, dtype="str")
         account = leads.get("account_id", none).to_numpy(dtype=object, copy=True)
+        named = np.column_stack([account[self.old], account[self.new]])
         ids = leads["lead_id"].to_numpy()
         for old, new in zip(self.old.tolist(), self.new.tolist(), strict=True):
             kept = next(
                 (account[lead] for lead in (new, old) if isinstance(account[lead], str)), _shared(ids[new])
             )
             account[old] = account[new] = kept
-        shared = pd.Series(account, index=leads.index, dtype="str")
+        merged, shared = replace(self, named=named), pd.Series(account, index=leads.index, dtype="str")
         if "account_id" in leads:
-            return leads.assign(account_id=shared)
+            return merged, leads.assign(account_id=shared)
         leads = leads.copy()
         leads.insert(list(leads.columns).index("created_at") + 1, "account_id", shared)
-        return leads
+        return merged, leads
 
     def named_accounts(self, leads: pd.DataFrame) -> pd.Series:
         """The accounts that the source names; missing for leads that share one because they were merged only."""
         account = leads.get("account_id", pd.Series(np.nan, index=leads.index, dtype="str"))
-        ids = leads["lead_id"].to_numpy()
-        return account.mask(account.isin([_shared(ids[new]) for new in self.new.tolist()]))
+        if self.named is None:
+            return account
+        own = account.to_numpy(dtype=object, copy=True)
+        own[self.old], own[self.new] = self.named[:, 0], self.named[:, 1]
+        return pd.Series(own, index=leads.index, dtype="str")
+
+    def known_before(self, moment: int, leads: pd.DataFrame) -> tuple[MergedLeads, pd.DataFrame]:
+        """The merges before a moment in microseconds, and the leads, those merged later in accounts of their own."""
+        if "account_id" in leads:
+            leads = leads.assign(account_id=self.named_accounts(leads))
+        return self.before(moment).share_accounts(leads)
 
 
 def _shared(lead_id: object) -> str:

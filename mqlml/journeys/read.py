@@ -335,6 +335,7 @@ def read_around_events(
         close(reader)
     merged, told_of_merges = _merge(leads, merges, config)
     notices += told_of_merges
+    merged, leads = merged.share_accounts(leads)
     events, history = (empty_table(name, leads["lead_id"].dtype) for name in ("events", "history"))
     spec = data.outcomes
     given = ("stage", "occurred_at") if spec.stage_dates else ("stage",) if spec.stage else ()
@@ -347,7 +348,7 @@ def read_around_events(
         history = _read_history(reader, ids)
         close(reader)
     journeys = Journeys(
-        leads=merged.share_accounts(leads),
+        leads=leads,
         events=events,
         outcomes=merged.add_outcomes(outcomes, leads["lead_id"], config.problem.outcome),
         history=history,

@@ -2,7 +2,8 @@
 
 Sales' answers are outcomes: a lead that reaches ``sql``, ``opportunity`` or ``closed_won`` is accepted; one that is
 ``disqualified`` or ``closed_lost`` before that is rejected, for the ``reason`` of that row. Only answers after the
-version first scored the lead count.
+version first scored the lead count. Reasons that differ in case and spaces alone are one; a note is shown by its
+beginning.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mqlml.config.tables import MISSING_WORDS
 from mqlml.journeys import Journeys
 from mqlml.policy import UNQUALIFIED
 from mqlml.results import Result
@@ -27,6 +29,10 @@ REJECTED = ("disqualified", "closed_lost")
 _HANDED_OVER = "mql"
 _NO_REASON = "no reason given"
 _REASONS = 10
+_LONGEST = 60
+"""Characters of a reason; a longer one is somebody's note."""
+
+_NO_ANSWERS = frozenset(word.casefold() for word in (*MISSING_WORDS, "", "None", "unknown"))
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class LabelFeedback(Result):
     waiting: int
     """Those without an answer yet."""
     reasons: dict[str, int]
-    """Rejected leads by reason, most frequent first, at most ten."""
+    """Rejected leads by reason as it is most often written, most frequent first, at most ten."""
 
 
 @dataclass(frozen=True)
@@ -121,17 +127,25 @@ def measure_feedback(
         if not len(own) and name not in labels:
             continue
         took, refused = accepted[own] < NEVER, rejected[own] < NEVER
-        counts = pd.Series(reason[own[refused]]).value_counts()
         found[name] = LabelFeedback(
             leads=len(own),
             accepted=int(took.sum()),
             rejected=int(refused.sum()),
             waiting=int((~took & ~refused).sum()),
-            reasons={str(text): int(some) for text, some in counts.head(_REASONS).items()},
+            reasons=_count_reasons(reason[own[refused]]),
         )
     return Feedback(
         labels=found, handover=count_handover(handed_label, handed, accepted, rejected, soon=soon)
     )
+
+
+def _count_reasons(reasons: Objects) -> dict[str, int]:
+    """How often each reason was given, in its most frequent spelling."""
+    written = pd.Series(reasons, dtype="str").value_counts()
+    folded = written.index.str.casefold()
+    spelling = dict(zip(folded[::-1], written.index[::-1], strict=True))  # the most frequent one is set last
+    counts = written.groupby(folded, sort=False).sum().sort_values(ascending=False, kind="stable")
+    return {spelling[str(text)]: int(n) for text, n in counts.head(_REASONS).items()}
 
 
 def count_handover(label: str, handed: Micros, accepted: Micros, rejected: Micros, *, soon: int) -> Handover:
@@ -177,10 +191,10 @@ def _answers(journeys: Journeys, ids: pd.Index, scored: Micros) -> tuple[Micros,
     )
     reason = np.full(len(ids), _NO_REASON, dtype=object)
     if "reason" in outcomes:
-        text = outcomes["reason"].astype("str").str.strip()
-        told = (
-            later & stage.isin(list(REJECTED)).to_numpy() & text.notna().to_numpy() & (text != "").to_numpy()
-        )
+        text = outcomes["reason"].astype("str").str.split().str.join(" ")
+        text = text.where(text.str.len() <= _LONGEST, text.str.slice(0, _LONGEST - 1).str.rstrip() + "…")
+        given = text.notna().to_numpy() & ~text.str.casefold().isin(list(_NO_ANSWERS)).to_numpy()
+        told = later & stage.isin(list(REJECTED)).to_numpy() & given
         first = told & (at == rejected[place])
         reason[place[first]] = text.to_numpy(dtype=object)[first]
     return accepted, rejected, reason

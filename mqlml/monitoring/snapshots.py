@@ -29,11 +29,12 @@ def known_by(journeys: Journeys, moment: dt.datetime) -> Journeys:
     """The journeys as the company knew them at a moment, so that a repeated run gives the same result."""
     at = pd.Timestamp(moment)
     outcomes, events = journeys.outcomes, journeys.events
-    later = (journeys.leads["created_at"] > at).to_numpy(bool)
+    merged, leads = journeys.merged.known_before(to_microseconds(moment), journeys.leads)
+    later = (leads["created_at"] > at).to_numpy(bool)
     return replace(
         journeys,
-        leads=journeys.leads[~later].reset_index(drop=True),
-        merged=journeys.merged.until(to_microseconds(moment)).without(later),
+        leads=leads[~later].reset_index(drop=True),
+        merged=merged.without(later),
         events=events[(events["recorded_at"] < at).to_numpy(bool)].reset_index(drop=True),
         outcomes=outcomes[(outcomes["recorded_at"] < at).to_numpy(bool)].reset_index(drop=True),
         observed_until=min(journeys.observed_until, moment),

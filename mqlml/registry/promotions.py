@@ -96,7 +96,7 @@ class History:
 
     @property
     def moved_by_hand(self) -> int | None:
-        """The champion, where it was set outside of mqlml since the last change."""
+        """The champion that is not that of the last change: it was set outside, or that change was interrupted."""
         if not self.changes or self.champion is None or self.changes[-1].version == self.champion.version:
             return None
         return self.champion.version
@@ -288,8 +288,8 @@ def _damaged(store: Store, model: str, what: str) -> TrackingError:
 def find_rollback(history: History, model: str) -> int:
     """The version that was the champion before the present one.
 
-    A rollback takes back one promotion; another one takes back the promotion before that. A champion that was set
-    outside of mqlml is taken back to the last one of the history.
+    A rollback takes back one promotion; another one takes back the promotion before that. A champion that is not the
+    last one of the history, since it was set outside of mqlml or that change was interrupted, is taken back to that.
 
     Raises
     ------
@@ -304,7 +304,8 @@ def find_rollback(history: History, model: str) -> int:
             continue
         if not champions and change.previous is not None:
             champions.append(change.previous)
-        champions.append(change.version)
+        if champions[-1:] != [change.version]:  # a change that was interrupted and repeated has two entries
+            champions.append(change.version)
     if history.moved_by_hand is None:
         champions = champions[:-1]
     if not champions:

@@ -34,6 +34,8 @@ __all__ = [
 class ComparedVersion(Result):
     """One of two versions that are compared."""
 
+    model: str
+    """The name of its model."""
     version: int | None
     """Its number; None for one that is not registered yet."""
     learned_until: str | None
@@ -64,7 +66,7 @@ class CompareResult(Result):
     """Two versions on the same later snapshots, what the change would mean for people, and what the rule says."""
 
     model: str
-    """The name of the registered model."""
+    """The name of the model in the config."""
     timezone: str
     """``data.timezone``, in which times are shown to people."""
     champion: ComparedVersion
@@ -81,6 +83,11 @@ class CompareResult(Result):
     """The figures by which the promotion rule decides."""
     decision: Decision
     """What it says."""
+
+    @property
+    def one_model(self) -> bool:
+        """Whether both are versions of one model, so that one can replace the other."""
+        return self.champion.model == self.challenger.model
 
 
 @dataclass(frozen=True)

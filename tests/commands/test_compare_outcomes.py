@@ -16,7 +16,8 @@ from mqlml.errors import UsageError
 from mqlml.evaluation.two_outcomes import TwoOutcomesRows, compare_outcomes
 from mqlml.progress import Silent
 from mqlml.render.console.outcomes import format_outcomes
-from mqlml.render.version_results import OutcomesCompareResult
+from mqlml.render.console.versions import format_compare
+from mqlml.render.version_results import CompareResult, OutcomesCompareResult
 from tests.bad_input.front_door import Desk
 from tests.bad_input.worlds import journeys_company
 
@@ -97,6 +98,21 @@ def test_without_common_snapshots_it_says_why(desk: Desk) -> None:
     early = compare(ask(desk, "leads", "closed_won", EARLY))
     assert (early.later.n, early.comparison, early.later.first_known) == (0, None, "2024-03-03")
     assert "both outcomes of the first from 2024-02-25 on are known on 2024-03-03" in format_outcomes(early)
+
+
+def test_two_models_of_one_outcome_are_named_and_neither_replaces_the_other(desk: Desk) -> None:
+    train_version(ask(desk, "rival", "closed_won", EARLY), now=NOW, progress=Silent())
+    config = ask(desk, "leads", "closed_won", LATE)
+    found = compare_versions(config, "leads@champion", "rival@champion", now=NOW, progress=Silent())
+    assert isinstance(found, CompareResult)
+    assert [(one.model, one.version) for one in (found.champion, found.challenger)] == [
+        ("leads", 1),
+        ("rival", 1),
+    ]
+    lines = format_compare(found).splitlines()
+    assert lines[0] == "leads 1 against rival 1"
+    assert "The rule does not find rival 1 better" in lines
+    assert lines[-1] == "They are versions of different models, so neither can be promoted over the other"
 
 
 def test_a_model_of_another_outcome_replaces_nothing(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,10 @@ from mqlml.commands.inputs import find_cutoff
 from mqlml.config import Config, make_config
 from mqlml.errors import ConfigError, UsageError
 from mqlml.journeys import Journeys
+from mqlml.monitoring import known_by
 from mqlml.progress import Silent
 from mqlml.render.console.common import format_notice
+from mqlml.training.snapshots import group_leads
 
 NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 TABLES = {
@@ -248,3 +250,35 @@ def test_a_merge_of_a_later_day_joins_nobody_before_it(tmp_path: Path) -> None:
     assert len(set(after.leads["account_id"])) == 1
     assert after.history["value"].tolist() == ["4", "7"]
     assert after.history["recorded_at"].dt.day.tolist() == [1, DAY], "lead 1 has its size since the merge"
+
+
+MERGES = ["was,is,day", "1,2,2026-02-10", "3,4,2026-02-20", "5,2,2026-03-01"]
+ACCOUNTS = ["lead_id,created_at,org", "1,2026-01-01,x", "2,2026-01-01,y", "3,2026-01-01,", "4,2026-01-01,"]
+MERGED_LATER = [*ACCOUNTS, "5,2026-01-01,x", "6,2026-01-01,x"]
+
+
+@pytest.mark.parametrize("leads", [MERGED_LATER, [line.rpartition(",")[0] for line in MERGED_LATER]])
+@pytest.mark.parametrize("day", ["2026-02-01", "2026-02-10", "2026-02-11", "2026-02-25", "2026-03-02"])
+def test_leads_share_an_account_from_their_merge_on_also_where_history_is_replayed(
+    tmp_path: Path, leads: list[str], day: str
+) -> None:
+    (tmp_path / "merged.csv").write_text("\n".join(MERGES) + "\n")
+    (tmp_path / "all.csv").write_text("\n".join(leads) + "\n")
+    columns = {"account_id": "org"} if "org" in leads[0] else {}
+    tables = {
+        "leads": {"path": "all.csv", "columns": columns},
+        "merges": {"path": "merged.csv", "columns": {"from": "was", "into": "is", "at": "day"}},
+    }
+    _, then = read(tmp_path, **tables, observed_until=day, data_as_of=day)
+    _, whole = read(tmp_path, **tables, observed_until="2026-05-01")
+    replayed = known_by(whole, dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC))
+    accounts = [
+        found.leads.get("account_id", pd.Series([None] * 6)).fillna("").tolist() for found in (then, replayed)
+    ]
+    assert accounts[0] == accounts[1]
+    groups = [pd.factorize(group_leads(found.leads))[0].tolist() for found in (then, replayed)]
+    assert groups[0] == groups[1]
+    pairs = [list(zip(found.merged.old, found.merged.new, strict=True)) for found in (then, replayed)]
+    assert pairs[0] == pairs[1]
+    named = whole.merged.named_accounts(whole.leads).fillna("").tolist()
+    assert named == (["x", "y", "", "", "x", "x"] if columns else [""] * 6)

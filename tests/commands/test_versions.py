@@ -175,6 +175,14 @@ def test_promote_roll_back_and_look_back(desk: Desk) -> None:
     assert "On 2024-04-07T07:59:59Z, version 2 was the champion of leads" in format_history(moment)
 
 
+def test_a_clock_that_went_back_is_told(desk: Desk) -> None:
+    promote_version(config_of(desk), force=True, reason="why not", now=LATER, progress=Silent())
+    assert "clock" not in format_history(show_history(config_of(desk)))
+    roll_back(config_of(desk), reason="back", now=NOW, progress=Silent())
+    text = format_history(show_history(config_of(desk)))
+    assert "Note: the change to version 1 is dated before the one it follows, so a clock was wrong" in text
+
+
 def test_a_better_challenger_is_promoted_with_its_evidence_and_told_of(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

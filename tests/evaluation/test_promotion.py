@@ -158,3 +158,14 @@ def test_a_rate_that_was_given_up_does_not_come_back() -> None:
     kept = [rate for rate in RATES if rate * lost < 1]
     by_hand = sum((1 - rate * lost) * (1 + rate * 0.09) ** 50 for rate in kept) / len(RATES)
     assert measure_stake(p, q, y)[-1] == pytest.approx(by_hand)
+
+
+def test_no_version_is_promoted_while_signals_are_gone_from_the_data() -> None:
+    assert decide_promotion(GOOD, PromotionRule()).promote
+    found = decide_promotion(GOOD, PromotionRule(), gone=("Visits", "Demos"))
+    assert (found.promote, [reason.kind for reason in found.reasons]) == (False, ["damaged_data"])
+    assert found.reasons[0].text == (
+        "the data is damaged: hardly any lead has these signals any more: Visits; Demos. Fix the data and train again"
+    )
+    many = decide_promotion(GOOD, PromotionRule(), gone=tuple("abcde"))
+    assert "any more: a; b; c and 2 more. Fix" in many.reasons[0].text

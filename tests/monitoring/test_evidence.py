@@ -16,7 +16,7 @@ from mqlml.monitoring.evidence import (
     new_category_streams,
 )
 
-USED, WITHIN, LATER = 78, 0.85, 1 / 52
+USED, WITHIN, LATER, UNIT = 78, 0.85, 1 / 52, 13
 
 
 def begins(runs: int) -> list[float]:
@@ -42,6 +42,41 @@ def test_a_stream_is_the_mean_of_products_that_begin_at_each_run() -> None:
     assert found.highest == pytest.approx(max(by_hand))
 
 
+def test_the_evidence_of_a_recent_break_is_the_sum_of_products_that_begin_at_each_run() -> None:
+    factors = np.array([0.5, 3.0, 2.0, 0.25])
+    by_hand = [
+        sum(np.prod(factors[begin:last]) for begin in range(last)) / UNIT
+        for last in range(1, len(factors) + 1)
+    ]
+    found = combine([Stream("fewer_conversions", "", 0.5, np.log(factors))])
+    assert [point.recent for point in found.path] == pytest.approx([0.5 * value for value in by_hand])
+    assert (found.recent, found.recent_highest) == pytest.approx((0.5 * by_hand[-1], 0.5 * max(by_hand)))
+    assert found.runs_per_false_alarm == 260
+
+
+def test_a_recent_break_alone_raises_the_alarm_and_names_what_it_is() -> None:
+    factors = np.array([-1.0] * 200 + [2.0, 2.0, 2.0, -9.0])
+    found = combine([Stream("fewer_conversions", "", 1.0, factors)])
+    assert found.highest < found.alarm_at < found.recent_highest
+    assert found.since == "run 202"
+    assert [one.kind for one in found.alarmed] == ["fewer_conversions"]
+    assert found.alarmed[0].evidence == pytest.approx(found.recent_highest)
+
+
+def test_a_false_alarm_of_a_recent_break_takes_the_runs_that_are_stated() -> None:
+    """At an alarm of 2, 26 runs on average or more, where outcomes lie at the very edge of the tolerance."""
+    rng = np.random.default_rng(8)
+    first = []
+    for _ in range(60):
+        p, run = company(rng, 150, 60)
+        odds = p / (1 - p) / 1.15
+        y = (rng.random(len(p)) < odds / (1 + odds)).astype(float)
+        streams = conversion_streams(p, y, run, 150, tolerance=0.15, base_rate=0.07)
+        reached = [n for n, point in enumerate(combine(streams, 2.0).path, start=1) if point.recent >= 2]
+        first.append(reached[0] if reached else 150)
+    assert np.mean(first) >= 26
+
+
 def test_weight_that_no_stream_has_stays_at_one() -> None:
     found = combine([Stream("fewer_conversions", "", 0.25, np.array([-50.0] * 100))])
     assert found.value == pytest.approx(0.75 + 0.25 * (1 - sum(begins(100))), rel=1e-3)
@@ -49,7 +84,8 @@ def test_weight_that_no_stream_has_stays_at_one() -> None:
 
 def test_something_is_left_to_begin_with_however_long_a_version_is_used() -> None:
     found = combine([Stream("fewer_conversions", "", 1.0, np.array([-9.0] * 300 + [9.0, 9.0]))])
-    assert found.since == "run 301"
+    assert [point.evidence >= 20 for point in found.path[-2:]] == [False, True]
+    assert found.since == "run 300"  # the evidence of a recent break has lost nothing in 300 runs
 
 
 def test_an_alarm_stays_and_names_its_first_run_and_what_raised_it() -> None:

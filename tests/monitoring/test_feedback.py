@@ -94,6 +94,26 @@ def test_each_lead_counts_for_the_label_that_sales_saw() -> None:
     }
 
 
+def test_reasons_are_counted_however_they_are_written_and_notes_are_cut() -> None:
+    note = "Spoke with Anna, she said: maybe later, call in Q3 when the budget is set"
+    reasons = ["no budget", "No Budget", " no  budget ", note, "-", "n/a", None]
+    outcomes = [(lead, "disqualified", 5, reason) for lead, reason in zip("abcdefg", reasons, strict=True)]
+    seen = scores(*[(lead, 0, "mql") for lead in "abcdefg"])
+    found = measure_feedback(seen, company(outcomes), LABELS, soon=14 * DAY).labels["mql"]
+    assert found.reasons == {
+        "no budget": 3,
+        "no reason given": 3,
+        "Spoke with Anna, she said: maybe later, call in Q3 when the…": 1,
+    }
+    assert max(map(len, found.reasons)) == 60
+
+
+def test_the_first_reason_is_that_of_the_rejection() -> None:
+    twice = [("a", "closed_lost", 5, "price"), ("a", "disqualified", 9, "student")]
+    found = measure_feedback(scores(("a", 0, "mql")), company(twice), LABELS, soon=14 * DAY)
+    assert found.labels["mql"].reasons == {"price": 1}
+
+
 def test_handed_over_too_early_too_late_and_never() -> None:
     found = measure_feedback(SCORES, company(OUTCOMES), LABELS, soon=14 * DAY)
     assert found.handover == Handover("mql", 5, 1, 14.0, 3, 1, 1)

@@ -16,7 +16,7 @@ def evidence(*suspects: tuple[StreamKind, str | None, float, bool]) -> Evidence:
     found = tuple(Suspect(*one) for one in suspects)
     highest = sum(one.evidence for one in found)
     since = "2026-01-01" if highest >= 20 else None
-    return Evidence(1.0, highest, 20.0, 0.15, since, found, ())
+    return Evidence(1.0, highest, 0.1, 0.1, 260.0, 20.0, 0.15, since, found, ())
 
 
 def realized(slope: float) -> RealizedPerformance:

@@ -135,6 +135,12 @@ def test_rollbacks_go_back_one_promotion_each(store: Store) -> None:
         find_rollback(read_history(store, "leads"), "leads")
 
 
+def test_a_change_that_was_interrupted_and_repeated_is_taken_back_once(store: Store) -> None:
+    change_champion(store, change(2), seen=1)
+    change_champion(store, change(2), seen=2)
+    assert find_rollback(read_history(store, "leads"), "leads") == 1
+
+
 def test_an_alias_that_was_moved_by_hand_is_seen_and_can_be_taken_back(store: Store) -> None:
     from mlflow import MlflowClient
 

@@ -24,7 +24,8 @@ def format_monitor(result: MonitorResult) -> str:
     evidence = result.evidence
     reached = f", reached {local_day(evidence.since, zone)}" if evidence.since else ""
     lines += [
-        f"Evidence: {format_evidence(evidence.value)} now, {format_evidence(evidence.highest)} at most; alarm at "
+        f"Evidence: {format_evidence(evidence.value)} now, {format_evidence(evidence.highest)} at most; of a recent "
+        f"break {format_evidence(evidence.recent)} and {format_evidence(evidence.recent_highest)}; alarm at "
         f"{evidence.alarm_at:g}{reached}",
         f"Scores: {pluralize(scored.runs, 'weekly run')} from {local_day(scored.first, zone)} until "
         f"{local_day(scored.last, zone)}, {pluralize(scored.snapshots, 'snapshot')}, {scored.mature:,} with a known "
@@ -115,7 +116,7 @@ def _realized(result: MonitorResult) -> list[str]:
 def _feedback(result: MonitorResult) -> list[str]:
     rows = [("Sales", "leads", "accepted", "rejected", "no answer", "most frequent reasons")]
     for name, found in result.feedback.labels.items():
-        reasons = ", ".join(f"{text} ({n:,})" for text, n in list(found.reasons.items())[:_REASONS])
+        reasons = "; ".join(f"{text} ({n:,})" for text, n in list(found.reasons.items())[:_REASONS])
         rows.append(
             (
                 format_label(name),

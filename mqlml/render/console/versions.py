@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from mqlml.evaluation import Estimate, Metrics
 from mqlml.evaluation.paired import LabelValue, PairedComparison, SliceDifference
@@ -13,6 +14,7 @@ from mqlml.render.console.common import columns, local_day, local_moment, ranged
 from mqlml.render.report.against import SAME_PROBABILITY, SHOWN_POINTS
 from mqlml.render.version_results import (
     ChampionResult,
+    ComparedVersion,
     CompareResult,
     HistoryResult,
     LaterSnapshots,
@@ -20,6 +22,7 @@ from mqlml.render.version_results import (
     RetrainResult,
 )
 from mqlml.texts import format_label, format_number, format_percent, pluralize
+from mqlml.times import parse_instant
 
 __all__ = [
     "format_champion",
@@ -40,8 +43,9 @@ _ACTIONS = {
 
 def format_compare(result: CompareResult) -> str:
     """What ``mqlml compare`` prints."""
-    a, b = (_named(found.version) for found in (result.champion, result.challenger))
-    lines = [f"{result.model}: {a} against {b}", _later(result.later, result.timezone)]
+    a, b = (_named(found, result) for found in (result.champion, result.challenger))
+    title = f"{result.champion.model}: {a} against {b}" if result.one_model else f"{a} against {b}"
+    lines = [title, _later(result.later, result.timezone)]
     if result.comparison is not None:
         lines += _metrics(result.comparison, a, b)
         lines += _labels(result.comparison.labels)
@@ -49,11 +53,19 @@ def format_compare(result: CompareResult) -> str:
     if result.impact is not None:
         lines += _impact(result.impact, result.timezone)
     lines += _evidence(result.evidence, result.decision)
-    return "\n".join([*lines, *_decision(result.decision, b)])
+    if result.one_model:
+        return "\n".join([*lines, *_decision(result.decision, b)])
+    found = "finds" if result.decision.promote else "does not find"
+    lines += [f"The rule {found} {b} better", *(f"  {reason.text}" for reason in result.decision.reasons)]
+    return "\n".join(
+        [*lines, "They are versions of different models, so neither can be promoted over the other"]
+    )
 
 
-def _named(version: int | None) -> str:
-    return "the new version" if version is None else f"version {version}"
+def _named(found: ComparedVersion, result: CompareResult) -> str:
+    if found.version is None:
+        return "the new version"
+    return f"version {found.version}" if result.one_model else f"{found.model} {found.version}"
 
 
 def _later(later: LaterSnapshots, zone: str) -> str:
@@ -197,14 +209,20 @@ def format_champion(result: ChampionResult) -> str:
 def format_history(result: HistoryResult) -> str:
     """What ``mqlml history`` prints."""
     lines = [line for change in result.changes for line in _change(change, result.timezone)]
+    lines += [
+        f"Note: the change to version {after.version} is dated before the one it follows, so a clock was wrong"
+        for before, after in pairwise(result.changes)
+        if parse_instant(after.at, "UTC") < parse_instant(before.at, "UTC")
+    ]
     if result.at is not None:
         lines += _champion_at(result, local_moment(result.at, result.timezone))
     elif not result.changes:
         lines.append(f"{result.model} has no history yet; the next change of its champion begins it")
     if result.moved_by_hand is not None:
         lines.append(
-            f"Note: the alias champion means version {result.moved_by_hand} now, and mqlml did not set that; mqlml "
-            "rollback goes back to the last one of the history"
+            f"Note: the alias champion means version {result.moved_by_hand} now, not the last one of the history. It "
+            "was set outside of mqlml, or that change was interrupted; mqlml rollback goes to the last one of the "
+            "history"
         )
     return "\n".join(lines)
 

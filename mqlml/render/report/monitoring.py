@@ -120,7 +120,7 @@ def describe_monitoring(result: MonitorResult | None) -> Monitored | None:
                 mark_count(found.accepted),
                 mark_count(found.rejected),
                 mark_count(found.waiting),
-                ", ".join(f"{text} ({n:,})" for text, n in list(found.reasons.items())[:_REASONS]),
+                "; ".join(f"{text} ({n:,})" for text, n in list(found.reasons.items())[:_REASONS]),
             )
             for name, found in result.feedback.labels.items()
         ),
@@ -134,9 +134,12 @@ def _evidence(result: MonitorResult) -> str:
     )
     return (
         f"Evidence against this version: {format_evidence(found.value)} now, {format_evidence(found.highest)} at "
-        f"most; the alarm is at {found.alarm_at:g}.{reached} It may be read every week: while the odds lie within "
-        f"{format_percent(found.tolerance)} of those predicted, the chance that it is ever reached is at most 1 in "
-        f"{found.alarm_at:g}."
+        f"most. Evidence of a recent break, which starts again every week and so finds one sooner: "
+        f"{format_evidence(found.recent)} now, {format_evidence(found.recent_highest)} at most. The alarm is at "
+        f"{found.alarm_at:g} for both.{reached} They may be read every week: while the odds lie within "
+        f"{format_percent(found.tolerance)} of those predicted, the first ever reaches the alarm with a chance of at "
+        f"most 1 in {found.alarm_at:g}; a false alarm of the second takes {found.runs_per_false_alarm:,.0f} weekly "
+        "runs or more, on average."
     )
 
 
