@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.config import LabelRule
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
