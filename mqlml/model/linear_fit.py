@@ -174,11 +174,15 @@ def fit_linear(
     for pair in pairs:
         of_pairs.append(pair.effect(parameters[taken : taken + pair.width]))
         taken += pair.width
-    single = []
+    single, shares = [], []
+    means = weight @ design / weight.sum()
     for column in columns:
-        single.append(column.effect(parameters[taken : taken + column.width], 0.0))
+        place = slice(taken, taken + column.width)
+        single.append(column.effect(parameters[place], 0.0))
+        # A word's effect may still get some of a pair's; a number's is what it is.
+        shares.append(means[place] if isinstance(column, _Words) else float(means[place] @ parameters[place]))
         taken += column.width
-    return _centre(encoder, matrix, weight, float(parameters[-1]), single, pairs, of_pairs)
+    return _centre(encoder, matrix, weight, float(parameters[-1]), single, shares, pairs, of_pairs)
 
 
 def _pair(
@@ -197,13 +201,14 @@ def _centre(
     weight: Floats,
     base: float,
     single: list[ColumnEffect],
+    shares: list[Floats | float],
     pairs: list[_Pair],
     of_pairs: list[Floats],
 ) -> LinearPart:
     """The same log-odds, with every effect averaging 0 over the training rows.
 
     What a pair gives each of its categories on average, over the other column's words as often as they come, is that
-    word's own effect and is moved there.
+    word's own effect and is moved there. ``shares`` are those of the words of a column, and of a number its mean effect.
     """
     effects = []
     for pair, cells in zip(pairs, of_pairs, strict=True):
@@ -221,8 +226,11 @@ def _centre(
         effects.append(PairEffect(pair.first, pair.second, tuple(map(tuple, (cells - offset).tolist()))))
         base += offset
     centred = []
-    for effect, values in zip(single, matrix.T, strict=True):
-        offset = float(np.average(effect.add(values), weights=weight))
+    for effect, share in zip(single, shares, strict=True):
+        if isinstance(effect, WordEffect):
+            offset = float(np.dot(share, [*effect.words, effect.missing]))
+        else:
+            offset = float(share)
         centred.append(replace(effect, offset=offset))
         base += offset
     return LinearPart(encoder, base, tuple(centred), tuple(effects))
@@ -234,8 +242,11 @@ def _measure(values: Floats, weight: Floats) -> _Number:
     if not present.any():
         return _Number(0.0, 0.0, 0.0, 1.0, True)
     compressed, share = compress(values[present]), weight[present]
-    order = np.argsort(compressed, kind="stable")
-    ranked, passed = compressed[order], np.cumsum(share[order])
+    if (share == share[0]).all():
+        ranked, passed = np.sort(compressed), share[0] * np.arange(1.0, len(share) + 1)
+    else:
+        order = np.argsort(compressed, kind="stable")
+        ranked, passed = compressed[order], np.cumsum(share[order])
     # The tail is counted from both ends, so that a weight of 2 says the same as a row that is there twice.
     low = float(ranked[np.searchsorted(passed, _TAIL * passed[-1])])
     high = float(ranked[np.searchsorted(passed, (1 - _TAIL) * passed[-1])])
@@ -250,7 +261,7 @@ def _measure(values: Floats, weight: Floats) -> _Number:
 def _expand(columns: list[_Number | _Words], matrix: Floats) -> Floats:
     """The design, with a last column of ones for the intercept."""
     width = sum(column.width for column in columns) + 1
-    design = np.ones((len(matrix), width))
+    design = np.ones((len(matrix), width), order="F")  # it is filled column by column
     place = 0
     for column, values in zip(columns, matrix.T, strict=True):
         for part in column.expand(values):
