@@ -26,7 +26,7 @@ from mqlml.model.linear import (
 )
 from mqlml.types import Floats, Ints, Rows
 
-__all__ = ["fit_linear"]
+__all__ = ["draw_rows", "fit_linear", "take_rows"]
 
 _MOST_ROWS = 100_000
 """Some hundred weights do not get better from more rows than these, drawn at random where there are more."""
@@ -129,10 +129,9 @@ def fit_linear(
     """
     weight = np.ones(len(matrix)) if sample_weight is None else sample_weight
     y = np.asarray(target, dtype=np.float64)
-    if len(matrix) > _MOST_ROWS:
-        rng = np.random.default_rng(random_state)
-        rows = np.sort(rng.choice(len(matrix), _MOST_ROWS, replace=False))
-        matrix, y, weight = matrix[rows], y[rows], weight[rows]
+    rows = draw_rows(len(matrix), random_state)
+    if rows is not None:
+        matrix, y, weight = take_rows(matrix, rows), y[rows], weight[rows]
     used = weight > 0
     if not used.all():
         matrix, y, weight = matrix[used], y[used], weight[used]
@@ -183,6 +182,18 @@ def fit_linear(
         shares.append(means[place] if isinstance(column, _Words) else float(means[place] @ parameters[place]))
         taken += column.width
     return _centre(encoder, matrix, weight, float(parameters[-1]), single, shares, pairs, of_pairs)
+
+
+def draw_rows(n: int, random_state: int) -> Rows | None:
+    """The rows that `fit_linear` learns from, where it does not learn from all ``n``."""
+    if n <= _MOST_ROWS:
+        return None
+    return np.sort(np.random.default_rng(random_state).choice(n, _MOST_ROWS, replace=False))
+
+
+def take_rows(matrix: Floats, rows: Rows) -> Floats:
+    """Some rows of a matrix, in Fortran order: it is read one column at a time."""
+    return np.take(matrix.T, rows, axis=1).T
 
 
 def _pair(

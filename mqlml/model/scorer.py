@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from mqlml.model.encode import TableEncoder, TableError
 from mqlml.model.inputs import check_new_rows, check_training_rows, limit_threads, pick_class, two_classes
 from mqlml.model.linear import LinearPart
-from mqlml.model.linear_fit import fit_linear
+from mqlml.model.linear_fit import draw_rows, fit_linear, take_rows
 from mqlml.types import Floats, Objects, Rows
 
 __all__ = ["LeadScorer"]
@@ -170,6 +170,10 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.trees_ = self._fit_trees(matrix, target, weight) if self.tree_weight else None
         self.linear_: LinearPart | None = None
         if self.linear_weight:
+            rows = draw_rows(len(matrix), self.random_state)
+            if rows is not None:  # taken here, so that the whole matrix is not kept beside them
+                matrix, target = take_rows(matrix, rows), target[rows]
+                weight = None if weight is None else weight[rows]
             self.linear_ = fit_linear(
                 self.encoder_,
                 matrix,
