@@ -219,7 +219,8 @@ def _centre(
     """The same log-odds, with every effect averaging 0 over the training rows.
 
     What a pair gives each of its categories on average, over the other column's words as often as they come, is that
-    word's own effect and is moved there. ``shares`` are those of the words of a column, and of a number its mean effect.
+    word's own effect and is moved there. ``shares`` are those of the words of a column, and of a number its mean
+    effect.
     """
     effects = []
     for pair, cells in zip(pairs, of_pairs, strict=True):
@@ -237,11 +238,9 @@ def _centre(
         effects.append(PairEffect(pair.first, pair.second, tuple(map(tuple, (cells - offset).tolist()))))
         base += offset
     centred = []
-    for effect, share in zip(single, shares, strict=True):
-        if isinstance(effect, WordEffect):
-            offset = float(np.dot(share, [*effect.words, effect.missing]))
-        else:
-            offset = float(share)
+    for effect, known in zip(single, shares, strict=True):
+        words = [*effect.words, effect.missing] if isinstance(effect, WordEffect) else [1.0]
+        offset = float(np.dot(known, words))
         centred.append(replace(effect, offset=offset))
         base += offset
     return LinearPart(encoder, base, tuple(centred), tuple(effects))

@@ -170,10 +170,10 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.trees_ = self._fit_trees(matrix, target, weight) if self.tree_weight else None
         self.linear_: LinearPart | None = None
         if self.linear_weight:
-            rows = draw_rows(len(matrix), self.random_state)
-            if rows is not None:  # taken here, so that the whole matrix is not kept beside them
-                matrix, target = take_rows(matrix, rows), target[rows]
-                weight = None if weight is None else weight[rows]
+            drawn = draw_rows(len(matrix), self.random_state)
+            if drawn is not None:  # taken here, so that the whole matrix is not kept beside them
+                matrix, target = take_rows(matrix, drawn), target[drawn]
+                weight = None if weight is None else weight[drawn]
             self.linear_ = fit_linear(
                 self.encoder_,
                 matrix,
