@@ -239,8 +239,9 @@ def _centre(
         base += offset
     centred = []
     for effect, known in zip(single, shares, strict=True):
-        words = [*effect.words, effect.missing] if isinstance(effect, WordEffect) else [1.0]
-        offset = float(np.dot(known, words))
+        if isinstance(effect, WordEffect):
+            known = np.dot(known, [*effect.words, effect.missing])
+        offset = float(known)
         centred.append(replace(effect, offset=offset))
         base += offset
     return LinearPart(encoder, base, tuple(centred), tuple(effects))
