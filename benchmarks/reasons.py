@@ -30,7 +30,7 @@ from mqlml.training import build_table
 from mqlml.types import Floats
 
 SCORERS = {
-    "default": {},  # 120 trees of 8 leaves
+    "default": {},  # 60 trees of 8 leaves
     "blend": {"tree_weight": 0.5, "linear_weight": 0.5},  # with the logistic part
     "large": {"n_trees": 200, "max_leaf_nodes": 31},
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from mqlml.types import Floats, Rows
 __all__ = ["ClusterBootstrap", "Estimate", "cluster_inflation", "make_estimate"]
 
 _CELLS_AT_ONCE = 2_000_000
+_MOST_KEPT = 40_000_000
 _TAIL = 0.025
 
 
@@ -75,17 +77,15 @@ class ClusterBootstrap:
 
     def draws(self) -> Iterator[Floats]:
         """How often each cluster is drawn: blocks of shape (some resamples, n_clusters), all resamples in order."""
-        rng = np.random.default_rng(self.random_state)
         block = max(1, min(self.n_bootstrap, _CELLS_AT_ONCE // max(self.n_clusters, len(self.codes))))
-        done = 0
-        while done < self.n_bootstrap:
-            size = min(block, self.n_bootstrap - done)
-            counts = np.empty((size, self.n_clusters))
-            for row in counts:
-                drawn = rng.integers(0, self.n_clusters, size=self.n_clusters)
-                row[:] = np.bincount(drawn, minlength=self.n_clusters)
-            yield counts
-            done += size
+        if self.n_bootstrap * self.n_clusters <= _MOST_KEPT:
+            kept = _draw_all(self.n_clusters, self.n_bootstrap, self.random_state)
+            for low in range(0, self.n_bootstrap, block):
+                yield kept[low : low + block].astype(np.float64)
+            return
+        rng = np.random.default_rng(self.random_state)
+        for low in range(0, self.n_bootstrap, block):
+            yield _draw(self.n_clusters, min(block, self.n_bootstrap - low), rng).astype(np.float64)
 
     def sums(self, *columns: Floats) -> list[Floats]:
         """The total of each column of row values in every resample, each of shape (n_bootstrap,)."""
@@ -94,6 +94,22 @@ class ClusterBootstrap:
         )
         totals = np.concatenate([counts @ per_cluster for counts in self.draws()])
         return list(totals.T)
+
+
+@lru_cache(maxsize=1)
+def _draw_all(n_clusters: int, n_bootstrap: int, random_state: int) -> npt.NDArray[np.unsignedinteger]:
+    """All resamples, kept: one evaluation after the other asks for the same."""
+    drawn = _draw(n_clusters, n_bootstrap, np.random.default_rng(random_state))
+    drawn.flags.writeable = False
+    return drawn
+
+
+def _draw(n_clusters: int, size: int, rng: np.random.Generator) -> npt.NDArray[np.unsignedinteger]:
+    """How often each cluster is drawn in each of some resamples, in the smallest numbers that hold it."""
+    counts = np.empty((size, n_clusters), dtype=np.min_scalar_type(n_clusters))
+    for row in counts:
+        row[:] = np.bincount(rng.integers(0, n_clusters, size=n_clusters), minlength=n_clusters)
+    return counts
 
 
 def cluster_inflation(error: Floats, chance: Floats, members: Rows) -> float:

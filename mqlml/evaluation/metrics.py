@@ -13,8 +13,9 @@ import numpy.typing as npt
 from mqlml.errors import PopulationError, ScorerError
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.curves import assign_bands
+from mqlml.features.kernels.sorting import compiled
 from mqlml.results import Number, Result
-from mqlml.types import Floats
+from mqlml.types import Floats, Ints, Mask
 
 __all__ = [
     "Baseline",
@@ -54,9 +55,6 @@ def worst_of(verdicts: Iterable[Comparison]) -> Comparison | None:
     return min(verdicts, key=_FROM_WORST.index, default=None)
 
 
-_CELLS_AT_ONCE = 100_000  # of a few weightings, so that what is made of them stays in the cache
-
-
 class Ranking:
     """Scores in falling order, with the first row of each step of equal scores.
 
@@ -69,42 +67,50 @@ class Ranking:
     def __init__(self, y: Floats, score: Floats) -> None:
         self.order = np.argsort(-score, kind="stable")
         falling = score[self.order]
-        self._starts = np.flatnonzero(np.append(True, falling[1:] != falling[:-1]))
-        self._converted = y[self.order]
+        self._last_of_step = np.append(falling[1:] != falling[:-1], True)
+        self._converted = np.asarray(y, dtype=np.float64)[self.order]
 
-    def measure(self, weight: Floats) -> tuple[Floats, Floats]:
+    def measure(self, weight: Floats, members: Ints | None = None) -> tuple[Floats, Floats]:
         """ROC AUC and average precision under each row of weights.
 
         Parameters
         ----------
-        weight : ndarray of shape (weightings, n)
+        weight : ndarray of shape (weightings, n), or (weightings, clusters)
             Not negative, in the order of the constructor's arrays.
+        members : ndarray of int, shape (n,), optional
+            The place of each row's weight, where the weights are those of clusters.
 
         Returns
         -------
         Two ndarrays of shape (weightings,); NaN where one class has no weight. Both as scikit-learn defines them: the
         AUC counts a tie as half, the average precision is the step-wise sum without interpolation.
         """
-        size = max(1, _CELLS_AT_ONCE // len(self.order))
-        parts = [self._measure(weight[low : low + size]) for low in range(0, len(weight), size)]
-        auc, average_precision = zip(*parts, strict=True)
-        return np.concatenate(auc), np.concatenate(average_precision)
+        place = self.order if members is None else np.asarray(members, dtype=np.int64)[self.order]
+        return _measure(np.asarray(weight, dtype=np.float64), place, self._last_of_step, self._converted)
 
-    def _measure(self, weight: Floats) -> tuple[Floats, Floats]:
-        ordered = weight[:, self.order]
-        rows = np.add.reduceat(ordered, self._starts, axis=1)
-        wins = np.add.reduceat(ordered * self._converted, self._starts, axis=1)
-        losses = rows - wins
-        total_wins, total_losses = wins.sum(axis=1), losses.sum(axis=1)
-        below = total_losses[:, None] - np.cumsum(losses, axis=1)
-        selected = np.cumsum(rows, axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            auc = (wins * (below + losses / 2)).sum(axis=1) / (total_wins * total_losses)
-            # A step before the first weight has neither rows nor wins, and adds nothing.
-            precision = np.cumsum(wins, axis=1) / np.where(selected > 0, selected, 1.0)
-            average_precision = (wins * precision).sum(axis=1) / total_wins
-        one_class = (total_wins <= 0) | (total_losses <= 0)
-        return np.where(one_class, np.nan, auc), np.where(one_class, np.nan, average_precision)
+
+@compiled
+def _measure(weight: Floats, place: Ints, last_of_step: Mask, converted: Floats) -> tuple[Floats, Floats]:
+    """`Ranking.measure` in one pass over the rows for each weighting, which makes no table of them."""
+    auc, average_precision = np.full(len(weight), np.nan), np.full(len(weight), np.nan)
+    for number in range(len(weight)):
+        own = weight[number]
+        won = lost = ranked = precision = step_won = step_lost = 0.0
+        for row in range(len(place)):
+            at = own[place[row]]
+            step_won += at * converted[row]
+            step_lost += at * (1.0 - converted[row])
+            if last_of_step[row]:
+                ranked += step_lost * (won + step_won / 2.0)
+                won += step_won
+                lost += step_lost
+                if step_won > 0.0:
+                    precision += step_won * (won / (won + lost))
+                step_won = step_lost = 0.0
+        if won > 0.0 and lost > 0.0:
+            auc[number] = ranked / (won * lost)
+            average_precision[number] = precision / won
+    return auc, average_precision
 
 
 _N_BOOTSTRAP = 500
@@ -196,7 +202,7 @@ def evaluate_probabilities(
     bootstrap = _bootstrap(clusters, len(target), n_bootstrap, random_state)
     ranking = Ranking(target, rank_by)
     auc, precision = ranking.measure(np.ones((1, len(target))))
-    resampled = [ranking.measure(counts[:, bootstrap.codes]) for counts in bootstrap.draws()]
+    resampled = [ranking.measure(counts, bootstrap.codes) for counts in bootstrap.draws()]
     aucs = np.concatenate([a for a, _ in resampled])
     losses = log_losses(target, chance)
     squares = (target - chance) ** 2

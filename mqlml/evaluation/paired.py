@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from mqlml.config import LabelRule
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
@@ -14,7 +13,7 @@ from mqlml.evaluation.metrics import Metrics, Ranking, evaluate_probabilities, l
 from mqlml.evaluation.slices import LEAST_ROWS
 from mqlml.policy.threshold_data import payoff
 from mqlml.results import Number, Result
-from mqlml.types import Floats, Mask, Objects, Rows
+from mqlml.types import Floats, Ints, Mask, Objects, Rows
 
 __all__ = [
     "Calibration",
@@ -178,14 +177,13 @@ def compare_rows(rows: PairedRows, *, random_state: int) -> PairedComparison:
 def _precision_difference(y: Floats, a: Floats, b: Floats, bootstrap: ClusterBootstrap) -> Estimate:
     rankings = Ranking(y, a), Ranking(y, b)
 
-    def measure(weight: npt.NDArray[np.float64]) -> Floats:
-        first, second = (ranking.measure(weight)[1] for ranking in rankings)
+    def measure(weight: Floats, members: Ints | None = None) -> Floats:
+        first, second = (ranking.measure(weight, members)[1] for ranking in rankings)
         return second - first
 
     whole = measure(np.ones((1, len(y))))
-    return make_estimate(
-        whole[0], np.concatenate([measure(counts[:, bootstrap.codes]) for counts in bootstrap.draws()])
-    )
+    drawn = [measure(counts, bootstrap.codes) for counts in bootstrap.draws()]
+    return make_estimate(whole[0], np.concatenate(drawn))
 
 
 def _compare_label(rows: PairedRows, label: str, bootstrap: ClusterBootstrap, size: Floats) -> LabelValue:

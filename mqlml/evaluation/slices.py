@@ -394,7 +394,7 @@ def _rank(target: Floats, score: Floats, members: Rows, random_state: int) -> tu
     ranking = Ranking(target, score)
     value = ranking.measure(np.ones((1, len(target))))[0][0]
     bootstrap = ClusterBootstrap(members, n_bootstrap=_N_BOOTSTRAP, random_state=random_state)
-    drawn = np.concatenate([ranking.measure(counts[:, bootstrap.codes])[0] for counts in bootstrap.draws()])
+    drawn = np.concatenate([ranking.measure(counts, bootstrap.codes)[0] for counts in bootstrap.draws()])
     return make_estimate(float(value), drawn), float(np.nanstd(drawn))
 
 

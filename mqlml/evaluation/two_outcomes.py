@@ -109,8 +109,7 @@ def _rank(y: Floats, probability: tuple[Floats, Floats], bootstrap: ClusterBoots
     rankings = [Ranking(y, side) for side in probability]
     whole = [float(ranking.measure(np.ones((1, len(y))))[0][0]) for ranking in rankings]
     drawn = [
-        [ranking.measure(counts[:, bootstrap.codes])[0] for ranking in rankings]
-        for counts in bootstrap.draws()
+        [ranking.measure(counts, bootstrap.codes)[0] for ranking in rankings] for counts in bootstrap.draws()
     ]
     first, second = np.concatenate(drawn, axis=1)
     return OutcomeRanking(

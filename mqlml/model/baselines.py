@@ -160,9 +160,10 @@ class LogisticBaseline(Baseline):
     def _learn(self, table: pd.DataFrame, target: Floats, /) -> None:
         self.encoder_ = TableEncoder().fit(table)
         matrix = self.encoder_.transform(table)
-        self.medians_ = np.nanquantile(compress(matrix), 0.5, axis=0)
-        self.has_missing_ = np.logical_or.reduce(np.isnan(matrix), axis=0)
+        self.medians_ = np.array([np.nanquantile(compress(values), 0.5) for values in matrix.T])
+        self.has_missing_ = np.array([np.isnan(values).any() for values in matrix.T])
         columns = self._expand(matrix)
+        del matrix
         self.mean_ = columns.mean(axis=0)
         spread = columns.std(axis=0)
         self.spread_ = np.where(spread > 0, spread, 1.0)
@@ -184,21 +185,24 @@ class LogisticBaseline(Baseline):
         return columns
 
     def _expand(self, matrix: Floats) -> Floats:
-        columns: list[npt.NDArray[Any]] = []
-        for position, name in enumerate(self.encoder_.matrix_names_):
-            levels = self.encoder_.levels_.get(name)
-            values = matrix[:, position]
-            if levels is None:
-                missing = np.isnan(values)
-                columns.append(np.where(missing, self.medians_[position], compress(values)))
-                if self.has_missing_[position]:
-                    columns.append(missing)
-            else:
-                # One per frequent word; the other words together are what is left when all of these are 0.
-                columns += [values == code for code in range(len(levels))]
-                if self.has_missing_[position]:
-                    columns.append(np.isnan(values))
-        return np.stack(columns, axis=1, dtype=np.float64)
+        levels = [len(self.encoder_.levels_.get(name, ())) for name in self.encoder_.matrix_names_]
+        is_number = [name not in self.encoder_.levels_ for name in self.encoder_.matrix_names_]
+        width = sum(levels) + sum(is_number) + int(self.has_missing_.sum())
+        columns = np.empty((len(matrix), width))  # no list of columns beside it: it is a large table already
+        place = 0
+        for position, values in enumerate(matrix.T):
+            missing = np.isnan(values)
+            if is_number[position]:
+                columns[:, place] = np.where(missing, self.medians_[position], compress(values))
+                place += 1
+            # One per frequent word; the other words together are what is left when all of these are 0.
+            for code in range(levels[position]):
+                columns[:, place] = values == code
+                place += 1
+            if self.has_missing_[position]:
+                columns[:, place] = missing
+                place += 1
+        return columns
 
 
 class PointsBaseline(Baseline):

@@ -26,7 +26,7 @@ from mqlml.model.linear import (
 )
 from mqlml.types import Floats, Ints, Rows
 
-__all__ = ["fit_linear"]
+__all__ = ["draw_rows", "fit_linear", "take_rows"]
 
 _MOST_ROWS = 100_000
 """Some hundred weights do not get better from more rows than these, drawn at random where there are more."""
@@ -129,10 +129,9 @@ def fit_linear(
     """
     weight = np.ones(len(matrix)) if sample_weight is None else sample_weight
     y = np.asarray(target, dtype=np.float64)
-    if len(matrix) > _MOST_ROWS:
-        rng = np.random.default_rng(random_state)
-        rows = np.sort(rng.choice(len(matrix), _MOST_ROWS, replace=False))
-        matrix, y, weight = matrix[rows], y[rows], weight[rows]
+    rows = draw_rows(len(matrix), random_state)
+    if rows is not None:
+        matrix, y, weight = take_rows(matrix, rows), y[rows], weight[rows]
     used = weight > 0
     if not used.all():
         matrix, y, weight = matrix[used], y[used], weight[used]
@@ -174,11 +173,27 @@ def fit_linear(
     for pair in pairs:
         of_pairs.append(pair.effect(parameters[taken : taken + pair.width]))
         taken += pair.width
-    single = []
+    single, shares = [], []
+    means = weight @ design / weight.sum()
     for column in columns:
-        single.append(column.effect(parameters[taken : taken + column.width], 0.0))
+        place = slice(taken, taken + column.width)
+        single.append(column.effect(parameters[place], 0.0))
+        # A word's effect may still get some of a pair's; a number's is what it is.
+        shares.append(means[place] if isinstance(column, _Words) else float(means[place] @ parameters[place]))
         taken += column.width
-    return _centre(encoder, matrix, weight, float(parameters[-1]), single, pairs, of_pairs)
+    return _centre(encoder, matrix, weight, float(parameters[-1]), single, shares, pairs, of_pairs)
+
+
+def draw_rows(n: int, random_state: int) -> Rows | None:
+    """The rows that `fit_linear` learns from, where it does not learn from all ``n``."""
+    if n <= _MOST_ROWS:
+        return None
+    return np.sort(np.random.default_rng(random_state).choice(n, _MOST_ROWS, replace=False))
+
+
+def take_rows(matrix: Floats, rows: Rows) -> Floats:
+    """Some rows of a matrix, in Fortran order: it is read one column at a time."""
+    return np.take(matrix.T, rows, axis=1).T
 
 
 def _pair(
@@ -197,13 +212,15 @@ def _centre(
     weight: Floats,
     base: float,
     single: list[ColumnEffect],
+    shares: list[Floats | float],
     pairs: list[_Pair],
     of_pairs: list[Floats],
 ) -> LinearPart:
     """The same log-odds, with every effect averaging 0 over the training rows.
 
     What a pair gives each of its categories on average, over the other column's words as often as they come, is that
-    word's own effect and is moved there.
+    word's own effect and is moved there. ``shares`` are those of the words of a column, and of a number its mean
+    effect.
     """
     effects = []
     for pair, cells in zip(pairs, of_pairs, strict=True):
@@ -221,8 +238,10 @@ def _centre(
         effects.append(PairEffect(pair.first, pair.second, tuple(map(tuple, (cells - offset).tolist()))))
         base += offset
     centred = []
-    for effect, values in zip(single, matrix.T, strict=True):
-        offset = float(np.average(effect.add(values), weights=weight))
+    for effect, known in zip(single, shares, strict=True):
+        if isinstance(effect, WordEffect):
+            known = np.dot(known, [*effect.words, effect.missing])
+        offset = float(known)
         centred.append(replace(effect, offset=offset))
         base += offset
     return LinearPart(encoder, base, tuple(centred), tuple(effects))
@@ -234,8 +253,11 @@ def _measure(values: Floats, weight: Floats) -> _Number:
     if not present.any():
         return _Number(0.0, 0.0, 0.0, 1.0, True)
     compressed, share = compress(values[present]), weight[present]
-    order = np.argsort(compressed, kind="stable")
-    ranked, passed = compressed[order], np.cumsum(share[order])
+    if (share == share[0]).all():
+        ranked, passed = np.sort(compressed), share[0] * np.arange(1.0, len(share) + 1)
+    else:
+        order = np.argsort(compressed, kind="stable")
+        ranked, passed = compressed[order], np.cumsum(share[order])
     # The tail is counted from both ends, so that a weight of 2 says the same as a row that is there twice.
     low = float(ranked[np.searchsorted(passed, _TAIL * passed[-1])])
     high = float(ranked[np.searchsorted(passed, (1 - _TAIL) * passed[-1])])
@@ -250,7 +272,7 @@ def _measure(values: Floats, weight: Floats) -> _Number:
 def _expand(columns: list[_Number | _Words], matrix: Floats) -> Floats:
     """The design, with a last column of ones for the intercept."""
     width = sum(column.width for column in columns) + 1
-    design = np.ones((len(matrix), width))
+    design = np.ones((len(matrix), width), order="F")  # it is filled column by column
     place = 0
     for column, values in zip(columns, matrix.T, strict=True):
         for part in column.expand(values):

@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from mqlml.model.encode import TableEncoder, TableError
 from mqlml.model.inputs import check_new_rows, check_training_rows, limit_threads, pick_class, two_classes
 from mqlml.model.linear import LinearPart
-from mqlml.model.linear_fit import fit_linear
+from mqlml.model.linear_fit import draw_rows, fit_linear, take_rows
 from mqlml.types import Floats, Objects, Rows
 
 __all__ = ["LeadScorer"]
@@ -43,8 +43,10 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     The trees' defaults were chosen by log loss on out-of-time folds of four real data sets (without their held-out
     periods) and three simulated ones, 90 to 20,000 training rows each: few small trees with a strong ridge. Their log
-    loss is 4 to 50% below that of 31 leaves, no ridge and a learning rate of 0.1. Still smaller (4 leaves, or 60
-    trees) gains up to 6% where there are under 50 conversions, and loses 1 to 2% where there are thousands.
+    loss is 4 to 50% below that of 31 leaves and no ridge. Still smaller (4 leaves, or half the trees) gains up to 6%
+    where there are under 50 conversions, and loses 1 to 2% where there are thousands. Twice the trees of half the
+    learning rate predict no better, at twice the cost; two thirds of them at half as much again predict a little
+    worse (benchmarks/README.md).
 
     Parameters
     ----------
@@ -107,8 +109,8 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        learning_rate: float = 0.05,
-        n_trees: int = 120,
+        learning_rate: float = 0.1,
+        n_trees: int = 60,
         max_leaf_nodes: int = 8,
         min_samples_leaf: int = 20,
         l2_regularization: float = 10.0,
@@ -168,6 +170,10 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.trees_ = self._fit_trees(matrix, target, weight) if self.tree_weight else None
         self.linear_: LinearPart | None = None
         if self.linear_weight:
+            drawn = draw_rows(len(matrix), self.random_state)
+            if drawn is not None:  # taken here, so that the whole matrix is not kept beside them
+                matrix, target = take_rows(matrix, drawn), target[drawn]
+                weight = None if weight is None else weight[drawn]
             self.linear_ = fit_linear(
                 self.encoder_,
                 matrix,

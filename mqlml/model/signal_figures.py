@@ -153,7 +153,8 @@ Z = 1.959964
 """Half the width of a 95% interval, in standard errors."""
 
 _DRAWS = 200
-_ROWS_OF_DRAWS = 256  # rows times draws stay in the cache
+_ROWS_OF_DRAWS = 200
+"""The draws are averaged over so many of the rows that have a column, evenly spread over their log-odds."""
 
 
 class Estimates(NamedTuple):
@@ -282,36 +283,62 @@ def compare_like_leads(
     """
     width = len(design.columns)
     covariance = fit.covariance[:width, :width]
-    weights = np.vstack([fit.weights[:width], _draw_weights(fit.weights[:width], covariance, random_state)])
+    fitted = fit.weights[:width]
+    weights = np.vstack([fitted, _draw_weights(fitted, covariance, random_state)])
     mix = _mixes(design)
     contrast = weights @ mix
-    sums = np.zeros((width, len(weights)))
     blocks = _attribute_blocks(design)
     shares = design.held.mean(axis=0)
-    factors, divisors = np.exp(weights.T), np.exp(-weights.T)  # of the odds against converting
-    for rows in row_blocks(len(offset), _ROWS_OF_DRAWS):
-        part = design.held[rows]
-        log_odds = part.astype(np.float64) @ weights.T + offset[rows, None]
-        chance = expit(log_odds)
-        odds_against = np.exp(-log_odds)
-        for block in blocks:
-            if block.stop - block.start == 1:  # an event type
-                has = part[:, block.start]
-                without = 1 / (1 + odds_against[has] * factors[block.start])
-                sums[block.start] += (chance[has] - without).sum(axis=0)
-                continue
-            against = odds_against * factors[block.start + part[:, block].argmax(axis=1)]
-            apart, one = chance.copy(), np.empty_like(chance)
-            for column in range(block.start, block.stop):
-                np.multiply(against, divisors[column], out=one)
-                one += 1
-                apart -= np.divide(shares[column], one, out=one)
-            sums[block] += part[:, block].T.astype(np.float64) @ apart
-    effects = sums / design.held.sum(axis=0)[:, None]
-    effects[~comparable] = np.nan
+    log_odds = times(design.held, fitted) + offset
+    order = _order_by(log_odds, design.held)
+    value, drawn = np.empty(width), np.empty((width, len(weights) - 1))
+    for block in blocks:
+        for column in range(block.start, block.stop):
+            has = order[design.held[order, column]]
+            value[column] = _mean_effect(log_odds[has, None], weights[:1], column, block, shares)[0]
+            some = _spread_evenly(has)
+            of_some = design.held[some].astype(np.float64) @ weights[1:].T + offset[some, None]
+            drawn[column] = _mean_effect(of_some, weights[1:], column, block, shares)
+    value[~comparable] = drawn[~comparable] = np.nan
     errors = np.sqrt(np.einsum("ij,ik,kj->j", mix, covariance, mix))
-    low, high = _read_intervals(effects[:, 1:], contrast[1:].T, contrast[0], _half_widths(blocks) * errors)
-    return Estimates(effects[:, 0], low, high)
+    low, high = _read_intervals(drawn, contrast[1:].T, contrast[0], _half_widths(blocks) * errors)
+    return Estimates(value, low, high)
+
+
+def _mean_effect(log_odds: Floats, weights: Floats, column: int, block: slice, shares: Floats) -> Floats:
+    """The mean effect of a column on rows that have it, under each draw of the weights, shape (draws,).
+
+    Parameters
+    ----------
+    log_odds : ndarray of shape (rows, draws)
+    weights : ndarray of shape (draws, columns)
+    column, block : the column, and all those of its attribute.
+    shares : ndarray of shape (columns,), of the snapshots that have each column.
+    """
+    without = log_odds - weights[:, column]
+    if block.stop - block.start == 1:  # an event type
+        alike = expit(without)
+    else:
+        alike = np.zeros_like(without)
+        for level in range(block.start, block.stop):
+            alike += shares[level] * expit(without + weights[:, level])
+    effect: Floats = (expit(log_odds) - alike).mean(axis=0)
+    return effect
+
+
+def _order_by(log_odds: Floats, values: Mask) -> Rows:
+    """The rows by log-odds, and those of equal ones by what they hold: the same whatever their order was."""
+    packed = np.packbits(values, axis=1).astype(np.uint64)
+    factors = np.random.default_rng(0).integers(1, 2**63, packed.shape[1], dtype=np.uint64)
+    code = (packed * factors).sum(axis=1, dtype=np.uint64)
+    return np.lexsort((code, np.rint(log_odds * 2**20)))
+
+
+def _spread_evenly(rows: Rows) -> Rows:
+    """So many rows that their mean effect differs from that of all by far less than one draw from the next."""
+    if len(rows) <= _ROWS_OF_DRAWS:
+        return rows
+    return rows[((np.arange(_ROWS_OF_DRAWS) + 0.5) * len(rows) / _ROWS_OF_DRAWS).astype(np.intp)]
 
 
 def _draw_weights(weights: Floats, covariance: Floats, random_state: int) -> Floats:

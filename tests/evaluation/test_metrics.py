@@ -62,6 +62,17 @@ def test_many_weightings_are_measured_as_each_one_alone() -> None:
         np.testing.assert_array_equal(found, np.concatenate(parts))
 
 
+def test_weights_of_clusters_are_those_of_their_rows() -> None:
+    label, chance = _judged(1_000)
+    ranking = Ranking(label.astype(float), chance)
+    members = np.random.default_rng(2).integers(0, 300, 1_000)
+    weight = np.random.default_rng(3).poisson(1.0, (20, 300)).astype(float)
+    for found, expected in zip(
+        ranking.measure(weight, members), ranking.measure(weight[:, members]), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_values_equal_scikit_learns() -> None:
     label, chance = _judged()
     found = _evaluate(label, chance)
