@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from mqlml.errors import ContractError, PopulationError
-from mqlml.model.signal_columns import SignalTable, make_design
+from mqlml.model.signal_columns import SignalKey, SignalTable, make_design, read_attribute
 from mqlml.model.signal_figures import (
     RIDGE,
     compare_like_leads,
@@ -186,7 +187,7 @@ def test_neither_the_order_of_rows_nor_the_names_of_accounts_matter(seed: int, o
 def test_what_is_said_agrees_with_the_figures(seed: int, n: int) -> None:
     report = find_signals(random_table(seed, n), random_state=0)
     for signal in report.signals:
-        assert signal.rank_value > signal.importance >= 0
+        assert signal.rank_value >= signal.importance >= 0
         for one in signal.levels:
             for direction, estimate in (
                 (one.direction, one.like_leads),
@@ -303,7 +304,10 @@ def test_why_the_raw_difference_and_like_leads_differ() -> None:
     assert text.startswith(
         "Leads with “webinar” convert more often, mostly because of what else they do and are: "
     )
-    assert f"they also have “page visit” ({webinar.raw.explained_by[0].share:.0%} of the difference)" in text
+    assert (
+        f"they more often have “page visit” ({webinar.raw.explained_by[0].share:.0%} of the difference)"
+        in text
+    )
     visit = level_of(report, "page_visit")
     assert visit.direction == visit.raw.direction == "more"
     assert format_explanation(visit) == "", "nothing is to be explained where both say the same"
@@ -401,6 +405,36 @@ def test_attributes_that_determine_each_other_are_one_signal() -> None:
     assert [(one.name, one.reason) for one in report.left_out] == [
         ("planet", "has the same level nearly everywhere")
     ]
+
+
+@pytest.mark.parametrize(("others", "kept"), [(49, False), (50, True)])
+def test_an_attribute_that_nearly_all_share_is_left_out(others: int, kept: bool) -> None:
+    rng = np.random.default_rng(8)
+    region = np.where(np.arange(800) < others, "south", "north").astype(object)
+    report = find_signals(
+        table_of(
+            rng.random(800) < 0.2, events={"visit": rng.random(800) < 0.3}, attributes={"region": region}
+        ),
+        random_state=0,
+    )
+    assert ("region" in [one.signal.what for one in report.signals]) == kept
+    assert [one.name for one in report.left_out] == ([] if kept else ["region"])
+
+
+@pytest.mark.parametrize(
+    ("values", "levels"),
+    [
+        ([0, 0, 0, 0, 1, 2, 3, 4, 5, 6], ("0", "1 to 2", "3 to 4", "5 to 6")),
+        (
+            [2015, 2016, 2017, 2018, 2019, 2020, 2021],
+            ("2015 to 2016", "2017", "2018 to 2019", "2020", "2021"),
+        ),
+        ([30_000, 520_000, 2.16e6, 4.556e7, 1.455e10], ("30K", "520K", "2.16M", "45.56M", "14.55B")),
+        ([-12_000, 0.5, 9_999, 9_999.9, 999_990], ("-12K", "0.5", "9999", "10K", "1M")),
+    ],
+)
+def test_bands_are_written_for_people(values: list[float], levels: tuple[str, ...]) -> None:
+    assert read_attribute("n", SignalKey("profile", "n"), pd.Series(values, dtype=float)).levels == levels
 
 
 def test_rare_levels_are_pooled_numbers_are_banded_and_rare_events_left_out() -> None:
