@@ -84,7 +84,10 @@ def _band(numbers: Floats) -> tuple[Rows, tuple[str, ...]]:
     codes = np.full(len(numbers), -1, dtype=np.intp)
     if len(different) <= _FEW_VALUES:
         codes[known] = np.searchsorted(different, numbers[known])
-        return codes, tuple(f"{value:g}" for value in different)
+        names = tuple(_format_end(value) for value in different)
+        return codes, names if len(set(names)) == len(names) else tuple(
+            f"{value:.17g}" for value in different
+        )
     edges = np.unique(
         np.quantile(numbers[known], np.arange(1, _BANDS) / _BANDS, method="inverted_cdf")
     )  # the upper end of each band but the last
@@ -94,16 +97,21 @@ def _band(numbers: Floats) -> tuple[Rows, tuple[str, ...]]:
         *(float(different[np.searchsorted(different, e, "right")]) for e in edges if e < different[-1]),
     ]
     highest = [*(float(edge) for edge in edges[: len(lowest) - 1]), float(different[-1])]
-    return codes, tuple(f"{_shown(low)} to {_shown(high)}" for low, high in zip(lowest, highest, strict=True))
+    ends = [(_format_end(low), _format_end(high)) for low, high in zip(lowest, highest, strict=True)]
+    return codes, tuple(low if low == high else f"{low} to {high}" for low, high in ends)
 
 
-def _shown(number: float) -> str:
-    """A number for people: a whole one with all digits, since years and counts differ in the last; others with three.
+_SCALES = ((1e9, 1e9, "B"), (1e6, 1e6, "M"), (1e4, 1e3, "K"))
+"""From which number on, by what it is divided, and the letter for it; years stay as they are."""
 
-    >>> _shown(2019.0), _shown(12.963), _shown(199.84), _shown(45231.7)
-    ('2019', '13', '200', '45232')
-    """
-    return f"{number:.0f}" if number.is_integer() or abs(number) >= 1000 else f"{number:.3g}"
+
+def _format_end(value: float) -> str:
+    """An end of a band for people: ``0.5``, ``12.3``, ``2015``, ``530K``, ``2.16M``, ``14.55B``."""
+    rounded = float(f"{value:.4g}")
+    for least, scale, letter in _SCALES:
+        if abs(rounded) >= least:
+            return f"{rounded / scale:.4g}{letter}"
+    return f"{value:.0f}" if value.is_integer() or abs(value) >= 1000 else f"{value:.3g}"
 
 
 def find_levels(attribute: Attribute) -> Iterator[tuple[str, bool, Mask]]:
@@ -125,7 +133,7 @@ def group_attributes(
     ranked = sorted(
         attributes, key=lambda one: (one.number is not None, one.missing, one.key, one.name)
     )  # who speaks: a text before a number, what is known of more leads before others
-    constant = [one.name for one in ranked if len(list(find_levels(one))) < 2]
+    constant = [one.name for one in ranked if _is_constant(one)]
     ranked = [one for one in ranked if one.name not in constant]
     speaker = list(range(len(ranked)))
     for later in range(len(ranked)):
@@ -150,6 +158,12 @@ def group_attributes(
     return [
         (tuple(keys), speakers) for keys, speakers in sorted(groups.values(), key=lambda group: group[0][0])
     ], constant
+
+
+def _is_constant(attribute: Attribute) -> bool:
+    """Whether all levels are one, or too few snapshots have another than the commonest to compare it with them."""
+    counts = [int(rows.sum()) for _, _, rows in find_levels(attribute)]
+    return len(counts) < 2 or len(attribute.codes) - max(counts) < LEAST_SNAPSHOTS
 
 
 def _root(first: dict[SignalKey, SignalKey], key: SignalKey) -> SignalKey:

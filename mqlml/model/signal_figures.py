@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
-from scipy.special import expit, ndtri
+from scipy.special import expit, log_ndtr, ndtri
 
 from mqlml.model.inputs import limit_threads
 from mqlml.model.signal_columns import Design
@@ -416,6 +416,8 @@ class SignalShares(NamedTuple):
     spread : ndarray of float64, shape (signals,)
         The variance of what it adds to the log-odds, less what noise alone would make of it; negative where noise
         would make more.
+    expected : ndarray of float64, shape (signals,)
+        What that variance is expected to be, given its standard error and that no variance is negative.
     explained : ndarray of float64, shape (columns, signals)
         Of the difference in log-odds between snapshots with and without a column, at the same ages, what each signal
         accounts for: their sum is the difference.
@@ -424,6 +426,7 @@ class SignalShares(NamedTuple):
     """
 
     spread: Floats
+    expected: Floats
     explained: Floats
     apart: Floats
 
@@ -435,6 +438,11 @@ def share_of_signals(design: Design, fit: RidgeFit, ages: Ages) -> SignalShares:
     -----
     The parts follow Gelbach (2016), "When do covariates matter?", Journal of Labor Economics 34: the mean difference
     of another column times its weight. They add up in log-odds, not in probabilities.
+
+    With weights that are normal around b with covariance V, the variance b′Cb has a standard error whose square is
+    2 tr(CVCV) + 4 b′CVCb. What is expected is the mean of a normal distribution of this width around the spread, cut
+    off at 0: near the spread where that is sure, and otherwise the larger the less is known. So signals that noise
+    explains change places less from one sample to the next than by their spreads.
     """
     width = len(design.columns)
     weights, covariance = fit.weights[:width], fit.covariance[:width, :width]
@@ -442,13 +450,13 @@ def share_of_signals(design: Design, fit: RidgeFit, ages: Ages) -> SignalShares:
     mean = ages.held.sum(axis=0) / n
     spread_together = ages.together.sum(axis=0) / n - np.outer(mean, mean)
     own = np.array([column.signal for column in design.columns])
-    spread = np.empty(len(design.signals))
+    spread, error = np.empty((2, len(design.signals)))
     for signal in range(len(design.signals)):
         block = np.ix_(own == signal, own == signal)
-        part = weights[own == signal]
-        spread[signal] = part @ spread_together[block] @ part - np.sum(
-            spread_together[block] * covariance[block]
-        )
+        moved = spread_together[block] @ weights[own == signal]
+        noise = spread_together[block] @ covariance[block]
+        spread[signal] = weights[own == signal] @ moved - np.trace(noise)
+        error[signal] = math.sqrt(2 * np.sum(noise * noise.T) + 4 * moved @ covariance[block] @ moved)
     age_weights = ages.weights
     apart = np.zeros((width, width))
     for number, rows in enumerate(ages.rows):
@@ -466,4 +474,12 @@ def share_of_signals(design: Design, fit: RidgeFit, ages: Ages) -> SignalShares:
         apart += age_weights[number][:, None] * (with_it - without)
     to_signal = np.zeros((width, len(design.signals)))
     to_signal[np.arange(width), own] = weights
-    return SignalShares(spread, apart @ to_signal, apart)
+    return SignalShares(spread, _expect_positive(spread, error), apart @ to_signal, apart)
+
+
+def _expect_positive(value: Floats, error: Floats) -> Floats:
+    """The mean of each normal distribution when cut off at 0; an error of 0 leaves the value."""
+    sure = error == 0
+    width = np.where(sure, 1.0, error)
+    share = np.exp(-0.5 * (value / width) ** 2 - log_ndtr(value / width)) / math.sqrt(2 * math.pi)
+    return np.where(sure, np.maximum(value, 0.0), value + width * share)

@@ -159,7 +159,8 @@ class SignalResult(Result):
     """Variance of what it adds to the log-odds of leads, less what noise alone would make of it; 0 where noise would
     make more."""
     rank_value: Number
-    """The same, negative where noise would make more: by this, signals are ordered within a family."""
+    """What that variance is expected to be, given its standard error and that none is negative: by this, signals are
+    ordered within a family."""
     levels: tuple[SignalLevel, ...]
     """The event type, or the levels."""
 
@@ -240,15 +241,14 @@ def _order(design: Design, levels: Sequence[SignalLevel], shares: SignalShares) 
     found = []
     for number, keys in enumerate(design.members):
         own = [place for place, column in enumerate(design.columns) if column.signal == number]
-        spread = float(shares.spread[number])
         names = tuple(SignalName(*key) for key in keys)
         found.append(
             SignalResult(
                 signal=names[0],
                 members=names,
                 kind="event" if design.columns[own[0]].attribute < 0 else "attribute",
-                importance=max(0.0, spread),
-                rank_value=spread,
+                importance=max(0.0, float(shares.spread[number])),
+                rank_value=float(shares.expected[number]),
                 levels=tuple(levels[place] for place in own),
             )
         )

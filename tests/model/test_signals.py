@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from mqlml.errors import ContractError, PopulationError
-from mqlml.model.signal_columns import SignalTable, make_design
+from mqlml.model.signal_columns import SignalKey, SignalTable, make_design, read_attribute
 from mqlml.model.signal_figures import (
     RIDGE,
     compare_like_leads,
@@ -186,7 +187,7 @@ def test_neither_the_order_of_rows_nor_the_names_of_accounts_matter(seed: int, o
 def test_what_is_said_agrees_with_the_figures(seed: int, n: int) -> None:
     report = find_signals(random_table(seed, n), random_state=0)
     for signal in report.signals:
-        assert signal.importance == max(0.0, signal.rank_value)
+        assert signal.rank_value >= signal.importance >= 0
         for one in signal.levels:
             for direction, estimate in (
                 (one.direction, one.like_leads),
@@ -303,7 +304,10 @@ def test_why_the_raw_difference_and_like_leads_differ() -> None:
     assert text.startswith(
         "Leads with “webinar” convert more often, mostly because of what else they do and are: "
     )
-    assert f"they also have “page visit” ({webinar.raw.explained_by[0].share:.0%} of the difference)" in text
+    assert (
+        f"they more often have “page visit” ({webinar.raw.explained_by[0].share:.0%} of the difference)"
+        in text
+    )
     visit = level_of(report, "page_visit")
     assert visit.direction == visit.raw.direction == "more"
     assert format_explanation(visit) == "", "nothing is to be explained where both say the same"
@@ -335,13 +339,31 @@ def test_the_parts_of_a_difference_add_up_to_it() -> None:
         assert shares.spread[signal] == pytest.approx(part.var() - noise, abs=1e-12)
 
 
+def test_what_a_variance_is_expected_to_be_is_that_of_draws_that_are_not_negative() -> None:
+    table = random_table(7)
+    design = make_design(table)
+    fit = fit_ridge(design.held, table.label, table.account)
+    shares = share_of_signals(design, fit, count_ages(design.held, table.age))
+    rng = np.random.default_rng(0)
+    own = np.array([column.signal for column in design.columns])
+    for signal in range(len(design.signals)):
+        held = design.held[:, own == signal].astype(float)
+        of_weights = fit.covariance[np.ix_(own == signal, own == signal)]
+        weights = rng.multivariate_normal(fit.weights[own == signal], of_weights, 100_000)
+        variances = np.einsum("ij,jk,ik->i", weights, np.atleast_2d(np.cov(held.T, bias=True)), weights)
+        draws = rng.normal(shares.spread[signal], variances.std(), 400_000)
+        assert shares.expected[signal] == pytest.approx(draws[draws >= 0].mean(), rel=0.02)
+
+
 def test_noise_has_no_importance_on_average() -> None:
-    values = []
+    values: list[float] = []
     for seed in range(40):
         rng = np.random.default_rng(seed)
         events = {f"noise_{place}": rng.random(800) < 0.3 for place in range(5)}
-        report = find_signals(table_of(rng.random(800) < 0.2, events=events), random_state=0)
-        values += [one.rank_value for one in report.signals]
+        table = table_of(rng.random(800) < 0.2, events=events)
+        design = make_design(table)
+        fit = fit_ridge(design.held, table.label, table.account)
+        values += share_of_signals(design, fit, count_ages(design.held, table.age)).spread.tolist()
     # A little below 0, as the ridge holds back the weights and not their errors; uncorrected, each would be above 0.
     assert -0.3 * np.std(values) < np.mean(values) < 0.1 * np.std(values)
     assert np.mean(np.array(values) > 0) < 0.4
@@ -385,6 +407,36 @@ def test_attributes_that_determine_each_other_are_one_signal() -> None:
     ]
 
 
+@pytest.mark.parametrize(("others", "kept"), [(49, False), (50, True)])
+def test_an_attribute_that_nearly_all_share_is_left_out(others: int, kept: bool) -> None:
+    rng = np.random.default_rng(8)
+    region = np.where(np.arange(800) < others, "south", "north").astype(object)
+    report = find_signals(
+        table_of(
+            rng.random(800) < 0.2, events={"visit": rng.random(800) < 0.3}, attributes={"region": region}
+        ),
+        random_state=0,
+    )
+    assert ("region" in [one.signal.what for one in report.signals]) == kept
+    assert [one.name for one in report.left_out] == ([] if kept else ["region"])
+
+
+@pytest.mark.parametrize(
+    ("values", "levels"),
+    [
+        ([0, 0, 0, 0, 1, 2, 3, 4, 5, 6], ("0", "1 to 2", "3 to 4", "5 to 6")),
+        (
+            [2015, 2016, 2017, 2018, 2019, 2020, 2021],
+            ("2015 to 2016", "2017", "2018 to 2019", "2020", "2021"),
+        ),
+        ([30_000, 520_000, 2.16e6, 4.556e7, 1.455e10], ("30K", "520K", "2.16M", "45.56M", "14.55B")),
+        ([-12_000, 0.5, 9_999, 9_999.9, 999_990], ("-12K", "0.5", "9999", "10K", "1M")),
+    ],
+)
+def test_bands_are_written_for_people(values: list[float], levels: tuple[str, ...]) -> None:
+    assert read_attribute("n", SignalKey("profile", "n"), pd.Series(values, dtype=float)).levels == levels
+
+
 def test_rare_levels_are_pooled_numbers_are_banded_and_rare_events_left_out() -> None:
     rng = np.random.default_rng(4)
     n = 600
@@ -396,7 +448,13 @@ def test_rare_levels_are_pooled_numbers_are_banded_and_rare_events_left_out() ->
     report = find_signals(
         table_of(
             rng.random(n) < 0.2,
-            attributes={"land": land, "visits": visits, "pages": pages, "few": np.tile([0.0, 1.0, 2.0], 200)},
+            attributes={
+                "land": land,
+                "visits": visits,
+                "pages": pages,
+                "few": np.tile([0.0, 1.0, 2.0], 200),
+                "near": np.tile([530001.0, 530002.0], 300),
+            },
             events={"rare": np.arange(n) < 49, "enough": np.arange(n) < 50, "everyone": everyone},
             age=np.arange(n) % 2,
         ),
@@ -415,6 +473,7 @@ def test_rare_levels_are_pooled_numbers_are_banded_and_rare_events_left_out() ->
         ("492 to 599", False, 108),
         ("missing", False, 60),
     ]
+    assert [level for level, *_ in levels["near"]] == ["530001", "530002"], "rounded, they would be one"
     assert levels["pages"][0] == ("13 to 132", False, 120), "three digits where a number has a fraction"
     assert levels["few"] == [("0", False, 200), ("1", False, 200), ("2", False, 200)]
     assert levels["enough"] == [(None, False, 50)]

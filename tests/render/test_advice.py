@@ -41,8 +41,32 @@ def test_page_and_markdown_list_the_same_items() -> None:
 def test_without_what_pays_only_signals_and_labels_speak() -> None:
     items = said()
     assert items[0].startswith("As a test, lead more people to these: pricing page visit")
-    assert any(item.startswith("Agree with sales") for item in items)
+    assert any(
+        "Agree with sales how many leads they follow up: the test period had 20 SQL a week ( 17 to 23 ) and 48 MQL"
+        in item
+        for item in items
+    )
     assert len(items) < len(said(WHOLE))
+
+
+def test_leads_a_week_are_the_forecast_where_there_is_one() -> None:
+    result = normal()
+    labels = {
+        name: replace(label, next=replace(label.next, per_week=Estimate(12.0 + place, 9.0, 17.0)))
+        for place, (name, label) in enumerate(result.labels.items())
+    }
+    found = " ".join(Page(item).text for item in list_advice(replace(result, labels=labels), None))
+    assert f"expect about {12 + len(labels) - 1} SQL a week ( 9 to 17 ) and" in found
+    assert "in the next period; each includes the higher labels." in found
+
+
+def test_one_signal_is_not_spoken_of_as_several() -> None:
+    made = signal("actions", "login", rates=(0.1, 0.05), like=(0.05, 0.02, 0.08), leads=300)
+    items = map(str, list_advice(replace(normal(), signals=replace(SIGNALS, signals=(made,))), None))
+    assert (
+        "As a test, lead more people to this: login. Leads with it convert more often than like leads."
+        in items
+    )
 
 
 def test_a_refused_version_gives_no_advice() -> None:

@@ -36,6 +36,13 @@ def test_groups_are_shown_by_column_on_one_scale() -> None:
     assert '<rect class="bar plain" x="0" y="4" width="41.67"' in us.bar
 
 
+def test_groups_are_written_as_in_the_signals() -> None:
+    names = ["c_level", "paid_search", "missing", "vp", "all others", "US"]
+    (group,) = slice_groups(tuple(replace(ROWS[1], column="Role", value=name) for name in names))
+    titles = ["C-level", "Paid search", "Not given", "VP", "All others", "US"]
+    assert [row.title for row in group.rows] == titles
+
+
 def test_the_page_says_for_whom_it_holds() -> None:
     page = render_report(replace(normal(), slices=ROWS))
     assert "For whom does it hold?" in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,12 @@ from mqlml.insight import InsightResults
 from mqlml.insight.channels.attribution import attribute_sales, touches_from_paths
 from mqlml.render.report.page import render_report
 from mqlml.render.report.tables import list_tables, render_markdown
+from mqlml.render.report.value.chapter import describe_insight
+from mqlml.texts import format_percent
 from tests.render.report_samples import normal
+from tests.render.test_funnel_section import FUNNEL
 from tests.render.test_page import Page
+from tests.render.test_points import TABLE as POINTS
 
 CREDIT = attribute_sales(
     touches_from_paths(
@@ -74,6 +79,32 @@ def test_markdown_and_tables_hold_the_same() -> None:
     assert (first["channel"], second["channel"]) == ("Google", "Mail <b>")
     assert first["credit_markov_value"] == pytest.approx(24)
     assert second["credit_shapley_value"] == pytest.approx(15)
+
+
+def test_the_chapter_says_how_it_differs_from_the_sections_before() -> None:
+    ranges = "Ranges in this chapter are 90% intervals; those of the sections above are 95%"
+    staged = "MQL and SQL are the stages that sales entered, not the labels that mqlml gives above"
+    labels = "mqlml’s labels in “Which points for a CRM?”"
+
+    def notes(**found: object) -> str:
+        chapter = describe_insight(replace(InsightResults(), **found), normal())
+        assert chapter is not None
+        return " ".join(chapter.notes)
+
+    assert notes(attribution=CREDIT).startswith(ranges)
+    assert "MQL" not in notes(attribution=CREDIT)
+    share = format_percent(FUNNEL.stages[-1].share.value)
+    assert (
+        f"Above, 8.2% of the leads were won within 60 days. Here all leads are followed for "
+        f"{FUNNEL.within_days:g} days from the day they came in, and {share} become customers."
+    ) in notes(funnel=FUNNEL)
+    assert f"{staged}." in notes(funnel=FUNNEL)
+    assert f"{staged}; they are {labels}." in notes(funnel=FUNNEL, points=POINTS)
+    assert notes(points=POINTS).endswith(f"MQL and SQL are {labels}.")
+    whole = InsightResults(funnel=FUNNEL)
+    for text in (Page(render_report(normal(), insight=whole)).text, render_markdown(normal(), insight=whole)):
+        assert ranges in text
+        assert staged in text
 
 
 def test_a_missing_piece_is_named_with_its_reason() -> None:

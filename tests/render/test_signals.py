@@ -21,7 +21,7 @@ from mqlml.model.signals import (
 )
 from mqlml.render.report.page import render_report
 from mqlml.render.report.signals import SignalSection, describe_signals, format_explanation, format_level
-from tests.render.report_samples import SIGNALS, normal
+from tests.render.report_samples import SIGNALS, normal, signal
 
 
 def plain(text: str) -> str:
@@ -43,8 +43,8 @@ def test_rows_by_hand() -> None:
     assert plain(actions.shown[0].difference) == "+5.6 points (2.4 to 9.5)"
     assert plain(actions.shown[0].counts) == "415 leads (13%)"
     assert actions.shown[1].explanation == (
-        "Leads with “webinar attended” convert more often, mostly because of what else they do and are: they also "
-        "have “pricing page visit” (40% of the difference)."
+        "Leads with “webinar attended” convert more often, mostly because of what else they do and are: they more "
+        "often have “pricing page visit” (40% of the difference)."
     )
     assert [(row.title, row.direction) for row in negative.shown] == [("Careers page visit", "less")]
     assert [row.title for row in profile.shown] == ["Seniority: C-level"]
@@ -54,10 +54,10 @@ def test_rows_by_hand() -> None:
 
 def test_a_difference_too_small_to_write_has_no_sign() -> None:
     signal = SIGNALS.signals[0]
-    tiny = replace(signal.levels[0], like_leads=SignalEstimate(0.0002, -0.01, 0.01))
+    tiny = replace(signal.levels[0], like_leads=SignalEstimate(0.0002, 0.0001, 0.001))
     signals = replace(SIGNALS, signals=(replace(signal, levels=(tiny,)), *SIGNALS.signals[1:]))
     page = plain(render_report(replace(normal(), signals=signals)))
-    assert "under 0.1 points (−1.0 to 1.0)" in page
+    assert "under 0.1 points (under 0.1 to 0.1)" in page
     assert "+under" not in page
 
 
@@ -100,6 +100,35 @@ def test_the_page_says_more_of_what_goes_with_converting() -> None:
 )
 def test_levels_as_people_write_them(level: str, text: str) -> None:
     assert format_level(level) == text
+
+
+def test_what_goes_along_is_listed_once_for_each_way() -> None:
+    level = next(level for one in SIGNALS.signals for level in one.levels if level.name == "webinar_attended")
+
+    def said(*parts: tuple[str, float, bool | None]) -> str:
+        by = tuple(Explanation(SignalName("actions", what), share, more) for what, share, more in parts)
+        return format_explanation(replace(level, raw=replace(level.raw, explained_by=by))).partition(": ")[2]
+
+    assert said(("visit", 0.2, True), ("call", 0.18, True)) == (
+        "they more often have “visit” (20% of the difference) and “call” (18%)."
+    )
+    assert said(("visit", 0.2, False), ("region", 0.1, None)) == (
+        "they less often have “visit” (20% of the difference) and they differ in “region” (10%)."
+    )
+    assert said(("city", 4.2, None), ("region", 1.3, None)) == (
+        "they differ in “city” (more than all of the difference) and “region” (more than all of the difference)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0004, "about 0"), (-0.0004, "about 0"), (0.0006, "+0.1"), (-0.0126, "−1.3")]
+)
+def test_a_difference_near_0_is_called_so(value: float, text: str) -> None:
+    report = signal("actions", "visit", rates=(0.1, 0.05), like=(value, value - 0.1, value + 0.1), leads=300)
+    section = describe_signals(replace(normal(), signals=replace(SIGNALS, signals=(report,))))
+    assert section is not None
+    (row,) = (row for group in section.groups for row in (*group.shown, *group.folded))
+    assert plain(row.difference).startswith(f"{text} points (")
 
 
 rates = st.one_of(st.floats(0, 1), st.just(math.nan))
@@ -161,7 +190,7 @@ def test_no_row_contradicts_its_numbers(drawn: list[SignalLevel]) -> None:
             assert "−" not in said
         if row.direction == "less":
             assert not positive
-        assert positive == (value > 0)
+        assert positive == (value > 0) or said.startswith("about 0 points")
     for group in section.groups:
         assert all(row.direction != "no_clear_difference" or row.explanation for row in group.shown)
 

@@ -6,18 +6,17 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from mqlml.evaluation import TrainingResult
+from mqlml.evaluation import Estimate, TrainingResult
 from mqlml.features import Family
-from mqlml.features.wording import lower_first
 from mqlml.insight import InsightResults
 from mqlml.model.signals import Direction, SignalLevel
 from mqlml.monitoring import Handover
-from mqlml.render.report.signals import format_level
-from mqlml.render.report.text import format_date, mark_number, mark_percent, period_zone
+from mqlml.render.report.signals import format_level, name_inside
+from mqlml.render.report.text import format_date, has_interval, mark_number, mark_percent, period_zone
 from mqlml.render.report.trust import is_old
 from mqlml.render.report.value.plan import describe_need, next_number
 from mqlml.render.report.value.sources import name_source
-from mqlml.texts import format_label, join_texts
+from mqlml.texts import format_label, is_known, join_texts
 
 __all__ = ["list_advice"]
 
@@ -50,9 +49,10 @@ def _age(result: TrainingResult) -> Iterator[Markup]:
 def _signals(result: TrainingResult) -> Iterator[Markup]:
     lead_there = _name_levels(result, "actions", "more")
     if lead_there:
+        these, one = ("this", "it") if len(lead_there) == 1 else ("these", "one of them")
         yield Markup(
-            "As a test, lead more people to these: {}. Leads with one of them convert more often than like leads."
-        ).format(join_texts(lead_there))
+            "As a test, lead more people to {}: {}. Leads with {} convert more often than like leads."
+        ).format(these, join_texts(lead_there), one)
     aim = _name_levels(result, "profile", "more")
     if aim:
         yield Markup("Aim at these leads: {}. They convert more often than like leads.").format(
@@ -80,21 +80,36 @@ def _name_levels(result: TrainingResult, family: Family, direction: Direction) -
 
 
 def _name_level(level: SignalLevel) -> str:
-    title = lower_first(level.title)
+    title = name_inside(level.title)
     return title if level.level is None else f"{title} “{format_level(level.level)}”"
 
 
 def _labels(result: TrainingResult) -> Iterator[Markup]:
+    labels = {name: label for name, label in reversed(result.labels.items()) if label.per_week is not None}
+    forecasts = [label.next.per_week for label in labels.values()]
+    text = "expect about {} in the next period"
+    found = [one for one in forecasts if one is not None and is_known(one.value)]
+    if len(found) < len(labels):
+        text = "the test period had {}"
+        found = [label.per_week for label in labels.values() if label.per_week is not None]
     volumes = [
-        Markup("{} a week as {}").format(mark_number(label.per_week.value, 0), format_label(name))
-        for name, label in reversed(result.labels.items())
-        if label.per_week is not None
+        Markup("{} {} a week{}").format(mark_number(one.value, 0), format_label(name), _range(one))
+        for name, one in zip(labels, found, strict=True)
     ]
     if volumes:
         yield Markup(
-            "Agree with sales how many leads they follow up: expect about {} (each includes the higher labels). "
-            "“What if you moved a threshold?” shows other numbers."
-        ).format(Markup(" and ").join(volumes))
+            f"Agree with sales how many leads they follow up: {text}{{}}. “What if you moved a threshold?” shows "
+            "other numbers."
+        ).format(
+            Markup(" and ").join(volumes), "; each includes the higher labels" if len(volumes) > 1 else ""
+        )
+
+
+def _range(found: Estimate) -> Markup:
+    """`` (9 to 17)``, or nothing where there is no interval."""
+    if not has_interval(found):
+        return Markup("")
+    return Markup(" ({} to {})").format(mark_number(found.low, 0), mark_number(found.high, 0))
 
 
 def _sources(insight: InsightResults) -> Iterator[Markup]:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from mqlml.evaluation import Estimate, Fault, FitEngagementCell, ImportanceRow, Slice
 from mqlml.render.report.charts import predicted_bar, shape_line
+from mqlml.render.report.signals import format_level
 from mqlml.render.report.svg import zero_scale
 from mqlml.render.report.text import describe_age, mark_count, mark_interval, mark_percent
 from mqlml.texts import format_percent, is_known, join_texts
@@ -127,7 +128,7 @@ def slice_groups(slices: tuple[Slice, ...]) -> list[SliceGroup]:
         rows = []
         for row in found:
             rate = _rate(row)
-            title = describe_age(row.value) if column == "Age of the lead" else row.value
+            title = describe_age(row.value) if column == "Age of the lead" else format_level(row.value)
             bar = predicted_bar(
                 row.predicted,
                 rate,

@@ -133,7 +133,7 @@ def render_report(
             snapshot="snapshots" if result.question.repeated else "leads",
             directions=DIRECTIONS,
             against=describe_against(compared),
-            insight=describe_insight(insight),
+            insight=describe_insight(insight, result),
             advice=list_advice(result, insight),
             leak_kinds=_KINDS,
             confidence=format_percent(CONFIDENCE),

@@ -14,7 +14,7 @@ from mqlml.model import SignalReport
 from mqlml.model.signals import Direction, Explanation, SignalEstimate, SignalLevel, SignalResult
 from mqlml.render.report.charts import dumbbell
 from mqlml.render.report.text import mark, mark_count, mark_percent
-from mqlml.texts import format_number, format_percent, is_known
+from mqlml.texts import format_number, format_percent, is_known, join_texts
 
 __all__ = [
     "DIRECTIONS",
@@ -24,6 +24,7 @@ __all__ = [
     "describe_signals",
     "format_explanation",
     "format_level",
+    "name_inside",
 ]
 
 SHOWN_ROWS = 8
@@ -31,6 +32,8 @@ SHOWN_ROWS = 8
 
 _MOSTLY = 0.5
 _LONGEST = 24
+_NOTHING = 0.0005
+"""A difference that would be written as 0.0 points."""
 
 FAMILY_TITLES: dict[Family, tuple[str, str]] = {
     "actions": ("What they did", "actions"),
@@ -192,14 +195,14 @@ def _points(difference: SignalEstimate) -> Markup:
     """``+4.2 points (2.5 to 6.4)``."""
     if not is_known(difference.value):
         return Markup("could not be compared")
-    shown, low, high = (
-        format_number(100 * end, 1) for end in (difference.value, difference.low, difference.high)
-    )
+    sign, shown = "+" if difference.value > 0 else "", format_number(100 * difference.value, 1)
+    if abs(difference.value) < _NOTHING and difference.direction == "no_clear_difference":
+        sign, shown = "", "about 0"
+    if not shown[0].isdigit():
+        sign = ""  # not before "under 0.1"
+    ends = [mark(end, format_number(100 * end, 1)) for end in (difference.low, difference.high)]
     return Markup('{}{} points <span class="range">({} to {})</span>').format(
-        "+" if shown[0].isdigit() and difference.value > 0 else "",  # not before "under 0.1"
-        mark(difference.value, shown),
-        mark(difference.low, low),
-        mark(difference.high, high),
+        sign, mark(difference.value, shown), *ends
     )
 
 
@@ -213,6 +216,15 @@ def format_level(level: str) -> str:
     if len(text) <= _LONGEST:
         return text
     return f"{text[:6]}…" if " " not in text else f"{text[: _LONGEST - 1]}…"
+
+
+def name_inside(title: str) -> str:
+    """A title inside a sentence; one with other capitals is a name from the data and stays as it is.
+
+    >>> name_inside("Pricing page visit"), name_inside("Do Not Call"), name_inside("TotalVisits")
+    ('pricing page visit', 'Do Not Call', 'TotalVisits')
+    """
+    return title if any(map(str.isupper, title[1:])) else lower_first(title)
 
 
 def format_explanation(level: SignalLevel) -> str:
@@ -236,13 +248,13 @@ def format_explanation(level: SignalLevel) -> str:
     ... )
     >>> print(format_explanation(level).replace(": ", ":\n"))
     Leads with “webinar” convert more often, mostly because of what else they do and are:
-    they also have “page view” (60% of the difference).
+    they more often have “page view” (60% of the difference).
     """
     if level.raw.direction in ("no_clear_difference", level.direction) or not level.raw.explained_by:
         return ""
     if not level.raw.explained_share > 0:
         return ""
-    title = lower_first(level.title)
+    title = name_inside(level.title)
     subject = f"Leads with “{title}”"
     if level.level is not None:
         subject = f"Leads whose {title} is “{format_level(level.level)}”"
@@ -254,13 +266,16 @@ def format_explanation(level: SignalLevel) -> str:
 
 
 def _list_parts(parts: Sequence[Explanation]) -> str:
-    first, *others = parts
-    text = f"{_format_part(first)} ({format_percent(first.share, 0)} of the difference)"
-    return text + "".join(f" and {_format_part(one)} ({format_percent(one.share, 0)})" for one in others)
+    """Each part with its share; where two signals go along in the same way, that is said once."""
+    texts: list[str] = []
+    for place, part in enumerate(parts):
+        way = _WAYS[part.more] if not place or part.more != parts[place - 1].more else ""
+        of = "" if place and part.share <= 1 else " of the difference"
+        share = (
+            f"{format_percent(part.share, 0)}{of}" if part.share <= 1 else "more than all of the difference"
+        )
+        texts.append(f"{way}“{format_word(part.signal.what)}” ({share})")
+    return join_texts(texts)
 
 
-def _format_part(part: Explanation) -> str:
-    what = f"“{format_word(part.signal.what)}”"
-    if part.more is None:
-        return f"they differ in {what}"
-    return f"they also have {what}" if part.more else f"they less often have {what}"
+_WAYS = {None: "they differ in ", True: "they more often have ", False: "they less often have "}

@@ -114,7 +114,7 @@ def render_markdown(
     lines += _labels(result)
     if open_leads is not None:
         lines += _open(open_leads, result)
-    lines += write_insight(insight)
+    lines += write_insight(insight, result)
     lines += _data(result)
     name = "not registered" if version is None else f"version {version}"
     made = f"{escape_markdown(result.model)}, {name}, made {format_date(result.created, result.timezone)}"

@@ -282,7 +282,10 @@ def _converted(result: TrainingResult) -> Markup:
 def headline(result: TrainingResult) -> Headline:
     """The page's first sentence: what a lead that mqlml picks out is worth, or why it should not be used."""
     held = result.holdout
-    rests_on = Markup("Measured on {} from {} to {}, a period the model had not seen; {} converted.").format(
+    text = "Measured on {} from {} to {}, a period the model had not seen; {} converted."
+    if period_zone(result) is None:
+        text = "Measured on {}, numbers {} to {} in the table’s order, which the model had not seen; {} converted."
+    rests_on = Markup(text).format(
         _counted(result),
         format_date(held.start, period_zone(result), time=False),
         format_date(held.until, period_zone(result), time=False),

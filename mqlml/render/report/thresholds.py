@@ -125,8 +125,11 @@ def _delivered(label: LabelEvaluation, counted: LabelByLead | None) -> Markup:
         suffix = " converting" if counted.asked.what == "precision" else " of all conversions"
         text = Markup("You asked for {}{}; counted at every date of scoring, the test period delivered {}.")
     text = text.format(asked, suffix, _with_range(counted.asked.what, observed))
-    following = _forecast(counted.asked.what, getattr(label.next, counted.asked.what))
-    return text + Markup(" Forecast for the next period: {}.").format(following)
+    following = getattr(label.next, counted.asked.what)
+    sure = ", with 90% confidence" if has_interval(following) else ""
+    return text + Markup(" Forecast for the next period{}: {}.").format(
+        sure, _forecast(counted.asked.what, following)
+    )
 
 
 def _figures(

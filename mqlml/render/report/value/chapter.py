@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mqlml.evaluation import TrainingResult
 from mqlml.insight.pieces import InsightResults, Piece
 from mqlml.render.report.rows import Row, escape_markdown, list_rows
 from mqlml.render.report.value.attribution import AttributionSection, describe_attribution, write_attribution
@@ -12,6 +13,7 @@ from mqlml.render.report.value.funnel import (
     FunnelSection,
     describe_funnel,
     list_funnel_rows,
+    name_stages,
     write_funnel,
 )
 from mqlml.render.report.value.paths import PathsSection, describe_paths, paths_rows, write_paths
@@ -24,6 +26,7 @@ from mqlml.render.report.value.personas import (
 from mqlml.render.report.value.plan import PlanSection, describe_plan, list_plan_rows, write_plan
 from mqlml.render.report.value.points import PointsSection, describe_points, write_points
 from mqlml.render.report.value.sources import SourcesSection, describe_sources, write_sources
+from mqlml.texts import format_percent, is_known, pluralize
 
 __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_insight"]
 
@@ -38,6 +41,9 @@ _TITLES: dict[Piece, str] = {
 }
 """What each piece answers."""
 
+_BOTH = ("mql", "sql")
+"""Stages whose names the model's labels share."""
+
 
 @dataclass(frozen=True)
 class InsightChapter:
@@ -49,6 +55,8 @@ class InsightChapter:
         The pieces that do not apply.
     contents : tuple of (piece, title)
         The pieces that are shown.
+    notes : tuple of str
+        How the chapter's figures differ from those before it: intervals, time that leads are followed, stages.
     """
 
     attribution: AttributionSection | None
@@ -60,9 +68,10 @@ class InsightChapter:
     points: PointsSection | None
     missing: tuple[tuple[str, str], ...]
     contents: tuple[tuple[Piece, str], ...]
+    notes: tuple[str, ...]
 
 
-def describe_insight(found: InsightResults | None) -> InsightChapter | None:
+def describe_insight(found: InsightResults | None, result: TrainingResult) -> InsightChapter | None:
     """The sections of the chapter; None without results."""
     if found is None:
         return None
@@ -78,12 +87,39 @@ def describe_insight(found: InsightResults | None) -> InsightChapter | None:
         contents=tuple(
             (piece, title) for piece, title in _TITLES.items() if getattr(found, piece) is not None
         ),
+        notes=tuple(_list_notes(found, result)),
     )
 
 
-def write_insight(found: InsightResults | None) -> list[str]:
+def _list_notes(found: InsightResults, result: TrainingResult) -> Iterator[str]:
+    yield "Ranges in this chapter are 90% intervals; those of the sections above are 95% unless they say otherwise."
+    funnel, signals = found.funnel, result.signals
+    if funnel is not None and funnel.stages and is_known(funnel.stages[-1].share.value):
+        last = funnel.stages[-1]
+        there = ""
+        if signals is not None and signals.leads:
+            share = format_percent(signals.converted / signals.leads)
+            there = f"Above, {share} of the leads {result.question.converted}. "
+        yield (
+            f"{there}Here all leads are followed for {pluralize(funnel.within_days, 'day')} from the day they "
+            f"came in, and {format_percent(last.share.value)} become {name_stages(last.stage)}."
+        )
+    staged = funnel is not None and any(stage.stage in _BOTH for stage in funnel.stages)
+    if staged or (found.points is not None and found.points.evaluation.labels):
+        stages = "the stages that sales entered, not the labels that mqlml gives above"
+        labels = f"mqlml’s labels in “{_TITLES['points']}”"
+        if not staged:
+            yield f"MQL and SQL are {labels}."
+        else:
+            points = (
+                "" if found.points is None or not found.points.evaluation.labels else f"; they are {labels}"
+            )
+            yield f"MQL and SQL are {stages}{points}."
+
+
+def write_insight(found: InsightResults | None, result: TrainingResult) -> list[str]:
     """The chapter as lines of Markdown; none without results."""
-    chapter = describe_insight(found)
+    chapter = describe_insight(found, result)
     if found is None or chapter is None:
         return []
     sections = [write_attribution(chapter.attribution)] if chapter.attribution else []
@@ -93,7 +129,7 @@ def write_insight(found: InsightResults | None) -> list[str]:
     sections += [write_personas(chapter.personas)] if chapter.personas else []
     sections += [write_paths(chapter.paths)] if chapter.paths else []
     sections += [write_points(found.points)] if found.points else []
-    lines = ["", "## What pays"]
+    lines = ["", "## What pays", "", escape_markdown(" ".join(chapter.notes))]
     for section in sections:
         lines += ["", *section]
     if chapter.missing:

@@ -35,6 +35,7 @@ __all__ = [
     "funnel_chart",
     "list_funnel_rows",
     "name_stage",
+    "name_stages",
     "write_funnel",
 ]
 
@@ -59,13 +60,13 @@ def describe_reach(found: Funnel) -> str:
         return f"{pluralize(found.leads, 'lead')}; too few to say how far they get."
     parts = [
         f"{format_number(_per_100(stage.share.value), _decimals(stage.share.value))} become "
-        f"{_plural(stage.stage)}"
+        f"{name_stages(stage.stage)}"
         for stage in found.stages
     ]
     last = found.stages[-1].share
     return (
         f"Of 100 leads, {join_texts(parts)} within {format_number(found.within_days)} days "
-        f"({_range_per_100(last)} {_plural(found.stages[-1].stage)})."
+        f"({_range_per_100(last)} {name_stages(found.stages[-1].stage)})."
     )
 
 
@@ -83,7 +84,8 @@ def _range_per_100(share: Estimate) -> str:
     return f"{format_number(low, decimals)} to {format_number(high, decimals)}"
 
 
-def _plural(stage: str) -> str:
+def name_stages(stage: str) -> str:
+    """The leads that reached a stage, as people call them."""
     return {"mql": "MQLs", "sql": "SQLs", "opportunity": "opportunities", "closed_won": "customers"}.get(
         stage, name_stage(stage)
     )

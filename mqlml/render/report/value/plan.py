@@ -43,7 +43,7 @@ def describe_outlook(found: Outlook, by: str) -> str:
     return (
         f"At today's pace you will have {_ranged(found.expected, 'new customers')} by {by}: "
         f"about {format_number(found.from_open.value)} from the {pluralize(found.open_leads, 'lead')} of any age "
-        f"that are open now, about {others} from {format_number(found.new_leads.value)} new ones "
+        f"that are open now, about {others} from {pluralize(round(found.new_leads.value), 'new one')} "
         f"({format_number(found.leads_per_month)} a month)."
     )
 

@@ -85,7 +85,9 @@ def describe_average(found: Sources) -> Markup:
         pluralize(found.span_days, "day"),
     )
     if found.in_revenue:
-        return Markup("The average lead is worth {}: {}.").format(_worth(found.average, found), among)
+        return Markup("The average lead is worth {} in the currency of the amounts: {}.").format(
+            _worth(found.average, found), among
+        )
     return Markup(
         "{} of all leads become customers: {}. Amounts of sales are not known (data.outcomes.columns: amount), so "
         "sources are compared by how many of their leads become customers."
