@@ -264,8 +264,9 @@ def partition_events(
     QuarantineError
         If more rows are unusable than ``data.max_quarantined`` allows.
     """
+    folder.mkdir(parents=True, exist_ok=True)  # no table of events has made it where there is none
     records = _Records(_all_columns(config, streams), part, np.zeros(parts, np.int64), folder)
-    quarantine, repeated = [empty_quarantine()], []
+    quarantine, repeated = [empty_quarantine()], [np.empty(0, np.int64)]
     for (where, spec), stream in zip(config.data.event_tables, streams, strict=True):
         tally = Tally("events", stream.where, rows_read=stream.rows_read, allowed=config.data.max_quarantined)
         ids = _EventIds(spec.column("event_id"), stream, folder, records.place)
@@ -351,7 +352,9 @@ class _Records:
 
     def joined_words(self) -> dict[str, tuple[str, ...]]:
         """The text behind each number; spellings of one action or channel have the same."""
-        words = {column: tuple(places) for column, places in self.vocabulary.items()}
+        words = {
+            column: tuple(self.vocabulary.get(column, ())) for column in self.columns if column in WORDS
+        }
         for column in ("action", "channel"):
             if column in words:
                 words[column] = tuple(choose_spellings(words[column]))

@@ -22,6 +22,8 @@ from mqlml.errors import LabelChangeRefused, OutputError, StoppedError, UsageErr
 from mqlml.progress import Silent
 from mqlml.render.console.common import format_score_check
 from mqlml.scoring import job, read_scores
+from mqlml.simulate import simulate
+from mqlml.times import format_instant
 from tests.scoring.company import AS_OF, NOW, SMALL, make_company, run
 
 
@@ -68,6 +70,30 @@ def test_parts_give_the_scores_of_the_whole(company: Path, whole: pd.DataFrame, 
     assert result.leads == len(whole)
     assert result.leads + sum(result.skipped.values()) == len(leads), "every lead has a score or a reason"
     assert result.rows_read > len(leads)
+
+
+def test_a_company_without_events_is_scored(tmp_path: Path) -> None:
+    """From what is known of the leads themselves, as in an export of leads and outcomes only."""
+    world = simulate(4000, random_state=7)
+    world.write(tmp_path, format="csv")
+    (tmp_path / "events.csv").unlink()
+    values = {
+        "name": "profiles",
+        "data": {
+            "observed_until": format_instant(world.observed_until),
+            "leads": {"path": "leads.csv"},
+            "outcomes": {"path": "outcomes.csv"},
+        },
+        "problem": {"horizon": "60d", "snapshots": {"ages": ["0d"]}, "age_limits": ["0d", "7d"]},
+    }
+    config = tmp_path / "mqlml.yml"
+    config.write_text(yaml.safe_dump(values), encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--config", str(config)])
+    assert ended.value.code == 0
+    result = run(config, tmp_path / "scores.parquet")
+    assert result.leads == len(pd.read_parquet(tmp_path / "scores.parquet")) > 0
+    assert result.leads + sum(result.skipped.values()) == len(world.leads)
 
 
 @pytest.mark.parametrize("stop", [fail, terminate], ids=["interrupted", "SIGTERM"])
