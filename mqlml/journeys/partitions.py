@@ -352,9 +352,7 @@ class _Records:
 
     def joined_words(self) -> dict[str, tuple[str, ...]]:
         """The text behind each number; spellings of one action or channel have the same."""
-        words = {
-            column: tuple(self.vocabulary.get(column, ())) for column in self.columns if column in WORDS
-        }
+        words = {column: tuple(self.vocabulary.get(column, ())) for column in self.columns if column in WORDS}
         for column in ("action", "channel"):
             if column in words:
                 words[column] = tuple(choose_spellings(words[column]))

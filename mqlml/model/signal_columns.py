@@ -84,7 +84,7 @@ def _band(numbers: Floats) -> tuple[Rows, tuple[str, ...]]:
     codes = np.full(len(numbers), -1, dtype=np.intp)
     if len(different) <= _FEW_VALUES:
         codes[known] = np.searchsorted(different, numbers[known])
-        names = tuple(_format_end(value) for value in different)
+        names = tuple(_shown(value) for value in different)
         return codes, names if len(set(names)) == len(names) else tuple(
             f"{value:.17g}" for value in different
         )
@@ -97,21 +97,24 @@ def _band(numbers: Floats) -> tuple[Rows, tuple[str, ...]]:
         *(float(different[np.searchsorted(different, e, "right")]) for e in edges if e < different[-1]),
     ]
     highest = [*(float(edge) for edge in edges[: len(lowest) - 1]), float(different[-1])]
-    ends = [(_format_end(low), _format_end(high)) for low, high in zip(lowest, highest, strict=True)]
+    ends = [(_shown(low), _shown(high)) for low, high in zip(lowest, highest, strict=True)]
     return codes, tuple(low if low == high else f"{low} to {high}" for low, high in ends)
 
 
-_SCALES = ((1e9, 1e9, "B"), (1e6, 1e6, "M"), (1e4, 1e3, "K"))
-"""From which number on, by what it is divided, and the letter for it; years stay as they are."""
+def _shown(number: float) -> str:
+    """A number for people: millions with four digits, other whole ones with all, since years and counts differ in the
+    last; others with three.
 
-
-def _format_end(value: float) -> str:
-    """An end of a band for people: ``0.5``, ``12.3``, ``2015``, ``530K``, ``2.16M``, ``14.55B``."""
-    rounded = float(f"{value:.4g}")
-    for least, scale, letter in _SCALES:
-        if abs(rounded) >= least:
+    >>> _shown(2019.0), _shown(12.963), _shown(199.84), _shown(45231.7), _shown(2.16e6), _shown(1.455e10)
+    ('2019', '13', '200', '45,232', '2.16M', '14.55B')
+    """
+    rounded = float(f"{number:.4g}")
+    for scale, letter in ((1e9, "B"), (1e6, "M")):
+        if abs(rounded) >= scale:
             return f"{rounded / scale:.4g}{letter}"
-    return f"{value:.0f}" if value.is_integer() or abs(value) >= 1000 else f"{value:.3g}"
+    if abs(number) >= 9_999.5:
+        return f"{number:,.0f}"
+    return f"{number:.0f}" if number.is_integer() or abs(number) >= 1000 else f"{number:.3g}"
 
 
 def find_levels(attribute: Attribute) -> Iterator[tuple[str, bool, Mask]]:

@@ -429,8 +429,8 @@ def test_an_attribute_that_nearly_all_share_is_left_out(others: int, kept: bool)
             [2015, 2016, 2017, 2018, 2019, 2020, 2021],
             ("2015 to 2016", "2017", "2018 to 2019", "2020", "2021"),
         ),
-        ([30_000, 520_000, 2.16e6, 4.556e7, 1.455e10], ("30K", "520K", "2.16M", "45.56M", "14.55B")),
-        ([-12_000, 0.5, 9_999, 9_999.9, 999_990], ("-12K", "0.5", "9999", "10K", "1M")),
+        ([30_000, 520_000, 2.16e6, 4.556e7, 1.455e10], ("30,000", "520,000", "2.16M", "45.56M", "14.55B")),
+        ([-12_000, 0.5, 9_999, 9_999.9, 999_990], ("-12,000", "0.5", "9999", "10,000", "1M")),
     ],
 )
 def test_bands_are_written_for_people(values: list[float], levels: tuple[str, ...]) -> None:
@@ -453,7 +453,7 @@ def test_rare_levels_are_pooled_numbers_are_banded_and_rare_events_left_out() ->
                 "visits": visits,
                 "pages": pages,
                 "few": np.tile([0.0, 1.0, 2.0], 200),
-                "near": np.tile([530001.0, 530002.0], 300),
+                "near": np.tile([2160001.0, 2160002.0], 300),
             },
             events={"rare": np.arange(n) < 49, "enough": np.arange(n) < 50, "everyone": everyone},
             age=np.arange(n) % 2,
@@ -473,7 +473,7 @@ def test_rare_levels_are_pooled_numbers_are_banded_and_rare_events_left_out() ->
         ("492 to 599", False, 108),
         ("missing", False, 60),
     ]
-    assert [level for level, *_ in levels["near"]] == ["530001", "530002"], "rounded, they would be one"
+    assert [level for level, *_ in levels["near"]] == ["2160001", "2160002"], "rounded, they would be one"
     assert levels["pages"][0] == ("13 to 132", False, 120), "three digits where a number has a fraction"
     assert levels["few"] == [("0", False, 200), ("1", False, 200), ("2", False, 200)]
     assert levels["enough"] == [(None, False, 50)]

@@ -195,14 +195,16 @@ def _points(difference: SignalEstimate) -> Markup:
     """``+4.2 points (2.5 to 6.4)``."""
     if not is_known(difference.value):
         return Markup("could not be compared")
-    sign, shown = "+" if difference.value > 0 else "", format_number(100 * difference.value, 1)
+    shown, low, high = (
+        format_number(100 * end, 1) for end in (difference.value, difference.low, difference.high)
+    )
     if abs(difference.value) < _NOTHING and difference.direction == "no_clear_difference":
-        sign, shown = "", "about 0"
-    if not shown[0].isdigit():
-        sign = ""  # not before "under 0.1"
-    ends = [mark(end, format_number(100 * end, 1)) for end in (difference.low, difference.high)]
+        shown = "about 0"
     return Markup('{}{} points <span class="range">({} to {})</span>').format(
-        sign, mark(difference.value, shown), *ends
+        "+" if shown[0].isdigit() and difference.value > 0 else "",  # not before "under 0.1"
+        mark(difference.value, shown),
+        mark(difference.low, low),
+        mark(difference.high, high),
     )
 
 
