@@ -85,9 +85,9 @@ def _band(numbers: Floats) -> tuple[Rows, tuple[str, ...]]:
     if len(different) <= _FEW_VALUES:
         codes[known] = np.searchsorted(different, numbers[known])
         names = tuple(_shown(value) for value in different)
-        return codes, names if len(set(names)) == len(names) else tuple(
-            f"{value:.17g}" for value in different
-        )
+        if len(set(names)) < len(names):
+            names = tuple(f"{value:.17g}" for value in different)
+        return codes, names
     edges = np.unique(
         np.quantile(numbers[known], np.arange(1, _BANDS) / _BANDS, method="inverted_cdf")
     )  # the upper end of each band but the last
