@@ -30,7 +30,7 @@ RUN = """
 import contextlib, datetime as dt, json, resource, sys, time
 import psutil
 import mqlml.commands.table
-from mqlml.commands import write_training_table
+from mqlml.commands.table import write_training_table
 from mqlml.progress import Silent
 from mqlml.results import to_json_safe
 steps = {}

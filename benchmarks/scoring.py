@@ -60,7 +60,7 @@ JOB = (
     + """
 import contextlib, datetime as dt, json, time
 try:
-    from mqlml.commands import score_leads
+    from mqlml.commands.score import score_leads
     from mqlml.progress import Silent
 except ModuleNotFoundError:  # a checkout of before these modules
     from mqlml.pipeline import Silent, score_leads
@@ -74,7 +74,7 @@ class Steps(Silent):
 config, as_of, out = sys.argv[1:4]
 more = json.loads(sys.argv[4])
 if more:
-    from mqlml.commands import ScoreOptions
+    from mqlml.commands.score import ScoreOptions
     more = {"options": ScoreOptions(**more)}
 now = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 result = score_leads(config, as_of=as_of, out=out, now=now, progress=Steps(), **more)

@@ -439,7 +439,7 @@ def test_a_fault_of_ours_is_one_json_object_too(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("something else")
 
-    monkeypatch.setattr("mqlml.commands.check_data", fail)
+    monkeypatch.setattr("mqlml.commands.check.check_data", fail)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ZeroDivisionError):
         main(["check", "--json"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mqlml.cli import app
-from mqlml.render import BacktestResult, CheckResult
+from mqlml.render.results import BacktestResult, CheckResult
 from mqlml.results import json_schema
 from tests.conftest import ROOT
 

@@ -260,6 +260,16 @@ def test_importing_the_package_is_light() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_the_nightly_job_does_not_wait_for_the_report() -> None:
+    code = (
+        "import sys, mqlml.commands.score\n"
+        "heavy = {'mlflow', 'jinja2', 'mqlml.render.report', 'mqlml.commands.train'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_public_names_can_be_had() -> None:
     import mqlml
 

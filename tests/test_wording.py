@@ -18,7 +18,7 @@ import yaml
 from mqlml.cli import app, main
 from mqlml.commands.inputs import load_model
 from mqlml.config import read_config
-from mqlml.render import format_train
+from mqlml.render.console.train import format_train
 from mqlml.render.results import TrainedVersion
 from mqlml.results import describe_fields, to_json_safe
 from tests.conftest import ROOT

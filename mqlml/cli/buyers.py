@@ -21,8 +21,8 @@ def personas(
 
     Segments are printed only if they are stable and more than chance; else it says so.
     """
-    from mqlml.commands import describe_buyers
-    from mqlml.render import format_persona_yaml, format_personas
+    from mqlml.commands.personas import describe_buyers
+    from mqlml.render.console.personas import format_persona_yaml, format_personas
 
     result = describe_buyers(config, now=now(), progress=Terminal())
     show(result, format_persona_yaml(result) if as_yaml else format_personas(result), as_json)

@@ -19,8 +19,8 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Simulate a company's leads and run every step: check, train, score, report."""
-    from mqlml.commands import make_demo
-    from mqlml.render import format_demo
+    from mqlml.commands.demo import make_demo
+    from mqlml.render.console.common import format_demo
 
     result = make_demo(folder, n_leads=leads, now=now(), progress=Terminal())
     show(result, format_demo(result), as_json)
@@ -29,8 +29,8 @@ def demo(
 @app.command(short_help="Check the data before training.", epilog="Example: mqlml check --config mqlml.yml")
 def check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
     """Read everything and show what is usable, what was set aside, what may leak, and whether it is enough."""
-    from mqlml.commands import check_data
-    from mqlml.render import format_check
+    from mqlml.commands.check import check_data
+    from mqlml.render.console.common import format_check
 
     result = check_data(config, now=now(), progress=Terminal())
     show(result, format_check(result), as_json)
@@ -45,7 +45,7 @@ def features(config: ConfigPath = DEFAULT, model: Model = None, as_json: Json = 
 
     What became no feature is listed with the reason. Features of your own are checked.
     """
-    from mqlml.commands import format_features, list_features, list_version_features
+    from mqlml.commands.features import format_features, list_features, list_version_features
 
     if model is None:
         result = list_features(config, now=now(), progress=Terminal())
@@ -77,8 +77,8 @@ def table(
 
     A table larger than the memory limit is built in parts; after a stop, the next run continues.
     """
-    from mqlml.commands import write_training_table
-    from mqlml.render import format_table
+    from mqlml.commands.table import write_training_table
+    from mqlml.render.console.common import format_table
 
     result = write_training_table(config, out, memory_limit=memory_limit, now=now(), progress=Terminal())
     show(result, format_table(result), as_json)

@@ -19,8 +19,8 @@ def funnel(
 
     What young leads have still to come is estimated from older ones, so that the last periods do not look worse.
     """
-    from mqlml.commands import show_funnel
-    from mqlml.render import format_funnel
+    from mqlml.commands.funnel import show_funnel
+    from mqlml.render.console.funnel import format_funnel
 
     result = show_funnel(config, by=by, now=now(), progress=Terminal())
     show(result, format_funnel(result), as_json)
@@ -42,8 +42,8 @@ def plan(
 
     Customers count from the end of the data on. Leads that come in late have little time to become one.
     """
-    from mqlml.commands import plan_customers
-    from mqlml.render import format_plan
+    from mqlml.commands.plan import plan_customers
+    from mqlml.render.console.funnel import format_plan
 
     result = plan_customers(config, customers=customers, by=by, now=now(), progress=Terminal())
     show(result, format_plan(result), as_json)

@@ -21,8 +21,8 @@ def backtest(
 
     The held-out period is not used.
     """
-    from mqlml.commands import backtest
-    from mqlml.render import format_backtest
+    from mqlml.commands.backtest import backtest
+    from mqlml.render.console.explain import format_backtest
 
     result = backtest(config, periods=periods, now=now(), progress=Terminal())
     show(result, format_backtest(result), as_json)
@@ -35,8 +35,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train, calibrate, choose thresholds, evaluate on the held-out last period, and register a version."""
-    from mqlml.commands import train_version
-    from mqlml.render import format_train
+    from mqlml.commands.train import train_version
+    from mqlml.render.console.train import format_train
 
     progress = Terminal()
     trained = train_version(config, register_it=not dry_run, now=now(), progress=progress)

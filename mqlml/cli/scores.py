@@ -104,8 +104,8 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Label every lead that is open on the prediction date."""
-    from mqlml.commands import ScoreOptions, check_score, score_leads
-    from mqlml.render import format_score, format_score_check
+    from mqlml.commands.score import ScoreOptions, check_score, score_leads
+    from mqlml.render.console.common import format_score, format_score_check
     from mqlml.results import to_json_safe
 
     session: Session = context.obj
@@ -169,8 +169,8 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Explain the score of one open lead: its events, the reasons for and against, and what has changed."""
-    from mqlml.commands import Earlier, explain_one_lead, write_lead_page
-    from mqlml.render import format_explain
+    from mqlml.commands.explain import Earlier, explain_one_lead, write_lead_page
+    from mqlml.render.console.explain import format_explain
 
     result = explain_one_lead(
         config,
@@ -217,8 +217,8 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write one self-contained HTML page about a version: what matters, and whether it can be trusted."""
-    from mqlml.commands import ReportOptions, write_report
-    from mqlml.render import format_report
+    from mqlml.commands.report import ReportOptions, write_report
+    from mqlml.render.console.common import format_report
 
     options = ReportOptions(form, scores, tables, monitoring, insight)
     result = write_report(config, out, model=model, options=options, now=now(), progress=Terminal())

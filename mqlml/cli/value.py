@@ -27,8 +27,8 @@ def attribute(
 
     It shows how often channels go with sales. It does not show that they cause them.
     """
-    from mqlml.commands import attribute_channels
-    from mqlml.render import format_attribution
+    from mqlml.commands.attribute import attribute_channels
+    from mqlml.render.console.value import format_attribution
 
     result = attribute_channels(config, half_life=half_life, now=now(), progress=Terminal())
     show(result, format_attribution(result), as_json)
@@ -58,8 +58,8 @@ def sources(
 
     Small sources are drawn towards the others, so that none wins by luck.
     """
-    from mqlml.commands import value_lead_sources
-    from mqlml.render import format_sources
+    from mqlml.commands.sources import value_lead_sources
+    from mqlml.render.console.sources import format_sources
 
     result = value_lead_sources(config, by=by, scores=scores, now=now(), progress=Terminal())
     show(result, format_sources(result), as_json)
@@ -89,8 +89,8 @@ def paths(
 
     It shows which paths go with sales. It does not show that they cause them.
     """
-    from mqlml.commands import find_journey_paths
-    from mqlml.render import format_paths
+    from mqlml.commands.paths import find_journey_paths
+    from mqlml.render.console.paths import format_paths
 
     result = find_journey_paths(config, within=within, step=step, now=now(), progress=Terminal())
     show(result, format_paths(result), as_json)
@@ -113,8 +113,8 @@ def points(
     With too few conversions for a model, points come from your own conversion rates, and it says when there will be
     enough.
     """
-    from mqlml.commands import make_points
-    from mqlml.render import format_points
+    from mqlml.commands.points import make_points
+    from mqlml.render.console.value import format_points
 
     result = make_points(config, model=model, out=out, now=now(), progress=Terminal())
     show(result, format_points(result), as_json)

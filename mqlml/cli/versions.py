@@ -29,8 +29,9 @@ def compare(
 
     Of two models that predict different outcomes, as NAME@champion OTHER@champion, it shows whom each would call.
     """
-    from mqlml.commands import compare_versions
-    from mqlml.render import format_compare, format_outcomes
+    from mqlml.commands.compare import compare_versions
+    from mqlml.render.console.outcomes import format_outcomes
+    from mqlml.render.console.versions import format_compare
     from mqlml.render.version_results import CompareResult
 
     result = compare_versions(config, first, second, now=now(), progress=Terminal())
@@ -51,8 +52,8 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Make a version the champion, which scores, if it is shown to predict later leads better (see promotion)."""
-    from mqlml.commands import promote_version
-    from mqlml.render import format_champion
+    from mqlml.commands.promote import promote_version
+    from mqlml.render.console.versions import format_champion
 
     progress = Terminal()
     result = promote_version(config, version, force=force, reason=reason, now=now(), progress=progress)
@@ -70,8 +71,8 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Make the version that was the champion before the present one the champion again."""
-    from mqlml.commands import roll_back
-    from mqlml.render import format_champion
+    from mqlml.commands.promote import roll_back
+    from mqlml.render.console.versions import format_champion
 
     result = roll_back(config, reason=reason, now=now(), progress=Terminal())
     show(result, format_champion(result), as_json)
@@ -87,8 +88,8 @@ def history(
     as_json: Json = False,
 ) -> None:
     """Show every change of the champion: who, when, why and on what evidence."""
-    from mqlml.commands import show_history
-    from mqlml.render import format_history
+    from mqlml.commands.promote import show_history
+    from mqlml.render.console.versions import format_history
 
     result = show_history(config, at=at)
     show(result, format_history(result), as_json)
@@ -109,8 +110,8 @@ def retrain(
 
     For a job that nobody watches: one line says what happened. Exit code 3 if the new model was refused.
     """
-    from mqlml.commands import retrain
-    from mqlml.render import format_retrain
+    from mqlml.commands.retrain import retrain
+    from mqlml.render.console.versions import format_retrain
 
     result = retrain(config, out, now=now(), progress=Terminal())
     show(result, format_retrain(result), as_json)
@@ -128,8 +129,8 @@ def reproduce(
 
     Exit code 3 if they are not.
     """
-    from mqlml.commands import reproduce
-    from mqlml.render import format_reproduce
+    from mqlml.commands.reproduce import reproduce
+    from mqlml.render.console.versions import format_reproduce
 
     result = reproduce(config, version, now=now(), progress=Terminal())
     show(result, format_reproduce(result), as_json)

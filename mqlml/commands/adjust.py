@@ -11,7 +11,8 @@ from mqlml.config import Config
 from mqlml.policy import LabelPolicy
 from mqlml.progress import Progress
 from mqlml.registry import Bundle, Registration, Version, register_bundle
-from mqlml.render import describe_model, describe_version, render_figures, render_report
+from mqlml.render.report.page import render_report
+from mqlml.render.tracked import describe_model, describe_version, render_figures
 from mqlml.scoring import SERVED_MODEL
 
 __all__ = ["Adjustment", "adjust_labels", "register_adjusted"]

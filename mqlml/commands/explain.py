@@ -11,7 +11,7 @@ from mqlml.config import read_config
 from mqlml.errors import UsageError
 from mqlml.insight import explain_flat_lead, explain_lead
 from mqlml.progress import Progress
-from mqlml.render import render_lead
+from mqlml.render.report.page import render_lead
 from mqlml.render.results import ExplainResult
 from mqlml.scoring import check_target, read_scores, write_text
 

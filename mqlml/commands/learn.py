@@ -78,7 +78,7 @@ from mqlml.policy import LabelPolicy
 from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle, find_git_commit, fingerprint_tables, make_reference
 from mqlml.registry.holdout_log import warn_of_holdout_access
-from mqlml.render import describe_policy, describe_question
+from mqlml.render.report.text import describe_policy, describe_question
 from mqlml.render.report.value.points import describe_wait
 from mqlml.times import to_microseconds
 from mqlml.training import (

@@ -32,7 +32,7 @@ from mqlml.journeys import FlatTable, Journeys
 from mqlml.model.signals import report_signals
 from mqlml.progress import Progress
 from mqlml.registry import Bundle
-from mqlml.render import write_points
+from mqlml.render.report.value.points import write_points
 from mqlml.render.results import PointsResult
 from mqlml.scoring import check_target, write_table, write_text
 from mqlml.training import TrainingTable, describe_holdout, require_leak_test

@@ -23,7 +23,8 @@ from mqlml.journeys import read_flat
 from mqlml.monitoring import MonitorResult
 from mqlml.progress import Progress
 from mqlml.registry import Version
-from mqlml.render import list_tables, render_markdown, render_report
+from mqlml.render.report.page import render_report
+from mqlml.render.report.tables import list_tables, render_markdown
 from mqlml.render.results import ReportResult
 from mqlml.results import from_json_safe
 from mqlml.scoring import check_target, make_folder, read_open_leads, write_table, write_text

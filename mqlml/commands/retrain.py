@@ -17,7 +17,7 @@ from mqlml.errors import VersionError
 from mqlml.progress import Progress
 from mqlml.registry import CHAMPION, History, Version, check_store, load_version, read_history
 from mqlml.registry.holdout_log import Logbook
-from mqlml.render import render_report
+from mqlml.render.report.page import render_report
 from mqlml.render.version_results import CompareResult, RetrainResult
 from mqlml.scoring import check_target, write_text
 

@@ -161,9 +161,9 @@ def warn_of_drift(drift: Drift, calibrator: SigmoidCalibrator) -> str | None:
     )
     return (
         "We cannot say that the percentages will stay accurate: from period to period the share of leads that "
-        f"converts changes more than chance explains (p = {drift.p_value:.2g}). {first.predicted:.0f} conversions "
-        f"were predicted in the first period and {first.observed} happened; in the last, {last.predicted:.0f} and "
-        f"{last.observed}; {follows}. Retrain often, and compare with actual results."
+        f"converts changes more than chance explains (p = {drift.p_value:.2g}). {first.predicted:,.0f} conversions "
+        f"were predicted in the first period and {first.observed:,} happened; in the last, {last.predicted:,.0f} and "
+        f"{last.observed:,}; {follows}. Retrain often, and compare with actual results."
     )
 
 

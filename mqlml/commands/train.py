@@ -12,8 +12,9 @@ from mqlml.config import Config, describe_config, read_config
 from mqlml.progress import Progress, Silent
 from mqlml.registry import Bundle, Registration, Version, check_store, register_bundle
 from mqlml.registry.holdout_log import Logbook, find_user
-from mqlml.render import describe_model, describe_version, render_figures, render_report
+from mqlml.render.report.page import render_report
 from mqlml.render.results import TrainedVersion
+from mqlml.render.tracked import describe_model, describe_version, render_figures
 from mqlml.render.version_results import CompareResult
 from mqlml.results import to_json_safe
 from mqlml.scoring import SERVED_MODEL

@@ -290,8 +290,11 @@ def plain_text(column: Any, form: Form | None = None, missing: Collection[str] =
     text = _trimmed(column, missing)
     if text.null_count == len(text):
         return text
-    if _any(pc.match_substring(text, ".0")) and (
-        _all(pc.match_substring_regex(text, _WHOLE)) if form is None else form.whole
+    whole = form is None or form.whole  # spares nearly every batch the search
+    if (
+        whole
+        and _any(pc.match_substring(text, ".0"))
+        and (form is not None or _all(pc.match_substring_regex(text, _WHOLE)))
     ):
         return pc.replace_substring_regex(text, r"\.0+$", "")
     if form is not None:

@@ -94,7 +94,16 @@ def _band(numbers: Floats) -> tuple[Rows, tuple[str, ...]]:
         *(float(different[np.searchsorted(different, e, "right")]) for e in edges if e < different[-1]),
     ]
     highest = [*(float(edge) for edge in edges[: len(lowest) - 1]), float(different[-1])]
-    return codes, tuple(f"{low:.4g} to {high:.4g}" for low, high in zip(lowest, highest, strict=True))
+    return codes, tuple(f"{_shown(low)} to {_shown(high)}" for low, high in zip(lowest, highest, strict=True))
+
+
+def _shown(number: float) -> str:
+    """A number for people: a whole one with all digits, since years and counts differ in the last; others with three.
+
+    >>> _shown(2019.0), _shown(12.963), _shown(199.84), _shown(45231.7)
+    ('2019', '13', '200', '45232')
+    """
+    return f"{number:.0f}" if number.is_integer() or abs(number) >= 1000 else f"{number:.3g}"
 
 
 def find_levels(attribute: Attribute) -> Iterator[tuple[str, bool, Mask]]:

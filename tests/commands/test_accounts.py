@@ -15,9 +15,8 @@ import yaml
 from pandas.testing import assert_frame_equal
 
 from mqlml.cli import main
-from mqlml.commands import check_score
 from mqlml.commands.inputs import find_store
-from mqlml.commands.score import ScoreOptions
+from mqlml.commands.score import ScoreOptions, check_score
 from mqlml.commands.train import train_version
 from mqlml.config import read_config
 from mqlml.errors import LabelChangeRefused, OutputError, UsageError
@@ -26,7 +25,8 @@ from mqlml.evaluation.accounts import AccountCalibration, AccountFigures
 from mqlml.features import build_features, match_personas
 from mqlml.progress import Silent
 from mqlml.registry import Registration, register_bundle
-from mqlml.render import ScoreResult, format_score
+from mqlml.render.console.common import format_score
+from mqlml.render.results import ScoreResult
 from mqlml.results import from_json_safe, to_json_safe
 from mqlml.scoring import SERVED_MODEL
 from mqlml.scoring.accounts import ACCOUNT_COLUMNS, summarize_accounts

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from mqlml.cli import main
-from mqlml.commands import compare_versions
+from mqlml.commands.compare import compare_versions
 from mqlml.commands.train import train_version
 from mqlml.errors import UsageError
 from mqlml.evaluation.two_outcomes import TwoOutcomesRows, compare_outcomes
 from mqlml.progress import Silent
-from mqlml.render import format_outcomes
+from mqlml.render.console.outcomes import format_outcomes
 from mqlml.render.version_results import OutcomesCompareResult
 from tests.bad_input.front_door import Desk
 from tests.bad_input.worlds import journeys_company

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mqlml.commands import Trained
-from mqlml.commands.learn import train
+from mqlml.commands.learn import Trained, train
 from mqlml.config import Config, make_config
 from mqlml.errors import GateRefused
 from mqlml.journeys import Journeys

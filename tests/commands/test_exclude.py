@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mqlml.commands import Trained
-from mqlml.commands.learn import train
+from mqlml.commands.learn import Trained, train
 from mqlml.config import Config, Rules
 from mqlml.journeys import FlatTable, Journeys, empty_quarantine
 from mqlml.scoring import score, score_flat

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mqlml.cli import main
-from mqlml.commands import format_features, list_features
+from mqlml.commands.features import format_features, list_features
 from mqlml.progress import Silent
 from tests.bad_input.front_door import Desk
 from tests.bad_input.worlds import journeys_company

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import mqlml.features.plan
-from mqlml.commands import check_data, write_training_table
+from mqlml.commands.check import check_data
 from mqlml.commands.learn import train
+from mqlml.commands.table import write_training_table
 from mqlml.config import read_config
 from mqlml.errors import LeakageError
 from mqlml.features.families import profile

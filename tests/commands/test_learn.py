@@ -15,14 +15,13 @@ import pytest
 from markupsafe import escape
 from sklearn.metrics import log_loss, roc_auc_score
 
-from mqlml.commands import Trained
-from mqlml.commands.learn import train
+from mqlml.commands.learn import Trained, train
 from mqlml.config import Config, make_config
 from mqlml.errors import GateRefused
 from mqlml.evaluation import Disqualification, Estimate, TrainingResult
 from mqlml.features import build_features
 from mqlml.journeys import Journeys
-from mqlml.render import render_report
+from mqlml.render.report.page import render_report
 from mqlml.results import from_json_safe, to_json_safe
 from mqlml.scoring import score
 from mqlml.simulate import Simulation, simulate

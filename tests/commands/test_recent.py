@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from markupsafe import escape
 
-from mqlml.commands import Trained
 from mqlml.commands.count_nights import find_window, learn_from_others, score_nights
-from mqlml.commands.learn import train
+from mqlml.commands.learn import Trained, train
 from mqlml.config import Config, LabelRule
 from mqlml.evaluation.holdout import HeldOut, fit_past
 from mqlml.model import LeadScorer, SigmoidCalibrator
 from mqlml.policy import choose_policy, make_threshold_data
-from mqlml.render import render_report
+from mqlml.render.report.page import render_report
 from mqlml.simulate import Simulation, simulate
 from mqlml.times import DAY
 from mqlml.training import Nights, TrainingTable, build_nights, build_table

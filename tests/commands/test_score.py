@@ -17,10 +17,10 @@ import yaml
 from pandas.testing import assert_frame_equal
 
 from mqlml.cli import main
-from mqlml.commands import check_score
+from mqlml.commands.score import check_score
 from mqlml.errors import LabelChangeRefused, OutputError, StoppedError, UsageError
 from mqlml.progress import Silent
-from mqlml.render import format_score_check
+from mqlml.render.console.common import format_score_check
 from mqlml.scoring import job, read_scores
 from tests.scoring.company import AS_OF, NOW, SMALL, make_company, run
 

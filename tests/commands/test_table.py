@@ -19,15 +19,16 @@ import pytest
 import yaml
 from pandas.testing import assert_frame_equal
 
-from mqlml.commands import check, table, write_training_table
+from mqlml.commands import check, table
 from mqlml.commands import partitioned_table as parted
 from mqlml.commands.partitioned_table import identify, working_in
+from mqlml.commands.table import write_training_table
 from mqlml.config import Table, read_config
 from mqlml.errors import ConfigError, OutputError, UsageError
 from mqlml.journeys.read import read_around_events
 from mqlml.journeys.stream import fingerprint_query
 from mqlml.progress import Silent
-from mqlml.render import TableResult
+from mqlml.render.results import TableResult
 from mqlml.simulate import simulate
 from mqlml.training import table as training_table
 
@@ -118,7 +119,7 @@ def test_a_folder_holds_the_rows_by_part_and_time(company: Path, whole: pd.DataF
 
 RUN = """
 import datetime as dt, sys
-from mqlml.commands import write_training_table\nfrom mqlml.progress import Silent
+from mqlml.commands.table import write_training_table\nfrom mqlml.progress import Silent
 write_training_table(sys.argv[1], sys.argv[2], memory_limit=sys.argv[3],
                      now=dt.datetime(2026, 1, 1, tzinfo=dt.UTC), progress=Silent())
 """

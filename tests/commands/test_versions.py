@@ -13,12 +13,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mqlml.commands import compare_versions, promote_version, reproduce, retrain, roll_back, show_history
+from mqlml.commands.compare import compare_versions
+from mqlml.commands.promote import promote_version, roll_back, show_history
+from mqlml.commands.reproduce import reproduce
+from mqlml.commands.retrain import retrain
 from mqlml.commands.train import train_version
 from mqlml.errors import PromotionConflict, UsageError
 from mqlml.progress import Silent
 from mqlml.registry import find_version, make_store
-from mqlml.render import format_champion, format_compare, format_history, format_reproduce, format_retrain
+from mqlml.render.console.versions import (
+    format_champion,
+    format_compare,
+    format_history,
+    format_reproduce,
+    format_retrain,
+)
 from mqlml.render.report.against import SAME_PROBABILITY
 from mqlml.results import to_json_safe
 from tests.bad_input.front_door import Desk

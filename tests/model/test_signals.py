@@ -391,11 +391,12 @@ def test_rare_levels_are_pooled_numbers_are_banded_and_rare_events_left_out() ->
     land = rng.permutation(np.repeat(["DE", "US", "FR", "IT"], [300, 230, 49, 21]))
     visits = np.arange(n, dtype=float)
     visits[:60] = np.nan
+    pages = rng.permutation(n) + 12.9634
     everyone = np.arange(n) % 2 == 0  # all of age 0 and nobody of age 1
     report = find_signals(
         table_of(
             rng.random(n) < 0.2,
-            attributes={"land": land, "visits": visits, "few": np.tile([0.0, 1.0, 2.0], 200)},
+            attributes={"land": land, "visits": visits, "pages": pages, "few": np.tile([0.0, 1.0, 2.0], 200)},
             events={"rare": np.arange(n) < 49, "enough": np.arange(n) < 50, "everyone": everyone},
             age=np.arange(n) % 2,
         ),
@@ -414,6 +415,7 @@ def test_rare_levels_are_pooled_numbers_are_banded_and_rare_events_left_out() ->
         ("492 to 599", False, 108),
         ("missing", False, 60),
     ]
+    assert levels["pages"][0] == ("13 to 132", False, 120), "three digits where a number has a fraction"
     assert levels["few"] == [("0", False, 200), ("1", False, 200), ("2", False, 200)]
     assert levels["enough"] == [(None, False, 50)]
     assert {one.name: one.reason for one in report.left_out} == {

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from mqlml.cli import main
-from mqlml.commands import score_leads
 from mqlml.commands.inputs import find_store
 from mqlml.commands.recalibrate import recalibrate_version
+from mqlml.commands.score import score_leads
 from mqlml.commands.thresholds import show_thresholds
 from mqlml.config import read_config
 from mqlml.errors import GateRefused, LabelPolicyError, UsageError

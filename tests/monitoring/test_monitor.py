@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from mqlml.cli import main
-from mqlml.commands import ScoreOptions, score_leads
 from mqlml.commands.inputs import find_store
 from mqlml.commands.monitor import MonitorOptions, monitor_version
+from mqlml.commands.score import ScoreOptions, score_leads
 from mqlml.config import read_config
 from mqlml.errors import SourceError, UsageError
 from mqlml.monitoring import MonitorResult

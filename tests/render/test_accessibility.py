@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mqlml.render import render_lead, render_report
+from mqlml.render.report.page import render_lead, render_report
 from tests.insight.test_open_leads import scores, sources, summarize_open_leads
 from tests.render.report_samples import normal, refused
 from tests.render.test_browser import CHROMIUM, OPEN_ALL, PATIENCE, sync_api

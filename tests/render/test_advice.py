@@ -13,8 +13,9 @@ from mqlml.evaluation.by_lead import Asked
 from mqlml.insight import InsightResults
 from mqlml.model.signals import SignalEstimate
 from mqlml.monitoring import Handover
-from mqlml.render import render_markdown, render_report
 from mqlml.render.report.advice import list_advice
+from mqlml.render.report.page import render_report
+from mqlml.render.report.tables import render_markdown
 from mqlml.render.report.trust import verdict
 from mqlml.render.report.value.sources import name_source
 from tests.render import test_funnel_section, test_plan_section, test_sources_section

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mqlml.render import render_report
+from mqlml.render.report.page import render_report
 from tests.render.report_samples import BY_LEAD, normal
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")

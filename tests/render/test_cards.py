@@ -22,7 +22,8 @@ from mqlml.evaluation import (
     TrainingResult,
     WithinRange,
 )
-from mqlml.render import describe_policy, render_report
+from mqlml.render.report.page import render_report
+from mqlml.render.report.text import describe_policy
 from mqlml.render.report.thresholds import (
     compare_with_company,
     compare_with_points,

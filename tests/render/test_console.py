@@ -8,9 +8,9 @@ import pytest
 
 from mqlml.insight import Change, EarlierMoment, LogOdds, PointsPercentile
 from mqlml.journeys.quarantine import QuarantineGroup, TableCount
-from mqlml.render import CheckResult, ExplainResult, ScoreResult, format_check, format_score
+from mqlml.render.console.common import format_check, format_score
 from mqlml.render.console.explain import format_explain
-from mqlml.render.results import BaseRatePeriod, DataNeed
+from mqlml.render.results import BaseRatePeriod, CheckResult, DataNeed, ExplainResult, ScoreResult
 from mqlml.training import Finding, HoldoutPeriod, PerturbationTest, Population, Step
 from mqlml.training.leakage.perturbation import Moved
 

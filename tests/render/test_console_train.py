@@ -10,7 +10,9 @@ from markupsafe import escape
 
 from mqlml.evaluation import Estimate, LabelPrediction, Promotion, TrainingResult, WithinRange
 from mqlml.journeys.quarantine import Notice, NoticeKind
-from mqlml.render import format_train, list_tables, render_markdown, render_report
+from mqlml.render.console.train import format_train
+from mqlml.render.report.page import render_report
+from mqlml.render.report.tables import list_tables, render_markdown
 from mqlml.render.report.text import format_notice
 from mqlml.render.results import TrainedVersion
 from mqlml.results import to_json_safe

@@ -11,7 +11,8 @@ from mqlml.evaluation import Estimate
 from mqlml.insight import InsightResults
 from mqlml.insight.funnel.cohorts import Cohort, CohortStage, Funnel, FunnelStage, Step, StepPeriod
 from mqlml.monitoring import Handover
-from mqlml.render import list_tables, render_markdown, render_report
+from mqlml.render.report.page import render_report
+from mqlml.render.report.tables import list_tables, render_markdown
 from mqlml.render.report.value.funnel import describe_reach
 from tests.render.report_samples import normal
 from tests.render.test_page import Page

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from mqlml.evaluation import Estimate, LearningPoint, TrainingResult
-from mqlml.render import render_report
+from mqlml.render.report.page import render_report
 from mqlml.render.report.periods import doublings, more_history
 from mqlml.results import from_json_safe, to_json_safe
 from tests.render.report_samples import CURVE, about, normal

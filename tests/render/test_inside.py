@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from mqlml.evaluation import Direction, Estimate, ImportanceGroup, ImportanceRow, ShapePoint, Slice
-from mqlml.render import render_report
 from mqlml.render.report.groups import shape_of, slice_groups
+from mqlml.render.report.page import render_report
 from tests.render.report_samples import about, normal
 
 NOTHING = about(math.nan)

@@ -8,7 +8,8 @@ import pytest
 
 from mqlml.insight import InsightResults
 from mqlml.insight.channels.attribution import attribute_sales, touches_from_paths
-from mqlml.render import list_tables, render_markdown, render_report
+from mqlml.render.report.page import render_report
+from mqlml.render.report.tables import list_tables, render_markdown
 from tests.render.report_samples import normal
 from tests.render.test_page import Page
 

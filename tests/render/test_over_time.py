@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from mqlml.evaluation import Estimate, FitEngagementCell, OverTimePeriod
-from mqlml.render import render_report
 from mqlml.render.report.groups import fit_engagement_grid
+from mqlml.render.report.page import render_report
 from mqlml.render.report.periods import over_time
 from tests.render.report_samples import CELLS, PERIODS, normal
 

@@ -47,7 +47,8 @@ from mqlml.evaluation import (
     SetAside,
     TrainingResult,
 )
-from mqlml.render import format_leak_test, render_report
+from mqlml.render.report.page import render_report
+from mqlml.render.report.text import format_leak_test
 from mqlml.results import from_json_safe, to_json_safe
 from mqlml.texts import format_percent
 from mqlml.training import LeftOut, Step

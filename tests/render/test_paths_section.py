@@ -12,7 +12,8 @@ from mqlml.insight import InsightResults
 from mqlml.insight.paths.flows import Flow, StepFlows, StepNode
 from mqlml.insight.paths.stage_times import Quartiles, StageTime
 from mqlml.insight.paths.steps import JourneyPaths, Path
-from mqlml.render import list_tables, render_markdown, render_report
+from mqlml.render.report.page import render_report
+from mqlml.render.report.tables import list_tables, render_markdown
 from mqlml.render.report.value.sankey import Link, Node, draw_sankey
 from tests.render.report_samples import normal
 from tests.render.test_page import Page

@@ -11,8 +11,9 @@ from mqlml.evaluation import Estimate
 from mqlml.insight import InsightResults, Persona, Personas
 from mqlml.insight.personas.buyers import PersonaChannel
 from mqlml.insight.personas.rules import PersonaCondition, PersonaTrait
-from mqlml.render import list_tables, render_markdown, render_report
 from mqlml.render.console.personas import format_persona_yaml
+from mqlml.render.report.page import render_report
+from mqlml.render.report.tables import list_tables, render_markdown
 from tests.render.report_samples import normal
 from tests.render.test_page import HOSTILE, Page
 

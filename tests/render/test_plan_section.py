@@ -12,7 +12,9 @@ from mqlml.evaluation import Estimate
 from mqlml.insight import InsightResults
 from mqlml.insight.plan.forecast import Need, Outlook, PastForecast
 from mqlml.insight.plan.targets import Targets, TargetsBy
-from mqlml.render import list_tables, render_markdown, render_report
+from mqlml.render.report.page import render_report
+from mqlml.render.report.tables import list_tables, render_markdown
+from mqlml.render.report.value.plan import describe_more
 from tests.render.report_samples import normal
 from tests.render.test_page import Page
 
@@ -58,6 +60,16 @@ def test_the_first_number_above_todays_pace_is_said_in_a_sentence() -> None:
     assert "24 more leads a month than now" in text
     assert "At today's pace you will have 13 new customers (8 to 19) by 30 June 2026" in text
     assert "the range held the number of customers in 1 of 2" in text
+
+
+def test_what_more_customers_take_is_said_for_numbers_that_the_table_lacks() -> None:
+    """From 240 leads for 13 customers to 310 for 20: ten leads a customer, over 92 days."""
+    said = "For every 10 customers more than today's pace brings, add about 100 new leads (33 a month)."
+    assert said in Page(render_report(normal(), insight=INSIGHT)).text
+    assert said in render_markdown(normal(), insight=INSIGHT)
+    assert describe_more(OUTLOOK) == said
+    out_of_reach = dataclasses.replace(OUTLOOK, needs=OUTLOOK.needs[::2])
+    assert describe_more(out_of_reach) == ""
 
 
 def test_the_tables_hold_every_number() -> None:

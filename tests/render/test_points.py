@@ -17,12 +17,13 @@ from mqlml.insight import (
     ScaleStep,
 )
 from mqlml.insight.pieces import InsightResults
-from mqlml.render import render_report, write_points
+from mqlml.render.report.page import render_report
 from mqlml.render.report.value.points import (
     describe_evaluation,
     describe_labels,
     describe_more_wins,
     describe_use,
+    write_points,
 )
 from mqlml.training import HoldoutPeriod
 from tests.render.report_samples import normal

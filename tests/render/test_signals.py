@@ -19,7 +19,7 @@ from mqlml.model.signals import (
     SignalName,
     SignalResult,
 )
-from mqlml.render import render_report
+from mqlml.render.report.page import render_report
 from mqlml.render.report.signals import SignalSection, describe_signals, format_explanation, format_level
 from tests.render.report_samples import SIGNALS, normal
 
@@ -50,6 +50,15 @@ def test_rows_by_hand() -> None:
     assert [row.title for row in profile.shown] == ["Seniority: C-level"]
     assert [row.title for row in profile.folded] == ["Region: b76ef3…"]
     assert [row.title for row in section.rare] == ["Demo request"]
+
+
+def test_a_difference_too_small_to_write_has_no_sign() -> None:
+    signal = SIGNALS.signals[0]
+    tiny = replace(signal.levels[0], like_leads=SignalEstimate(0.0002, -0.01, 0.01))
+    signals = replace(SIGNALS, signals=(replace(signal, levels=(tiny,)), *SIGNALS.signals[1:]))
+    page = plain(render_report(replace(normal(), signals=signals)))
+    assert "under 0.1 points (−1.0 to 1.0)" in page
+    assert "+under" not in page
 
 
 def test_a_level_that_all_leads_have_is_no_row() -> None:
@@ -146,12 +155,13 @@ def test_no_row_contradicts_its_numbers(drawn: list[SignalLevel]) -> None:
         assert (row.direction == "more") == (low > 0)
         assert (row.direction == "less") == (high < 0)
         said = plain(row.difference)
+        positive = said.startswith(("+", "under"))
         if row.direction == "more":
-            assert said.startswith("+")
+            assert positive
             assert "−" not in said
         if row.direction == "less":
-            assert not said.startswith("+")
-        assert said.startswith("+") == (value > 0)
+            assert not positive
+        assert positive == (value > 0)
     for group in section.groups:
         assert all(row.direction != "no_clear_difference" or row.explanation for row in group.shown)
 

@@ -11,7 +11,9 @@ from mqlml.evaluation import Estimate
 from mqlml.insight import InsightResults
 from mqlml.insight.channels.sources import OpenValue, Sources, SourceValue
 from mqlml.insight.channels.spend import SourceCost, SpendPeriod, SpentInVain
-from mqlml.render import format_sources, list_tables, render_markdown, render_report
+from mqlml.render.console.sources import format_sources
+from mqlml.render.report.page import render_report
+from mqlml.render.report.tables import list_tables, render_markdown
 from mqlml.render.report.value.sources import format_money
 from mqlml.render.results import SourcesResult
 from tests.render.report_samples import normal

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from mqlml.insight import OpenLeads, ProbabilityBand, summarize_open_leads
-from mqlml.render import list_tables, render_markdown, render_report
+from mqlml.render.report.page import render_report
+from mqlml.render.report.tables import list_tables, render_markdown
 from tests.render.report_samples import BY_LEAD, SIGNALS, empty, flat, normal, refused, tiny
 
 OPEN = summarize_open_leads(
@@ -66,6 +67,10 @@ def test_markdown_says_what_the_page_says() -> None:
     assert "| Pricing page visit | 415 leads (13%) | 17% | 4.2% | more, +5.6 points (2.4 to 9.5) |" in text
     assert "### SQL: from 21.2%" in text
     assert "You asked for at most 20 leads a week; the test period delivered 20 (17 to 23)." in text
+    assert (
+        "If sales takes about 60 leads a week, the threshold is 7.0%: 10% (8.0% to 12%) of them convert"
+        in text
+    )
 
 
 def test_tables_are_flat_and_complete() -> None:

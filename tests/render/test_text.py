@@ -36,12 +36,15 @@ from mqlml.evaluation import (
     evaluate_probabilities,
 )
 from mqlml.evaluation.accounts import AccountCalibration, AccountFigures
-from mqlml.render import describe_policy, describe_question, format_leak_test, render_report
+from mqlml.render.report.page import render_report
 from mqlml.render.report.text import (
     caught_by_top,
     describe_age,
+    describe_policy,
+    describe_question,
     effect_kind,
     format_date,
+    format_leak_test,
     headline,
     out_of,
     short_date,

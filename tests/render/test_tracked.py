@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from mqlml.evaluation import TrainingResult
-from mqlml.render import describe_model, describe_version, render_figures
+from mqlml.render.tracked import describe_model, describe_version, render_figures
 from tests.render.report_samples import empty, flat, normal, refused, tiny
 
 SAMPLES = {"normal": normal, "empty": empty, "refused": refused, "flat": flat, "tiny": tiny}

@@ -18,12 +18,12 @@ import psycopg
 import pyarrow as pa
 import yaml
 
-from mqlml.commands import ScoreOptions, score_leads
 from mqlml.commands.inputs import find_store
+from mqlml.commands.score import ScoreOptions, score_leads
 from mqlml.config import read_config
 from mqlml.progress import Silent
 from mqlml.registry import Registration, register_bundle
-from mqlml.render import ScoreResult
+from mqlml.render.results import ScoreResult
 from mqlml.scoring import SERVED_MODEL
 from mqlml.simulate import simulate
 from tests.registry.versions import make_version

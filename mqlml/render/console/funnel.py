@@ -14,7 +14,13 @@ from mqlml.render.report.value.funnel import (
     describe_reach,
     name_stage,
 )
-from mqlml.render.report.value.plan import PLAN_LIMITS, describe_need, describe_outlook, describe_past
+from mqlml.render.report.value.plan import (
+    PLAN_LIMITS,
+    describe_more,
+    describe_need,
+    describe_outlook,
+    describe_past,
+)
 from mqlml.texts import format_number, format_percent, is_known
 
 __all__ = ["format_funnel", "format_plan"]
@@ -62,7 +68,10 @@ def _step(step: Step) -> str:
 def format_plan(result: PlanResult) -> str:
     """What the customers take, what today's pace brings, and how such forecasts did before."""
     lines = [describe_need(need, result, result.by) for need in result.needs]
-    lines += [describe_outlook(result, result.by), describe_past(result.past)]
+    lines += [
+        f"{describe_outlook(result, result.by)} {describe_more(result)}".rstrip(),
+        describe_past(result.past),
+    ]
     if result.past:
         heads = ("", "forecast", "90% interval", "actual", "")
         rows = [

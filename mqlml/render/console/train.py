@@ -156,7 +156,7 @@ def _label(name: str, label: LabelEvaluation) -> str:
     else:
         measured += "nobody is above"
     if label.per_week is not None:
-        measured += f", {label.per_week.value:.1f} leads a week"
+        measured += f", {label.per_week.value:,.1f} leads a week"
     forecast = _forecast(label.predicted, label)
     within = [
         found for found in (label.within_range.precision, label.within_range.per_week) if found is not None
@@ -176,7 +176,7 @@ def _forecast(predicted: LabelPrediction, label: LabelEvaluation) -> str:
     if (precision := predicted.precision) is not None:
         found.append(f"{format_percent(precision.low, 1)} to {format_percent(precision.high, 1)} convert")
     if (per_week := predicted.per_week) is not None:
-        found.append(f"{per_week.low:.1f} to {per_week.high:.1f} leads a week")
+        found.append(f"{per_week.low:,.1f} to {per_week.high:,.1f} leads a week")
     wanted = 1 if label.per_week is None else 2
     if len(found) < wanted:
         found.append(f"not enough history{' for more' if found else ''}")

@@ -192,10 +192,14 @@ def _points(difference: SignalEstimate) -> Markup:
     """``+4.2 points (2.5 to 6.4)``."""
     if not is_known(difference.value):
         return Markup("could not be compared")
-    sign = "+" if difference.value > 0 else ""
-    ends = [mark(end, format_number(100 * end, 1)) for end in (difference.low, difference.high)]
+    shown, low, high = (
+        format_number(100 * end, 1) for end in (difference.value, difference.low, difference.high)
+    )
     return Markup('{}{} points <span class="range">({} to {})</span>').format(
-        sign, mark(difference.value, format_number(100 * difference.value, 1)), *ends
+        "+" if shown[0].isdigit() and difference.value > 0 else "",  # not before "under 0.1"
+        mark(difference.value, shown),
+        mark(difference.low, low),
+        mark(difference.high, high),
     )
 
 

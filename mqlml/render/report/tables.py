@@ -214,6 +214,7 @@ def _labels(result: TrainingResult) -> list[str]:
             tuple(map(to_markdown, (row.threshold, row.leads, row.per_week, row.precision, row.caught)))
             for row in curve.rows
         )
+        lines += [line for text in curve.weekly_texts for line in ("", to_markdown(text))]
         lines += ["", *markdown_table(("From", "Leads", "A week", "Convert", "Conversions caught"), rows)]
     return lines
 

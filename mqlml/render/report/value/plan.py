@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mqlml.evaluation import Estimate
-from mqlml.insight.plan.forecast import Need, Outlook, PastForecast
+from mqlml.insight.plan.forecast import MONTH_DAYS, Need, Outlook, PastForecast
 from mqlml.insight.plan.targets import Targets, TargetsBy
 from mqlml.render.report.rows import Row, escape_markdown, flatten, markdown_table, to_markdown
 from mqlml.render.report.svg import WIDTH, Scale, coord, draw_chart, draw_line, draw_text, nice_ticks
@@ -19,6 +19,7 @@ from mqlml.texts import format_number, format_percent, is_known, pluralize
 __all__ = [
     "PLAN_LIMITS",
     "PlanSection",
+    "describe_more",
     "describe_need",
     "describe_outlook",
     "describe_past",
@@ -74,6 +75,28 @@ def describe_need(need: Need, found: Outlook, by: str) -> str:
     return f"{text} The chance of {wanted} at today's pace is {format_percent(need.chance)}."
 
 
+_MORE = 10
+"""Customers for which the price in leads is said."""
+
+
+def describe_more(found: Outlook) -> str:
+    """What customers beyond today's pace take, for a number that stands in no table; empty where it is not known."""
+    beyond = [
+        need for need in found.needs if need.customers > found.expected.value and is_known(need.leads.value)
+    ]
+    if not beyond:
+        return ""
+    last = beyond[-1]
+    each = (last.leads.value - found.new_leads.value) / (last.customers - found.expected.value)
+    months = found.days / MONTH_DAYS
+    if each <= 0 or months <= 0:
+        return ""
+    return (
+        f"For every {_MORE} customers more than today's pace brings, add about {format_number(_MORE * each)} "
+        f"new leads ({format_number(_MORE * each / months)} a month)."
+    )
+
+
 def describe_past(past: Sequence[PastForecast]) -> str:
     """How well the same method did on past quarters."""
     if not past:
@@ -105,6 +128,7 @@ class _Quarter:
     by: str
     outlook: str
     need: str
+    more: str
     chart: Markup
     rows: tuple[_NeedRow, ...]
 
@@ -156,6 +180,7 @@ def _quarter(found: TargetsBy, place: int) -> _Quarter:
         by=by,
         outlook=describe_outlook(outlook, by),
         need=describe_need(next_number(outlook), outlook, by),
+        more=describe_more(outlook),
         chart=Markup(plan_chart(outlook, key=f"plan-chart-{place}")),
         rows=tuple(
             _NeedRow(
@@ -259,7 +284,13 @@ def write_plan(section: PlanSection) -> list[str]:
     lines = ["### How many leads do more customers take?"]
     heads = ["Customers", "Chance at today's pace", "New leads needed", "MQLs among them", "Leads a month"]
     for quarter in section.quarters:
-        lines += ["", escape_markdown(quarter.need), "", escape_markdown(quarter.outlook), ""]
+        lines += [
+            "",
+            escape_markdown(quarter.need),
+            "",
+            escape_markdown(f"{quarter.outlook} {quarter.more}".rstrip()),
+            "",
+        ]
         lines += markdown_table(heads, (_cells(row) for row in quarter.rows))
     lines += ["", escape_markdown(f"{section.tested} {section.limits}")]
     if not section.past:
