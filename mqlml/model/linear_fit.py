@@ -188,7 +188,8 @@ def draw_rows(n: int, random_state: int) -> Rows | None:
     """The rows that `fit_linear` learns from, where it does not learn from all ``n``."""
     if n <= _MOST_ROWS:
         return None
-    return np.sort(np.random.default_rng(random_state).choice(n, _MOST_ROWS, replace=False))
+    rng = np.random.default_rng(random_state)
+    return np.sort(rng.choice(n, _MOST_ROWS, replace=False))
 
 
 def take_rows(matrix: Floats, rows: Rows) -> Floats:
