@@ -45,8 +45,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     periods) and three simulated ones, 90 to 20,000 training rows each: few small trees with a strong ridge. Their log
     loss is 4 to 50% below that of 31 leaves and no ridge. Still smaller (4 leaves, or half the trees) gains up to 6%
     where there are under 50 conversions, and loses 1 to 2% where there are thousands. Twice the trees of half the
-    learning rate predict no better, at twice the cost; two thirds of them at half as much again predict a little
-    worse (benchmarks/README.md).
+    learning rate predict no better, at twice the cost (benchmarks/README.md).
 
     Parameters
     ----------
