@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mqlml.commands import promote_version, retrain
+from mqlml.commands.promote import promote_version
+from mqlml.commands.retrain import retrain
 from mqlml.config import make_config
 from mqlml.journeys import Journeys
 from mqlml.monitoring.damage import find_gone_signals
