@@ -329,7 +329,8 @@ def _mean_effect(log_odds: Floats, weights: Floats, column: int, block: slice, s
 def _order_by(log_odds: Floats, values: Mask) -> Rows:
     """The rows by log-odds, and those of equal ones by what they hold: the same whatever their order was."""
     packed = np.packbits(values, axis=1).astype(np.uint64)
-    factors = np.random.default_rng(0).integers(1, 2**63, packed.shape[1], dtype=np.uint64)
+    rng = np.random.default_rng(0)
+    factors = rng.integers(1, 2**63, packed.shape[1], dtype=np.uint64)
     code = (packed * factors).sum(axis=1, dtype=np.uint64)
     return np.lexsort((code, np.rint(log_odds * 2**20)))
 
