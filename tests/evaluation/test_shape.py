@@ -29,7 +29,7 @@ def fitted() -> tuple[LeadScorer, pd.DataFrame]:
         + (table["word"] == "z")
     )
     y = (rng.random(N) < expit(odds)).astype(int)
-    return LeadScorer(learning_rate=0.05, n_trees=60, random_state=0).fit(table, y), table
+    return LeadScorer(n_trees=60, random_state=0).fit(table, y), table
 
 
 def test_shapes_are_those_of_nature(fitted: tuple[LeadScorer, pd.DataFrame]) -> None:
