@@ -111,10 +111,9 @@ def fit_linear(
 ) -> LinearPart:
     """Learn the weights of least penalised log loss.
 
-    Numbers come in standard units, words and "is missing" as 0 or 1; so a rare category is also shrunk
-    more. The ridge is stated as a belief about the answer, so that it needs no change with the number of columns:
-    before any data, log-odds have the standard deviation ``spread`` between leads. Pairs of words that `find_pair`
-    finds in what the columns leave over are learned beside them.
+    Numbers come in standard units, words and "is missing" as 0 or 1, so a rare category is shrunk more. The ridge is
+    a belief about the answer, which needs no change with the number of columns: before any data, log-odds have the
+    standard deviation ``spread`` between leads. Pairs that `find_pair` finds in what is left over are learned, too.
 
     Parameters
     ----------
@@ -168,8 +167,7 @@ def fit_linear(
             start = np.append(np.zeros(pair.width), parameters)
             ridge = (len(columns) + len(pairs)) / spread**2
             parameters = _minimise(design, y, weight, ridge=ridge, start=start)
-    taken = 0
-    of_pairs = []
+    of_pairs, taken = [], 0
     for pair in pairs:
         of_pairs.append(pair.effect(parameters[taken : taken + pair.width]))
         taken += pair.width

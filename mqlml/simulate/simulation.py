@@ -181,10 +181,8 @@ def simulate(
 
     Notes
     -----
-    Leads do not appear evenly: more in winter than in summer, and a third more at the end than at the start. An
-    account's other leads come about a month after its first, so the first month has some 0.6 times as many leads as
-    those in the middle; who would come after the end comes before it instead, so the last month has some 1.6 times
-    and the last week twice as many. To measure what comes after some moment, choose one months before the end.
+    Leads do not appear evenly: more in winter, 0.6 times as many in the first month and 1.6 times in the last, since
+    colleagues come after an account's first lead. What comes after a moment is measured months before the end.
 
     Badge scans, calls and no-shows (``event_attended``, ``call_connected``, ``no_show``) are uploaded at 06:00 UTC on
     the following Monday, so ``recorded_at`` is up to a week after ``occurred_at``; the truth counts them from then
