@@ -119,7 +119,7 @@ def hash_texts(texts: Any) -> npt.NDArray[np.uint64]:
 
 @cache
 def _hasher(_process: int) -> duckdb.DuckDBPyConnection:
-    """The database of this process, opened once: opening takes as long as hashing 400,000 texts."""
+    """The database of this process, opened once, since that takes as long as hashing 400,000 texts."""
     return duckdb.connect(config={"threads": 1})
 
 

@@ -107,7 +107,6 @@ def fit_linear(
     *,
     sample_weight: Floats | None = None,
     spread: float,
-    random_state: int,
 ) -> LinearPart:
     """Learn the weights of least penalised log loss.
 
@@ -123,14 +122,9 @@ def fit_linear(
     target : array of shape (n,), 0 or 1, both present
     sample_weight : ndarray of shape (n,), optional
     spread : float, above 0
-    random_state : int
-        Which rows are drawn, where there are more than 100,000.
     """
     weight = np.ones(len(matrix)) if sample_weight is None else sample_weight
     y = np.asarray(target, dtype=np.float64)
-    rows = draw_rows(len(matrix), random_state)
-    if rows is not None:
-        matrix, y, weight = take_rows(matrix, rows), y[rows], weight[rows]
     used = weight > 0
     if not used.all():
         matrix, y, weight = matrix[used], y[used], weight[used]
@@ -183,7 +177,7 @@ def fit_linear(
 
 
 def draw_rows(n: int, random_state: int) -> Rows | None:
-    """The rows that `fit_linear` learns from, where it does not learn from all ``n``."""
+    """The rows to learn from, in their order: 100,000 are enough; None where there are no more."""
     if n <= _MOST_ROWS:
         return None
     rng = np.random.default_rng(random_state)

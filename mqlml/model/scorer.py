@@ -173,12 +173,7 @@ class LeadScorer(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 matrix, target = take_rows(matrix, drawn), target[drawn]
                 weight = None if weight is None else weight[drawn]
             self.linear_ = fit_linear(
-                self.encoder_,
-                matrix,
-                target,
-                sample_weight=weight,
-                spread=self.linear_spread,
-                random_state=self.random_state,
+                self.encoder_, matrix, target, sample_weight=weight, spread=self.linear_spread
             )
         return self
 
