@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from mqlml.model import LeadScorer, TableEncoder
+from mqlml.model import LeadScorer, TableEncoder, linear_fit
 from mqlml.model.linear import LinearPart, NumberEffect, WordEffect, compress
 from mqlml.model.linear_fit import fit_linear
 from tests.model.tables import make_table
@@ -39,6 +39,31 @@ def test_effects_average_nothing_over_the_training() -> None:
     table, label, _ = make_table(600, seed=1)
     _, added = fit(table, label).contributions(table)
     np.testing.assert_allclose(added.mean(axis=0), 0.0, atol=1e-12)
+
+
+def test_of_many_rows_some_are_learned_from_with_their_labels_and_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(linear_fit, "_MOST_ROWS", 400)
+    table, label, _ = make_table(900, seed=1)
+    weight = np.random.default_rng(2).uniform(0.5, 2.0, 900)
+    scorer = LeadScorer(tree_weight=0.0, linear_weight=1.0, random_state=5)
+    scorer.fit(table, label, sample_weight=weight)
+    rows = linear_fit.draw_rows(900, 5)
+    assert rows is not None
+    assert len(rows) == len(set(rows.tolist())) == 400
+    encoder = scorer.encoder_
+    some = fit_linear(
+        encoder,
+        encoder.transform(table)[rows],
+        label[rows],
+        sample_weight=weight[rows],
+        spread=scorer.linear_spread,
+    )
+    assert scorer.linear_ is not None
+    np.testing.assert_allclose(
+        scorer.linear_.decision_function(table), some.decision_function(table), atol=1e-9
+    )
 
 
 def test_weights_are_those_of_scikit_learns_ridge() -> None:
