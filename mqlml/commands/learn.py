@@ -16,7 +16,7 @@ from sklearn.base import clone
 
 from mqlml import __version__
 from mqlml.commands.calibrate_accounts import calibrate_accounts
-from mqlml.commands.check import make_table, read_data
+from mqlml.commands.check import make_table, read_data, return_memory
 from mqlml.commands.choose_model import Chosen, calibrate, choose_model, find_drift, find_levels
 from mqlml.commands.choose_thresholds import (
     ask_interest,
@@ -294,6 +294,7 @@ def _choose(held: HeldOut, task: _Task) -> _Choices:
         curve = measure_curve(scorer, past, chosen.folds, out_of_time.raw, random_state=RANDOM_STATE)
     levels, drift = find_levels(out_of_time, past), find_drift(out_of_time, past)
     with progress.step("fit"):
+        return_memory()
         fitted = fit_past(scorer, past)
     calibrator = calibrate(fitted, levels)
     with progress.step("labels"):
@@ -385,6 +386,7 @@ def _ship(choices: _Choices, evaluated: Evaluated, table: TrainingTable, task: _
     points = None
     if out_of_time.measured is not None:
         points = np.concatenate([out_of_time.measured, evaluated.interest])
+    return_memory()  # the largest fit comes on top of what is still held
     scorer: LeadScorer = clone(chosen.scorer).fit(table.features, table.label)
     target = table.label[last].astype(np.float64)
     level = measure_levels(evaluated.raw, evaluated.prior, target, np.zeros(len(last), dtype=np.intp))
