@@ -26,7 +26,9 @@ from mqlml.times import format_instant
 
 TRAIN = """
 import resource, sys
+import mqlml
 from mqlml.cli import main
+assert mqlml.__file__.startswith(sys.argv[2]), mqlml.__file__
 try:
     main(["train", "-c", sys.argv[1], "--json"])
 finally:
@@ -52,8 +54,9 @@ def train(tree: Path, config: Path) -> tuple[float, float]:
     settings = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
     settings.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN, str(config)],
+        [sys.executable, "-c", TRAIN, str(config), str(tree)],
         env=settings,
+        cwd=config.parent,  # Python looks here before PYTHONPATH: from a tree's root, every tree would be that one
         capture_output=True,
         text=True,
     )
