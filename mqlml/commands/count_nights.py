@@ -98,11 +98,16 @@ def read_later_nights(
 
 
 def find_window(journeys: Journeys, until: int, since: int | None = None) -> tuple[int, int]:
-    """The time in which leads arrived, up to one moment: the latest eight weeks of it, or since another moment."""
+    """The time in which leads arrived, up to one moment: the latest eight weeks of it, or since another moment.
+
+    It begins no earlier than the first lead, or a volume would be spread over weeks that the data does not have.
+    """
     created = creation_times(journeys.leads)
     created = created[(created >= (since or 0)) & (created < until)]
-    end = find_end(created, until) if len(created) else until
-    return (end - WINDOW if since is None else since), end
+    if not len(created):
+        return (until - WINDOW if since is None else since), until
+    end = find_end(created, until)
+    return (max(end - WINDOW, int(created.min())) if since is None else since), end
 
 
 def learn_from_others(fitted: Sequence[Learned], table: TrainingTable, group: Rows) -> list[Learned]:
