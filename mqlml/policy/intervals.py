@@ -51,6 +51,10 @@ _MOVED = 1.0
 _FEWEST_PERIODS = 2
 """Fewer periods cannot show that periods differ."""
 
+_CALIBRATED = 0.08
+"""Prior standard deviation, on the arcsine scale, between the share of some rows that converts and what their
+calibrated probabilities say."""
+
 _WIDEST = 4.0
 """An interval whose end is more than this many times its start says nothing that helps."""
 
@@ -129,8 +133,11 @@ class _Past:
         counts = None if weight is None else weight[rows]
         return np.bincount(self.period[rows], counts, minlength=len(self.known)).astype(np.float64)
 
-    def _predict(self, chosen: Mask | Rows, won: Floats, per_model: float) -> PredictionInterval | None:
-        """Of the chosen rows, the share that ``won`` in the next period."""
+    def _predict(
+        self, chosen: Mask | Rows, won: Floats, expected: Floats, per_model: float
+    ) -> PredictionInterval | None:
+        """Of the chosen rows, the share that ``won`` in the next period; and what probabilities made us expect of
+        each period and of the next."""
         selected, converted = self._count(chosen), self._count(chosen, won)
         if (selected > 0).sum() < _FEWEST_PERIODS:
             return None
@@ -138,20 +145,31 @@ class _Past:
         ahead = max(float(selected.sum()) * self.share_ahead, 1.0)
         extra = per_model * (1 / self.known - 1 / self.learned)
         return predict_share(
-            selected / design, converted / design, extra, ahead=ahead / design, spans=self.spans
+            selected / design, converted / design, expected, extra, ahead=ahead / design, spans=self.spans
         )
 
+    def _expect(self, rows: Mask | Rows, of: Mask | Rows | None = None) -> Floats:
+        """The share of the rows ``of`` that these rows are, by their probabilities: in each period, and over all."""
+        part = self._count(rows, self.snapshots.probability)
+        whole = self._count(rows) if of is None else self._count(of, self.snapshots.probability)
+        over_all = part.sum() / whole.sum()
+        return np.append(np.where(whole > 0, part / np.maximum(whole, 1e-9), over_all), over_all)
+
     def predict_precision(self) -> PredictionInterval | None:
-        return _if_useful(self._predict(self.meets, self.snapshots.label, _LEARNED))
+        rows = np.flatnonzero(self.meets)
+        return _if_useful(self._predict(rows, self.snapshots.label, self._expect(rows), _LEARNED))
 
     def predict_recall(self) -> PredictionInterval | None:
         positive = self.snapshots.label == 1
-        return _if_useful(self._predict(positive, self.meets.astype(np.float64), _LEARNED_RECALL))
+        expected = self._expect(self.meets, np.arange(len(self.meets)))
+        return _if_useful(
+            self._predict(positive, self.meets.astype(np.float64), expected, _LEARNED_RECALL)
+        )
 
     def predict_value(self, rule: LabelRule, rate: PredictionInterval | None) -> PredictionInterval | None:
         """Each lead is followed up once, when first selected."""
         first = first_snapshots(self.snapshots.lead, self.snapshots.time, np.flatnonzero(self.meets))
-        share = _if_useful(self._predict(first, self.snapshots.label, _LEARNED))
+        share = _if_useful(self._predict(first, self.snapshots.label, self._expect(first), _LEARNED))
         if share is None or rate is None:
             return None
         won, lost = payoff(rule, [1, 0])
@@ -206,7 +224,7 @@ def _if_useful(found: PredictionInterval | None) -> PredictionInterval | None:
 
 
 def predict_share(
-    selected: Floats, converted: Floats, extra: Floats, *, ahead: float, spans: Floats
+    selected: Floats, converted: Floats, expected: Floats, extra: Floats, *, ahead: float, spans: Floats
 ) -> PredictionInterval:
     """The share of the next period's selected rows that converts.
 
@@ -227,9 +245,11 @@ def predict_share(
     some = selected > 0
     n, won = selected[some], converted[some]
     share = np.arcsin(np.sqrt((won + 0.375) / (n + 0.75)))
-    used = spans[np.append(some, True)]
-    low, middle, high = _mix(share, 1 / (4 * (n + 0.5)) + extra[some], 1 / (4 * ahead), used)
-    return PredictionInterval(*(_from_arcsine(end) for end in (middle, low, high)))
+    used = np.append(some, True)
+    center = np.arcsin(np.sqrt(expected[used]))
+    ends = _mix(share - center[:-1], 1 / (4 * (n + 0.5)) + extra[some], 1 / (4 * ahead), spans[used])
+    low, middle, high = (_from_arcsine(center[-1] + end) for end in ends)
+    return PredictionInterval(middle, low, high)
 
 
 def predict_rate(rate: float, *, counted: float, ahead: float, moved: float) -> PredictionInterval:
@@ -277,7 +297,9 @@ def _mix(value: Floats, chance: Floats, ahead: float, spans: Floats) -> tuple[fl
         grid.ravel() ** 2 for grid in np.meshgrid(_grid(_BETWEEN), _grid(_WANDER), indexing="ij")
     )
     moved = _wander(spans)
-    known = wander[:, None, None] * moved[:-1, :-1] + np.eye(len(value)) * (chance + between[:, None, None])
+    value, chance = np.append(value, 0.0), np.append(chance, _CALIBRATED**2)
+    noise = chance + between[:, None] * (np.arange(len(value)) < len(value) - 1)
+    known = wander[:, None, None] * moved + np.eye(len(value)) * noise[:, None, :]
     inverse = np.linalg.inv(known)
     total = inverse.sum(axis=(1, 2))
     mean = (inverse.sum(axis=1) @ value) / total
@@ -288,7 +310,7 @@ def _mix(value: Floats, chance: Floats, ahead: float, spans: Floats) -> tuple[fl
     weight = np.outer(np.gradient(_grid(_BETWEEN)), np.gradient(_grid(_WANDER))).ravel()
     mass = np.exp(log_density - log_density.max()) * weight
     mass /= mass.sum()
-    shared = wander[:, None] * moved[-1, :-1]
+    shared = wander[:, None] * moved[-1]
     pull = np.einsum("gij,gj->gi", inverse, shared)
     center = mean + (pull * rest).sum(axis=1)
     spread = np.sqrt(
