@@ -8,8 +8,8 @@
 trains a version for each world, all kinds of a seed before the next seed, and keeps in one file of the folder what
 thresholds and intervals are made of and the rows that show what came; it continues where it was stopped. ``steady``
 and ``drift`` are simulated companies of 2,000 to 4,000 leads that start in some month, and the next period is the
-held-out one. The other kinds are those of ``../shared/cases/make_worlds.py`` (where it is absent they are left out),
-and the next period is that of ``later/``, as long as is predicted. What only the report needs is left out of training.
+held-out one. The other kinds are those of ``../shared/cases/make_worlds.py`` (where it is absent they are left
+out), and the next period is that of ``later/``, as long as is predicted. What only the report needs is left out.
 ``again`` chooses thresholds, predicts and evaluates anew by all that is kept, without training.
 
 Printed for each kind, label and figure: worlds, the share without an interval ("not enough history"), the share of
@@ -140,7 +140,10 @@ def draw_world(rng: np.random.Generator, scenario: Scenario) -> tuple[ThresholdD
     def between(first: float, last: float) -> ThresholdData:
         rows = order[(time[order] >= first) & (time[order] < last)]
         probability, y, lead = (values[rows] for values in everything)
-        return make_threshold_data(
+        before = np.zeros(n)
+        earlier = order[time[order] < first]
+        np.maximum.at(before, everything[2][earlier], everything[0][earlier])
+        found = make_threshold_data(
             probability,
             y,
             weeks=last - first,
@@ -149,6 +152,7 @@ def draw_world(rng: np.random.Generator, scenario: Scenario) -> tuple[ThresholdD
             time=time[rows],
             periods=[(at, at + QUARTER) for at in np.arange(first, last, QUARTER)],
         )
+        return replace(found, before=before[lead])
 
     return between(2 * QUARTER, scenario.weeks), between(scenario.weeks, weeks)
 
@@ -163,7 +167,7 @@ def evaluate_drawn(scenario: Scenario, seed: int) -> list[Row]:
         except LabelPolicyError:
             continue  # no threshold meets the rule
         policy = add_prediction_intervals(policy, past, rules, length=float(QUARTER), learned=500.0)
-        rows = LabelRows(later.label, clusters=later.account, leads=later.lead, weeks=float(QUARTER))
+        rows = LabelRows(later.label, later.account, later.lead, float(QUARTER), later.before)
         observed = evaluate_policy(policy, later.probability, rows, random_state=0, n_bootstrap=2)
         found += make_rows(scenario.name, policy, rules, past, None, observed)
     return found
@@ -207,9 +211,13 @@ def find_rivals(
     """For each figure the binomial or Poisson interval of the last period, and its figure with the spread."""
     assert past.time is not None
     share, share_of_leads, selected, converted, rate = [], [], 0, 0.0, []
+    meets = np.flatnonzero(past.probability >= threshold)
+    newly = meets if past.before is None else meets[past.before[meets] < threshold]
+    newly = first_snapshots(past.lead, past.time, newly)
     for start, end in sorted(past.periods):
-        rows = np.flatnonzero((past.time >= start) & (past.time < end) & (past.probability >= threshold))
-        first = first_snapshots(past.lead, past.time, rows)
+        rows, first = (
+            which[(past.time[which] >= start) & (past.time[which] < end)] for which in (meets, newly)
+        )
         selected, converted = len(rows), float(past.label[rows].sum())
         share.append(converted / max(selected, 1))
         share_of_leads.append(float(past.label[first].sum()) / max(len(first), 1))

@@ -30,7 +30,7 @@ _Z = float(ndtri(_TAILS[2]))
 
 _BETWEEN = 0.01
 """Prior standard deviation between periods, beyond chance, on the arcsine scale: 0.9 points at a share of 25%.
-All of these constants were chosen on worlds that `benchmarks/intervals.py` does not evaluate them on."""
+These constants were chosen on the worlds of `benchmarks/intervals.py` whose seeds are odd."""
 
 _WANDER = 0.055
 """Prior standard deviation, on the same scale, by which a share wanders in a year."""
@@ -43,8 +43,8 @@ _CALIBRATED_RECALL = 0.12
 """The same for the recall, which depends on where the few conversions below the threshold are."""
 
 _NIGHTS = 0.03
-"""Standard deviation, on the same scale, between the shares that convert of snapshots at the ages that are learned from
-and of leads on the night on which they first meet a threshold."""
+"""Standard deviation, on the same scale, between two shares that convert: of snapshots at the ages that are learned
+from, and of leads on the night on which they first meet a threshold."""
 
 _YEAR = 52.18
 """Weeks."""
@@ -56,7 +56,7 @@ arcsine scale: this over n, beyond that of the successor."""
 _LEARNED_RECALL = 5.0
 """The same for the recall, which depends on the threshold more."""
 
-_MOVED = 1.0
+_MOVED = 0.7
 """Standard deviation of the distance between the log-odds of a model and its successor's: this over root n."""
 
 _FEWEST_PERIODS = 2
@@ -112,7 +112,7 @@ def add_prediction_intervals(
         if volume.dated:
             found["per_week"] = rate
         if rule.policy == "value":
-            found["value"] = past.predict_value(rule, rate)
+            found["value"] = past.predict_value(rule, rate, 0.0 if recent is None else _NIGHTS**2)
         useful = {what: interval for what, interval in found.items() if interval is not None}
         outcomes.append(replace(outcome, predictions=useful))
     return replace(policy, outcomes=tuple(outcomes))
@@ -152,7 +152,10 @@ class _Past:
     def _predict(
         self, chosen: Rows, won: Floats, expected: _Expected, per_model: float, other: float = 0.0
     ) -> PredictionInterval | None:
-        """Of the chosen rows, the share that ``won`` in the next period; ``per_model`` and ``other`` are variances."""
+        """Of the chosen rows, the share that ``won`` in the next period.
+
+        Variances are ``per_model``, times what earlier models knew less by, and ``other``, of the next period.
+        """
         selected, converted = self._count(chosen), self._count(chosen, won)
         if (selected > 0).sum() < _FEWEST_PERIODS:
             return None
@@ -185,12 +188,12 @@ class _Past:
         expected = _Expected(found, _CALIBRATED_RECALL)
         return _if_useful(self._predict(positive, self.meets.astype(np.float64), expected, _LEARNED_RECALL))
 
-    def predict_value(self, rule: LabelRule, rate: PredictionInterval | None) -> PredictionInterval | None:
-        """Each lead is followed up once, when first selected."""
+    def predict_value(
+        self, rule: LabelRule, rate: PredictionInterval | None, other: float
+    ) -> PredictionInterval | None:
+        """Each lead is followed up once, when first selected; ``other`` as in `_predict`."""
         first = first_snapshots(self.snapshots.lead, self.snapshots.time, np.flatnonzero(self.meets))
-        share = _if_useful(
-            self._predict(first, self.snapshots.label, self._expect(first), _LEARNED, _NIGHTS**2)
-        )
+        share = _if_useful(self._predict(first, self.snapshots.label, self._expect(first), _LEARNED, other))
         if share is None or rate is None:
             return None
         won, lost = payoff(rule, [1, 0])

@@ -144,8 +144,8 @@ _WANDER = 0.02
 """Prior standard deviation by which the logarithm of a volume moves in a week, beyond chance and season."""
 
 _SEASON = 0.12
-"""Prior standard deviation over a year of the logarithm of a volume: of the leads that arrive and the share of them that
-reaches a label. Both were chosen on the nights of simulated companies, see benchmarks/README.md."""
+"""Prior standard deviation over a year of the logarithm of a volume: of the leads that arrive and the share of them
+that reaches a label. Both were chosen on the nights of simulated companies, see benchmarks/README.md."""
 
 _BELIEF = 4.0
 """Independent comparisons of past weeks that weigh as much as this prior."""
@@ -175,9 +175,9 @@ def forecast_arrivals(
     """How arrivals in the period after ``latest`` relate to those in it.
 
     A season is a wave that repeats every year, of unknown size and phase: weeks that are close to each other differ
-    little by it. It is the same ratio a year before, moved towards 1 as far as chance explains it,
-    and as uncertain as that leaves it (its posterior where all is normal); without a year before, it is 1 and as
-    uncertain as any season. How far a volume wanders is seen in neighboring weeks of the past.
+    little by it. It is the same ratio a year before, moved towards 1 as far as chance explains it, and as uncertain
+    as that leaves it (its posterior where all is normal); without a year before, it is 1 and as uncertain as any
+    season. How far a volume wanders is seen in neighboring weeks of the past.
 
     Parameters
     ----------
