@@ -296,7 +296,7 @@ def predict_share(
 
 
 def predict_rate(rate: float, *, counted: float, ahead: float, moved: float) -> PredictionInterval:
-    """The rate of the next period, by a normal distribution of its logarithm.
+    """The rate of the next period, by a normal distribution of its square root, as counts have.
 
     Parameters
     ----------
@@ -304,15 +304,16 @@ def predict_rate(rate: float, *, counted: float, ahead: float, moved: float) -> 
     counted, ahead, moved : float
         Relative variance of the rate by chance in the past, by chance in the next period, and by changes in between.
     """
-    factor = math.exp(_Z * math.sqrt(counted + ahead + moved))
-    return PredictionInterval(rate, rate / factor, rate * factor)
+    wide = _Z * math.sqrt(counted + ahead + moved) / 2
+    return PredictionInterval(rate, rate * max(1 - wide, 0.0) ** 2, rate * (1 + wide) ** 2)
 
 
 def predict_value(
     rate: PredictionInterval, share: PredictionInterval, *, won: float, lost: float
 ) -> PredictionInterval:
     """The value of a rate of follow-ups of which a share converts, each worth ``won`` or ``lost``."""
-    rates = rate.value * np.exp(_NODES * math.log(rate.high / rate.low) / (2 * _Z))
+    wide = (math.sqrt(rate.high / rate.value) - 1) / _Z
+    rates = rate.value * np.maximum(1 + _NODES * wide, 0.0) ** 2
     ends = [math.asin(math.sqrt(end)) for end in (share.low, share.value, share.high)]
     shares = np.sin(np.clip(ends[1] + _NODES * (ends[2] - ends[0]) / (2 * _Z), 0.0, math.pi / 2)) ** 2
     values = np.outer(rates, lost + shares * (won - lost))
