@@ -3,6 +3,7 @@
     python benchmarks/intervals.py drawn [--worlds 200]
     python benchmarks/intervals.py train FOLDER [--worlds 200] [--kinds steady drift+0.5 drift-0.5 weak short]
     python benchmarks/intervals.py again FOLDER [--seeds even]
+    python benchmarks/intervals.py season FOLDER [--seeds odd]
 
 ``drawn`` draws calibrated probabilities and outcomes without a model: seconds for hundreds of worlds. ``train``
 trains a version for each world, all kinds of a seed before the next seed, and keeps in one file of the folder what
@@ -10,7 +11,8 @@ thresholds and intervals are made of and the rows that show what came; it contin
 and ``drift`` are simulated companies of 2,000 to 4,000 leads that start in some month, and the next period is the
 held-out one. The other kinds are those of ``../shared/cases/make_worlds.py`` (where it is absent they are left
 out), and the next period is that of ``later/``, as long as is predicted. What only the report needs is left out.
-``again`` chooses thresholds, predicts and evaluates anew by all that is kept, without training.
+``again`` chooses thresholds, predicts and evaluates anew by all that is kept, without training; ``season`` does so
+for several sizes of the season that is to be expected of volumes, a constant of `forecast_arrivals`.
 
 Printed for each kind, label and figure: worlds, the share without an interval ("not enough history"), the share of
 the others within, below and above it, and the mean interval score (T. Gneiting and A. Raftery, "Strictly proper
@@ -59,6 +61,7 @@ from mqlml.policy import (
     forecast_arrivals,
     make_threshold_data,
     payoff,
+    threshold_data,
 )
 from mqlml.policy.choose import first_snapshots
 from mqlml.progress import Silent
@@ -71,6 +74,8 @@ MAKER = Path(__file__).resolve().parents[2] / "shared" / "cases" / "make_worlds.
 COMPANIES = ("steady", "drift+0.5", "drift-0.5")
 DAYS = 720
 """Of the history of a simulated company."""
+SEASONS = (0.06, 0.09, 0.12, 0.15, 0.18)
+"""Standard deviations over a year of the logarithm of a volume."""
 FIGURES = ("precision", "recall", "per_week", "value")
 NOW = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 Row = dict[str, Any]
@@ -494,11 +499,20 @@ def evaluate_kept(files: Sequence[Path]) -> Iterator[Row]:
             yield from kept.evaluate()
 
 
+def compare_seasons(files: Sequence[Path]) -> Iterator[Row]:
+    """The volumes only, each kind named with the size of the season."""
+    for size in SEASONS:
+        with mock.patch.object(threshold_data, "_SEASON", size):
+            for row in evaluate_kept(files):
+                if row["what"] == "per_week":
+                    yield row | {"kind": f"{row['kind']}, season {size}"}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["drawn", "train", "again"])
+    parser.add_argument("what", choices=["drawn", "train", "again", "season"])
     parser.add_argument("folder", type=Path, nargs="?", help="of what is kept")
     parser.add_argument("--worlds", type=int, default=200, help="of each kind")
     parser.add_argument("--first-seed", type=int, default=5000)
@@ -519,6 +533,9 @@ def main() -> None:
             keep(file, kind, seed)
     parts = {"all": (0, 1), "odd": (1,), "even": (0,)}[chosen.seeds]
     there = [file for (_, seed), file in files.items() if file.exists() and seed % 2 in parts]
+    if chosen.what == "season":
+        print(*show(list(compare_seasons(there))), sep="\n")
+        return
     print(*show(list(evaluate_kept(there))), sep="\n")
 
 

@@ -53,7 +53,7 @@ _LEARNED = 0.1
 """A model that learned from n conversions selects other rows than its successor. Variance of the precision on the
 arcsine scale: this over n, beyond that of the successor."""
 
-_LEARNED_RECALL = 5.0
+_LEARNED_RECALL = 8.0
 """The same for the recall, which depends on the threshold more."""
 
 _MOVED = 0.7
