@@ -14,13 +14,13 @@ out), and the next period is that of ``later/``, as long as is predicted. What o
 ``again`` chooses thresholds, predicts and evaluates anew by all that is kept, without training; ``season`` does so
 for several sizes of the season that is to be expected of volumes, a constant of `forecast_arrivals`.
 
-Printed for each kind, label and figure: worlds, the share without an interval ("not enough history"), the share of
-the others within, below and above it, and the mean interval score (T. Gneiting and A. Raftery, "Strictly proper
-scoring rules, prediction, and estimation", JASA 102, 2007) beside that of two plain rivals on the same worlds: the
-binomial (for a volume, Poisson) interval of the last period, and its figure plus or minus 1.645 times the standard
-deviation between periods. Volumes are counted on nights; the rivals have those of the latest eight weeks, and the
-relative spread between periods is that of the snapshots that models learn from. For a capacity also the leads a week
-that came for each one ordered.
+Printed for each kind, label (and all of them together) and figure: worlds, the share without an interval ("not
+enough history"), the share of the others within, below and above it, and the mean interval score (T. Gneiting and
+A. Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA 102, 2007) beside that of two plain
+rivals on the same worlds: the binomial (for a volume, Poisson) interval of the last period, and its figure plus or
+minus 1.645 times the standard deviation between periods. Volumes are counted on nights; the rivals have those of the
+latest eight weeks, and the relative spread between periods is that of the snapshots that models learn from. For a
+capacity also the leads a week that came for each one ordered.
 """
 
 from __future__ import annotations
@@ -469,7 +469,8 @@ def show(rows: Sequence[Row]) -> Iterator[str]:
     yield "| kind | label | figure | worlds | none | within | below | above | score | binomial | spread |"
     yield "|---|---|---|---|---|---|---|---|---|---|---|"
     frame = pd.DataFrame(rows)
-    for (kind, label, what), group in frame.groupby(["kind", "label", "what"], sort=False):
+    each = pd.concat([frame, frame.assign(label="all")])
+    for (kind, label, what), group in each.groupby(["kind", "label", "what"], sort=False):
         some = [row for row in group.to_dict("records") if row["interval"] is not None]
         cells = [kind, label, what, str(len(group)), f"{1 - len(some) / len(group):.2f}"]
         if some:
