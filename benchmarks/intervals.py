@@ -10,7 +10,8 @@ trains a version for each world, all kinds of a seed before the next seed, and k
 thresholds and intervals are made of and the rows that show what came; it continues where it was stopped. ``steady``
 and ``drift`` are simulated companies of 2,000 to 4,000 leads that start in some month, and the next period is the
 held-out one. The other kinds are those of ``../shared/cases/make_worlds.py`` (where it is absent they are left
-out), and the next period is that of ``later/``, as long as is predicted. What only the report needs is left out.
+out), and the next period is that of ``later/``, as long as is predicted or 90 days. What only the report needs is not
+done.
 ``again`` chooses thresholds, predicts and evaluates anew by all that is kept, without training; ``season`` does so
 for several sizes of the season that is to be expected of volumes, a constant of `forecast_arrivals`.
 
@@ -74,6 +75,8 @@ MAKER = Path(__file__).resolve().parents[2] / "shared" / "cases" / "make_worlds.
 COMPANIES = ("steady", "drift+0.5", "drift-0.5")
 DAYS = 720
 """Of the history of a simulated company."""
+LATER = 90
+"""Days that ``later/`` has."""
 SEASONS = (0.06, 0.09, 0.12, 0.15, 0.18)
 """Standard deviations over a year of the logarithm of a volume."""
 FIGURES = ("precision", "recall", "per_week", "value")
@@ -404,11 +407,11 @@ def train_world(kind: str, seed: int) -> Kept | None:
         begin = config.data.observed_until
         assert begin is not None
         text = (folder / "mqlml.yml").read_text()
-        until = begin + dt.timedelta(days=90)
+        until = begin + dt.timedelta(days=LATER)
         (folder / "mqlml.yml").write_text(text.replace(f"until: {begin.date()}", f"until: {until.date()}"))
         everything = read_data(read_config(folder / "mqlml.yml"), Silent(), now=NOW)
     assert isinstance(everything, Journeys)
-    end = begin + dt.timedelta(weeks=kept.length)
+    end = begin + min(dt.timedelta(weeks=kept.length), dt.timedelta(days=LATER))
     created = everything.leads["created_at"]
     rows = (created >= begin) & (created < end)
     snapshots = pd.DataFrame({"lead_id": everything.leads["lead_id"], "cutoff_time": created})[rows]
@@ -438,7 +441,7 @@ def train_world(kind: str, seed: int) -> Kept | None:
         ),
         GateInputs(),
     )
-    came = LabelRows(label(snapshots), np.arange(len(snapshots)), weeks=kept.length)
+    came = LabelRows(label(snapshots), np.arange(len(snapshots)))
     later = Later(predict(build_features(everything, snapshots, bundle.plan)), came, volume)
     return replace(kept, later=later)
 
