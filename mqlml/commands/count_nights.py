@@ -98,11 +98,16 @@ def read_later_nights(
 
 
 def find_window(journeys: Journeys, until: int, since: int | None = None) -> tuple[int, int]:
-    """The time in which leads arrived, up to one moment: the latest eight weeks of it, or since another moment."""
+    """The time in which leads arrived, up to one moment: the latest eight weeks of it, or since another moment.
+
+    It begins no earlier than the first lead, or a volume would be spread over weeks that the data does not have.
+    """
     created = creation_times(journeys.leads)
     created = created[(created >= (since or 0)) & (created < until)]
-    end = find_end(created, until) if len(created) else until
-    return (end - WINDOW if since is None else since), end
+    if not len(created):
+        return (until - WINDOW if since is None else since), until
+    end = find_end(created, until)
+    return (max(end - WINDOW, int(created.min())) if since is None else since), end
 
 
 def learn_from_others(fitted: Sequence[Learned], table: TrainingTable, group: Rows) -> list[Learned]:
@@ -148,8 +153,8 @@ def score_nights(
     points = None
     if measure is not None:
         points = np.empty((len(inside), 2))
-        for model, rows in _share_rows(fitted, table, nights.group[inside]):
-            points[rows] = measure(model, nights.features.iloc[inside[rows]])
+        for place, rows in _share_rows(fitted, table, nights.group[inside]):
+            points[rows] = measure(fitted[place][0], nights.features.iloc[inside[rows]])
     volume = make_volume_data(
         probability[inside],
         lead=nights.lead[inside],
@@ -160,7 +165,17 @@ def score_nights(
         before=_highest_before(nights, probability, scored, table, calibrator)[inside],
         share=nights.share,
     )
-    return replace(volume, learned=(float(table.label[fitted[0][1]].sum()),))
+    return replace(volume, learned=(_count_learned(fitted, table, nights.group[inside]),))
+
+
+def _count_learned(fitted: Sequence[Learned], table: TrainingTable, group: Rows) -> float:
+    """The conversions that the models of these rows learned from: the harmonic mean over the rows, as the variance of
+    a model goes with one over their number."""
+    weight = sum(
+        len(rows) / max(float(table.label[fitted[place][1]].sum()), 1.0)
+        for place, rows in _share_rows(fitted, table, group)
+    )
+    return len(group) / weight
 
 
 def _highest_before(
@@ -226,20 +241,18 @@ def predict_others(
     features, group : of the snapshots; ``group`` as in the table.
     """
     raw = np.empty(len(group))
-    for model, rows in _share_rows(fitted, table, group):
-        raw[rows] = model.decision_function(features.iloc[rows])
+    for place, rows in _share_rows(fitted, table, group):
+        raw[rows] = fitted[place][0].decision_function(features.iloc[rows])
     return raw
 
 
-def _share_rows(
-    fitted: Sequence[Learned], table: TrainingTable, group: Rows
-) -> Iterator[tuple[LeadScorer, Rows]]:
-    """The models that score any of these snapshots, each with those that it scores."""
+def _share_rows(fitted: Sequence[Learned], table: TrainingTable, group: Rows) -> Iterator[tuple[int, Rows]]:
+    """The places of the models that score any of these snapshots, each with those that it scores."""
     number = np.full(len(group), -1, dtype=np.intp)
     for place, (_, rows) in enumerate(fitted):
         number[(number < 0) & ~np.isin(group, table.group[rows])] = place
     number = np.maximum(number, 0)
-    for place, (model, _) in enumerate(fitted):
+    for place in range(len(fitted)):
         rows = np.flatnonzero(number == place)
         if len(rows):
-            yield model, rows
+            yield place, rows

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
+from scipy.special import expit, logit, ndtr, ndtri
 
 from mqlml.config import LabelRule
 from mqlml.policy.choose import first_snapshots
@@ -28,12 +28,23 @@ CONFIDENCE = 0.9
 _TAILS = ((1 - CONFIDENCE) / 2, 0.5, (1 + CONFIDENCE) / 2)
 _Z = float(ndtri(_TAILS[2]))
 
-_BETWEEN = 0.006
-"""Prior standard deviation between periods, beyond chance, on the arcsine scale: 0.5 points at a share of 25%.
-This constant and the next four were chosen on worlds of `benchmarks/intervals.py` with other seeds than it uses."""
+_BETWEEN = 0.01
+"""Prior standard deviation between periods, beyond chance, on the arcsine scale: 0.9 points at a share of 25%.
+These constants were chosen on the worlds of `benchmarks/intervals.py` whose seeds are odd."""
 
-_WANDER = 0.04
+_WANDER = 0.055
 """Prior standard deviation, on the same scale, by which a share wanders in a year."""
+
+_CALIBRATED = 0.04
+"""Standard deviation, on the same scale, between the share of the selected rows that converts and what their
+probabilities say, at the level of all rows."""
+
+_CALIBRATED_RECALL = 0.15
+"""The same for the recall, which depends on where the few conversions below the threshold are."""
+
+_NIGHTS = 0.03
+"""Standard deviation, on the same scale, between two shares that convert: of snapshots at the ages that are learned
+from, and of leads on the night on which they first meet a threshold."""
 
 _YEAR = 52.18
 """Weeks."""
@@ -42,16 +53,16 @@ _LEARNED = 0.1
 """A model that learned from n conversions selects other rows than its successor. Variance of the precision on the
 arcsine scale: this over n, beyond that of the successor."""
 
-_LEARNED_RECALL = 3.0
+_LEARNED_RECALL = 8.0
 """The same for the recall, which depends on the threshold more."""
 
-_MOVED = 1.0
+_MOVED = 0.7
 """Standard deviation of the distance between the log-odds of a model and its successor's: this over root n."""
 
 _FEWEST_PERIODS = 2
 """Fewer periods cannot show that periods differ."""
 
-_WIDEST = 4.0
+_WIDEST = 5.0
 """An interval whose end is more than this many times its start says nothing that helps."""
 
 _NODES = ndtri((np.arange(41) + 0.5) / 41)
@@ -101,10 +112,18 @@ def add_prediction_intervals(
         if volume.dated:
             found["per_week"] = rate
         if rule.policy == "value":
-            found["value"] = past.predict_value(rule, rate)
+            found["value"] = past.predict_value(rule, rate, 0.0 if recent is None else _NIGHTS**2)
         useful = {what: interval for what, interval in found.items() if interval is not None}
         outcomes.append(replace(outcome, predictions=useful))
     return replace(policy, outcomes=tuple(outcomes))
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """A share by the probabilities of rows, and the standard deviation of what is observed on the arcsine scale."""
+
+    share: float
+    calibrated: float
 
 
 class _Past:
@@ -121,37 +140,60 @@ class _Past:
         unit = _YEAR if snapshots.dated else (begin - float(starts[0])) / 2
         self.spans = np.vstack([periods, [begin, begin + length]]) / unit
         self.period = np.maximum(np.searchsorted(starts, snapshots.time, side="right") - 1, 0)
-        self.share_ahead = length / snapshots.length
+        self.lengths = self.spans[:, 1] - self.spans[:, 0]
         known = snapshots.learned or (learned,) * len(starts)
         self.known = np.clip(np.array(known, dtype=np.float64), 1.0, learned)
+        self.probability = _to_level(snapshots.probability, float(snapshots.label.sum()))
 
     def _count(self, rows: Mask | Rows, weight: Floats | None = None) -> Floats:
         counts = None if weight is None else weight[rows]
         return np.bincount(self.period[rows], counts, minlength=len(self.known)).astype(np.float64)
 
-    def _predict(self, chosen: Mask | Rows, won: Floats, per_model: float) -> PredictionInterval | None:
-        """Of the chosen rows, the share that ``won`` in the next period."""
+    def _predict(
+        self, chosen: Rows, won: Floats, expected: _Expected, per_model: float, other: float = 0.0
+    ) -> PredictionInterval | None:
+        """Of the chosen rows, the share that ``won`` in the next period.
+
+        Variances are ``per_model``, times what earlier models knew less by, and ``other``, of the next period.
+        """
         selected, converted = self._count(chosen), self._count(chosen, won)
         if (selected > 0).sum() < _FEWEST_PERIODS:
             return None
         design = _design_effect(won[chosen], self.snapshots.account[chosen])
-        ahead = max(float(selected.sum()) * self.share_ahead, 1.0)
+        # A model that learned from more selects more rows, so later periods count more for how many come.
+        per_year = float((self.known * selected).sum() / (self.known * self.lengths[:-1]).sum())
+        ahead = max(per_year * float(self.lengths[-1]), 1.0) / design
         extra = per_model * (1 / self.known - 1 / self.learned)
         return predict_share(
-            selected / design, converted / design, extra, ahead=ahead / design, spans=self.spans
+            selected / design,
+            converted / design,
+            extra,
+            expected=expected.share,
+            calibrated=expected.calibrated,
+            ahead=1 / (4 * ahead) + other,
+            spans=self.spans,
         )
 
+    def _expect(self, rows: Rows) -> _Expected:
+        """The share of these rows that should convert."""
+        return _Expected(float(self.probability[rows].sum()) / max(len(rows), 1), _CALIBRATED)
+
     def predict_precision(self) -> PredictionInterval | None:
-        return _if_useful(self._predict(self.meets, self.snapshots.label, _LEARNED))
+        rows = np.flatnonzero(self.meets)
+        return _if_useful(self._predict(rows, self.snapshots.label, self._expect(rows), _LEARNED))
 
     def predict_recall(self) -> PredictionInterval | None:
-        positive = self.snapshots.label == 1
-        return _if_useful(self._predict(positive, self.meets.astype(np.float64), _LEARNED_RECALL))
+        positive = np.flatnonzero(self.snapshots.label)
+        found = float(self.probability[self.meets].sum() / self.probability.sum())
+        expected = _Expected(found, _CALIBRATED_RECALL)
+        return _if_useful(self._predict(positive, self.meets.astype(np.float64), expected, _LEARNED_RECALL))
 
-    def predict_value(self, rule: LabelRule, rate: PredictionInterval | None) -> PredictionInterval | None:
-        """Each lead is followed up once, when first selected."""
+    def predict_value(
+        self, rule: LabelRule, rate: PredictionInterval | None, other: float
+    ) -> PredictionInterval | None:
+        """Each lead is followed up once, when first selected; ``other`` as in `_predict`."""
         first = first_snapshots(self.snapshots.lead, self.snapshots.time, np.flatnonzero(self.meets))
-        share = _if_useful(self._predict(first, self.snapshots.label, _LEARNED))
+        share = _if_useful(self._predict(first, self.snapshots.label, self._expect(first), _LEARNED, other))
         if share is None or rate is None:
             return None
         won, lost = payoff(rule, [1, 0])
@@ -182,6 +224,15 @@ def _predict_volume(
     )
 
 
+def _to_level(probability: Floats, converted: float) -> Floats:
+    """Probabilities whose log-odds are moved by one number, so that as many conversions are expected as came."""
+    log_odds = logit(np.clip(probability, 1e-9, 1 - 1e-9))
+    number = min(max(converted, 0.5), len(probability) - 0.5)
+    shift = brentq(lambda by: float(expit(log_odds + by).sum()) - number, -40, 40)
+    moved: Floats = expit(log_odds + shift)
+    return moved
+
+
 def _design_effect(y: Floats, account: Rows) -> float:
     """Variance of a sum over accounts against that over as many independent rows; at least 1."""
     rest = y - y.mean()
@@ -206,34 +257,46 @@ def _if_useful(found: PredictionInterval | None) -> PredictionInterval | None:
 
 
 def predict_share(
-    selected: Floats, converted: Floats, extra: Floats, *, ahead: float, spans: Floats
+    selected: Floats,
+    converted: Floats,
+    extra: Floats,
+    *,
+    expected: float,
+    calibrated: float,
+    ahead: float,
+    spans: Floats,
 ) -> PredictionInterval:
     """The share of the next period's selected rows that converts.
 
     A random-effects meta-analysis of the periods' shares on the arcsine scale, with a half-normal prior on the
     standard deviation between periods: C. Röver, "Bayesian random-effects meta-analysis using the bayesmeta R
-    package", Journal of Statistical Software 93, 2020.
+    package", Journal of Statistical Software 93, 2020. What the probabilities of all these rows say together is one
+    more observation, of all past periods: few rows show their share less well than that.
 
     Parameters
     ----------
     selected, converted, extra : arrays of shape (periods,)
         Independent rows selected in each period, those of them that converted, and the variance of the share, on the
         arcsine scale, that is not chance. Periods without selected rows are ignored; one must have some.
-    ahead : float, above 0
-        Independent rows that the next period will select.
+    expected, calibrated : float
+        The share by the rows' probabilities, and the standard deviation from it on the arcsine scale.
+    ahead : float
+        Variance of the next period's share, on the arcsine scale, by chance and all else that is its own.
     spans : array of shape (periods + 1, 2)
         Start and end of each period and, last, of the next, in years.
     """
     some = selected > 0
     n, won = selected[some], converted[some]
     share = np.arcsin(np.sqrt((won + 0.375) / (n + 0.75)))
-    used = spans[np.append(some, True)]
-    low, middle, high = _mix(share, 1 / (4 * (n + 0.5)) + extra[some], 1 / (4 * ahead), used)
-    return PredictionInterval(*(_from_arcsine(end) for end in (middle, low, high)))
+    value = np.append(share, math.asin(math.sqrt(expected)))
+    chance = np.append(1 / (4 * (n + 0.5)) + extra[some], calibrated**2)
+    ends = _mix(value, chance, ahead, spans[np.append(some, True)])
+    low, middle, high = (_from_arcsine(end) for end in ends)
+    return PredictionInterval(middle, low, high)
 
 
 def predict_rate(rate: float, *, counted: float, ahead: float, moved: float) -> PredictionInterval:
-    """The rate of the next period, by a normal distribution of its logarithm.
+    """The rate of the next period, by a normal distribution of its square root, as counts have.
 
     Parameters
     ----------
@@ -241,15 +304,16 @@ def predict_rate(rate: float, *, counted: float, ahead: float, moved: float) -> 
     counted, ahead, moved : float
         Relative variance of the rate by chance in the past, by chance in the next period, and by changes in between.
     """
-    factor = math.exp(_Z * math.sqrt(counted + ahead + moved))
-    return PredictionInterval(rate, rate / factor, rate * factor)
+    wide = _Z * math.sqrt(counted + ahead + moved) / 2
+    return PredictionInterval(rate, rate * max(1 - wide, 0.0) ** 2, rate * (1 + wide) ** 2)
 
 
 def predict_value(
     rate: PredictionInterval, share: PredictionInterval, *, won: float, lost: float
 ) -> PredictionInterval:
     """The value of a rate of follow-ups of which a share converts, each worth ``won`` or ``lost``."""
-    rates = rate.value * np.exp(_NODES * math.log(rate.high / rate.low) / (2 * _Z))
+    wide = (math.sqrt(rate.high / rate.value) - 1) / _Z
+    rates = rate.value * np.maximum(1 + _NODES * wide, 0.0) ** 2
     ends = [math.asin(math.sqrt(end)) for end in (share.low, share.value, share.high)]
     shares = np.sin(np.clip(ends[1] + _NODES * (ends[2] - ends[0]) / (2 * _Z), 0.0, math.pi / 2)) ** 2
     values = np.outer(rates, lost + shares * (won - lost))
@@ -272,12 +336,20 @@ def _wander(spans: Floats) -> Floats:
 
 def _mix(value: Floats, chance: Floats, ahead: float, spans: Floats) -> tuple[float, float, float]:
     """Quantiles of the value in the last span: a mixture of normals over how much periods differ and how fast the
-    value wanders. The mean has a flat prior."""
+    value wanders. The mean has a flat prior.
+
+    The values are those of the other spans and, last, one of them all; ``chance`` is their variance by chance, and
+    ``ahead`` that of the last span.
+    """
     between, wander = (
         grid.ravel() ** 2 for grid in np.meshgrid(_grid(_BETWEEN), _grid(_WANDER), indexing="ij")
     )
+    lengths = np.diff(spans[:-1], axis=1).ravel()
+    observed = np.vstack([np.eye(len(spans))[:-1], np.append(lengths / lengths.sum(), 0.0)])
     moved = _wander(spans)
-    known = wander[:, None, None] * moved[:-1, :-1] + np.eye(len(value)) * (chance + between[:, None, None])
+    alone = between[:, None] * (np.arange(len(value)) < len(lengths))
+    known = wander[:, None, None] * (observed @ moved @ observed.T)
+    known += np.eye(len(value)) * (chance + alone)[:, None, :]
     inverse = np.linalg.inv(known)
     total = inverse.sum(axis=(1, 2))
     mean = (inverse.sum(axis=1) @ value) / total
@@ -288,7 +360,7 @@ def _mix(value: Floats, chance: Floats, ahead: float, spans: Floats) -> tuple[fl
     weight = np.outer(np.gradient(_grid(_BETWEEN)), np.gradient(_grid(_WANDER))).ravel()
     mass = np.exp(log_density - log_density.max()) * weight
     mass /= mass.sum()
-    shared = wander[:, None] * moved[-1, :-1]
+    shared = wander[:, None] * (observed @ moved[-1])
     pull = np.einsum("gij,gj->gi", inverse, shared)
     center = mean + (pull * rest).sum(axis=1)
     spread = np.sqrt(

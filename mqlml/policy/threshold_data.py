@@ -140,12 +140,12 @@ def payoff(rule: LabelRule, label: npt.ArrayLike) -> Floats:
 _YEAR = 52.0
 """Weeks; a whole number, so that weekdays fall together."""
 
-_WANDER = 0.03
-"""Prior standard deviation by which the logarithm of a volume moves in a week, beyond chance."""
+_WANDER = 0.02
+"""Prior standard deviation by which the logarithm of a volume moves in a week, beyond chance and season."""
 
 _SEASON = 0.12
-"""Prior standard deviation of the logarithm of the ratio that a season makes: of the leads that arrive, and of the
-share of them that reaches a label. Chosen on the nights of simulated companies, see benchmarks/README.md."""
+"""Prior standard deviation over a year of the logarithm of a volume: of the leads that arrive and the share of them
+that reaches a label. Both were chosen on the nights of simulated companies, see benchmarks/README.md."""
 
 _BELIEF = 4.0
 """Independent comparisons of past weeks that weigh as much as this prior."""
@@ -174,8 +174,10 @@ def forecast_arrivals(
 ) -> ArrivalForecast:
     """How arrivals in the period after ``latest`` relate to those in it.
 
-    The season is the same ratio a year before, moved towards 1 as far as chance explains it, and as uncertain as that
-    leaves it (its posterior where all is normal); without a year before, it is 1 and as uncertain as any season.
+    A season is a wave that repeats every year, of unknown size and phase: weeks that are close to each other differ
+    little by it. It is the same ratio a year before, moved towards 1 as far as chance explains it, and as uncertain
+    as that leaves it (its posterior where all is normal); without a year before, it is 1 and as uncertain as any
+    season. How far a volume wanders is seen in neighboring weeks of the past.
 
     Parameters
     ----------
@@ -190,37 +192,53 @@ def forecast_arrivals(
     time = np.sort(time)
     per_account = np.unique(account, return_counts=True)[1].astype(np.float64)
     design = float(per_account @ per_account / per_account.sum())
+    ahead = (end, end + length)
     distance = (end - start + length) / 2
-    factor, unknown = 0.0, _SEASON**2
-    if time[0] <= start - _YEAR and length <= _YEAR:
-        until = min(end - _YEAR + length, float(time[-1]))
-        found = _compare(time, start - _YEAR, end - _YEAR, until)
-        if found is not None:
-            ratio, chance = found
-            known = _SEASON**2 / (_SEASON**2 + design * chance)
-            factor, unknown = ratio * known, unknown * (1 - known)
     moved = []
-    split = float(time[-1]) - length
+    span = min(end - start, length)
+    split = float(time[-1]) - span
     while split - (end - start) >= time[0]:
-        found = _compare(time, split - (end - start), split, split + length)
+        before, after = (split - (end - start), split), (split, split + span)
+        found = _compare(time, before, after)
         if found is not None:
-            moved.append((found[0] ** 2 - design * found[1]) / distance)
-        split -= max(end - start, length) / 2  # neighbors share half of their weeks
+            known = design * found[1] + _season_variance(before, after)
+            moved.append((found[0] ** 2 - known) * 2 / (end - start + span))
+        split -= (end - start) / 2  # neighbors share half of their weeks
     seen = len(moved) / 2
     per_week = (_BELIEF * _WANDER**2 + seen * float(np.mean(moved or [0.0]))) / (_BELIEF + seen)
-    return ArrivalForecast(math.exp(factor), max(per_week, 0.0) * distance + unknown)
+    wander = max(per_week, 0.0) * distance
+    factor, unknown = 0.0, _season_variance(latest, ahead)
+    if time[0] <= start - _YEAR and length <= _YEAR:
+        before = (start - _YEAR, end - _YEAR)
+        after = (end - _YEAR, min(end - _YEAR + length, float(time[-1])))
+        found = _compare(time, before, after)
+        if found is not None:
+            season = _season_variance(before, after)
+            share = season / (season + design * found[1])
+            factor, unknown = found[0] * share, unknown * (1 - share)
+    return ArrivalForecast(math.exp(factor), wander + unknown)
 
 
-def _compare(time: Floats, start: float, split: float, end: float) -> tuple[float, float] | None:
-    """Logarithm of the ratio of arrivals a week after and before a split, and its variance by chance."""
-    if not start < split < end:
+Span = tuple[float, float]
+
+
+def _season_variance(first: Span, second: Span) -> float:
+    """Variance of the logarithm of the ratio of two spans' volumes by a wave of a year whose phase is not known."""
+    sizes = [float(np.sinc((end - start) / _YEAR)) for start, end in (first, second)]
+    angle = math.pi * (sum(second) - sum(first)) / _YEAR
+    return _SEASON**2 * (sizes[0] ** 2 + sizes[1] ** 2 - 2 * sizes[0] * sizes[1] * math.cos(angle))
+
+
+def _compare(time: Floats, before: Span, after: Span) -> tuple[float, float] | None:
+    """Logarithm of the ratio of arrivals a week after and before, and its variance by chance."""
+    if not before[0] < before[1] < after[1]:
         return None
-    first, middle, last = np.searchsorted(time, (start, split, end))
-    before, after = int(middle - first), int(last - middle)
-    if not before or not after:
+    first, middle, last = np.searchsorted(time, (before[0], before[1], after[1]))
+    earlier, later = int(middle - first), int(last - middle)
+    if not earlier or not later:
         return None
-    ratio = math.log((after / (end - split)) / (before / (split - start)))
-    return ratio, 1 / before + 1 / after
+    ratio = math.log((later / (after[1] - after[0])) / (earlier / (before[1] - before[0])))
+    return ratio, 1 / earlier + 1 / later
 
 
 HALF_LIFE = 8.0

@@ -113,6 +113,9 @@ def test_leads_that_the_model_learned_from_are_scored_by_one_that_did_not(
         assert set(past.group[left_out]) <= set(nights.group)
         assert len(left_out) == pytest.approx(of_window.sum() / 2, rel=0.2)
     volume = score_nights(nights, learned, past, calibrator, world.journeys(), settings, None, NOBODY)
+    counts = [int(past.label[rows].sum()) for _, rows in learned]
+    assert volume.learned is not None
+    assert min(counts) < volume.learned[0] < counts[0]
     inside = np.flatnonzero(nights.time >= nights.start)
     seen = np.random.default_rng(0).choice(len(inside), 60, replace=False)
     for place in seen:
@@ -135,6 +138,8 @@ def test_a_window_ends_with_the_arrivals_and_begins_with_the_period(world: Simul
     assert find_window(data, until) == (last + DAY - 8 * WEEK, last + DAY)
     assert find_window(data, last + 1, last - 12 * WEEK) == (last - 12 * WEEK, last + 1)
     assert find_window(data, until, last - 12 * WEEK) == (last - 12 * WEEK, last + DAY)
+    first = int(creation_times(data.leads).min())
+    assert find_window(data, first + 3 * WEEK)[0] == first  # weeks before the data would halve a volume
 
 
 def test_volumes_of_the_held_out_period_are_counted_on_all_of_it(

@@ -23,6 +23,7 @@ from mqlml.policy import (
     make_volume_data,
 )
 from mqlml.policy.intervals import predict_rate, predict_share, predict_value
+from mqlml.types import Floats
 
 SPANS = np.array([[0.2 * at, 0.2 * at + 0.2] for at in range(5)])
 """Four periods and the next, of ten weeks each."""
@@ -68,6 +69,27 @@ def policy() -> LabelPolicy:
     return predict(past_of(world(0)))
 
 
+def share_of(
+    selected: Floats,
+    converted: Floats,
+    extra: Floats | None = None,
+    *,
+    ahead: float,
+    spans: Floats = SPANS,
+    expected: float | None = None,
+) -> PredictionInterval:
+    """What is predicted where probabilities say what came, or another share."""
+    return predict_share(
+        selected,
+        converted,
+        np.zeros(len(selected)) if extra is None else extra,
+        expected=float(converted.sum() / selected.sum()) if expected is None else expected,
+        calibrated=0.04,
+        ahead=1 / (4 * ahead),
+        spans=spans,
+    )
+
+
 def test_nine_of_ten_next_periods_lie_within_every_interval() -> None:
     """Within 86% and 94% over all figures of 120 worlds: half as wide they hold 0.6, twice as wide 0.998."""
     found: dict[str, list[bool]] = {"precision": [], "recall": [], "per_week": [], "value": []}
@@ -88,17 +110,35 @@ def test_nine_of_ten_next_periods_lie_within_every_interval() -> None:
 
 
 def test_shares_are_covered_in_nine_of_ten_next_periods() -> None:
+    """Half as wide they hold 0.6, twice as wide 0.998."""
     rng = np.random.default_rng(0)
     covered = []
     for _ in range(1_000):
-        p = np.sin(np.arcsin(math.sqrt(0.25)) + 0.012 * rng.normal(size=5)) ** 2
+        level = math.asin(math.sqrt(0.25)) + 0.04 * rng.normal() + np.cumsum(0.02 * rng.normal(size=5))
+        p = np.sin(level + 0.012 * rng.normal(size=5)) ** 2
         n = rng.integers(150, 500, size=5)
         won = rng.binomial(n, p)
-        found = predict_share(
-            n[:4].astype(float), won[:4].astype(float), np.zeros(4), ahead=float(n[4]), spans=SPANS
-        )
+        found = share_of(n[:4].astype(float), won[:4].astype(float), ahead=float(n[4]), expected=0.25)
         covered.append(found.low <= won[4] / n[4] <= found.high)
     assert 0.87 <= np.mean(covered) <= 0.93
+
+
+def test_few_selected_rows_are_helped_by_their_probabilities() -> None:
+    """Where ten rows a period were selected, the share by probabilities counts more than that of conversions; where a
+    thousand were, less. Nine of ten next periods lie within, and the interval is narrower than counts alone allow."""
+    few, many = np.full(4, 10.0), np.full(4, 1_000.0)
+    center = [share_of(n, 0.2 * n, ahead=100.0, expected=0.4).value for n in (few, many)]
+    assert 0.3 < center[0] < 0.4
+    assert 0.2 < center[1] < 0.25
+    rng = np.random.default_rng(3)
+    covered, widths = [], []
+    for _ in range(500):
+        p = math.sin(math.asin(math.sqrt(0.4)) + 0.04 * rng.normal()) ** 2
+        found = share_of(few, rng.binomial(10, p, 4).astype(float), ahead=40.0, expected=0.4)
+        covered.append(found.low <= rng.binomial(40, p) / 40 <= found.high)
+        widths.append(found.high - found.low)
+    assert 0.86 <= np.mean(covered) <= 0.94
+    assert np.mean(widths) < 0.85 * 2 * 1.645 * math.sqrt(0.4 * 0.6 * (1 / 40 + 1 / 40))
 
 
 def test_rates_are_covered_in_nine_of_ten_next_periods() -> None:
@@ -115,7 +155,7 @@ def test_rates_are_covered_in_nine_of_ten_next_periods() -> None:
 def test_values_are_covered_in_nine_of_ten_next_periods() -> None:
     rng = np.random.default_rng(2)
     rate = predict_rate(20.0, counted=0.01, ahead=0.0, moved=0.0)
-    share = predict_share(np.full(2, 200.0), np.full(2, 40.0), np.zeros(2), ahead=1e9, spans=SPANS[:3])
+    share = share_of(np.full(2, 200.0), np.full(2, 40.0), ahead=1e9, spans=SPANS[:3])
     value = predict_value(rate, share, won=1000.0, lost=-100.0)
     sd = (math.asin(math.sqrt(share.high)) - math.asin(math.sqrt(share.low))) / 2 / 1.645
     shares = np.sin(math.asin(math.sqrt(share.value)) + sd * rng.normal(size=4_000)) ** 2
@@ -125,30 +165,30 @@ def test_values_are_covered_in_nine_of_ten_next_periods() -> None:
 
 
 def test_periods_that_differ_widen_and_models_that_knew_less_count_less() -> None:
-    n, none = np.full(4, 400.0), np.zeros(4)
+    n = np.full(4, 400.0)
     shares = np.array([0.3, 0.3, 0.3, 0.1])
-    alike = predict_share(n, 0.25 * n, none, ahead=400.0, spans=SPANS)
-    apart = predict_share(n, np.array([0.15, 0.35, 0.2, 0.3]) * n, none, ahead=400.0, spans=SPANS)
+    alike = share_of(n, 0.25 * n, ahead=400.0)
+    apart = share_of(n, np.array([0.15, 0.35, 0.2, 0.3]) * n, ahead=400.0)
     assert apart.high - apart.low > 1.3 * (alike.high - alike.low)
-    early = predict_share(n, shares * n, np.array([0, 0, 0, 0.01]), ahead=400.0, spans=SPANS)
-    assert early.value > predict_share(n, shares * n, none, ahead=400.0, spans=SPANS).value
+    early = share_of(n, shares * n, np.array([0, 0, 0, 0.01]), ahead=400.0)
+    assert early.value > share_of(n, shares * n, ahead=400.0).value
 
 
 def test_a_share_that_wanders_is_expected_where_it_was_last_and_wanders_on() -> None:
-    n, none = np.full(4, 2_000.0), np.zeros(4)
-    rising = predict_share(n, np.array([0.15, 0.2, 0.25, 0.3]) * n, none, ahead=400.0, spans=SPANS)
+    n = np.full(4, 2_000.0)
+    rising = share_of(n, np.array([0.15, 0.2, 0.25, 0.3]) * n, ahead=400.0)
     assert 0.27 < rising.value < 0.33
-    steady = predict_share(n, 0.3 * n, none, ahead=400.0, spans=SPANS)
+    steady = share_of(n, 0.3 * n, ahead=400.0)
     assert rising.high - rising.low > 1.5 * (steady.high - steady.low)
     later = SPANS.copy()
     later[-1] += 1.0
-    distant = predict_share(n, 0.3 * n, none, ahead=400.0, spans=later)
+    distant = share_of(n, 0.3 * n, ahead=400.0, spans=later)
     assert distant.high - distant.low > 1.2 * (steady.high - steady.low)
 
 
 @pytest.mark.parametrize("won", [0.0, 5.0], ids=["nobody", "everybody"])
 def test_few_rows_do_not_make_certainty(won: float) -> None:
-    found = predict_share(np.array([5.0]), np.array([won]), np.zeros(1), ahead=5.0, spans=SPANS[:2])
+    found = share_of(np.array([5.0]), np.array([won]), ahead=5.0, spans=SPANS[:2], expected=0.5)
     assert 0 <= found.low < found.high <= 1
     assert found.high - found.low > 0.2
 
@@ -194,7 +234,7 @@ def test_each_figure_has_an_interval_around_it(policy: LabelPolicy) -> None:
     ids=["one period", "a handful of leads", "enough"],
 )
 def test_where_history_is_short_nothing_is_said(per_week: float, until: float, left: set[str]) -> None:
-    """An interval whose end is more than four times its start helps nobody."""
+    """An interval whose end is more than five times its start helps nobody."""
     snapshots = past_of(world(3, per_week=per_week), until=until)
     rules = {"sql": LabelRule(policy="fixed", value=0.6)}
     policy = add_prediction_intervals(
