@@ -98,6 +98,13 @@ def test_logistic_regression_takes_missing_never_seen_and_far_values() -> None:
     np.testing.assert_array_equal(LogisticBaseline().fit(table, label).predict_proba(odd)[:, 1], chance)
 
 
+def test_the_design_is_filled_alike_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, label, _ = make_table(300, seed=4)
+    whole = LogisticBaseline().fit(table, label).predict_proba(table)
+    monkeypatch.setattr("mqlml.model.baselines._ROWS_AT_ONCE", 7)
+    np.testing.assert_array_equal(LogisticBaseline().fit(table, label).predict_proba(table), whole)
+
+
 def test_all_baselines_share_one_face() -> None:
     table = pd.concat([ACTS] * 20, ignore_index=True)
     label = np.tile([0, 0, 1, 1, 0], 20)
