@@ -193,3 +193,18 @@ def test_without_forward_folds_there_is_no_learning_curve() -> None:
     chosen = choose(table(130, seed=5))
     raw = chosen.out_of_time.raw
     assert measure_curve(chosen.scorer, table(130, seed=5), chosen.folds, raw, random_state=0) == ()
+
+
+@pytest.mark.parametrize(
+    ("positives", "trees", "leaves", "spread"),
+    [(1_499, 120, 8, 1.0), (1_500, 150, 8, 3.0), (2_999, 150, 8, 3.0), (3_000, 75, 12, 3.0)],
+)
+def test_settings_start_freer_with_more_conversions_in_the_past(
+    positives: int, trees: int, leaves: int, spread: float
+) -> None:
+    made = table(8_000, seed=6)
+    label = np.ones_like(made.label)
+    past = made.holdout.train
+    label[past[positives:]] = 0
+    start = start_settings(replace(made, label=label), 0)
+    assert (start.n_trees, start.max_leaf_nodes, start.linear_spread) == (trees, leaves, spread)
