@@ -12,8 +12,8 @@ and ``drift`` are simulated companies of 2,000 to 4,000 leads that start in some
 held-out one. The other kinds are those of ``../shared/cases/make_worlds.py`` (where it is absent they are left
 out), and the next period is that of ``later/``, as long as is predicted or 90 days. What only the report needs is not
 done.
-``again`` chooses thresholds, predicts and evaluates anew by all that is kept, without training; ``season`` does so
-for several sizes of the season that is to be expected of volumes, a constant of `forecast_arrivals`.
+``again`` chooses thresholds, predicts and evaluates from what is kept, without training; ``season`` does so for
+several sizes of the season that volumes are expected to have, a constant of `forecast_arrivals`.
 
 Printed for each kind, label (and all of them together) and figure: worlds, the share without an interval ("not
 enough history"), the share of the others within, below and above it, and the mean interval score (T. Gneiting and
