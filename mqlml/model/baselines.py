@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +18,7 @@ from mqlml.model.calibration import SigmoidCalibrator
 from mqlml.model.encode import TableEncoder
 from mqlml.model.inputs import check_new_rows, check_training_rows, limit_threads, pick_class, two_classes
 from mqlml.model.linear import compress
-from mqlml.types import Floats, Mask
+from mqlml.types import Floats, Floats32, Mask
 
 __all__ = [
     "BaseRateBaseline",
@@ -32,6 +32,10 @@ _POINTS = 10.0
 _EARNS = {"actions": _POINTS, "undesirables": -_POINTS}
 
 _ROWS_AT_ONCE = 8_192
+
+
+def _blocks(n_rows: int) -> Iterator[slice]:
+    return (slice(low, low + _ROWS_AT_ONCE) for low in range(0, n_rows, _ROWS_AT_ONCE))
 
 
 class Baseline(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
@@ -170,36 +174,34 @@ class LogisticBaseline(Baseline):
         spread = columns.std(axis=0, dtype=np.float64)
         self.spread_ = np.where(spread > 0, spread, 1.0)
         self.regression_ = LogisticRegression(max_iter=2_000)
-        # Sums over rows that BLAS shares out among threads end in other last digits.
-        with limit_threads(1):
-            self.regression_.fit(self._standardize(columns), target)
-
-    def _rate(self, table: pd.DataFrame) -> Floats:
-        columns = self._standardize(self._expand(self.encoder_.transform(table)))
-        with limit_threads(1):
-            probability: Floats = self.regression_.predict_proba(columns)[:, 1]
-        return probability
-
-    def _standardize(self, columns: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         # In place: a second design would be the largest table of a whole training.
         columns -= self.mean_
         columns /= self.spread_
-        return columns
+        # Sums over rows that BLAS shares out among threads end in other last digits.
+        with limit_threads(1):
+            self.regression_.fit(columns, target)
 
-    def _expand(self, matrix: Floats) -> npt.NDArray[np.float32]:
+    def _rate(self, table: pd.DataFrame) -> Floats:
+        matrix = self.encoder_.transform(table)
+        probability = np.empty(len(matrix))
+        # In double precision, unlike the fit: the last digits of BLAS's products depend on a row's neighbors.
+        with limit_threads(1):
+            for rows in _blocks(len(matrix)):
+                columns = (self._expand(matrix[rows]) - self.mean_) / self.spread_
+                probability[rows] = self.regression_.predict_proba(columns)[:, 1]
+        return probability
+
+    def _expand(self, matrix: Floats) -> Floats32:
         """The design, before it is standardized: the largest table of a training, so half as precise as others."""
         levels = [len(self.encoder_.levels_.get(name, ())) for name in self.encoder_.matrix_names_]
         is_number = [name not in self.encoder_.levels_ for name in self.encoder_.matrix_names_]
         width = sum(levels) + sum(is_number) + int(self.has_missing_.sum())
         columns = np.empty((len(matrix), width), dtype=np.float32)
-        for low in range(0, len(matrix), _ROWS_AT_ONCE):  # what is filled column by column stays in the cache
-            rows = slice(low, low + _ROWS_AT_ONCE)
+        for rows in _blocks(len(matrix)):  # what is filled column by column stays in the cache
             self._fill(columns[rows], matrix[rows], levels, is_number)
         return columns
 
-    def _fill(
-        self, columns: npt.NDArray[np.float32], matrix: Floats, levels: list[int], is_number: list[bool]
-    ) -> None:
+    def _fill(self, columns: Floats32, matrix: Floats, levels: list[int], is_number: list[bool]) -> None:
         place = 0
         for position, values in enumerate(matrix.T):
             missing = np.isnan(values)
