@@ -37,6 +37,7 @@ __all__ = [
     "check_unique",
     "explain_rejected",
     "find_layout",
+    "guess_layout",
     "is_packed",
     "number_rows",
     "quoted",
@@ -302,6 +303,41 @@ def find_layout(path: Path, *, delimiter: str | None, encoding: str) -> Layout:
     names, skipped = _header(path, encoding, delimiter)
     check_unique(names, path.name)
     return Layout(names, skipped, delimiter, encoding)
+
+
+def guess_layout(path: Path) -> Layout:
+    """How a file that no config describes is written: in UTF-8 where it can be, else as Windows writes Western European
+    text, and cut at the character that gives its header the most columns.
+
+    Raises
+    ------
+    SourceError
+        If it is empty or no text.
+    ContractError
+        If two columns share a name.
+    """
+    encoding = next(
+        (named for named in (_encoding(path, "utf-8"), "cp1252", "latin-1") if _is_text(path, named)), "utf-8"
+    )
+    headers = []
+    for delimiter in _DELIMITERS:
+        with contextlib.suppress(SourceError):
+            headers.append((*_header(path, encoding, delimiter), delimiter))
+    if not headers:
+        return find_layout(path, delimiter=None, encoding=encoding)  # which says what is wrong
+    names, skipped, delimiter = max(headers, key=lambda header: len(header[0]))
+    check_unique(names, path.name)
+    return Layout(names, skipped, delimiter, encoding)
+
+
+def _is_text(path: Path, encoding: str) -> bool:
+    with _open(path) as raw, io.TextIOWrapper(raw, encoding=encoding) as text:
+        try:
+            while text.read(1 << 20):
+                pass
+        except UnicodeError:
+            return False
+    return True
 
 
 def unreadable(path: Path, error: Exception) -> SourceError:

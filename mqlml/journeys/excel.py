@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import zipfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 from mqlml.errors import SourceError
 from mqlml.journeys.csvfile import CsvFile, check_unique
 
-__all__ = ["SUFFIXES", "is_excel", "read_excel_file"]
+__all__ = ["SUFFIXES", "find_sheets", "is_excel", "read_excel_file"]
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
@@ -50,19 +51,8 @@ def read_excel_file(path: Path, *, sheet: str | None, wanted: Collection[str] | 
     ContractError
         If two columns share a name.
     """
-    try:
-        import python_calamine
-    except ModuleNotFoundError:
-        raise SourceError(
-            f"{path.name} is an Excel workbook, which needs the extra: pip install 'mqlml[excel]'; or save it as CSV"
-        ) from None
-    try:
-        with python_calamine.CalamineWorkbook.from_path(str(path)) as workbook:
-            rows = _choose_sheet(path, workbook, sheet)
-    except (python_calamine.CalamineError, OSError) as error:
-        raise SourceError(
-            f"{path.name} cannot be read as an Excel workbook ({error}); save it again, without a password, or as CSV"
-        ) from None
+    with _opened(path) as workbook:
+        rows = _choose_sheet(path, workbook, sheet)
     start = next((n for n, row in enumerate(rows) if sum(cell != "" for cell in row) > 1), 0)
     names = tuple(_text(cell) or f"column_{number}" for number, cell in enumerate(rows[start], start=1))
     check_unique(names, path.name)
@@ -76,6 +66,29 @@ def read_excel_file(path: Path, *, sheet: str | None, wanted: Collection[str] | 
     if not columns:
         columns = {names[0]: pa.array([None] * len(body), pa.string())}
     return CsvFile(names, pa.table(columns), np.array(numbers, dtype=np.int64), ())
+
+
+def find_sheets(path: Path) -> list[str]:
+    """The names of the sheets that hold rows; errors as for `read_excel_file`."""
+    with _opened(path) as workbook:
+        return [name for name in workbook.sheet_names if workbook.get_sheet_by_name(name).to_python()]
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        import python_calamine
+    except ModuleNotFoundError:
+        raise SourceError(
+            f"{path.name} is an Excel workbook, which needs the extra: pip install 'mqlml[excel]'; or save it as CSV"
+        ) from None
+    try:
+        with python_calamine.CalamineWorkbook.from_path(str(path)) as workbook:
+            yield workbook
+    except (python_calamine.CalamineError, OSError) as error:
+        raise SourceError(
+            f"{path.name} cannot be read as an Excel workbook ({error}); save it again, without a password, or as CSV"
+        ) from None
 
 
 def _choose_sheet(path: Path, workbook: Any, sheet: str | None) -> Sequence[Sequence[Any]]:

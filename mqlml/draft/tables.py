@@ -1,0 +1,342 @@
+"""Which file is which table: the one the others point to holds the leads, and names and values tell the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mqlml.draft.columns import Column
+from mqlml.draft.exports import Export
+from mqlml.draft.names import (
+    EVENT_FILES,
+    LEAD_FILES,
+    OUTCOME_FILES,
+    USUAL,
+    find_stage,
+    sounds_like_id,
+    sounds_like_outcome,
+    usual_place,
+)
+from mqlml.errors import SourceError
+
+__all__ = ["Found", "Link", "TableName", "Tables", "find_tables"]
+
+TableName = Literal["leads", "events", "outcomes", "history", "spend", "flat"]
+
+_MOST_SHARED = 0.5
+"""Ids of two columns are the same ids if at least this share of the smaller column is in the other."""
+
+_FEWEST = 3
+_DIVIDERS = (";", ",", "|")
+
+
+@dataclass(frozen=True)
+class Link:
+    """How the rows of a file tell which lead they belong to.
+
+    Attributes
+    ----------
+    column : the file's column.
+    via : the leads' column that has the same ids; None if that is the lead's id.
+    divider : what stands between the ids where a row belongs to several leads.
+    """
+
+    column: str
+    via: str | None = None
+    divider: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """One table of the config.
+
+    Attributes
+    ----------
+    table : its name in the config.
+    export : where it comes from.
+    columns : our name of each column that was found, with theirs.
+    link : to the leads; None for the leads themselves, what they cost, and a flat table.
+    stage_dates : columns of dates on which leads reached a stage.
+    """
+
+    table: TableName
+    export: Export
+    columns: dict[str, Column]
+    link: Link | None = None
+    stage_dates: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All tables that were found; ``unused`` files are none of them."""
+
+    leads: Found
+    others: tuple[Found, ...]
+    unused: tuple[Export, ...] = ()
+
+    def all(self, table: TableName) -> tuple[Found, ...]:
+        """The tables of one name."""
+        return tuple(found for found in self.others if found.table == table)
+
+
+def find_tables(exports: Sequence[Export]) -> Tables:
+    """Sort files into tables.
+
+    Raises
+    ------
+    SourceError
+        If no file can hold the leads, or none says who was won.
+    """
+    flat = _find_flat(exports[0]) if len(exports) == 1 else None
+    if flat is not None:
+        return Tables(flat, ())
+    leads = _find_leads(exports)
+    others, unused = [], []
+    for export in exports:
+        if export is leads.export:
+            continue
+        found = _find_other(export, leads)
+        if found is None:
+            unused.append(export)
+        else:
+            others.append(found)
+    if not any(found.table == "outcomes" for found in others):
+        others.append(_outcomes_of(leads, unused))
+    order = ("events", "outcomes", "history", "spend")
+    others.sort(key=lambda found: order.index(found.table))
+    return Tables(leads, tuple(others), tuple(unused))
+
+
+def _usual(table: str, ours: str, columns: Iterable[Column]) -> Column | None:
+    """The column with the likeliest of the usual names."""
+    placed = [(place, column) for column in columns if (place := usual_place(table, ours, column.name)) is not None]
+    return min(placed, key=lambda pair: pair[0])[1] if placed else None
+
+
+def _time(table: str, ours: str, export: Export, *, only: bool = False) -> Column | None:
+    """The column of times with a usual name, else the only one of times, or with ``only`` no other."""
+    times = [column for column in export.columns if column.time is not None]
+    found = _usual(table, ours, times)
+    if found is None and len(times) == 1 and not only:
+        return times[0]
+    return found
+
+
+def _find_flat(export: Export) -> Found | None:
+    """One row a lead with a column that says how it ended, and no times."""
+    if any(column.time is not None for column in export.columns):
+        return None
+    label = _usual("flat", "label", (column for column in export.columns if len(column.texts) == 2))
+    if label is None:
+        return None
+    keys = [column for column in export.columns if column.is_key]
+    found = {"label": label}
+    key = _usual("leads", "lead_id", keys) or (keys[0] if keys else None)
+    if key is not None:
+        found["lead_id"] = key
+    order = next(
+        (column for column in keys if column is not key and all(text.isdigit() for text in column.texts)), None
+    )
+    if order is not None:
+        found["order"] = order
+    return Found("flat", export, found)
+
+
+def _find_leads(exports: Sequence[Export]) -> Found:
+    candidates = [
+        (_points_for_leads(export, keys, exports), export, keys)
+        for export in exports
+        if (keys := [column for column in export.columns if column.is_key])
+        and any(column.time is not None for column in export.columns)
+    ]
+    if not candidates:
+        raise SourceError(
+            "one file must hold the leads, a row each, with a column of ids that never repeats and a column that says "
+            f"when each was created; none of {', '.join(export.name for export in exports)} has both. Add the export "
+            "of your leads or contacts"
+        )
+    _, export, keys = max(candidates, key=lambda candidate: candidate[0])
+    columns = {"lead_id": _choose_key(keys, export, exports)}
+    created = _time("leads", "created_at", export)
+    if created is None:
+        times = [column for column in export.columns if column.time is not None]
+        created = next((column for column in times if not sounds_like_outcome(column.name)), times[0])
+    columns["created_at"] = created
+    account = _usual("leads", "account_id", export.columns)
+    if account is not None and account is not columns["lead_id"]:
+        columns["account_id"] = account
+    return Found("leads", export, columns)
+
+
+def _points_for_leads(export: Export, keys: Sequence[Column], exports: Sequence[Export]) -> float:
+    """How much speaks for a file as that of the leads; other files that point to it most of all."""
+    linked = sum(
+        any(_shared(column.texts, key.texts) for column in other.columns for key in keys if _may_be_ids(column))
+        for other in exports
+        if other is not export
+    )
+    named = any(part in export.stem for part in LEAD_FILES) - any(
+        part in export.stem for part in (*OUTCOME_FILES, *EVENT_FILES)
+    )
+    created = _usual("leads", "created_at", [column for column in export.columns if column.time is not None])
+    stage = _usual("outcomes", "stage", export.columns) is not None
+    return linked + 2 * named + (created is not None) - 0.5 * stage
+
+
+def _choose_key(keys: Sequence[Column], export: Export, exports: Sequence[Export]) -> Column:
+    """The ids that most other files have; among those, the one with the likeliest name."""
+
+    def rank(column: Column) -> tuple[int, int]:
+        others = sum(
+            any(_may_be_ids(theirs) and _shared(theirs.texts, column.texts) for theirs in other.columns)
+            for other in exports
+            if other is not export
+        )
+        place = usual_place("leads", "lead_id", column.name)
+        return others, -(len(USUAL["leads"]["lead_id"]) if place is None else place)
+
+    named = [column for column in keys if sounds_like_id(column.name)]
+    return max(named or keys, key=rank)
+
+
+def _may_be_ids(column: Column) -> bool:
+    return column.time is None and sounds_like_id(column.name)
+
+
+def _shared(some: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether two columns hold the same ids."""
+    fewer = min(len(some), len(other))
+    return fewer >= _FEWEST and len(some & other) >= _MOST_SHARED * fewer
+
+
+def _find_link(export: Export, leads: Found) -> Link | None:
+    key = leads.columns["lead_id"]
+    columns = [column for column in export.columns if _may_be_ids(column)]
+    columns.sort(key=lambda column: len(column.texts & key.texts), reverse=True)
+    for column in columns:
+        if _shared(column.texts, key.texts):
+            return Link(column.name)
+    for via in leads.export.columns:
+        if via is not key and _may_be_ids(via):
+            for column in columns:
+                if _shared(column.texts, via.texts):
+                    return Link(column.name, via=via.name)
+    for column in columns:
+        for divider in _DIVIDERS:
+            if any(divider in text for text in column.texts):
+                parts = frozenset(part.strip() for text in column.texts for part in text.split(divider))
+                if _shared(parts, key.texts):
+                    return Link(column.name, divider=divider)
+    return None
+
+
+def _find_other(export: Export, leads: Found) -> Found | None:
+    link = _find_link(export, leads)
+    if link is None:
+        return _find_spend(export)
+    rest = [column for column in export.columns if column.name != link.column]
+    history = {name: _usual("history", name, rest) for name in ("field", "value")}
+    changed = _time("history", "valid_from", export, only=True)
+    if changed is not None and None not in history.values():
+        named = {name: column for name, column in history.items() if column is not None}
+        return Found("history", export, {**named, "valid_from": changed}, link)
+    if not any(column.time is not None for column in rest):
+        return None
+    return _outcomes(export, link, rest) if _is_outcomes(export, rest) else _events(export, link, rest)
+
+
+def _find_spend(export: Export) -> Found | None:
+    columns = {
+        name: column
+        for name in USUAL["spend"]
+        if (column := _usual("spend", name, export.columns)) is not None
+    }
+    return Found("spend", export, columns) if columns.keys() == USUAL["spend"].keys() else None
+
+
+def _is_outcomes(export: Export, columns: Sequence[Column]) -> bool:
+    """Whether rows are deals and not things that leads did."""
+    stage = _usual("outcomes", "stage", columns)
+    stages = 0 if stage is None else sum(_stage_of(stage, text) is not None for text in stage.texts)
+    closed = _usual("outcomes", "occurred_at", [column for column in columns if column.time is not None])
+    amount = _usual("outcomes", "amount", columns)
+    for_outcomes = (
+        2 * (stages > 0)
+        + (closed is not None and sounds_like_close(closed))
+        + (amount is not None)
+        + 2 * any(part in export.stem for part in OUTCOME_FILES)
+    )
+    action = _usual("events", "action", columns)
+    for_events = 2 * (action is not None and action is not stage) + 2 * any(
+        part in export.stem for part in EVENT_FILES
+    )
+    return for_outcomes > for_events
+
+
+def sounds_like_close(column: Column) -> bool:
+    """Whether dates are those on which something ended, by the column's name."""
+    return any(part in column.name.lower() for part in ("clos", "won", "order", "purchase"))
+
+
+def _stage_of(column: Column, text: str) -> str | None:
+    """What a value of a stage column means; truths mean what the column's name says."""
+    if column.texts <= {"true", "false", "True", "False", "TRUE", "FALSE", "1", "0"}:
+        return "closed_won" if text.lower() in ("true", "1") else "ignore"
+    return find_stage(text)
+
+
+def _outcomes(export: Export, link: Link, columns: Sequence[Column]) -> Found:
+    times = [column for column in columns if column.time is not None]
+    found: dict[str, Column] = {}
+    stage = _usual("outcomes", "stage", columns)
+    if stage is not None and any(_stage_of(stage, text) is not None for text in stage.texts):
+        found["stage"] = stage
+    closed = _usual("outcomes", "occurred_at", times)
+    if closed is None:
+        closed = next((column for column in times if sounds_like_close(column)), times[-1])
+    found["occurred_at"] = closed
+    for ours in ("amount", "reason", "recorded_at"):
+        column = _usual("outcomes", ours, columns)
+        if column is not None and column not in found.values() and (ours != "recorded_at" or column.time):
+            found[ours] = column
+    return Found("outcomes", export, found, link)
+
+
+def _events(export: Export, link: Link, columns: Sequence[Column]) -> Found:
+    times = [column for column in columns if column.time is not None]
+    found = {"occurred_at": _usual("events", "occurred_at", times) or times[0]}
+    for ours in USUAL["events"]:
+        column = _usual("events", ours, [column for column in columns if column not in found.values()])
+        fits = column is not None and (
+            (ours != "event_id" or column.is_key) and ((ours == "recorded_at") <= (column.time is not None))
+        )
+        if ours not in found and column is not None and fits:
+            found[ours] = column
+    return Found("events", export, found, link)
+
+
+def _outcomes_of(leads: Found, unused: Sequence[Export]) -> Found:
+    """The columns of the leads that say when each stage was reached."""
+    dates = tuple(
+        column
+        for column in leads.export.columns
+        if column.time is not None
+        and column is not leads.columns["created_at"]
+        and sounds_like_outcome(column.name)
+    )
+    if not any(find_stage(column.name) == "closed_won" for column in dates):
+        dates = tuple(
+            column
+            for column in leads.export.columns
+            if column.time is not None
+            and column is not leads.columns["created_at"]
+            and ("convert" in column.name.lower() or sounds_like_close(column) or column in dates)
+        )
+    if not dates:
+        others = f" ({', '.join(export.name for export in unused)} shares no ids with it)" if unused else ""
+        raise SourceError(
+            f"{leads.export.name} holds the leads, and no file says which of them were won and when{others}; add the "
+            "export of your deals or opportunities with the ids of their leads, or a column such as 'Won date'"
+        )
+    return Found("outcomes", leads.export, {}, Link(leads.columns["lead_id"].name), dates)
