@@ -19,7 +19,7 @@ from mqlml.config import Config, make_config
 from mqlml.config.features import Groups
 from mqlml.features import FAMILIES, plan_features
 from mqlml.monitoring import MonitorResult, RecalibrateResult, ThresholdsResult
-from mqlml.render import funnel_results, results, version_results
+from mqlml.render import draft_results, funnel_results, results, version_results
 from mqlml.render.results import CatalogEntry, TrainedVersion
 from mqlml.results import ErrorResult, Number, Result, describe_fields
 from mqlml.simulate import simulate
@@ -49,6 +49,7 @@ object. Records that appear in several places have a section of their own at the
 
 RESULTS: dict[str, type[Result]] = {
     "demo": results.DemoResult,
+    "init": draft_results.InitResult,
     "check": results.CheckResult,
     "features": results.FeaturesResult,
     "table": results.TableResult,

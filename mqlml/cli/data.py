@@ -1,4 +1,4 @@
-"""Commands that need no version: the demo, and what the data holds."""
+"""Commands that need no version: the demo, the first config, and what the data holds."""
 
 from __future__ import annotations
 
@@ -24,6 +24,30 @@ def demo(
 
     result = make_demo(folder, n_leads=leads, now=now(), progress=Terminal())
     show(result, format_demo(result), as_json)
+
+
+@app.command(
+    short_help="Write a first config from your files.",
+    epilog="Example: mqlml init contacts.csv activities.csv deals.csv",
+)
+def init(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE", help="Your exports, one table each: leads, events, outcomes."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The config to write.")] = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Read your files and write a first config, with comments.
+
+    It finds out which file holds the leads, how the others point to them, what the columns mean, how times are
+    written, and how far ahead to predict. What the files do not tell is marked CHECK.
+    """
+    from mqlml.commands.init import write_first_config
+    from mqlml.render.console.common import format_init
+
+    result = write_first_config(files, out, now=now(), progress=Terminal())
+    show(result, format_init(result), as_json)
 
 
 @app.command(short_help="Check the data before training.", epilog="Example: mqlml check --config mqlml.yml")

@@ -414,7 +414,7 @@ def read_config(path: str | Path) -> Config:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(
-            f"there is no config file {str(path)!r}; name one with --config, or make an example with 'mqlml demo'"
+            f"there is no config file {str(path)!r}; name one with --config, or write one with 'mqlml init FILES'"
         ) from None
     except UnicodeDecodeError:
         raise ConfigError(

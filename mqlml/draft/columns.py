@@ -19,9 +19,8 @@ from mqlml.errors import ContractError
 from mqlml.journeys.parse import find_date_evidence, parse_numbers, plain_text
 from mqlml.journeys.times import guess_unit, parse_times
 from mqlml.times import MISSING_TIME, to_microseconds
-from mqlml.types import Micros
 
-__all__ = ["Column", "look_at"]
+__all__ = ["Column", "make_column"]
 
 _UTC = ZoneInfo("UTC")
 _FEW_BAD = 0.02
@@ -42,6 +41,8 @@ class Column:
     Attributes
     ----------
     name : str
+    short : str
+        The name without what all columns of its file begin with, as ``Person - ``.
     values : pyarrow ChunkedArray
         Text for CSV and Excel, any type for Parquet.
     time : ColumnFormat or None
@@ -52,6 +53,7 @@ class Column:
     """
 
     name: str
+    short: str
     values: Any
     time: ColumnFormat | None
     either_order: bool = False
@@ -71,51 +73,44 @@ class Column:
 
     @property
     def is_key(self) -> bool:
-        """Whether every row has a value of its own."""
-        return self.filled == len(self.values) == len(self.texts)
-
-    @property
-    def instants(self) -> Micros:
-        """Its times in microseconds, missing where it holds none."""
-        assert self.time is not None
-        return parse_times(self.values, zone=_UTC, hint=self.time, where=self.name, missing=MISSING_WORDS).data
+        """Whether every row has a value of its own, and it is no time."""
+        return self.time is None and self.filled == len(self.values) == len(self.texts)
 
 
-def look_at(name: str, values: Any) -> Column:
-    """A column, after a look at whether it holds times."""
+def make_column(name: str, values: Any, *, short: str | None = None) -> Column:
+    """A column with how its times are written, if it holds times."""
+    time, either_order = _find_time(name, values)
+    return Column(name, short or name, values, time, either_order)
+
+
+def _find_time(name: str, values: Any) -> tuple[ColumnFormat | None, bool]:
+    """How its times are written, and whether day or month may come first."""
     kind = values.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return Column(name, values, ColumnFormat(column=name))
+        return ColumnFormat(column=name), False
     if pa.types.is_boolean(kind) or pa.types.is_nested(kind) or pa.types.is_time(kind):
-        return Column(name, values, None)
+        return None, False
     text = plain_text(values, missing=MISSING_WORDS).drop_null()
-    some = pa.chunked_array([text.unique()[:_SOME]])
-    if not len(some):
-        return Column(name, values, None)
+    if not len(text):
+        return None, False
+    some = text.take(np.unique(np.linspace(0, len(text) - 1, _SOME).astype(np.intp)))
     if not parse_numbers(some).bad.any():
-        return Column(name, values, _number_format(name, some))
+        return _number_format(name, some), False
     formats = find_date_evidence(text).formats()
     if len(formats) > 1:
-        return Column(name, values, ColumnFormat(column=name, format=formats[0]), either_order=True)
-    return Column(name, values, _text_format(name, some))
+        return ColumnFormat(column=name, format=formats[0]), True
+    return _text_format(name, some), False
 
 
 def _number_format(name: str, some: Any) -> ColumnFormat | None:
-    """How a column of numbers counts time, which its name must say: revenues look like seconds, too."""
+    """How a column of numbers counts time, which its name must say: revenues are as large as seconds."""
     if not sounds_like_time(name):
         return None
-    numbers = pc.cast(some, pa.float64(), safe=False) if _all_plain(some) else None
     for hint in (ColumnFormat(column=name, format="%Y%m%d"), ColumnFormat(column=name)):
         if _are_times(some, hint):
             return hint
-    if numbers is None:
-        return None
-    hint = ColumnFormat.model_validate({"column": name, "unit": guess_unit(numbers)})
+    hint = ColumnFormat.model_validate({"column": name, "unit": guess_unit(some)})
     return hint if _are_times(some, hint) else None
-
-
-def _all_plain(text: Any) -> bool:
-    return bool(pc.all(pc.match_substring_regex(text, r"^\d+(\.\d+)?$")).as_py())
 
 
 def _text_format(name: str, some: Any) -> ColumnFormat | None:

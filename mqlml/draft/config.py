@@ -8,21 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mqlml.config import make_config
+from mqlml.config import TERMINAL_STAGES, make_config
 from mqlml.draft.columns import Column
 from mqlml.draft.exports import Export, open_exports
-from mqlml.draft.names import find_stage
+from mqlml.draft.names import find_stage, sounds_like_close, sounds_like_open
 from mqlml.draft.problem import Suggestion, suggest_problem
-from mqlml.draft.tables import Found, Link, Tables, find_tables
+from mqlml.draft.tables import Found, Link, Tables, find_meaning, find_tables
 from mqlml.draft.yaml_text import write_yaml
 from mqlml.errors import MqlmlError
 from mqlml.journeys import read_journeys
-from mqlml.texts import format_number, format_percent, join_texts, pluralize
+from mqlml.texts import format_percent, join_texts, pluralize
 
 __all__ = ["Draft", "draft_config"]
 
 _HEAD = "# Drafted from your files by mqlml init. Read it through, settle what says CHECK, then run: mqlml check\n"
-_TRUTHS = {"true", "false"}
 _FEW_WINS = 50
 
 
@@ -60,7 +59,7 @@ class _Sheet:
 
 
 def draft_config(paths: Sequence[Path], *, folder: Path, name: str, now: dt.datetime) -> Draft:
-    """Look at a user's files and write the config that they suggest.
+    """Write the config that a user's files suggest.
 
     Parameters
     ----------
@@ -83,20 +82,25 @@ def draft_config(paths: Sequence[Path], *, folder: Path, name: str, now: dt.date
         suggestion = None
     else:
         data = _tables(tables, sheet)
-        suggestion = _look(data, name, folder, now, sheet)
+        suggestion = _suggest(data, name, folder, now, sheet)
         values = {"name": name, "data": _dated(data, suggestion, now, sheet)}
         if tables.all("spend"):
             values["spend"] = _spend(tables.all("spend")[0])
         values["problem"] = _problem(suggestion, bool(tables.all("events")), sheet)
         values["labels"] = _labels(suggestion, sheet)
-    for export in tables.unused:
-        sheet.to_check.append(f"{export.name} is not used: it shares no ids with {tables.leads.export.name}")
+    bridges = [found.link.bridge.export for found in tables.others if found.link and found.link.bridge]
+    for export in (export for export in tables.unused if export not in bridges):
+        sheet.to_check.append(
+            f"{export.name} is not used: its rows are neither deals nor things that leads did"
+        )
     make_config(values, folder=folder)  # what is written can be read
     return Draft(_HEAD + write_yaml(values, sheet.comments), tables, suggestion, tuple(sheet.to_check))
 
 
 def _source(export: Export) -> dict[str, Any]:
-    written = export.spec.model_dump(exclude_defaults=True, include={"path", "sheet", "delimiter", "encoding"})
+    written = export.spec.model_dump(
+        exclude_defaults=True, include={"path", "sheet", "delimiter", "encoding"}
+    )
     return {key: value for key, value in written.items() if value is not None}
 
 
@@ -118,7 +122,9 @@ def _tables(tables: Tables, sheet: _Sheet) -> dict[str, Any]:
     place = ("data", "leads", "columns")
     data["leads"] = {**_source(leads.export), "columns": _mapped(leads.columns, place, sheet)}
     if "account_id" not in leads.columns:
-        sheet.comments["data", "leads", "columns"] = "account_id: which leads are of one company, if a column says so"
+        sheet.comments["data", "leads", "columns"] = (
+            "account_id: which leads are of one company, if a column says so"
+        )
     events = [_linked(found, ("data", "events"), tables, sheet) for found in tables.all("events")]
     if events:
         data["events"] = events[0] if len(events) == 1 else events
@@ -134,28 +140,44 @@ def _linked(found: Found, place: tuple[str, ...], tables: Tables, sheet: _Sheet)
     columns = _mapped(found.columns, (*place, "columns"), sheet)
     if found.table == "events" and "action" not in columns:
         columns["action"] = {"constant": found.export.stem}
-    if found.link.via is None and found.link.divider is None:
-        return {**_source(found.export), "columns": {"lead_id": found.link.column, **columns}}
-    if not (found.export.is_csv and tables.leads.export.is_csv):
-        sheet.ask(
-            place,
-            f"rows name their leads by {found.link.column!r}, which is not the id of the leads; write their id into "
-            "the file, or join the two with sql",
+    link, dated = found.link, found.columns["occurred_at"] if found.table == "outcomes" else None
+    all_dated = dated is None or dated.filled == found.export.rows
+    if link.is_direct and all_dated:
+        return {**_source(found.export), "columns": {"lead_id": link.column, **columns}}
+    between = tables.leads.export if link.bridge is None else link.bridge.export
+    if not (found.export.is_csv and between.is_csv):
+        remedy = (
+            f"rows without {dated.name!r} cannot be used; leave them out of the export"
+            if link.is_direct and dated is not None
+            else f"rows name their leads by {link.column!r}, which is not the id of the leads; write that id into "
+            "the file, or join the two with sql"
         )
-        return {**_source(found.export), "columns": {"lead_id": found.link.column, **columns}}
-    return {"sql": _query(found.export, found.link, tables.leads), "columns": {"lead_id": "lead_key", **columns}}
+        sheet.ask(place, remedy)
+        return {**_source(found.export), "columns": {"lead_id": link.column, **columns}}
+    query = _query(found.export, link, tables.leads)
+    if not all_dated and dated is not None:
+        query += f"\nwhere mine.{_identifier(dated.name)} is not null"
+        sheet.comments[(*place, "sql")] = f"rows without {dated.name!r} are still open"
+    key = link.column if link.is_direct else "lead_key"
+    return {"sql": query, "columns": {"lead_id": key, **columns}}
 
 
 def _query(export: Export, link: Link, leads: Found) -> str:
     """A query that gives each row the id of its lead."""
     rows, column = _read_csv(export), _identifier(link.column)
-    if link.via is None:
-        return f"select trim(unnest(string_split({column}, '{link.divider}'))) as lead_key, * from {rows}"
-    key, via = _identifier(leads.columns["lead_id"].name), _identifier(link.via)
+    if link.is_direct:
+        return f"select * from {rows} as mine"
+    if link.divider is not None:
+        ids = f"unnest(string_split({column}, '{link.divider}'))"
+        return f"select trim({ids}) as lead_key, * from {rows} as mine"
+    between, key = leads.export, leads.columns["lead_id"].name
+    if link.bridge is not None:
+        between, key = link.bridge.export, link.bridge.column
+    assert link.via is not None
     return (
-        f"select leads.{key} as lead_key, mine.*\n"
+        f"select other.{_identifier(key)} as lead_key, mine.*\n"
         f"from {rows} as mine\n"
-        f"join {_read_csv(leads.export)} as leads on leads.{via} = mine.{column}"
+        f"join {_read_csv(between)} as other on other.{_identifier(link.via)} = mine.{column}"
     )
 
 
@@ -170,9 +192,7 @@ def _identifier(column: str) -> str:
 
 
 def _outcomes(tables: Tables, sheet: _Sheet) -> dict[str, Any]:
-    found, *further = tables.all("outcomes")
-    for other in further:
-        sheet.to_check.append(f"{other.export.name} seems to hold outcomes, too, and is not used")
+    (found,) = tables.all("outcomes")
     place = ("data", "outcomes")
     if found.stage_dates:
         return _stage_dates(found, tables.leads, place, sheet)
@@ -182,26 +202,29 @@ def _outcomes(tables: Tables, sheet: _Sheet) -> dict[str, Any]:
         sheet.ask((*place, "stage"), "every row is taken for a win")
         return {**section, "stage": "closed_won"}
     section["stages"] = {}
+    closed = found.columns["occurred_at"]
+    ends = sounds_like_close(closed.short)
+    if ends and closed.filled == found.export.rows:
+        still_open = f"still open: its {closed.name!r} is only planned"
+    else:
+        still_open = "still open"
     for word in sorted(stage.texts):
-        ours = _meaning(stage, word)
+        ours = find_meaning(stage, word)
         section["stages"][word] = ours or "ignore"
-        if ours is None:
+        if ends and (sounds_like_open(word) or (ours is not None and ours not in TERMINAL_STAGES)):
+            section["stages"][word] = "ignore"
+            sheet.comments[(*place, "stages", word)] = still_open
+        elif ours is None:
             sheet.ask((*place, "stages", word), "which stage is it? ignore leaves it out")
     if "closed_won" not in section["stages"].values():
         sheet.ask((*place, "stages"), "none of these is closed_won yet")
     return section
 
 
-def _meaning(stage: Column, word: str) -> str | None:
-    if {text.lower() for text in stage.texts} <= _TRUTHS or stage.texts <= {"0", "1"}:
-        return "closed_won" if word.lower() in ("true", "1") else "ignore"
-    return find_stage(word)
-
-
 def _stage_dates(found: Found, leads: Found, place: tuple[str, ...], sheet: _Sheet) -> dict[str, Any]:
     dates: dict[str, Any] = {}
     for column in found.stage_dates:
-        stage = find_stage(column.name)
+        stage = find_stage(column.short)
         hint = column.time
         meant = stage or "closed_won"
         if stage is None:
@@ -245,12 +268,15 @@ def _flat(found: Found, sheet: _Sheet) -> dict[str, Any]:
     return section
 
 
-def _look(
+def _suggest(
     data: dict[str, Any], name: str, folder: Path, now: dt.datetime, sheet: _Sheet
 ) -> Suggestion | None:
     """Read leads and outcomes as drafted; what cannot be read is something to check, not an end."""
     known = {key: value for key, value in data.items() if key in ("leads", "outcomes")}
-    drafted = {"name": name, "data": {**known, "observed_until": now.date().isoformat(), "max_quarantined": 1.0}}
+    drafted = {
+        "name": name,
+        "data": {**known, "observed_until": now.date().isoformat(), "max_quarantined": 1.0},
+    }
     try:
         return suggest_problem(read_journeys(make_config(drafted, folder=folder)), now=now)
     except MqlmlError as error:
@@ -265,9 +291,9 @@ def _dated(
     sheet.comments["data", "timezone"] = "for times without an offset"
     sheet.ask(
         ("data", "observed_until"),
-        "put the day of the export; until then, the last outcome in it"
+        "the day of the export? This is the day of the last outcome"
         if last is not None
-        else "put the day of the export; outcomes are complete up to it",
+        else "the day of the export, up to which the outcomes are complete",
     )
     return {"timezone": "UTC", "observed_until": (last or now).date(), **data}
 
@@ -276,15 +302,14 @@ def _problem(suggestion: Suggestion | None, has_events: bool, sheet: _Sheet) -> 
     horizon = 60 if suggestion is None else suggestion.horizon
     if suggestion is not None and suggestion.within is not None:
         sheet.comments["problem", "horizon"] = (
-            f"{format_percent(suggestion.within)} of {format_number(suggestion.wins)} "
-            f"{pluralize(suggestion.wins, 'win')} came within these days of the lead"
+            f"{format_percent(suggestion.within)} of {pluralize(suggestion.wins, 'win')} came within these days"
         )
     ages = ["0d"] if not has_events else ["0d", "1d", "7d"] if horizon <= 14 else ["0d", "7d", "30d"]
-    sheet.comments["problem", "snapshots"] = "ages of a lead at which it is asked whether it will convert"
+    sheet.comments["problem", "snapshots"] = "learn from each lead as it was at these ages"
     if suggestion is not None and suggestion.wins < _FEW_WINS:
         sheet.to_check.append(
-            f"{format_number(suggestion.wins)} {pluralize(suggestion.wins, 'win')} were found and {_FEW_WINS} are "
-            "needed to train; until then, mqlml points makes a points table"
+            f"the files hold {pluralize(suggestion.wins, 'win')}, and a model needs {_FEW_WINS}; until then, mqlml "
+            "points makes a points table"
         )
     return {"outcome": "closed_won", "horizon": f"{horizon}d", "snapshots": {"ages": ages}}
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mqlml.config import Table
-from mqlml.draft.columns import Column, look_at
+from mqlml.draft.columns import Column, make_column
 from mqlml.errors import SourceError
 from mqlml.journeys.csvfile import guess_layout
 from mqlml.journeys.excel import find_sheets, is_excel
 from mqlml.journeys.sources import is_parquet, read_source
 
 __all__ = ["Export", "open_exports"]
+
+_PREFIX = " - "
+"""What some exports put between the table and the column, in each column's name."""
 
 _PLAIN = ("utf-8-sig", "utf-16", "utf-32")
 """Encodings that are found again without the config naming them."""
@@ -42,6 +46,11 @@ class Export:
         return str(self.spec.path)
 
     @property
+    def key(self) -> str:
+        """What tells it from all others."""
+        return f"{self.path}\n{self.spec.sheet or ''}"
+
+    @property
     def name(self) -> str:
         """The file's name, and the sheet's, for a person."""
         file = Path(self.path).name
@@ -49,15 +58,13 @@ class Export:
 
     @property
     def stem(self) -> str:
-        """What the file or the sheet is called, in lower case."""
-        return (self.spec.sheet or Path(self.path).name.partition(".")[0]).lower()
+        """What the file or the sheet is called, in lower case and without anything between words."""
+        return re.sub(r"[\W_]+", "", self.spec.sheet or Path(self.path).name.partition(".")[0]).lower()
 
     @property
     def is_csv(self) -> bool:
         """Whether DuckDB reads it as CSV in UTF-8 without being told how."""
-        return (
-            self.spec.sheet is None and self.spec.encoding == "utf-8" and Path(self.path).suffix == ".csv"
-        )
+        return self.spec.sheet is None and self.spec.encoding == "utf-8" and Path(self.path).suffix == ".csv"
 
     def column(self, name: str) -> Column:
         """A column by its name."""
@@ -85,9 +92,10 @@ def open_exports(paths: Sequence[Path], folder: Path) -> list[Export]:
 
 
 def _describe(path: Path, folder: Path) -> list[Table]:
+    if path.is_dir():
+        raise SourceError(f"{str(path)!r} is a folder; name the files in it, a table each")
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "no file"
-        raise SourceError(f"{str(path)!r} must be a file with one table, and is {found}; correct the path")
+        raise SourceError(f"there is no file {str(path)!r}; correct the path")
     try:
         shown = os.path.relpath(path, folder)
     except ValueError:  # on another drive
@@ -110,5 +118,8 @@ def _describe(path: Path, folder: Path) -> list[Table]:
 
 def _read(spec: Table, folder: Path) -> Export:
     source = read_source(spec, where=str(spec.path), base=folder, zone="UTC")
-    columns = tuple(look_at(name, source.column(name)) for name in source.table.column_names)
+    names = source.table.column_names
+    first = names[0].partition(_PREFIX)[0] + _PREFIX
+    shared = len(first) if len(names) > 1 and all(name.startswith(first) for name in names) else 0
+    columns = tuple(make_column(name, source.column(name), short=name[shared:]) for name in names)
     return Export(spec, columns, source.table.num_rows)

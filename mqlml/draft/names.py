@@ -15,8 +15,11 @@ __all__ = [
     "OUTCOME_FILES",
     "USUAL",
     "find_stage",
+    "sounds_like_close",
     "sounds_like_id",
+    "sounds_like_open",
     "sounds_like_outcome",
+    "sounds_like_person",
     "sounds_like_time",
     "usual_place",
 ]
@@ -45,12 +48,13 @@ USUAL: Mapping[str, Mapping[str, Sequence[str]]] = MappingProxyType(
         "events": {
             "occurred_at": (
                 "occurredat", "eventtime", "eventdate", "eventtimestamp", "timestamp", "activitydate", "activitytime",
-                "activityat", "ts", "datetime", "happenedat", "visitedat", "sentat", "receivedat", "starttime",
-                "startedat", "createdat", "createdate", "createddate", "createdon", "date", "time", "day",
+                "activityat", "completeddatetime", "ts", "datetime", "happenedat", "visitedat", "sentat",
+                "receivedat", "starttime", "startedat", "createdat", "createdate", "createddate", "createdon", "date",
+                "time", "day",
             ),
             "action": (
                 "action", "event", "eventname", "eventtype", "activity", "activitytype", "engagementtype", "tasktype",
-                "interaction", "interactiontype", "touchpoint", "type", "name", "kind", "status",
+                "tasksubtype", "interaction", "interactiontype", "touchpoint", "type", "name", "kind", "status",
             ),
             "channel": ("channel", "source", "utmsource", "trafficsource", "originalsource", "medium", "utmmedium"),
             "campaign": ("campaign", "utmcampaign", "campaignname", "campaignid"),
@@ -93,23 +97,36 @@ USUAL: Mapping[str, Mapping[str, Sequence[str]]] = MappingProxyType(
 )  # fmt: skip
 """Usual names of the columns of each table, the likeliest first, in lower case and without anything between words."""
 
-LEAD_FILES = ("lead", "contact", "person", "people", "prospect", "mql", "user", "customer", "signup")
+LEAD_FILES = ("lead", "mql", "prospect", "contact", "person", "people", "signup", "user", "customer")
 EVENT_FILES = (
-    "event", "activit", "touch", "visit", "session", "engagement", "interaction", "click", "campaign_member", "task",
+    "event", "activit", "touch", "visit", "session", "engagement", "interaction", "click", "campaignmember", "task",
     "email", "page", "log",
 )  # fmt: skip
 OUTCOME_FILES = ("deal", "opportunit", "outcome", "order", "sale", "purchase", "won", "conversion", "stage")
-"""Parts of the names of files."""
+"""Parts of the names of files; of those for leads, the likeliest first."""
 
 _TIME_WORDS = frozenset(
     {"date", "time", "datetime", "timestamp", "ts", "at", "on", "day", "created", "closed", "when", "since"}
 )
 _GLUED_TIME = re.compile(r"(date|time|timestamp)$")
-_ID_WORDS = frozenset(
+_PERSON_WORDS = frozenset(
     {
-        "id", "ids", "key", "email", "mail", "number", "no", "nr", "contact", "contacts", "lead", "leads", "person",
-        "prospect", "customer", "user", "visitor", "guid", "uuid", "vid", "opportunity", "deal",
+        "lead",
+        "leads",
+        "contact",
+        "contacts",
+        "person",
+        "prospect",
+        "customer",
+        "user",
+        "visitor",
+        "who",
+        "mql",
     }
+)
+_ID_WORDS = frozenset(
+    {"id", "ids", "key", "email", "mail", "number", "no", "nr", "guid", "uuid", "vid", "opportunity", "deal"}
+    | _PERSON_WORDS
 )  # fmt: skip
 
 
@@ -144,18 +161,28 @@ def sounds_like_id(name: str) -> bool:
     return not _ID_WORDS.isdisjoint(words) or words[-1].endswith("id")
 
 
-_STAGES: tuple[tuple[Stage, re.Pattern[str]], ...] = tuple(
-    (stage, re.compile(rf"\b({words})"))
-    for stage, words in (
-        ("disqualified", r"disqualif|unqualified|not qualified|junk|spam|bad fit|not a fit|invalid|do not contact"),
-        ("closed_lost", r"lost\b|lose\b|dead\b|no sale|abandon|churn|verloren|perdu|perdid"),
-        ("closed_won", r"won\b|win\b|customer|signed|purchase|paid\b|order|bought|gewonnen|gagn|ganad"),
-        ("mql", r"mql|marketing qualified"),
-        ("sql", r"sql|sales qualified|sales accepted|sal\b"),
-        ("opportunity", r"opportunit|proposal|negotiat|quote|demo|meeting|appointment|presentation|contract|"
-                        r"decision|evaluation|deal|value proposition|needs analysis|perception|verbal"),
-    )
-)  # fmt: skip
+def sounds_like_person(name: str) -> bool:
+    """Whether a column is called like the ids of people.
+
+    >>> [sounds_like_person(name) for name in ("Associated Contact IDs", "WhoId", "Deal ID")]
+    [True, True, False]
+    """
+    return not _PERSON_WORDS.isdisjoint(normalize_name(name).split("_"))
+
+
+_STAGES: Mapping[Stage, str] = MappingProxyType(
+    {
+        "disqualified": r"disqualif|unqualified|not qualified|junk|spam|bad fit|not a fit|invalid|do not contact",
+        "closed_lost": r"lost\b|lose\b|dead\b|no sale|abandon|churn|verloren|perdu|perdid",
+        "closed_won": r"won\b|win\b|customer|signed|purchase|paid\b|order|bought|gewonnen|gagn|ganad",
+        "mql": r"mql|marketing qualified",
+        "sql": r"sql|sales qualified|sales accepted|sal\b",
+        "opportunity": (
+            r"opportunit|proposal|negotiat|quote|demo|meeting|appointment|presentation|contract|decision|evaluation|"
+            r"deal|value proposition|needs analysis|perception|verbal"
+        ),
+    }
+)
 """Words that stand for our stages; the first line that fits wins, so "unqualified" is no qualified lead."""
 
 
@@ -167,7 +194,11 @@ def find_stage(word: str) -> Stage | None:
     """
     text = normalize_name(word).replace("_", " ")
     text = re.sub(r"\bclosed(?=won|lost)", "closed ", text)
-    return next((stage for stage, words in _STAGES if words.search(text)), None)
+    return next((stage for stage, words in _STAGES.items() if re.search(rf"\b({words})", text)), None)
+
+
+_OTHER_DATES = frozenset({"last", "first", "next", "expected", "recent", "planned", "estimated", "due"})
+_OPEN = r"(open|new|working|in progress|pending|nurtur|attempt|contacted|prospect|qualif|connected|assigned)"
 
 
 def sounds_like_outcome(name: str) -> bool:
@@ -176,5 +207,23 @@ def sounds_like_outcome(name: str) -> bool:
     >>> [sounds_like_outcome(name) for name in ("Became a Customer Date", "Won at", "Create Date", "Last Order")]
     [True, True, False, False]
     """
-    words = normalize_name(name).split("_")
-    return find_stage(name) is not None and {"last", "first", "next", "expected", "recent"}.isdisjoint(words)
+    return find_stage(name) is not None and _OTHER_DATES.isdisjoint(normalize_name(name).split("_"))
+
+
+def sounds_like_close(name: str) -> bool:
+    """Whether a column of dates is called like one on which a deal ended, or is planned to end while it is open.
+
+    >>> [sounds_like_close(name) for name in ("CloseDate", "Order date", "Stage entered")]
+    [True, True, False]
+    """
+    planned = not _OTHER_DATES.isdisjoint(normalize_name(name).split("_"))
+    return not planned and any(part in name.lower() for part in ("clos", "won", "order", "purchase"))
+
+
+def sounds_like_open(word: str) -> bool:
+    """Whether a stage is one of those before a deal has become likely, of which mqlml has none.
+
+    >>> [sounds_like_open(word) for word in ("Open", "Prospecting", "Sent to legal")]
+    [True, True, False]
+    """
+    return re.match(_OPEN, normalize_name(word).replace("_", " ")) is not None

@@ -49,7 +49,7 @@ class Suggestion:
 
 
 def suggest_problem(journeys: Journeys, *, now: dt.datetime) -> Suggestion:
-    """Look at how long wins take, how long the history is, and how many leads come."""
+    """Find out how long wins take, how long the history is, and how many leads come."""
     created = column_to_microseconds(journeys.leads["created_at"])
     outcomes = journeys.outcomes
     when = column_to_microseconds(outcomes["occurred_at"])
@@ -58,9 +58,10 @@ def suggest_problem(journeys: Journeys, *, now: dt.datetime) -> Suggestion:
     wait = (when - created[place.reindex(outcomes["lead_id"]).to_numpy()])[won]
     past = when[when <= to_microseconds(now)]
     last = int(past.max()) if len(past) else None
-    horizon, within = _choose_horizon(wait[wait >= 0], int(np.ptp(created)))
+    history = int(np.ptp(created))
+    horizon, within = _choose_horizon(wait[wait >= 0], history)
     recent = created > created.max() - _RECENT
-    weeks = max(min(np.ptp(created), _RECENT) / (7 * DAY), 1.0)
+    weeks = max(min(history, _RECENT) / (7 * DAY), 1.0)
     return Suggestion(
         leads=len(created),
         wins=int(won.sum()),

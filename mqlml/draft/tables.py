@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from mqlml.config import Stage
 from mqlml.draft.columns import Column
 from mqlml.draft.exports import Export
 from mqlml.draft.names import (
@@ -14,13 +15,15 @@ from mqlml.draft.names import (
     OUTCOME_FILES,
     USUAL,
     find_stage,
+    sounds_like_close,
     sounds_like_id,
     sounds_like_outcome,
+    sounds_like_person,
     usual_place,
 )
 from mqlml.errors import SourceError
 
-__all__ = ["Found", "Link", "TableName", "Tables", "find_tables"]
+__all__ = ["Bridge", "Found", "Link", "TableName", "Tables", "find_meaning", "find_tables"]
 
 TableName = Literal["leads", "events", "outcomes", "history", "spend", "flat"]
 
@@ -30,6 +33,17 @@ _MOST_SHARED = 0.5
 _FEWEST = 3
 _DIVIDERS = (";", ",", "|")
 
+_LONGEST_COUNT = 7
+"""Digits of numbers that count rows; a longer number is unlikely to be another table's by chance."""
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A file whose rows name their leads at once, in ``column``."""
+
+    export: Export
+    column: str
+
 
 @dataclass(frozen=True)
 class Link:
@@ -38,13 +52,20 @@ class Link:
     Attributes
     ----------
     column : the file's column.
-    via : the leads' column that has the same ids; None if that is the lead's id.
+    via : the column of the leads, or of ``bridge``, that has the same ids; None if that is the lead's id.
+    bridge : a file between, as contacts name the leads that they were; None if there is none.
     divider : what stands between the ids where a row belongs to several leads.
     """
 
     column: str
     via: str | None = None
+    bridge: Bridge | None = None
     divider: str | None = None
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether the column holds one id of a lead in each row."""
+        return self.via is None and self.divider is None
 
 
 @dataclass(frozen=True)
@@ -92,15 +113,21 @@ def find_tables(exports: Sequence[Export]) -> Tables:
     if flat is not None:
         return Tables(flat, ())
     leads = _find_leads(exports)
+    links = {
+        export.key: link
+        for export in exports
+        if export is not leads.export and (link := _find_link(export, leads)) is not None
+    }
     others, unused = [], []
     for export in exports:
         if export is leads.export:
             continue
-        found = _find_other(export, leads)
+        found = _find_other(export, links.get(export.key) or _find_bridge(export, exports, links))
         if found is None:
             unused.append(export)
         else:
             others.append(found)
+    others = _with_one_outcomes(others)
     if not any(found.table == "outcomes" for found in others):
         others.append(_outcomes_of(leads, unused))
     order = ("events", "outcomes", "history", "spend")
@@ -108,9 +135,24 @@ def find_tables(exports: Sequence[Export]) -> Tables:
     return Tables(leads, tuple(others), tuple(unused))
 
 
+def _with_one_outcomes(found: list[Found]) -> list[Found]:
+    """The tables, of which the one most like deals holds the outcomes; others like it are things that leads did."""
+    points = {one.export.key: _points_for_outcomes(one.export) for one in found if one.table == "outcomes"}
+    best = max(points, key=lambda key: points[key], default=None)
+    kept = []
+    for one in found:
+        if one.table != "outcomes" or one.export.key == best or one.link is None:
+            kept.append(one)
+        elif (events := _events(one.export, one.link)) is not None:
+            kept.append(events)
+    return kept
+
+
 def _usual(table: str, ours: str, columns: Iterable[Column]) -> Column | None:
     """The column with the likeliest of the usual names."""
-    placed = [(place, column) for column in columns if (place := usual_place(table, ours, column.name)) is not None]
+    placed = [
+        (place, column) for column in columns if (place := usual_place(table, ours, column.short)) is not None
+    ]
     return min(placed, key=lambda pair: pair[0])[1] if placed else None
 
 
@@ -136,7 +178,8 @@ def _find_flat(export: Export) -> Found | None:
     if key is not None:
         found["lead_id"] = key
     order = next(
-        (column for column in keys if column is not key and all(text.isdigit() for text in column.texts)), None
+        (column for column in keys if column is not key and all(text.isdigit() for text in column.texts)),
+        None,
     )
     if order is not None:
         found["order"] = order
@@ -152,16 +195,16 @@ def _find_leads(exports: Sequence[Export]) -> Found:
     ]
     if not candidates:
         raise SourceError(
-            "one file must hold the leads, a row each, with a column of ids that never repeats and a column that says "
-            f"when each was created; none of {', '.join(export.name for export in exports)} has both. Add the export "
-            "of your leads or contacts"
+            "one file must hold the leads, a row each, with a column of ids that never repeats and one of "
+            f"times; none of {', '.join(export.name for export in exports)} has both. Add the export of your leads "
+            "or contacts"
         )
     _, export, keys = max(candidates, key=lambda candidate: candidate[0])
     columns = {"lead_id": _choose_key(keys, export, exports)}
     created = _time("leads", "created_at", export)
     if created is None:
         times = [column for column in export.columns if column.time is not None]
-        created = next((column for column in times if not sounds_like_outcome(column.name)), times[0])
+        created = next((column for column in times if not sounds_like_outcome(column.short)), times[0])
     columns["created_at"] = created
     account = _usual("leads", "account_id", export.columns)
     if account is not None and account is not columns["lead_id"]:
@@ -172,16 +215,20 @@ def _find_leads(exports: Sequence[Export]) -> Found:
 def _points_for_leads(export: Export, keys: Sequence[Column], exports: Sequence[Export]) -> float:
     """How much speaks for a file as that of the leads; other files that point to it most of all."""
     linked = sum(
-        any(_shared(column.texts, key.texts) for column in other.columns for key in keys if _may_be_ids(column))
+        any(
+            _shared(column.texts, key.texts)
+            for column in other.columns
+            for key in keys
+            if _may_be_ids(column)
+        )
         for other in exports
         if other is not export
     )
-    named = any(part in export.stem for part in LEAD_FILES) - any(
-        part in export.stem for part in (*OUTCOME_FILES, *EVENT_FILES)
-    )
+    named = next((2 - place / 10 for place, part in enumerate(LEAD_FILES) if part in export.stem), 0.0)
+    named -= 2 * any(part in export.stem for part in (*OUTCOME_FILES, *EVENT_FILES))
     created = _usual("leads", "created_at", [column for column in export.columns if column.time is not None])
     stage = _usual("outcomes", "stage", export.columns) is not None
-    return linked + 2 * named + (created is not None) - 0.5 * stage
+    return min(linked, 1) + 2 * named + (created is not None) - 0.5 * stage
 
 
 def _choose_key(keys: Sequence[Column], export: Export, exports: Sequence[Export]) -> Column:
@@ -193,15 +240,16 @@ def _choose_key(keys: Sequence[Column], export: Export, exports: Sequence[Export
             for other in exports
             if other is not export
         )
-        place = usual_place("leads", "lead_id", column.name)
+        place = usual_place("leads", "lead_id", column.short)
         return others, -(len(USUAL["leads"]["lead_id"]) if place is None else place)
 
-    named = [column for column in keys if sounds_like_id(column.name)]
-    return max(named or keys, key=rank)
+    named = [column for column in keys if sounds_like_id(column.short)]
+    own = [column for column in named if usual_place("leads", "account_id", column.short) is None]
+    return max(own or named or keys, key=rank)
 
 
 def _may_be_ids(column: Column) -> bool:
-    return column.time is None and sounds_like_id(column.name)
+    return column.time is None and sounds_like_id(column.short)
 
 
 def _shared(some: frozenset[str], other: frozenset[str]) -> bool:
@@ -213,9 +261,11 @@ def _shared(some: frozenset[str], other: frozenset[str]) -> bool:
 def _find_link(export: Export, leads: Found) -> Link | None:
     key = leads.columns["lead_id"]
     columns = [column for column in export.columns if _may_be_ids(column)]
-    columns.sort(key=lambda column: len(column.texts & key.texts), reverse=True)
+    columns.sort(
+        key=lambda column: (sounds_like_person(column.short), len(column.texts & key.texts)), reverse=True
+    )
     for column in columns:
-        if _shared(column.texts, key.texts):
+        if _shared(column.texts, key.texts) and not _is_own_count(column):
             return Link(column.name)
     for via in leads.export.columns:
         if via is not key and _may_be_ids(via):
@@ -231,11 +281,31 @@ def _find_link(export: Export, leads: Found) -> Link | None:
     return None
 
 
-def _find_other(export: Export, leads: Found) -> Found | None:
-    link = _find_link(export, leads)
+def _is_own_count(column: Column) -> bool:
+    """Whether a column counts the file's own rows; such numbers are those of leads by chance."""
+    own = column.is_key and not sounds_like_person(column.short)
+    return own and all(text.isdigit() and len(text) <= _LONGEST_COUNT for text in column.texts)
+
+
+def _find_bridge(export: Export, exports: Sequence[Export], links: Mapping[str, Link]) -> Link | None:
+    """A link through a file in between, whose rows name their leads at once."""
+    columns = [column for column in export.columns if _may_be_ids(column)]
+    for between in exports:
+        link = links.get(between.key)
+        if between is export or link is None or not link.is_direct:
+            continue
+        for via in between.columns:
+            if via.name != link.column and _may_be_ids(via):
+                for column in columns:
+                    if _shared(column.texts, via.texts):
+                        return Link(column.name, via=via.name, bridge=Bridge(between, link.column))
+    return None
+
+
+def _find_other(export: Export, link: Link | None) -> Found | None:
     if link is None:
         return _find_spend(export)
-    rest = [column for column in export.columns if column.name != link.column]
+    rest = _rest(export, link)
     history = {name: _usual("history", name, rest) for name in ("field", "value")}
     changed = _time("history", "valid_from", export, only=True)
     if changed is not None and None not in history.values():
@@ -243,7 +313,9 @@ def _find_other(export: Export, leads: Found) -> Found | None:
         return Found("history", export, {**named, "valid_from": changed}, link)
     if not any(column.time is not None for column in rest):
         return None
-    return _outcomes(export, link, rest) if _is_outcomes(export, rest) else _events(export, link, rest)
+    if _points_for_outcomes(export) > _points_for_events(export):
+        return _outcomes(export, link)
+    return _events(export, link)
 
 
 def _find_spend(export: Export) -> Found | None:
@@ -255,64 +327,84 @@ def _find_spend(export: Export) -> Found | None:
     return Found("spend", export, columns) if columns.keys() == USUAL["spend"].keys() else None
 
 
-def _is_outcomes(export: Export, columns: Sequence[Column]) -> bool:
-    """Whether rows are deals and not things that leads did."""
-    stage = _usual("outcomes", "stage", columns)
-    stages = 0 if stage is None else sum(_stage_of(stage, text) is not None for text in stage.texts)
-    closed = _usual("outcomes", "occurred_at", [column for column in columns if column.time is not None])
-    amount = _usual("outcomes", "amount", columns)
-    for_outcomes = (
-        2 * (stages > 0)
-        + (closed is not None and sounds_like_close(closed))
-        + (amount is not None)
+def _points_for_outcomes(export: Export) -> int:
+    """How much speaks for rows that are deals: words for stages, a win among them, a date of closing, an amount."""
+    stage = _choose_stage(export.columns)
+    return (
+        2 * (stage is not None)
+        + 2 * (stage is not None and "closed_won" in _meanings(stage))
+        + any(column.time is not None and sounds_like_close(column.short) for column in export.columns)
+        + (_usual("outcomes", "amount", export.columns) is not None)
         + 2 * any(part in export.stem for part in OUTCOME_FILES)
     )
-    action = _usual("events", "action", columns)
-    for_events = 2 * (action is not None and action is not stage) + 2 * any(
-        part in export.stem for part in EVENT_FILES
-    )
-    return for_outcomes > for_events
 
 
-def sounds_like_close(column: Column) -> bool:
-    """Whether dates are those on which something ended, by the column's name."""
-    return any(part in column.name.lower() for part in ("clos", "won", "order", "purchase"))
+def _points_for_events(export: Export) -> int:
+    """How much speaks for rows that are things which leads did."""
+    action = _usual("events", "action", export.columns)
+    return 2 * (action is not None) + 2 * any(part in export.stem for part in EVENT_FILES)
 
 
-def _stage_of(column: Column, text: str) -> str | None:
-    """What a value of a stage column means; truths mean what the column's name says."""
-    if column.texts <= {"true", "false", "True", "False", "TRUE", "FALSE", "1", "0"}:
-        return "closed_won" if text.lower() in ("true", "1") else "ignore"
+def find_meaning(column: Column, text: str) -> Stage | None:
+    """Which of our stages a value of a column of stages means; of truths, that it was won or lost."""
+    values = {value.lower() for value in column.texts}
+    if values <= {"true", "false"} or values <= {"0", "1"}:
+        return "closed_won" if text.lower() in ("true", "1") else "closed_lost"
     return find_stage(text)
 
 
-def _outcomes(export: Export, link: Link, columns: Sequence[Column]) -> Found:
+def _meanings(column: Column) -> set[Stage]:
+    return {stage for text in column.texts if (stage := find_meaning(column, text)) is not None}
+
+
+def _choose_stage(columns: Sequence[Column]) -> Column | None:
+    """The column of stages: one that knows a win, if there is one, and then the one with the likeliest name."""
+    known = [
+        (("closed_won" in meanings), -place, column)
+        for column in columns
+        if (place := usual_place("outcomes", "stage", column.short)) is not None
+        and (meanings := _meanings(column))
+    ]
+    return max(known, key=lambda stage: stage[:2])[2] if known else None
+
+
+def _rest(export: Export, link: Link) -> list[Column]:
+    return [column for column in export.columns if column.name != link.column]
+
+
+def _outcomes(export: Export, link: Link) -> Found:
+    columns = _rest(export, link)
     times = [column for column in columns if column.time is not None]
     found: dict[str, Column] = {}
-    stage = _usual("outcomes", "stage", columns)
-    if stage is not None and any(_stage_of(stage, text) is not None for text in stage.texts):
+    stage = _choose_stage(columns)
+    if stage is not None:
         found["stage"] = stage
-    closed = _usual("outcomes", "occurred_at", times)
-    if closed is None:
-        closed = next((column for column in times if sounds_like_close(column)), times[-1])
-    found["occurred_at"] = closed
+    # Where wins and losses have columns of their own, the one that has both is filled in more rows.
+    closes = [column for column in times if sounds_like_close(column.short)]
+    found["occurred_at"] = max(closes, key=lambda column: column.filled, default=None) or (
+        _usual("outcomes", "occurred_at", times) or times[-1]
+    )
     for ours in ("amount", "reason", "recorded_at"):
-        column = _usual("outcomes", ours, columns)
-        if column is not None and column not in found.values() and (ours != "recorded_at" or column.time):
+        column = _usual("outcomes", ours, [column for column in columns if column not in found.values()])
+        if column is not None and (ours == "recorded_at") == (column.time is not None):
             found[ours] = column
     return Found("outcomes", export, found, link)
 
 
-def _events(export: Export, link: Link, columns: Sequence[Column]) -> Found:
+def _events(export: Export, link: Link) -> Found | None:
+    """What leads did; None for a table of people or companies, whose rows are nothing that they did."""
+    columns = _rest(export, link)
     times = [column for column in columns if column.time is not None]
     found = {"occurred_at": _usual("events", "occurred_at", times) or times[0]}
     for ours in USUAL["events"]:
         column = _usual("events", ours, [column for column in columns if column not in found.values()])
-        fits = column is not None and (
-            (ours != "event_id" or column.is_key) and ((ours == "recorded_at") <= (column.time is not None))
-        )
-        if ours not in found and column is not None and fits:
+        if ours in found or column is None or (ours == "recorded_at") != (column.time is not None):
+            continue
+        if ours != "event_id" or column.is_key:
             found[ours] = column
+    people = any(part in export.stem for part in (*LEAD_FILES, "account", "compan"))
+    if "action" not in found and people and not any(part in export.stem for part in EVENT_FILES):
+        return None
     return Found("events", export, found, link)
 
 
@@ -323,15 +415,15 @@ def _outcomes_of(leads: Found, unused: Sequence[Export]) -> Found:
         for column in leads.export.columns
         if column.time is not None
         and column is not leads.columns["created_at"]
-        and sounds_like_outcome(column.name)
+        and sounds_like_outcome(column.short)
     )
-    if not any(find_stage(column.name) == "closed_won" for column in dates):
+    if not any(find_stage(column.short) == "closed_won" for column in dates):
         dates = tuple(
             column
             for column in leads.export.columns
             if column.time is not None
             and column is not leads.columns["created_at"]
-            and ("convert" in column.name.lower() or sounds_like_close(column) or column in dates)
+            and ("convert" in column.short.lower() or sounds_like_close(column.short) or column in dates)
         )
     if not dates:
         others = f" ({', '.join(export.name for export in unused)} shares no ids with it)" if unused else ""

@@ -45,7 +45,9 @@ def _block(values: Mapping[str, Any], comments: Comments, above: tuple[str, ...]
 
 def _plain(value: object) -> str:
     """A value on one line, quoted where YAML would read another one."""
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
+    text: str = yaml.safe_dump(
+        value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False
+    )
     return text.removesuffix("\n...\n").rstrip("\n")
 
 

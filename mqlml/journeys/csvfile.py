@@ -306,8 +306,8 @@ def find_layout(path: Path, *, delimiter: str | None, encoding: str) -> Layout:
 
 
 def guess_layout(path: Path) -> Layout:
-    """How a file that no config describes is written: in UTF-8 where it can be, else as Windows writes Western European
-    text, and cut at the character that gives its header the most columns.
+    """How a file that no config describes is written: in UTF-8 if it can be, else in the encoding that Windows has in
+    Western Europe, and cut at the character that gives its header the most columns.
 
     Raises
     ------

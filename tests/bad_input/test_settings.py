@@ -52,7 +52,7 @@ FILES = [
     no_config(
         "missing",
         lambda _: None,
-        r"there is no config file 'mqlml\.yml'; name one with --config, or make an example with 'mqlml demo'",
+        r"there is no config file 'mqlml\.yml'; name one with --config, or write one with 'mqlml init FILES'",
     ),
     no_config("empty", config(""), r"mqlml\.yml must hold keys and values .*; found nothing\. See what"),
     no_config(

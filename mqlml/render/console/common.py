@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from mqlml.evaluation import Estimate
 from mqlml.journeys.quarantine import Notice
+from mqlml.render.draft_results import InitResult
 from mqlml.render.report.text import format_leak_test, format_notice
 from mqlml.render.results import (
     CheckResult,
@@ -25,6 +26,7 @@ __all__ = [
     "columns",
     "format_check",
     "format_demo",
+    "format_init",
     "format_report",
     "format_score",
     "format_score_check",
@@ -219,6 +221,22 @@ def format_report(result: ReportResult) -> str:
     """What ``mqlml report`` prints."""
     tables = f", and {pluralize(len(result.tables), 'table')} as CSV" if result.tables else ""
     return f"{result.out}: {result.model} version {result.version}{tables}"
+
+
+def format_init(result: InitResult) -> str:
+    """What ``mqlml init`` prints: what each file was taken for, and what is left to settle."""
+    lines = [
+        f"{found.table.capitalize():<9} {pluralize(found.rows, 'row')} of {found.file}"
+        + (f", leads by column {found.lead_id!r}" if found.lead_id is not None else "")
+        for found in result.tables
+    ]
+    if result.wins is not None and result.leads is not None:
+        lines.append(
+            f"{'History':<9} {pluralize(result.wins, 'win')} among {pluralize(result.leads, 'lead')}"
+        )
+    lines += [f"{'Check':<9} {text}" for text in result.to_check]
+    lines.append(f"Next      read {result.config}, settle what says CHECK, and run mqlml check --config FILE")
+    return "\n".join(lines)
 
 
 def format_demo(result: DemoResult) -> str:
