@@ -24,7 +24,7 @@ __all__ = ["Column", "make_column"]
 
 _UTC = ZoneInfo("UTC")
 _FEW_BAD = 0.02
-"""A column holds times if no larger share of its values is none."""
+"""A column holds times if no larger share of its values is none, and ids if no more than half of that repeat."""
 
 _DAYS = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y")
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ", %I:%M %p")
@@ -73,8 +73,8 @@ class Column:
 
     @property
     def is_key(self) -> bool:
-        """Whether every row has a value of its own, and it is no time."""
-        return self.time is None and self.filled == len(self.values) == len(self.texts)
+        """Whether nearly every row has a value of its own, and it is no time; the reader sets repeated ids aside."""
+        return self.time is None and len(self.texts) >= (1 - _FEW_BAD / 2) * len(self.values)
 
 
 def make_column(name: str, values: Any, *, short: str | None = None) -> Column:

@@ -22,6 +22,7 @@ from mqlml.draft.names import (
     usual_place,
 )
 from mqlml.errors import SourceError
+from mqlml.texts import join_texts, normalize_name
 
 __all__ = ["Bridge", "Found", "Link", "TableName", "Tables", "find_meaning", "find_tables"]
 
@@ -270,7 +271,7 @@ def _find_link(export: Export, leads: Found) -> Link | None:
     for via in leads.export.columns:
         if via is not key and _may_be_ids(via):
             for column in columns:
-                if _shared(column.texts, via.texts):
+                if _shared(column.texts, via.texts) and _may_point(via, column, export):
                     return Link(column.name, via=via.name)
     for column in columns:
         for divider in _DIVIDERS:
@@ -287,6 +288,12 @@ def _is_own_count(column: Column) -> bool:
     return own and all(text.isdigit() and len(text) <= _LONGEST_COUNT for text in column.texts)
 
 
+def _may_point(via: Column, column: Column, export: Export) -> bool:
+    """Whether a column elsewhere can mean this one; where this one counts rows, its name must say so."""
+    words = normalize_name(via.short).split("_")
+    return not _is_own_count(column) or any(len(word) > 3 and word[:6] in export.stem for word in words)
+
+
 def _find_bridge(export: Export, exports: Sequence[Export], links: Mapping[str, Link]) -> Link | None:
     """A link through a file in between, whose rows name their leads at once."""
     columns = [column for column in export.columns if _may_be_ids(column)]
@@ -297,7 +304,7 @@ def _find_bridge(export: Export, exports: Sequence[Export], links: Mapping[str, 
         for via in between.columns:
             if via.name != link.column and _may_be_ids(via):
                 for column in columns:
-                    if _shared(column.texts, via.texts):
+                    if _shared(column.texts, via.texts) and _may_point(via, column, export):
                         return Link(column.name, via=via.name, bridge=Bridge(between, link.column))
     return None
 
@@ -426,7 +433,8 @@ def _outcomes_of(leads: Found, unused: Sequence[Export]) -> Found:
             and ("convert" in column.short.lower() or sounds_like_close(column.short) or column in dates)
         )
     if not dates:
-        others = f" ({', '.join(export.name for export in unused)} shares no ids with it)" if unused else ""
+        names = join_texts([export.name for export in unused])
+        others = f" (no ids in {names} are those of leads)" if unused else ""
         raise SourceError(
             f"{leads.export.name} holds the leads, and no file says which of them were won and when{others}; add the "
             "export of your deals or opportunities with the ids of their leads, or a column such as 'Won date'"

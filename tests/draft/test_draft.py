@@ -223,6 +223,28 @@ def test_a_file_that_fits_nowhere_is_told(tmp_path: Path, capsys: pytest.Capture
     assert any(text.startswith("offices.csv is not used") for text in result["to_check"])
 
 
+def test_events_of_leads_that_are_gone_do_not_hide_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = write_hubspot(tmp_path, make_leads())
+    people = (tmp_path / "contacts.csv").read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    (tmp_path / "contacts.csv").write_text("".join(people[:800]), encoding="utf-8")
+    out = tmp_path / "mqlml.yml"
+    code, _ = run(capsys, "init", *map(str, files), "--out", str(out))
+    data = yaml.safe_load(out.read_text(encoding="utf-8"))["data"]
+    assert (code, data["events"]["columns"]["lead_id"]) == (0, "Contact ID")
+
+
+def test_counts_of_rows_are_no_ids_of_leads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = write_pipedrive(tmp_path, make_leads())
+    path = tmp_path / "activities.csv"
+    rows = [line.rsplit(",", 1)[0] for line in path.read_text(encoding="utf-8").splitlines()]
+    path.write_text("\n".join(rows), encoding="utf-8")  # without the ids of people
+    config, result = draft(files, tmp_path, capsys)
+    assert "events" not in config["data"]
+    assert any(text.startswith("activities.csv is not used") for text in result["to_check"])
+
+
 @pytest.mark.parametrize(("folder", "wins"), [("olist", 842), ("dbt_crm", 317)], ids=["olist", "dbt_crm"])
 def test_real_exports(
     folder: str, wins: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], real_data: Path
