@@ -43,7 +43,7 @@ def test_text_and_json_say_the_same(
     assert f": {abs(more):.0f} {'more' if more > 0 else 'fewer'} leads a month than now." in lines[0]
     expected = found["expected"]
     assert (
-        f"At today's pace you will have {expected['value']:.0f} new customers ({expected['low']:.0f} to "
+        f"At today's pace, you will have {expected['value']:.0f} new customers ({expected['low']:.0f} to "
         f"{expected['high']:.0f}) by 2025-09-30" in lines[1]
     )
     inside = sum(one["inside"] for one in found["past"])
@@ -83,7 +83,7 @@ def test_without_mql_stages_it_says_so(
     wanted = ["plan", "--customers", "100", "--by", "2018-12-31", "--config", str(config)]
     code, out, _ = run(wanted, capsys)
     assert code == 0
-    assert "the data has no stage MQL" in out
+    assert "the data has no MQL stage" in out
     code, out, _ = run([*wanted, "--json"], capsys)
     found = json.loads(out)
     assert found["needs"][0]["mqls"] is None

@@ -40,7 +40,7 @@ def test_page_and_markdown_list_the_same_items() -> None:
 
 def test_without_what_pays_only_signals_and_labels_speak() -> None:
     items = said()
-    assert items[0].startswith("As a test, lead more people to these: pricing page visit")
+    assert items[0].startswith("Run a test that brings more people to these: pricing page visit")
     assert any(
         "Agree with sales how many leads they follow up: the test period had 20 SQL a week ( 17 to 23 ) and 48 MQL"
         in item
@@ -64,7 +64,7 @@ def test_one_signal_is_not_spoken_of_as_several() -> None:
     made = signal("actions", "login", rates=(0.1, 0.05), like=(0.05, 0.02, 0.08), leads=300)
     items = map(str, list_advice(replace(normal(), signals=replace(SIGNALS, signals=(made,))), None))
     assert (
-        "As a test, lead more people to this: login. Leads with it convert more often than like leads."
+        "Run a test that brings more people to this: login. Leads with it convert more often than like leads."
         in items
     )
 
@@ -96,7 +96,7 @@ def test_only_clear_differences_become_advice_the_largest_first(values: list[tup
 
 
 @pytest.mark.parametrize(
-    ("early", "expected"), [(99, "Keep the moment of the handover"), (100, "Hand leads over later")]
+    ("early", "expected"), [(99, "Keep handing leads over when you do"), (100, "Hand leads over later")]
 )
 def test_the_handover_is_later_only_where_sales_rejects_many(early: int, expected: str) -> None:
     funnel = replace(FUNNEL, handover=Handover("mql", 1000, early, 14.0, 844, 3, 5))
@@ -151,6 +151,6 @@ def test_old_data_is_called_old() -> None:
     answers = [check.answer for check in verdict(late).checks if check.question == "Is it up to date?"]
     assert len(answers) == 1
     assert "12 months before" in answers[0]
-    assert "First export newer data" in str(list_advice(late, None)[0])
+    assert "First, export newer data" in str(list_advice(late, None)[0])
     fresh = replace(late, created="2024-02-01T00:00:00+00:00")
     assert not [check for check in verdict(fresh).checks if check.question == "Is it up to date?"]

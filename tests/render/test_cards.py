@@ -59,7 +59,7 @@ def test_a_card_says_what_was_forecast_what_happened_and_what_comes_next() -> No
     rows = label_cards(with_labels(hot_lead=PREDICTED))[0].predictions
     assert [(row.title, row.within_range) for row in rows] == [
         ("share that converts", "yes"),
-        ("conversions among them", "not known"),
+        ("conversions caught", "not known"),
         ("leads a week", "no"),
     ]
     page = render_report(with_labels(hot_lead=PREDICTED))
@@ -106,8 +106,8 @@ def test_acts_that_promote_are_counted_with_what_became_of_them() -> None:
         ),
         (
             {"policy": "fixed", "value": 0.5, "min_fit": 40, "hold": "14d", "exit": 0.8},
-            "Fixed by hand at a probability of 50%; it also takes a fit of at least 40 in 100; once given, it is "
-            "kept for 14 days at least and until the probability is below 80% of the threshold",
+            "Fixed by hand at a probability of 50%; it also requires a fit of at least 40 in 100; once given, it is "
+            "kept for at least 14 days and until the probability is below 80% of the threshold",
         ),
     ],
     ids=["value", "teams", "gates and memory"],
@@ -124,7 +124,7 @@ def test_cards_come_highest_label_first_and_count_leads() -> None:
     cards = label_cards(normal())
     assert [card.name for card in cards] == ["SQL", "MQL or better"]
     assert [(plain(text), plain(number), plain(between)) for text, number, between in cards[0].figures] == [
-        ("of 1,200 leads get it", "125", "10%"),
+        ("of 1,200 leads get this label", "125", "10%"),
         ("of these leads convert", "31%", "26% to 36%"),
         ("of 100 leads that converted", "38", "38%"),
         ("leads a week", "20", "17 to 23"),
@@ -148,7 +148,7 @@ def test_figures_say_at_which_threshold_they_were_measured() -> None:
     moved = dataclasses.replace(normal(), labels={**normal().labels, "sql": label})
     assert plain(label_cards(moved)[0].threshold) == "25.0%"
     assert plain(label_cards(moved)[0].measured_at) == "21.2%"
-    assert "the threshold chosen before the test period; <data" in render_report(moved)
+    assert "which was chosen before the test period. The <data" in render_report(moved)
     assert "the threshold chosen before the test period" not in render_report(normal())
 
 
@@ -156,7 +156,7 @@ def test_labels_of_the_same_leads_say_so() -> None:
     same = dataclasses.replace(BY_LEAD.labels["sql"], same_as="mql")
     twins = dataclasses.replace(BY_LEAD, labels={**BY_LEAD.labels, "sql": same})
     page = render_report(dataclasses.replace(normal(), by_lead=twins))
-    assert "In the test period SQL and MQL selected the very same leads." in page
+    assert "In the test period SQL and MQL selected exactly the same leads." in page
     assert "the very same leads" not in render_report(normal())
 
 

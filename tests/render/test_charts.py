@@ -166,7 +166,7 @@ def test_a_time_chart_says_in_words_what_it_shows_and_marks_what_was_held_out() 
     assert desc is not None
     assert desc.text is not None
     assert desc.text.endswith(
-        "by period: from 4 Nov 2017: 0.250 against 0.500; held out, from 14 Mar 2018: 0.500 against not measured."
+        "by period: from Nov 4, 2017: 0.250 against 0.500; held out, from Mar 14, 2018: 0.500 against not measured."
     )
     dots = [
         mark for mark in root.iter() if "model-mark" in mark.attrib.get("class", "") and "cy" in mark.attrib

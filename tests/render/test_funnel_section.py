@@ -71,7 +71,7 @@ def test_the_section_says_what_becomes_of_100_leads_and_of_the_handover() -> Non
         "Of 100 leads, 35 become MQLs and 18 become customers within 365 days (16 to 19 customers)." in text
     )
     assert "Too early: sales rejected or lost 26 of 1,211 MQLs (2.1%) within 14 days." in text
-    assert "3 became MQL only afterwards, and 5 never did." in text
+    assert "3 became an MQL only afterward, and 5 never did." in text
     assert "The data has no stage SQL or opportunity, so it is left out." in text
     assert "The table also has 2 earlier quarters." in text
 

@@ -24,21 +24,21 @@ def period(saved: Estimate) -> OverTimePeriod:
     return dataclasses.replace(PERIODS[0], gain=saved)
 
 
-BETTER = "its error was smaller than that of quoting the base rate to everyone"
+BETTER = "its error was smaller than that of giving everyone the base rate"
 
 
 @pytest.mark.parametrize(
     ("saved", "said"),
     [
-        ([SURELY], f"In it {BETTER}, beyond chance."),
+        ([SURELY], f"In it {BETTER}, by more than chance explains."),
         ([PERHAPS], f"In it {BETTER}."),
-        ([SURELY, SURELY], f"In both {BETTER}, beyond chance."),
-        ([SURELY, PERHAPS], f"In both {BETTER}, in 1 beyond chance."),
+        ([SURELY, SURELY], f"In both {BETTER}, by more than chance explains."),
+        ([SURELY, PERHAPS], f"In both {BETTER}, in 1 by more than chance explains."),
         (
             [SURELY, PERHAPS, WORSE],
-            f"In 2 of them {BETTER}, in 1 beyond chance, in 1 it was larger beyond chance.",
+            f"In 2 of them {BETTER}, in 1 by more than chance explains, in 1 it was larger by more than chance explains.",
         ),
-        ([WORSE, WORSE], f"In none of them {BETTER}, in 2 it was larger beyond chance."),
+        ([WORSE, WORSE], f"In none of them {BETTER}, in 2 it was larger by more than chance explains."),
     ],
     ids=["one", "one perhaps", "both", "both, one surely", "mixed", "worse"],
 )
@@ -54,7 +54,7 @@ def test_with_the_held_out_period_alone_nothing_is_said_of_time() -> None:
     assert over_time((), "UTC") is None
     assert over_time((dataclasses.replace(PERIODS[0], log_loss=None), HELD), "UTC") is None
     page = render_report(dataclasses.replace(normal(), over_time=(HELD,)))
-    assert "was not measured: for that the history before the held-out period was too short" in page
+    assert "were not measured: the history before the held-out period was too short" in page
 
 
 def test_the_page_holds_every_period_and_every_cell() -> None:
@@ -107,5 +107,5 @@ def test_without_two_sides_there_is_no_grid() -> None:
     same = tuple(FitEngagementCell(cell.fit, 1, cell.n, 1, 0.1, cell.rate) for cell in CELLS[::3])
     assert fit_engagement_grid(same) is None
     page = render_report(dataclasses.replace(normal(), fit_by_engagement=same))
-    assert "the model tells leads apart by one of the two at most" in page
+    assert "the model uses only one of the two, or neither" in page
     assert "Fit is what the profile" not in page

@@ -118,7 +118,10 @@ def test_labels_of_the_diagram_never_meet_and_stay_inside() -> None:
 def test_without_a_path_it_says_so() -> None:
     assert "No path stands out: leads that take one of the 99 most frequent paths" in show(make())[0].text
     only = show(make(tried=1))[0].text
-    assert "leads that take the only frequent path win about as often as leads with as many steps." in only
+    assert (
+        "leads that take the only frequent path are won about as often as leads with a similar number of steps."
+        in only
+    )
     assert "Tried was the 1 path that at least 30 leads took." in only
     few = show(make(tried=0, flows=StepFlows(40, 360, (), ()), stages=()))[0].text
     assert "No path is taken by the 30 leads that a comparison needs." in few

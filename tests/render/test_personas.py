@@ -82,7 +82,10 @@ def test_the_page_says_who_buys_and_how_often() -> None:
 
 @pytest.mark.parametrize(
     ("finding", "says"),
-    [("unstable", "would give other segments"), ("not_beyond_chance", "buyers do not fall into groups")],
+    [
+        ("unstable", "would give different segments"),
+        ("not_beyond_chance", "buyers do not fall into distinct groups"),
+    ],
 )
 def test_without_personas_it_says_why(finding: str, says: str) -> None:
     none = replace(FOUND, finding=finding, personas=())
@@ -101,7 +104,7 @@ def test_a_group_that_is_not_clearly_better_is_not_called_best() -> None:
         alike, personas=(alike.personas[0], replace(SMALL, conversion=Estimate(0.07, 0.06, 0.09)))
     )
     _, text = read(alike)
-    assert "None of them is clearly won more often than all leads, 6.8%." in text
+    assert "None of them is clearly won more often than the average lead (6.8%)." in text
     assert "Best to win" not in text
 
 

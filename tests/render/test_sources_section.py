@@ -76,7 +76,7 @@ def section(found: Sources) -> str:
 def test_the_page_says_what_to_do_with_the_numbers_of_the_result() -> None:
     page, text = Page(render_report(normal(), insight=InsightResults(sources=FOUND))), read_text(FOUND)
     for said in (
-        "The average lead is worth 1.48 (1.31 to 1.66) in the currency of the amounts: 123 customers among",
+        "The average lead is worth 1.48 (1.31 to 1.66) in the currency of your amounts, based on 123 customers among",
         "Cut Fair, or make it cheaper: a lead from it is worth 0.410 (0.120 to 0.910), less than the 1.85 it costs.",
         "Ads <b> pays: a lead from it is worth 1.64 (1.40 to 1.90), more than the 1.20 it costs.",
         "Partner is above average: a lead from it is worth 2.10 (1.70 to 2.60).",

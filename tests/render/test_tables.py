@@ -46,8 +46,8 @@ def test_the_latest_run_is_summarized() -> None:
 
 def test_the_page_tells_of_open_leads_only_where_scores_are_given() -> None:
     page = re.sub("<[^>]*>", "", render_report(normal(), open_leads=OPEN))
-    assert "3 open leads were scored on 2 June 2025" in page
-    assert "2 unqualified, 1 MQL." in page
+    assert "3 open leads were scored on June 2, 2025" in page
+    assert "1 MQL, 2 unqualified." in page
     assert "Open leads" not in render_report(normal())
 
 
