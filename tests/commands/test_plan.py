@@ -36,7 +36,7 @@ def test_text_and_json_say_the_same(
     leads = need["leads"]
     assert code == 0
     assert lines[0].startswith(
-        f"For 60 customers by 2025-09-30 you need about {leads['value']:,.0f} new leads ({leads['low']:,.0f} to "
+        f"For 60 customers by 2025-09-30, you need about {leads['value']:,.0f} new leads ({leads['low']:,.0f} to "
         f"{leads['high']:,.0f}), of which {need['mqls']['value']:,.0f} become MQLs by then: "
     )
     more = need["leads_per_month"] - found["leads_per_month"]

@@ -120,7 +120,7 @@ def test_training_on_few_wins_says_what_to_do(
     monkeypatch.chdir(small)
     code, _, err = run(["train"], capsys)
     assert code == 3
-    assert "converting leads a month, that takes about" in err
+    assert "converting leads a month, that will take about" in err
     assert "mqlml points" in err
 
 

@@ -42,7 +42,7 @@ def test_without_what_pays_only_signals_and_labels_speak() -> None:
     items = said()
     assert items[0].startswith("Run a test that brings more people to these: pricing page visit")
     assert any(
-        "Agree with sales how many leads they follow up: the test period had 20 SQL a week ( 17 to 23 ) and 48 MQL"
+        "Agree with sales on how many leads to follow up: the test period had 20 SQL a week ( 17 to 23 ) and 48 MQL"
         in item
         for item in items
     )
@@ -81,7 +81,7 @@ def test_only_clear_differences_become_advice_the_largest_first(values: list[tup
         for n, (at, wide) in enumerate(values)
     ]
     result = replace(normal(), signals=replace(SIGNALS, signals=tuple(made)))
-    items = [item for item in map(str, list_advice(result, None)) if "As a test" in item]
+    items = [item for item in map(str, list_advice(result, None)) if "Run a test" in item]
     clear = sorted(
         (
             n
@@ -109,7 +109,7 @@ def test_a_source_is_cut_only_where_it_loses() -> None:
     assert any(item.startswith(f"Cut {name_source(losing[0])}, or") for item in said(WHOLE))
     alike = tuple(replace(one, cost=None, against_average="unclear") for one in SOURCES.sources)
     assert any(
-        item.startswith("Cut no source")
+        item.startswith("Keep every source")
         for item in said(InsightResults(sources=replace(SOURCES, sources=alike)))
     )
     below = (replace(alike[0], against_average="below"), *alike[1:])
@@ -137,7 +137,7 @@ def test_what_was_asked_stands_beside_what_was_delivered(
     label = replace(result.labels["sql"], **{asked.what: Estimate(*measured)})
     found = replace(result, by_lead=by_lead, labels={"sql": label})
     (check,) = [
-        one for one in verdict(found).checks if one.question == "Do the labels deliver what was asked?"
+        one for one in verdict(found).checks if one.question == "Do the labels deliver what you asked for?"
     ]
     assert check.state == state
     assert ("chance alone does not explain" in check.answer) == (state == "care")

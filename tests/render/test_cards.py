@@ -98,7 +98,7 @@ def test_acts_that_promote_are_counted_with_what_became_of_them() -> None:
         (
             {"policy": "value", "gain": 900, "cost": 60, "too_early": 40, "too_late": 100},
             "Set where it pays best: a conversion gains 900, a follow-up costs 60, 40 more if it comes too early, a "
-            "missed one costs 100",
+            "missed conversion costs 100",
         ),
         (
             {"policy": "capacity", "teams": {"column": "region", "per_week": {"EMEA": 20, "US": 30}}},
@@ -138,8 +138,8 @@ def test_a_card_says_what_was_asked_and_what_was_delivered() -> None:
         "Forecast for the next period: not enough history."
     )
     assert plain(mql.sentence) == (
-        "You asked for at least 15% converting; counted at every date of scoring, the test period delivered 20% "
-        "(17% to 23%). Forecast for the next period: not enough history."
+        "You asked for at least 15% of leads to convert; the test period delivered 20% (17% to 23%), counting every "
+        "scoring date. Forecast for the next period: not enough history."
     )
 
 
@@ -186,8 +186,8 @@ def test_labels_that_do_not_nest_draw_no_strip() -> None:
 
 def test_the_points_rule_stands_beside_each_label_at_the_same_number_of_leads() -> None:
     assert [plain(text) for text in compare_with_points(BY_LEAD)] == [
-        "With the same 125 leads as SQL, the points rule finds 28 that convert, mqlml 38 (32 to 45).",
-        "With the same 300 leads as MQL, the points rule finds 45 that convert, mqlml 60 (51 to 70).",
+        "Picking 125 leads as SQL, the points rule finds 28 that convert; mqlml finds 38 (32 to 45).",
+        "Picking 300 leads as MQL, the points rule finds 45 that convert; mqlml finds 60 (51 to 70).",
     ]
 
 
@@ -214,13 +214,13 @@ def test_the_company_s_own_rule_stands_beside_mqlml_at_the_same_leads_a_week() -
     said = compare_with_company(own)
     assert said is not None
     assert plain(said) == (
-        "With the same 198 leads your own MQL rule finds 33 of the 100 leads that converted in the test period, "
-        "mqlml 45 (33 to 60)."
+        "Your own MQL rule picked 198 leads and found 33 of the 100 that converted in the test period; picking as "
+        "many, mqlml finds 45 (33 to 60)."
     )
     assert said in render_report(dataclasses.replace(normal(), by_lead=own))
     undated = compare_with_company(dataclasses.replace(own, weeks=None))
     assert undated is not None
-    assert plain(undated).startswith("With the same 198 leads your own MQL rule")
+    assert plain(undated).startswith("Your own MQL rule picked 198 leads")
     assert compare_with_company(BY_LEAD) is None
     assert "your own MQL rule" not in render_report(normal())
 

@@ -124,8 +124,8 @@ def test_what_was_changed_while_reading_is_told_first() -> None:
     lines = format_train(trained(told, set_aside_in=())).splitlines()
     assert lines[:3] == [
         "Read",
-        "  Left out 31 events of 3 leads that machines made (bursts within seconds, mail scanners), for example "
-        "'click'. To keep them, write journeys: {bots: keep}.",
+        "  Left out 31 events of 3 leads that were made by machines (bursts within seconds, mail scanners), for "
+        "example 'click'. To keep them, write journeys: {bots: keep}.",
         "Population",
     ]
     assert format_train(trained(result, set_aside_in=())).startswith("Population")

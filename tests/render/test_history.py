@@ -28,7 +28,7 @@ def curve(saved: Estimate | None) -> tuple[LearningPoint, ...]:
         (
             Estimate(0.01, 0.005, 0.015),
             "More history should help: learning from all of it rather than half saved 2.0% of the error on later "
-            "leads (1.0% to 3.0%), by more than chance explains.",
+            "leads (1.0% to 3.0%), more than chance explains.",
         ),
         (
             Estimate(0.001, -0.002, 0.004),
@@ -47,8 +47,8 @@ def curve(saved: Estimate | None) -> tuple[LearningPoint, ...]:
         ),
         (
             Estimate(0.01, -0.005, 0.03),
-            "It is too early to say whether more history would help: learning from all of it rather than half saved 2.0% "
-            "of the error on later leads (−1.0% to 6.0%), which chance alone could explain.",
+            "It is too early to say whether more history would help: learning from all of it rather than half saved "
+            "2.0% of the error on later leads (−1.0% to 6.0%), which chance alone could explain.",
         ),
     ],
     ids=["clear", "little", "clear but little", "worse", "too wide to tell"],

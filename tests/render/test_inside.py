@@ -46,12 +46,15 @@ def test_groups_are_written_as_in_the_signals() -> None:
 def test_the_page_says_for_whom_it_holds() -> None:
     page = render_report(replace(normal(), slices=ROWS))
     assert "Does it work for every group?" in page
-    assert "Caution: it predicts too much" in page
+    assert "Caution: the model predicts too much" in page
     assert "&lt;b&gt;" in page
     assert "<summary><b>" not in page
     assert page.count("<details open>") == 1
     healthy = render_report(replace(normal(), slices=ROWS[1:]))
-    assert "No group stands out beyond chance once the overall forecast error is allowed for." in healthy
+    assert (
+        "No group is off by more than chance once the overall forecast error is taken into account."
+        in healthy
+    )
     assert "Does it work for every group?" not in render_report(normal())
 
 

@@ -83,7 +83,7 @@ def test_markdown_and_tables_hold_the_same() -> None:
 
 def test_the_chapter_says_how_it_differs_from_the_sections_before() -> None:
     ranges = "Ranges in this chapter are 90% intervals; in the sections above they are 95%"
-    staged = "MQL and SQL are the stages that sales entered, not the labels that mqlml gives above"
+    staged = "MQL and SQL are the stages that sales recorded, not the labels that mqlml assigns above"
     labels = "mqlml’s labels in “Which points could your CRM use?”"
 
     def notes(**found: object) -> str:
@@ -95,8 +95,8 @@ def test_the_chapter_says_how_it_differs_from_the_sections_before() -> None:
     assert "MQL" not in notes(attribution=CREDIT)
     share = format_percent(FUNNEL.stages[-1].share.value)
     assert (
-        f"Above, 8.2% of the leads were won within 60 days. Here all leads are followed for "
-        f"{FUNNEL.within_days:g} days from the day they came in, and {share} become customers."
+        f"In the sections above, 8.2% of leads were won within 60 days. Here every lead is followed for "
+        f"{FUNNEL.within_days:g} days from the day it came in, and {share} become customers."
     ) in notes(funnel=FUNNEL)
     assert f"{staged}." in notes(funnel=FUNNEL)
     assert f"{staged}; they are {labels}." in notes(funnel=FUNNEL, points=POINTS)

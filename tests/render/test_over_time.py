@@ -36,7 +36,8 @@ BETTER = "its error was smaller than that of giving everyone the base rate"
         ([SURELY, PERHAPS], f"In both {BETTER}, in 1 by more than chance explains."),
         (
             [SURELY, PERHAPS, WORSE],
-            f"In 2 of them {BETTER}, in 1 by more than chance explains, in 1 it was larger by more than chance explains.",
+            f"In 2 of them {BETTER}, in 1 by more than chance explains, in 1 it was larger by more than chance "
+            "explains.",
         ),
         ([WORSE, WORSE], f"In none of them {BETTER}, in 2 it was larger by more than chance explains."),
     ],
@@ -90,17 +91,17 @@ def test_the_grid_has_the_best_fit_on_top_and_the_most_engaged_to_the_right() ->
         [0, 1, 1, 2],
     ]
     assert grid.sentence.striptags() == (
-        "20% of those highest in both, 6.5% of those with the best fit and the least engagement, 9.3% of those with "
-        "the most engagement and the poorest fit and 1.8% of those lowest in both converted."
+        "Share of leads that converted: highest in both, 20%; with the best fit but the least engagement, 6.5%; "
+        "with the most engagement but the poorest fit, 9.3%; lowest in both, 1.8%."
     )
 
 
-def test_where_nobody_is_the_grid_says_nobody() -> None:
+def test_where_nobody_is_the_grid_says_none() -> None:
     grid = fit_engagement_grid(CELLS[1:])
     assert grid is not None
     assert grid.rows[-1][1][0] is None
     page = render_report(dataclasses.replace(normal(), fit_by_engagement=CELLS[1:]))
-    assert page.count("nobody") == render_report(normal()).count("nobody") + 1
+    assert page.count(">none<") == render_report(normal()).count(">none<") + 1
 
 
 def test_without_two_sides_there_is_no_grid() -> None:

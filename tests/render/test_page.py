@@ -228,10 +228,10 @@ def test_numbers_read_as_people_write_them() -> None:
         "21.2%",
         "31%",
         "2,160 fewer",
-        "125 leads",
+        "125 leads as SQL",
         "no clear effect",
         "got in the way",
-        "no single lead",
+        "no individual leads",
         "47 weaker ones are left out",
     ):
         assert said in text, said
@@ -368,7 +368,7 @@ def test_what_is_missing_is_said_gently() -> None:
         "What converting leads have in common could not be measured",
         "No thresholds were chosen",
         "The ranking was not measured",
-        "How the population was narrowed down was not recorded",
+        "The steps from all leads to those scored were not recorded",
         "No measures were recorded",
         "Every row that was read could be used",
         "not registered",

@@ -95,12 +95,12 @@ def test_page_and_markdown_say_the_same() -> None:
     markdown = "\n".join(write_points(TABLE))
     for sentence in (
         "For each lead, add up the points of those of the 2 conditions that apply. It is SQL from 10 points.",
-        "Of 40 later leads that the model calls SQL, 20 converted; of the 40 with the most points, 18. 75% (60% to "
-        "85%) are the same leads.",
-        "Beside the average rate the points are better: log loss 0.2400 against 0.3000, a difference of −0.0600 "
-        "(−0.0800 to −0.0400).",
-        "Beside the model they are worse: log loss 0.2400 against 0.2000, a difference of +0.0400 (+0.0100 to "
-        "+0.0700); they keep 60% of its gain over the average rate.",
+        "Of the 40 later leads that the model calls SQL, 20 converted; of the 40 with the most points, 18 did. The "
+        "two picks share 75% (60% to 85%) of their leads.",
+        "Compared with the average rate, the points are better: log loss 0.2400 against 0.3000, a difference of "
+        "−0.0600 (−0.0800 to −0.0400).",
+        "Compared with the model, they are worse: log loss 0.2400 against 0.2000, a difference of +0.0400 (+0.0100 "
+        "to +0.0700); they keep 60% of its gain over the average rate.",
         "Of two leads, the points pick the better one 85% of the time, the model 90%",
     ):
         assert sentence in text

@@ -68,7 +68,7 @@ def test_markdown_says_what_the_page_says() -> None:
     assert "### SQL: from 21.2%" in text
     assert "You asked for at most 20 leads a week; the test period delivered 20 (17 to 23)." in text
     assert (
-        "If sales takes about 60 leads a week, the threshold is 7.0%: 10% (8.0% to 12%) of them convert"
+        "If sales takes about 60 leads a week, the threshold is 7.0%. Then 10% (8.0% to 12%) of those leads convert"
         in text
     )
 

@@ -366,8 +366,8 @@ def test_an_interval_over_the_coin_is_said_to_be() -> None:
         (
             {"logistic": (-0.02, -0.03, -0.01), "points": (-0.1, -0.2, -0.05)},
             "good",
-            "Yes. Lead by lead, its error is lower than that of logistic regression and a points rule, beyond "
-            "chance.",
+            "Yes. Lead by lead, its error is lower than that of logistic regression and a points rule, by more "
+            "than chance explains.",
         ),
         (
             {"logistic": (-0.002, -0.005, 0.001), "points": (-0.1, -0.2, -0.05)},
@@ -382,8 +382,8 @@ def test_an_interval_over_the_coin_is_said_to_be() -> None:
         (
             {"logistic": (0.02, 0.01, 0.03), "points": (0.0, -0.01, 0.01)},
             "care",
-            "No. The error of logistic regression is lower, by more than chance explains. Its advantage over a points rule may be "
-            "luck.",
+            "No. The error of logistic regression is lower, by more than chance explains. Its advantage over a "
+            "points rule may be luck.",
         ),
         (
             {"base_rate": (0.0, NAN, NAN)},

@@ -276,8 +276,7 @@ def compare_with_points(by_lead: ByLead | None) -> list[Markup]:
         low, high = (format_number(label.leads * end) for end in (label.precision.low, label.precision.high))
         texts.append(
             Markup(
-                "Among as many leads as mqlml calls {1} ({0}), the points rule finds {2} that convert; mqlml finds "
-                "{3} ({4} to {5})."
+                "Picking {} leads as {}, the points rule finds {} that convert; mqlml finds {} ({} to {})."
             ).format(
                 mark_count(label.leads),
                 format_label(name),
