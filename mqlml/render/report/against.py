@@ -21,7 +21,7 @@ SAME_PROBABILITY = "the probability is the same, but the label asks for somethin
 
 _FAMILIES = {
     "profile": "who they are",
-    "channel": "how they came",
+    "channel": "how they arrived",
     "actions": "what they did",
     "undesirables": "warning signs",
     "base": "where every lead starts",
