@@ -223,6 +223,15 @@ def test_decile_columns_are_as_high_as_their_rates() -> None:
     assert 204 - float(guide.attrib["y1"]) == pytest.approx(heights[0] / 2)
 
 
+def test_the_base_rate_is_named_above_every_number() -> None:
+    """Beside its line the text would cover the number of a late group that converts as often."""
+    rows = [Decile(n, 100, 10, 0.12 if n == 8 else 0.02, 0.1, 1.0) for n in range(1, 11)]
+    texts = inside(decile_chart(rows, 0.12)).iter(f"{SVG}text")
+    heights = {text.text or "": float(text.attrib["y"]) for text in texts}
+    letters = 12  # higher than a line of text
+    assert heights["at random: 12%"] + letters < heights["12"] < heights["2.0"]
+
+
 @unhurried
 @given(st.lists(st.tuples(any_number, any_number, any_number), min_size=1, max_size=5))
 def test_interval_bars_on_one_scale_stay_inside(
