@@ -120,7 +120,7 @@ def example_config() -> Config:
                     {
                         "name": "long_visits",
                         "family": "actions",
-                        "sentence": "Acts of at least a minute",
+                        "sentence": "Events of at least a minute",
                         "aggregate": "count",
                         "where": {"value": {"min": 60}},
                         "windows": ["30d"],

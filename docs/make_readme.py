@@ -1,4 +1,4 @@
-"""Fills the README's figures from real runs: run ``python docs/make_readme.py``.
+"""Fills the figures of README.md and docs/examples.md from real runs: run ``python docs/make_readme.py``.
 
 A block after ``<!-- output: NAME -->`` is replaced by what the run of that name prints now. The runs on real data
 need ``../shared/data`` (or ``$MQLML_REAL_DATA``); without it their blocks stay as they are, and the script says so.
@@ -17,12 +17,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+RUN = ROOT / "docs" / "examples.md"
 DATA = Path(os.environ.get("MQLML_REAL_DATA", ROOT.parent / "shared" / "data"))
 
 REFUSED = 3
 EXAMPLES = {
-    "relax": "product sign-ups, two weeks after they came",
-    "xeducation": "course inquiries; columns that sales fills in afterwards are refused",
+    "relax": "product sign-ups, two weeks after they signed up",
+    "xeducation": "course inquiries; columns that sales fills in later are refused",
     "olist": "seller leads, at first contact",
     "codecademy": "shop visitors, a day after the first touch",
     "dbt_crm": "a generated CRM without any signal",
@@ -81,34 +82,34 @@ def make_examples(folder: Path) -> str:
     return "\n".join(lines)
 
 
-BLOCKS: dict[str, tuple[Callable[[Path], str], bool]] = {
-    "demo": (make_demo, False),
-    "olist": (make_olist, True),
-    "examples": (make_examples, True),
+BLOCKS: dict[str, tuple[Path, Callable[[Path], str], bool]] = {
+    "demo": (README, make_demo, False),
+    "olist": (RUN, make_olist, True),
+    "examples": (README, make_examples, True),
 }
-"""What makes each block, and whether it needs the real data."""
+"""The page of each block, what makes it, and whether that needs the real data."""
 
 
 def find_block(name: str, text: str) -> re.Match[str]:
     """The block after its marker: a fenced one, or lines of a table (none at first)."""
     found = re.search(rf"(?<=<!-- output: {name} -->\n)(```\n.*?```|(?:\|[^\n]*\n?)*)", text, re.DOTALL)
     if found is None:
-        raise ValueError(f"the README must have a line '<!-- output: {name} -->'; found none")
+        raise ValueError(f"the page must have a line '<!-- output: {name} -->'; found none")
     return found
 
 
 def main() -> None:
-    text = README.read_text(encoding="utf-8")
-    for name, (make, needs_data) in BLOCKS.items():
+    for name, (page, make, needs_data) in BLOCKS.items():
         if needs_data and not DATA.is_dir():
             sys.stdout.write(f"{name}: left as it is, since there is no {DATA}\n")
             continue
         with tempfile.TemporaryDirectory() as folder:
             made = make(Path(folder))
+        text = page.read_text(encoding="utf-8")
         block = find_block(name, text)
         end = "\n" if block.group().endswith("\n") or not block.group() else ""
         text = text[: block.start()] + made + end + text[block.end() :]
-        README.write_text(text, encoding="utf-8")
+        page.write_text(text, encoding="utf-8")
         sys.stdout.write(f"{name}: filled\n")
 
 

@@ -1,5 +1,13 @@
 """mqlml learns from closed-won history which leads convert, and labels every open lead.
 
+From a notebook, in the order in which they are used:
+
+- `read_config` reads ``mqlml.yml`` into a `Config`; `read_journeys` reads the tables that it names into `Journeys`.
+- `build_table` builds the training table: one row per lead and prediction date, features and label.
+- `train` trains, tests on the last period and returns the result and the bundle, without MLflow.
+- `score` labels the open leads with a bundle; `load_bundle` loads one from a folder.
+- `LeadScorer` (a scikit-learn classifier) and `LabelPolicy` (probabilities to labels) also work on their own.
+
 Public names are imported on first use, so that ``mqlml --help`` does not wait for pandas and scikit-learn.
 """
 

@@ -49,6 +49,8 @@ def test_every_command_stands_in_the_help(capsys: pytest.CaptureFixture[str]) ->
     assert code == 0
     listed = re.findall(r"^  (\w+) {2,}\S.*\.$", out, re.MULTILINE)
     assert sorted(listed) == COMMANDS
+    assert listed[0] == "demo"
+    assert listed.index("check") < listed.index("train") < listed.index("score") < listed.index("report")
 
 
 def test_every_command_stands_in_the_readme() -> None:

@@ -15,12 +15,24 @@ from mqlml.cli.terminal import Terminal
 if TYPE_CHECKING:
     from mqlml.results import Result
 
-__all__ = ["DEFAULT", "AsOf", "ConfigPath", "Json", "Model", "Terminal", "app", "now", "show", "show_json"]
+__all__ = [
+    "DEFAULT",
+    "AsOf",
+    "ConfigPath",
+    "Json",
+    "Model",
+    "Terminal",
+    "app",
+    "now",
+    "order_commands",
+    "show",
+    "show_json",
+]
 
 app = typer.Typer(
     name="mqlml",
-    help="Learns from your closed-won history which leads convert, and labels every open lead MQL, SQL or neither.",
-    epilog="Start with: mqlml demo. Your own data: mqlml init FILES, then mqlml check, train, score, report.",
+    help="Learn from closed-won history which leads convert, and label every open lead MQL, SQL or neither.",
+    epilog="To try it: mqlml demo. With your own data: mqlml init FILES, then mqlml check, train, score, report.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -29,7 +41,7 @@ app = typer.Typer(
 )
 
 ConfigPath = Annotated[
-    Path, typer.Option("--config", "-c", metavar="FILE", help="The file that says what to read and predict.")
+    Path, typer.Option("--config", "-c", metavar="FILE", help="The config: what to read and predict.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 AsOf = Annotated[
@@ -37,7 +49,7 @@ AsOf = Annotated[
     typer.Option(
         "--as-of",
         metavar="TIME",
-        help="The prediction date, as 2018-06-01 or 2018-06-01T09:00, in data.timezone.",
+        help="The prediction date in data.timezone, such as 2018-06-01 or 2018-06-01T09:00.",
     ),
 ]
 Model = Annotated[
@@ -45,11 +57,19 @@ Model = Annotated[
     typer.Option(
         "--model",
         metavar="NAME@VERSION",
-        help="A version other than the champion, by number or alias, as leads@3.",
+        help="A version other than the champion, by number or alias, such as leads@3.",
     ),
 ]
 
 DEFAULT = Path("mqlml.yml")
+
+
+def order_commands(*names: str) -> None:
+    """Let help list the commands in this order, those that are not named last."""
+    places = {name: place for place, name in enumerate(names)}
+    app.registered_commands.sort(
+        key=lambda one: places.get(str(one.name or getattr(one.callback, "__name__", "")), len(places))
+    )
 
 
 def now() -> dt.datetime:

@@ -1,4 +1,4 @@
-"""Commands about who buys and on which way: personas and paths."""
+"""The command about who buys: personas."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mqlml.cli.app import DEFAULT, ConfigPath, Json, Terminal, app, now, show
 def personas(
     config: ConfigPath = DEFAULT,
     as_yaml: Annotated[
-        bool, typer.Option("--yaml", help="Print the section personas for the config instead of text.")
+        bool, typer.Option("--yaml", help="Print a personas section for the config instead of text.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Find the few kinds of buyers among won leads, with how often leads that look alike are won.
+    """Find the few kinds of buyers among won leads, and how often leads that look alike are won.
 
-    Segments are printed only if they are stable and more than chance; else it says so.
+    Segments are printed only if they are stable and more than chance; otherwise it says so.
     """
     from mqlml.commands.personas import describe_buyers
     from mqlml.render.console.personas import format_persona_yaml, format_personas

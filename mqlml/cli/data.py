@@ -52,7 +52,7 @@ def init(
 
 @app.command(short_help="Check the data before training.", epilog="Example: mqlml check --config mqlml.yml")
 def check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
-    """Read everything and show what is usable, what was set aside, what may leak, and whether it is enough."""
+    """Read all data and show what is usable, what was set aside, what may leak, and whether there is enough."""
     from mqlml.commands.check import check_data
     from mqlml.render.console.common import format_check
 
@@ -61,13 +61,13 @@ def check(config: ConfigPath = DEFAULT, as_json: Json = False) -> None:
 
 
 @app.command(
-    short_help="List the features, and what was left out.",
+    short_help="List the features and what was left out.",
     epilog="Example: mqlml features --model leads@champion",
 )
 def features(config: ConfigPath = DEFAULT, model: Model = None, as_json: Json = False) -> None:
     """List every feature of your config and data, or of a version: name, family, meaning, window, source.
 
-    What became no feature is listed with the reason. Features of your own are checked.
+    Columns that became no feature are listed with the reason. Features of your own are checked.
     """
     from mqlml.commands.features import format_features, list_features, list_version_features
 
@@ -92,14 +92,14 @@ def table(
         typer.Option(
             "--memory-limit",
             metavar="SIZE",
-            help="Replaces data.memory_limit, as 800MB.",
+            help="Replaces data.memory_limit, such as 800MB.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the training table: lead_id, cutoff_time, label and every feature, as known at the cutoff.
 
-    A table larger than the memory limit is built in parts; after a stop, the next run continues.
+    A table larger than the memory limit is built in parts; a run that stopped resumes.
     """
     from mqlml.commands.table import write_training_table
     from mqlml.render.console.common import format_table

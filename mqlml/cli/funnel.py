@@ -17,7 +17,7 @@ def funnel(
 ) -> None:
     """Show what share of each period's leads becomes MQL, SQL and customer, and how long it takes.
 
-    What young leads have still to come is estimated from older ones, so that the last periods do not look worse.
+    What young leads may still do is estimated from older ones, so that recent periods do not look worse.
     """
     from mqlml.commands.funnel import show_funnel
     from mqlml.render.console.funnel import format_funnel
@@ -27,7 +27,7 @@ def funnel(
 
 
 @app.command(
-    short_help="Plan the leads for a number of customers.",
+    short_help="Plan how many leads a number of customers takes.",
     epilog="Example: mqlml plan --customers 20 --by 2026-06-30 --json",
 )
 def plan(
@@ -38,9 +38,9 @@ def plan(
     config: ConfigPath = DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Say how many leads and MQLs a number of new customers by a date takes, and what today's pace brings.
+    """Show how many leads and MQLs a number of new customers takes by a date, and what today's pace brings.
 
-    Customers count from the end of the data on. Leads that come in late have little time to become one.
+    Customers are counted from the end of the data. Leads that come in late have little time to become customers.
     """
     from mqlml.commands.plan import plan_customers
     from mqlml.render.console.funnel import format_plan

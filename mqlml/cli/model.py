@@ -14,10 +14,10 @@ from mqlml.errors import GateRefused
 @app.command(short_help="Test on the past, period by period.", epilog="Example: mqlml backtest --json")
 def backtest(
     config: ConfigPath = DEFAULT,
-    periods: Annotated[int, typer.Option(min=2, max=60, help="Cut the past into at most this many.")] = 12,
+    periods: Annotated[int, typer.Option(min=2, max=60, help="Split the past into at most this many.")] = 12,
     as_json: Json = False,
 ) -> None:
-    """Predict each period of the past with a model trained before it, and see how models age.
+    """Predict each past period with a model trained before it, and see how models age.
 
     The held-out period is not used.
     """

@@ -43,7 +43,7 @@ def score(
         typer.Option(
             "--previous",
             metavar="FILE",
-            help="The last scores, or several as 'scores/*.parquet', for labels with hold or exit, changes and "
+            help="The last scores, or several such as 'scores/*.parquet', for labels with hold or exit, changes and "
             "trends; a database knows its own.",
         ),
     ] = None,
@@ -54,7 +54,7 @@ def score(
     columns: Annotated[
         str | None,
         typer.Option(
-            "--columns", metavar="NAME,…", help="The columns of a file, of the scores or the leads."
+            "--columns", metavar="NAME,…", help="Columns to write to a file, from the scores or the leads."
         ),
     ] = None,
     changed: Annotated[
@@ -74,7 +74,7 @@ def score(
             metavar="SHARE",
             min=0,
             max=1,
-            help="Write nothing if a larger share of the leads changes its label.",
+            help="Write nothing if more than this share of leads would change label.",
         ),
     ] = None,
     accounts: Annotated[
@@ -90,10 +90,11 @@ def score(
         bool, typer.Option("--wait", help="Wait for another job on the same target instead of ending.")
     ] = False,
     memory_limit: Annotated[
-        str | None, typer.Option("--memory-limit", metavar="SIZE", help="In place of data.memory_limit.")
+        str | None,
+        typer.Option("--memory-limit", metavar="SIZE", help="Replaces data.memory_limit, such as 800MB."),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Try data, version and target, and score nothing.")
+        bool, typer.Option("--check", help="Check data, version and target without scoring.")
     ] = False,
     log: Annotated[
         Literal["text", "json"],
@@ -151,7 +152,7 @@ def explain(
         typer.Option(
             "--since",
             metavar="TIME",
-            help="What to compare with; by default a week before, or the creation.",
+            help="What to compare with; by default a week earlier, or when the lead was created.",
         ),
     ] = None,
     previous: Annotated[
@@ -164,7 +165,7 @@ def explain(
         str | None, typer.Option("--leads", metavar="FILE", help="For a flat table: a file of new rows.")
     ] = None,
     page: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write a page about the lead, too.")
+        Path | None, typer.Option("--html", metavar="FILE", help="Also write a page about the lead.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -197,7 +198,8 @@ def report(
         Literal["html", "md"], typer.Option("--format", help="One HTML page, or Markdown.")
     ] = "html",
     scores: Annotated[
-        Path | None, typer.Option("--scores", metavar="FILE", help="Scores of open leads to summarize in it.")
+        Path | None,
+        typer.Option("--scores", metavar="FILE", help="Scores of open leads to summarize in the report."),
     ] = None,
     tables: Annotated[
         Path | None,
@@ -206,7 +208,7 @@ def report(
     monitoring: Annotated[
         Path | None,
         typer.Option(
-            "--monitoring", metavar="FILE", help="What mqlml monitor --json printed, for a section."
+            "--monitoring", metavar="FILE", help="Output of mqlml monitor --json, to add as a section."
         ),
     ] = None,
     insight: Annotated[

@@ -23,9 +23,9 @@ def attribute(
     ] = "7d",
     as_json: Json = False,
 ) -> None:
-    """Divide the sales of past journeys among the channels on the way to them, by seven methods.
+    """Divide past sales among the channels that came before them, by seven methods.
 
-    It shows how often channels go with sales. It does not show that they cause them.
+    It shows which channels go along with sales. It does not show that they cause them.
     """
     from mqlml.commands.attribute import attribute_channels
     from mqlml.render.console.value import format_attribution
@@ -45,7 +45,7 @@ def sources(
         typer.Option(
             "--by",
             metavar="COLUMN",
-            help="The column of the leads that holds the source; the first that is called like one if left out.",
+            help="The leads column that holds the source; by default the first one named like a source.",
         ),
     ] = None,
     scores: Annotated[
@@ -56,7 +56,7 @@ def sources(
 ) -> None:
     """Show what a lead from each source brings in, and, where the config names spend, what it costs.
 
-    Small sources are drawn towards the others, so that none wins by luck.
+    Small sources are pulled toward the average, so that none comes out on top by luck.
     """
     from mqlml.commands.sources import value_lead_sources
     from mqlml.render.console.sources import format_sources
@@ -66,7 +66,8 @@ def sources(
 
 
 @app.command(
-    short_help="Find the paths that go with sales.", epilog="Example: mqlml paths --within 7d --step channel"
+    short_help="Find the paths that are linked to sales.",
+    epilog="Example: mqlml paths --within 7d --step channel",
 )
 def paths(
     config: ConfigPath = DEFAULT,
@@ -85,9 +86,9 @@ def paths(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find steps, one after the other, of leads that win more or less often than leads with as many steps.
+    """Find sequences of steps after which leads are won more or less often than leads with as many steps.
 
-    It shows which paths go with sales. It does not show that they cause them.
+    It shows which paths go along with sales. It does not show that they cause them.
     """
     from mqlml.commands.paths import find_journey_paths
     from mqlml.render.console.paths import format_paths
@@ -101,14 +102,17 @@ def points(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="FILE", help="Write the rows as .csv, or everything as Markdown (.md)."
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Write the rows as CSV (.csv), or everything as Markdown (.md).",
         ),
     ] = None,
     config: ConfigPath = DEFAULT,
     model: Model = None,
     as_json: Json = False,
 ) -> None:
-    """Give a few conditions whole points, distilled from the model, and test them on later leads.
+    """Turn the model into a few conditions with whole points, and test them on later leads.
 
     With too few conversions for a model, points come from your own conversion rates, and it says when there will be
     enough.

@@ -10,24 +10,26 @@ import typer
 from mqlml.cli.app import DEFAULT, ConfigPath, Json, Terminal, app, now, show
 from mqlml.errors import GateRefused
 
-Why = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the history.")]
+Why = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="Why, to be recorded in the history.")
+]
 
 
 @app.command(short_help="Compare two versions on later leads.", epilog="Example: mqlml compare 1 2")
 def compare(
     first: Annotated[
         str | None,
-        typer.Argument(metavar="[A]", help="A number or alias; alone, compared with the champion."),
+        typer.Argument(metavar="A", help="A number or alias; given alone, it is compared with the champion."),
     ] = None,
     second: Annotated[
-        str | None, typer.Argument(metavar="[B]", help="A number or alias; the challenger by default.")
+        str | None, typer.Argument(metavar="B", help="A number or alias; the challenger by default.")
     ] = None,
     config: ConfigPath = DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Compare two versions on the same later snapshots that neither learned from, and on the open leads.
 
-    Of two models that predict different outcomes, as NAME@champion OTHER@champion, it shows whom each would call.
+    For two models that predict different outcomes (NAME@champion OTHER@champion), it shows whom each would call.
     """
     from mqlml.commands.compare import compare_versions
     from mqlml.render.console.outcomes import format_outcomes
@@ -42,16 +44,16 @@ def compare(
 @app.command(short_help="Make a version the champion.", epilog="Example: mqlml promote 3")
 def promote(
     version: Annotated[
-        str | None, typer.Argument(metavar="[VERSION]", help="A number or alias; the challenger by default.")
+        str | None, typer.Argument(metavar="VERSION", help="A number or alias; the challenger by default.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Promote it whatever the rule says; needs --reason.")
+        bool, typer.Option("--force", help="Promote it regardless of the rule; needs --reason.")
     ] = False,
     reason: Why = None,
     config: ConfigPath = DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Make a version the champion, which scores, if it is shown to predict later leads better (see promotion)."""
+    """Make a version the champion, which does the scoring, if it is shown to predict later leads better."""
     from mqlml.commands.promote import promote_version
     from mqlml.render.console.versions import format_champion
 
@@ -62,15 +64,13 @@ def promote(
         raise typer.Exit(GateRefused.exit_code)
 
 
-@app.command(
-    short_help="Take the last promotion back.", epilog="Example: mqlml rollback --reason 'too many MQLs'"
-)
+@app.command(short_help="Undo the last promotion.", epilog="Example: mqlml rollback --reason 'too many MQLs'")
 def rollback(
     reason: Why = None,
     config: ConfigPath = DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Make the version that was the champion before the present one the champion again."""
+    """Make the previous champion the champion again."""
     from mqlml.commands.promote import roll_back
     from mqlml.render.console.versions import format_champion
 
@@ -78,11 +78,15 @@ def rollback(
     show(result, format_champion(result), as_json)
 
 
-@app.command(short_help="Show who was the champion when.", epilog="Example: mqlml history --at 2026-03-01")
+@app.command(
+    short_help="Show which version was the champion when.", epilog="Example: mqlml history --at 2026-03-01"
+)
 def history(
     at: Annotated[
         str | None,
-        typer.Option("--at", metavar="TIME", help="Which version was the champion then, in data.timezone."),
+        typer.Option(
+            "--at", metavar="TIME", help="Show which version was the champion at this time, in data.timezone."
+        ),
     ] = None,
     config: ConfigPath = DEFAULT,
     as_json: Json = False,
@@ -96,7 +100,8 @@ def history(
 
 
 @app.command(
-    short_help="Train, compare, and promote or keep.", epilog="Example: mqlml retrain --out report.html"
+    short_help="Train, compare, and promote the new version or keep the old.",
+    epilog="Example: mqlml retrain --out report.html",
 )
 def retrain(
     out: Annotated[
@@ -108,7 +113,7 @@ def retrain(
 ) -> None:
     """Train a version, compare it with the champion, promote it if it is shown to be better, and write the report.
 
-    For a job that nobody watches: one line says what happened. Exit code 3 if the new model was refused.
+    For unattended jobs: one line says what happened. Exit code 3 if the new model was refused.
     """
     from mqlml.commands.retrain import retrain
     from mqlml.render.console.versions import format_retrain

@@ -11,7 +11,7 @@ from mqlml.errors import GateRefused
 
 
 @app.command(
-    short_help="See whether a version still holds.",
+    short_help="Check whether a version still performs.",
     epilog="Example: mqlml monitor --as-of 2018-09-01 --scores 'scores-*.parquet' --fail-on retrain",
 )
 def monitor(
@@ -21,8 +21,8 @@ def monitor(
         typer.Option(
             "--scores",
             metavar="PATH",
-            help="Stored scores: a file, a folder, a pattern with *, or the URL of a database. Without, the version "
-            "scores the open leads of each week since its training again.",
+            help="Stored scores: a file, a folder, a pattern with *, or the URL of a database. Without it, the "
+            "version scores the open leads of each week since its training again.",
         ),
     ] = None,
     table: Annotated[
@@ -37,7 +37,7 @@ def monitor(
     model: Model = None,
     as_json: Json = False,
 ) -> None:
-    """Compare what a version scored with what has happened since, and say what to do about it."""
+    """Compare a version's scores with what has happened since, and say what to do about it."""
     from mqlml.commands.monitor import MonitorOptions, monitor_version
     from mqlml.monitoring import is_at_least
     from mqlml.render.console.monitor import format_monitor
@@ -51,15 +51,17 @@ def monitor(
 
 
 @app.command(
-    short_help="Adjust level, slope and thresholds to recent outcomes.", epilog="Example: mqlml recalibrate"
+    short_help="Fit a version to recent outcomes without retraining.", epilog="Example: mqlml recalibrate"
 )
 def recalibrate(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it, but register nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the result, but register nothing.")
+    ] = False,
     config: ConfigPath = DEFAULT,
     model: Model = None,
     as_json: Json = False,
 ) -> None:
-    """Make a version with the same trees, its probabilities and thresholds fitted to outcomes since the training."""
+    """Make a version with the same trees, whose probabilities and thresholds fit outcomes since training."""
     from mqlml.commands.recalibrate import recalibrate_version
     from mqlml.render.console.adjust import format_recalibrate
 
@@ -74,15 +76,21 @@ def recalibrate(
 def thresholds(
     values: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="LABEL=P", help="A threshold to try, as mql=0.12; may be repeated."),
+        typer.Option(
+            "--set", metavar="LABEL=P", help="A threshold to try, such as mql=0.12; may be repeated."
+        ),
     ] = None,
     reason: Annotated[
         str | None,
-        typer.Option("--reason", metavar="TEXT", help="Why; with it, a version is made that has them."),
+        typer.Option(
+            "--reason", metavar="TEXT", help="Why; given this, a version with these thresholds is registered."
+        ),
     ] = None,
     scores: Annotated[
         str | None,
-        typer.Option("--scores", metavar="PATH", help="Stored scores, to show which open leads would move."),
+        typer.Option(
+            "--scores", metavar="PATH", help="Stored scores, to show which open leads would change label."
+        ),
     ] = None,
     config: ConfigPath = DEFAULT,
     model: Model = None,

@@ -223,7 +223,9 @@ def test_training_prints_a_line(seen: dict[str, Any]) -> None:
     )
     assert line in format_train(printed(result)).splitlines()
     sharing = replace(result, accounts=replace(result.accounts, dependence=0.456))
-    assert f"{line}; leads of one account share their fate (0.46 of 1)" in format_train(printed(sharing))
+    assert f"{line}; leads of one account tend to convert together (dependence 0.46 of 1)" in format_train(
+        printed(sharing)
+    )
     nobody = replace(result, accounts=None)
     assert "Accounts" not in format_train(printed(nobody))
 

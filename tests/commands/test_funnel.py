@@ -37,7 +37,7 @@ def test_text_and_json_say_the_same(
     assert f"{100 * last['stages'][0]['share']['value']:.0f}%" in row
     assert "too young to be complete" in text
     assert f"Too early: sales rejected or lost {found['handover']['too_early']} of" in text
-    assert lines[-1].startswith("MQL and SQL are stages in the data here")
+    assert lines[-1].startswith("In this section, MQL and SQL always mean stages in your data")
 
 
 def test_months(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

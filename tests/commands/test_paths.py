@@ -43,12 +43,12 @@ def test_text_and_json_say_the_same(
     code, text, _ = run(["paths"], capsys)
     lines = text.splitlines()
     assert lines[0].startswith(f"{found['leads']:,} leads still open 14 days after creation")
-    assert "Leads with blog view in their first 14 days win less often: 0% against" in lines[1]
+    assert "Leads with “blog view” in their first 14 days are won less often: 0%, compared with" in lines[1]
     assert any(line.split()[:3] == ["blog", "view", str(first["leads"])] for line in lines)
     mql = next(stage for stage in found["stages"] if stage["stage"] == "mql")
     row = next(line for line in lines if line.split()[:1] == ["MQL"])
     assert f"{mql['days']['median']:.1f}" in row
-    assert f"{found['early']} leads won before and are left out" in text
+    assert f"{found['early']} leads won before that are left out" in text
     assert "not why they bought" in lines[-1]
 
 

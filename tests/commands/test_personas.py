@@ -172,7 +172,7 @@ def test_without_kinds_it_says_so(
     monkeypatch.chdir(tmp_path)
     code, text, _ = run(["personas"], capsys)
     assert code == 0
-    assert "No stable segments: buyers do not fall into groups." in text
+    assert "No stable segments: buyers do not fall into distinct groups." in text
     code, text, _ = run(["personas", "--yaml"], capsys)
     assert yaml.safe_load(text) == {"personas": {}}
 

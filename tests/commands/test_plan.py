@@ -36,14 +36,14 @@ def test_text_and_json_say_the_same(
     leads = need["leads"]
     assert code == 0
     assert lines[0].startswith(
-        f"For 60 customers by 2025-09-30 you need about {leads['value']:,.0f} new leads ({leads['low']:,.0f} to "
+        f"For 60 customers by 2025-09-30, you need about {leads['value']:,.0f} new leads ({leads['low']:,.0f} to "
         f"{leads['high']:,.0f}), of which {need['mqls']['value']:,.0f} become MQLs by then: "
     )
     more = need["leads_per_month"] - found["leads_per_month"]
     assert f": {abs(more):.0f} {'more' if more > 0 else 'fewer'} leads a month than now." in lines[0]
     expected = found["expected"]
     assert (
-        f"At today's pace you will have {expected['value']:.0f} new customers ({expected['low']:.0f} to "
+        f"At today's pace, you will have {expected['value']:.0f} new customers ({expected['low']:.0f} to "
         f"{expected['high']:.0f}) by 2025-09-30" in lines[1]
     )
     inside = sum(one["inside"] for one in found["past"])
@@ -83,7 +83,7 @@ def test_without_mql_stages_it_says_so(
     wanted = ["plan", "--customers", "100", "--by", "2018-12-31", "--config", str(config)]
     code, out, _ = run(wanted, capsys)
     assert code == 0
-    assert "the data has no stage MQL" in out
+    assert "the data has no MQL stage" in out
     code, out, _ = run([*wanted, "--json"], capsys)
     found = json.loads(out)
     assert found["needs"][0]["mqls"] is None

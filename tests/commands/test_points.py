@@ -120,7 +120,7 @@ def test_training_on_few_wins_says_what_to_do(
     monkeypatch.chdir(small)
     code, _, err = run(["train"], capsys)
     assert code == 3
-    assert "converting leads a month, that takes about" in err
+    assert "converting leads a month, that will take about" in err
     assert "mqlml points" in err
 
 
@@ -150,7 +150,7 @@ def test_the_report_has_the_chapter(
     assert code == 0
     page = Path("report.html").read_text(encoding="utf-8")
     assert 'id="pays"' in page
-    assert "Which points for a CRM?" in page
+    assert "Which points could your CRM use?" in page
     assert {"attribution.csv", "points.csv", "points_scale.csv"} <= {
         path.name for path in Path("tables").iterdir()
     }
@@ -188,5 +188,5 @@ def test_a_flat_table_has_points_and_is_told_what_does_not_apply(
     code, _, _ = run(["report", "--insight", "--out", "report.html"], capsys)
     page = Path("report.html").read_text(encoding="utf-8")
     assert code == 0
-    assert "Which points for a CRM?" in page
+    assert "Which points could your CRM use?" in page
     assert "needs tables of leads, events and outcomes" in page

@@ -55,7 +55,7 @@ def test_text_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
         f"{first['value']['value']:,.0f} ({first['value']['low']:,.0f} to {first['value']['high']:,.0f})"
         in row
     )
-    assert lines[-1].endswith("only an experiment shows how many would have come without it.")
+    assert lines[-1].endswith("Only an experiment shows how many leads would have come without it.")
 
 
 def test_spend_gives_costs_and_a_verdict(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -302,7 +302,7 @@ def test_why_the_raw_difference_and_like_leads_differ() -> None:
     assert webinar.raw.explained_share > 0.8
     text = format_explanation(webinar)
     assert text.startswith(
-        "Leads with “webinar” convert more often, mostly because of what else they do and are: "
+        "Leads with “webinar” convert more often, mostly because of other things about them: "
     )
     assert (
         f"they more often have “page visit” ({webinar.raw.explained_by[0].share:.0%} of the difference)"

@@ -164,7 +164,7 @@ def test_the_report_has_a_section_on_what_was_found(
         main([*report, str(tmp_path / "found.json")])
     text = page.read_text(encoding="utf-8")
     assert ended.value.code == 0
-    assert "Stop, as of 20 May 2025." in text
+    assert "Stop, as of May 20, 2025." in text
     assert 'href="#monitoring"' in text
     assert "hardly any lead has this signal any more (0% of leads," in text
     written = tmp_path / "report.md"

@@ -584,7 +584,7 @@ def normal() -> TrainingResult:
         labels={
             "mql": label(
                 0.094,
-                "The lowest threshold from which at least 15% of leads convert",
+                "The lowest threshold at which at least 15% of leads convert",
                 529,
                 Estimate(0.2011, 0.1702, 0.2333),
                 Estimate(0.5951, 0.5312, 0.6588),

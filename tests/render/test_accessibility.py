@@ -76,7 +76,7 @@ def test_axe_finds_what_is_wrong(browser: sync_api.Browser, tmp_path: Path) -> N
 
 def test_a_phone_folds_what_a_wide_screen_and_paper_show(browser: sync_api.Browser, tmp_path: Path) -> None:
     page = open_page(browser, PAGES["report"], tmp_path / "page.html", width=375, scheme="light")
-    words = page.get_by_text("One lead on one date, with only what was known by then.")
+    words = page.get_by_text("One lead on one date, described only by what was known before then.")
     assert not words.is_visible()
     folded = page.evaluate("document.documentElement.scrollHeight")
     page.evaluate(OPEN_ALL)
@@ -84,7 +84,7 @@ def test_a_phone_folds_what_a_wide_screen_and_paper_show(browser: sync_api.Brows
     assert folded < 0.6 * page.evaluate("document.documentElement.scrollHeight")
     page.close()
     page = open_page(browser, PAGES["report"], tmp_path / "page.html", width=1200, scheme="light")
-    words = page.get_by_text("One lead on one date, with only what was known by then.")
+    words = page.get_by_text("One lead on one date, described only by what was known before then.")
     assert words.is_visible()
     page.set_viewport_size({"width": 375, "height": 900})
     assert not words.is_visible()

@@ -40,9 +40,9 @@ def test_page_and_markdown_list_the_same_items() -> None:
 
 def test_without_what_pays_only_signals_and_labels_speak() -> None:
     items = said()
-    assert items[0].startswith("As a test, lead more people to these: pricing page visit")
+    assert items[0].startswith("Run a test that brings more people to these: pricing page visit")
     assert any(
-        "Agree with sales how many leads they follow up: the test period had 20 SQL a week ( 17 to 23 ) and 48 MQL"
+        "Agree with sales on how many leads to follow up: the test period had 20 SQL a week ( 17 to 23 ) and 48 MQL"
         in item
         for item in items
     )
@@ -64,7 +64,7 @@ def test_one_signal_is_not_spoken_of_as_several() -> None:
     made = signal("actions", "login", rates=(0.1, 0.05), like=(0.05, 0.02, 0.08), leads=300)
     items = map(str, list_advice(replace(normal(), signals=replace(SIGNALS, signals=(made,))), None))
     assert (
-        "As a test, lead more people to this: login. Leads with it convert more often than like leads."
+        "Run a test that brings more people to this: login. Leads with it convert more often than like leads."
         in items
     )
 
@@ -81,7 +81,7 @@ def test_only_clear_differences_become_advice_the_largest_first(values: list[tup
         for n, (at, wide) in enumerate(values)
     ]
     result = replace(normal(), signals=replace(SIGNALS, signals=tuple(made)))
-    items = [item for item in map(str, list_advice(result, None)) if "As a test" in item]
+    items = [item for item in map(str, list_advice(result, None)) if "Run a test" in item]
     clear = sorted(
         (
             n
@@ -96,7 +96,7 @@ def test_only_clear_differences_become_advice_the_largest_first(values: list[tup
 
 
 @pytest.mark.parametrize(
-    ("early", "expected"), [(99, "Keep the moment of the handover"), (100, "Hand leads over later")]
+    ("early", "expected"), [(99, "Keep handing leads over when you do"), (100, "Hand leads over later")]
 )
 def test_the_handover_is_later_only_where_sales_rejects_many(early: int, expected: str) -> None:
     funnel = replace(FUNNEL, handover=Handover("mql", 1000, early, 14.0, 844, 3, 5))
@@ -109,7 +109,7 @@ def test_a_source_is_cut_only_where_it_loses() -> None:
     assert any(item.startswith(f"Cut {name_source(losing[0])}, or") for item in said(WHOLE))
     alike = tuple(replace(one, cost=None, against_average="unclear") for one in SOURCES.sources)
     assert any(
-        item.startswith("Cut no source")
+        item.startswith("Keep every source")
         for item in said(InsightResults(sources=replace(SOURCES, sources=alike)))
     )
     below = (replace(alike[0], against_average="below"), *alike[1:])
@@ -137,7 +137,7 @@ def test_what_was_asked_stands_beside_what_was_delivered(
     label = replace(result.labels["sql"], **{asked.what: Estimate(*measured)})
     found = replace(result, by_lead=by_lead, labels={"sql": label})
     (check,) = [
-        one for one in verdict(found).checks if one.question == "Do the labels deliver what was asked?"
+        one for one in verdict(found).checks if one.question == "Do the labels deliver what you asked for?"
     ]
     assert check.state == state
     assert ("chance alone does not explain" in check.answer) == (state == "care")
@@ -151,6 +151,6 @@ def test_old_data_is_called_old() -> None:
     answers = [check.answer for check in verdict(late).checks if check.question == "Is it up to date?"]
     assert len(answers) == 1
     assert "12 months before" in answers[0]
-    assert "First export newer data" in str(list_advice(late, None)[0])
+    assert "First, export newer data" in str(list_advice(late, None)[0])
     fresh = replace(late, created="2024-02-01T00:00:00+00:00")
     assert not [check for check in verdict(fresh).checks if check.question == "Is it up to date?"]

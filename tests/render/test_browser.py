@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -106,3 +107,25 @@ def test_it_prints_on_at_most_eight_pages(page: sync_api.Page) -> None:
     paper = page.pdf(format="A4")
     assert len(re.findall(rb"/Type\s*/Page[^s]", paper)) <= 8
     assert len(render_report(normal()).encode()) < 1_500_000
+
+
+OVERLAPS = """() => [...document.querySelectorAll(".signals > li")].filter((row) => {
+  const boxes = [...row.children].map((part) => part.getBoundingClientRect()).filter((box) => box.width);
+  return boxes.some((a, at) => boxes.slice(at + 1).some((b) =>
+    a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1));
+}).length"""
+
+
+@pytest.mark.parametrize(
+    ("media", "width"), [("screen", 390), ("screen", 1280), ("print", 688)]
+)  # A4, less margins
+def test_no_part_of_a_signal_covers_another(
+    browser: sync_api.Browser, file: Path, media: Literal["screen", "print"], width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.emulate_media(media=media)
+    page.goto(file.as_uri())
+    page.evaluate(OPEN_ALL)
+    assert page.locator(".signals .why").count() > 0
+    assert page.evaluate(OVERLAPS) == 0
+    page.close()

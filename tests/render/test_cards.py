@@ -59,7 +59,7 @@ def test_a_card_says_what_was_forecast_what_happened_and_what_comes_next() -> No
     rows = label_cards(with_labels(hot_lead=PREDICTED))[0].predictions
     assert [(row.title, row.within_range) for row in rows] == [
         ("share that converts", "yes"),
-        ("conversions among them", "not known"),
+        ("conversions caught", "not known"),
         ("leads a week", "no"),
     ]
     page = render_report(with_labels(hot_lead=PREDICTED))
@@ -98,7 +98,7 @@ def test_acts_that_promote_are_counted_with_what_became_of_them() -> None:
         (
             {"policy": "value", "gain": 900, "cost": 60, "too_early": 40, "too_late": 100},
             "Set where it pays best: a conversion gains 900, a follow-up costs 60, 40 more if it comes too early, a "
-            "missed one costs 100",
+            "missed conversion costs 100",
         ),
         (
             {"policy": "capacity", "teams": {"column": "region", "per_week": {"EMEA": 20, "US": 30}}},
@@ -106,8 +106,8 @@ def test_acts_that_promote_are_counted_with_what_became_of_them() -> None:
         ),
         (
             {"policy": "fixed", "value": 0.5, "min_fit": 40, "hold": "14d", "exit": 0.8},
-            "Fixed by hand at a probability of 50%; it also takes a fit of at least 40 in 100; once given, it is "
-            "kept for 14 days at least and until the probability is below 80% of the threshold",
+            "Fixed by hand at a probability of 50%; it also requires a fit of at least 40 in 100; once given, it is "
+            "kept for at least 14 days and until the probability is below 80% of the threshold",
         ),
     ],
     ids=["value", "teams", "gates and memory"],
@@ -124,7 +124,7 @@ def test_cards_come_highest_label_first_and_count_leads() -> None:
     cards = label_cards(normal())
     assert [card.name for card in cards] == ["SQL", "MQL or better"]
     assert [(plain(text), plain(number), plain(between)) for text, number, between in cards[0].figures] == [
-        ("of 1,200 leads get it", "125", "10%"),
+        ("of 1,200 leads get this label", "125", "10%"),
         ("of these leads convert", "31%", "26% to 36%"),
         ("of 100 leads that converted", "38", "38%"),
         ("leads a week", "20", "17 to 23"),
@@ -138,8 +138,8 @@ def test_a_card_says_what_was_asked_and_what_was_delivered() -> None:
         "Forecast for the next period: not enough history."
     )
     assert plain(mql.sentence) == (
-        "You asked for at least 15% converting; counted at every date of scoring, the test period delivered 20% "
-        "(17% to 23%). Forecast for the next period: not enough history."
+        "You asked for at least 15% of leads to convert; the test period delivered 20% (17% to 23%), counting every "
+        "scoring date. Forecast for the next period: not enough history."
     )
 
 
@@ -148,7 +148,7 @@ def test_figures_say_at_which_threshold_they_were_measured() -> None:
     moved = dataclasses.replace(normal(), labels={**normal().labels, "sql": label})
     assert plain(label_cards(moved)[0].threshold) == "25.0%"
     assert plain(label_cards(moved)[0].measured_at) == "21.2%"
-    assert "the threshold chosen before the test period; <data" in render_report(moved)
+    assert "which was chosen before the test period. The <data" in render_report(moved)
     assert "the threshold chosen before the test period" not in render_report(normal())
 
 
@@ -156,7 +156,7 @@ def test_labels_of_the_same_leads_say_so() -> None:
     same = dataclasses.replace(BY_LEAD.labels["sql"], same_as="mql")
     twins = dataclasses.replace(BY_LEAD, labels={**BY_LEAD.labels, "sql": same})
     page = render_report(dataclasses.replace(normal(), by_lead=twins))
-    assert "In the test period SQL and MQL selected the very same leads." in page
+    assert "In the test period SQL and MQL selected exactly the same leads." in page
     assert "the very same leads" not in render_report(normal())
 
 
@@ -186,8 +186,8 @@ def test_labels_that_do_not_nest_draw_no_strip() -> None:
 
 def test_the_points_rule_stands_beside_each_label_at_the_same_number_of_leads() -> None:
     assert [plain(text) for text in compare_with_points(BY_LEAD)] == [
-        "With the same 125 leads as SQL, the points rule finds 28 that convert, mqlml 38 (32 to 45).",
-        "With the same 300 leads as MQL, the points rule finds 45 that convert, mqlml 60 (51 to 70).",
+        "Picking 125 leads as SQL, the points rule finds 28 that convert; mqlml finds 38 (32 to 45).",
+        "Picking 300 leads as MQL, the points rule finds 45 that convert; mqlml finds 60 (51 to 70).",
     ]
 
 
@@ -214,13 +214,13 @@ def test_the_company_s_own_rule_stands_beside_mqlml_at_the_same_leads_a_week() -
     said = compare_with_company(own)
     assert said is not None
     assert plain(said) == (
-        "With the same 198 leads your own MQL rule finds 33 of the 100 leads that converted in the test period, "
-        "mqlml 45 (33 to 60)."
+        "Your own MQL rule picked 198 leads and found 33 of the 100 that converted in the test period; picking as "
+        "many, mqlml finds 45 (33 to 60)."
     )
     assert said in render_report(dataclasses.replace(normal(), by_lead=own))
     undated = compare_with_company(dataclasses.replace(own, weeks=None))
     assert undated is not None
-    assert plain(undated).startswith("With the same 198 leads your own MQL rule")
+    assert plain(undated).startswith("Your own MQL rule picked 198 leads")
     assert compare_with_company(BY_LEAD) is None
     assert "your own MQL rule" not in render_report(normal())
 

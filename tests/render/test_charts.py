@@ -166,7 +166,7 @@ def test_a_time_chart_says_in_words_what_it_shows_and_marks_what_was_held_out() 
     assert desc is not None
     assert desc.text is not None
     assert desc.text.endswith(
-        "by period: from 4 Nov 2017: 0.250 against 0.500; held out, from 14 Mar 2018: 0.500 against not measured."
+        "by period: from Nov 4, 2017: 0.250 against 0.500; held out, from Mar 14, 2018: 0.500 against not measured."
     )
     dots = [
         mark for mark in root.iter() if "model-mark" in mark.attrib.get("class", "") and "cy" in mark.attrib
@@ -221,6 +221,15 @@ def test_decile_columns_are_as_high_as_their_rates() -> None:
     assert heights[0] / heights[1] == pytest.approx(4, rel=1e-3)
     guide = next(line for line in root.iter(f"{SVG}line") if line.attrib["class"] == "guide")
     assert 204 - float(guide.attrib["y1"]) == pytest.approx(heights[0] / 2)
+
+
+def test_the_base_rate_is_named_above_every_number() -> None:
+    """Beside its line the text would cover the number of a late group that converts as often."""
+    rows = [Decile(n, 100, 10, 0.12 if n == 8 else 0.02, 0.1, 1.0) for n in range(1, 11)]
+    texts = inside(decile_chart(rows, 0.12)).iter(f"{SVG}text")
+    heights = {text.text or "": float(text.attrib["y"]) for text in texts}
+    letters = 12  # higher than a line of text
+    assert heights["at random: 12%"] + letters < heights["12"] < heights["2.0"]
 
 
 @unhurried

@@ -60,7 +60,7 @@ def test_check_tells_leaks_with_what_was_done_and_what_can_be() -> None:
     )
     said = format_check(replace(CHECKED, leaks=leaks, leak_test=PROOF)).splitlines()
     start = said.index(
-        "Warning: some of the data seems to be written with the outcome or after it: 1 refused, 1 noted"
+        "Warning: some of the data appears to be filled in with the outcome or after it: 1 refused, 1 noted"
     )
     assert said[start + 1 : start + 5] == [
         "  lead_status (refused, likely): the name says 'status'",

@@ -59,7 +59,7 @@ def test_the_verdict_on_each_baseline_is_the_one_of_the_result() -> None:
         )
     }
     lines = format_train(trained(replace(result, baselines=rivals))).splitlines()
-    start = lines.index("Beside it, on the same leads")
+    start = lines.index("Compared with simpler methods on the same leads")
     assert lines[start + 1].endswith("mqlml is")
     assert [line.rsplit("  ", 1)[1] for line in lines[start + 3 : start + 6]] == [
         "better",
@@ -92,7 +92,7 @@ def test_a_label_says_what_was_predicted_and_whether_it_held(within: WithinRange
     assert lines[start + 1 : start + 6] == [
         "  MQL from a probability of 0.120",
         "    forecast for the next period: 20.0% to 40.0% convert, not enough history for more (90% confidence)",
-        "    held-out period, from 0.100: 30.0% of those above convert, 50.0% of all conversions are among them, "
+        "    held-out period, from 0.100: 30.0% of those above convert, 50.0% of all conversions are caught, "
         "4.0 leads a week",
         "    forecast for that period: 25.0% to 35.0% convert, 2.0 to 8.0 leads a week (90% confidence): "
         + verdict,
@@ -124,8 +124,8 @@ def test_what_was_changed_while_reading_is_told_first() -> None:
     lines = format_train(trained(told, set_aside_in=())).splitlines()
     assert lines[:3] == [
         "Read",
-        "  Left out 31 events of 3 leads that machines made (bursts within seconds, mail scanners), for example "
-        "'click'. To keep them, write journeys: {bots: keep}.",
+        "  Left out 31 events of 3 leads that were made by machines (bursts within seconds, mail scanners), for "
+        "example 'click'. To keep them, write journeys: {bots: keep}.",
         "Population",
     ]
     assert format_train(trained(result, set_aside_in=())).startswith("Population")

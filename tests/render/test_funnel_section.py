@@ -71,8 +71,8 @@ def test_the_section_says_what_becomes_of_100_leads_and_of_the_handover() -> Non
         "Of 100 leads, 35 become MQLs and 18 become customers within 365 days (16 to 19 customers)." in text
     )
     assert "Too early: sales rejected or lost 26 of 1,211 MQLs (2.1%) within 14 days." in text
-    assert "3 became MQL only afterwards, and 5 never did." in text
-    assert "The data has no stage SQL or opportunity, so it is left out." in text
+    assert "3 became an MQL only afterward, and 5 never did." in text
+    assert "The data has no SQL or opportunity stage, so these are left out." in text
     assert "The table also has 2 earlier quarters." in text
 
 
@@ -121,7 +121,10 @@ def test_markdown_and_csv_hold_the_same() -> None:
     text = render_markdown(normal(), insight=FOUND)
     assert "### How far do leads get?" in text
     assert "| 2024-Q1 | 411 | 31% (27% to 35%) | 20% (17% to 23%) |" in text
-    assert r"\* What is still to come is estimated from older leads." in text
+    assert (
+        r"\* Not all of this time has passed yet: what is still to come is estimated from older leads."
+        in text
+    )
     rows = list(list_tables(normal(), insight=FOUND)["funnel"])
     assert len(rows) == 16
     assert (rows[1]["period"], rows[1]["stage"], rows[1]["share_value"]) == ("2024-Q1", "closed_won", 0.20)

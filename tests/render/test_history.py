@@ -28,27 +28,27 @@ def curve(saved: Estimate | None) -> tuple[LearningPoint, ...]:
         (
             Estimate(0.01, 0.005, 0.015),
             "More history should help: learning from all of it rather than half saved 2.0% of the error on later "
-            "leads (1.0% to 3.0%), beyond chance.",
+            "leads (1.0% to 3.0%), more than chance explains.",
         ),
         (
             Estimate(0.001, -0.002, 0.004),
-            "With half of the history the model is nearly as good: more history will help little. The rest saved "
+            "With half of the history the model is nearly as good, so more will help little. The rest saved "
             "0.2% of the error on later leads (−0.4% to 0.8%).",
         ),
         (
             Estimate(0.002, 0.001, 0.004),
-            "With half of the history the model is nearly as good: more history will help little. The rest saved "
+            "With half of the history the model is nearly as good, so more will help little. The rest saved "
             "0.4% of the error on later leads (0.2% to 0.8%).",
         ),
         (
             Estimate(-0.01, -0.02, -0.005),
-            "With half of the history the model is nearly as good: more history will help little. The rest saved "
+            "With half of the history the model is nearly as good, so more will help little. The rest saved "
             "nothing of the error on later leads (−4.0% to −1.0%).",
         ),
         (
             Estimate(0.01, -0.005, 0.03),
-            "Whether more history would help cannot be told yet: learning from all of it rather than half saved 2.0% "
-            "of the error on later leads (−1.0% to 6.0%), which chance alone could explain.",
+            "It is too early to say whether more history would help: learning from all of it rather than half saved "
+            "2.0% of the error on later leads (−1.0% to 6.0%), which chance alone could explain.",
         ),
     ],
     ids=["clear", "little", "clear but little", "worse", "too wide to tell"],
@@ -68,7 +68,7 @@ def test_nothing_is_claimed_of_what_was_not_measured(points: tuple[LearningPoint
     assert more_history(points) is None
     assert doublings(points) == []
     page = render_report(replace(normal(), learning_curve=points))
-    assert "Whether more history would help was not measured" in page
+    assert "This version was not tested for whether more history would help" in page
     assert "Would more history help?" not in page
 
 

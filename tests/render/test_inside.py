@@ -45,14 +45,17 @@ def test_groups_are_written_as_in_the_signals() -> None:
 
 def test_the_page_says_for_whom_it_holds() -> None:
     page = render_report(replace(normal(), slices=ROWS))
-    assert "For whom does it hold?" in page
-    assert "Take care: it predicts too much" in page
+    assert "Does it work for every group?" in page
+    assert "Caution: the model predicts too much" in page
     assert "&lt;b&gt;" in page
     assert "<summary><b>" not in page
     assert page.count("<details open>") == 1
     healthy = render_report(replace(normal(), slices=ROWS[1:]))
-    assert "No group stands out beyond chance once the overall forecast error is allowed for." in healthy
-    assert "For whom does it hold?" not in render_report(normal())
+    assert (
+        "No group is off by more than chance once the overall forecast error is taken into account."
+        in healthy
+    )
+    assert "Does it work for every group?" not in render_report(normal())
 
 
 def effect(direction: Direction | None, *points: tuple[float | str | None, float]) -> ImportanceRow:
@@ -97,14 +100,14 @@ def test_groups_of_alike_features_stand_on_the_page() -> None:
     twins = ImportanceGroup(("x", "y", "z", "u"), Estimate(0.1, 0.05, 0.2))
     found = replace(data.importance, features=(*data.importance.features, visits), groups=(twins,))
     page = render_report(replace(data, importance=found))
-    assert "Features that say nearly the same, together" in page
+    assert "Features that say nearly the same thing, together" in page
     assert "and 3 others like it" in page
-    assert "Features that say nearly the same, together" not in render_report(data)
+    assert "Features that say nearly the same thing, together" not in render_report(data)
 
 
 def test_a_period_that_was_opened_before_is_not_called_untouched() -> None:
     data = normal()
-    assert "on which no choice was made" in render_report(data)
+    assert "which played no part in any choice" in render_report(data)
     page = render_report(replace(data, holdout=replace(data.holdout, accessed_with_other_settings=2)))
-    assert "on which no choice was made" not in page
+    assert "which played no part in any choice" not in page
     assert 'which <data value="2">2</data> other settings were evaluated on before' in page

@@ -55,14 +55,14 @@ def test_the_sentence_counts_the_methods_that_agree() -> None:
     assert (
         "B gets the most sales by 5 of 6 methods: 7.0 to 13 of 19 sales." in page.text
     )  # not by the first touch
-    assert "disagree most about b: first touch gives it 7.0 , last touch 13 ." in page.text
+    assert "disagree most about b: first touch gives it 7.0 , last touch gives it 13 ." in page.text
 
 
 def test_the_sentence_names_the_channel_of_most_disagreement() -> None:
     paths = touches_from_paths([("a", "c", "b"), ("b", "c", "a"), ("c",)], won=[12, 6, 30], lost=[5, 5, 5])
     page = Page(render_report(normal(), insight=InsightResults(attribution=attribute_sales(paths))))
     assert "C gets the most sales by every method" in page.text
-    assert "disagree most about c: Markov gives it 25 , linear 36 ." in page.text
+    assert "disagree most about c: Markov gives it 25 , linear gives it 36 ." in page.text
 
 
 def test_the_chart_has_a_mark_for_each_method_and_channel() -> None:
@@ -82,9 +82,9 @@ def test_markdown_and_tables_hold_the_same() -> None:
 
 
 def test_the_chapter_says_how_it_differs_from_the_sections_before() -> None:
-    ranges = "Ranges in this chapter are 90% intervals; those of the sections above are 95%"
-    staged = "MQL and SQL are the stages that sales entered, not the labels that mqlml gives above"
-    labels = "mqlml’s labels in “Which points for a CRM?”"
+    ranges = "Ranges in this chapter are 90% intervals; in the sections above they are 95%"
+    staged = "MQL and SQL are the stages that sales recorded, not the labels that mqlml assigns above"
+    labels = "mqlml’s labels in “Which points could your CRM use?”"
 
     def notes(**found: object) -> str:
         chapter = describe_insight(replace(InsightResults(), **found), normal())
@@ -95,8 +95,8 @@ def test_the_chapter_says_how_it_differs_from_the_sections_before() -> None:
     assert "MQL" not in notes(attribution=CREDIT)
     share = format_percent(FUNNEL.stages[-1].share.value)
     assert (
-        f"Above, 8.2% of the leads were won within 60 days. Here all leads are followed for "
-        f"{FUNNEL.within_days:g} days from the day they came in, and {share} become customers."
+        f"In the sections above, 8.2% of leads were won within 60 days. Here every lead is followed for "
+        f"{FUNNEL.within_days:g} days from the day it came in, and {share} become customers."
     ) in notes(funnel=FUNNEL)
     assert f"{staged}." in notes(funnel=FUNNEL)
     assert f"{staged}; they are {labels}." in notes(funnel=FUNNEL, points=POINTS)
@@ -111,5 +111,5 @@ def test_a_missing_piece_is_named_with_its_reason() -> None:
     found = InsightResults(missing={"attribution": "The events have no channel."})
     for text in (render_report(normal(), insight=found), render_markdown(normal(), insight=found)):
         assert "The events have no channel." in text
-        assert "Which channels do sales go with?" in text
+        assert "Which channels are linked to sales?" in text
     assert "attribution" not in list_tables(normal(), insight=found)

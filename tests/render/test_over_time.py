@@ -24,21 +24,22 @@ def period(saved: Estimate) -> OverTimePeriod:
     return dataclasses.replace(PERIODS[0], gain=saved)
 
 
-BETTER = "its error was smaller than that of quoting the base rate to everyone"
+BETTER = "its error was smaller than that of giving everyone the base rate"
 
 
 @pytest.mark.parametrize(
     ("saved", "said"),
     [
-        ([SURELY], f"In it {BETTER}, beyond chance."),
+        ([SURELY], f"In it {BETTER}, by more than chance explains."),
         ([PERHAPS], f"In it {BETTER}."),
-        ([SURELY, SURELY], f"In both {BETTER}, beyond chance."),
-        ([SURELY, PERHAPS], f"In both {BETTER}, in 1 beyond chance."),
+        ([SURELY, SURELY], f"In both {BETTER}, by more than chance explains."),
+        ([SURELY, PERHAPS], f"In both {BETTER}, in 1 by more than chance explains."),
         (
             [SURELY, PERHAPS, WORSE],
-            f"In 2 of them {BETTER}, in 1 beyond chance, in 1 it was larger beyond chance.",
+            f"In 2 of them {BETTER}, in 1 by more than chance explains, in 1 it was larger by more than chance "
+            "explains.",
         ),
-        ([WORSE, WORSE], f"In none of them {BETTER}, in 2 it was larger beyond chance."),
+        ([WORSE, WORSE], f"In none of them {BETTER}, in 2 it was larger by more than chance explains."),
     ],
     ids=["one", "one perhaps", "both", "both, one surely", "mixed", "worse"],
 )
@@ -54,7 +55,7 @@ def test_with_the_held_out_period_alone_nothing_is_said_of_time() -> None:
     assert over_time((), "UTC") is None
     assert over_time((dataclasses.replace(PERIODS[0], log_loss=None), HELD), "UTC") is None
     page = render_report(dataclasses.replace(normal(), over_time=(HELD,)))
-    assert "was not measured: for that the history before the held-out period was too short" in page
+    assert "were not measured: the history before the held-out period was too short" in page
 
 
 def test_the_page_holds_every_period_and_every_cell() -> None:
@@ -90,22 +91,22 @@ def test_the_grid_has_the_best_fit_on_top_and_the_most_engaged_to_the_right() ->
         [0, 1, 1, 2],
     ]
     assert grid.sentence.striptags() == (
-        "20% of those highest in both, 6.5% of those with the best fit and the least engagement, 9.3% of those with "
-        "the most engagement and the poorest fit and 1.8% of those lowest in both converted."
+        "Share of leads that converted: highest in both, 20%; with the best fit but the least engagement, 6.5%; "
+        "with the most engagement but the poorest fit, 9.3%; lowest in both, 1.8%."
     )
 
 
-def test_where_nobody_is_the_grid_says_nobody() -> None:
+def test_where_nobody_is_the_grid_says_none() -> None:
     grid = fit_engagement_grid(CELLS[1:])
     assert grid is not None
     assert grid.rows[-1][1][0] is None
     page = render_report(dataclasses.replace(normal(), fit_by_engagement=CELLS[1:]))
-    assert page.count("nobody") == render_report(normal()).count("nobody") + 1
+    assert page.count(">none<") == render_report(normal()).count(">none<") + 1
 
 
 def test_without_two_sides_there_is_no_grid() -> None:
     same = tuple(FitEngagementCell(cell.fit, 1, cell.n, 1, 0.1, cell.rate) for cell in CELLS[::3])
     assert fit_engagement_grid(same) is None
     page = render_report(dataclasses.replace(normal(), fit_by_engagement=same))
-    assert "the model tells leads apart by one of the two at most" in page
+    assert "the model uses only one of the two, or neither" in page
     assert "Fit is what the profile" not in page

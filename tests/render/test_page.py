@@ -223,15 +223,15 @@ def test_numbers_read_as_people_write_them() -> None:
     text = Page(render_report(normal())).text
     for said in (
         "207,917 rows read",
-        "14 March 2018 to 31 May 2018",
+        "March 14, 2018 to May 31, 2018",
         "16 rows were set aside",
         "21.2%",
         "31%",
         "2,160 fewer",
-        "125 leads",
+        "125 leads as SQL",
         "no clear effect",
         "got in the way",
-        "no single lead",
+        "no individual leads",
         "47 weaker ones are left out",
     ):
         assert said in text, said
@@ -339,7 +339,7 @@ def test_a_refused_version_says_so_in_the_headline_and_why() -> None:
     data = refused()
     text = render_report(data)
     page = Page(text)
-    assert re.search(r"<h1[^>]*>This version was refused: please do not use it to label leads\.</h1>", text)
+    assert re.search(r"<h1[^>]*>This version was refused. Please do not use it to label leads\.</h1>", text)
     assert all(reason in page.text for reason in data.gate.reasons)
     assert "for the record only" in page.text
     assert "Out of 100" not in page.text
@@ -356,7 +356,7 @@ def test_a_flat_table_has_no_weeks_and_no_ages() -> None:
     assert "Tags" in text
     shown = dict(Page(render_report(flat())).numbers)
     assert shown["0.121"] == "12.1"  # pairs in 100: the metric of its importance is the ROC AUC
-    assert "how much worse mqlml orders later leads" in text
+    assert "how much worse mqlml ranks later leads" in text
 
 
 def test_what_is_missing_is_said_gently() -> None:
@@ -365,10 +365,10 @@ def test_what_is_missing_is_said_gently() -> None:
         "not measured on later leads",
         "Not known yet",
         "There is no calibration chart",
-        "What goes with converting could not be measured",
+        "What converting leads have in common could not be measured",
         "No thresholds were chosen",
-        "How the ranking does was not measured",
-        "How the population was narrowed down was not recorded",
+        "The ranking was not measured",
+        "The steps from all leads to those scored were not recorded",
         "No measures were recorded",
         "Every row that was read could be used",
         "not registered",

@@ -59,15 +59,15 @@ def show(found: JourneyPaths) -> tuple[Page, str]:
 def test_the_section_says_what_stands_out_both_ways() -> None:
     page, html = show(make(MORE, LESS))
     assert (
-        "Leads with webinar <b> > demo in their first 14 days win 1.8 times as often ( 1.5 to 2.1 )"
+        "Leads with “webinar <b> > demo” in their first 14 days are won 1.8 times as often ( 1.5 to 2.1 )"
         in page.text
     )
-    assert "Leads with jobs in their first 14 days win less often: " in page.text
-    assert "of leads with about as many steps." in page.text
-    assert "Without any effect of paths, one is shown in at most 5% of companies." in page.text
+    assert "Leads with “jobs” in their first 14 days are won less often: " in page.text
+    assert "of leads with a similar number of steps." in page.text
+    assert "If paths had no effect, one would be shown in at most 5% of companies." in page.text
     assert "3 further paths that stand out contain a shown one or are part of it." in page.text
-    assert "12 leads won before and are left out" in page.text
-    assert "those that stand out are in part lucky" in page.text
+    assert "12 leads won before that are left out" in page.text
+    assert "luck plays a part in those that stand out" in page.text
     assert "in part lucky" not in show(make())[0].text
     assert "19.4 ( 7.4 to 37.4 )" in page.text
     assert "<b>" not in html.split('id="pays"')[1].split("</section>")[0]
@@ -118,10 +118,13 @@ def test_labels_of_the_diagram_never_meet_and_stay_inside() -> None:
 def test_without_a_path_it_says_so() -> None:
     assert "No path stands out: leads that take one of the 99 most frequent paths" in show(make())[0].text
     only = show(make(tried=1))[0].text
-    assert "leads that take the only frequent path win about as often as leads with as many steps." in only
-    assert "Tried was the 1 path that at least 30 leads took." in only
+    assert (
+        "leads that take the only frequent path are won about as often as leads with a similar number of steps."
+        in only
+    )
+    assert "1 path taken by at least 30 leads was tested." in only
     few = show(make(tried=0, flows=StepFlows(40, 360, (), ()), stages=()))[0].text
-    assert "No path is taken by the 30 leads that a comparison needs." in few
+    assert "No path was taken by the 30 leads that a comparison needs." in few
 
 
 def test_markdown_and_tables_hold_the_same() -> None:

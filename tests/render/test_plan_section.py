@@ -56,15 +56,15 @@ def without_mqls() -> Targets:
 
 def test_the_first_number_above_todays_pace_is_said_in_a_sentence() -> None:
     text = Page(render_report(normal(), insight=INSIGHT)).text
-    assert "For 20 customers by 30 June 2026 you need about 310 new leads (240 to 420), of which 62" in text
+    assert "For 20 customers by June 30, 2026, you need about 310 new leads (240 to 420), of which 62" in text
     assert "24 more leads a month than now" in text
-    assert "At today's pace you will have 13 new customers (8 to 19) by 30 June 2026" in text
-    assert "the range held the number of customers in 1 of 2" in text
+    assert "At today's pace, you will have 13 new customers (8 to 19) by June 30, 2026" in text
+    assert "the range held the actual number of customers in 1 of 2" in text
 
 
 def test_what_more_customers_take_is_said_for_numbers_that_the_table_lacks() -> None:
     """From 240 leads for 13 customers to 310 for 20: ten leads a customer, over 92 days."""
-    said = "For every 10 customers more than today's pace brings, add about 100 new leads (33 a month)."
+    said = "For every 10 customers beyond what today's pace brings, add about 100 new leads (33 a month)."
     assert said in Page(render_report(normal(), insight=INSIGHT)).text
     assert said in render_markdown(normal(), insight=INSIGHT)
     assert describe_more(OUTLOOK) == said
@@ -93,7 +93,7 @@ def test_the_chart_sets_the_leads_beside_todays_pace() -> None:
 
 def test_without_mqls_the_column_is_left_out_and_the_reason_said() -> None:
     assert "MQLs among them" not in section(without_mqls())
-    assert "the data has no stage MQL" in section(without_mqls())
+    assert "the data has no MQL stage" in section(without_mqls())
     assert "MQLs among them" in section()
 
 

@@ -64,9 +64,9 @@ def wins(low: float, high: float) -> MoreWins:
 @pytest.mark.parametrize(
     ("low", "high", "says"),
     [
-        (6.1, 10.4, "that takes about 6.1 to 10 months more."),
-        (40, 90, "that takes 40 months to more than 5 years more."),
-        (70, 90, "that takes more than 5 years."),
+        (6.1, 10.4, "that will take about 6.1 to 10 more months."),
+        (40, 90, "that will take 40 months to more than 5 years."),
+        (70, 90, "that will take more than 5 years."),
     ],
 )
 def test_when_there_will_be_enough(low: float, high: float, says: str) -> None:
@@ -94,13 +94,13 @@ def test_page_and_markdown_say_the_same() -> None:
     text = " ".join(page.text.split())
     markdown = "\n".join(write_points(TABLE))
     for sentence in (
-        "Add up the points of the 2 conditions that hold for a lead. Call it SQL from 10 points.",
-        "Of 40 later leads that the model calls SQL, 20 converted; of the 40 with the most points, 18. 75% (60% to "
-        "85%) are the same leads.",
-        "Beside the average rate the points are better: log loss 0.2400 against 0.3000, a difference of −0.0600 "
-        "(−0.0800 to −0.0400).",
-        "Beside the model they are worse: log loss 0.2400 against 0.2000, a difference of +0.0400 (+0.0100 to "
-        "+0.0700); they keep 60% of its gain over the average rate.",
+        "For each lead, add up the points of those of the 2 conditions that apply. It is SQL from 10 points.",
+        "Of the 40 later leads that the model calls SQL, 20 converted; of the 40 with the most points, 18 did. The "
+        "two picks share 75% (60% to 85%) of their leads.",
+        "Compared with the average rate, the points are better: log loss 0.2400 against 0.3000, a difference of "
+        "−0.0600 (−0.0800 to −0.0400).",
+        "Compared with the model, they are worse: log loss 0.2400 against 0.2000, a difference of +0.0400 (+0.0100 "
+        "to +0.0700); they keep 60% of its gain over the average rate.",
         "Of two leads, the points pick the better one 85% of the time, the model 90%",
     ):
         assert sentence in text

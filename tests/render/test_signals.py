@@ -43,7 +43,7 @@ def test_rows_by_hand() -> None:
     assert plain(actions.shown[0].difference) == "+5.6 points (2.4 to 9.5)"
     assert plain(actions.shown[0].counts) == "415 leads (13%)"
     assert actions.shown[1].explanation == (
-        "Leads with “webinar attended” convert more often, mostly because of what else they do and are: they more "
+        "Leads with “webinar attended” convert more often, mostly because of other things about them: they more "
         "often have “pricing page visit” (40% of the difference)."
     )
     assert [(row.title, row.direction) for row in negative.shown] == [("Careers page visit", "less")]
@@ -81,7 +81,7 @@ def test_a_level_that_all_leads_have_is_no_row() -> None:
 
 def test_the_page_says_more_of_what_goes_with_converting() -> None:
     page = plain(render_report(normal()).replace("\n", " "))
-    assert "These are signs of interest, not proof that more of it makes leads buy." in page
+    assert "They are signs of interest, not proof that more of the same makes leads buy." in page
     assert "less is better" not in page
     assert "Rare but telling" in page
 

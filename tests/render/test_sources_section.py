@@ -76,15 +76,15 @@ def section(found: Sources) -> str:
 def test_the_page_says_what_to_do_with_the_numbers_of_the_result() -> None:
     page, text = Page(render_report(normal(), insight=InsightResults(sources=FOUND))), read_text(FOUND)
     for said in (
-        "The average lead is worth 1.48 (1.31 to 1.66) in the currency of the amounts: 123 customers among",
+        "The average lead is worth 1.48 (1.31 to 1.66) in the currency of your amounts, based on 123 customers among",
         "Cut Fair, or make it cheaper: a lead from it is worth 0.410 (0.120 to 0.910), less than the 1.85 it costs.",
         "Ads <b> pays: a lead from it is worth 1.64 (1.40 to 1.90), more than the 1.20 it costs.",
         "Partner is above average: a lead from it is worth 2.10 (1.70 to 2.60).",
         "No clear difference from the average lead: (source not known).",
-        "From 2025-01-01 until 2025-04-01, 2,500 was spent and 130 leads came in; each 1 spent brings back 0.900",
+        "From 2025-01-01 to 2025-04-01, 2,500 was spent and 130 leads came in; each 1 spent brings back 0.900",
         "Money was spent without a single lead on Radio (500).",
-        "Nothing was spent on Partner and (source not known), which 50 leads came from.",
-        "only an experiment shows how many would have come without it.",
+        "Nothing was spent on Partner and (source not known), which brought 50 leads.",
+        "Only an experiment shows how many leads would have come without it.",
     ):
         assert said in text, said
     numbers = {value for value, _ in page.numbers}

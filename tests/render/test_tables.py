@@ -46,8 +46,8 @@ def test_the_latest_run_is_summarized() -> None:
 
 def test_the_page_tells_of_open_leads_only_where_scores_are_given() -> None:
     page = re.sub("<[^>]*>", "", render_report(normal(), open_leads=OPEN))
-    assert "3 open leads were scored on 2 June 2025" in page
-    assert "2 unqualified, 1 MQL." in page
+    assert "3 open leads were scored on June 2, 2025" in page
+    assert "1 MQL, 2 unqualified." in page
     assert "Open leads" not in render_report(normal())
 
 
@@ -68,7 +68,7 @@ def test_markdown_says_what_the_page_says() -> None:
     assert "### SQL: from 21.2%" in text
     assert "You asked for at most 20 leads a week; the test period delivered 20 (17 to 23)." in text
     assert (
-        "If sales takes about 60 leads a week, the threshold is 7.0%: 10% (8.0% to 12%) of them convert"
+        "If sales takes about 60 leads a week, the threshold is 7.0%. Then 10% (8.0% to 12%) of those leads convert"
         in text
     )
 

@@ -95,9 +95,9 @@ def test_percent_is_within_half_a_step_of_the_share(share: float) -> None:
 @pytest.mark.parametrize(
     ("text", "zone", "expected"),
     [
-        ("2018-11-14", "UTC", "14 November 2018"),
-        ("2018-11-14T09:31:00Z", "UTC", "14 November 2018, 09:31 UTC"),
-        ("2018-11-13T23:00:00Z", "Europe/Berlin", "14 November 2018"),
+        ("2018-11-14", "UTC", "November 14, 2018"),
+        ("2018-11-14T09:31:00Z", "UTC", "November 14, 2018, 09:31 UTC"),
+        ("2018-11-13T23:00:00Z", "Europe/Berlin", "November 14, 2018"),
         ("20181114", None, "20181114"),
     ],
     ids=["date", "time", "midnight in the zone", "a place in an order that could pass for a date"],
@@ -108,7 +108,7 @@ def test_date(text: str, zone: str | None, expected: str) -> None:
 
 def test_a_place_in_an_order_is_never_a_short_date() -> None:
     assert short_date("20181114", None) == ("20181114", "")
-    assert short_date("2018-11-14T23:30:00Z", "Europe/Berlin") == ("15 Nov", "2018")
+    assert short_date("2018-11-14T23:30:00Z", "Europe/Berlin") == ("Nov 15", "2018")
 
 
 def test_counts_and_decimals() -> None:
@@ -194,7 +194,7 @@ def test_a_flat_table_has_no_horizon_to_speak_of() -> None:
         ({"policy": "fixed", "value": 0.3}, "Fixed by hand at a probability of 30%"),
         (
             {"policy": "min_precision", "value": 0.15},
-            "The lowest threshold from which at least 15% of leads convert",
+            "The lowest threshold at which at least 15% of leads convert",
         ),
         (
             {"policy": "min_recall", "value": 0.6},
@@ -204,7 +204,7 @@ def test_a_flat_table_has_no_horizon_to_speak_of() -> None:
         ({"policy": "capacity", "per_week": 2.5}, "Set so that at most 2.5 leads a week reach it"),
         (
             {"policy": "value", "gain": 1000, "cost": 50, "too_late": 12.5},
-            "Set where it pays best: a conversion gains 1,000, a follow-up costs 50, a missed one costs 12.5",
+            "Set where it pays best: a conversion gains 1,000, a follow-up costs 50, a missed conversion costs 12.5",
         ),
         (
             {"policy": "value", "gain": 9, "cost": 1},
@@ -235,7 +235,7 @@ def _headline(data: Any) -> str:
 def test_the_headline_of_a_good_version() -> None:
     assert _headline(normal()) == (
         "Out of 100 open leads that mqlml calls SQL, about 31 will be won within 60 days; "
-        "picked at random it would be 8."
+        "picked at random, it would be 8."
     )
     head = headline(normal())
     assert (head.picked, head.random, head.total) == (31, 8, 100)
@@ -243,7 +243,7 @@ def test_the_headline_of_a_good_version() -> None:
 
 
 def test_a_refused_version_says_so_first() -> None:
-    assert _headline(refused()) == "This version was refused: please do not use it to label leads."
+    assert _headline(refused()) == "This version was refused. Please do not use it to label leads."
     assert headline(refused()).total == 0
     assert verdict(refused()).title == "No"
 
@@ -256,13 +256,15 @@ def _sql(precision: Estimate, **changes: Any) -> TrainingResult:
 
 
 def test_a_label_that_may_be_no_better_than_chance_is_said_to_be() -> None:
-    assert _headline(_sql(Estimate(0.10, 0.06, 0.14))).endswith("so the label has not shown that it helps.")
+    assert _headline(_sql(Estimate(0.10, 0.06, 0.14))).endswith(
+        "so the label has not yet been shown to help."
+    )
 
 
 def test_a_rare_conversion_is_counted_in_larger_groups() -> None:
     rare = _sql(Estimate(0.011, 0.008, 0.014), leads=50_000, converted=100)
     assert _headline(rare).startswith("Out of 1,000 open leads that mqlml calls SQL, about 11 will be won")
-    assert _headline(rare).endswith("picked at random it would be 2.")
+    assert _headline(rare).endswith("picked at random, it would be 2.")
 
 
 def test_without_labels_the_headline_speaks_of_the_top_tenth() -> None:
@@ -313,8 +315,8 @@ def test_percentages_that_move_from_period_to_period_are_not_called_good() -> No
     state, answer = _state(drifting(), "percentages")
     assert state == "care"
     assert answer.endswith(
-        "We cannot say that they will stay accurate: from one period of the past to the next, the share of leads "
-        "that converted changed more than chance explains."
+        "We cannot say that they will stay accurate: the share of leads that converted changed from one "
+        "past period to the next by more than chance explains."
     )
     assert verdict(drifting()).title == "Yes, with care"
     assert _state(normal(), "percentages")[0] == "good"
@@ -342,8 +344,8 @@ def test_a_brier_score_no_better_than_the_base_rate_is_said_to_be() -> None:
     state, answer = _state(_with(brier=about(0.0781)), "probabilities")
     assert state == "bad"
     assert answer == (
-        "No: quoting the rate known at training to everyone would have been better (error 0.0781 against 0.0771). "
-        "Use the order of the leads, not the probabilities."
+        "No. Giving every lead the rate known at training would have been better (error 0.0781 against 0.0771). "
+        "Use the ranking of the leads, not the probabilities."
     )
     assert "just as good" in _state(_with(brier=about(0.0771)), "probabilities")[1]
     assert verdict(_with(brier=about(0.0781))).title == "Only in part"
@@ -353,7 +355,7 @@ def test_an_interval_over_the_coin_is_said_to_be() -> None:
     data = _with(roc_auc=Estimate(0.56, 0.49, 0.63), brier=about(0.0781))
     state, answer = _state(data, "likely leads first")
     assert state == "bad"
-    assert answer.endswith("It cannot be told apart from the coin.")
+    assert answer.endswith("That is not clearly better than the coin flip.")
     assert "Use the order" not in _state(data, "probabilities")[1]
     assert verdict(data).title == "Not shown"
 
@@ -364,8 +366,8 @@ def test_an_interval_over_the_coin_is_said_to_be() -> None:
         (
             {"logistic": (-0.02, -0.03, -0.01), "points": (-0.1, -0.2, -0.05)},
             "good",
-            "Yes: lead by lead, its error is lower than that of logistic regression and a points rule, beyond "
-            "chance.",
+            "Yes. Lead by lead, its error is lower than that of logistic regression and a points rule, by more "
+            "than chance explains.",
         ),
         (
             {"logistic": (-0.002, -0.005, 0.001), "points": (-0.1, -0.2, -0.05)},
@@ -375,20 +377,20 @@ def test_an_interval_over_the_coin_is_said_to_be() -> None:
         (
             {"logistic": (0.02, 0.01, 0.03), "points": (-0.1, -0.2, -0.05)},
             "care",
-            "No: the error of logistic regression is lower, beyond chance.",
+            "No. The error of logistic regression is lower, by more than chance explains.",
         ),
         (
             {"logistic": (0.02, 0.01, 0.03), "points": (0.0, -0.01, 0.01)},
             "care",
-            "No: the error of logistic regression is lower, beyond chance. Its advantage over a points rule may be "
-            "luck.",
+            "No. The error of logistic regression is lower, by more than chance explains. Its advantage over a "
+            "points rule may be luck.",
         ),
         (
             {"base_rate": (0.0, NAN, NAN)},
             "care",
-            "Its advantage over quoting the base rate to everyone may be luck.",
+            "Its advantage over giving everyone the base rate may be luck.",
         ),
-        ({}, "unknown", "No simpler way was measured beside it."),
+        ({}, "unknown", "No simpler method was measured for comparison."),
     ],
     ids=["clear", "within", "worse", "worse and within", "no interval", "none"],
 )
@@ -465,8 +467,8 @@ def test_groups_whose_percentages_are_wrong_are_counted() -> None:
     state, answer = _state(dataclasses.replace(normal(), calibration=found), "percentages")
     assert state == "bad"
     assert answer == (
-        "In 1 of 3 groups the actual share fits the forecast; in 1, more leads converted than forecast; "
-        "in 1, fewer. Overall the forecast was 25%, and 17% converted."
+        "In 1 of 3 groups the actual share matches the forecast; in 1, more leads converted than forecast; "
+        "in 1, fewer. Overall, 25% were forecast to convert and 17% did."
     )
 
 
@@ -491,8 +493,8 @@ def test_what_the_top_of_the_ranking_catches() -> None:
     said = caught_by_top(normal(), 1)
     assert said is not None
     assert str(said.striptags()) == (
-        "Following up only the top tenth of the ranking would have reached 38% of all conversions; "
-        "a lead there converts 3.8 times as often as the average lead."
+        "Following up on only the top tenth of the ranking would have caught 38% of all conversions; "
+        "a lead there is 3.8 times as likely to convert as the average lead."
     )
     assert caught_by_top(tiny(), 1) is None
 

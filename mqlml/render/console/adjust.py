@@ -26,12 +26,12 @@ def _row(row: ThresholdRow) -> tuple[str, ...]:
 def format_thresholds(result: ThresholdsResult) -> str:
     """What ``mqlml thresholds`` prints."""
     lines = [
-        f"{result.model} version {result.version}, thresholds by the held-out period:",
+        f"{result.model} version {result.version}, thresholds measured on the held-out period:",
         *columns([_HEAD, *map(_row, result.rows)]),
     ]
     if any(row.per_week is not None for row in result.rows):
         lines.append(
-            "A week: leads that first reach it when scored every night; the others at the learned ages"
+            "A week: leads that first reach it when scored every night; other columns: at the ages learned from"
         )
     if result.set_rows:
         lines += ["With --set:", *columns([_HEAD, *map(_row, result.set_rows)])]
@@ -44,7 +44,7 @@ def format_thresholds(result: ThresholdsResult) -> str:
         ]
     if result.new_version is not None:
         lines.append(
-            f"Registered as version {result.new_version} ({', '.join(result.aliases)}), the same trees"
+            f"Registered as version {result.new_version} ({', '.join(result.aliases)}); the trees are the same"
         )
     elif result.set_rows:
         lines.append("Nothing was registered; to make a version with these thresholds, add --reason")

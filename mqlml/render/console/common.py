@@ -90,7 +90,7 @@ def _leaks(leaks: Sequence[Finding]) -> list[str]:
         return []
     counts = [(sum(leak.action == action for leak in leaks), action) for action in _LEAK_ACTIONS]
     found = ", ".join(f"{n:,} {action}" for n, action in counts if n)
-    lines = [f"Warning: some of the data seems to be written with the outcome or after it: {found}"]
+    lines = [f"Warning: some of the data appears to be filled in with the outcome or after it: {found}"]
     for leak in leaks:
         kind = "" if leak.kind == "column" else f"{_KINDS[leak.kind]} "
         lines.append(f"  {kind}{leak.column} ({leak.action}, {leak.severity}): {leak.reason}")
@@ -103,7 +103,7 @@ def _leaks(leaks: Sequence[Finding]) -> list[str]:
 def _questions(questions: Sequence[ColumnQuestion]) -> list[str]:
     if not questions:
         return []
-    return ["To be answered", *(f"  {asked.column}: {asked.text}" for asked in questions)]
+    return ["Please check", *(f"  {asked.column}: {asked.text}" for asked in questions)]
 
 
 def _waterfall(population: Population) -> list[str]:
@@ -120,7 +120,7 @@ def format_check(result: CheckResult) -> str:
     if result.observed_until is not None:
         lines.append(f"Outcomes are complete until {local_moment(result.observed_until, result.timezone)}")
     lines.append(
-        f"Converts: {population.positives:,} of {population.snapshots:,} snapshots, "
+        f"Conversions: {population.positives:,} of {population.snapshots:,} snapshots, "
         f"{format_percent(population.base_rate, 1)}"
     )
     rows = [("", "snapshots", "convert", "share")]
@@ -250,6 +250,6 @@ def format_demo(result: DemoResult) -> str:
             f"({auc.low:.2f} to {auc.high:.2f}) on the held-out last period, stored in {result.store}",
             f"Scores    {labels} in {result.scores}",
             f"Report    {result.report} (open it in a browser)",
-            f"Next      open {result.config}, put your own files in, and run mqlml check --config FILE",
+            f"Next      put your own files into {result.config}, then run mqlml check --config {result.config}",
         ]
     )

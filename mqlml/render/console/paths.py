@@ -24,15 +24,15 @@ def format_paths(result: PathsResult) -> str:
     """The paths that stand out, and what it takes to reach each stage."""
     lines = [
         f"{pluralize(result.leads, 'lead')} still open {days_text(result.within_days)} after creation, of which "
-        f"{format_number(result.won)} ({format_percent(result.won / result.leads)}) won in the "
+        f"{format_number(result.won)} ({format_percent(result.won / result.leads)}) were won in the "
         f"{days_text(result.horizon_days)} after",
         str(sentence(result).striptags()),
     ]
     if result.paths:
-        heads = ("path", "leads", "won", "rate", "equally active", "times as often", "90% interval")
+        heads = ("path", "leads", "won", "rate", "equally active leads", "times as often", "90% interval")
         lines += ["", *columns([heads, *map(_row, result.paths)])]
     if result.stages:
-        rows = [("to reach", "leads", "days", "from .. to", "touches", "from .. to")]
+        rows = [("to reach", "leads", "days", "middle half", "touches", "middle half")]
         for stage in result.stages:
             rows.append(
                 (
@@ -42,7 +42,7 @@ def format_paths(result: PathsResult) -> str:
                     *_quartiles(stage.touches, 0),
                 )
             )
-        lines += ["", *columns(rows), "Medians, and the middle half of the leads"]
+        lines += ["", *columns(rows), "Medians, with the middle half of the leads"]
     notes = [describe_tried(result), describe_early(result), CAUSES]
     return "\n".join([*lines, "", *(note for note in notes if note)])
 

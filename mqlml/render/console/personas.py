@@ -24,7 +24,7 @@ def format_personas(result: PersonasResult) -> str:
     lines = [head]
     for persona in result.personas:
         lines += _persona(persona)
-    lines.append("Put them into the config with: mqlml personas --yaml")
+    lines.append("To use them as features, add what mqlml personas --yaml prints to the config")
     return "\n".join([*lines, BUYERS])
 
 

@@ -48,7 +48,7 @@ def format_train(result: TrainedVersion) -> str:
         f"{holdout.positives:,} convert ({format_percent(holdout.base_rate, 1)})"
     )
     lines += _metrics(holdout, result.baselines["base_rate"].brier)
-    lines += ["Beside it, on the same leads", *_baselines(result)]
+    lines += ["Compared with simpler methods on the same leads", *_baselines(result)]
     if result.labels:
         lines.append("Labels")
         lines += [_label(name, label) for name, label in result.labels.items()]
@@ -74,7 +74,9 @@ def format_train(result: TrainedVersion) -> str:
 def _accounts(found: AccountCalibration) -> str:
     every, several = found.all, found.several
     shared = (
-        f"; leads of one account share their fate ({found.dependence:.2f} of 1)" if found.dependence else ""
+        f"; leads of one account tend to convert together (dependence {found.dependence:.2f} of 1)"
+        if found.dependence
+        else ""
     )
     return (
         f"Accounts on the held-out period: {every.predicted:,.1f} of {every.accounts:,} predicted to convert, "
@@ -90,7 +92,7 @@ def _metrics(holdout: Metrics, base_rate: Estimate) -> list[str]:
         _row("average precision", holdout.average_precision),
         _row("log loss", holdout.log_loss, 4),
         _row("Brier score", holdout.brier, 4),
-        _row("Brier score of the base rate known when training", base_rate, 4),
+        _row("Brier score of the base rate known at training", base_rate, 4),
         _row("calibration error", holdout.ece, 4),
         _row("lift of the top tenth", holdout.lift_top_decile, 2),
     ]
@@ -151,10 +153,10 @@ def _label(name: str, label: LabelEvaluation) -> str:
     if label.precision is not None and label.recall is not None:
         measured += (
             f"{format_percent(label.precision.value, 1)} of those above convert, "
-            f"{format_percent(label.recall.value, 1)} of all conversions are among them"
+            f"{format_percent(label.recall.value, 1)} of all conversions are caught"
         )
     else:
-        measured += "nobody is above"
+        measured += "no lead is above"
     if label.per_week is not None:
         measured += f", {label.per_week.value:,.1f} leads a week"
     forecast = _forecast(label.predicted, label)

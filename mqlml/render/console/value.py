@@ -57,7 +57,7 @@ def format_attribution(result: AttributeResult) -> str:
     ]
     if unsure:
         lines.append(
-            f"The methods disagree most about {join_texts(unsure)}: one gives more than twice another"
+            f"The methods disagree most about {join_texts(unsure)}: one gives more than twice as much as another"
         )
     return "\n".join([*lines, CAUSES])
 
@@ -68,7 +68,7 @@ def format_points(result: PointsResult) -> str:
         lines = [f"Points distilled from {result.model} version {result.version}"]
     else:
         lines = [
-            "Points from your own conversion rates, pulled towards the average; there is no model behind them",
+            "Points from your own conversion rates, pulled toward the average; there is no model behind them",
             describe_more_wins(result.more_wins),
         ]
     lines.append(describe_use(result))
@@ -84,7 +84,7 @@ def format_points(result: PointsResult) -> str:
         )
         lines += columns(
             [
-                ("from points", "probability", "leads with as many", "label"),
+                ("points or more", "probability", "leads", "label"),
                 *(
                     (
                         f"{step.points:,d}".replace("-", "−"),
@@ -98,10 +98,10 @@ def format_points(result: PointsResult) -> str:
         )
     lines += [*describe_labels(result), *describe_evaluation(result)]
     if result.signals is not None:
-        lines.append("What goes with converting; on so few sales the 95% intervals are wide")
+        lines.append("What goes along with converting; with so few sales, the 95% intervals are wide")
         lines += columns(
             [
-                ("", "leads", "with", "without", "against like leads, points"),
+                ("", "leads", "with", "without", "compared with like leads, points"),
                 *(
                     (
                         signal_title(level),

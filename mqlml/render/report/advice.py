@@ -42,7 +42,7 @@ def list_advice(result: TrainingResult, insight: InsightResults | None) -> tuple
 def _age(result: TrainingResult) -> Iterator[Markup]:
     if is_old(result):
         yield Markup(
-            "First export newer data and train again: the data ends on {}, and “now” on this page is that day."
+            "First, export newer data and train again. The data ends on {}, and “now” on this page means that day."
         ).format(format_date(result.data.observed_until or "", period_zone(result)))
 
 
@@ -51,11 +51,11 @@ def _signals(result: TrainingResult) -> Iterator[Markup]:
     if lead_there:
         these, one = ("this", "it") if len(lead_there) == 1 else ("these", "one of them")
         yield Markup(
-            "As a test, lead more people to {}: {}. Leads with {} convert more often than like leads."
+            "Run a test that brings more people to {}: {}. Leads with {} convert more often than like leads."
         ).format(these, join_texts(lead_there), one)
     aim = _name_levels(result, "profile", "more")
     if aim:
-        yield Markup("Aim at these leads: {}. They convert more often than like leads.").format(
+        yield Markup("Target more leads like these: {}. They convert more often than like leads.").format(
             join_texts(aim)
         )
     who = _name_levels(result, "profile", "less")
@@ -98,8 +98,8 @@ def _labels(result: TrainingResult) -> Iterator[Markup]:
     ]
     if volumes:
         yield Markup(
-            f"Agree with sales how many leads they follow up: {text}{{}}. “What if you moved a threshold?” shows "
-            "other numbers."
+            f"Agree with sales on how many leads to follow up: {text}{{}}. “What if you moved a threshold?” shows "
+            "the alternatives."
         ).format(
             Markup(" and ").join(volumes), "; each includes the higher labels" if len(volumes) > 1 else ""
         )
@@ -123,16 +123,14 @@ def _sources(insight: InsightResults) -> Iterator[Markup]:
             _listed(loses)
         )
     elif below:
-        yield Markup("Look at what leads from {} cost: they bring in less than the average lead.").format(
+        yield Markup("Check what leads from {} cost: they bring in less than the average lead.").format(
             _listed(below)
         )
     else:
-        reason = "no source clearly costs more than it brings in"
+        reason = "none clearly costs more than it brings in"
         if all(one.cost is None for one in known):
-            reason = (
-                "no source’s leads are clearly worth less than the average lead (costs are not known here)"
-            )
-        yield Markup("Cut no source for now: {}.").format(reason)
+            reason = "none brings leads that are clearly worth less than the average lead (costs are not known here)"
+        yield Markup("Keep every source for now: {}.").format(reason)
 
 
 def _listed(names: Sequence[str | None]) -> str:
@@ -155,10 +153,10 @@ def _handover(insight: InsightResults) -> Iterator[Markup]:
     days = f"{found.soon_days:g} days"
     if share >= _OFTEN:
         yield Markup(
-            "Hand leads over later: sales rejected or lost {} of the MQLs within {}. Raise the threshold of MQL, or "
-            "ask sales for the reasons."
+            "Hand leads over later: sales rejected or lost {} of the MQLs within {}. Raise the MQL threshold, or ask "
+            "sales for the reasons."
         ).format(mark_percent(share), days)
     else:
         yield Markup(
-            "Keep the moment of the handover: sales rejected or lost only {} of the MQLs within {}."
+            "Keep handing leads over when you do: sales rejected or lost only {} of the MQLs within {}."
         ).format(mark_percent(share), days)

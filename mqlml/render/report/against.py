@@ -16,12 +16,12 @@ __all__ = ["SAME_PROBABILITY", "SHOWN_POINTS", "Against", "describe_against"]
 SHOWN_POINTS = 0.005
 """Differences of log-odds below this are shown as none."""
 
-SAME_PROBABILITY = "the probability is the same, what the label takes is not"
+SAME_PROBABILITY = "the probability is the same, but the label asks for something else"
 """Why leads get another label though their probability stays."""
 
 _FAMILIES = {
     "profile": "who they are",
-    "channel": "how they came",
+    "channel": "how they arrived",
     "actions": "what they did",
     "undesirables": "warning signs",
     "base": "where every lead starts",

@@ -118,9 +118,10 @@ def decile_chart(rows: Sequence[Decile], base_rate: float, *, key: str = "decile
     guide = []
     if base is not None:
         guide.append(draw_line(left, up(base), right, up(base), "guide"))
-        labels.append(
-            draw_text(right, up(base) - 6, f"at random {format_percent(base)}", anchor="end", tone="note")
-        )
+        # Named above the columns: beside its line the text would cover the number of a column as high as it.
+        named = f"at random: {format_percent(base)}"
+        labels.append(draw_text(right, 14, named, anchor="end", tone="note"))
+        guide.append(draw_line(right - 130, 10, right - 106, 10, "guide"))
     axis = [
         draw_line(left, bottom, right, bottom, "base"),
         draw_text(left, bottom + 36, "← ranked highest", anchor="start", tone="axis"),
@@ -130,7 +131,7 @@ def decile_chart(rows: Sequence[Decile], base_rate: float, *, key: str = "decile
     return draw_chart(
         key,
         246,
-        "Share that converted, by place in the ranking",
+        "Share that converted, by rank",
         f"{text}." if text else "Nothing was ranked.",
         [*columns, *guide, *axis, *labels],
     )
@@ -168,7 +169,7 @@ def time_chart(periods: Sequence[OverTimePeriod], zone: str | None, *, key: str 
             labels.append(draw_text(middle, bottom + 30, of_year))
             year = of_year
     text = "; ".join(
-        f"{'held out, ' if row.held_out else ''}from {' '.join(short_date(row.start, zone)).strip()}: "
+        f"{'held out, ' if row.held_out else ''}from {', '.join(filter(None, short_date(row.start, zone)))}: "
         f"{format_number(row.log_loss.value if row.log_loss else None, 3)} against "
         f"{format_number(row.log_loss_base_rate.value if row.log_loss_base_rate else None, 3)}"
         for row in periods
@@ -176,7 +177,7 @@ def time_chart(periods: Sequence[OverTimePeriod], zone: str | None, *, key: str 
     return draw_chart(
         key,
         bottom + 36,
-        "The error of each period, beside that of the base rate",
+        "The error in each period, compared with that of the base rate",
         f"Log loss of mqlml against the base rate’s, by period: {text}." if text else "Nothing was measured.",
         [*ground, *(draw_line(left, up(tick), right, up(tick), "grid") for tick in ticks), *marks, *labels],
     )

@@ -74,18 +74,18 @@ def _sentence(cells: dict[tuple[int, int], FitEngagementCell]) -> Markup:
     """The corners as a sentence: both highest, one of the two, neither."""
     corners = {
         (3, 3): "highest in both",
-        (3, 0): "with the best fit and the least engagement",
-        (0, 3): "with the most engagement and the poorest fit",
+        (3, 0): "with the best fit but the least engagement",
+        (0, 3): "with the most engagement but the poorest fit",
         (0, 0): "lowest in both",
     }
     texts = [
-        Markup("{} of those {}").format(mark_percent(cells[place].rate.value), name)
+        Markup("{}, {}").format(name, mark_percent(cells[place].rate.value))
         for place, name in corners.items()
         if place in cells
     ]
     if len(texts) < 2:
         return Markup("")
-    return Markup("{} and {} converted.").format(Markup(", ").join(texts[:-1]), texts[-1])
+    return Markup("Share of leads that converted: {}.").format(Markup("; ").join(texts))
 
 
 @dataclass(frozen=True)

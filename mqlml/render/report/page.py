@@ -216,9 +216,16 @@ def _labels(result: TrainingResult) -> Parts:
 
 def _open(result: TrainingResult, open_leads: OpenLeads | None) -> Parts:
     if open_leads is None:
-        return {"open_leads": None, "scored_at": "", "open_bands": [], "open_splits": []}
+        return {"open_leads": None, "open_labels": [], "scored_at": "", "open_bands": [], "open_splits": []}
+    highest_first = [
+        *reversed(result.labels),
+        *(name for name in open_leads.labels if name not in result.labels),
+    ]
     return {
         "open_leads": open_leads,
+        "open_labels": [
+            (name, open_leads.labels[name]) for name in highest_first if name in open_leads.labels
+        ],
         "scored_at": format_date(open_leads.as_of, result.timezone),
         "open_bands": parts.band_rows(open_leads),
         "open_splits": parts.split_tables(open_leads, result.labels),

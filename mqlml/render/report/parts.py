@@ -52,7 +52,7 @@ __all__ = [
 
 _FAMILIES = {
     "profile": ("Profile", "who they are"),
-    "channel": ("Channel", "how they came"),
+    "channel": ("Channel", "how they arrived"),
     "actions": ("Actions", "what they did"),
     "undesirables": ("Undesirables", "warning signs"),
 }
@@ -60,22 +60,22 @@ _FAMILIES = {
 _METRICS: dict[str, tuple[str, str, int]] = {
     "roc_auc": (
         "ROC AUC",
-        "How often a lead that converted is ranked above one that did not. 0.5 is a coin.",
+        "How often a lead that converted is ranked above one that did not. 0.5 is a coin flip.",
         3,
     ),
     "average_precision": (
         "Average precision",
-        "The share that converts among leads ranked high, averaged over all cut-offs. "
+        "The share that converts among leads ranked high, averaged over all cutoffs. "
         "A random order gives the base rate.",
         3,
     ),
     "lift_top_decile": (
         "Lift of the top tenth",
-        "How many times as often the top tenth converts as the average lead.",
+        "How many times as often leads in the top tenth convert as the average lead.",
         2,
     ),
     "brier": ("Brier score", "The average squared error of the probabilities. Lower is better.", 4),
-    "log_loss": ("Log loss", "Like the Brier score, but hard on confident mistakes. Lower is better.", 4),
+    "log_loss": ("Log loss", "Like the Brier score, but punishes confident mistakes. Lower is better.", 4),
     "ece": (
         "Calibration error",
         "The average gap between the forecast and the actual share. Lower is better.",
@@ -123,12 +123,12 @@ def drop_texts(importance: Importance) -> tuple[str, str]:
     """What a bar shows: as the head of the numbers, and as the rest of "Each bar shows how much"."""
     if importance.metric == "roc_auc":
         head = "extra pairs in 100 in the wrong order without it"
-        return head, "worse mqlml orders later leads when it may not see one thing"
+        return head, "worse mqlml ranks later leads when it cannot see one thing"
     name = _METRICS.get(importance.metric, (importance.metric,))[0].lower()
     if importance.metric == "average_precision":
-        return f"{name} lost without it", f"{name} on later leads falls when mqlml may not see one thing"
+        return f"{name} lost without it", f"{name} on later leads falls when mqlml cannot see one thing"
     head = "how much worse predictions get without it"
-    return head, f"worse predictions for later leads get (the {name} grows) when mqlml may not see one thing"
+    return head, f"worse predictions for later leads get (the {name} grows) when mqlml cannot see one thing"
 
 
 def effect_rows(

@@ -57,11 +57,15 @@ def _sentence(past: list[OverTimePeriod]) -> str:
     surely = sum(gain.low > 0 for gain in gains)
     worse = sum(gain.high < 0 for gain in gains)
     text = (
-        f"{pluralize(len(gains), 'earlier period')} can be predicted by a model that knew only the time before. In "
-        f"{_of(better, len(gains))} its error was smaller than that of quoting the base rate to everyone"
+        f"{pluralize(len(gains), 'earlier period')} could be predicted by a model that knew only what came before. "
+        f"In {_of(better, len(gains))} its error was smaller than that of giving everyone the base rate"
     )
-    parts = ["beyond chance" if surely == better else f"in {surely} beyond chance"] if surely else []
-    parts += [f"in {worse} it was larger beyond chance"] if worse else []
+    parts = (
+        ["by more than chance explains" if surely == better else f"in {surely} by more than chance explains"]
+        if surely
+        else []
+    )
+    parts += [f"in {worse} it was larger by more than chance explains"] if worse else []
     return f"{', '.join([text, *parts])}."
 
 
@@ -73,7 +77,7 @@ def _of(some: int, n: int) -> str:
 
 
 def _row(row: OverTimePeriod, zone: str | None) -> _Row:
-    since, until = (" ".join(short_date(end, zone)).strip() for end in (row.start, row.until))
+    since, until = (", ".join(filter(None, short_date(end, zone))) for end in (row.start, row.until))
     return _Row(
         title=f"{since} to {until}",
         held_out=row.held_out,
@@ -128,13 +132,15 @@ def more_history(curve: tuple[LearningPoint, ...]) -> Markup | None:
         return None
     before, _, saved, share = steps[-1]
     if share.high < LITTLE:
-        text = "With {} of the history the model is nearly as good: more history will help little. The rest saved {}."
+        text = (
+            "With {} of the history the model is nearly as good, so more will help little. The rest saved {}."
+        )
     elif share.low > 0:
-        text = "More history should help: learning from all of it rather than {} saved {}, beyond chance."
+        text = "More history should help: learning from all of it rather than {} saved {}, more than chance explains."
     else:
         text = (
-            "Whether more history would help cannot be told yet: learning from all of it rather than {} saved {}, "
-            "which chance alone could explain."
+            "It is too early to say whether more history would help: learning from all of it rather than {} saved "
+            "{}, which chance alone could explain."
         )
     gain = Markup("{} of the error on later leads ({})").format(
         _percent(saved.value, share.value) if share.value > 0 else "nothing", _range(saved, share)

@@ -36,12 +36,12 @@ _NOTHING = 0.0005
 """A difference that would be written as 0.0 points."""
 
 FAMILY_TITLES: dict[Family, tuple[str, str]] = {
-    "actions": ("What they did", "actions"),
-    "undesirables": ("Warning signs", "negative signals"),
-    "channel": ("How they arrive", "channels"),
-    "profile": ("Who they are", "profile"),
+    "actions": ("What they did", "action"),
+    "undesirables": ("Warning signs", "warning sign"),
+    "channel": ("How they arrive", "channel"),
+    "profile": ("Who they are", "profile value"),
 }
-"""The families in the order of the page: title, and what the rows are."""
+"""The families in the order of the page: title, and what one row is."""
 
 DIRECTIONS: dict[Direction, str] = {
     "more": "more",
@@ -249,7 +249,7 @@ def format_explanation(level: SignalLevel) -> str:
     ...     "webinar", "webinar", None, False, 90, 80, 0.1, raw, alike, "no_clear_difference", False
     ... )
     >>> print(format_explanation(level).replace(": ", ":\n"))
-    Leads with “webinar” convert more often, mostly because of what else they do and are:
+    Leads with “webinar” convert more often, mostly because of other things about them:
     they more often have “page view” (60% of the difference).
     """
     if level.raw.direction in ("no_clear_difference", level.direction) or not level.raw.explained_by:
@@ -262,7 +262,7 @@ def format_explanation(level: SignalLevel) -> str:
         subject = f"Leads whose {title} is “{format_level(level.level)}”"
     degree = "mostly" if level.raw.explained_share >= _MOSTLY else "partly"
     return (
-        f"{subject} convert {level.raw.direction} often, {degree} because of what else they do and are: "
+        f"{subject} convert {level.raw.direction} often, {degree} because of other things about them: "
         f"{_list_parts(level.raw.explained_by)}."
     )
 

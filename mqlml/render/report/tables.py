@@ -128,7 +128,8 @@ def _matters(result: TrainingResult) -> list[str]:
         return []
     lines = ["", "## What matters", ""]
     lines += [
-        f"{to_markdown(section.sentence)} These are signs of interest, not proof that more of it makes leads buy.",
+        f"{to_markdown(section.sentence)} The signals below go along with converting. They are signs of interest, "
+        "not proof that more of the same makes leads buy.",
         "",
     ]
     for title, rows in (

@@ -57,7 +57,7 @@ _STAGES = {
 
 
 def format_date(text: str, zone: str | None, *, time: bool = True) -> str:
-    """``14 November 2018`` from an ISO time, with the time of day where there is one, unless ``time`` is False.
+    """``November 14, 2018`` from an ISO time, with the time of day where there is one, unless ``time`` is False.
 
     Parameters
     ----------
@@ -68,20 +68,20 @@ def format_date(text: str, zone: str | None, *, time: bool = True) -> str:
     if zone is None:
         return text
     moment = dt.datetime.fromisoformat(format_instant(parse_instant(text, "UTC"), zone))
-    day = f"{moment.day} {moment:%B %Y}"
+    day = f"{moment:%B} {moment.day}, {moment.year}"
     return day if not time or moment.time() == dt.time(0) else f"{day}, {moment:%H:%M} {zone}"
 
 
 def short_date(text: str, zone: str | None) -> tuple[str, str]:
-    """Day with month, and year, of a time; a place in an order as it is, cut short, and no year.
+    """Month with day, and year, of a time; a place in an order as it is, cut short, and no year.
 
     >>> short_date("2018-11-14T09:31:00Z", "UTC"), short_date("623118", None)
-    (('14 Nov', '2018'), ('623118', ''))
+    (('Nov 14', '2018'), ('623118', ''))
     """
     if zone is None:
         return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…", ""
     moment = dt.datetime.fromisoformat(format_instant(parse_instant(text, "UTC"), zone))
-    return f"{moment.day} {moment:%b}", f"{moment.year}"
+    return f"{moment:%b} {moment.day}", f"{moment.year}"
 
 
 def out_of(*rates: float) -> int:
@@ -144,12 +144,12 @@ def describe_policy(rule: LabelRule) -> str:
         for what, least in (("a fit", rule.min_fit), ("an engagement", rule.min_engagement))
         if least is not None
     ]
-    kept = [f"for {_length(rule.hold)} at least"] if rule.hold else []
+    kept = [f"for at least {_length(rule.hold)}"] if rule.hold else []
     kept += (
         [f"until the probability is below {format_percent(rule.exit)} of the threshold"] if rule.exit else []
     )
     text = [_threshold_text(rule)]
-    text += [f"it also takes {join_texts(gates)}"] if gates else []
+    text += [f"it also requires {join_texts(gates)}"] if gates else []
     text += [f"once given, it is kept {join_texts(kept)}"] if kept else []
     return "; ".join(text)
 
@@ -160,12 +160,12 @@ def _threshold_text(rule: LabelRule) -> str:
     if rule.policy == "value":
         costs = [f"a follow-up costs {rule.cost:,g}"]
         costs += [f"{rule.too_early:,g} more if it comes too early"] if rule.too_early else []
-        costs += [f"a missed one costs {rule.too_late:,g}"] if rule.too_late else []
+        costs += [f"a missed conversion costs {rule.too_late:,g}"] if rule.too_late else []
         return f"Set where it pays best: a conversion gains {rule.gain:,g}, {', '.join(costs)}"
     share = format_percent(rule.value)
     return {
         "fixed": f"Fixed by hand at a probability of {share}",
-        "min_precision": f"The lowest threshold from which at least {share} of leads convert",
+        "min_precision": f"The lowest threshold at which at least {share} of leads convert",
         "min_recall": f"The highest threshold that still catches at least {share} of conversions",
     }[rule.policy]
 
@@ -292,7 +292,7 @@ def headline(result: TrainingResult) -> Headline:
         _converted(result),
     )
     if not result.gate.passed:
-        return Headline(Markup("This version was refused: please do not use it to label leads."), rests_on)
+        return Headline(Markup("This version was refused. Please do not use it to label leads."), rests_on)
 
     by_lead = result.by_lead
     top = list(by_lead.labels)[-1] if by_lead is not None and by_lead.labels else None
@@ -316,16 +316,16 @@ def headline(result: TrainingResult) -> Headline:
         return Headline(Markup("{}").format(sentence), rests_on)
 
     total = out_of(rate_of_top, base)
-    text = Markup("Out of {} {}, {} will {}; picked at random it would be {}{}.").format(
+    text = Markup("Out of {} {}, {} will {}; picked at random, it would be {}{}.").format(
         format_number(total),
         called,
         mark(rate_of_top, _about(rate_of_top, total)),
         result.question.converts,
         mark(base, _about(base, total).removeprefix("about ")),
-        ", so the label has not shown that it helps" if top is not None and precision.low <= base else "",
+        ", so the label has not yet been shown to help" if top is not None and precision.low <= base else "",
     )
     if has_interval(precision):
-        rests_on += Markup(" With {} confidence the true share lies between {} and {}.").format(
+        rests_on += Markup(" With {} confidence, the true share is between {} and {}.").format(
             format_percent(CONFIDENCE), mark_percent(precision.low), mark_percent(precision.high)
         )
     return Headline(text, rests_on, short, round(rate_of_top * total), round(base * total), total)
@@ -341,10 +341,10 @@ def caught_by_top(result: HoldoutFindings, tenths: int) -> Markup | None:
     name = {1: "the top tenth", 2: "the top fifth", 3: "the top three tenths"}.get(
         tenths, f"the top {tenths} tenths"
     )
-    text = Markup("Following up only {} of the ranking would have reached {} of all conversions")
+    text = Markup("Following up on only {} of the ranking would have caught {} of all conversions")
     first = result.deciles[0].lift if tenths == 1 else None
     lift = (
-        Markup("; a lead there converts {} as often as the average lead").format(
+        Markup("; a lead there is {} as likely to convert as the average lead").format(
             mark(first, f"{format_number(first, 1)} times")
         )
         if is_known(first)
@@ -362,12 +362,13 @@ def format_notice(notice: Notice) -> str:
     where = f"{notice.table}.{notice.column}"
     texts: dict[NoticeKind, str] = {
         "spellings": f"Joined spellings that differ only in case or spacing in {where}: {rows}{examples}.",
-        "machine_events": f"Left out {events} of {leads} that machines made (bursts within seconds, mail scanners)"
-        f"{examples}. To keep them, write journeys: {{bots: keep}}.",
-        "machine_events_flagged": f"Flagged {events} of {leads} that machines made as machine_event{examples}.",
-        "merged": f"Merged {leads} into others: from the merge on, the lead that stays has both journeys.",
-        "ignored_merges": f"Ignored {pluralize(notice.rows, 'merge')} of a lead that had gone into another already, "
-        "or that closes a circle.",
+        "machine_events": f"Left out {events} of {leads} that were made by machines (bursts within seconds, mail "
+        f"scanners){examples}. To keep them, write journeys: {{bots: keep}}.",
+        "machine_events_flagged": f"Flagged {events} of {leads} that were made by machines as "
+        f"machine_event{examples}.",
+        "merged": f"Merged {leads} into others: after the merge, the remaining lead has both journeys.",
+        "ignored_merges": f"Ignored {pluralize(notice.rows, 'merge')} of a lead that had already been merged into "
+        "another, or that would close a circle.",
         "duplicates": f"Found {leads} that share {where} with an older lead: probably the same people. To join each "
         "with the older one, write data: {leads: {duplicates: merge}}.",
         "duplicates_merged": f"Merged {leads} into the older lead with the same {where}: from the day the newer one "

@@ -73,7 +73,7 @@ class LabelCard:
 
 _PREDICTIONS = {
     "precision": "share that converts",
-    "recall": "conversions among them",
+    "recall": "conversions caught",
     "per_week": "leads a week",
     "value": "value of the follow-ups",
 }
@@ -88,8 +88,8 @@ def label_cards(result: LabelFindings) -> list[LabelCard]:
         notes = [label.note] if label.note else []
         if counted is not None and counted.same_as is not None:
             notes.append(
-                f"In the test period {format_label(name)} and {format_label(counted.same_as)} selected the very same "
-                "leads."
+                f"In the test period {format_label(name)} and {format_label(counted.same_as)} selected exactly the "
+                "same leads."
             )
         moved = f"{label.evaluated_at:.3f}" != f"{label.threshold:.3f}"
         cards.append(
@@ -122,8 +122,8 @@ def _delivered(label: LabelEvaluation, counted: LabelByLead | None) -> Markup:
         text = Markup("You asked for {}{}; the test period delivered {}.")
     else:
         asked = Markup("at least {}").format(mark_percent(wanted))
-        suffix = " converting" if counted.asked.what == "precision" else " of all conversions"
-        text = Markup("You asked for {}{}; counted at every date of scoring, the test period delivered {}.")
+        suffix = " of leads to convert" if counted.asked.what == "precision" else " of all conversions"
+        text = Markup("You asked for {}{}; the test period delivered {}, counting every scoring date.")
     text = text.format(asked, suffix, _with_range(counted.asked.what, observed))
     following = getattr(label.next, counted.asked.what)
     sure = ", with 90% confidence" if has_interval(following) else ""
@@ -139,9 +139,9 @@ def _figures(
     by_lead = result.by_lead
     if counted is None or by_lead is None:
         return [
-            ("of those convert", mark_percent(value_of(label.precision)), mark_interval(label.precision)),
+            ("of them convert", mark_percent(value_of(label.precision)), mark_interval(label.precision)),
             (
-                "of all conversions are among them",
+                "of all conversions are caught",
                 mark_percent(value_of(label.recall)),
                 mark_interval(label.recall),
             ),
@@ -149,7 +149,11 @@ def _figures(
         ]
     share = counted.leads / by_lead.leads if by_lead.leads else None
     return [
-        (f"of {format_number(by_lead.leads)} leads get it", mark_count(counted.leads), mark_percent(share)),
+        (
+            f"of {format_number(by_lead.leads)} leads get this label",
+            mark_count(counted.leads),
+            mark_percent(share),
+        ),
         (
             "of these leads convert",
             mark_percent(value_of(counted.precision)),
@@ -272,7 +276,7 @@ def compare_with_points(by_lead: ByLead | None) -> list[Markup]:
         low, high = (format_number(label.leads * end) for end in (label.precision.low, label.precision.high))
         texts.append(
             Markup(
-                "With the same {} leads as {}, the points rule finds {} that convert, mqlml {} ({} to {})."
+                "Picking {} leads as {}, the points rule finds {} that convert; mqlml finds {} ({} to {})."
             ).format(
                 mark_count(label.leads),
                 format_label(name),
@@ -292,8 +296,8 @@ def compare_with_company(by_lead: ByLead | None) -> Markup | None:
     own = by_lead.company_mqls
     low, high = (format_number(end) for end in (own.model_converted.low, own.model_converted.high))
     text = Markup(
-        "With the same {} leads your own MQL rule finds {} of the {} leads that converted in the test period, "
-        "mqlml {} ({} to {})."
+        "Your own MQL rule picked {} leads and found {} of the {} that converted in the test period; picking as "
+        "many, mqlml finds {} ({} to {})."
     )
     return text.format(
         mark_count(own.leads),
@@ -392,8 +396,8 @@ def _weekly_texts(by_lead: ByLead, wanted: Sequence[int]) -> Iterator[Markup]:
         if abs(weekly - number) > _NEAR * number:
             continue
         yield Markup(
-            "If sales takes {} leads a week, the threshold is {}: {} of them convert, against {} of all leads, and "
-            "{} of the {} conversions of the test period are caught."
+            "If sales takes {} leads a week, the threshold is {}. Then {} of those leads convert, compared with {} "
+            "of all leads, and {} of the {} conversions in the test period are caught."
         ).format(
             mark(weekly, f"about {number}"),
             mark_percent(point.threshold, 1),

@@ -54,8 +54,8 @@ def _ranking(metrics: Metrics) -> Check:
     if value is None:
         return Check("unknown", question, Markup("This was not measured."))
     says = Markup(
-        "Take one lead that converted and one that did not: it ranks the right one higher {} of the time{}. "
-        "A coin would manage {}."
+        "Of one lead that converted and one that did not, it ranks the right one higher {} of the time{}. "
+        "A coin flip would get {}."
     )
     interval = (
         Markup(" (between {} and {})").format(
@@ -68,12 +68,12 @@ def _ranking(metrics: Metrics) -> Check:
     if not is_known(auc.low):
         return Check("care", question, answer)
     if not _ranks(metrics):
-        return Check("bad", question, answer + Markup(" It cannot be told apart from the coin."))
+        return Check("bad", question, answer + Markup(" That is not clearly better than the coin flip."))
     return Check("good", question, answer)
 
 
 def _probabilities(metrics: Metrics) -> Check:
-    question = "Are its probabilities better than one rate for all?"
+    question = "Are its probabilities better than one rate for everyone?"
     brier, base = metrics.brier.value, metrics.brier_base_rate
     if not (is_known(brier) and is_known(base)):
         return Check("unknown", question, Markup("This was not measured."))
@@ -81,13 +81,14 @@ def _probabilities(metrics: Metrics) -> Check:
     if brier < base:
         gain = 1 - brier / base
         text = Markup(
-            "Yes: its error (the Brier score) is {} lower than quoting the rate known at training to everyone ({})."
+            "Yes. Its error (the Brier score) is {} lower than if every lead were given the rate known at training "
+            "({})."
         )
         return Check("good", question, text.format(format_percent(gain), figures))
-    text = Markup("No: quoting the rate known at training to everyone would have been {} ({}).")
+    text = Markup("No. Giving every lead the rate known at training would have been {} ({}).")
     answer = text.format("better" if brier > base else "just as good", figures)
     if _ranks(metrics):
-        answer += Markup(" Use the order of the leads, not the probabilities.")
+        answer += Markup(" Use the ranking of the leads, not the probabilities.")
     return Check("bad", question, answer)
 
 
@@ -130,22 +131,22 @@ def _calibration(calibration: CalibrationSummary, accounts: AccountCalibration |
         else "the one group"
     )
     parts = [
-        f"In {groups} the actual share fits the forecast"
+        f"In {groups} the actual share matches the forecast"
         if fits
-        else f"In none of {len(places)} groups does the actual share fit the forecast"
+        else f"In none of the {len(places)} groups does the actual share match the forecast"
     ]
     if more:
         parts.append(f"in {more}, more leads converted than forecast")
     if fewer:
         parts.append(f"in {fewer}, fewer" if more else f"in {fewer}, fewer leads converted than forecast")
-    answer = Markup("{}. Overall the forecast was {}, and {} converted.").format(
+    answer = Markup("{}. Overall, {} were forecast to convert and {} did.").format(
         "; ".join(parts), format_percent(whole[0]), format_percent(whole[1])
     )
     state: State = "good" if fits >= 0.7 * len(places) else "care" if fits >= 0.4 * len(places) else "bad"
     if calibration.drift:
         answer += Markup(
-            " We cannot say that they will stay accurate: from one period of the past to the next, the share of "
-            "leads that converted changed more than chance explains."
+            " We cannot say that they will stay accurate: the share of leads that converted changed from one past "
+            "period to the next by more than chance explains."
         )
         state = "care" if state == "good" else state
     return Check(state, question, answer + _accounts(accounts))
@@ -162,7 +163,7 @@ def _accounts(accounts: AccountCalibration | None) -> Markup:
 
 
 _BASELINES = {
-    "base_rate": "quoting the base rate to everyone",
+    "base_rate": "giving everyone the base rate",
     "points": "a points rule",
     "logistic": "logistic regression",
 }
@@ -170,10 +171,10 @@ _BASELINES = {
 
 def _simpler(baselines: Mapping[str, Baseline]) -> Check:
     """By the paired difference of the log loss, lead by lead, as the gate and the console answer it."""
-    question = "Does it beat simpler ways?"
+    question = "Does it beat simpler methods?"
     worst = worst_of(baseline.verdict for baseline in baselines.values())
     if worst is None:
-        return Check("unknown", question, Markup("No simpler way was measured beside it."))
+        return Check("unknown", question, Markup("No simpler method was measured for comparison."))
     answer = Markup("")
     spoken = {
         verdict: join_texts(
@@ -182,12 +183,14 @@ def _simpler(baselines: Mapping[str, Baseline]) -> Check:
         for verdict in ("worse", "not_clearly_better")
     }
     if worst == "better":
-        answer += Markup("Yes: lead by lead, its error is lower than that of {}, beyond chance.").format(
-            join_texts([_BASELINES.get(name, name) for name in baselines])
-        )
+        answer += Markup(
+            "Yes. Lead by lead, its error is lower than that of {}, by more than chance explains."
+        ).format(join_texts([_BASELINES.get(name, name) for name in baselines]))
         return Check("good", question, answer)
     if spoken["worse"]:
-        answer += Markup("No: the error of {} is lower, beyond chance.").format(spoken["worse"])
+        answer += Markup("No. The error of {} is lower, by more than chance explains.").format(
+            spoken["worse"]
+        )
     if spoken["not_clearly_better"]:
         answer += Markup("{}Its advantage over {} may be luck.").format(
             " " if spoken["worse"] else "", spoken["not_clearly_better"]
@@ -223,7 +226,7 @@ def _delivery(result: TrainingResult) -> tuple[Check, ...]:
             ends = f"{format_percent(measured.low)} to {format_percent(measured.high)}"
         states.append("care" if missed else "good")
         answers.append(
-            Markup("{}: you asked for {}, the test period delivered {} ({}){}.").format(
+            Markup("{}: you asked for {}; the test period delivered {} ({}){}.").format(
                 format_label(name),
                 text,
                 found,
@@ -234,7 +237,7 @@ def _delivery(result: TrainingResult) -> tuple[Check, ...]:
     if not answers:
         return ()
     state: State = "care" if "care" in states else "good"
-    return (Check(state, "Do the labels deliver what was asked?", Markup(" ").join(answers)),)
+    return (Check(state, "Do the labels deliver what you asked for?", Markup(" ").join(answers)),)
 
 
 _OLD = 90
@@ -257,10 +260,11 @@ def _age(result: TrainingResult) -> tuple[Check, ...]:
     if not is_old(result):
         return ()
     answer = Markup(
-        "The data ends on {}, {} before this version was made. Export newer data and train again."
+        "The data ends on {}, {} before this version was trained. Export newer data and train again."
     )
     until = format_date(result.data.observed_until or "", period_zone(result))
-    ago = pluralize(round(_days_behind(result) / 30.4), "month")
+    months = round(_days_behind(result) / 30.4)
+    ago = pluralize(months, "month") if months < 24 else pluralize(round(months / 12), "year")
     return (Check("care", "Is it up to date?", answer.format(until, ago)),)
 
 
@@ -283,14 +287,20 @@ def verdict(result: TrainingResult) -> Verdict:
         return Verdict("unknown", "Not known yet", "Nothing was measured on new leads.", checks)
     if checks[0].state == "bad":
         return Verdict(
-            "bad", "Not shown", "On new leads it has not shown that it can tell good from bad.", checks
+            "bad",
+            "Not shown",
+            "It has not shown that it can tell good leads from bad ones when they are new.",
+            checks,
         )
     if "bad" in states:
-        return Verdict("care", "Only in part", "Not everything that it says was true of new leads.", checks)
+        return Verdict("care", "Only in part", "Some of what it says did not hold up on new leads.", checks)
     if "care" in states or result.gate.warnings:
         return Verdict("care", "Yes, with care", "It works on new leads. Read these cautions first.", checks)
     if "unknown" in states:
         return Verdict(
-            "care", "So far", "What was measured on new leads is good; not everything was measured.", checks
+            "care",
+            "So far",
+            "Everything that was measured on new leads is good, but not everything was measured.",
+            checks,
         )
-    return Verdict("good", "Yes", "On new leads, which it had not seen, it did what it says.", checks)
+    return Verdict("good", "Yes", "It did what it says on new leads that it had not seen.", checks)

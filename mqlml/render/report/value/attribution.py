@@ -119,10 +119,10 @@ def _sentence(found: Attribution, methods: Sequence[Method]) -> Markup:
     unsure = max(found.channels, key=lambda channel: _gap(channel, methods))
     low, high = _ends(unsure, methods)
     if _gap(unsure, methods) <= _AGREE * high:
-        return text + " The methods agree about every channel to a tenth."
+        return text + " The methods agree on every channel to within a tenth."
     return text + Markup(
-        " The methods disagree most about {}: {} gives it {}, {} {}. Do not move budget for such a channel "
-        "before you have tested it."
+        " The methods disagree most about {}: {} gives it {}, {} gives it {}. Test such a channel before you move "
+        "any budget."
     ).format(
         unsure.channel,
         METHOD_NAMES[min(methods, key=lambda method: unsure.credit[method].value)],
@@ -236,7 +236,7 @@ def write_attribution(section: AttributionSection) -> list[str]:
         for row in section.rows
     )
     return [
-        "### Which channels do sales go with?",
+        "### Which channels are linked to sales?",
         "",
         to_markdown(section.sentence),
         "",

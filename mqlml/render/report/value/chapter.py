@@ -31,13 +31,13 @@ from mqlml.texts import format_percent, is_known, pluralize
 __all__ = ["InsightChapter", "describe_insight", "list_insight_tables", "write_insight"]
 
 _TITLES: dict[Piece, str] = {
-    "attribution": "Which channels do sales go with?",
+    "attribution": "Which channels are linked to sales?",
     "sources": "Which sources pay?",
     "funnel": "How far do leads get?",
-    "plan": "How many leads do more customers take?",
+    "plan": "How many leads do you need for more customers?",
     "personas": "Who buys?",
-    "paths": "Which paths do sales go with?",
-    "points": "Which points for a CRM?",
+    "paths": "Which paths are linked to sales?",
+    "points": "Which points could your CRM use?",
 }
 """What each piece answers."""
 
@@ -92,21 +92,21 @@ def describe_insight(found: InsightResults | None, result: TrainingResult) -> In
 
 
 def _list_notes(found: InsightResults, result: TrainingResult) -> Iterator[str]:
-    yield "Ranges in this chapter are 90% intervals; those of the sections above are 95% unless they say otherwise."
+    yield "Ranges in this chapter are 90% intervals; in the sections above they are 95% unless stated otherwise."
     funnel, signals = found.funnel, result.signals
     if funnel is not None and funnel.stages and is_known(funnel.stages[-1].share.value):
         last = funnel.stages[-1]
         there = ""
         if signals is not None and signals.leads:
             share = format_percent(signals.converted / signals.leads)
-            there = f"Above, {share} of the leads {result.question.converted}. "
+            there = f"In the sections above, {share} of leads {result.question.converted}. "
         yield (
-            f"{there}Here all leads are followed for {pluralize(funnel.within_days, 'day')} from the day they "
-            f"came in, and {format_percent(last.share.value)} become {name_stages(last.stage)}."
+            f"{there}Here every lead is followed for {pluralize(funnel.within_days, 'day')} from the day it came "
+            f"in, and {format_percent(last.share.value)} become {name_stages(last.stage)}."
         )
     staged = funnel is not None and any(stage.stage in _BOTH for stage in funnel.stages)
     if staged or (found.points is not None and found.points.evaluation.labels):
-        stages = "the stages that sales entered, not the labels that mqlml gives above"
+        stages = "the stages that sales recorded, not the labels that mqlml assigns above"
         labels = f"mqlml’s labels in “{_TITLES['points']}”"
         if not staged:
             yield f"MQL and SQL are {labels}."

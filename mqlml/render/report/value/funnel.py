@@ -40,9 +40,9 @@ __all__ = [
 ]
 
 FUNNEL_LIMITS = (
-    "MQL and SQL are stages in the data here, not the model's labels. Stages count as they are dated: a stage that "
-    "sales enters late or never is missing here, and young leads are expected to move on as older ones did in the "
-    "last year."
+    "In this section, MQL and SQL always mean stages in your data, not the model's labels. Stages count by their "
+    "recorded dates: a stage that sales enters late or never is missing here. Young leads are expected to move on "
+    "as older ones did in the last year."
 )
 """What the funnel cannot know."""
 
@@ -57,7 +57,7 @@ def name_stage(stage: str) -> str:
 def describe_reach(found: Funnel) -> str:
     """What becomes of 100 leads, in one sentence."""
     if not any(is_known(stage.share.value) for stage in found.stages):
-        return f"{pluralize(found.leads, 'lead')}; too few to say how far they get."
+        return f"{pluralize(found.leads, 'lead')}: too few to say how far they get."
     parts = [
         f"{format_number(_per_100(stage.share.value), _decimals(stage.share.value))} become "
         f"{name_stages(stage.stage)}"
@@ -113,8 +113,8 @@ def describe_handover(handover: Handover | None) -> tuple[str, ...]:
         f"{share} within {handover.soon_days:g} days."
     )
     late = (
-        f"Too late: of {pluralize(handover.accepted, 'lead')} that sales took up, {handover.too_late:,} became MQL "
-        f"only afterwards, and {handover.never:,} never did."
+        f"Too late: of {pluralize(handover.accepted, 'lead')} that sales accepted, {handover.too_late:,} became an "
+        f"MQL only afterward, and {handover.never:,} never did."
     )
     return early, late
 
@@ -124,7 +124,11 @@ def describe_missing(found: Funnel) -> str:
     if not found.missing:
         return ""
     names = join_texts([name_stage(stage) for stage in found.missing], "or")
-    return f"The data has no stage {names}, so it is left out. Map it under data.outcomes.stages."
+    several = len(found.missing) > 1
+    return (
+        f"The data has no {names} stage, so {'these are' if several else 'it is'} left out. Map "
+        f"{'them' if several else 'it'} under data.outcomes.stages."
+    )
 
 
 _SHOWN = 6
@@ -319,7 +323,11 @@ def write_funnel(section: FunnelSection) -> list[str]:
         (row.name, *(to_markdown(cell) for cell in (row.share, row.days, row.latest)))
         for row in section.steps
     )
-    young = ["", "\\* What is still to come is estimated from older leads."] if section.young else []
+    young = (
+        ["", "\\* Not all of this time has passed yet: what is still to come is estimated from older leads."]
+        if section.young
+        else []
+    )
     return [
         "### How far do leads get?",
         "",
@@ -327,10 +335,10 @@ def write_funnel(section: FunnelSection) -> list[str]:
         "",
         *(f"- {escape_markdown(fact)}" for fact in section.facts),
         "",
-        *markdown_table(("Leads of", "Leads", *section.stages), cohorts),
+        *markdown_table(("Came in", "Leads", *section.stages), cohorts),
         *young,
         "",
-        *markdown_table(("Step", "Share", "Days until half have moved on", "Latest period"), steps),
+        *markdown_table(("Step", "Share that moves on", "Median days", "Latest period"), steps),
         "",
         escape_markdown(section.limits),
     ]

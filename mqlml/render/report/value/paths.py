@@ -31,7 +31,8 @@ __all__ = [
 ]
 
 CAUSES = (
-    "Paths say what leads did before a sale, not why they bought: who buys anyway takes some of these steps."
+    "Paths say what leads did before a sale, not why they bought: leads that would buy anyway take some of these "
+    "steps."
 )
 """What paths cannot say."""
 
@@ -128,9 +129,9 @@ def describe_paths(found: JourneyPaths) -> PathsSection:
             for stage in found.stages
         ),
         rests_on=(
-            f"Compared are {pluralize(found.leads, 'lead')} still open {days_text(found.within_days)} after creation "
-            f"by what they had done until then; {format_percent(found.won / found.leads)} of them won in the "
-            f"{days_text(found.horizon_days)} after."
+            f"This compares {pluralize(found.leads, 'lead')} that were still open {days_text(found.within_days)} "
+            f"after creation by what they had done by then; {format_percent(found.won / found.leads)} of them were "
+            f"won in the {days_text(found.horizon_days)} after that."
         ),
         tried=describe_tried(found),
         early=describe_early(found),
@@ -156,7 +157,7 @@ def sentence(found: JourneyPaths) -> Markup:
     more = next((path for path in found.paths if path.lift.value > 1), None)
     less = next((path for path in found.paths if path.lift.value < 1), None)
     if found.tried == 0:
-        return Markup("No path is taken by the {} leads that a comparison needs.").format(
+        return Markup("No path was taken by the {} leads that a comparison needs.").format(
             mark_count(found.min_leads)
         )
     if more is None and less is None:
@@ -164,20 +165,21 @@ def sentence(found: JourneyPaths) -> Markup:
         if found.tried > 1:
             which = Markup("one of the {} most frequent paths").format(mark_count(found.tried))
         return Markup(
-            "No path stands out: leads that take {} win about as often as leads with as many steps."
+            "No path stands out: leads that take {} are won about as often as leads with a similar number of steps."
         ).format(which)
     parts = []
     if more is not None:
         parts.append(
             Markup(
-                "Leads with {} in their first {} win {} times as often ({} to {}) as leads with about as many "
-                "steps: {} against {}. Test whether more of them win when you lead more of them there."
+                "Leads with “{}” in their first {} are won {} times as often ({} to {}) as leads with a similar "
+                "number of steps: {} compared with {}. Test whether bringing more leads there wins more of them."
             ).format(*_compare(more, found))
         )
     if less is not None:
         parts.append(
             Markup(
-                "Leads with {} in their first {} win less often: {} against {} of leads with about as many steps."
+                "Leads with “{}” in their first {} are won less often: {}, compared with {} of leads with a similar "
+                "number of steps."
             ).format(*_win_rates(less, found))
         )
     return Markup(" ").join(parts)
@@ -203,11 +205,11 @@ def describe_tried(found: JourneyPaths) -> str:
     """How many paths were tried, and the standard for showing one."""
     verb = "was" if found.tried == 1 else "were"
     text = (
-        f"Tried {verb} the {pluralize(found.tried, 'path')} that at least {pluralize(found.min_leads, 'lead')} took. "
-        f"Without any effect of paths, one is shown in at most {format_percent(found.error_rate, 0)} of companies."
+        f"{pluralize(found.tried, 'path')} taken by at least {pluralize(found.min_leads, 'lead')} {verb} tested. "
+        f"If paths had no effect, one would be shown in at most {format_percent(found.error_rate, 0)} of companies."
     )
     if found.paths:
-        text += " Of so many, those that stand out are in part lucky: expect somewhat less of them."
+        text += " With so many tested, luck plays a part in those that stand out: expect somewhat smaller effects."
     if not found.nested:
         return text
     one = found.nested == 1
@@ -222,7 +224,7 @@ def describe_early(found: JourneyPaths) -> str:
     if not found.early:
         return ""
     return (
-        f"{pluralize(found.early, 'lead')} won before and {'is' if found.early == 1 else 'are'} left out: "
+        f"{pluralize(found.early, 'lead')} won before that {'is' if found.early == 1 else 'are'} left out: "
         f"{'its' if found.early == 1 else 'their'} steps ended sooner, so no fair comparison is possible."
     )
 
@@ -292,7 +294,7 @@ def paths_rows(found: JourneyPaths) -> Iterable[Row]:
 
 def write_paths(section: PathsSection) -> list[str]:
     """The section as lines of Markdown."""
-    lines = ["### Which paths do sales go with?", "", to_markdown(section.sentence), ""]
+    lines = ["### Which paths are linked to sales?", "", to_markdown(section.sentence), ""]
     if section.rows:
         rows = (
             (
@@ -301,7 +303,7 @@ def write_paths(section: PathsSection) -> list[str]:
             )
             for row in section.rows
         )
-        heads = ("Path", "Leads", "Won", "Rate", "Equally active", "Times as often", "90% interval")
+        heads = ("Path", "Leads", "Won", "Rate", "Equally active leads", "Times as often", "90% interval")
         lines += [*markdown_table(heads, rows), ""]
     if section.nodes:
         nodes = (
@@ -313,7 +315,7 @@ def write_paths(section: PathsSection) -> list[str]:
             )
             for node in section.nodes
         )
-        lines += [*markdown_table(("Place", "Step", "Of won leads", "Of other leads"), nodes), ""]
+        lines += [*markdown_table(("Place", "Step", "Won leads", "Other leads"), nodes), ""]
     if section.stages:
         stages = (
             (

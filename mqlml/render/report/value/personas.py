@@ -18,16 +18,16 @@ from mqlml.texts import format_name, format_percent, join_texts, pluralize
 __all__ = ["BUYERS", "NONE_FOUND", "PersonasSection", "describe_personas", "list_personas", "write_personas"]
 
 BUYERS = (
-    "Personas say who buys, not why: leads that sales did not pursue were not won either, and what no column "
-    "holds cannot tell buyers apart."
+    "Personas say who buys, not why. Leads that sales did not pursue were not won either, and what is in no column "
+    "cannot tell buyers apart."
 )
 """What personas cannot say."""
 
 NONE_FOUND = {
     "found": "",
-    "unstable": "No stable segments: other won leads of the same kind would give other segments.",
-    "not_beyond_chance": "No stable segments: buyers do not fall into groups. Their attributes go together no more "
-    "than by chance and smooth differences.",
+    "unstable": "No stable segments: a different set of won leads would give different segments.",
+    "not_beyond_chance": "No stable segments: buyers do not fall into distinct groups. Their attributes occur "
+    "together no more often than chance and gradual differences explain.",
 }
 """Why there are none."""
 
@@ -85,9 +85,11 @@ def _sentence(found: Personas) -> Markup:
     number, average = len(found.personas), mark_percent(found.conversion.value)
     text = Markup("Buyers fall into {} groups.").format(mark(number, str(number)))
     if best.conversion.low <= found.conversion.value:
-        return text + Markup(" None of them is clearly won more often than all leads, {}.").format(average)
+        return text + Markup(" None of them is clearly won more often than the average lead ({}).").format(
+            average
+        )
     return text + Markup(
-        " Best to win are leads like “{}”: {} of them were won ({}), of all leads {}."
+        " Leads like “{}” are won most often: {} of them ({}), compared with {} of all leads."
     ).format(best.name, mark_percent(best.conversion.value), mark_interval(best.conversion), average)
 
 
@@ -100,13 +102,13 @@ def _row(persona: Persona) -> _Row:
         conversion=mark_percent(persona.conversion.value),
         interval=mark_interval(persona.conversion),
         traits=tuple(
-            Markup("{}: {} (all leads {})").format(
+            Markup("{}: {} (all leads: {})").format(
                 trait.text, mark_percent(trait.share), mark_percent(trait.share_of_all)
             )
             for trait in persona.traits[:_TRAITS]
         ),
         channels=tuple(
-            Markup("{} {} (all won {})").format(
+            Markup("{} {} (all won leads: {})").format(
                 one.channel, mark_percent(one.share), mark_percent(one.share_of_won)
             )
             for one in persona.channels
@@ -118,10 +120,10 @@ def _rests_on(found: Personas) -> str:
     text = (
         f"Computed from {pluralize(found.won, 'won lead')} of {pluralize(found.leads, 'lead')}, compared by "
         f"{join_texts([format_name(name) for name in found.attributes])}. "
-        "Of each account the first won lead counts for the groups."
+        "Only the first won lead of each account counts toward the groups."
     )
     if found.undescribed:
-        text += f" Of {pluralize(found.undescribed, 'won lead')} too little is known."
+        text += f" Too little is known about {pluralize(found.undescribed, 'won lead')}."
     return text
 
 
@@ -145,7 +147,9 @@ def personas_chart(found: Personas) -> str:
         )
         for tick in ticks[1:]
     ]
-    parts.append(draw_text(right, bottom + 32, "Won, of all leads like it →", anchor="end", tone="axis"))
+    parts.append(
+        draw_text(right, bottom + 32, "Share of leads like it that were won →", anchor="end", tone="axis")
+    )
     return draw_chart(
         "personas-chart", bottom + 38, "How often leads like each persona are won", _describe(found), parts
     )

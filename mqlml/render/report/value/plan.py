@@ -31,20 +31,25 @@ __all__ = [
 ]
 
 PLAN_LIMITS = (
-    "MQLs are leads with that stage in the data. The plan expects new leads to be like those of the last months; "
-    "leads from another source, or many more of them, may convert less."
+    "MQLs are leads with that stage in your data. The plan assumes that new leads are like those of recent months; "
+    "leads from another source, or many more of them, may convert less often."
 )
 """What the plan cannot know."""
 
 
 def describe_outlook(found: Outlook, by: str) -> str:
     """Customers at today's pace."""
-    others = format_number(max(found.expected.value - found.from_open.value, 0))
+    others, new_leads = max(found.expected.value - found.from_open.value, 0), round(found.new_leads.value)
+    more = (
+        f"about {format_number(others)} from {pluralize(new_leads, 'new one')} "
+        f"({format_number(found.leads_per_month)} a month)"
+        if new_leads
+        else "none from new ones, since hardly any come in"
+    )
     return (
-        f"At today's pace you will have {_ranged(found.expected, 'new customers')} by {by}: "
+        f"At today's pace, you will have {_ranged(found.expected, 'new customers')} by {by}: "
         f"about {format_number(found.from_open.value)} from the {pluralize(found.open_leads, 'lead')} of any age "
-        f"that are open now, about {others} from {pluralize(round(found.new_leads.value), 'new one')} "
-        f"({format_number(found.leads_per_month)} a month)."
+        f"that are open now and {more}."
     )
 
 
@@ -52,14 +57,14 @@ def describe_need(need: Need, found: Outlook, by: str) -> str:
     """What a number of customers takes."""
     wanted = pluralize(need.customers, "customer")
     if not is_known(need.leads.value):
-        return f"{by} is too near for {wanted}: no number of new leads brings as many by then."
+        return f"{by} is too soon for {wanted}: no number of new leads brings that many by then."
     if need.leads.value == 0:
         more = (
             f"; to be safe, plan for {format_number(need.leads.high)} new leads"
             if is_known(need.leads.high) and need.leads.high > 0
             else ""
         )
-        return f"The leads that are open now should bring {wanted} by {by} without any new ones{more}."
+        return f"The leads that are open now should bring {wanted} by {by} without any new leads{more}."
     mqls = ""
     if need.mqls is not None:
         mqls = f", of which {format_number(need.mqls.value)} become MQLs by then"
@@ -69,10 +74,10 @@ def describe_need(need: Need, found: Outlook, by: str) -> str:
         if abs(change) >= 0.5
         else "as many as now"
     )
-    text = f"For {wanted} by {by} you need about {_ranged(need.leads, 'new leads')}{mqls}: {pace}."
+    text = f"For {wanted} by {by}, you need about {_ranged(need.leads, 'new leads')}{mqls}: {pace}."
     if need.mqls is None:
-        text += " How many become MQLs is unknown: the data has no stage MQL."
-    return f"{text} The chance of {wanted} at today's pace is {format_percent(need.chance)}."
+        text += " How many become MQLs is not known: the data has no MQL stage."
+    return f"{text} At today's pace, the chance of {wanted} is {format_percent(need.chance)}."
 
 
 _MORE = 10
@@ -92,7 +97,7 @@ def describe_more(found: Outlook) -> str:
     if each <= 0 or months <= 0:
         return ""
     return (
-        f"For every {_MORE} customers more than today's pace brings, add about {format_number(_MORE * each)} "
+        f"For every {_MORE} customers beyond what today's pace brings, add about {format_number(_MORE * each)} "
         f"new leads ({format_number(_MORE * each / months)} a month)."
     )
 
@@ -102,7 +107,9 @@ def describe_past(past: Sequence[PastForecast]) -> str:
     if not past:
         return "The history is too short to test the plan on past quarters."
     inside = sum(one.inside for one in past)
-    return f"Tested on past quarters, the range held the number of customers in {inside} of {len(past)}."
+    return (
+        f"Tested on past quarters: the range held the actual number of customers in {inside} of {len(past)}."
+    )
 
 
 def _ranged(found: Estimate, what: str) -> str:
@@ -218,7 +225,7 @@ def _past_row(past: PastForecast) -> _PastRow:
 
 def plan_chart(outlook: Outlook, *, key: str) -> str:
     """A row for each number of customers: the leads it takes with their range; today's pace as a dashed line."""
-    left, right, top, lane = 96.0, WIDTH - 12.0, 44.0, 26.0
+    left, right, top, lane = 96.0, WIDTH - 24.0, 44.0, 26.0
     known = [need for need in outlook.needs if is_known(need.leads.value)]
     ends = [
         end
@@ -229,13 +236,8 @@ def plan_chart(outlook: Outlook, *, key: str) -> str:
     across = Scale(0, ticks[-1], left, right)
     bottom = top + lane * len(outlook.needs)
     parts = [draw_line(across(tick), top, across(tick), bottom, "grid") for tick in ticks]
-    parts += [
-        draw_text(
-            across(tick), bottom + 16, format_number(tick), anchor="end" if tick == ticks[-1] else "middle"
-        )
-        for tick in ticks
-    ]
-    parts.append(draw_text(right, bottom + 32, "New leads until then →", anchor="end", tone="axis"))
+    parts += [draw_text(across(tick), bottom + 16, format_number(tick), anchor="middle") for tick in ticks]
+    parts.append(draw_text(right, bottom + 32, "New leads by then →", anchor="end", tone="axis"))
     pace = across(outlook.new_leads.value)
     parts.append(draw_line(pace, top - 8, pace, bottom, "guide"))
     anchor = "start" if pace < (left + right) / 2 else "end"
@@ -264,8 +266,8 @@ def plan_chart(outlook: Outlook, *, key: str) -> str:
     return draw_chart(
         key,
         bottom + 38,
-        "New leads that a number of customers takes",
-        f"{text}; at today's pace {format_number(outlook.new_leads.value)} leads come.",
+        "New leads needed for each number of customers",
+        f"{text}; today's pace brings {format_number(outlook.new_leads.value)} leads.",
         parts,
     )
 
@@ -281,7 +283,7 @@ def list_plan_rows(found: Targets) -> list[Row]:
 
 def write_plan(section: PlanSection) -> list[str]:
     """The section as lines of Markdown."""
-    lines = ["### How many leads do more customers take?"]
+    lines = ["### How many leads do you need for more customers?"]
     heads = ["Customers", "Chance at today's pace", "New leads needed", "MQLs among them", "Leads a month"]
     for quarter in section.quarters:
         lines += [
@@ -299,7 +301,7 @@ def write_plan(section: PlanSection) -> list[str]:
         (row.quarter, to_markdown(row.forecast), to_markdown(row.customers), row.inside)
         for row in section.past
     ]
-    return [*lines, "", *markdown_table(("Quarter", "Forecast", "Customers", "Within the range"), rows)]
+    return [*lines, "", *markdown_table(("Quarter", "Forecast", "Actual customers", "Within range?"), rows)]
 
 
 def _cells(row: _NeedRow) -> tuple[str, ...]:

@@ -32,8 +32,8 @@ __all__ = [
 ]
 
 POINTS_LIMIT = (
-    "Points add up, so they cannot say that two things together count more or less than their sum; and a condition "
-    "says what goes with a sale, not what causes it."
+    "Points simply add up, so they cannot say that two things together count for more or less than their sum. A "
+    "condition says what goes along with a sale, not what causes it."
 )
 """What points cannot say."""
 
@@ -52,24 +52,24 @@ def describe_use(found: PointsTable) -> str:
     """What to do with the table, as one or two sentences."""
     if not found.rows:
         return (
-            "Nothing tells leads that convert clearly from the others yet, so there are no points to give: every "
+            "Nothing clearly tells leads that convert from the others yet, so there are no points to give: every "
             f"lead has the average chance of {format_percent(found.base_rate)}."
         )
-    text = f"Add up the points of the {pluralize(len(found.rows), 'condition')} that hold for a lead."
+    text = f"For each lead, add up the points of those of the {pluralize(len(found.rows), 'condition')} that apply."
     labels = [
         f"{format_label(label)} from {pluralize(one.from_points, 'point').replace('-', '−')}"
         for label, one in found.evaluation.labels.items()
     ]
-    return f"{text} Call it {join_texts(labels)}." if labels else text
+    return f"{text} It is {join_texts(labels)}." if labels else text
 
 
 def describe_labels(found: PointsTable) -> list[str]:
     """What each label's leads by points are worth beside the model's, a sentence for each label."""
     return [
-        f"Of {pluralize(one.leads, 'later lead')} that the model calls {format_label(label)}, "
+        f"Of the {pluralize(one.leads, 'later lead')} that the model calls {format_label(label)}, "
         f"{format_number(one.converted)} converted; of the {format_number(one.leads)} with the most points, "
-        f"{format_number(one.points_converted)}. {format_percent(one.overlap.value)} "
-        f"({format_percent(one.overlap.low)} to {format_percent(one.overlap.high)}) are the same leads."
+        f"{format_number(one.points_converted)} did. The two picks share {format_percent(one.overlap.value)} "
+        f"({format_percent(one.overlap.low)} to {format_percent(one.overlap.high)}) of their leads."
         for label, one in found.evaluation.labels.items()
         if one.leads and found.rows
     ]
@@ -82,14 +82,14 @@ def describe_evaluation(found: PointsTable) -> list[str]:
         return []
     lines = [
         f"Tested on {pluralize(tested.snapshots, 'later snapshot')} of {pluralize(tested.leads, 'lead')}, of which "
-        f"{format_number(tested.converted)} converted. Beside the average rate the points are "
+        f"{format_number(tested.converted)} converted. Compared with the average rate, the points are "
         f"{_better(tested.beside_base_rate, tested.log_loss.value)}."
     ]
     beside = tested.beside_model
     if beside is None:
         return lines
     kept = _kept(tested.beside_base_rate, beside)
-    lines.append(f"Beside the model they are {_better(beside, tested.log_loss.value)}{kept}.")
+    lines.append(f"Compared with the model, they are {_better(beside, tested.log_loss.value)}{kept}.")
     if is_known(tested.roc_auc.value) and is_known(beside.roc_auc):
         lines.append(
             f"Of two leads, the points pick the better one {format_percent(tested.roc_auc.value)} of the time, the "
@@ -145,10 +145,10 @@ def describe_wait(found: MoreWins) -> str:
     if not is_known(found.months.low):
         return ""
     low, high = found.months.low, found.months.high
-    wait = f"more than {_LONG // 12} years" if low > _LONG else f"about {_span(found.months)} months more"
+    wait = f"more than {_LONG // 12} years" if low > _LONG else f"about {_span(found.months)} more months"
     if low <= _LONG < high:
-        wait = f"{_few(low)} months to more than {_LONG // 12} years more"
-    return f"At {_span(found.leads_per_month)} converting leads a month, that takes {wait}."
+        wait = f"{_few(low)} months to more than {_LONG // 12} years"
+    return f"At {_span(found.leads_per_month)} converting leads a month, that will take {wait}."
 
 
 def _span(found: Estimate) -> str:
@@ -225,7 +225,7 @@ def describe_points(found: PointsTable) -> PointsSection:
 
 def write_points(found: PointsTable) -> list[str]:
     """The table and all that is known of it as lines of Markdown."""
-    lines = ["### Which points for a CRM?", "", escape_markdown(describe_use(found)), ""]
+    lines = ["### Which points could your CRM use?", "", escape_markdown(describe_use(found)), ""]
     if found.more_wins is not None:
         lines += [escape_markdown(describe_more_wins(found.more_wins)), ""]
     if found.rows:

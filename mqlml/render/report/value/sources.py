@@ -32,8 +32,8 @@ __all__ = [
 ]
 
 LIMITS = (
-    "A source's value is what its leads bring in, not what the source causes: only an experiment shows how many "
-    "would have come without it."
+    "A source's value is what its leads bring in, not what the source causes. Only an experiment shows how many "
+    "leads would have come without it."
 )
 """What the value of a source cannot say."""
 
@@ -85,12 +85,12 @@ def describe_average(found: Sources) -> Markup:
         pluralize(found.span_days, "day"),
     )
     if found.in_revenue:
-        return Markup("The average lead is worth {} in the currency of the amounts: {}.").format(
+        return Markup("The average lead is worth {} in the currency of your amounts, based on {}.").format(
             _worth(found.average, found), among
         )
     return Markup(
-        "{} of all leads become customers: {}. Amounts of sales are not known (data.outcomes.columns: amount), so "
-        "sources are compared by how many of their leads become customers."
+        "{} of all leads become customers, based on {}. Sale amounts are not known (data.outcomes.columns: amount), "
+        "so sources are compared by how many of their leads become customers."
     ).format(_worth(found.average, found), among)
 
 
@@ -116,7 +116,7 @@ def describe_verdicts(found: Sources) -> list[Markup]:
     young = [name_source(one.source) for one in found.sources if not one.leads]
     if young:
         lines.append(
-            Markup("No lead is old enough yet to tell what one is worth: {}.").format(_listed(young))
+            Markup("No leads are old enough yet to say what one is worth: {}.").format(_listed(young))
         )
     return lines
 
@@ -132,7 +132,7 @@ def _describe_cost(source: str | None, cost: SourceCost) -> Markup:
         return Markup("{} pays: a lead from it is worth {}, more than the {} it costs.").format(
             name[:1].upper() + name[1:], worth, per_lead
         )
-    return Markup("Whether {} pays cannot be told yet: a lead from it is worth {} and costs {}.").format(
+    return Markup("It is too early to say whether {} pays: a lead from it is worth {} and costs {}.").format(
         name, worth, per_lead
     )
 
@@ -151,7 +151,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def describe_period(period: SpendPeriod) -> list[Markup]:
     """What the spend brought back, and what it could not be matched with."""
-    text = Markup("From {} until {}, {} was spent and {} {} came in").format(
+    text = Markup("From {} to {}, {} was spent and {} {} came in").format(
         period.start,
         period.until,
         _money(period.spent),
@@ -167,7 +167,7 @@ def describe_period(period: SpendPeriod) -> list[Markup]:
     if not period.from_period:
         lines.append(
             Markup(
-                "Too few leads of this time are known customers yet, so values are those of all earlier leads."
+                "Too few leads from this time are known customers yet, so values are those of all earlier leads."
             )
         )
     if period.in_vain:
@@ -175,14 +175,14 @@ def describe_period(period: SpendPeriod) -> list[Markup]:
         lines.append(Markup("Money was spent without a single lead on {}.").format(_listed(names)))
     if period.free:
         lines.append(
-            Markup("Nothing was spent on {}, which {} leads came from.").format(
+            Markup("Nothing was spent on {}, which brought {} leads.").format(
                 _listed([name_source(one) for one in period.free]), mark_count(period.free_leads)
             )
         )
     if period.later:
         lines.append(
             Markup(
-                "{} was spent after the end of the data, or in a week or month that was not over then; it is not "
+                "{} was spent after the end of the data, or in a week or month that had not ended by then; it is not "
                 "counted."
             ).format(_money(period.later))
         )
@@ -197,7 +197,7 @@ _COST_HEADS = (
     "Per lead",
     "Per MQL",
     "Per customer (90% interval)",
-    "Back per 1 spent",
+    "Return per 1 spent",
 )
 
 
