@@ -41,7 +41,7 @@ def has_accounts(evidence: Evidence) -> bool:
 
 
 def enough_accounts(leads: pd.DataFrame, config: Config) -> bool:
-    """Whether the config wants features of accounts that have several leads: of any, or with ``auto`` of very many."""
+    """Whether the config wants features of accounts with several leads: of any, or with ``auto`` of very many."""
     wish = config.features.groups.account
     if wish is False or "account_id" not in leads:
         return False

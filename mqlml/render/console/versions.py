@@ -219,11 +219,17 @@ def format_history(result: HistoryResult) -> str:
     elif not result.changes:
         lines.append(f"{result.model} has no history yet; the next change of its champion begins it")
     if result.moved_by_hand is not None:
-        lines.append(
-            f"Note: the alias champion means version {result.moved_by_hand} now, not the last one of the history. It "
-            "was set outside of mqlml, or that change was interrupted; mqlml rollback goes to the last one of the "
-            "history"
-        )
+        last = result.changes[-1]
+        if last.previous == result.moved_by_hand:
+            lines.append(
+                f"Note: the change to version {last.version} was interrupted: version {last.previous} is still the "
+                f"champion. To repeat it: mqlml promote {last.version}"
+            )
+        else:
+            lines.append(
+                f"Note: the alias champion means version {result.moved_by_hand} now, not the last one of the "
+                "history. It was set outside of mqlml; mqlml rollback goes to the last one of the history"
+            )
     return "\n".join(lines)
 
 
