@@ -84,7 +84,7 @@ JOURNEYS = [
     population(
         "horizon-longer-than-the-data",
         setting("problem.horizon", "900d"),
-        r"no lead is mature: the label window of 900 days .*Shorten problem\.horizon, or bring outcomes over a longer",
+        r"no lead is mature: the label window of 900 days .*Shorten .*, or bring outcomes over a longer",
     ),
     population(
         "horizon-nearly-as-long",
