@@ -86,7 +86,9 @@ def _undefined_to_none(value: Any) -> Any:
     return [_undefined_to_none(item) for item in value] if isinstance(value, list) else value
 
 
-def from_json_safe(kind: type[Kind], value: object, *, where: str) -> Kind:
+def from_json_safe(
+    kind: type[Kind], value: object, *, where: str, remedy: str = "train a new version"
+) -> Kind:
     """The result that `to_json_safe` wrote, whether or not it went through a file.
 
     Parameters
@@ -94,6 +96,7 @@ def from_json_safe(kind: type[Kind], value: object, *, where: str) -> Kind:
     kind : the type of the result
     value : what was written; keys that this release does not know are ignored.
     where : what is read, for the error: "the stored evaluation".
+    remedy : what to do where it does not fit, for the error: "train a new version".
 
     Raises
     ------
@@ -106,7 +109,7 @@ def from_json_safe(kind: type[Kind], value: object, *, where: str) -> Kind:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise BundleError(
-            f"{where} does not fit this release at {place!r}: {first['msg'].lower()}; train a new version"
+            f"{where} does not fit this release at {place!r}: {first['msg'].lower()}; {remedy}"
         ) from None
     return found
 

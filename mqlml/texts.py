@@ -16,6 +16,7 @@ __all__ = [
     "format_name",
     "format_number",
     "format_percent",
+    "format_signed",
     "is_known",
     "join_texts",
     "normalize_name",
@@ -24,6 +25,9 @@ __all__ = [
 
 UNKNOWN = "not measured"
 """What stands in place of a number that is missing or undefined."""
+
+_WHOLE = 1_000
+"""Numbers from here on are written without decimals."""
 
 _ABBREVIATIONS = {"iql", "mql", "sql"}
 
@@ -57,13 +61,14 @@ def format_percent(share: float | None, decimals: int | None = None) -> str:
 
 
 def format_number(value: float | None, decimals: int = 0) -> str:
-    """Write a number with thousands separators; one too small for its ``decimals`` says so rather than 0.
+    """Write a number with thousands separators, a large one whole; one too small for ``decimals`` says so.
 
-    >>> format_number(207917), format_number(0.2461, 3), format_number(1e-9, 3), format_number(-0.5, 1)
-    ('207,917', '0.246', 'under 0.001', '−0.5')
+    >>> format_number(1003.04, 1), format_number(0.2461, 3), format_number(1e-9, 3), format_number(-0.5, 1)
+    ('1,003', '0.246', 'under 0.001', '−0.5')
     """
     if not is_known(value):
         return UNKNOWN
+    decimals = 0 if abs(value) >= _WHOLE else decimals
     step = 10.0**-decimals
     if decimals and 0 < abs(value) < step / 2:
         return f"under {step:.{decimals}f}" if value > 0 else "just below 0"
@@ -71,9 +76,22 @@ def format_number(value: float | None, decimals: int = 0) -> str:
     return text.removeprefix("-") if text == "-0" else text.replace("-", "−")
 
 
+def format_signed(value: float | None, decimals: int = 0) -> str:
+    """Write a difference with its sign, and 0 without one.
+
+    >>> format_signed(0.0083, 4), format_signed(-0.0146, 3), format_signed(-0.0001, 3)
+    ('+0.0083', '−0.015', '0.000')
+    """
+    if not is_known(value):
+        return UNKNOWN
+    text = f"{value:+,.{decimals}f}"
+    return text.replace("-", "−") if text.strip("+-0.") else text[1:]
+
+
 def pluralize(number: float, one: str, many: str | None = None) -> str:
     """``1 lead``, ``1,200 leads``, ``0.5 hours``."""
-    shown = format_number(number) if float(number).is_integer() else f"{number:,.4g}".replace("-", "−")
+    large = float(number).is_integer() or abs(number) >= _WHOLE
+    shown = format_number(number) if large else f"{number:.4g}".replace("-", "−")
     return f"{shown} {one if number == 1 else many or one + 's'}"
 
 

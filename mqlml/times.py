@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 from mqlml.errors import ConfigError
+from mqlml.texts import pluralize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +30,8 @@ __all__ = [
     "NEVER",
     "TIME_DTYPE",
     "column_to_microseconds",
+    "describe_duration",
+    "describe_range",
     "format_column",
     "format_duration",
     "format_instant",
@@ -82,6 +85,19 @@ def format_duration(microseconds: int) -> str:
     if microseconds % DAY == 0:
         return f"{microseconds // DAY}d"
     return f"{microseconds / HOUR:g}h"
+
+
+def describe_duration(microseconds: int) -> str:
+    """A duration as people write it: ``"60 days"``, ``"12 hours"``."""
+    if microseconds % DAY == 0:
+        return pluralize(microseconds // DAY, "day")
+    return pluralize(round(microseconds / HOUR, 1), "hour")
+
+
+def describe_range(low: int, high: int) -> str:
+    """Two durations as people write them: ``"0 to 37 days"``, ``"12 hours to 2 days"``."""
+    start = str(low // DAY) if low % DAY == high % DAY == 0 else describe_duration(low)
+    return f"{start} to {describe_duration(high)}"
 
 
 def parse_instant(value: object, zone: str) -> dt.datetime:

@@ -14,6 +14,7 @@ from mqlml.evaluation.periods import Forecast, evaluate_folds, forecast_across_p
 from mqlml.model import LeadScorer
 from mqlml.progress import Progress
 from mqlml.render.results import BacktestPeriod, BacktestResult, ClosedPeriod, LearnedFrom
+from mqlml.texts import format_percent
 from mqlml.training import Fold, TrainingTable, describe_place, rolling_folds
 
 __all__ = ["backtest"]
@@ -191,6 +192,6 @@ def _advise_unsure(share: float, low: float, high: float, safe_days: int, observ
         )
     return (
         f"{unknown} All ages together, older models did worse than fresh ones: each 30 days of age cost about "
-        f"{share:.0%} of the skill over the base rate. That may be luck: with 95% confidence the cost lies between "
-        f"{low:.0%} and {high:.0%}. {_UNTIL_THEN}"
+        f"{format_percent(share, 0)} of the skill over the base rate. That may be luck: with 95% confidence the cost "
+        f"lies between {format_percent(low, 0)} and {format_percent(high, 0)}. {_UNTIL_THEN}"
     )

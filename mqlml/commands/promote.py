@@ -219,7 +219,9 @@ def show_history(config_path: str | Path, *, at: str | None = None) -> HistoryRe
     dated = [(parse_instant(change.at, "UTC"), change) for change in history.changes]
     changes = tuple(change for when, change in dated if when <= moment)
     day = tuple(change for when, change in dated if moment < when < end)
-    champion = changes[-1].version if changes else None
+    # A change that was interrupted, as by a kill, made nobody the champion.
+    made = [change.version for change in history.made if change in changes]
+    champion = made[-1] if made else None
     return HistoryResult(config.name, zone, format_instant(moment), champion, changes, day, None)
 
 

@@ -124,12 +124,15 @@ def write_report(
 
 
 def _read_monitoring(path: Path, version: Version) -> MonitorResult:
-    found = read_json(path, option="--monitoring")
-    result = from_json_safe(MonitorResult, found, where=f"--monitoring {str(path)!r}")
+    again = f"mqlml monitor --as-of DATE --json > {path}"
+    found = read_json(path, option="--monitoring", again=again)
+    result = from_json_safe(
+        MonitorResult, found, where=f"--monitoring {str(path)!r}", remedy=f"write it again: {again}"
+    )
     if (result.model, result.version) != (version.name, version.version):
         raise UsageError(
             f"--monitoring must be about {version.name} version {version.version}; {str(path)!r} is about "
-            f"{result.model} version {result.version}. Run mqlml monitor --json for this version"
+            f"{result.model} version {result.version}. Write it for this version: {again}"
         )
     return result
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mqlml.evaluation.bootstrap import Estimate
 from mqlml.evaluation.metrics import Baseline, Metrics
 from mqlml.results import Result
+from mqlml.texts import format_signed
 
 __all__ = ["GateResult", "check_gate"]
 
@@ -75,11 +76,14 @@ def _warn_of(name: str, baseline: Baseline) -> list[str]:
     if baseline.verdict == "better":
         return []
     spoken, difference = _SPOKEN.get(name, name), baseline.log_loss_difference
-    numbers = f"log loss {difference.value:+.4f} against it, interval {_interval(difference, '+.4f')}"
+    value, low, high = (
+        format_signed(number, 4) for number in (difference.value, difference.low, difference.high)
+    )
+    numbers = f"log loss {value} against it, interval {low} to {high}"
     if baseline.verdict == "worse":
         return [f"On later leads {spoken} is better than the model, beyond noise: {numbers}."]
     return [f"On later leads the model is not clearly better than {spoken}: {numbers}."]
 
 
-def _interval(estimate: Estimate, form: str = ".3f") -> str:
-    return f"{estimate.low:{form}} to {estimate.high:{form}}"
+def _interval(estimate: Estimate) -> str:
+    return f"{estimate.low:.3f} to {estimate.high:.3f}"

@@ -27,7 +27,8 @@ def _make_source(journeys: Journeys, snapshots: pd.DataFrame) -> Source:
     leads = journeys.leads.take(position)
     created = column_to_microseconds(leads["created_at"], missing=NEVER)[keys.lead]
     lead_row = np.where(created <= keys.cutoff, keys.lead, -1)
-    return Source(leads, journeys.history, keys, lead_row, journeys.leads, position)
+    everyone = journeys.merged.separate_accounts(journeys.leads)
+    return Source(leads, journeys.history, keys, lead_row, everyone, position)
 
 
 def build_features(journeys: Journeys, snapshots: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 from mqlml.config import Stage
 from mqlml.journeys.quarantine import Notice
 from mqlml.times import TIME_DTYPE, column_to_microseconds, microseconds_to_column
-from mqlml.types import Codes, Mask, Micros, Objects
+from mqlml.types import Codes, Mask, Micros
 
 __all__ = [
     "NO_MERGES",
@@ -37,15 +37,15 @@ class MergedLeads:
     old, new : places of leads; one row for each pair of a lead and one that it went into, at once or later.
     at : when, in microseconds.
     direct : whether the row is a merge itself, not the end of a chain.
-    named : object of shape (rows, 2), the accounts that the source names of ``old`` and of ``new``, missing where it
-        names none; None until `share_accounts`.
+    named : Series by lead id, the account that the source names of each lead that `share_accounts` gave another;
+        missing where it names none. None where there is no such lead.
     """
 
     old: Codes
     new: Codes
     at: Micros
     direct: Mask
-    named: Objects | None = None
+    named: pd.Series | None = None
 
     def __len__(self) -> int:
         return len(self.old)
@@ -62,8 +62,7 @@ class MergedLeads:
         return self._take(self.at < moment)
 
     def _take(self, stay: Mask) -> MergedLeads:
-        named = None if self.named is None else self.named[stay]
-        return MergedLeads(self.old[stay], self.new[stay], self.at[stay], self.direct[stay], named)
+        return MergedLeads(self.old[stay], self.new[stay], self.at[stay], self.direct[stay], self.named)
 
     def copy_events(self, events: pd.DataFrame, lead_id: pd.Series) -> pd.DataFrame:
         """The events, those of merged leads once more for the lead that stays."""
@@ -115,20 +114,30 @@ class MergedLeads:
     def share_accounts(self, leads: pd.DataFrame) -> tuple[MergedLeads, pd.DataFrame]:
         """The leads, merged ones in one account, so that both stand on one side of every split.
 
-        The merges remember the accounts that the source names.
+        Two accounts that merged leads come from become one with all their leads. The merges remember what the source
+        names, see `named_accounts`.
         """
         if not len(self):
             return self, leads
-        none = pd.Series(np.nan, index=leads.index, dtype="str")
-        account = leads.get("account_id", none).to_numpy(dtype=object, copy=True)
-        named = np.column_stack([account[self.old], account[self.new]])
+        named = leads.get("account_id", pd.Series(np.nan, index=leads.index, dtype="str"))
+        account = named.to_numpy(dtype=object, copy=True)
+        joined: dict[object, str] = {}
+
+        def follow(name: object) -> object:
+            while name in joined:
+                name = joined[name]
+            return name
+
         ids = leads["lead_id"].to_numpy()
         for old, new in zip(self.old.tolist(), self.new.tolist(), strict=True):
-            kept = next(
-                (account[lead] for lead in (new, old) if isinstance(account[lead], str)), _shared(ids[new])
-            )
+            names = [name for name in map(follow, (account[new], account[old])) if isinstance(name, str)]
+            kept = names[0] if names else _shared(ids[new])
+            joined |= {name: kept for name in names if name != kept}
             account[old] = account[new] = kept
-        merged, shared = replace(self, named=named), pd.Series(account, index=leads.index, dtype="str")
+        shared = pd.Series([follow(name) for name in account], index=leads.index, dtype="str")
+        changed = (shared != named).to_numpy() & shared.notna().to_numpy()
+        own = pd.Series(named[changed].to_numpy(), index=pd.Index(leads["lead_id"][changed]), dtype="str")
+        merged = replace(self, named=own if len(own) else None)
         if "account_id" in leads:
             return merged, leads.assign(account_id=shared)
         leads = leads.copy()
@@ -136,19 +145,26 @@ class MergedLeads:
         return merged, leads
 
     def named_accounts(self, leads: pd.DataFrame) -> pd.Series:
-        """The accounts that the source names; missing for leads that share one because they were merged only."""
+        """The accounts that the source names, of all leads or some.
+
+        Of leads that share an account because they were merged, and only then, each has its own or none.
+        """
         account = leads.get("account_id", pd.Series(np.nan, index=leads.index, dtype="str"))
         if self.named is None:
             return account
-        own = account.to_numpy(dtype=object, copy=True)
-        own[self.old], own[self.new] = self.named[:, 0], self.named[:, 1]
-        return pd.Series(own, index=leads.index, dtype="str")
+        place = self.named.index.get_indexer(pd.Index(leads["lead_id"]))
+        return account.where(place < 0, self.named.take(place).set_axis(leads.index))
+
+    def separate_accounts(self, leads: pd.DataFrame) -> pd.DataFrame:
+        """The leads, all or some, each in the account that the source names.
+
+        That two leads are one is known from their merge on only, so features take accounts as they are named.
+        """
+        return leads if self.named is None else leads.assign(account_id=self.named_accounts(leads))
 
     def known_before(self, moment: int, leads: pd.DataFrame) -> tuple[MergedLeads, pd.DataFrame]:
         """The merges before a moment in microseconds, and the leads, those merged later in accounts of their own."""
-        if "account_id" in leads:
-            leads = leads.assign(account_id=self.named_accounts(leads))
-        return self.before(moment).share_accounts(leads)
+        return self.before(moment).share_accounts(self.separate_accounts(leads))
 
 
 def _shared(lead_id: object) -> str:

@@ -28,9 +28,9 @@ __all__ = [
     "Action",
     "ChampionChange",
     "History",
-    "append_change",
     "change_champion",
     "find_rollback",
+    "make_champion",
     "read_history",
 ]
 
@@ -95,6 +95,17 @@ class History:
         return len(self.changes)
 
     @property
+    def made(self) -> tuple[ChampionChange, ...]:
+        """The changes that moved the alias: one that was interrupted left it where it was."""
+        champion = None if self.champion is None else self.champion.version
+        after = [*(change.previous for change in self.changes[1:]), champion]
+        return tuple(
+            change
+            for change, then in zip(self.changes, after, strict=False)
+            if change.previous is None or change.version == then or change.previous != then
+        )
+
+    @property
     def moved_by_hand(self) -> int | None:
         """The champion that is not that of the last change: it was set outside, or that change was interrupted."""
         if not self.changes or self.champion is None or self.changes[-1].version == self.champion.version:
@@ -143,24 +154,20 @@ def change_champion(
     with connected(store) as client, locked(store, say=say):
         aliases = client.get_registered_model(change.model).aliases
         before = aliases.get(CHAMPION)
-        found = append_change(
+        found = make_champion(
             client, store, replace(change, previous=None if before is None else int(before)), seen=seen
         )
-        _set_aliases(client, found, aliases)
+        if str(aliases.get(CHALLENGER)) == str(change.version):
+            client.delete_registered_model_alias(change.model, CHALLENGER)
         return found
 
 
-def _set_aliases(client: MlflowClient, change: ChampionChange, aliases: dict[str, str]) -> None:
-    number = str(change.version)
-    client.set_registered_model_alias(change.model, CHAMPION, number)
-    if str(aliases.get(CHALLENGER)) == number:
-        client.delete_registered_model_alias(change.model, CHALLENGER)
-
-
-def append_change(
+def make_champion(
     client: MlflowClient, store: Store, change: ChampionChange, *, seen: int | None = None
 ) -> ChampionChange:
-    """Add an entry to the history; the caller holds the store's lock, and sets the alias afterwards.
+    """Add an entry to the history and move the alias; the caller holds the store's lock.
+
+    If the alias cannot be moved, as on a full disk, an embedded store has the history of before.
 
     Raises
     ------
@@ -171,10 +178,17 @@ def append_change(
     if seen is not None and len(earlier) != seen:
         raise _conflict(change, earlier)
     linked = replace(change, number=len(earlier) + 1, before=earlier[-1].sha256 if earlier else "").sealed()
-    if store.file is not None:
-        _write_line(_file_of(store, change.model), linked)
-    else:
+    file = None if store.file is None else _file_of(store, change.model)
+    if file is None:
         _create_entry(client, store, linked)
+    else:
+        length = _write_line(file, linked)
+    try:
+        client.set_registered_model_alias(change.model, CHAMPION, str(change.version))
+    except Exception:
+        if file is not None:
+            os.truncate(file, length)
+        raise
     client.set_registered_model_tag(change.model, _HEAD_TAG, linked.sha256)
     return linked
 
@@ -193,7 +207,8 @@ def _file_of(store: Store, model: str) -> Path:
     return store.file.with_name(f"{store.file.stem}.champions.{model}.jsonl")
 
 
-def _write_line(path: Path, entry: ChampionChange) -> None:
+def _write_line(path: Path, entry: ChampionChange) -> int:
+    """Add a line to the file; how long it was before, in bytes."""
     try:
         with path.open("a+b") as file:
             file.seek(0)
@@ -208,6 +223,7 @@ def _write_line(path: Path, entry: ChampionChange) -> None:
             except OSError:
                 file.truncate(whole)
                 raise
+            return whole
     except OSError as error:
         raise TrackingError(
             f"the history of champions {str(path)!r} cannot be written: {error.strerror}; nothing was changed. Allow "
@@ -262,9 +278,13 @@ def _tags(client: MlflowClient, model: str) -> list[str]:
 
 def _parse(text: str, store: Store, model: str) -> ChampionChange:
     try:
-        return from_json_safe(ChampionChange, json.loads(text), where="an entry of the history")
-    except (ValueError, BundleError) as error:
+        return from_json_safe(
+            ChampionChange, json.loads(text), where="an entry", remedy="use the mqlml that wrote it"
+        )
+    except ValueError as error:
         raise _damaged(store, model, f"an entry cannot be read ({error})") from None
+    except BundleError as error:
+        raise _damaged(store, model, str(error)) from None
 
 
 def _check_chain(changes: Sequence[ChampionChange], head: str | None, store: Store, model: str) -> None:
@@ -273,7 +293,7 @@ def _check_chain(changes: Sequence[ChampionChange], head: str | None, store: Sto
         if (change.number, change.model, change.before) != (number, model, before) or not change.is_whole:
             raise _damaged(store, model, f"entry {number} is not the one that was written")
         before = change.sha256
-    # The tag follows the entry, so a kill between the two leaves the tag at an earlier one.
+    # The tag follows entry and alias, so a kill before it leaves the tag at an earlier entry.
     if head is not None and head not in {change.sha256 for change in changes}:
         raise _damaged(store, model, f"{len(changes)} entries are left, and the last one is missing")
 
@@ -288,8 +308,8 @@ def _damaged(store: Store, model: str, what: str) -> TrackingError:
 def find_rollback(history: History, model: str) -> int:
     """The version that was the champion before the present one.
 
-    A rollback takes back one promotion; another one takes back the promotion before that. A champion that is not the
-    last one of the history, since it was set outside of mqlml or that change was interrupted, is taken back to that.
+    A rollback takes back one promotion; another one takes back the promotion before that. A champion that was set
+    outside of mqlml is taken back to the last one of the history.
 
     Raises
     ------
@@ -297,16 +317,16 @@ def find_rollback(history: History, model: str) -> int:
         If there is none.
     """
     champions: list[int] = []
-    for change in history.changes:
+    for change in history.made:
         if change.action == "rolled_back":
             while champions and champions[-1] != change.version:
                 champions.pop()
             continue
         if not champions and change.previous is not None:
             champions.append(change.previous)
-        if champions[-1:] != [change.version]:  # a change that was interrupted and repeated has two entries
+        if champions[-1:] != [change.version]:  # a change that was repeated has two entries
             champions.append(change.version)
-    if history.moved_by_hand is None:
+    if history.champion is None or champions[-1:] == [history.champion.version]:
         champions = champions[:-1]
     if not champions:
         raise VersionError(

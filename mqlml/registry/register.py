@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mqlml.registry.bundle import Bundle, save_bundle
-from mqlml.registry.promotions import ChampionChange, append_change
+from mqlml.registry.promotions import ChampionChange, make_champion
 from mqlml.registry.run_items import (
     Measured,
     RunFile,
@@ -301,8 +301,9 @@ def _register(client: MlflowClient, store: Store, writer: _Writer, tags: dict[st
     alias = CHALLENGER if CHAMPION in client.get_registered_model(name).aliases else CHAMPION
     try:
         if alias == CHAMPION:
-            append_change(client, store, _first(writer, int(number), kept[DIGEST_TAG]))
-        client.set_registered_model_alias(name, alias, number)
+            make_champion(client, store, _first(writer, int(number), kept[DIGEST_TAG]))
+        else:
+            client.set_registered_model_alias(name, alias, number)
     except BaseException:
         client.delete_model_version(name, number)
         raise

@@ -68,21 +68,31 @@ def read_stored_scores(
     return own[list(STORED_COLUMNS)].drop_duplicates(["lead_id", "cutoff_time"], ignore_index=True)
 
 
-def read_json(path: Path, *, option: str) -> object:
+def read_json(path: Path, *, option: str, again: str) -> object:
     """What a command printed with ``--json``.
+
+    Parameters
+    ----------
+    option : which names the file, for the error.
+    again : how to write the file, for the error.
 
     Raises
     ------
     SourceError
-        If the file cannot be read or is no JSON.
+        If the file cannot be read, is no JSON, or holds an error.
     """
     try:
         found: object = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         cause = (error.strerror or "").lower() if isinstance(error, OSError) else "it is no JSON"
         raise SourceError(
-            f"{option} must be what mqlml printed with --json; {str(path)!r}: {cause}"
+            f"{option} must be what mqlml printed with --json; {str(path)!r}: {cause}. Write it: {again}"
         ) from None
+    if isinstance(found, dict) and isinstance(found.get("error"), dict):
+        raise SourceError(
+            f"{option} must be what mqlml printed with --json; {str(path)!r} holds the error that it printed: "
+            f"{found['error'].get('message')}. Then write it again: {again}"
+        )
     return found
 
 

@@ -26,6 +26,8 @@ from mqlml.times import (
     NEVER,
     TIME_DTYPE,
     column_to_microseconds,
+    describe_duration,
+    describe_range,
     format_duration,
     format_instant,
     from_microseconds,
@@ -241,7 +243,7 @@ def find_snapshots(journeys: Journeys, problem: Problem) -> Snapshots:
     lead, cutoff = lead[mature], cutoff[mature]
     steps.append(
         Step(
-            "mature", f"mature: all {format_duration(label_span)} observed", len(lead), len(np.unique(lead))
+            "mature", f"mature: all {describe_duration(label_span)} observed", len(lead), len(np.unique(lead))
         ),
     )
     return Snapshots(table=_tabulate(journeys, problem, lead, cutoff), waterfall=tuple(steps))
@@ -272,7 +274,7 @@ def _population(
         steps.append(Step(rule, text, len(lead), len(np.unique(lead))))
 
     age = cutoff - created[lead]
-    keep("age", f"aged {format_duration(low)} to {format_duration(high)}", (age >= low) & (age <= high))
+    keep("age", f"{describe_range(low, high)} old", (age >= low) & (age <= high))
     keep("open", "still open at that moment", exit_times(journeys, problem)[lead] >= cutoff)
     # Entered late: these leads had already converted, so they were not open and no conversion was to come.
     on_time = conversion_times(journeys, problem)[lead] >= cutoff
@@ -319,7 +321,7 @@ def _nobody(steps: list[Step], created: Micros, observed_until: int, label_span:
             f"first lead was created {format_instant(start)}. Correct it, or data.leads.columns.created_at"
         )
     return PopulationError(
-        f"no lead is mature: the label window of {format_duration(label_span)} after any snapshot ends later than "
+        f"no lead is mature: the label window of {describe_duration(label_span)} after any snapshot ends later than "
         f"data.observed_until ({format_instant(end)}; the first lead was created {format_instant(start)}). "
         "Shorten problem.horizon, or bring outcomes over a longer period"
     )

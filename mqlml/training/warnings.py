@@ -19,11 +19,12 @@ from mqlml.features.parsers.conditions import meets, read_condition
 from mqlml.features.vocabulary import read_words
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.results import Result
-from mqlml.texts import format_percent
+from mqlml.texts import format_percent, join_texts
 from mqlml.times import (
     DAY,
     NEVER,
-    format_duration,
+    describe_duration,
+    describe_range,
     format_instant,
     from_microseconds,
     to_clock,
@@ -119,12 +120,11 @@ def _default_problem(facts: _Facts) -> str | None:
     if "problem" in facts.config.model_fields_set:
         return None
     problem = facts.config.problem
-    ages = ", ".join(format_duration(age) for age in problem.snapshots.ages or ())
-    low, high = map(format_duration, problem.age_limits)
+    ages = join_texts([describe_duration(age) for age in problem.snapshots.ages or ()])
     return (
         f"The config has no section problem:, so the defaults apply: {problem.outcome} within "
-        f"{format_duration(problem.horizon)}, snapshots at the ages {ages}, leads aged {low} to {high} are scored. "
-        "Write the section if you mean something else."
+        f"{describe_duration(problem.horizon)}, snapshots at the ages {ages}, leads "
+        f"{describe_range(*problem.age_limits)} old are scored. Write the section if you mean something else."
     )
 
 
@@ -140,9 +140,9 @@ def _wide_age_limits(facts: _Facts) -> str | None:
     if high <= _FAR * max(oldest, 7 * DAY):
         return None
     return (
-        f"Leads up to {format_duration(high)} old are scored (problem.age_limits), but the oldest that are "
+        f"Leads up to {describe_duration(high)} old are scored (problem.age_limits), but the oldest that are "
         f"learned from "
-        f"are {format_duration(oldest)} old: for older ones the probabilities are a guess. Narrow "
+        f"are {describe_duration(oldest)} old: for older ones the probabilities are a guess. Narrow "
         f"problem.age_limits, or "
         "add older ages to problem.snapshots."
     )

@@ -69,7 +69,7 @@ JOURNEYS = [
     population(
         "nobody-mature",
         setting("data.observed_until", "2024-01-03"),
-        r"no lead is mature: the label window of 7d .*data\.observed_until \(2024-01-03; .*\. Shorten problem\.",
+        r"no lead is mature: the label window of 7 days .*data\.observed_until \(2024-01-03; .*\. Shorten problem\.",
     ),
     population(
         "observed-until-before-the-leads",
@@ -84,7 +84,7 @@ JOURNEYS = [
     population(
         "horizon-longer-than-the-data",
         setting("problem.horizon", "900d"),
-        r"no lead is mature: the label window of 900d .*Shorten problem\.horizon, or bring outcomes over a longer",
+        r"no lead is mature: the label window of 900 days .*Shorten .*, or bring outcomes over a longer",
     ),
     population(
         "horizon-nearly-as-long",
@@ -99,7 +99,7 @@ JOURNEYS = [
     population(
         "nobody-within-the-age-limits",
         setting("problem.age_limits", ["5d", "9d"]),
-        r"no lead is left to learn from after the step 'aged 5d to 9d'; check .*problem\.age_limits",
+        r"no lead is left to learn from after the step '5 to 9 days old'; check .*problem\.age_limits",
     ),
     population(
         "a-grid-after-the-data",

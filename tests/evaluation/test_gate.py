@@ -113,11 +113,11 @@ def test_a_baseline_that_is_better_or_as_good_is_a_warning() -> None:
     assert verdict.warnings == (
         "On later leads logistic regression is better than the model, beyond noise: log loss +0.0040 against it, "
         "interval +0.0010 to +0.0070.",
-        "On later leads the model is not clearly better than the points rule: log loss -0.0010 against it, interval "
-        "-0.0030 to +0.0010.",
+        "On later leads the model is not clearly better than the points rule: log loss −0.0010 against it, interval "
+        "−0.0030 to +0.0010.",
     )
 
 
 def test_a_baseline_of_ones_own_is_called_by_its_name() -> None:
     (warning,) = _check(own=(0.0, -0.001, 0.001)).warnings
-    assert warning.startswith("On later leads the model is not clearly better than own: log loss +0.0000")
+    assert warning.startswith("On later leads the model is not clearly better than own: log loss 0.0000")

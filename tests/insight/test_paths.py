@@ -297,9 +297,9 @@ def test_what_cannot_be_compared_is_said() -> None:
     problem = make_problem()
     with pytest.raises(PopulationError, match=r"data\.events\.columns: channel"):
         study_paths(COMPANY, problem, step="channel")
-    with pytest.raises(PopulationError, match="still open 80d after creation"):
+    with pytest.raises(PopulationError, match="still open 80 days after creation"):
         study_paths(COMPANY, problem, within=80 * DAY)
-    with pytest.raises(PopulationError, match="none of 4 leads that were open 21d after creation won"):
+    with pytest.raises(PopulationError, match="none of 4 leads that were open 21 days after creation won"):
         study_paths(make_journeys(dict.fromkeys("abcd", 0.0), [("a", 1, "x")], []), problem, within=21 * DAY)
 
 

@@ -192,6 +192,33 @@ def test_the_report_has_a_section_on_what_was_found(
     assert "is about watched version 7" in capsys.readouterr().err
 
 
+def test_a_file_of_an_earlier_release_says_how_to_write_it_again(
+    broken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, page = tmp_path / "found.json", str(tmp_path / "report.html")
+    again = f"mqlml monitor --as-of DATE --json > {file}"
+    texts = {"no JSON": "it is no JSON"}
+    texts['{"error": {"kind": "UsageError", "message": "no such date"}}'] = (
+        f"holds the error that it printed: no such date. Then write it again: {again}"
+    )
+    monitor = ["monitor", "--config", str(broken), "--as-of", "2025-05-20", "--json"]
+    with pytest.raises(SystemExit):
+        main(monitor)
+    whole = capsys.readouterr().out
+    earlier = json.loads(whole)
+    del earlier["evidence"]["recent"]
+    texts[json.dumps(earlier)] = (
+        f"does not fit this release at 'evidence.recent': field required; write it again: {again}"
+    )
+    for text, told in texts.items():
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(SystemExit) as ended:
+            main(["report", "--config", str(broken), "--out", page, "--monitoring", str(file)])
+        assert ended.value.code == 1
+        assert told in capsys.readouterr().err
+    assert not Path(page).exists()
+
+
 def test_mlflow_has_the_figures_of_each_date(tmp_path: Path) -> None:
     config = write_company(tmp_path)
     for day in ("2025-05-01", "2025-06-01"):

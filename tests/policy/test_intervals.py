@@ -273,6 +273,37 @@ def test_a_volume_is_predicted_from_the_recent_weeks_and_the_arrivals() -> None:
     assert most.high / most.low > 1.1 * sql.high / sql.low
 
 
+def test_a_volume_of_some_accounts_allows_for_those_that_were_not_taken() -> None:
+    """Accounts of one or eight leads arrive by chance, and one in four is taken: the chance is that of the few."""
+    rng = np.random.default_rng(5)
+    snapshots, rules = past_of(world(0)), {"sql": LabelRule(policy="fixed", value=0.5)}
+
+    def arrive() -> tuple[Floats, Floats]:
+        accounts = rng.poisson(350)
+        return rng.choice([1, 8], accounts, p=[0.75, 0.25]), rng.uniform(0, 8, accounts)
+
+    inside, times = 0, 300
+    for _ in range(times):
+        leads, time = arrive()
+        taken = np.flatnonzero(rng.integers(0, 4, len(leads)) == 0)
+        account = np.repeat(taken, leads[taken])
+        recent = make_volume_data(
+            np.full(len(account), 0.9),
+            lead=np.arange(len(account)),
+            time=WEEKS + time[account],
+            period=(WEEKS, WEEKS + 8),
+            account=account,
+            share=0.25,
+        )
+        policy = choose_policy(snapshots, rules, recent=recent)
+        (found,) = add_prediction_intervals(
+            policy, snapshots, rules, length=8, learned=LEARNED, recent=recent
+        ).outcomes
+        interval = found.predictions["per_week"]
+        inside += interval.low <= arrive()[0].sum() / 8 <= interval.high
+    assert 0.85 < inside / times < 0.95
+
+
 def test_a_volume_by_an_earlier_model_is_less_certain() -> None:
     snapshots = past_of(world(0))
     rules = {"sql": LabelRule(policy="fixed", value=0.6)}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mqlml.commands.promote import show_history
 from mqlml.errors import PromotionConflict, TrackingError, VersionError
 from mqlml.evaluation.promotion import Evidence
 from mqlml.registry import (
@@ -21,9 +22,11 @@ from mqlml.registry import (
     find_rollback,
     find_version,
     make_store,
+    promotions,
     read_history,
     register_bundle,
 )
+from mqlml.render.console.versions import format_history
 from mqlml.scoring import SERVED_MODEL
 from tests.registry.versions import make_version
 
@@ -207,6 +210,65 @@ def test_a_kill_between_entry_and_alias_leaves_a_readable_history(store: Store) 
     assert (history.length, history.moved_by_hand) == (2, 1)
     change_champion(store, change(2), seen=2)
     assert read_history(store, "leads").moved_by_hand is None
+
+
+@pytest.mark.parametrize("failing", ["set_registered_model_alias", "_write_line"])
+def test_a_change_whose_alias_does_not_move_leaves_no_entry(
+    store: Store, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    def fail(*_: object) -> None:
+        raise MlflowException("(sqlite3.OperationalError) database or disk is full")
+
+    before = history_file(store).read_bytes()
+    with monkeypatch.context() as patch:
+        target: Any = MlflowClient if failing.startswith("set") else promotions
+        patch.setattr(target, failing, fail)
+        with pytest.raises(TrackingError, match="disk is full"):
+            change_champion(store, change(2), seen=1)
+    assert history_file(store).read_bytes() == before
+    history = read_history(store, "leads")
+    assert (history.length, history.moved_by_hand) == (1, None)
+    change_champion(store, change(2), seen=1)
+    assert find_version(store, "leads", "champion").version == 2
+
+
+def interrupt(store: Store, version: int) -> None:
+    """Write the entry of a change whose alias never moves."""
+    history = read_history(store, "leads")
+    assert history.champion is not None
+    last = history.changes[-1]
+    entry = change(version, number=last.number + 1, before=last.sha256, previous=history.champion.version)
+    with history_file(store).open("a", encoding="utf-8") as file:
+        file.write(f"{_to_json(entry.sealed())}\n")
+
+
+def test_an_interrupted_change_made_nobody_the_champion(store: Store) -> None:
+    interrupt(store, 2)
+    assert [found.version for found in read_history(store, "leads").made] == [1]
+    with pytest.raises(VersionError, match="no earlier one"):
+        find_rollback(read_history(store, "leads"), "leads")
+    interrupt(store, 2)
+    change_champion(store, change(3), seen=3)
+    history = read_history(store, "leads")
+    assert [found.version for found in history.changes] == [1, 2, 2, 3]
+    assert [found.version for found in history.made] == [1, 3]
+    assert find_rollback(history, "leads") == 1
+
+
+def test_history_names_the_champion_that_the_alias_meant(store: Store, tmp_path: Path) -> None:
+    tables = {"leads": {"path": "l.csv"}, "events": {"path": "e.csv"}, "outcomes": {"path": "o.csv"}}
+    config = tmp_path / "mqlml.yml"
+    config.write_text(json.dumps({"name": "leads", "data": {"observed_until": "2026-01-01", **tables}}))
+    interrupt(store, 2)
+    shown = format_history(show_history(config))
+    assert "was interrupted: version 1 is still the champion. To repeat it: mqlml promote 2" in shown
+    assert show_history(config, at="2026-03-01").champion == 1
+    change_champion(store, change(3, at="2026-04-01T08:00:00Z"), seen=2)
+    assert show_history(config, at="2026-03-01").champion == 1
+    assert show_history(config, at="2026-05-01").champion == 3
 
 
 def _to_json(entry: ChampionChange) -> str:

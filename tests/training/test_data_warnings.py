@@ -124,11 +124,12 @@ def test_a_column_that_looks_like_the_account(world: Journeys, column: str, valu
 def test_age_limits_far_beyond_the_ages_learned_from(world: Journeys) -> None:
     problem = {"horizon": "60d", "snapshots": {"ages": ["7d"]}}
     wide = make_config_of(problem={**problem, "age_limits": ["0d", "365d"]})
-    assert "Leads up to 365d old are scored" in codes(world, wide)["wide_age_limits"]
+    assert "Leads up to 365 days old are scored" in codes(world, wide)["wide_age_limits"]
     assert codes(world, make_config_of(problem={**problem, "age_limits": ["0d", "21d"]})) == {}
 
 
 def test_defaults_that_stand_in_for_the_problem(world: Journeys) -> None:
     data = {"observed_until": "2025-06-24", "leads": {"path": "leads.csv"}, "outcomes": {"path": "deals.csv"}}
     text = codes(world, Config.model_validate({"name": "leads", "data": data}))["default_problem"]
-    assert "closed_won within 60d, snapshots at the ages 0d, 7d, 30d, leads aged 0d to 53d" in text
+    assert "closed_won within 60 days, snapshots at the ages 0 days, 7 days and 30 days" in text
+    assert "leads 0 to 53 days old are scored" in text

@@ -107,7 +107,9 @@ def test_waterfall_counts_every_step() -> None:
 
 def test_nobody_mature_says_so() -> None:
     data = journeys([{"lead_id": 1, "created_at": "03-01"}], observed_until="03-05")
-    with pytest.raises(PopulationError, match=r"no lead is mature.*10d.*2024-03-05.*Shorten problem.horizon"):
+    with pytest.raises(
+        PopulationError, match=r"no lead is mature.*10 days.*2024-03-05.*Shorten problem.horizon"
+    ):
         build_snapshots(data, problem())
 
 
@@ -131,7 +133,7 @@ def test_nobody_whose_conversion_was_entered_in_time_says_so() -> None:
 def test_nobody_within_the_age_limits_says_so() -> None:
     data = journeys([{"lead_id": 1, "created_at": "03-01"}])
     asked = problem(snapshots={"ages": ["7d"]}).model_copy(update={"age_limits": (DAY, 2 * DAY)})
-    with pytest.raises(PopulationError, match="'aged 1d to 2d'; check data.leads.columns.created_at"):
+    with pytest.raises(PopulationError, match="'1 to 2 days old'; check data.leads.columns.created_at"):
         build_snapshots(data, asked)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mqlml.config import Config
 from mqlml.errors import ContractError
 from mqlml.features.catalogue import Feature, over_windows
 from mqlml.features.families.action_rows import ActionsPlan, is_positive_signal
@@ -35,11 +36,16 @@ possible gain over the base rate by -0.09 to +0.02 with some 550 such accounts, 
 
 
 def has_accounts(evidence: Evidence) -> bool:
-    """Whether accounts may be used, and had several leads by then: any, or with ``auto`` very many."""
-    wish = evidence.config.features.groups.account
-    if wish is False or "account_id" in evidence.refused or "account_id" not in evidence.leads:
+    """Whether accounts may be used, and enough of them had several leads by then."""
+    return "account_id" not in evidence.refused and enough_accounts(evidence.leads, evidence.config)
+
+
+def enough_accounts(leads: pd.DataFrame, config: Config) -> bool:
+    """Whether the config wants features of accounts with several leads: of any, or with ``auto`` of very many."""
+    wish = config.features.groups.account
+    if wish is False or "account_id" not in leads:
         return False
-    several = int((evidence.leads["account_id"].value_counts() > 1).sum())
+    several = int((leads["account_id"].value_counts() > 1).sum())
     return several >= (_ENOUGH if wish == "auto" else 1)
 
 

@@ -166,8 +166,9 @@ class Evidence:
 
     @cached_property
     def leads(self) -> pd.DataFrame:
-        """The leads created by then."""
-        return self._journeys.leads[known_rows(self._journeys.leads, self._before, "created_at")]
+        """The leads created by then, each in the account that the source names."""
+        leads = self._journeys.merged.separate_accounts(self._journeys.leads)
+        return leads[known_rows(leads, self._before, "created_at")]
 
     @property
     def has_events(self) -> bool:
@@ -229,7 +230,8 @@ class Source:
     leads : DataFrame, the leads of the snapshots, in the order of ``keys.ids``.
     history : DataFrame, the attribute changes of all leads.
     keys : SnapshotKeys, the snapshots.
-    everyone : DataFrame, all leads; ``position`` is where each of ``keys.ids`` stands in it.
+    everyone : DataFrame, all leads, each in the account that the source names; ``position`` is where each of
+        ``keys.ids`` stands in it.
     lead_row : int64 array, each snapshot's row in ``leads``; -1 where the lead was created after the cutoff, so that
         nothing is known of it yet.
     parsed : what attributes were parsed to so far: several features read the same one.

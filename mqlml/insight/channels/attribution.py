@@ -19,7 +19,7 @@ from mqlml.times import (
     DAY,
     NEVER,
     column_to_microseconds,
-    format_duration,
+    describe_duration,
     format_instant,
     to_microseconds,
 )
@@ -370,7 +370,7 @@ def touches_from_journeys(journeys: Journeys, problem: Problem) -> Touches:
     counted[journeys.merged.old] = False
     if not counted.any():
         raise PopulationError(
-            f"attribution needs leads created at least {format_duration(problem.horizon)} before the end of the "
+            f"attribution needs leads created at least {describe_duration(problem.horizon)} before the end of the "
             f"data, {format_instant(journeys.observed_until)}; found none among {len(leads):,}"
         )
     sold = conversion_times(journeys, problem)

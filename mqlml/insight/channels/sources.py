@@ -24,7 +24,7 @@ from mqlml.insight.channels.spend import (
 )
 from mqlml.journeys import Journeys
 from mqlml.results import Number, Result
-from mqlml.times import DAY, NEVER, format_duration, format_instant, to_clock, to_microseconds
+from mqlml.times import DAY, NEVER, describe_duration, format_instant, to_clock, to_microseconds
 from mqlml.training.snapshots import conversion_times, creation_times, group_leads, stage_times
 from mqlml.types import Floats, Ints, Mask
 
@@ -216,7 +216,7 @@ def _read_leads(journeys: Journeys, problem: Problem, column: str) -> _Leads:
     mature = created[kept] <= until - span
     if not mature.any():
         raise PopulationError(
-            f"what a source is worth needs leads created at least {format_duration(span)} before the end of the "
+            f"what a source is worth needs leads created at least {describe_duration(span)} before the end of the "
             f"data, {format_instant(journeys.observed_until)}; found none among {len(table):,}. Shorten "
             "problem.horizon, or bring outcomes over a longer period"
         )
@@ -233,7 +233,7 @@ def _read_leads(journeys: Journeys, problem: Problem, column: str) -> _Leads:
     customer = sold[kept] < created[kept] + span
     if not (customer & mature).any():
         raise PopulationError(
-            f"what a source is worth needs at least one customer ({problem.outcome} within {format_duration(span)} "
+            f"what a source is worth needs at least one customer ({problem.outcome} within {describe_duration(span)} "
             f"of creation); found none among {int(mature.sum()):,} leads"
         )
     none = np.full(len(table), np.nan)

@@ -25,7 +25,7 @@ from mqlml.insight.paths.sequences import FrequentPaths, Sequences, make_sequenc
 from mqlml.insight.paths.stage_times import StageTime, measure_stage_times
 from mqlml.journeys import Journeys
 from mqlml.results import Number, Result
-from mqlml.times import DAY, column_to_microseconds, format_duration, format_instant, to_microseconds
+from mqlml.times import DAY, column_to_microseconds, describe_duration, format_instant, to_microseconds
 from mqlml.training.snapshots import (
     assign_labels,
     conversion_times,
@@ -220,15 +220,15 @@ def observe_steps(journeys: Journeys, problem: Problem, *, step: StepKind, withi
     table = find_snapshots(journeys, at_age).table
     if not len(table):
         raise PopulationError(
-            f"paths need leads that are still open {format_duration(within)} after creation and whose outcome is "
-            f"known {format_duration(problem.gap + problem.horizon)} later, by the end of the data, "
+            f"paths need leads that are still open {describe_duration(within)} after creation and whose outcome is "
+            f"known {describe_duration(problem.gap + problem.horizon)} later, by the end of the data, "
             f"{format_instant(journeys.observed_until)}; found none among {len(leads):,}. Choose fewer days"
         )
     won = assign_labels(journeys, table, at_age).astype(np.bool_)
     if won.all() or not won.any():
         raise PopulationError(
             f"paths compare leads that won with leads that did not; {'all' if won.all() else 'none'} of "
-            f"{len(won):,} leads that were open {format_duration(within)} after creation won. Choose fewer days"
+            f"{len(won):,} leads that were open {describe_duration(within)} after creation won. Choose fewer days"
         )
     row = pd.Index(leads["lead_id"]).get_indexer(pd.Index(table["lead_id"]))
     place = np.full(len(leads) + 1, -1)  # the last one is that of events without a lead

@@ -28,7 +28,7 @@ from mqlml.insight.personas.rules import (
 from mqlml.insight.personas.segments import find_segments
 from mqlml.journeys import FlatTable, Journeys
 from mqlml.results import Number, Result
-from mqlml.times import NEVER, column_to_microseconds, format_duration, format_instant, to_microseconds
+from mqlml.times import NEVER, column_to_microseconds, describe_duration, format_instant, to_microseconds
 from mqlml.training.snapshots import conversion_times, creation_times, group_leads, rank_ids
 from mqlml.types import Codes, Ints, Mask, Micros, Rows
 
@@ -293,7 +293,7 @@ def _journey_outcomes(journeys: Journeys, config: Config) -> tuple[Mask, Mask, M
     counted[journeys.merged.old] = False
     if not counted.any():
         raise PopulationError(
-            f"personas need leads created at least {format_duration(span)} before the end of the data, "
+            f"personas need leads created at least {describe_duration(span)} before the end of the data, "
             f"{format_instant(journeys.observed_until)}; found none among {len(counted):,}"
         )
     return counted, counted & (sold < np.where(counted, created, 0) + span), sold

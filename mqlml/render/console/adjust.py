@@ -5,7 +5,7 @@ from __future__ import annotations
 from mqlml.monitoring import RecalibrateResult, ThresholdsResult
 from mqlml.monitoring.what_if import ThresholdRow
 from mqlml.render.console.common import columns, ranged
-from mqlml.texts import format_label, format_number, format_percent, pluralize
+from mqlml.texts import format_label, format_number, format_percent, format_signed, pluralize
 
 __all__ = ["format_recalibrate", "format_thresholds"]
 
@@ -56,7 +56,7 @@ def format_recalibrate(result: RecalibrateResult) -> str:
     rows = [("", "before", "now")]
     rows += [
         ("slope", f"{result.before.slope:.3f}", f"{result.after.slope:.3f}"),
-        ("level", f"{result.before.intercept:+.3f}", f"{result.after.intercept:+.3f}"),
+        ("level", format_signed(result.before.intercept, 3), format_signed(result.after.intercept, 3)),
     ]
     rows += [
         (
@@ -66,7 +66,7 @@ def format_recalibrate(result: RecalibrateResult) -> str:
         )
         for name, now in result.after.thresholds.items()
     ]
-    difference = ranged(result.log_loss_difference, 4, sign="+")
+    difference = ranged(result.log_loss_difference, 4, signed=True)
     lines = [
         f"Recalibrated {result.model} version {result.version} on {pluralize(result.snapshots, 'snapshot')} with "
         f"{pluralize(result.positives, 'conversion')}, from {result.start[:10]} until "

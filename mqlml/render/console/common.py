@@ -18,7 +18,7 @@ from mqlml.render.results import (
     ScoreResult,
     TableResult,
 )
-from mqlml.texts import format_label, format_percent, pluralize
+from mqlml.texts import format_label, format_number, format_percent, format_signed, pluralize
 from mqlml.times import format_instant, parse_instant
 from mqlml.training import ColumnQuestion, Finding, Population
 
@@ -67,14 +67,15 @@ def four_digits(estimate: Estimate | None) -> str:
     return "-" if estimate is None else f"{estimate.value:.4f}"
 
 
-def ranged(estimate: Estimate | None, digits: int = 3, *, sign: str = "") -> str:
+def ranged(estimate: Estimate | None, digits: int = 3, *, signed: bool = False) -> str:
     """``0.701 (0.650 to 0.752)``, or a dash for what could not be measured."""
     if estimate is None:
         return "-"
-    form = f"{sign}.{digits}f"
-    if math.isnan(estimate.low):
-        return f"{estimate.value:{form}}"
-    return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
+    value, low, high = (
+        format_signed(number, digits) if signed else f"{number:.{digits}f}".replace("-", "−")
+        for number in (estimate.value, estimate.low, estimate.high)
+    )
+    return value if math.isnan(estimate.low) else f"{value} ({low} to {high})"
 
 
 _KINDS = {"action": "event type", "feature": "feature"}
@@ -198,8 +199,9 @@ def format_score(result: ScoreResult) -> str:
         found = result.accounts
         without = pluralize(found.leads_without_account, "open lead")
         lines.append(
-            f"{found.out}: {pluralize(found.accounts, 'account')}, {found.expected:,.1f} of which are expected to "
-            f"convert" + (f"; {without} without an account" if found.leads_without_account else "")
+            f"{found.out}: {pluralize(found.accounts, 'account')}, {format_number(found.expected, 1)} of which are "
+            f"expected to convert"
+            + (f"; {without} without an account" if found.leads_without_account else "")
         )
     return "\n".join(lines)
 
@@ -210,7 +212,7 @@ def format_score_check(result: ScoreCheckResult) -> str:
     newest = "nothing is known yet"
     if result.newest_fact is not None:
         last = local_moment(result.newest_fact, result.timezone)
-        newest = f"the newest fact is of {last}, {result.hours_old:,.1f} hours before"
+        newest = f"the newest fact is of {last}, {pluralize(result.hours_old or 0.0, 'hour')} before"
     return (
         f"Ready: {result.model} version {result.version} would score {result.leads:,} open leads as of {moment} into "
         f"{result.out}; {newest}"

@@ -10,7 +10,7 @@ from mqlml.insight import PointsPercentile
 from mqlml.model.reasons import NOTHING_AGAINST, NOTHING_FOR
 from mqlml.render.console.common import columns, four_digits, local_day, local_moment, ranged
 from mqlml.render.results import BacktestPeriod, BacktestResult, ExplainResult
-from mqlml.texts import format_label, format_percent
+from mqlml.texts import format_label, format_percent, format_signed
 
 __all__ = ["format_backtest", "format_explain"]
 
@@ -52,7 +52,7 @@ def format_explain(result: ExplainResult) -> str:
 
 
 def _points(points: float) -> str:
-    return f"{points:+.2f}".replace("-", "−")
+    return format_signed(points, 2)
 
 
 def _adds(points: float, text: str) -> str:
@@ -170,7 +170,7 @@ def _calibration(evaluated: Sequence[tuple[str, PeriodEvaluation]]) -> list[Row]
             name,
             format_percent(period.predicted, 1),
             format_percent(period.rate, 1),
-            ranged(period.overprediction, sign="+"),
+            ranged(period.overprediction, signed=True),
             ranged(period.ece),
         )
         for name, period in evaluated
@@ -191,14 +191,14 @@ def _ageing(ageing: Ageing) -> list[str]:
             f"{step.n:,}",
             f"{step.log_loss:.4f}",
             f"{step.fresh:.4f}",
-            ranged(step.added, 4, sign="+"),
-            f"{step.added.value / skill:.0%}" if skill > 0 else "-",
+            ranged(step.added, 4, signed=True),
+            format_percent(step.added.value / skill, 0) if skill > 0 else "-",
         )
         for step in ageing.steps
     ]
     lines += columns(rows)
     lines.append(f"  skill (log loss of the base rate less that of fresh models): {ranged(ageing.skill, 4)}")
     if ageing.per_30_days is not None:
-        added = ranged(ageing.per_30_days, 4, sign="+")
+        added = ranged(ageing.per_30_days, 4, signed=True)
         lines.append(f"  log loss added by 30 days, all ages together: {added}")
     return lines

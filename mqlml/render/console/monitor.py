@@ -107,7 +107,7 @@ def _realized(result: MonitorResult) -> list[str]:
         lines.append(f"ROC AUC {ranged(found.metrics.roc_auc, 2)}")
     if found.calibration is not None:
         lines.append(
-            f"Calibration: level {ranged(found.calibration.level, 2, sign='+')}, slope "
+            f"Calibration: level {ranged(found.calibration.level, 2, signed=True)}, slope "
             f"{ranged(found.calibration.slope, 2)}; 0 and 1 are right"
         )
     return lines

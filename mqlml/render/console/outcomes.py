@@ -72,7 +72,7 @@ def _ranking(found: TwoOutcomes, result: OutcomesCompareResult, names: tuple[str
                 f"{ranking.converted:,}",
                 ranged(ranking.first, 2),
                 ranged(ranking.second, 2),
-                ranged(ranking.difference, 2, sign="+"),
+                ranged(ranking.difference, 2, signed=True),
             )
         )
     return _table(rows)

@@ -11,10 +11,11 @@ from mqlml.render.console.common import (
     _waterfall,
     columns,
     local_moment,
+    ranged,
 )
 from mqlml.render.report.text import format_leak_test
 from mqlml.render.results import TrainedVersion
-from mqlml.texts import format_label, format_percent
+from mqlml.texts import format_label, format_number, format_percent
 
 __all__ = ["format_train"]
 
@@ -79,9 +80,9 @@ def _accounts(found: AccountCalibration) -> str:
         else ""
     )
     return (
-        f"Accounts on the held-out period: {every.predicted:,.1f} of {every.accounts:,} predicted to convert, "
-        f"{every.converted:,} do; with several open leads {several.predicted:,.1f} of {several.accounts:,}, "
-        f"{several.converted:,} do{shared}"
+        f"Accounts on the held-out period: {format_number(every.predicted, 1)} of {every.accounts:,} predicted to "
+        f"convert, {every.converted:,} do; with several open leads {format_number(several.predicted, 1)} of "
+        f"{several.accounts:,}, {several.converted:,} do{shared}"
     )
 
 
@@ -140,7 +141,7 @@ def _scores(metrics: Metrics) -> tuple[str, str, str]:
 
 
 def _signed(estimate: Estimate) -> str:
-    return f"{estimate.value:+.4f} ({estimate.low:+.4f} to {estimate.high:+.4f})"
+    return ranged(estimate, 4, signed=True)
 
 
 def _label(name: str, label: LabelEvaluation) -> str:
@@ -158,7 +159,7 @@ def _label(name: str, label: LabelEvaluation) -> str:
     else:
         measured += "no lead is above"
     if label.per_week is not None:
-        measured += f", {label.per_week.value:,.1f} leads a week"
+        measured += f", {format_number(label.per_week.value, 1)} leads a week"
     forecast = _forecast(label.predicted, label)
     within = [
         found for found in (label.within_range.precision, label.within_range.per_week) if found is not None
@@ -178,7 +179,7 @@ def _forecast(predicted: LabelPrediction, label: LabelEvaluation) -> str:
     if (precision := predicted.precision) is not None:
         found.append(f"{format_percent(precision.low, 1)} to {format_percent(precision.high, 1)} convert")
     if (per_week := predicted.per_week) is not None:
-        found.append(f"{per_week.low:,.1f} to {per_week.high:,.1f} leads a week")
+        found.append(f"{format_number(per_week.low, 1)} to {format_number(per_week.high, 1)} leads a week")
     wanted = 1 if label.per_week is None else 2
     if len(found) < wanted:
         found.append(f"not enough history{' for more' if found else ''}")

@@ -21,7 +21,7 @@ from mqlml.render.version_results import (
     ReproduceResult,
     RetrainResult,
 )
-from mqlml.texts import format_label, format_number, format_percent, pluralize
+from mqlml.texts import format_label, format_number, format_percent, format_signed, pluralize
 from mqlml.times import parse_instant
 
 __all__ = [
@@ -98,7 +98,7 @@ def _metrics(found: PairedComparison, a: str, b: str) -> list[str]:
         ("calibration error", "ece", 4, None),
     ):
         values = [_value(metrics, key, digits) for metrics in (found.champion, found.challenger)]
-        rows.append((name, *values, "" if difference is None else ranged(difference, digits, sign="+")))
+        rows.append((name, *values, "" if difference is None else ranged(difference, digits, signed=True)))
     predicted = (found.champion_calibration.predicted, found.challenger_calibration.predicted)
     observed = found.champion_calibration.observed
     rows.append(("predicted to convert", *(format_percent(share, 1) for share in predicted), ""))
@@ -117,7 +117,7 @@ def _labels(labels: Mapping[str, LabelValue]) -> list[str]:
         lines.append(
             f"  {format_label(label)}: {found.selected[0]:,} and {found.selected[1]:,} snapshots, "
             f"{found.converted[0]:,} and {found.converted[1]:,} convert; value a thousand snapshots, in {unit}: "
-            f"{ranged(found.value_difference, 2, sign='+')}"
+            f"{ranged(found.value_difference, 2, signed=True)}"
         )
     return lines
 
@@ -129,7 +129,7 @@ def _slices(slices: tuple[SliceDifference, ...]) -> list[str]:
     lines = [f"Groups: {len(clear)} of {len(slices)} differ by more than chance, each taken alone"]
     return lines + [
         f"  {row.column} {row.value}: {'worse' if row.brier_difference.low > 0 else 'better'}, Brier score "
-        f"{ranged(row.brier_difference, 5, sign='+')} on {pluralize(row.n, 'snapshot')}"
+        f"{ranged(row.brier_difference, 5, signed=True)} on {pluralize(row.n, 'snapshot')}"
         for row in clear
     ]
 
@@ -169,8 +169,8 @@ def _thresholds(thresholds: Mapping[str, tuple[float, float]]) -> list[str]:
 
 def _points(points: Mapping[str, float]) -> str:
     ranked = sorted(points.items(), key=lambda item: -abs(item[1]))
-    shown = [f"{name} {value:+.2f}" for name, value in ranked if abs(value) >= SHOWN_POINTS]
-    return ", ".join(shown).replace("-", "−") or SAME_PROBABILITY
+    shown = [f"{name} {format_signed(value, 2)}" for name, value in ranked if abs(value) >= SHOWN_POINTS]
+    return ", ".join(shown) or SAME_PROBABILITY
 
 
 def _evidence(evidence: Evidence, decision: Decision) -> list[str]:
@@ -219,11 +219,17 @@ def format_history(result: HistoryResult) -> str:
     elif not result.changes:
         lines.append(f"{result.model} has no history yet; the next change of its champion begins it")
     if result.moved_by_hand is not None:
-        lines.append(
-            f"Note: the alias champion means version {result.moved_by_hand} now, not the last one of the history. It "
-            "was set outside of mqlml, or that change was interrupted; mqlml rollback goes to the last one of the "
-            "history"
-        )
+        last = result.changes[-1]
+        if last.previous == result.moved_by_hand:
+            lines.append(
+                f"Note: the change to version {last.version} was interrupted: version {last.previous} is still the "
+                f"champion. To repeat it: mqlml promote {last.version}"
+            )
+        else:
+            lines.append(
+                f"Note: the alias champion means version {result.moved_by_hand} now, not the last one of the "
+                "history. It was set outside of mqlml; mqlml rollback goes to the last one of the history"
+            )
     return "\n".join(lines)
 
 

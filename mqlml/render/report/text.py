@@ -14,7 +14,7 @@ from mqlml.errors import ConfigError
 from mqlml.evaluation import Estimate, HoldoutFindings, Question, TrainingResult
 from mqlml.journeys.quarantine import Notice, NoticeKind
 from mqlml.texts import format_label, format_number, format_percent, is_known, join_texts, pluralize
-from mqlml.times import DAY, HOUR, format_instant, parse_duration, parse_instant
+from mqlml.times import DAY, HOUR, describe_duration, format_instant, parse_duration, parse_instant
 from mqlml.training import PerturbationTest
 
 __all__ = [
@@ -90,19 +90,13 @@ def out_of(*rates: float) -> int:
     return next((total for total in (100, 1000) if smallest * total >= 0.95), 10_000)
 
 
-def _length(microseconds: int) -> str:
-    if microseconds % DAY == 0:
-        return pluralize(microseconds // DAY, "day")
-    return pluralize(round(microseconds / HOUR, 1), "hour")
-
-
 def describe_age(age: str) -> str:
     """``7 days after the lead came in`` for ``7d``; text that is not a duration as it is."""
     try:
         length = parse_duration(age)
     except ConfigError:
         return age
-    return "when the lead came in" if length == 0 else f"{_length(length)} after the lead came in"
+    return "when the lead came in" if length == 0 else f"{describe_duration(length)} after the lead came in"
 
 
 def describe_question(problem: Problem, *, flat: bool = False) -> Question:
@@ -111,12 +105,13 @@ def describe_question(problem: Problem, *, flat: bool = False) -> Question:
         return Question("Converted, as the table's label column says", "convert", "converted", repeated=False)
     will, noun, did = _STAGES[problem.outcome]
     if problem.gap:
-        within = f"between {_length(problem.gap)} and {_length(problem.gap + problem.horizon)} later"
+        end = describe_duration(problem.gap + problem.horizon)
+        within = f"between {describe_duration(problem.gap)} and {end} later"
     else:
-        within = f"within {_length(problem.horizon)}"
+        within = f"within {describe_duration(problem.horizon)}"
     snapshots = problem.snapshots
     if snapshots.ages is None:
-        scored = f"scored every {_length(snapshots.every or 0)}".replace("every 1 ", "every ")
+        scored = f"scored every {describe_duration(snapshots.every or 0)}".replace("every 1 ", "every ")
     elif all(age % DAY == 0 for age in snapshots.ages) and snapshots.ages != [0]:
         days = join_texts([str(age // DAY) for age in sorted(snapshots.ages)])
         scored = f"scored {days} {'day' if snapshots.ages == [DAY] else 'days'} after the lead came in"
@@ -144,7 +139,7 @@ def describe_policy(rule: LabelRule) -> str:
         for what, least in (("a fit", rule.min_fit), ("an engagement", rule.min_engagement))
         if least is not None
     ]
-    kept = [f"for at least {_length(rule.hold)}"] if rule.hold else []
+    kept = [f"for at least {describe_duration(rule.hold)}"] if rule.hold else []
     kept += (
         [f"until the probability is below {format_percent(rule.exit)} of the threshold"] if rule.exit else []
     )

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from mqlml.evaluation import Baseline, CalibrationBand, CalibrationSummary, Metrics, TrainingResult, worst_of
 from mqlml.evaluation.accounts import AccountCalibration
 from mqlml.render.report.text import format_date, has_interval, mark, mark_percent, period_zone, value_of
-from mqlml.texts import format_label, format_percent, is_known, join_texts, pluralize
+from mqlml.texts import format_label, format_number, format_percent, is_known, join_texts, pluralize
 from mqlml.times import parse_instant
 
 __all__ = ["Check", "Verdict", "is_old", "verdict"]
@@ -216,9 +216,9 @@ def _delivery(result: TrainingResult) -> tuple[Check, ...]:
             missed = measured.low > wanted.value
             text, found = (
                 f"at most {wanted.value:,g} leads a week",
-                mark(measured.value, f"{measured.value:,.1f}"),
+                mark(measured.value, format_number(measured.value, 1)),
             )
-            ends = f"{measured.low:,.1f} to {measured.high:,.1f}"
+            ends = f"{format_number(measured.low, 1)} to {format_number(measured.high, 1)}"
         else:
             missed = measured.high < wanted.value
             what = "of leads to convert" if wanted.what == "precision" else "of conversions caught"

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mqlml.config import Config, Problem
+from mqlml.features.families.accounts import enough_accounts
 from mqlml.features.vocabulary import read_words
 from mqlml.journeys import Journeys
 from mqlml.times import MISSING_TIME, NEVER, column_to_microseconds, to_microseconds
@@ -103,13 +104,21 @@ def audit_journeys(journeys: Journeys, snapshots: pd.DataFrame, config: Config) 
     )
     label = (converted < NEVER).astype(np.int8)
     return (
-        *audit_columns(attributes, label, created, config.profile, evidence),
+        *audit_columns(_with_account(attributes, journeys, config), label, created, config.profile, evidence),
         *audit_creation(moments),
     )
 
 
 def _attributes(journeys: Journeys) -> pd.DataFrame:
     return journeys.leads.drop(columns=list(_NOT_ATTRIBUTES), errors="ignore")
+
+
+def _with_account(attributes: pd.DataFrame, journeys: Journeys, config: Config) -> pd.DataFrame:
+    """The attributes, and whether the account is known: an export without its date may have it from the sale on."""
+    leads = journeys.merged.separate_accounts(journeys.leads)
+    if not enough_accounts(leads, config):
+        return attributes
+    return attributes.assign(account_id=leads["account_id"].where(leads["account_id"].isna(), "known"))
 
 
 def _settled(journeys: Journeys, problem: Problem) -> npt.NDArray[np.bool_]:

@@ -232,12 +232,13 @@ def check_forced(forced: Iterable[str], there: Collection[str], where: str, what
 
 
 def audited_columns(attributes: pd.DataFrame, profile: Profile) -> list[str]:
-    """The columns that may become static features, or would if they were not refused."""
+    """The columns that may become static features, or would if they were not refused; and the account."""
     static = profile.static
     return [
         column
         for column in attributes.columns
-        if (static == "auto" or column in static or column in profile.force) and column not in profile.history
+        if (static == "auto" or column in (*static, *profile.force, "account_id"))
+        and column not in profile.history
     ]
 
 

@@ -13,6 +13,9 @@ import pandas as pd
 import pytest
 
 from mqlml.config import Profile
+from mqlml.features import plan_features
+from mqlml.journeys import Journeys
+from mqlml.simulate import simulate
 from mqlml.times import DAY, HOUR, MISSING_TIME, NEVER
 from mqlml.training import audit_journeys
 from mqlml.training.leakage.columns import Evidence, audit_columns, check_missingness
@@ -150,6 +153,33 @@ class TestHistory:
         (finding,) = audit_journeys(made, snapshots, make_config_of())
         assert (finding.column, finding.action, finding.severity) == ("plan_name", "refused", "certain")
         assert "profile: {history: [PlanName]}" in finding.reason
+
+
+class TestAccounts:
+    def world(self, *, filled_late: bool) -> Journeys:
+        """Accounts of two leads; where they are filled in late, winners only have theirs."""
+        world = simulate(2000, random_state=3).journeys()
+        account = pd.Series([f"a{place // 2}" for place in range(len(world.leads))], dtype="str")
+        won = world.leads["lead_id"].isin(world.outcomes.query("stage == 'closed_won'")["lead_id"])
+        return replace(world, leads=world.leads.assign(account_id=account.where(won | (not filled_late))))
+
+    def audit(self, world: Journeys, **config: Any) -> list[tuple[str, str]]:
+        snapshots = world.leads[["lead_id"]].assign(cutoff_time=world.leads["created_at"])
+        findings = audit_journeys(world, snapshots, make_config_of(**config))
+        return [(found.column, found.action) for found in findings]
+
+    def test_an_account_that_is_filled_in_with_the_sale_gives_no_features(self) -> None:
+        world, on = self.world(filled_late=True), {"groups": {"account": True}}
+        assert self.audit(world, features=on) == [("account_id", "refused")]
+        plan = plan_features(world, make_config_of(features=on), before=None, refused=["account_id"])
+        assert not plan.group_by_account
+        assert self.audit(world, features=on, profile={"static": ["country"]}) == [("account_id", "refused")]
+        forced = {"force": {"account_id": "matched by mail domain on arrival"}}
+        assert self.audit(world, features=on, profile=forced) == [("account_id", "forced")]
+
+    def test_other_accounts_are_not_suspected(self) -> None:
+        assert self.audit(self.world(filled_late=False), features={"groups": {"account": True}}) == []
+        assert self.audit(self.world(filled_late=True), features={"groups": {"account": False}}) == []
 
 
 class TestTimes:

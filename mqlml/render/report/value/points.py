@@ -14,7 +14,15 @@ from mqlml.insight.points.table import PointsTable
 from mqlml.model.signals import SignalLevel, SignalReport
 from mqlml.render.report.rows import escape_markdown, markdown_table
 from mqlml.render.report.text import mark, mark_percent
-from mqlml.texts import format_label, format_number, format_percent, is_known, join_texts, pluralize
+from mqlml.texts import (
+    format_label,
+    format_number,
+    format_percent,
+    format_signed,
+    is_known,
+    join_texts,
+    pluralize,
+)
 
 __all__ = [
     "POINTS_LIMIT",
@@ -45,7 +53,7 @@ _LONG = 60
 
 def format_points_count(points: int) -> str:
     """``+8``, ``−3``."""
-    return f"{points:+,d}".replace("-", "−")
+    return format_signed(points)
 
 
 def describe_use(found: PointsTable) -> str:
