@@ -117,7 +117,13 @@ def choose_labels(
     policy = choose_policy(snapshots, config.labels, recent=recent)
     learned = float(table.label.sum())
     return add_prediction_intervals(
-        policy, snapshots, config.labels, length=length, learned=learned, recent=recent
+        policy,
+        snapshots,
+        config.labels,
+        length=length,
+        learned=learned,
+        recent=recent,
+        at_ages=config.problem.snapshots.ages is not None,
     )
 
 

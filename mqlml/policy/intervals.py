@@ -80,6 +80,7 @@ def add_prediction_intervals(
     length: float,
     learned: float,
     recent: ThresholdData | None = None,
+    at_ages: bool = False,
 ) -> LabelPolicy:
     """The policy with an interval for what each label brings in the next period.
 
@@ -99,6 +100,8 @@ def add_prediction_intervals(
         Conversions that the model that will be used learned from.
     recent : ThresholdData, optional
         As given to `choose_policy`.
+    at_ages : bool
+        Whether the snapshots are at a few ages of each lead, and the recent ones on every night.
     """
     if snapshots.time is None:
         return policy
@@ -124,7 +127,7 @@ def add_prediction_intervals(
             found["per_week"] = rate
         if rule.policy == "value":
             other = 0.0 if recent is None else _NIGHTS**2
-            found["value"] = past.predict_value(rule, rate, other)
+            found["value"] = past.predict_value(rule, rate, other, at_ages=at_ages and recent is not None)
         useful = {what: interval for what, interval in found.items() if interval is not None}
         outcomes.append(replace(outcome, predictions=useful))
     return replace(policy, outcomes=tuple(outcomes))
@@ -213,10 +216,16 @@ class _Past:
         return _if_useful(self._predict(positive, won, expected, _LEARNED_RECALL, gained=_GAINED_RECALL))
 
     def predict_value(
-        self, rule: LabelRule, rate: PredictionInterval | None, other: float
+        self, rule: LabelRule, rate: PredictionInterval | None, other: float, *, at_ages: bool
     ) -> PredictionInterval | None:
-        """Each lead is followed up once, when first selected; ``other`` as in `_predict`."""
-        rows = first_snapshots(self.snapshots.lead, self.snapshots.time, np.flatnonzero(self.meets))
+        """Each lead is followed up once, when first selected; ``other`` as in `_predict`.
+
+        On nights that is at any age. Of a few ages (``at_ages``) the first is mostly the youngest, at which fewer
+        convert than of all selected snapshots, so all of these show what leads bring on a night.
+        """
+        rows = np.flatnonzero(self.meets)
+        if not at_ages:
+            rows = first_snapshots(self.snapshots.lead, self.snapshots.time, rows)
         share = _if_useful(
             self._predict(rows, self.snapshots.label, self._expect(rows), _LEARNED, other=other)
         )
