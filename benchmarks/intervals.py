@@ -289,6 +289,7 @@ class Kept:
     length: float
     learned: float
     later: Later | None = None
+    at_ages: bool = True
 
     def evaluate(self) -> list[Row]:
         past, recent, later = self.past, self.recent, self.later
@@ -299,7 +300,13 @@ class Kept:
             recent = replace(recent, arrivals=arrivals)
         policy = choose_policy(past, self.rules, recent=recent)
         policy = add_prediction_intervals(
-            policy, past, self.rules, length=self.length, learned=self.learned, recent=recent
+            policy,
+            past,
+            self.rules,
+            length=self.length,
+            learned=self.learned,
+            recent=recent,
+            at_ages=self.at_ages,
         )
         assert later is not None
         observed = evaluate_policy(
@@ -331,6 +338,7 @@ class Recorder:
             dict(rules),
             settings["length"],
             settings["learned"],
+            at_ages=settings["at_ages"],
         )
         self.found.append(kept)
         return add_prediction_intervals(policy, past, rules, **settings)

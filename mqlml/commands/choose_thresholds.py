@@ -11,7 +11,7 @@ import pandas as pd
 
 from mqlml.config import Config
 from mqlml.evaluation import Disqualification, Promotion, evaluate_selection
-from mqlml.evaluation.backtest import Measure, OutOfTime
+from mqlml.evaluation.backtest import N_PARTS, Measure, OutOfTime
 from mqlml.evaluation.holdout import RANDOM_STATE
 from mqlml.features import FeaturePlan
 from mqlml.journeys import FlatTable, Journeys
@@ -117,7 +117,13 @@ def choose_labels(
     policy = choose_policy(snapshots, config.labels, recent=recent)
     learned = float(table.label.sum())
     return add_prediction_intervals(
-        policy, snapshots, config.labels, length=length, learned=learned, recent=recent
+        policy,
+        snapshots,
+        config.labels,
+        length=length,
+        learned=learned,
+        recent=recent,
+        at_ages=config.problem.snapshots.ages is not None,
     )
 
 
@@ -190,6 +196,14 @@ def _stretches(table: TrainingTable, periods: Periods) -> list[tuple[float, floa
     return [(start / _WEEK, start / _WEEK + (table.weeks(start, end) or 0.0)) for start, end in periods]
 
 
+def _count_learned(table: TrainingTable, start: int, end: int) -> float:
+    """The conversions that the model of a period learned from."""
+    before = float(table.label[table.time + table.label_span <= start].sum())
+    # Only folds that ignore time begin before anything is known; each learned from the other parts of the period.
+    inside = (table.time >= start) & (table.time <= end)
+    return before or float(table.label[inside].sum()) * (1 - 1 / N_PARTS)
+
+
 def _threshold_data(
     probability: Floats,
     table: TrainingTable,
@@ -199,8 +213,7 @@ def _threshold_data(
 ) -> ThresholdData:
     stretches = _stretches(table, periods)
     dated = table.dated
-    known = table.time + table.label_span
-    learned = tuple(float(table.label[known <= start].sum()) for start, _ in periods)
+    learned = tuple(_count_learned(table, start, end) for start, end in periods)
     snapshots = make_threshold_data(
         probability,
         table.label[rows],

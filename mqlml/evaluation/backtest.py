@@ -19,7 +19,18 @@ from mqlml.model import LeadScorer
 from mqlml.training import Fold
 from mqlml.types import Floats, Labels, Rows
 
-__all__ = ["FoldModel", "Measure", "OutOfTime", "measure_folds", "predict_across", "predict_out_of_time"]
+__all__ = [
+    "N_PARTS",
+    "FoldModel",
+    "Measure",
+    "OutOfTime",
+    "measure_folds",
+    "predict_across",
+    "predict_out_of_time",
+]
+
+N_PARTS = 5
+"""Parts of the rows where folds ignore time; each is predicted by a model that learned from the others."""
 
 Measure = Callable[[LeadScorer, pd.DataFrame], Floats]
 
@@ -157,7 +168,6 @@ def predict_across(
     group: Rows,
     rows: Rows,
     *,
-    n_splits: int = 5,
     random_state: int = 0,
     linear: Sequence[FoldModel] | None = None,
 ) -> OutOfTime:
@@ -176,7 +186,7 @@ def predict_across(
             f"calibration needs leads of at least two accounts to learn from; found one in {len(rows):,} rows. "
             "Bring more accounts or a longer history, or check data.leads.columns.account_id"
         )
-    splitter = StratifiedGroupKFold(n_splits=min(n_splits, accounts), shuffle=True, random_state=random_state)
+    splitter = StratifiedGroupKFold(n_splits=min(N_PARTS, accounts), shuffle=True, random_state=random_state)
     splits = list(splitter.split(rows, label[rows], group[rows]))
     models = _learn(scorer, features, label, [(rows[train], rows[test]) for train, test in splits], linear)
     found = _predict(models, features)

@@ -56,6 +56,10 @@ arcsine scale: this over n, beyond that of the successor."""
 _LEARNED_RECALL = 8.0
 """The same for the recall, which depends on the threshold more."""
 
+_GAINED_RECALL = 0.05
+"""How much the recall gains on that scale where a model learned from e times as many conversions: its probabilities
+are spread further, so more of the conversions lie above a threshold."""
+
 _MOVED = 0.7
 """Standard deviation of the distance between the log-odds of a model and its successor's: this over root n."""
 
@@ -76,6 +80,7 @@ def add_prediction_intervals(
     length: float,
     learned: float,
     recent: ThresholdData | None = None,
+    at_ages: bool = False,
 ) -> LabelPolicy:
     """The policy with an interval for what each label brings in the next period.
 
@@ -95,6 +100,8 @@ def add_prediction_intervals(
         Conversions that the model that will be used learned from.
     recent : ThresholdData, optional
         As given to `choose_policy`.
+    at_ages : bool
+        Whether the snapshots are at a few ages of each lead, and the recent ones on every night.
     """
     if snapshots.time is None:
         return policy
@@ -104,15 +111,23 @@ def add_prediction_intervals(
     volume = snapshots if recent is None else recent
     meets = meets_thresholds(thresholds, snapshots.probability, snapshots.gate_inputs)
     latest = newly_meets(thresholds, volume)
+    found_by_version: list[float | None] = [None] * len(thresholds)
+    if recent is not None:
+        nights = meets_thresholds(thresholds, recent.probability, recent.gate_inputs)
+        found_by_version = [_share_found(recent.probability, column) for column in nights.T]
     outcomes = []
     for level, (outcome, rule) in enumerate(zip(policy.outcomes, rules.values(), strict=True)):
         past = _Past(snapshots, meets[:, level], length, learned, max(end for _, end in volume.periods))
-        found = {"precision": past.predict_precision(), "recall": past.predict_recall()}
+        found = {
+            "precision": past.predict_precision(),
+            "recall": past.predict_recall(found_by_version[level]),
+        }
         rate = _predict_volume(outcome, volume, latest[:, level], length, learned)
         if volume.dated:
             found["per_week"] = rate
         if rule.policy == "value":
-            found["value"] = past.predict_value(rule, rate, 0.0 if recent is None else _NIGHTS**2)
+            other = 0.0 if recent is None else _NIGHTS**2
+            found["value"] = past.predict_value(rule, rate, other, at_ages=at_ages and recent is not None)
         useful = {what: interval for what, interval in found.items() if interval is not None}
         outcomes.append(replace(outcome, predictions=useful))
     return replace(policy, outcomes=tuple(outcomes))
@@ -150,11 +165,19 @@ class _Past:
         return np.bincount(self.period[rows], counts, minlength=len(self.known)).astype(np.float64)
 
     def _predict(
-        self, chosen: Rows, won: Floats, expected: _Expected, per_model: float, other: float = 0.0
+        self,
+        chosen: Rows,
+        won: Floats,
+        expected: _Expected,
+        per_model: float,
+        *,
+        other: float = 0.0,
+        gained: float = 0.0,
     ) -> PredictionInterval | None:
         """Of the chosen rows, the share that ``won`` in the next period.
 
-        Variances are ``per_model``, times what earlier models knew less by, and ``other``, of the next period.
+        Variances are ``per_model``, times what earlier models knew less by, and ``other``, of the next period. The
+        share of an earlier model gains ``gained`` for each e times as many conversions that the model has.
         """
         selected, converted = self._count(chosen), self._count(chosen, won)
         if (selected > 0).sum() < _FEWEST_PERIODS:
@@ -168,6 +191,7 @@ class _Past:
             selected / design,
             converted / design,
             extra,
+            gained * np.log(self.learned / self.known),
             expected=expected.share,
             calibrated=expected.calibrated,
             ahead=1 / (4 * ahead) + other,
@@ -182,18 +206,29 @@ class _Past:
         rows = np.flatnonzero(self.meets)
         return _if_useful(self._predict(rows, self.snapshots.label, self._expect(rows), _LEARNED))
 
-    def predict_recall(self) -> PredictionInterval | None:
+    def predict_recall(self, by_version: float | None) -> PredictionInterval | None:
+        """``by_version`` is the share of the latest nights' conversions that the model that will be used should find;
+        None without nights."""
         positive = np.flatnonzero(self.snapshots.label)
-        found = float(self.probability[self.meets].sum() / self.probability.sum())
+        found = _share_found(self.probability, self.meets) if by_version is None else by_version
         expected = _Expected(found, _CALIBRATED_RECALL)
-        return _if_useful(self._predict(positive, self.meets.astype(np.float64), expected, _LEARNED_RECALL))
+        won = self.meets.astype(np.float64)
+        return _if_useful(self._predict(positive, won, expected, _LEARNED_RECALL, gained=_GAINED_RECALL))
 
     def predict_value(
-        self, rule: LabelRule, rate: PredictionInterval | None, other: float
+        self, rule: LabelRule, rate: PredictionInterval | None, other: float, *, at_ages: bool
     ) -> PredictionInterval | None:
-        """Each lead is followed up once, when first selected; ``other`` as in `_predict`."""
-        first = first_snapshots(self.snapshots.lead, self.snapshots.time, np.flatnonzero(self.meets))
-        share = _if_useful(self._predict(first, self.snapshots.label, self._expect(first), _LEARNED, other))
+        """Each lead is followed up once, when first selected; ``other`` as in `_predict`.
+
+        On nights that is at any age. Of a few ages (``at_ages``) the first is mostly the youngest, at which fewer
+        convert than of all selected snapshots, so all of these show what leads bring on a night.
+        """
+        rows = np.flatnonzero(self.meets)
+        if not at_ages:
+            rows = first_snapshots(self.snapshots.lead, self.snapshots.time, rows)
+        share = _if_useful(
+            self._predict(rows, self.snapshots.label, self._expect(rows), _LEARNED, other=other)
+        )
         if share is None or rate is None:
             return None
         won, lost = payoff(rule, [1, 0])
@@ -222,6 +257,11 @@ def _predict_volume(
             + volume.arrivals.variance,
         )
     )
+
+
+def _share_found(probability: Floats, meets: Mask) -> float:
+    """The share of all conversions that these rows should bring, by the probabilities."""
+    return float(probability[meets].sum() / probability.sum())
 
 
 def _to_level(probability: Floats, converted: float) -> Floats:
@@ -260,6 +300,7 @@ def predict_share(
     selected: Floats,
     converted: Floats,
     extra: Floats,
+    gain: Floats,
     *,
     expected: float,
     calibrated: float,
@@ -275,9 +316,10 @@ def predict_share(
 
     Parameters
     ----------
-    selected, converted, extra : arrays of shape (periods,)
-        Independent rows selected in each period, those of them that converted, and the variance of the share, on the
-        arcsine scale, that is not chance. Periods without selected rows are ignored; one must have some.
+    selected, converted, extra, gain : arrays of shape (periods,)
+        Independent rows selected in each period, those of them that converted, and on the arcsine scale the variance
+        of the share that is not chance, and by how much the next period's model should raise it. Periods without
+        selected rows are ignored; one must have some.
     expected, calibrated : float
         The share by the rows' probabilities, and the standard deviation from it on the arcsine scale.
     ahead : float
@@ -287,7 +329,7 @@ def predict_share(
     """
     some = selected > 0
     n, won = selected[some], converted[some]
-    share = np.arcsin(np.sqrt((won + 0.375) / (n + 0.75)))
+    share = np.arcsin(np.sqrt((won + 0.375) / (n + 0.75))) + gain[some]
     value = np.append(share, math.asin(math.sqrt(expected)))
     chance = np.append(1 / (4 * (n + 0.5)) + extra[some], calibrated**2)
     ends = _mix(value, chance, ahead, spans[np.append(some, True)])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from markupsafe import escape
 
+from mqlml.commands.choose_thresholds import _count_learned
 from mqlml.commands.count_nights import find_window, learn_from_others, read_later_nights, score_nights
 from mqlml.commands.learn import Trained, train
 from mqlml.config import Config, LabelRule
@@ -156,6 +157,16 @@ def test_volumes_of_the_held_out_period_are_counted_on_all_of_it(
     assert period == pytest.approx((table.holdout.start / WEEK, table.holdout.end / WEEK), abs=1 / 7)
     assert volume.time.min() < period[0] + 1 / 7
     assert not np.isnan(volume.label).any()
+
+
+def test_folds_that_ignore_time_learned_from_the_other_parts_of_their_period(world: Simulation) -> None:
+    """They begin where the past does, when no outcome was known; later folds learned from what was known then."""
+    past, _ = latest(world, config())
+    first, last = int(past.time.min()), int(past.time.max())
+    assert _count_learned(past, first, last) == pytest.approx(0.8 * past.label.sum())
+    middle = (first + last) // 2
+    known = past.label[past.time + past.label_span <= middle].sum()
+    assert 0 < known == _count_learned(past, middle, last)
 
 
 @pytest.fixture(scope="module")
