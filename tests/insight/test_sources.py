@@ -218,6 +218,16 @@ def test_a_small_source_does_not_win_by_luck() -> None:
     assert lucky.against_average == "unclear"
 
 
+@pytest.mark.parametrize("tiny", [0.0, 1.7e-285, 1e-9])
+def test_an_amount_of_next_to_nothing_is_a_free_sale(tiny: float) -> None:
+    leads: list[Lead] = [("ads", day, 3, 100.0) for day in range(8)] + [("ads", 20, 3, tiny)]
+    free: list[Lead] = [*leads[:-1], ("ads", 20, 3, 0.0)]
+    one, other = (by_name(value(make_journeys(each)))["ads"] for each in (leads, free))
+    assert one.value == other.value
+    assert other.amount is not None
+    assert other.amount.value == pytest.approx(100, rel=0.01)
+
+
 def test_without_amounts_a_lead_is_worth_its_chance() -> None:
     journeys = make_journeys(
         [(source, day, 5 if day % 4 == 0 else None, None) for source in "ab" for day in range(80)]

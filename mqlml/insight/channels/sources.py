@@ -36,6 +36,9 @@ _TAIL = 0.05
 _FEWEST_AMOUNTS = 5
 """Sales with an amount below which their spread cannot be told."""
 
+_NOTHING = 1e-9
+"""Share of the largest amount up to which a sale counts as free: on a log scale it would outweigh all others."""
+
 MOST_SOURCES = 1000
 """More values than that are no sources but names of people or things."""
 
@@ -268,10 +271,11 @@ def _draw(leads: _Leads, rows: Mask, n_draws: int, random_state: int) -> _Draws:
 
     customers = rates(leads.customer)
     mqls = None if leads.mql is None else rates(leads.mql)
-    paid = rows & leads.customer & (leads.amount > 0)
+    least = _NOTHING * np.fmax.reduce(leads.amount, initial=0.0)
+    paid = rows & leads.customer & (leads.amount > least)
     if paid.sum() < _FEWEST_AMOUNTS:
         return _Draws(customers, customers, None, mqls)
-    free = leads.customer & (leads.amount <= 0)
+    free = leads.customer & (leads.amount <= least)
     paying = rates(leads.customer & ~free) if free[rows].any() else customers
     amount = _draw_amounts(leads, paid, n_draws, rng)
     return _Draws(paying * amount, customers, amount, mqls)
