@@ -98,7 +98,7 @@ class Groups(Section):
 
     ``all`` switches on every one. Those on by default were no burden on small data when measured.
 
-    Profile: ``parsed`` (kind of mail address, seniority, function, size band), ``completeness``, ``age``. The
+    Profile: ``parsed`` (kind of email address, seniority, function, size band), ``completeness``, ``age``. The
     attributes themselves are chosen by ``profile.static`` and ``profile.history``, personas by ``personas``.
 
     Undesirables: ``unwelcome`` (negative signals among actions and channels), ``silence``, ``flags`` (undesirable

@@ -82,7 +82,7 @@ class Table(Section):
 
 
 class Leads(Table):
-    """The leads table. ``duplicates`` says what is done with leads that share a mail address or phone with an older
+    """The leads table. ``duplicates`` says what is done with leads that share an email address or phone with an older
     one: ``report`` how many there are, or ``merge`` each into the older."""
 
     duplicates: Literal["report", "merge"] = "report"

@@ -164,7 +164,7 @@ class Part(_Wording):
 
 @dataclass(frozen=True)
 class Flag(_Wording):
-    """Something that holds or not: "writes from a free mail address"."""
+    """Something that holds or not: "writes from a free email address"."""
 
     fact: str
     aside: str = " (1 yes, 0 no)"

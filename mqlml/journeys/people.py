@@ -38,7 +38,7 @@ PHONE_NAMES = frozenset(
         "tel", "telephone", "work_phone",
     }
 )  # fmt: skip
-"""Usual names of the columns of mail addresses and of phones, as `normalize_name` writes them."""
+"""Usual names of the columns of email addresses and of phones, as `normalize_name` writes them."""
 
 
 @overload
@@ -116,7 +116,7 @@ _ONE_DIGIT = "|".join(f"{digit}+" for digit in range(10))
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Leads that share a mail address or phone with an older lead.
+    """Leads that share an email address or phone with an older lead.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ class Duplicates:
 
 
 def find_duplicates(leads: pd.DataFrame, profile: Profile) -> Duplicates:
-    """Find leads that are one person: they share a mail address, or a phone if no two addresses contradict it.
+    """Find leads that are one person: they share an email address, or a phone if no two addresses contradict it.
 
     Colleagues share a phone, too, so those with an address each are several people.
 
@@ -180,7 +180,7 @@ def _find(leads: pd.DataFrame, named: str | None, usual: Collection[str]) -> str
 
 
 def _addresses(values: pd.Series) -> pd.Series:
-    """Mail addresses in one form; missing where a text is none."""
+    """Email addresses in one form; missing where a text is none."""
     text = values.astype("str").str.strip().str.lower()
     return text.where(text.str.fullmatch(_ADDRESS).fillna(False))
 

@@ -2,8 +2,8 @@
 
 A model's contributions say what it leans on, and about a third of a lead's weak ones point the wrong way. So features
 of one signal (demo requests in 7 days, in 30, the days since the last) are added up, weak sums are no reasons, and
-something that a lead did counts only the way it counts among like leads. A lead may be left without a reason. The
-points of the families are not touched by this.
+something that a lead did counts only the way it counts among comparable leads. A lead may be left without a reason.
+The points of the families are not touched by this.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class ReasonSignals:
     is_event : tuple of bool
         For each signal, whether it is an event type.
     direction : tuple of int
-        For each signal, 1 where leads who did it convert more often than like leads, -1 less often, 0 where there is
-        no clear difference or it was not evaluated; of no account for an attribute.
+        For each signal, 1 where leads who did it convert more often than comparable leads, -1 less often, 0 where
+        there is no clear difference or it was not evaluated; of no account for an attribute.
     """
 
     signals: tuple[SignalKey, ...]

@@ -1,4 +1,4 @@
-"""The figures of signals: a ridge logistic regression, conversion with and without, and compared with like leads."""
+"""The figures of signals: a ridge logistic regression, conversion with and without, and that of comparable leads."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ def compare_raw(
 def compare_like_leads(
     design: Design, fit: RidgeFit, offset: Floats, comparable: Mask, random_state: int
 ) -> Estimates:
-    """How much likelier leads convert with a column than like leads: who are the same in everything else.
+    """How much likelier leads convert with a column than comparable leads: who are the same in everything else.
 
     For an event type, the mean over those who have it of their probability less that without it; for a level, of
     their probability less that at the mix of all levels of the attribute.

@@ -1,4 +1,4 @@
-"""What goes with converting: each signal of a training table with and without it, and compared with like leads."""
+"""What goes with converting: each signal of a training table with it, without it, and among comparable leads."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class RawComparison(Result):
 
 @dataclass(frozen=True)
 class SignalLevel(Result):
-    """An event type, or one level of an attribute: how leads with it convert, raw and compared with like leads."""
+    """An event type, or one level of an attribute: how leads with it convert, raw and beside comparable leads."""
 
     name: str
     """The event type, or the attribute."""
@@ -138,9 +138,9 @@ class SignalLevel(Result):
     raw: RawComparison
     """All leads with it beside all without it."""
     like_leads: SignalEstimate
-    """The difference from like leads: the same in everything else but, for a level, at the mix of all levels."""
+    """The difference from comparable leads: alike in everything else but, for a level, at the mix of all levels."""
     direction: Direction
-    """What the comparison with like leads says."""
+    """What the comparison with comparable leads says."""
     rare_but_telling: bool
     """Whether fewer than 5% of the leads have it and the raw difference is clear."""
 
@@ -194,7 +194,7 @@ class SignalReport(Result):
 
 
 def find_signals(table: SignalTable, *, random_state: int) -> SignalReport:
-    """Compare leads with and without each signal, raw and with like leads.
+    """Compare leads with and without each signal, raw and with comparable leads.
 
     Parameters
     ----------

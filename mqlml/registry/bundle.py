@@ -160,7 +160,7 @@ class Bundle:
 
     @functools.cached_property
     def reason_signals(self) -> ReasonSignals:
-        """Which signal each feature tells of, and which way events count among like leads: for reasons."""
+        """Which signal each feature tells of, and which way events count among comparable leads: for reasons."""
         return map_features(self.plan.features, self.result.signals)
 
 

@@ -73,7 +73,7 @@ class ScoringRun:
 
     Attributes
     ----------
-    config : Config, for its rules and its column of e-mail addresses
+    config : Config, for its rules and its column of email addresses
     as_of : datetime with a zone
         The cutoff of every lead.
     scored_at : datetime with a zone
@@ -117,7 +117,7 @@ def score(
     Parameters
     ----------
     config : Config
-        For its rules and its column of e-mail addresses.
+        For its rules and its column of email addresses.
     as_of : datetime with a zone
         The cutoff of every lead; later rows change nothing.
     scored_at : datetime with a zone

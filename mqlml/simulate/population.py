@@ -148,7 +148,7 @@ def _draw_accounts(rng: np.random.Generator, account: Ints) -> _Accounts:
 
 @dataclass(frozen=True)
 class _People:
-    """What is drawn for each lead: account, creation, codes of the tables, and the kind of mail address."""
+    """What is drawn for each lead: account, creation, codes of the tables, and the kind of email address."""
 
     account: Ints
     created: Ints

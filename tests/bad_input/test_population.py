@@ -212,7 +212,7 @@ JOURNEYS = [
     Bad(
         "rule-of-mail-without-mail",
         setting("rules.disqualify", [{"when": {"mail_domain": {"in": ["rival.com"]}}, "reason": "rival"}]),
-        r"uses 'mail_domain', but no column of the leads holds e-mail addresses; name one with profile\.email",
+        r"uses 'mail_domain', but no column of the leads holds email addresses; name one with profile\.email",
         "ConfigError",
     ),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from mqlml.cli import main
 from tests.cases import hubspot
 from tests.draft.exports import (
+    Lead,
     make_leads,
     write_german,
     write_hubspot,
@@ -162,6 +164,37 @@ def test_a_flat_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert config["data"]["flat"] == {
         "path": "leads.csv", "lead_id": "Prospect ID", "order": "Lead Number", "label": "Converted", "positive": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("write", [write_salesforce, write_hubspot, write_german, write_pipedrive])
+def test_the_order_of_the_files_does_not_matter(
+    write: Callable[[Path, list[Lead]], list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = write(tmp_path, make_leads(500))
+    data = []
+    for number, order in enumerate((files, files[::-1], [*files[1:], files[0]])):
+        out = tmp_path / f"{number}.yml"
+        code, text = run(capsys, "init", *map(str, order), "--out", str(out))
+        assert code == 0, text
+        data.append(yaml.safe_load(out.read_text(encoding="utf-8"))["data"])
+        if isinstance(data[-1].get("events"), list):
+            data[-1]["events"].sort(key=lambda table: table["path"])
+    assert data[0] == data[1] == data[2]
+
+
+def test_what_init_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    leads = make_leads(500)
+    files = write_pipedrive(tmp_path, leads)
+    code, text = run(capsys, "init", *map(str, files), "--out", str(tmp_path / "new.yml"))
+    acts, deals = sum(len(lead.acts) for lead in leads), sum(lead.ended is not None for lead in leads)
+    assert code == 0
+    assert text.splitlines()[:4] == [
+        "Leads     500 rows of people.csv, leads by column 'Person - ID'",
+        f"Events    {acts:,} rows of activities.csv, leads by column 'Activity - Person ID'",
+        f"Outcomes  {deals:,} rows of deals.csv, leads by column 'Deal - Person ID'",
+        f"Wins      {sum(lead.won for lead in leads):,} among 500 leads",
+    ]
+    assert text.splitlines()[-1].startswith("Next      read ")
 
 
 def test_paths_start_at_the_config(

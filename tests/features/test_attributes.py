@@ -1,4 +1,4 @@
-"""Attributes: what becomes a number, a category, or nothing; titles, mail addresses, flat tables."""
+"""Attributes: what becomes a number, a category, or nothing; titles, email addresses, flat tables."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_attributes_become_numbers_and_categories_or_are_left_out_with_a_reason(
     assert dict(plan.left_out) == {
         "remark": "nearly unique: 60 different values in 60 rows",
         "first_name": "names or locates a person",
-        "Work Email": "holds mail addresses; parsed instead",
+        "Work Email": "holds email addresses; parsed instead",
         "invited_by_id": "is an identifier: 60 different numbers in 60 rows",
         "source": "has the same value in every row",
         "empty": "is empty",

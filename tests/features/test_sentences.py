@@ -92,7 +92,7 @@ COUNTRY = profile("country", Named("Country"), "category")
 SENIORITY = profile("job_title", Named("Seniority", aside=", from the job title"), "category")
 TOUCH = Feature("channel", "first_touch", "value", Named("Channel of the first touch"), "category")
 VIP = profile("vip", Named("VIP club"), "category")
-FREE = Feature("undesirables", "free_mail", "flag", Flag("writes from a free mail address"), "flag")
+FREE = Feature("undesirables", "free_mail", "flag", Flag("writes from a free email address"), "flag")
 
 HEADINGS = {
     "Visits to the pricing page in the last 7 days": VISITS,
@@ -112,7 +112,7 @@ HEADINGS = {
     "Total value of events in the last 30 days": VALUE,
     "Events of the last 7 days against the 7 days before: 1 all lately, −1 all before": PACE,
     "Seniority, from the job title": SENIORITY,
-    "Writes from a free mail address (1 yes, 0 no)": FREE,
+    "Writes from a free email address (1 yes, 0 no)": FREE,
     "Share of voice": own("Share of voice"),
 }
 
@@ -192,8 +192,8 @@ TEXTS: dict[str, tuple[Feature, float | str | None, bool, str]] = {
     "no touch": (TOUCH, None, False, "channel of the first touch: none yet"),
     "an abbreviation": (VIP, "gold", True, "VIP club is gold"),
     "a very long word": (COUNTRY, "x" * 99, True, f"country is {'x' * 59}…"),
-    "a flag": (FREE, 1.0, False, "writes from a free mail address"),
-    "no flag": (FREE, 0.0, True, "writes from a free mail address: no"),
+    "a flag": (FREE, 1.0, False, "writes from a free email address"),
+    "no flag": (FREE, 0.0, True, "writes from a free email address: no"),
     "one's own number": (own("Share of voice"), 37.0, True, "share of voice: 37"),
     "one's own number that is missing": (own("Share of voice"), NONE, True, "share of voice: none yet"),
     "one's own share": (own("Share of voice", "share"), 0.37, True, "share of voice: 37%"),
@@ -214,7 +214,7 @@ TEXTS: dict[str, tuple[Feature, float | str | None, bool, str]] = {
     "one's own age": (own("Account", "age"), 400.7, True, "account: 400 days"),
     "a column called as a share": (profile("s", Named("Share of voice")), 37.0, True, "share of voice: 37"),
     "a column called as days": (profile("d", Named("Days of rain")), 0.4, True, "days of rain: 0.4"),
-    "a flag that is not known": (FREE, NONE, False, "writes from a free mail address: not known"),
+    "a flag that is not known": (FREE, NONE, False, "writes from a free email address: not known"),
 }
 
 
@@ -241,9 +241,9 @@ def test_values_that_are_rounded_alike_have_the_same_text(about: Feature) -> Non
         (
             FREE,
             0.0,
-            ValueText("writes from a free mail address: no", "writes from a free mail address", "no"),
+            ValueText("writes from a free email address: no", "writes from a free email address", "no"),
         ),
-        (FREE, 1.0, ValueText("writes from a free mail address")),
+        (FREE, 1.0, ValueText("writes from a free email address")),
         (VISITS, 3.0, ValueText(f"3 visits to the pricing page{WEEK}")),
         (EMPLOYEES, NONE, ValueText("employees not given")),
         (COUNTRY, "a: b", ValueText("country is a: b")),

@@ -20,7 +20,9 @@ FEATURES = (
     Feature("actions", "demo_request", "count", DEMO, "count", "presence", "7d", " in the last 7 days"),
     Feature("actions", "demo_request", "count", DEMO, "count", "presence", "30d", " in the last 30 days"),
     Feature("actions", "sent", "count", Times("“email sent”"), "count", "presence", "all", " so far"),
-    Feature("undesirables", "free_mail", "flag", Flag("writes from a free mail address"), "flag", "presence"),
+    Feature(
+        "undesirables", "free_mail", "flag", Flag("writes from a free email address"), "flag", "presence"
+    ),
     Feature("undesirables", "silence", "days", Last("activity"), "days"),
     Feature("profile", "lead", "age", Since("the lead was created"), "age"),
     Feature("profile", "employees", "value", Named("Employees"), "number", missing="not_given"),
@@ -59,7 +61,7 @@ def test_conditions_read_as_a_crm_asks_them() -> None:
         "At least 2 demo requests in the last 30 days",
         "“email sent” at least once so far",
         "“email sent” at least 3 times so far",
-        "Writes from a free mail address",
+        "Writes from a free email address",
         "No activity for 14 days or more",
         "The lead was created 3 days ago or earlier",
         "Country is US",
@@ -78,7 +80,7 @@ def test_conditions_are_kept_once_and_only_where_both_sides_have_rows() -> None:
     table = make_table()
     table[FEATURES[3].name] = 0
     found = find_conditions(FEATURES, table)
-    assert "Writes from a free mail address" not in [condition.text for condition in found.conditions]
+    assert "Writes from a free email address" not in [condition.text for condition in found.conditions]
     # Leads are 0 or 30 days old: all ages from 3 to 30 days ask the same.
     assert [one.at_least for one in found.conditions if one.signal == Signal("profile", "lead")] == [3.0]
     assert (found.held.sum(axis=0) >= 20).all()

@@ -102,7 +102,7 @@ def slow_raw(has: Floats, label: Floats, age: Floats, account: Floats) -> tuple[
 
 
 def slow_like_leads(design: Design, weights: Floats, offset: Floats) -> list[float]:
-    """Each column's mean difference from like leads, one snapshot after the other."""
+    """Each column's mean difference from comparable leads, one snapshot after the other."""
     effects = []
     for place, column in enumerate(design.columns):
         total, number = 0.0, 0

@@ -35,7 +35,7 @@ NAMES = tuple(feature.name for feature in FEATURES)
 
 SIGNALS = map_features(FEATURES, None)
 SIGNALS = replace(SIGNALS, is_event=(False,) * len(SIGNALS.signals), is_total=(False,) * len(SIGNALS.signals))
-"""All of them signals, none held to what like leads say: that is tested in test_signal_reasons."""
+"""All of them signals, none held to what comparable leads say: that is tested in test_signal_reasons."""
 
 
 def table_of(*rows: tuple[object, ...]) -> pd.DataFrame:

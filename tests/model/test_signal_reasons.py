@@ -1,4 +1,4 @@
-"""Reasons by signal: one a signal, none that is weak, and what was done only as it counts among like leads."""
+"""Reasons by signal: one a signal, none that is weak, and what was done only as it counts among comparable leads."""
 
 from __future__ import annotations
 

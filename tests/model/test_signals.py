@@ -147,7 +147,7 @@ def test_snapshots_of_one_account_are_not_independent() -> None:
     width = [one.raw.difference.high - one.raw.difference.low for one in wide]
     assert width[2] == pytest.approx(width[1] / np.sqrt(10), rel=0.01)
     alike = [one.like_leads.high - one.like_leads.low for one in wide]
-    assert alike[2] < 0.6 * alike[1], "the covariance of like leads knows of accounts too"
+    assert alike[2] < 0.6 * alike[1], "the covariance of comparable leads knows of accounts too"
 
 
 def test_a_level_without_conversions_is_no_certainty() -> None:

@@ -117,7 +117,7 @@ def test_the_config_can_name_the_column_of_addresses() -> None:
     leads = LEADS.rename(columns={"e_mail": "kontakt"})
     assert matched({"mail_domain": {"in": ["rival.example"]}}, leads=leads, email="kontakt")[2] == "0"
     with pytest.raises(
-        ConfigError, match=r"no column of the leads holds e-mail addresses; name one with profile"
+        ConfigError, match=r"no column of the leads holds email addresses; name one with profile"
     ):
         matched({"mail_domain": {"in": ["rival.example"]}}, leads=leads)
 

@@ -195,7 +195,7 @@ _FEATURES = [
     (
         "profile__mail_domain__free",
         "profile",
-        "Whether the mail address is a free one",
+        "Whether the email address is a free one",
         0.0190,
         0.0102,
         0.0281,

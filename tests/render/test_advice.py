@@ -64,7 +64,7 @@ def test_one_signal_is_not_spoken_of_as_several() -> None:
     made = signal("actions", "login", rates=(0.1, 0.05), like=(0.05, 0.02, 0.08), leads=300)
     items = map(str, list_advice(replace(normal(), signals=replace(SIGNALS, signals=(made,))), None))
     assert (
-        "Run a test that brings more people to this: login. Leads with it convert more often than like leads."
+        "Run a test that brings more people to this: login. Leads with it convert more often than comparable leads."
         in items
     )
 

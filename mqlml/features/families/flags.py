@@ -72,9 +72,9 @@ class _Flag:
 def _flags(plan: FlagsPlan) -> Iterator[_Flag]:
     roles = plan.roles
     own: tuple[tuple[Attribute | None, str, str, ParsedAttribute, str], ...] = (
-        (roles.email, "free_mail", "writes from a free mail address", "mail_kind", "free"),
-        (roles.email, "disposable_mail", "writes from a throw-away mail address", "mail_kind", "disposable"),
-        (roles.email, "invalid_mail", "gave a mail address that is none", "mail_kind", "missing"),
+        (roles.email, "free_mail", "writes from a free email address", "mail_kind", "free"),
+        (roles.email, "disposable_mail", "writes from a throw-away email address", "mail_kind", "disposable"),
+        (roles.email, "invalid_mail", "gave an invalid email address", "mail_kind", "missing"),
         (roles.job_title, "student", "is a student or a pupil by job title", "seniority", "student"),
     )
     for attribute, name, fact, parsed, value in own:

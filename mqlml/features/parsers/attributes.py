@@ -168,7 +168,7 @@ def _refusal(column: str, values: pd.Series, most: int, *, named: bool) -> str |
         return None
     _, texts = read_text(pd.DataFrame({column: values}), column)
     if any(map(_ADDRESS.fullmatch, texts)):
-        return "holds mail addresses"
+        return "holds email addresses"
     if distinct > max(_FEW, _NEARLY_ALL * filled):
         return f"nearly unique: {distinct:,} different values in {filled:,} rows"
     if distinct > most:

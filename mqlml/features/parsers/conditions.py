@@ -393,7 +393,7 @@ def _mail_domain(leads: pd.DataFrame, where: str, email: str | None) -> pd.Serie
     column = find_email(leads, Profile(email=email))
     if column is None:
         raise ConfigError(
-            f"{where} uses {MAIL_DOMAIN!r}, but no column of the leads holds e-mail addresses; name one with "
+            f"{where} uses {MAIL_DOMAIN!r}, but no column of the leads holds email addresses; name one with "
             "profile.email"
         )
     domain = leads[column].astype("str").str.rpartition("@")[2].str.strip(" \t<>.")

@@ -52,7 +52,7 @@ class Roles:
 
 
 def find_email(table: pd.DataFrame, profile: Profile, refused: Collection[str] = ()) -> str | None:
-    """The column of mail addresses: the one the config names, or one with a usual name that holds addresses."""
+    """The column of email addresses: the one the config names, or one with a usual name that holds addresses."""
     if profile.email is not None:
         check_columns([profile.email], list(table.columns), "profile.email")
         return None if profile.email in refused else profile.email

@@ -167,7 +167,7 @@ class Reason(Result):
     """The family of that feature."""
     given: bool
     """Whether it is given as a reason: at least 0.20 log-odds, and where the lead did it, the way it counts among
-    like leads."""
+    comparable leads."""
 
 
 @dataclass(frozen=True)

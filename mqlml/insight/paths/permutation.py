@@ -1,4 +1,4 @@
-"""Which of many groups of leads win more or less often than like leads, with one error rate for all groups together.
+"""Which of many groups of leads win more or less often than comparable leads, with one error rate for all groups.
 
 Outcomes are permuted: those of leads without company among leads of the same stratum, those of an account's leads as
 a whole among accounts with as many leads. What is expected is counted again in each permutation, since accounts mix
@@ -22,7 +22,7 @@ __all__ = ["GroupComparison", "compare_groups"]
 
 @dataclass(frozen=True)
 class GroupComparison:
-    """Groups against like leads; arrays of shape (n_groups,).
+    """Groups against comparable leads; arrays of shape (n_groups,).
 
     Attributes
     ----------

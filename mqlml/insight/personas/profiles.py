@@ -53,7 +53,7 @@ def read_profiles(data: Journeys | FlatTable, plan: FeaturePlan) -> tuple[Profil
     """The profile columns of all leads, in the order of ``data.leads``.
 
     They are the static attributes that features are made from, so nothing that the leakage audit refuses or that
-    must not profile a person; job titles, mail addresses and company sizes are read as seniority, function, kind of
+    must not profile a person; job titles, email addresses and company sizes are read as seniority, function, kind of
     address and employees. Where the lead came from is no part of its profile. Of columns that say the same, the first
     stays.
     """

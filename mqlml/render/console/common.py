@@ -233,9 +233,7 @@ def format_init(result: InitResult) -> str:
         for found in result.tables
     ]
     if result.wins is not None and result.leads is not None:
-        lines.append(
-            f"{'History':<9} {pluralize(result.wins, 'win')} among {pluralize(result.leads, 'lead')}"
-        )
+        lines.append(f"Wins      {result.wins:,} among {pluralize(result.leads, 'lead')}")
     lines += [f"{'Check':<9} {text}" for text in result.to_check]
     lines.append(f"Next      read {result.config}, settle what says CHECK, and run mqlml check --config FILE")
     return "\n".join(lines)

@@ -101,7 +101,7 @@ def format_points(result: PointsResult) -> str:
         lines.append("What goes along with converting; with so few sales, the 95% intervals are wide")
         lines += columns(
             [
-                ("", "leads", "with", "without", "compared with like leads, points"),
+                ("", "leads", "with", "without", "compared with comparable leads, points"),
                 *(
                     (
                         signal_title(level),

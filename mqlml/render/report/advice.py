@@ -51,22 +51,22 @@ def _signals(result: TrainingResult) -> Iterator[Markup]:
     if lead_there:
         these, one = ("this", "it") if len(lead_there) == 1 else ("these", "one of them")
         yield Markup(
-            "Run a test that brings more people to {}: {}. Leads with {} convert more often than like leads."
+            "Run a test that brings more people to {}: {}. Leads with {} convert more often than comparable leads."
         ).format(these, join_texts(lead_there), one)
     aim = _name_levels(result, "profile", "more")
     if aim:
-        yield Markup("Target more leads like these: {}. They convert more often than like leads.").format(
-            join_texts(aim)
-        )
+        yield Markup(
+            "Target more leads like these: {}. They convert more often than comparable leads."
+        ).format(join_texts(aim))
     who = _name_levels(result, "profile", "less")
     if who:
-        yield Markup("Spend less on these leads: {}. They convert less often than like leads.").format(
+        yield Markup("Spend less on these leads: {}. They convert less often than comparable leads.").format(
             join_texts(who)
         )
 
 
 def _name_levels(result: TrainingResult, family: Family, direction: Direction) -> list[str]:
-    """The signals of a family that differ most from like leads in one direction."""
+    """The signals of a family that differ most from comparable leads in one direction."""
     report = result.signals
     levels = [
         level

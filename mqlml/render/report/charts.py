@@ -315,7 +315,7 @@ def dumbbell(
     tone: str,
     title: str,
 ) -> str:
-    """Two dots on a line from 0 to ``top``: hollow without a signal, filled with it, and a tick for like leads.
+    """Two dots on a line from 0 to ``top``: hollow without a signal, filled with it, and a tick for comparable leads.
 
     The area of the filled dot grows with ``weight``, from 0 to 1. It is hidden from screen readers: the numbers stand
     next to it in the same row.

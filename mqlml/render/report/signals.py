@@ -1,4 +1,4 @@
-"""The section "What matters": each signal with conversion with and without it, and compared with like leads."""
+"""The section "What matters": each signal with conversion with and without it, and compared with comparable leads."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DIRECTIONS: dict[Direction, str] = {
     "less": "less",
     "no_clear_difference": "no clear difference",
 }
-"""How leads with a signal convert compared with like leads."""
+"""How leads with a signal convert compared with comparable leads."""
 
 _SPELLINGS = {
     "c_level": "C-level",
@@ -85,7 +85,7 @@ class SignalGroup:
 
     @property
     def clear(self) -> tuple[SignalRow, ...]:
-        """Those shown that differ from like leads."""
+        """Those shown that differ from comparable leads."""
         return tuple(row for row in self.shown if row.direction != "no_clear_difference")
 
     @property
@@ -134,7 +134,7 @@ def describe_signals(result: TrainingResult) -> SignalSection | None:
 
 
 def _clearest_first(signal: SignalResult) -> list[SignalLevel]:
-    """The levels of a signal, largest clear difference from like leads first; pooled ones last."""
+    """The levels of a signal, largest clear difference from comparable leads first; pooled ones last."""
     return sorted(
         signal.levels,
         key=lambda level: (
@@ -230,13 +230,13 @@ def name_inside(title: str) -> str:
 
 
 def format_explanation(level: SignalLevel) -> str:
-    r"""Why leads with an event type or level convert more or less often, though like leads hardly differ.
+    r"""Why leads with an event type or level convert more or less often, though comparable leads hardly differ.
 
     Returns
     -------
     str
-        Empty where there is nothing to explain: the raw difference is not clear, or like leads differ the same way,
-        or no other signal goes along.
+        Empty where there is nothing to explain: the raw difference is not clear, or comparable leads differ the same
+        way, or no other signal goes along.
 
     Examples
     --------

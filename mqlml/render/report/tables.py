@@ -144,7 +144,7 @@ def _matters(result: TrainingResult) -> list[str]:
 
 def _signal_table(rows: Sequence[SignalRow]) -> list[str]:
     return markdown_table(
-        ("Signal", "Leads", "With", "Without", "Compared with like leads"),
+        ("Signal", "Leads", "With", "Without", "Compared with comparable leads"),
         (
             (
                 escape_markdown(row.title),

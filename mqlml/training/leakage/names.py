@@ -26,7 +26,7 @@ _COLLISIONS = 14.0
 (``exp(-14)``), however they are distributed; numbers that still all differ were given out one by one."""
 
 _CODE = re.compile(r"(?!\d{4}-\d\d-\d\d)(?=.*\d)[0-9A-Za-z_:-]{4,}")
-"""A single word with a digit, no date: a code, not a person's name or a mail address that can be parsed."""
+"""A single word with a digit, no date: a code, not a person's name or an email address that can be parsed."""
 
 _SOME = 2_000
 
@@ -34,7 +34,7 @@ _SOME = 2_000
 def check_identifier(values: pd.Series) -> Clue | None:
     """Whether a column holds one value per lead, given out as an identifier.
 
-    Names, mail addresses and remarks are no codes; the choice of features decides on them. A number is an identifier
+    Names, email addresses and remarks are no codes; the choice of features decides on them. A number is an identifier
     only if chance cannot keep its values apart: revenues differ, too.
     """
     filled = values[filled_rows(values)]

@@ -168,7 +168,7 @@ def _few(value: float) -> str:
 
 
 def few_wins_signals(report: SignalReport) -> list[SignalLevel]:
-    """The levels that differ most from like leads, those without doubt first."""
+    """The levels that differ most from comparable leads, those without doubt first."""
     levels = [level for signal in report.signals for level in signal.levels if not level.pooled]
     known = [level for level in levels if is_known(level.like_leads.value)]
     known.sort(key=lambda level: (level.direction == "no_clear_difference", -abs(level.like_leads.value)))
@@ -269,7 +269,7 @@ def write_points(found: PointsTable) -> list[str]:
 
 def _signals(report: SignalReport) -> list[str]:
     return markdown_table(
-        ("Signal", "Leads", "With", "Without", "Compared with like leads, 95% interval"),
+        ("Signal", "Leads", "With", "Without", "Compared with comparable leads, 95% interval"),
         (
             (
                 escape_markdown(signal_title(level)),
