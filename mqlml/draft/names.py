@@ -178,7 +178,7 @@ _STAGES: Mapping[Stage, str] = MappingProxyType(
         "mql": r"mql|marketing qualified",
         "sql": r"sql|sales qualified|sales accepted|sal\b",
         "opportunity": (
-            r"opportunit|proposal|negotiat|quote|demo|meeting|appointment|presentation|contract|decision|evaluation|"
+            r"opportunit|proposal|proposition|negotiat|quote|demo|meeting|appointment|presentation|contract|decision|evaluation|"
             r"deal|value proposition|needs analysis|perception|verbal"
         ),
     }

@@ -416,21 +416,23 @@ def _events(export: Export, link: Link) -> Found | None:
 
 
 def _outcomes_of(leads: Found, unused: Sequence[Export]) -> Found:
-    """The columns of the leads that say when each stage was reached."""
-    dates = tuple(
+    """The columns of the leads that say when each stage was reached, or how and when the lead ended."""
+    link = Link(leads.columns["lead_id"].name)
+    times = [
         column
         for column in leads.export.columns
-        if column.time is not None
-        and column is not leads.columns["created_at"]
-        and sounds_like_outcome(column.short)
-    )
+        if column.time is not None and column is not leads.columns["created_at"]
+    ]
+    dates = tuple(column for column in times if sounds_like_outcome(column.short))
     if not any(find_stage(column.short) == "closed_won" for column in dates):
+        stage = _choose_stage(leads.export.columns)
+        closed = any(sounds_like_close(column.short) for column in times)
+        if closed and stage is not None and "closed_won" in _meanings(stage):
+            return _outcomes(leads.export, link)
         dates = tuple(
             column
-            for column in leads.export.columns
-            if column.time is not None
-            and column is not leads.columns["created_at"]
-            and ("convert" in column.short.lower() or sounds_like_close(column.short) or column in dates)
+            for column in times
+            if "convert" in column.short.lower() or sounds_like_close(column.short) or column in dates
         )
     if not dates:
         names = join_texts([export.name for export in unused])
@@ -439,4 +441,4 @@ def _outcomes_of(leads: Found, unused: Sequence[Export]) -> Found:
             f"{leads.export.name} holds the leads, and no file says which of them were won and when{others}; add the "
             "export of your deals or opportunities with the ids of their leads, or a column such as 'Won date'"
         )
-    return Found("outcomes", leads.export, {}, Link(leads.columns["lead_id"].name), dates)
+    return Found("outcomes", leads.export, {}, link, dates)

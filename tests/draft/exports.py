@@ -216,3 +216,22 @@ def write_pipedrive(folder: Path, leads: list[Lead]) -> list[Path]:
     ]
     tables = {"people": people, "deals": deals, "activities": acts}
     return [write_rows(folder / f"{name}.csv", rows) for name, rows in tables.items()]
+
+
+def write_odoo(folder: Path, leads: list[Lead]) -> list[Path]:
+    """One table holds the leads and how they ended; a closing date alone says neither won nor lost."""
+    rows = [
+        {
+            "ID": str(lead.number + 1),
+            "Contact Name": f"Pat {lead.number}",
+            "Company Name": f"Firm {lead.number // 2}",
+            "Created on": lead.created.strftime("%Y-%m-%d %H:%M:%S"),
+            "Closed Date": lead.ended.strftime("%Y-%m-%d %H:%M:%S") if lead.ended else "",
+            "Expected Revenue": str(1_000 + lead.number),
+            "Stage": ("Won" if lead.won else "Lost")
+            if lead.ended
+            else ("New", "Proposition")[lead.number % 2],
+        }
+        for lead in leads
+    ]
+    return [write_rows(folder / "crm_lead.csv", rows)]

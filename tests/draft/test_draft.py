@@ -19,6 +19,7 @@ from tests.draft.exports import (
     make_leads,
     write_german,
     write_hubspot,
+    write_odoo,
     write_pipedrive,
     write_rows,
     write_salesforce,
@@ -94,6 +95,15 @@ def test_pipedrive_s_own_counts_are_no_leads(tmp_path: Path, capsys: pytest.Capt
     outcomes = data["outcomes"]["columns"]
     assert (outcomes["stage"], outcomes["occurred_at"]) == ("Deal - Status", "Deal - Deal closed on")
     assert data["outcomes"]["stages"] == {"Lost": "closed_lost", "Open": "ignore", "Won": "closed_won"}
+    assert result["wins"] == sum(lead.won for lead in leads)
+
+
+def test_one_table_of_leads_with_how_they_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    leads = make_leads()
+    config, result = draft(write_odoo(tmp_path, leads), tmp_path, capsys)
+    outcomes = config["data"]["outcomes"]
+    assert outcomes["columns"]["occurred_at"] == "Closed Date"
+    assert (outcomes["stages"]["Won"], outcomes["stages"]["Lost"]) == ("closed_won", "closed_lost")
     assert result["wins"] == sum(lead.won for lead in leads)
 
 
