@@ -270,7 +270,7 @@ def test_mistakes(values: Any, message: str) -> None:
 
 
 def test_files_that_are_no_config(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no config file .*mqlml demo"):
+    with pytest.raises(ConfigError, match="there is no config file .*mqlml init FILES"):
         read_config(tmp_path / "mqlml.yml")
     (tmp_path / "mqlml.yml").write_text("name: [")
     with pytest.raises(ConfigError, match="is not valid YAML"):

@@ -39,7 +39,7 @@ SKILL, LINE = Estimate(0.1, 0.08, 0.12), Estimate(0.02, 0.01, 0.03)
             True,
             "We cannot say yet whether a model ages. All ages together, older models did worse than fresh ones: "
             "each 30 days of age cost about 20% of the skill over the base rate. That may be luck: with 95% "
-            "confidence the cost lies between -10% and 50%. Until more is known, retrain with every new month of "
+            "confidence the cost lies between −10% and 50%. Until more is known, retrain with every new month of "
             "outcomes.",
         ),
         (
