@@ -75,7 +75,9 @@ USUAL: Mapping[str, Mapping[str, Sequence[str]]] = MappingProxyType(
                 "wondate", "wonat", "wontime", "stagechangedat", "stagedate", "changedat", "changedate", "orderdate",
                 "purchasedat", "purchasedate", "date", "time", "timestamp",
             ),
-            "amount": ("amount", "dealvalue", "dealamount", "value", "revenue", "total", "price", "arr", "mrr"),
+            "amount": (
+                "amount", "actualrevenue", "dealvalue", "dealamount", "value", "revenue", "total", "price", "arr", "mrr",
+            ),
             "reason": ("lostreason", "closedlostreason", "lossreason", "reason"),
             "recorded_at": ("recordedat", "loadedat", "ingestedat", "syncedat", "insertedat"),
         },
@@ -102,7 +104,10 @@ EVENT_FILES = (
     "event", "activit", "touch", "visit", "session", "engagement", "interaction", "click", "campaignmember", "task",
     "email", "page", "log",
 )  # fmt: skip
-OUTCOME_FILES = ("deal", "opportunit", "outcome", "order", "sale", "purchase", "won", "conversion", "stage")
+OUTCOME_FILES = (
+    "deal", "opportunit", "outcome", "order", "sale", "purchase", "won", "conversion", "stage", "charge", "invoice",
+    "payment", "subscription",
+)  # fmt: skip
 """Parts of the names of files; of those for leads, the likeliest first."""
 
 _TIME_WORDS = frozenset(
@@ -174,7 +179,7 @@ _STAGES: Mapping[Stage, str] = MappingProxyType(
     {
         "disqualified": r"disqualif|unqualified|not qualified|junk|spam|bad fit|not a fit|invalid|do not contact",
         "closed_lost": r"lost\b|lose\b|dead\b|no sale|abandon|churn|verloren|perdu|perdid",
-        "closed_won": r"won\b|win\b|customer|signed|purchase|paid\b|order|bought|gewonnen|gagn|ganad",
+        "closed_won": r"won\b|win\b|customer|signed|purchase|paid\b|order|bought|succeeded|gewonnen|gagn|ganad",
         "mql": r"mql|marketing qualified",
         "sql": r"sql|sales qualified|sales accepted|sal\b",
         "opportunity": (

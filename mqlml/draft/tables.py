@@ -253,6 +253,11 @@ def _may_be_ids(column: Column) -> bool:
     return column.time is None and sounds_like_id(column.short)
 
 
+def _are_counts(texts: frozenset[str]) -> bool:
+    """Whether all values are short numbers, like those that count rows."""
+    return all(text.isdigit() and len(text) <= _LONGEST_COUNT for text in texts)
+
+
 def _shared(some: frozenset[str], other: frozenset[str]) -> bool:
     """Whether two columns hold the same ids."""
     fewer = min(len(some), len(other))
@@ -268,6 +273,10 @@ def _find_link(export: Export, leads: Found) -> Link | None:
     for column in columns:
         if _shared(column.texts, key.texts) and not _is_own_count(column):
             return Link(column.name)
+    if not _are_counts(key.texts):  # no other column has such ids by chance, whatever it is called
+        for column in export.columns:
+            if column.time is None and _shared(column.texts, key.texts):
+                return Link(column.name)
     for via in leads.export.columns:
         if via is not key and _may_be_ids(via):
             for column in columns:
@@ -284,8 +293,7 @@ def _find_link(export: Export, leads: Found) -> Link | None:
 
 def _is_own_count(column: Column) -> bool:
     """Whether a column counts the file's own rows; such numbers are those of leads by chance."""
-    own = column.is_key and not sounds_like_person(column.short)
-    return own and all(text.isdigit() and len(text) <= _LONGEST_COUNT for text in column.texts)
+    return column.is_key and not sounds_like_person(column.short) and _are_counts(column.texts)
 
 
 def _may_point(via: Column, column: Column, export: Export) -> bool:

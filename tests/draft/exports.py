@@ -235,3 +235,78 @@ def write_odoo(folder: Path, leads: list[Lead]) -> list[Path]:
         for lead in leads
     ]
     return [write_rows(folder / "crm_lead.csv", rows)]
+
+
+def write_dynamics(folder: Path, leads: list[Lead]) -> list[Path]:
+    """Ids in columns that are not called so, American times, and amounts with a currency."""
+    form = "%m/%d/%Y %I:%M %p"
+    people = [
+        {
+            "(Do Not Modify) Lead": f"{lead.number:08x}-0a",
+            "(Do Not Modify) Modified On": lead.created.strftime(form),
+            "Company Name": f"Firm {lead.number // 2}",
+            "Created On": lead.created.strftime(form),
+            "Status": "Qualified" if lead.ended else "Open",
+        }
+        for lead in leads
+    ]
+    deals = [
+        {
+            "(Do Not Modify) Opportunity": f"{lead.number:08x}-0b",
+            "Originating Lead": f"{lead.number:08x}-0a",
+            "Status": "Won" if lead.won else "Lost",
+            "Status Reason": "Signed" if lead.won else "Out-sold",
+            "Actual Close Date": lead.ended.strftime("%m/%d/%Y"),
+            "Actual Revenue": "$1,200.00",
+        }
+        for lead in leads
+        if lead.ended
+    ]
+    acts = [
+        {
+            "(Do Not Modify) Activity": f"{lead.number:06x}-{number}",
+            "Activity Type": what,
+            "Regarding": f"{lead.number:08x}-0a",
+            "Actual End": at.strftime(form),
+        }
+        for lead in leads
+        for number, (at, what) in enumerate(lead.acts)
+    ]
+    tables = {"Leads": people, "Opportunities": deals, "Activities": acts}
+    return [write_rows(folder / f"{name}.csv", rows) for name, rows in tables.items()]
+
+
+def write_web_shop(folder: Path, leads: list[Lead]) -> list[Path]:
+    """Users and their events as a tracker writes them, and charges that name the user by mail address only."""
+    users = [
+        {
+            "id": f"usr_{lead.number}",
+            "email": f"p{lead.number}@firm{lead.number}.io",
+            "created": str(int(lead.created.timestamp())),
+        }
+        for lead in leads
+    ]
+    tracks = [
+        {
+            "message_id": f"m{lead.number}-{number}",
+            "anonymous_id": f"a{lead.number}",
+            "user_id": f"usr_{lead.number}",
+            "timestamp": at.isoformat(),
+            "event": what,
+        }
+        for lead in leads
+        for number, (at, what) in enumerate(lead.acts)
+    ]
+    charges = [
+        {
+            "id": f"ch_{lead.number}",
+            "customer_email": f"p{lead.number}@firm{lead.number}.io",
+            "amount": "1200",
+            "created": str(int(lead.ended.timestamp())),
+            "status": "succeeded",
+        }
+        for lead in leads
+        if lead.ended and lead.won
+    ]
+    tables = {"users": users, "tracks": tracks, "charges": charges}
+    return [write_rows(folder / f"{name}.csv", rows) for name, rows in tables.items()]

@@ -17,12 +17,14 @@ from tests.cases import hubspot
 from tests.draft.exports import (
     Lead,
     make_leads,
+    write_dynamics,
     write_german,
     write_hubspot,
     write_odoo,
     write_pipedrive,
     write_rows,
     write_salesforce,
+    write_web_shop,
 )
 
 
@@ -95,6 +97,31 @@ def test_pipedrive_s_own_counts_are_no_leads(tmp_path: Path, capsys: pytest.Capt
     outcomes = data["outcomes"]["columns"]
     assert (outcomes["stage"], outcomes["occurred_at"]) == ("Deal - Status", "Deal - Deal closed on")
     assert data["outcomes"]["stages"] == {"Lost": "closed_lost", "Open": "ignore", "Won": "closed_won"}
+    assert result["wins"] == sum(lead.won for lead in leads)
+
+
+def test_ids_in_columns_that_are_not_called_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    leads = make_leads()
+    config, result = draft(write_dynamics(tmp_path, leads), tmp_path, capsys)
+    data = config["data"]
+    assert data["events"]["columns"] == {
+        "lead_id": "Regarding",
+        "occurred_at": "Actual End",
+        "action": "Activity Type",
+    }
+    assert data["outcomes"]["columns"]["lead_id"] == "Originating Lead"
+    assert data["outcomes"]["columns"]["amount"] == "Actual Revenue"
+    assert result["wins"] == sum(lead.won for lead in leads)
+
+
+def test_sales_that_name_the_lead_by_mail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    leads = make_leads()
+    config, result = draft(write_web_shop(tmp_path, leads), tmp_path, capsys)
+    data = config["data"]
+    assert data["leads"]["columns"] == {"lead_id": "id", "created_at": {"column": "created", "unit": "s"}}
+    assert data["events"]["columns"]["lead_id"] == "user_id"
+    assert 'other."email" = mine."customer_email"' in data["outcomes"]["sql"]
+    assert data["outcomes"]["stages"] == {"succeeded": "closed_won"}
     assert result["wins"] == sum(lead.won for lead in leads)
 
 
