@@ -76,7 +76,8 @@ USUAL: Mapping[str, Mapping[str, Sequence[str]]] = MappingProxyType(
                 "purchasedat", "purchasedate", "date", "time", "timestamp",
             ),
             "amount": (
-                "amount", "actualrevenue", "dealvalue", "dealamount", "value", "revenue", "total", "price", "arr", "mrr",
+                "amount", "actualrevenue", "dealvalue", "dealamount", "value", "revenue", "total", "price", "arr",
+                "mrr",
             ),
             "reason": ("lostreason", "closedlostreason", "lossreason", "reason"),
             "recorded_at": ("recordedat", "loadedat", "ingestedat", "syncedat", "insertedat"),
