@@ -114,7 +114,7 @@ def _files(path: Path, remedy: str) -> list[tuple[str, Path]]:
         if not found:
             raise SourceError(
                 f"the folder {str(path)!r} holds no CSV, Parquet or Excel file "
-                f"({', '.join(_CSV + _PARQUET + SUFFIXES)})"
+                f"({', '.join(_CSV + _PARQUET + SUFFIXES)}); put the export into it, or name another"
             )
         return found
     if glob.has_magic(str(path)):

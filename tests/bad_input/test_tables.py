@@ -267,7 +267,7 @@ BAD = [
     Bad(
         "folder-of-nothing",
         every(file("in/readme.md", "hello"), setting("data.leads.path", "in")),
-        r"the folder 'in' holds no CSV, Parquet or Excel file \(\.csv",
+        r"the folder 'in' holds no CSV, Parquet or Excel file \(\.csv.*\); put the export into it, or name another",
         "SourceError",
     ),
     Bad(
