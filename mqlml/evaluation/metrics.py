@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from mqlml.compiled import compiled
 from mqlml.errors import PopulationError, ScorerError
 from mqlml.evaluation.bootstrap import ClusterBootstrap, Estimate, make_estimate
 from mqlml.evaluation.curves import assign_bands
-from mqlml.features.kernels.sorting import compiled
 from mqlml.results import Number, Result
 from mqlml.types import Floats, Ints, Mask
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from mqlml.features.kernels.sorting import compiled
+from mqlml.compiled import compiled
 from mqlml.model.encode import TableEncoder
 from mqlml.types import Floats, Ints
 

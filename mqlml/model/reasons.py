@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mqlml.compiled import compiled
 from mqlml.features import Feature
 from mqlml.features.catalogue import format_value, round_values
-from mqlml.features.kernels.sorting import compiled
 from mqlml.model.contributions import Contributions, add_up
 from mqlml.model.signal_columns import SignalKey
 from mqlml.model.signals import SignalReport, is_total, key_of

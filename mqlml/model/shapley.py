@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from mqlml.features.kernels.sorting import compiled
+from mqlml.compiled import compiled
 from mqlml.types import Floats, Ints, Mask, Nodes
 
 __all__ = ["TreeShapley"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mqlml.features.kernels.sorting import ScanArrays, compiled
+from mqlml.compiled import compiled
+from mqlml.features.kernels.sorting import ScanArrays
 from mqlml.times import DAY, MISSING_TIME
 from mqlml.types import Codes, Floats, Floats32, Ints, Mask
 

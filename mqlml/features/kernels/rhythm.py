@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mqlml.features.kernels.sorting import ScanArrays, compiled
+from mqlml.compiled import compiled
+from mqlml.features.kernels.sorting import ScanArrays
 from mqlml.times import DAY, HOUR
 from mqlml.types import Codes, Floats32, Ints
 

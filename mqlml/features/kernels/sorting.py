@@ -6,24 +6,13 @@ lead); `ScanArrays` says how groups, their rows and their snapshots are laid out
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from mqlml.compiled import compiled
 from mqlml.times import NEVER
 from mqlml.types import Codes, Ints, Mask
-
-Function = TypeVar("Function", bound=Callable[..., object])
-
-
-def compiled(function: Function) -> Function:
-    """Compiled at the first call, kept on disk for the next process; other threads may run meanwhile."""
-    try:
-        return cast(Function, njit(cache=True, nogil=True)(function))
-    except RuntimeError:  # neither the package's folder nor a home can be written to: nothing is kept
-        return cast(Function, njit(nogil=True)(function))
 
 
 class ScanArrays(NamedTuple):
@@ -65,7 +54,7 @@ def look_up(values: Ints, lowest: int, table: Codes) -> Codes:
 def sort_by_lead(lead: Codes, known: Ints, latest: Ints) -> tuple[Ints, Ints]:
     """Row numbers grouped by lead (a counting sort), without the rows that no snapshot of their lead can see.
 
-    ``lead`` is -1 for leads without a snapshot; ``latest[g]`` is the last cutoff of lead ``u``. Returns the
+    ``lead`` is -1 for leads without a snapshot; ``latest[g]`` is the last cutoff of lead ``g``. Returns the
     row numbers and where each lead's stretch of them begins.
     """
     begin = np.zeros(len(latest) + 1, np.int64)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from mqlml.features.kernels.sorting import compiled
+from mqlml.compiled import compiled
 from mqlml.types import Codes, Floats, Ints, Mask, Rows
 
 __all__ = ["GroupComparison", "compare_groups"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mqlml.features.kernels.sorting import compiled
+from mqlml.compiled import compiled
 from mqlml.types import Codes, Ints, Micros, Rows
 
 __all__ = ["FrequentPaths", "Sequences", "make_sequences", "mine_paths"]
