@@ -11,9 +11,10 @@ from typing import Any
 from mqlml.config import TERMINAL_STAGES, make_config
 from mqlml.draft.columns import Column
 from mqlml.draft.exports import Export, open_exports
+from mqlml.draft.links import Link
 from mqlml.draft.names import find_stage, sounds_like_close, sounds_like_open
 from mqlml.draft.problem import Suggestion, suggest_problem
-from mqlml.draft.tables import Found, Link, Tables, find_meaning, find_tables
+from mqlml.draft.tables import Found, Tables, find_meaning, find_tables
 from mqlml.draft.yaml_text import write_yaml
 from mqlml.errors import MqlmlError
 from mqlml.journeys import read_journeys

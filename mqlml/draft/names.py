@@ -116,20 +116,8 @@ _TIME_WORDS = frozenset(
 )
 _GLUED_TIME = re.compile(r"(date|time|timestamp)$")
 _PERSON_WORDS = frozenset(
-    {
-        "lead",
-        "leads",
-        "contact",
-        "contacts",
-        "person",
-        "prospect",
-        "customer",
-        "user",
-        "visitor",
-        "who",
-        "mql",
-    }
-)
+    {"lead", "leads", "contact", "contacts", "person", "prospect", "customer", "user", "visitor", "who", "mql"}
+)  # fmt: skip
 _ID_WORDS = frozenset(
     {"id", "ids", "key", "email", "mail", "number", "no", "nr", "guid", "uuid", "vid", "opportunity", "deal"}
     | _PERSON_WORDS

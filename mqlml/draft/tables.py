@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from mqlml.config import Stage
 from mqlml.draft.columns import Column
 from mqlml.draft.exports import Export
+from mqlml.draft.links import Link, find_bridge, find_link, is_shared, may_be_ids
 from mqlml.draft.names import (
     EVENT_FILES,
     LEAD_FILES,
@@ -18,55 +19,14 @@ from mqlml.draft.names import (
     sounds_like_close,
     sounds_like_id,
     sounds_like_outcome,
-    sounds_like_person,
     usual_place,
 )
 from mqlml.errors import SourceError
-from mqlml.texts import join_texts, normalize_name
+from mqlml.texts import join_texts
 
-__all__ = ["Bridge", "Found", "Link", "TableName", "Tables", "find_meaning", "find_tables"]
+__all__ = ["Found", "TableName", "Tables", "find_meaning", "find_tables"]
 
 TableName = Literal["leads", "events", "outcomes", "history", "spend", "flat"]
-
-_MOST_SHARED = 0.5
-"""Ids of two columns are the same ids if at least this share of the smaller column is in the other."""
-
-_FEWEST = 3
-_DIVIDERS = (";", ",", "|")
-
-_LONGEST_COUNT = 7
-"""Digits of numbers that count rows; a longer number is unlikely to be another table's by chance."""
-
-
-@dataclass(frozen=True)
-class Bridge:
-    """A file whose rows name their leads at once, in ``column``."""
-
-    export: Export
-    column: str
-
-
-@dataclass(frozen=True)
-class Link:
-    """How the rows of a file tell which lead they belong to.
-
-    Attributes
-    ----------
-    column : the file's column.
-    via : the column of the leads, or of ``bridge``, that has the same ids; None if that is the lead's id.
-    bridge : a file between, as contacts name the leads that they were; None if there is none.
-    divider : what stands between the ids where a row belongs to several leads.
-    """
-
-    column: str
-    via: str | None = None
-    bridge: Bridge | None = None
-    divider: str | None = None
-
-    @property
-    def is_direct(self) -> bool:
-        """Whether the column holds one id of a lead in each row."""
-        return self.via is None and self.divider is None
 
 
 @dataclass(frozen=True)
@@ -117,13 +77,15 @@ def find_tables(exports: Sequence[Export]) -> Tables:
     links = {
         export.key: link
         for export in exports
-        if export is not leads.export and (link := _find_link(export, leads)) is not None
+        if export is not leads.export
+        and (link := find_link(export, leads.export, leads.columns["lead_id"])) is not None
     }
     others, unused = [], []
     for export in exports:
         if export is leads.export:
             continue
-        found = _find_other(export, links.get(export.key) or _find_bridge(export, exports, links))
+        link = links.get(export.key) or find_bridge(export, exports, links)
+        found = _find_other(export, link)
         if found is None:
             unused.append(export)
         else:
@@ -214,13 +176,13 @@ def _find_leads(exports: Sequence[Export]) -> Found:
 
 
 def _points_for_leads(export: Export, keys: Sequence[Column], exports: Sequence[Export]) -> float:
-    """How much speaks for a file as that of the leads; other files that point to it most of all."""
+    """How much speaks for a file as that of the leads: its name most of all, and that other files point to it."""
     linked = sum(
         any(
-            _shared(column.texts, key.texts)
+            is_shared(column.texts, key.texts)
             for column in other.columns
             for key in keys
-            if _may_be_ids(column)
+            if may_be_ids(column)
         )
         for other in exports
         if other is not export
@@ -237,7 +199,7 @@ def _choose_key(keys: Sequence[Column], export: Export, exports: Sequence[Export
 
     def rank(column: Column) -> tuple[int, int]:
         others = sum(
-            any(_may_be_ids(theirs) and _shared(theirs.texts, column.texts) for theirs in other.columns)
+            any(may_be_ids(theirs) and is_shared(theirs.texts, column.texts) for theirs in other.columns)
             for other in exports
             if other is not export
         )
@@ -247,74 +209,6 @@ def _choose_key(keys: Sequence[Column], export: Export, exports: Sequence[Export
     named = [column for column in keys if sounds_like_id(column.short)]
     own = [column for column in named if usual_place("leads", "account_id", column.short) is None]
     return max(own or named or keys, key=rank)
-
-
-def _may_be_ids(column: Column) -> bool:
-    return column.time is None and sounds_like_id(column.short)
-
-
-def _are_counts(texts: frozenset[str]) -> bool:
-    """Whether all values are short numbers, like those that count rows."""
-    return all(text.isdigit() and len(text) <= _LONGEST_COUNT for text in texts)
-
-
-def _shared(some: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether two columns hold the same ids."""
-    fewer = min(len(some), len(other))
-    return fewer >= _FEWEST and len(some & other) >= _MOST_SHARED * fewer
-
-
-def _find_link(export: Export, leads: Found) -> Link | None:
-    key = leads.columns["lead_id"]
-    columns = [column for column in export.columns if _may_be_ids(column)]
-    columns.sort(
-        key=lambda column: (sounds_like_person(column.short), len(column.texts & key.texts)), reverse=True
-    )
-    for column in columns:
-        if _shared(column.texts, key.texts) and not _is_own_count(column):
-            return Link(column.name)
-    if not _are_counts(key.texts):  # no other column has such ids by chance, whatever it is called
-        for column in export.columns:
-            if column.time is None and _shared(column.texts, key.texts):
-                return Link(column.name)
-    for via in leads.export.columns:
-        if via is not key and _may_be_ids(via):
-            for column in columns:
-                if _shared(column.texts, via.texts) and _may_point(via, column, export):
-                    return Link(column.name, via=via.name)
-    for column in columns:
-        for divider in _DIVIDERS:
-            if any(divider in text for text in column.texts):
-                parts = frozenset(part.strip() for text in column.texts for part in text.split(divider))
-                if _shared(parts, key.texts):
-                    return Link(column.name, divider=divider)
-    return None
-
-
-def _is_own_count(column: Column) -> bool:
-    """Whether a column counts the file's own rows; such numbers are those of leads by chance."""
-    return column.is_key and not sounds_like_person(column.short) and _are_counts(column.texts)
-
-
-def _may_point(via: Column, column: Column, export: Export) -> bool:
-    """Whether a column elsewhere can mean this one; where this one counts rows, its name must say so."""
-    words = normalize_name(via.short).split("_")
-    return not _is_own_count(column) or any(len(word) > 3 and word[:6] in export.stem for word in words)
-
-
-def _find_bridge(export: Export, exports: Sequence[Export], links: Mapping[str, Link]) -> Link | None:
-    """A link through a file in between, whose rows name their leads at once."""
-    columns = [column for column in export.columns if _may_be_ids(column)]
-    for between in exports:
-        link = links.get(between.key)
-        if between is export or link is None or not link.is_direct:
-            continue
-        for via in between.columns:
-            if via.name != link.column and _may_be_ids(via):
-                for column in columns:
-                    if _shared(column.texts, via.texts) and _may_point(via, column, export):
-                        return Link(column.name, via=via.name, bridge=Bridge(between, link.column))
-    return None
 
 
 def _find_other(export: Export, link: Link | None) -> Found | None:
