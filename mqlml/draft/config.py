@@ -14,7 +14,7 @@ from mqlml.draft.exports import Export, open_exports
 from mqlml.draft.links import Link
 from mqlml.draft.names import find_stage, sounds_like_close, sounds_like_open
 from mqlml.draft.problem import Suggestion, suggest_problem
-from mqlml.draft.tables import Found, Tables, find_meaning, find_tables
+from mqlml.draft.tables import Found, TableName, Tables, find_meaning, find_tables
 from mqlml.draft.yaml_text import write_yaml
 from mqlml.errors import MqlmlError
 from mqlml.journeys import read_journeys
@@ -94,6 +94,10 @@ def draft_config(paths: Sequence[Path], *, folder: Path, name: str, now: dt.date
         sheet.to_check.append(
             f"{export.name} is not used: its rows are neither deals nor things that leads did"
         )
+    single: tuple[TableName, ...] = ("history", "spend")
+    for table in single:
+        for found in tables.all(table)[1:]:
+            sheet.to_check.append(f"{found.export.name} is not used: {table} is read from one file only")
     make_config(values, folder=folder)  # what is written can be read
     return Draft(_HEAD + write_yaml(values, sheet.comments), tables, suggestion, tuple(sheet.to_check))
 

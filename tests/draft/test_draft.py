@@ -234,6 +234,29 @@ def test_what_init_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert text.splitlines()[-1].startswith("Next      read ")
 
 
+def test_history_and_spend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    leads = make_leads(400)
+    files = write_german(tmp_path, leads)
+    changes = [
+        {
+            "lead id": f"L-{lead.number}",
+            "Field": "title",
+            "New value": "VP",
+            "Changed at": lead.created.isoformat(),
+        }
+        for lead in leads
+    ]
+    costs = [{"Day": f"2024-10-{day:02}", "Source": "ads", "Cost": "12.50"} for day in range(1, 29)]
+    files += [write_rows(tmp_path / name, changes) for name in ("changes.csv", "older.csv")]
+    files += [write_rows(tmp_path / "ads.csv", costs)]
+    config, result = draft(files, tmp_path, capsys)
+    assert config["data"]["history"]["columns"] == {
+        "lead_id": "lead id", "field": "Field", "value": "New value", "valid_from": "Changed at",
+    }  # fmt: skip
+    assert config["spend"]["columns"] == {"source": "Source", "day": "Day", "cost": "Cost"}
+    assert "older.csv is not used: history is read from one file only" in result["to_check"]
+
+
 def test_paths_start_at_the_config(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
